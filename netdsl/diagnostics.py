@@ -1,0 +1,100 @@
+"""What the compiler has to say about a text: data only, `render` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.source import Span
+
+MAX_ERRORS = 100
+
+
+@dataclass(slots=True)
+class Annotation:
+    """A remark, at a place where there is one."""
+
+    message: str
+    span: Span | None = None
+
+
+@dataclass(slots=True)
+class Diagnostic:
+    """One finding: a code that reads well after "allow", the fact, the place, and the advice."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    severity: str = "error"
+    notes: tuple[Annotation, ...] = ()
+    help: str | None = None
+
+
+class CompileError(Exception):
+    """The text is not a valid program. `diagnostics` holds every error found."""
+
+    def __init__(self, diagnostics: list[Diagnostic]) -> None:
+        super().__init__()
+        self.diagnostics = diagnostics
+        self.render = str  # replaced by the driver, which knows the printer
+
+    def __str__(self) -> str:
+        return "\n".join(f"{d.code}: {d.message}" for d in self.diagnostics)
+
+
+class Fault(Exception):
+    """An error found while working on one piece of text; the caller reports it and goes on."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        help: str | None = None,
+        notes: tuple[Annotation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, message, span, notes=notes, help=help)
+
+
+class TooManyErrors(Exception):
+    """The limit of reported errors is reached: there is no use in going on."""
+
+
+class Reporter:
+    """Collects diagnostics: each place and message once, at most `MAX_ERRORS` errors."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._seen: set[tuple[object, ...]] = set()
+        self.errors = 0
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keep a diagnostic; raises `TooManyErrors` once the limit is reached."""
+        span = diagnostic.span
+        place = (span.file.name, span.start) if span else None
+        key = (diagnostic.code, place, diagnostic.message if span is None else None)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.diagnostics.append(diagnostic)
+        self.errors += diagnostic.severity == "error"
+        if self.errors >= MAX_ERRORS:
+            message = f"stopped after {MAX_ERRORS} errors"
+            self.diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
+            raise TooManyErrors
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Advice naming the closest known names, or None."""
+    names = list(known)
+    folded = {n.lower(): n for n in names}
+    close = get_close_matches(name[:64].lower(), folded, n=3, cutoff=0.6)
+    if not close:
+        return None
+    return "did you mean " + " or ".join(f"`{folded[c]}`" for c in close) + "?"

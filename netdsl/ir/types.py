@@ -1,0 +1,236 @@
+"""Tensor types: symbolic integers, shapes, element types.
+
+A dimension is a Python `int`, or a `Sym` where it depends on an input size that is left open. A `Sym` is a polynomial with
+integer coefficients whose atoms are symbols and floors of such polynomials divided by a positive integer. The form is
+canonical for the rules applied, so that equal sizes compare equal without a solver:
+floor((k a + b) / k) = a + floor(b / k), and floor(floor(x / a) / b) = floor(x / (a b)) for positive a and b (Graham, Knuth
+and Patashnik, Concrete Mathematics, 3.2).
+"""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Floor(NamedTuple):
+    """The atom floor(numerator / divisor)."""
+
+    numerator: Sym
+    divisor: int
+
+
+Atom = str | Floor
+Monomial = tuple[Atom, ...]
+Dim = "int | Sym"
+
+
+def _order(atom: Atom) -> tuple[int, str]:
+    return (0, atom) if isinstance(atom, str) else (1, f"{atom.divisor:09d}{atom.numerator}")
+
+
+class Sym:
+    """A symbolic integer. Never constant: arithmetic that cancels every symbol gives an `int`."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: dict[Monomial, int]) -> None:
+        self.terms = dict(sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]])))
+        self._hash = hash(tuple(self.terms.items()))
+
+    @staticmethod
+    def var(name: str) -> Sym:
+        """The symbol of that name."""
+        return Sym({(name,): 1})
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Sym) and self.terms == other.terms)
+
+    def __add__(self, other: int | Sym) -> int | Sym:
+        terms = dict(self.terms)
+        for monomial, c in _terms(other).items():
+            terms[monomial] = terms.get(monomial, 0) + c
+        return _make(terms)
+
+    __radd__ = __add__
+
+    def __mul__(self, other: int | Sym) -> int | Sym:
+        terms: dict[Monomial, int] = {}
+        for m1, c1 in self.terms.items():
+            for m2, c2 in _terms(other).items():
+                monomial = tuple(sorted(m1 + m2, key=_order))
+                terms[monomial] = terms.get(monomial, 0) + c1 * c2
+        return _make(terms)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> int | Sym:
+        return self * -1
+
+    def __sub__(self, other: int | Sym) -> int | Sym:
+        return self + other * -1
+
+    def __rsub__(self, other: int) -> int | Sym:
+        return self * -1 + other
+
+    def __floordiv__(self, k: int | Sym) -> int | Sym:
+        if not isinstance(k, int) or k <= 0:
+            raise ArithmeticError(f"cannot divide {self} by {k}")
+        whole = {m: c // k for m, c in self.terms.items()}
+        rest = {m: c % k for m, c in self.terms.items() if c % k}
+        return _make(whole) + _floor(rest, k)
+
+    def __mod__(self, k: int) -> int | Sym:
+        return self - self // k * k
+
+    def subs(self, values: Mapping[str, int | Sym]) -> int | Sym:
+        """The value with symbols replaced."""
+        total: int | Sym = 0
+        for monomial, c in self.terms.items():
+            product: int | Sym = c
+            for atom in monomial:
+                if isinstance(atom, str):
+                    product = product * values.get(atom, Sym.var(atom))
+                else:
+                    product = product * (subs(atom.numerator, values) // atom.divisor)
+            total = total + product
+        return total
+
+    def symbols(self) -> set[str]:
+        """The symbols it depends on."""
+        found: set[str] = set()
+        for atom in self.atoms():
+            found |= {atom} if isinstance(atom, str) else atom.numerator.symbols()
+        return found
+
+    def atoms(self) -> set[Atom]:
+        """The symbols and floors that occur at the top of the polynomial."""
+        return {a for monomial in self.terms for a in monomial}
+
+    def divisors(self) -> set[int]:
+        """Every divisor of a floor in it, nested ones included."""
+        floors = [a for a in self.atoms() if isinstance(a, Floor)]
+        return {f.divisor for f in floors}.union(*(f.numerator.divisors() for f in floors))
+
+    def __str__(self) -> str:
+        return _text(self, compact=False)
+
+    __repr__ = __str__
+
+
+def _terms(value: int | Sym) -> Mapping[Monomial, int]:
+    return value.terms if isinstance(value, Sym) else {(): value}
+
+
+def _make(terms: dict[Monomial, int]) -> int | Sym:
+    terms = {m: c for m, c in terms.items() if c}
+    if not any(terms):
+        return terms.get((), 0)
+    return Sym(terms)
+
+
+def _floor(rest: dict[Monomial, int], k: int) -> int | Sym:
+    """floor(rest / k) for coefficients already reduced below k."""
+    constant = rest.pop((), 0)
+    if not rest:
+        return 0
+    common = gcd(k, *rest.values())
+    if common > 1:
+        rest, constant, k = {m: c // common for m, c in rest.items()}, constant // common, k // common
+        if k == 1:
+            return _make({**rest, (): constant})
+    if len(rest) == 1:
+        ((monomial, c),) = rest.items()
+        if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
+            inner = monomial[0]
+            return (inner.numerator + constant * inner.divisor) // (inner.divisor * k)
+    numerator = _make({**rest, (): constant})
+    return Sym({(Floor(numerator, k),): 1})  # type: ignore[arg-type]
+
+
+def _text(value: int | Sym, *, compact: bool) -> str:
+    if isinstance(value, int):
+        return f"{value:,}" if compact else str(value)
+    terms = dict(value.terms)
+    constant = terms.get((), 0)
+    floors = [(m, c) for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Floor)]
+    if constant and len(terms) == 2 and len(floors) == 1 and floors[0][1] == 1:
+        floor = floors[0][0][0]
+        return _floor_text(floor.numerator + constant * floor.divisor, floor.divisor, compact)  # type: ignore[union-attr]
+    parts = []
+    for monomial, c in terms.items():
+        sign = ("-" if not parts else " - ") if c < 0 else (" + " if parts else "")
+        parts.append(sign + _product_text(monomial, abs(c), compact))
+    return "".join(parts).replace(" ", "") if compact and len(parts) == 2 else "".join(parts)
+
+
+def _product_text(monomial: Monomial, c: int, compact: bool) -> str:
+    factors = [a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial]
+    if c != 1 or not factors:
+        factors.insert(0, f"{c:,}" if compact else str(c))
+    return ("" if compact and len(factors) <= 2 and c != 1 else " " if compact else " * ").join(factors)
+
+
+def _floor_text(numerator: int | Sym, k: int, compact: bool) -> str:
+    if not compact:
+        inner = str(numerator)
+        return f"floor(({inner}) / {k})" if " " in inner else f"floor({inner} / {k})"
+    ceiling = numerator - (k - 1)
+    up = isinstance(ceiling, Sym) and len(ceiling.terms) < len(_terms(numerator))
+    inner = _text(ceiling if up else numerator, compact=True)
+    inner = f"({inner})" if any(s in inner[1:] for s in "+-") else inner
+    return f"⌈{inner}/{k}⌉" if up else f"⌊{inner}/{k}⌋"
+
+
+def compact(value: int | Sym) -> str:
+    """A short form for tables: `⌈H/2⌉` for floor((H + 1) / 2), thousands separated."""
+    return _text(value, compact=True)
+
+
+def subs(value: int | Sym, values: Mapping[str, int | Sym]) -> int | Sym:
+    """`value` with symbols replaced; an `int` stays as it is."""
+    return value.subs(values) if isinstance(value, Sym) else value
+
+
+class TensorType(NamedTuple):
+    """Shape without the batch dimension (C x H x W for images), and element type."""
+
+    shape: tuple[int | Sym, ...]
+    dtype: str = "float32"
+
+    @property
+    def channels(self) -> int | Sym:
+        """The size of axis 1, the first after the batch."""
+        return self.shape[0]
+
+    @property
+    def spatial(self) -> tuple[int | Sym, ...]:
+        """The dimensions after the channels."""
+        return self.shape[1:]
+
+    @property
+    def size(self) -> int | Sym:
+        """Elements of one sample."""
+        return prod(self.shape)
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether any dimension is open."""
+        return any(isinstance(d, Sym) for d in self.shape)
+
+    def __str__(self) -> str:
+        return shape_text(self.shape)
+
+
+ITEM_BYTES = {"float32": 4, "float16": 2, "float64": 8, "int64": 8, "int32": 4, "bool": 1, "uint8": 1}
+
+
+def shape_text(shape: Iterable[int | Sym]) -> str:
+    """`3x224x224`; formulas in their short form."""
+    return "x".join(str(d) if isinstance(d, int) else compact(d).replace(" ", "") for d in shape) or "scalar"

@@ -1,0 +1,95 @@
+"""Finds the grammar, the shipped nets, and the files that users name."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.limits import limit, raise_help
+from netdsl.source import SourceFile
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def resource(folder: str) -> str:
+    """The folder `grammars` or `nets`: inside an installed package, beside it in a checkout."""
+    inside = os.path.join(_HERE, folder)
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_HERE), folder)
+
+
+def library_names() -> list[str]:
+    """The names of the shipped files: `alexnet`, `lenet5`, ..."""
+    return sorted(f[:-4] for f in os.listdir(resource("nets")) if f.endswith(".net"))
+
+
+def library_file(name: str) -> str | None:
+    """The path of a shipped file, or None."""
+    path = os.path.join(resource("nets"), name + ".net")
+    return path if name.isidentifier() and os.path.isfile(path) else None
+
+
+def block_file(name: str) -> str | None:
+    """The shipped file that defines the composite layer `name` (`se`, `bottleneck`), or None."""
+    path = os.path.join(resource("nets"), "lib", name + ".net")
+    return path if os.path.isfile(path) else None
+
+
+def block_names() -> list[str]:
+    """The composite layers that need no import."""
+    return sorted(f[:-4] for f in os.listdir(os.path.join(resource("nets"), "lib")) if f.endswith(".net"))
+
+
+def open_source(name: str) -> SourceFile:
+    """The file that a user names on the command line: a path, a library name, or `-` for standard input."""
+    if name == "-":
+        return _decode("<stdin>", sys.stdin.buffer.read(limit("source_bytes") + 1), None)
+    if os.path.exists(name):
+        return read(name)
+    path = library_file(name)
+    if path is not None:
+        return read(path, shown=f"nets/{name}.net")
+    advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
+    raise Fault("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
+
+
+def read(path: str, shown: str | None = None) -> SourceFile:
+    """Read a `.net` file; raises `Fault` where it cannot be one."""
+    name = shown or path
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise Fault("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+        with open(path, "rb") as file:
+            data = file.read(limit("source_bytes") + 1)
+    except OSError as error:
+        raise Fault("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
+    return _decode(name, data, os.path.abspath(path))
+
+
+def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
+    if len(data) > limit("source_bytes"):
+        raise Fault("file-too-large", f"`{name}` is over {limit('source_bytes'):,} bytes", help=raise_help("source_bytes"))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"`{name}` is not UTF-8 text: byte {data[error.start]:#04x} at offset {error.start}"
+        raise Fault("not-text", message, help="a .net file is plain text; is this a model or a picture?") from None
+    if "\0" in text:
+        raise Fault("not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}")
+    return SourceFile(name, text, path)
+
+
+def import_path(importer: SourceFile, target: str) -> str:
+    """The path of an imported file: inside the importer's folder (or a shipped file), nowhere else."""
+    if importer.path is None:
+        raise Fault("import-not-found", f"`{target}` cannot be imported from standard input")
+    folder = os.path.realpath(os.path.dirname(importer.path))
+    path = os.path.realpath(os.path.join(folder, target))
+    if os.path.commonpath([folder, path]) != folder:
+        raise Fault("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
+    if not os.path.isfile(path):
+        near = did_you_mean(target, [f for f in os.listdir(folder) if f.endswith(".net")])
+        raise Fault("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
+    return path

@@ -1,0 +1,67 @@
+"""Source files and positions in them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+
+class Location(NamedTuple):
+    """A position for people: both numbers count from 1."""
+
+    line: int
+    column: int
+
+
+class SourceFile:
+    """The text of one `.net` file and the name that messages give it."""
+
+    __slots__ = ("_starts", "name", "path", "text")
+
+    def __init__(self, name: str, text: str, path: str | None = None) -> None:
+        self.name = name
+        self.text = text
+        self.path = path
+        self._starts: list[int] | None = None
+
+    def location(self, offset: int) -> Location:
+        """Line and column of a character offset."""
+        starts = self._line_starts()
+        line = bisect_right(starts, offset)
+        return Location(line, offset - starts[line - 1] + 1)
+
+    def line(self, number: int) -> str:
+        """The text of a line (numbered from 1) without its line break; empty past the end."""
+        starts = self._line_starts()
+        if not 1 <= number <= len(starts):
+            return ""
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
+
+    def _line_starts(self) -> list[int]:
+        if self._starts is None:
+            self._starts = [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]
+        return self._starts
+
+
+class Span(NamedTuple):
+    """A stretch of a file: character offsets, the end not included."""
+
+    file: SourceFile
+    start: int
+    end: int
+
+    @property
+    def first(self) -> Location:
+        """Where the stretch begins."""
+        return self.file.location(self.start)
+
+    @property
+    def last(self) -> Location:
+        """The position just after the stretch."""
+        return self.file.location(max(self.start, self.end))
+
+    @property
+    def text(self) -> str:
+        """The characters of the stretch."""
+        return self.file.text[self.start : self.end]

@@ -1,0 +1,150 @@
+"""Text to syntax tree: lark reads the tokens, `build` makes the tree, syntax errors become diagnostics."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
+from platformdirs import user_cache_dir
+
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.library import resource
+from netdsl.limits import INTEGER_DIGITS, limit, raise_help
+from netdsl.source import Span
+from netdsl.syntax.build import Builder
+from netdsl.syntax.expected import describe, syntax_help
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.source import SourceFile
+    from netdsl.syntax import ast
+
+MAX_SYNTAX_ERRORS = 20
+_OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+_CLOSE = set(_OPEN.values())
+
+
+class TokenFilter:
+    """Drops the line breaks that separate nothing, and enforces the limits that tokens can break."""
+
+    always_accept = ("_NL",)
+
+    def __init__(self) -> None:
+        self.source: SourceFile | None = None
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Yield the tokens that the grammar sees."""
+        open_: list[str] = []
+        separates = False
+        for token in stream:
+            kind = token.type
+            if kind == "_NL":
+                if separates and not (open_ and open_[-1] != "RBRACE"):
+                    separates = False
+                    yield token
+                continue
+            self._check(token, len(open_))
+            if kind in _OPEN:
+                open_.append(_OPEN[kind])
+            elif kind in _CLOSE and open_:
+                open_.pop()
+            separates = kind not in ("LBRACE", "VBAR")
+            yield token
+
+    def _check(self, token: Token, depth: int) -> None:
+        if token.type in _OPEN and depth >= limit("nesting"):
+            self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
+        if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
+            self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)
+        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS") and len(token) > limit("name_length"):
+            self._fail(token, "name-too-long", f"a name of {len(token):,} characters", raise_help("name_length"))
+
+    def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
+        assert self.source is not None
+        raise Fault(code, message, Span(self.source, token.start_pos, min(token.end_pos, token.start_pos + 40)), help=help)
+
+
+_filter = TokenFilter()
+_parser: Lark | None = None
+
+
+def _lark() -> Lark:
+    """The LALR parser; its tables are cached in the user's cache folder where that can be written."""
+    global _parser
+    if _parser is None:
+        with open(os.path.join(resource("grammars"), "netdsl.lark"), encoding="utf-8") as file:
+            grammar = file.read()
+        options = {"parser": "lalr", "start": ["file", "expr"], "propagate_positions": True, "maybe_placeholders": True, "postlex": _filter}
+        _parser = Lark(grammar, cache=_cache_file(grammar), **options)  # type: ignore[arg-type]
+    return _parser
+
+
+def _cache_file(grammar: str) -> str | bool:
+    folder = user_cache_dir("netdsl", appauthor=False)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return os.path.join(folder, "grammar.lark") if os.access(folder, os.W_OK) else False
+
+
+def parse(source: SourceFile) -> ast.File:
+    """The syntax tree of a file. Raises `CompileError` with every syntax error found.
+
+    After an error its line is blanked but for the braces, and the text is read again: the rest of the file is still checked.
+    """
+    errors: list[Diagnostic] = []
+    text = source.text
+    while True:
+        _filter.source = source
+        try:
+            tree = _lark().parse(text, start="file")
+            if not errors:
+                return Builder(source, _parse_expression).file(tree)
+            break
+        except Fault as fault:
+            errors.append(fault.diagnostic)
+            break
+        except (UnexpectedCharacters, UnexpectedToken) as error:
+            diagnostic = _syntax_error(source, error)
+            if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
+                break
+            errors.append(diagnostic)
+            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()):
+                break
+            text = _without_line(text, diagnostic.span.start)
+    raise CompileError(errors)
+
+
+def _parse_expression(source: SourceFile, start: int, end: int) -> object:
+    """The parse tree of an expression inside a label, with positions of the whole file."""
+    from_start = " " * start + source.text[start:end]
+    try:
+        return _lark().parse(from_start, start="expr")
+    except (UnexpectedCharacters, UnexpectedToken) as error:
+        raise CompileError([_syntax_error(source, error)]) from None
+
+
+def _without_line(text: str, offset: int) -> str:
+    start = text.rfind("\n", 0, offset) + 1
+    end = text.find("\n", offset)
+    end = len(text) if end < 0 else end
+    return text[:start] + "".join(c if c in "{}" else " " for c in text[start:end]) + text[end:]
+
+
+def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedToken) -> Diagnostic:
+    if isinstance(error, UnexpectedCharacters):
+        start, end = error.pos_in_stream, error.pos_in_stream + 1
+        expected = set(error.allowed or ())
+        found = "end of file" if start >= len(source.text) else f"`{source.text[start]}`"
+    else:
+        token = error.token
+        at_end = token.type == "$END"
+        start = len(source.text.rstrip()) if at_end else token.start_pos
+        end = start + 1 if at_end or token.type == "_NL" else token.end_pos
+        expected = set(error.accepts or error.expected)
+        found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    message = f"expected {describe(expected)}, found {found}"
+    return Diagnostic("syntax-error", message, Span(source, start, end), help=syntax_help(source, start, expected, found))
