@@ -40,10 +40,10 @@ class CompileError(Exception):
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__()
         self.diagnostics = diagnostics
-        self.render = str  # replaced by the driver, which knows the printer
+        self.text = "\n".join(f"{d.code}: {d.message}" for d in diagnostics)  # the driver puts the full print here
 
     def __str__(self) -> str:
-        return "\n".join(f"{d.code}: {d.message}" for d in self.diagnostics)
+        return self.text
 
 
 class Fault(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
 from platformdirs import user_cache_dir
@@ -118,13 +118,19 @@ def parse(source: SourceFile) -> ast.File:
     raise CompileError(errors)
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> object:
+def _parse_expression(source: SourceFile, start: int, end: int) -> Any:
     """The parse tree of an expression inside a label, with positions of the whole file."""
     from_start = " " * start + source.text[start:end]
     try:
         return _lark().parse(from_start, start="expr")
     except (UnexpectedCharacters, UnexpectedToken) as error:
         raise CompileError([_syntax_error(source, error)]) from None
+
+
+def parse_expression(source: SourceFile) -> ast.Expr:
+    """The tree of a text that is one expression, such as the value of `-D`; raises `CompileError`."""
+    _filter.source = source
+    return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
 
 
 def _without_line(text: str, offset: int) -> str:

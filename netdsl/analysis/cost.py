@@ -1,0 +1,156 @@
+"""What a net costs: parameters, multiply-accumulates, units, depth and activation memory.
+
+MACs count the multiply-accumulates of convolution, dense, attention and recurrent products of one sample, as the papers and
+torchvision do. `weights` are the weights without biases of those layers; `units` the elements of a layer's output. All are
+for inference: auxiliary heads count for nothing but their own rows. Weights used twice are counted once, their MACs twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netdsl.ir.types import ITEM_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.types import Sym
+
+
+class Cost(NamedTuple):
+    """The figures of one layer. `bytes` is the size of its output for one sample."""
+
+    params: int
+    macs: int | Sym
+    weights: int
+    units: int | Sym
+    bytes: int | Sym
+
+
+class Totals(NamedTuple):
+    """The figures of a net. `units` sums over the layers with weights; `depth` counts those on the longest path."""
+
+    params: int
+    trainable: int
+    macs: int | Sym
+    weights: int
+    units: int | Sym
+    depth: int
+    activation_bytes: int | Sym
+    peak_bytes: int | Sym
+
+
+class Costs:
+    """The figures of a graph's layers, each kind and shape computed once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._known: dict[Any, Cost] = {}
+        self._rows = [self._cost(n) for n in graph.nodes]
+
+    def _cost(self, node: Node) -> Cost:
+        key = (node.op, *node.types)
+        cost = self._known.get(key)
+        if cost is None:
+            y, xs = node.type, node.types
+            params = sum(p.size for p in node.op.params(*xs).values())
+            cost = Cost(params, node.op.macs(y, *xs), node.op.weights(*xs), y.size, y.size * ITEM_BYTES[y.dtype])
+            self._known[key] = cost
+        return cost
+
+    def rows(self) -> Iterable[tuple[Node, Cost]]:
+        """Every node with its figures, in order; a second use of weights has none of its own."""
+        for node, cost in zip(self.graph.nodes, self._rows, strict=True):
+            yield node, cost._replace(params=0, weights=0) if node.shared else cost
+
+    def of(self, prefix: str) -> tuple[int, int | Sym, int, int | Sym]:
+        """Params, MACs, weights and units of the layer, block or group of that name."""
+        params, weights = 0, 0
+        macs: int | Sym = 0
+        units: int | Sym = 0
+        for node, cost in self.rows():
+            if node.name == prefix or node.name.startswith(prefix + "."):
+                params, weights, macs = params + cost.params, weights + cost.weights, macs + cost.macs
+                units = units + cost.units if node.op.multiplies or node.name == prefix else units
+        return params, macs, weights, units
+
+    def totals(self) -> Totals:
+        """The figures of the whole net at inference."""
+        params, trainable, weights = 0, 0, 0
+        macs, units, stored = _Sum(), _Sum(), _Sum()
+        for node, cost in self.rows():
+            if node.aux is not None:
+                continue
+            params += cost.params
+            trainable += 0 if node.frozen else cost.params
+            weights += cost.weights
+            macs.add(cost.macs)
+            stored.add(cost.bytes)
+            if node.op.multiplies:
+                units.add(cost.units)
+        return Totals(params, trainable, macs.value, weights, units.value, depth(self.graph), stored.value, peak_bytes(self.graph))
+
+
+class _Sum:
+    """A sum that adds the open sizes up by kind, so that a long net of open size takes linear time."""
+
+    def __init__(self) -> None:
+        self._fixed = 0
+        self._open: dict[Sym, int] = {}
+
+    def add(self, value: int | Sym) -> None:
+        if isinstance(value, int):
+            self._fixed += value
+        else:
+            self._open[value] = self._open.get(value, 0) + 1
+
+    @property
+    def value(self) -> int | Sym:
+        return sum((v * n for v, n in self._open.items()), start=self._fixed)
+
+
+def depth(graph: Graph) -> int:
+    """Layers with weights on the longest path from an input to an output, as in the name ResNet-50."""
+    deep: dict[int, int] = {}
+    for node in graph.nodes:
+        if node.aux is None:
+            deep[id(node.output)] = max((deep.get(id(v), 0) for v in node.inputs), default=0) + node.op.multiplies
+    return max((deep.get(id(o.value), 0) for o in graph.outputs), default=0)
+
+
+def peak_bytes(graph: Graph) -> int | Sym:
+    """The most activation memory in use at once for one sample, every buffer freed after its last use.
+
+    Open sizes: the formula of the moment that is largest when each symbol is 512.
+    """
+    last: dict[int, int] = {}
+    for i, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            last[id(value)] = i
+    for output in graph.outputs:
+        last[id(output.value)] = len(graph.nodes)
+    at = dict.fromkeys(graph.symbols, 512)
+    live: dict[int, int | Sym] = {id(v): _bytes(v.type) for v in graph.inputs}
+    now = sum(_at(v, at) for v in live.values())
+    best, best_live = now, list(live.values())
+    for i, node in enumerate(graph.nodes):
+        if node.aux is not None:
+            continue
+        made = _bytes(node.type)
+        live[id(node.output)] = made
+        now += _at(made, at)
+        if now > best:
+            best, best_live = now, list(live.values())
+        for value in {id(v) for v in (*node.inputs, node.output)}:
+            if last.get(value, i) <= i and value in live:
+                now -= _at(live.pop(value), at)
+    return sum(best_live[1:], start=best_live[0]) if at else best
+
+
+def _bytes(type_: Any) -> int | Sym:
+    return type_.size * ITEM_BYTES[type_.dtype]
+
+
+def _at(value: int | Sym, at: dict[str, int]) -> int:
+    return value if isinstance(value, int) else int(value.subs(at))  # type: ignore[arg-type]

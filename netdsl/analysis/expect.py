@@ -1,0 +1,123 @@
+"""Holds the `expect` lines of a text against the finished graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean
+from netdsl.ir.types import Sym, shape_text
+from netdsl.passes.evaluate import Env, evaluate, truth
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.analysis.cost import Costs, Totals
+    from netdsl.ir.graph import Graph, Value
+    from netdsl.passes.elaborate import Expectation
+
+_TOTALS = ("params", "trainable", "macs", "weights", "units", "depth", "activation_bytes", "peak_bytes")
+_OF_LABEL = ("shape", "params", "macs", "weights", "units")
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
+class Facts:
+    """What an `expect` may ask of a net."""
+
+    def __init__(self, graph: Graph, costs: Costs, labels: dict[str, Value]) -> None:
+        self.graph = graph
+        self.costs = costs
+        self.labels = labels
+        self._totals: Totals | None = None
+        self.prefix = ""
+
+    @property
+    def totals(self) -> Totals:
+        """The net's totals, computed when first asked for."""
+        if self._totals is None:
+            self._totals = self.costs.totals()
+        return self._totals
+
+    def check(self, expectation: Expectation) -> Diagnostic | None:
+        """The diagnostic of a broken expectation; None where it holds."""
+        statement = expectation.statement
+        env = Env(expectation.env, self._special)
+        self.prefix = expectation.prefix
+        try:
+            if truth(evaluate(statement.condition, env), statement.condition.span):
+                return None
+            return self._broken(statement, env)
+        except Fault as fault:
+            fault.diagnostic.span = fault.diagnostic.span or statement.span
+            return fault.diagnostic
+
+    def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
+        condition = statement.condition
+        message = f"`{condition.span.text}` does not hold"
+        if isinstance(condition, ast.Operation) and len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS:
+            operator, right = condition.rest[0]
+            left, wanted = evaluate(condition.first, env), evaluate(right, env)
+            wanted_text = shown(wanted) if operator == "==" else f"{operator} {shown(wanted)}"
+            message = f"`{condition.first.span.text}` is {shown(left)}, expected {wanted_text}"
+        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition))
+
+    def _where(self, condition: ast.Expr) -> tuple[Annotation, ...]:
+        first = condition.first if isinstance(condition, ast.Operation) else condition
+        if isinstance(first, ast.Function) and len(first.arguments) == 1:
+            value = self.labels.get(self._path(first.arguments[0].value) or "")
+            if value is not None:
+                return (Annotation("this layer", value.site.span),)
+        return ()
+
+    def _special(self, expr: ast.Expr, env: Env) -> Any:
+        if isinstance(expr, ast.Name):
+            if expr.id in _TOTALS:
+                return getattr(self.totals, expr.id)
+            raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, _TOTALS) or f"there are {', '.join(_TOTALS)} and shape(label)")
+        if isinstance(expr, ast.Function):
+            if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
+                raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL))
+            return self._of_label(expr)
+        raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+
+    def _path(self, expr: ast.Expr) -> str | None:
+        """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`."""
+        if isinstance(expr, ast.Name):
+            path: str | None = expr.id
+        elif isinstance(expr, ast.Attribute) and expr.value is not None:
+            inner = self._path(expr.value)
+            return f"{inner}.{expr.name}" if inner else None
+        elif isinstance(expr, ast.Reference):
+            path = "".join(map(str, expr.path.pieces))
+        else:
+            return None
+        return f"{self.prefix}.{path}" if self.prefix else path
+
+    def _of_label(self, expr: ast.Function) -> Any:
+        argument = expr.arguments[0].value
+        path = self._path(argument)
+        nodes = {n.name for n in self.graph.nodes}
+        if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
+            known = [*self.labels, *self.graph.scopes, *nodes]
+            raise Fault("unknown-label", f"there is no label `{argument.span.text}`", argument.span, help=did_you_mean(path or "", known))
+        if expr.name == "shape":
+            return self._shape(path, argument)
+        params, macs, weights, units = self.costs.of(path)
+        return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
+
+    def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
+        value = self.labels.get(path)
+        if value is None:
+            value = next((n.output for n in reversed(self.graph.nodes) if n.name == path or n.name.startswith(path + ".")), None)
+        if value is None:
+            raise Fault("unknown-label", f"there is no label `{path}`", argument.span)
+        return value.type.shape
+
+
+def shown(value: Any) -> str:
+    """A figure in a message: thousands separated, shapes with x."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return shape_text(value) if all(isinstance(v, (int, Sym)) for v in value) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,68 @@
+"""Receptive fields: which stretch of the input one output depends on, along each spatial axis.
+
+An output at index 0 sees the inputs `low` to `high`, the next one the same stretch moved by `jump` (Araujo et al., Computing
+Receptive Fields of Convolutional Neural Networks, Distill 2019). Branches that join see the hull of their stretches.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.types import Sym
+
+
+class Stretch(NamedTuple):
+    """Inputs `low` to `high`, both included, for output 0; `jump` inputs further for the next."""
+
+    jump: Fraction
+    low: Fraction
+    high: Fraction
+
+
+Field = tuple["int | Sym", ...]
+_START = Stretch(Fraction(1), Fraction(0), Fraction(0))
+
+
+def receptive_fields(graph: Graph) -> list[Field]:
+    """For each node, how many inputs along each spatial axis one of its outputs depends on.
+
+    Where an output depends on everything (dense layers, global pooling), the input's whole size.
+    """
+    known: dict[int, tuple[Stretch, ...] | None] = {id(v): (_START,) * max(0, len(v.type.shape) - 1) for v in graph.inputs}
+    roots: dict[int, Value] = {id(v): v for v in graph.inputs}
+    steps: dict[tuple[object, ...], tuple[Stretch, ...] | None] = {}
+    fields = []
+    for node in graph.nodes:
+        root = roots[id(node.inputs[0])]
+        sources = tuple(known[id(v)] for v in node.inputs if roots[id(v)] is root)
+        key = (node.op, node.types, sources)
+        if key not in steps:
+            steps[key] = _step(node, sources)
+        known[id(node.output)] = steps[key]
+        roots[id(node.output)] = root
+        fields.append(_field(steps[key], root))
+    return fields
+
+
+def _step(node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]) -> tuple[Stretch, ...] | None:
+    if node.op.is_global or any(s is None for s in sources):
+        return None
+    whole = [s for s in sources if s]
+    if not whole or any(len(s) != len(whole[0]) for s in whole):
+        return whole[0] if len(whole) == 1 else ()
+    axes = []
+    for stretches, window in zip(zip(*whole, strict=True), node.op.windows(*node.types), strict=False):
+        jump = max(s.jump for s in stretches)
+        low, high = min(s.low for s in stretches), max(s.high for s in stretches)
+        low -= window.pad * jump
+        axes.append(Stretch(jump * window.stride / window.up, low, high - window.pad * jump + (window.extent - 1) * jump))
+    return tuple(axes)
+
+
+def _field(stretches: tuple[Stretch, ...] | None, root: Value) -> Field:
+    if stretches is None:
+        return root.type.spatial or root.type.shape
+    return tuple(int(s.high - s.low) + 1 for s in stretches)

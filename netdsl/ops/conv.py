@@ -1,0 +1,220 @@
+"""Convolution: `conv`, `depthwise`, `deconv`."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, dims, integer, literal, padding, text
+from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.init import INITS, shaped
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym
+
+
+class _Windowed(Op):
+    """What the convolutions share: window, stride, padding, dilation along 1 to 3 axes."""
+
+    multiplies = True
+    k: Any
+    stride: Any
+    pad: Any
+    dilation: Any
+
+    def geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]:
+        """Kernel, stride, (begin, end) padding and dilation along each spatial axis."""
+        n = spatial_rank(self, x)
+        k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
+        if self.pad == "same":
+            if any(v != 1 for v in s):
+                raise OpError("bad-padding", f"`pad = same` needs stride 1, the stride is {brief(s)}", "pad", "give the padding as numbers")
+            total = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
+            return k, s, tuple((t // 2, t - t // 2) for t in total), d
+        if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
+            if len(self.pad) != n:
+                raise OpError("wrong-rank", f"`pad` has {len(self.pad)} pairs, the input has {n} spatial axes", "pad")
+            return k, s, self.pad, d
+        return k, s, tuple((p, p) for p in spread(self.pad, n, self.kind, "pad")), d
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        k, s, p, d = self.geometry(xs[0])
+        return tuple(Window((k_ - 1) * d_ + 1, s_, p_[0]) for k_, s_, p_, d_ in zip(k, s, p, d, strict=True))
+
+
+@layer("conv", family="convolution", examples=[
+    ("3x9x9", "conv(8, 3)"), ("4x9x8", "conv(6, 1x3, stride = 2, pad = 0x1, groups = 2, bias = false)"),
+    ("2x11", "conv(3, 3, dilation = 2)"), ("2x5x5x5", "conv(3, 2)"), ("3x8x8", "conv(4, 4, pad = same)"),
+    ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"),
+    ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
+])  # fmt: skip
+class Conv(_Windowed):
+    """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1 along each axis."""
+
+    out: int = arg(integer, doc="output channels", min=1)
+    k = arg(dims, doc="window size", min=1)
+    stride = arg(dims, 1, doc="step of the window", min=1)
+    pad = arg(padding, 0, doc="zeros around the input", min=0)
+    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
+    groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
+    bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
+    weight = arg(literal, None, doc="the kernel as literal numbers")
+    init = arg(text, "default", doc="how the weights start", choices=INITS)
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        (x,) = xs
+        k, s, p, d = self.geometry(x)
+        channels = fixed(self, x.channels, "its input channels")
+        for name, value, arg_ in (("input", channels, "groups"), ("output", self.out, "groups")):
+            if value % self.groups:
+                raise OpError("bad-groups", f"{value} {name} channels do not divide into {self.groups} groups", arg_, _divisors(channels, self.out))
+        spatial = tuple(self._axis(*v) for v in zip(x.spatial, k, s, p, d, strict=True))
+        if self.weight is not None:
+            shaped(self.kind, "weight", self.weight, self._weight_shape(x, k))
+        return TensorType((self.out, *spatial), x.dtype)
+
+    def _axis(self, size: int | Sym, k: int, s: int, p: tuple[int, int], d: int) -> int | Sym:
+        extent = d * (k - 1) + 1
+        padded = size + sum(p)
+        if isinstance(padded, int) and extent > padded:
+            shown = f"{k}" if d == 1 else f"{k} (spread over {extent} by dilation {d})"
+            plus = f" with its padding of {p[0]} and {p[1]}" if any(p) else ""
+            raise OpError("window-too-large", f"a kernel of {shown} is larger than the input's {size}{plus}", "k", f"use a kernel of at most {padded}, or more padding")
+        return (padded - extent) // s + 1
+
+    def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.out, x.channels // self.groups, *k)  # type: ignore[operator, return-value]
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        k = self.geometry(xs[0])[0]
+        shape = self._weight_shape(xs[0], k)
+        if self.weight is not None:
+            weight = Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
+        else:
+            weight = Param(shape, self.init)
+        fan_in = shape[1] * prod(k)
+        return {"weight": weight, "bias": Param((self.out,), f"uniform:{fan_in}")} if self.bias else {"weight": weight}
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        k = self.geometry(xs[0])[0]
+        return y.size * (xs[0].channels // self.groups * prod(k))
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        k, s, p, d = self.geometry(xs[0])
+        even = all(a == b for a, b in p)
+        pad = brief(tuple(a for a, _ in p)) if even else 0
+        if self.pad == "same":
+            pad = "same"
+        module = t.module(
+            f"Conv{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(pad, 0), dilation=(brief(d), 1),
+            groups=(self.groups, 1), bias=(self.bias, True),
+        )  # fmt: skip
+        return module if even or self.pad == "same" else module.padded(p)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        k, s, p, d = self.geometry(xs[0].type)
+        bias = [g.param("bias")] if self.bias else []
+        pads = [a for a, _ in p] + [b for _, b in p]
+        return g.op("Conv", xs[0], g.param("weight"), *bias, kernel_shape=k, strides=s, pads=pads, dilations=d, group=self.groups)
+
+
+def _divisors(a: int, b: int) -> str:
+    both = [str(n) for n in range(1, min(a, b, 64) + 1) if a % n == 0 and b % n == 0]
+    return f"groups that divide {a} and {b}: {', '.join(both)}"
+
+
+@layer("depthwise", family="convolution", examples=[
+    ("4x8x8", "depthwise(3, pad = 1)"), ("3x9x7", "depthwise(3, stride = 2, multiplier = 2, bias = false)"), ("4x10", "depthwise(5)"),
+])  # fmt: skip
+class Depthwise(Conv):
+    """Convolve each channel with `multiplier` windows of its own: `conv` with as many groups as channels."""
+
+    out = None  # type: ignore[assignment]
+    groups = None  # type: ignore[assignment]
+    multiplier: int = arg(integer, 1, doc="output channels for each input channel", min=1)
+
+    def _conv(self, x: TensorType) -> Conv:
+        channels = fixed(self, x.channels, "its input channels")
+        given = {a.name: getattr(self, a.name) for a in self.args if a.name != "multiplier"}
+        return Conv({**given, "out": channels * self.multiplier, "groups": channels})
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
+        return self._conv(xs[0]).infer(*xs)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        return self._conv(xs[0]).params(*xs)
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        return self._conv(xs[0]).macs(y, *xs)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return self._conv(xs[0]).torch(t, *xs)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return self._conv(xs[0].type).onnx(g, *xs)
+
+
+@layer("deconv", family="convolution", examples=[
+    ("4x5x5", "deconv(3, 4, stride = 2)"), ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
+    ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"), ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+])  # fmt: skip
+class Deconv(_Windowed):
+    """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1 along each axis."""
+
+    out: int = arg(integer, doc="output channels", min=1)
+    k = arg(dims, doc="window size", min=1)
+    stride = arg(dims, 1, doc="distance of the inputs in the output", min=1)
+    pad = arg(dims, 0, doc="cut from each side of the output", min=0)
+    output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
+    groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
+    bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
+    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
+    init = arg(text, "default", doc="how the weights start", choices=(*INITS, "bilinear"))
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        (x,) = xs
+        k, s, p, d = self.geometry(x)
+        channels = fixed(self, x.channels, "its input channels")
+        if channels % self.groups or self.out % self.groups:
+            raise OpError("bad-groups", f"{channels} input and {self.out} output channels do not divide into {self.groups} groups", "groups", _divisors(channels, self.out))
+        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
+        spatial = []
+        for size, k_, s_, (p_, _), d_, e in zip(x.spatial, k, s, p, d, extra, strict=True):
+            if e >= max(s_, d_):
+                raise OpError("bad-padding", f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the dilation ({d_})", "output_pad")
+            out = (size - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e + 1
+            if isinstance(out, int) and out < 1:
+                raise OpError("bad-padding", f"a padding of {p_} leaves {out} of the output", "pad", "use less padding")
+            spatial.append(out)
+        return TensorType((self.out, *spatial), x.dtype)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        k = self.geometry(xs[0])[0]
+        per_group = self.out // self.groups
+        weight = Param((xs[0].channels, per_group, *k), self.init)  # type: ignore[arg-type]
+        return {"weight": weight, "bias": Param((self.out,), f"uniform:{per_group * prod(k)}")} if self.bias else {"weight": weight}
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        return xs[0].size * (self.out // self.groups * prod(self.geometry(xs[0])[0]))
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        k, s, _, d = self.geometry(xs[0])
+        return tuple(Window(-(-((k_ - 1) * d_ + 1) // s_), 1, 0, s_) for k_, s_, d_ in zip(k, s, d, strict=True))
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        k, s, p, d = self.geometry(xs[0])
+        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
+        return t.module(
+            f"ConvTranspose{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(brief(tuple(a for a, _ in p)), 0),
+            output_padding=(brief(extra), 0), groups=(self.groups, 1), bias=(self.bias, True), dilation=(brief(d), 1),
+        )  # fmt: skip
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        k, s, p, d = self.geometry(xs[0].type)
+        bias = [g.param("bias")] if self.bias else []
+        return g.op(
+            "ConvTranspose", xs[0], g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[a for a, _ in p] * 2, dilations=d,
+            group=self.groups, output_padding=spread(self.output_pad, len(k), self.kind, "output_pad"),
+        )  # fmt: skip

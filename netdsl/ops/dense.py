@@ -1,0 +1,125 @@
+"""Dense layers: `dense`, `flatten`, `embedding`, `rbf`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, integer, literal, text
+from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.init import INITS, shaped
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym
+
+
+@layer("dense", family="dense", examples=[("10", "dense(4)"), ("5x8", "dense(3, bias = false)"), ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)")])
+class Dense(Op):
+    """A fully connected layer, W x + b, on the last axis."""
+
+    units: int = arg(integer, doc="outputs", min=1)
+    bias: bool = arg(boolean, True, doc="add a learned bias to each output")
+    weight = arg(literal, None, doc="the matrix as literal numbers, outputs x inputs")
+    init = arg(text, "default", doc="how the weights start", choices=INITS)
+    multiplies = True
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        (x,) = xs
+        if len(x.shape) > 2:
+            help_ = "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as the last axis `tokens` or `permute`"
+            raise OpError("wrong-rank", f"`dense` takes a vector or a sequence of vectors, its input is {x}", help=help_)
+        features = fixed(self, x.shape[-1], "the length of its input")
+        if self.weight is not None:
+            shaped(self.kind, "weight", self.weight, (self.units, features))
+        return TensorType((*x.shape[:-1], self.units), x.dtype)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        features: int = xs[0].shape[-1]  # type: ignore[assignment]
+        shape = (self.units, features)
+        weight = Param(shape, self.init) if self.weight is None else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
+        return {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")} if self.bias else {"weight": weight}
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        return y.size * xs[0].shape[-1]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module("Linear", xs[0].shape[-1], self.units, bias=(self.bias, True))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        if len(xs[0].type.shape) == 1:
+            return g.op("Gemm", xs[0], g.param("weight"), *([g.param("bias")] if self.bias else []), transB=1)
+        y = g.op("MatMul", xs[0], g.op("Transpose", g.param("weight"), perm=[1, 0]))
+        return g.op("Add", y, g.param("bias")) if self.bias else y
+
+
+@layer("flatten", family="dense", examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten")])
+class Flatten(Op):
+    """All axes after the batch as one, the last running fastest."""
+
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        return TensorType((xs[0].size,), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module("Flatten")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Flatten", xs[0], axis=1)
+
+
+@layer("embedding", family="dense", examples=[("5 int64", "embedding(10, 4)"), ("2x3 int64", "embedding(7, 3)")])
+class Embedding(Op):
+    """A learned vector of `dim` numbers for each of `n` integers."""
+
+    n: int = arg(integer, doc="how many integers: 0 to n - 1", min=1)
+    dim: int = arg(integer, doc="length of each vector", min=1)
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        if xs[0].dtype not in ("int64", "int32"):
+            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {xs[0].dtype}", help="declare it: `input tokens: T int64`")
+        return TensorType((*xs[0].shape, self.dim))
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        return {"weight": Param((self.n, self.dim), "normal:1")}
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module("Embedding", self.n, self.dim)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Gather", g.param("weight"), xs[0], axis=0)
+
+
+@layer("rbf", family="dense", examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")])
+class RBF(Op):
+    """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to each class's code."""
+
+    units: int = arg(integer, doc="outputs", min=1)
+    weight = arg(literal, None, doc="the codes as literal numbers, outputs x inputs")
+    multiplies = True
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        if len(xs[0].shape) != 1:
+            raise OpError("wrong-rank", f"`rbf` takes a vector, its input is {xs[0]}", help="write `flatten -> rbf(...)`")
+        features = fixed(self, xs[0].shape[0], "the length of its input")
+        if self.weight is not None:
+            shaped(self.kind, "weight", self.weight, (self.units, features))
+        return TensorType((self.units,), xs[0].dtype)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        shape = (self.units, xs[0].shape[0])
+        if self.weight is None:
+            return {"weight": Param(shape, "normal:1")}  # type: ignore[arg-type]
+        return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}  # type: ignore[arg-type]
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        return y.size * xs[0].size
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.custom("RBF", xs[0].shape[0], self.units)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        difference = g.op("Sub", g.op("Unsqueeze", xs[0], g.ints([1])), g.param("weight"))
+        return g.op("ReduceSum", g.op("Mul", difference, difference), g.ints([2]), keepdims=0)

@@ -1,0 +1,129 @@
+"""Joins of several tensors: `concat`, `add`, `mul`, `sub`, `max`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import Sym, TensorType, shape_text
+from netdsl.ops.args import integer
+from netdsl.ops.base import Op, OpError, Window, arg, axis_index, layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Join(Op):
+    """Base of the kinds that take arms, or the current value and `@` references."""
+
+    inputs = (1, 10_000)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return tuple(Window() for _ in xs[0].spatial)
+
+
+def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> OpError:
+    shapes = " and ".join(str(x) for x in xs[:6]) + (" ..." if len(xs) > 6 else "")
+    return OpError("shape-mismatch", f"`{kind}` joins {shapes}: {why}", help=help)
+
+
+@layer("concat", family="join", examples=[("2x4x4, 3x4x4", "concat"), ("2x4, 2x5, 2x1", "concat(axis = 2)"), ("3, 4", "concat")])
+class Concat(Join):
+    """Join along an axis, channels unless said otherwise; the other axes must be equal."""
+
+    axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        axis = axis_index(self, xs[0], self.axis)
+        first = xs[0].shape
+        for x in xs[1:]:
+            if len(x.shape) != len(first):
+                raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
+            for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
+                if i != axis and a != b and isinstance(a, int) and isinstance(b, int):
+                    advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else None
+                    raise _unlike(self.kind, xs, f"axis {i + 1} is {a} in one and {b} in another", advice)
+        total = sum((x.shape[axis] for x in xs[1:]), start=first[axis])
+        shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
+        shape[axis] = total
+        return TensorType(tuple(shape), xs[0].dtype)
+
+    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
+        axis = axis_index(self, xs[0], self.axis)
+        return [(a, b) for x in xs[1:] for i, (a, b) in enumerate(zip(xs[0].shape, x.shape, strict=True)) if i != axis and a != b]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
+        return t.inline(f"torch.cat(({names},), {axis_index(self, xs[0], self.axis) + 1})")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Concat", *xs, axis=axis_index(self, xs[0].type, self.axis) + 1)
+
+
+def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
+    """The common shape of elementwise joins: axes are equal, or one of them is 1; raises `OpError`."""
+    shape = list(xs[0].shape)
+    for x in xs[1:]:
+        if len(x.shape) != len(shape):
+            raise _unlike(kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `reshape`")
+        for i, d in enumerate(x.shape):
+            if shape[i] == 1 or (isinstance(shape[i], Sym) and isinstance(d, int) and d != 1):
+                shape[i] = d
+            elif d != shape[i] and d != 1 and isinstance(d, int) and isinstance(shape[i], int):
+                what = "channels" if i == 0 else f"axis {i + 1}"
+                advice = f"project one arm with `conv({shape[i] if i == 0 else d}, 1)`" if i == 0 else "give the arms the same stride and padding, or `crop`"
+                raise _unlike(kind, xs, f"{what} {shape[i]} against {d}", advice)
+    return tuple(shape)
+
+
+class _Elementwise(Join):
+    symbol, operator = "", ""
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        return TensorType(broadcast(self.kind, xs), xs[0].dtype)
+
+    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
+        shape = broadcast(self.kind, xs)
+        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if a != b and b != 1]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        y = xs[0]
+        for x in xs[1:]:
+            y = g.op(self.operator, y, x)
+        return y
+
+
+@layer("add", family="join", examples=[("2x4x4, 2x4x4", "add"), ("3x2, 3x2, 3x1", "add")])
+class Add(_Elementwise):
+    """The sum, element by element; an axis of size 1 is repeated."""
+
+    symbol, operator = "+", "Add"
+
+
+@layer("mul", family="join", examples=[("2x4x4, 2x4x4", "mul"), ("3x5x4, 3x1x1", "mul")])
+class Mul(_Elementwise):
+    """The product, element by element; an axis of size 1 is repeated."""
+
+    symbol, operator = "*", "Mul"
+
+
+@layer("sub", family="join", examples=[("2x4x4, 2x4x4", "sub"), ("5, 5", "sub")])
+class Sub(_Elementwise):
+    """The first less the others, element by element; an axis of size 1 is repeated."""
+
+    symbol, operator = "-", "Sub"
+
+
+@layer("max", family="join", examples=[("2x4x4, 2x4x4", "max"), ("5, 5, 5", "max")])
+class Max(_Elementwise):
+    """The largest, element by element (maxout of arms); an axis of size 1 is repeated."""
+
+    operator = "Max"
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        text = "{0}"
+        for i in range(1, len(xs)):
+            text = f"torch.maximum({text}, {{{i}}})"
+        return t.inline(text)

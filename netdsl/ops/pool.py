@@ -1,0 +1,294 @@
+"""Pooling: windows, global, adaptive, LeNet-5's trainable subsampling."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, dims, integers
+from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym
+
+
+class _Pool(Op):
+    """What the pooling kinds share: a window along 1 to 3 axes; out = (in + 2 pad - k) / stride + 1, rounded down or up."""
+
+    k = arg(dims, doc="window size", min=1)
+    stride = arg(dims, None, doc="step of the window; k where not given", min=1)
+    pad = arg(dims, 0, doc="padding on each side, at most half the window", min=0)
+    ceil: bool = arg(boolean, False, doc="round the output size up: the last window may reach over the end")
+
+    def geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """Window, stride and padding along each spatial axis."""
+        n = spatial_rank(self, x)
+        k = spread(self.k, n, self.kind, "k")
+        s = k if self.stride is None else spread(self.stride, n, self.kind, "stride")
+        p = spread(self.pad, n, self.kind, "pad")
+        for k_, p_ in zip(k, p, strict=True):
+            if 2 * p_ > k_:
+                raise OpError("bad-padding", f"a padding of {p_} is more than half the window of {k_}", "pad", f"pad at most {k_ // 2}")
+        return k, s, p
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        (x,) = xs
+        spatial = [self._axis(*v) for v in zip(x.spatial, *self.geometry(x), strict=True)]
+        return TensorType((x.channels, *spatial), x.dtype)
+
+    def _axis(self, size: int | Sym, k: int, s: int, p: int) -> int | Sym:
+        if isinstance(size, int) and k > size + 2 * p:
+            plus = f" with its padding of {p}" if p else ""
+            raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")
+        if not self.ceil:
+            return (size + 2 * p - k) // s + 1
+        # PyTorch drops a last window that would start past the input and its padding; the smaller of the two sizes is
+        # fixed by the geometry alone, so that open sizes need no minimum.
+        return (size + min(2 * p - k + s, p) + s - 1) // s
+
+    def end_pads(self, x: TensorType) -> list[int] | None:
+        """Padding at the end that makes plain rounding down give the size rounded up; None where the size is open."""
+        k, s, p = self.geometry(x)
+        if not self.ceil:
+            return list(p)
+        if x.symbolic:
+            return None
+        y = self.infer(x)
+        return [max(0, (o - 1) * s_ + k_ - i - p_) for o, i, k_, s_, p_ in zip(y.spatial, x.spatial, k, s, p, strict=True)]  # type: ignore[operator]
+
+    def onnx_window(self, x: TensorType) -> dict[str, Any]:
+        """The attributes of ONNX's pooling operators."""
+        k, s, p = self.geometry(x)
+        end = self.end_pads(x)
+        if end is None:
+            if any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True)):
+                raise OpError("open-size", f"`{self.kind}` with `ceil` and this padding needs to know its input's size in ONNX", "ceil", "give the input's size")
+            return {"kernel_shape": k, "strides": s, "pads": [*p, *p], "ceil_mode": 1}
+        return {"kernel_shape": k, "strides": s, "pads": [*p, *end]}
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(*v) for v in zip(*self.geometry(xs[0]), strict=True))
+
+    def torch_module(self, t: Any, name: str, x: TensorType) -> Any:
+        """The `nn` pooling module of the input's rank."""
+        k, s, p = self.geometry(x)
+        stride = brief(s) if s != k else brief(k)
+        return t.module(f"{name}{len(k)}d", brief(k), stride=(stride, brief(k)), padding=(brief(p), 0), ceil_mode=(self.ceil, False))
+
+
+@layer("maxpool", family="pooling", examples=[
+    ("3x8x8", "maxpool(2)"), ("3x9x7", "maxpool(3, stride = 2, pad = 1)"), ("2x10x10", "maxpool(3, stride = 2, ceil = true)"),
+    ("2x11", "maxpool(2, ceil = true)"), ("2x4x6x8", "maxpool(2)"), ("2x5x5", "maxpool(2, stride = 3, pad = 1, ceil = true)"),
+])  # fmt: skip
+class MaxPool(_Pool):
+    """The largest value in each window."""
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return self.torch_module(t, "MaxPool", xs[0])
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("MaxPool", xs[0], **self.onnx_window(xs[0].type))
+
+
+@layer("avgpool", family="pooling", examples=[
+    ("3x8x8", "avgpool(2)"), ("3x9x7", "avgpool(3, stride = 2, pad = 1)"), ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true)"),
+    ("2x11", "avgpool(2, ceil = true)"), ("2x4x6x8", "avgpool(2)"), ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
+])  # fmt: skip
+class AvgPool(_Pool):
+    """The mean of each window; padding counts as zeros unless `count_pad` is false."""
+
+    count_pad: bool = arg(boolean, True, doc="count the padding in the mean")
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        y = super().infer(*xs)
+        if not self.count_pad and self.ceil and any(self.geometry(xs[0])[2]):
+            raise OpError("bad-padding", "`count_pad = false` with `ceil` and padding is not defined alike by PyTorch and ONNX", "count_pad")
+        return y
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        module = self.torch_module(t, "AvgPool", xs[0])
+        return module if self.count_pad else module.with_keyword("count_include_pad", value=False)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        x = xs[0]
+        window = self.onnx_window(x.type)
+        if not self.ceil:
+            return g.op("AveragePool", x, count_include_pad=int(self.count_pad), **window)
+        # PyTorch's mean counts the padding but not what lies beyond it: pad first, then let nothing else count.
+        p = self.geometry(x.type)[2]
+        if any(p):
+            x = g.op("Pad", x, g.ints([0, 0, *p, 0, 0, *p]))
+            pads = window["pads"]
+            window["pads"] = [0] * len(p) + [max(0, e - b) for e, b in zip(pads[len(p) :], p, strict=True)]
+        return g.op("AveragePool", x, count_include_pad=0, **window)
+
+
+@layer("sumpool", family="pooling", examples=[("3x8x8", "sumpool(2)"), ("2x9x7", "sumpool(3x2, stride = 2, pad = 1)"), ("2x11", "sumpool(3)")])
+class SumPool(_Pool):
+    """The sum of each window: k times the mean that counts the padding."""
+
+    ceil = False  # type: ignore[assignment]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        k, s, p = self.geometry(xs[0])
+        n = len(k)
+        if n == 1:
+            return t.inline(f"F.avg_pool1d({{0}}, {k[0]}, {s[0]}, {p[0]}) * {k[0]}")
+        return t.module(f"AvgPool{n}d", brief(k), stride=(brief(s), brief(k)), padding=(brief(p), 0), divisor_override=(1, None))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        mean = g.op("AveragePool", xs[0], count_include_pad=1, **self.onnx_window(xs[0].type))
+        return g.op("Mul", mean, g.floats(prod(self.geometry(xs[0].type)[0])))
+
+
+@layer("l2pool", family="pooling", examples=[("3x8x8", "l2pool(2)"), ("2x9x7", "l2pool(3, stride = 2)"), ("2x11", "l2pool(3)")])
+class L2Pool(_Pool):
+    """The Euclidean norm of each window: sqrt(sum x^2)."""
+
+    pad = 0  # type: ignore[assignment]
+    ceil = False  # type: ignore[assignment]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        k, s, _ = self.geometry(xs[0])
+        return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(s), brief(k)))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("LpPool", xs[0], p=2, **self.onnx_window(xs[0].type))
+
+
+class _Global(Op):
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
+        return TensorType((xs[0].channels, *(1 for _ in xs[0].spatial)), xs[0].dtype)
+
+
+@layer("gap", family="pooling", examples=[("3x7x5", "gap"), ("3x7", "gap"), ("2x3x4x5", "gap")])
+class GlobalAvgPool(_Global):
+    """The mean of each channel (global average pooling); the spatial axes stay, with size 1."""
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module(f"AdaptiveAvgPool{len(xs[0].spatial)}d", 1)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("GlobalAveragePool", xs[0])
+
+
+@layer("gmp", family="pooling", examples=[("3x7x5", "gmp"), ("3x7", "gmp"), ("2x3x4x5", "gmp")])
+class GlobalMaxPool(_Global):
+    """The largest value of each channel (global max pooling); the spatial axes stay, with size 1."""
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module(f"AdaptiveMaxPool{len(xs[0].spatial)}d", 1)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("GlobalMaxPool", xs[0])
+
+
+class _Adaptive(Op):
+    """Output i takes the inputs from floor(i in / out) to ceil((i + 1) in / out)."""
+
+    size = arg(dims, doc="output size", min=1)
+    is_global = True
+    reduce = ""
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        n = spatial_rank(self, xs[0])
+        return TensorType((xs[0].channels, *spread(self.size, n, self.kind, "size")), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        n = len(xs[0].spatial)
+        return t.module(f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size")))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        x = xs[0]
+        out = spread(self.size, len(x.type.spatial), self.kind, "size")
+        if all(o == 1 for o in out):
+            return g.op("GlobalAveragePool" if self.reduce == "Avg" else "GlobalMaxPool", x)
+        sizes = tuple(fixed(self, i, "its input's size in ONNX") for i in x.type.spatial)
+        if all(i % o == 0 for i, o in zip(sizes, out, strict=True)):
+            k = [i // o for i, o in zip(sizes, out, strict=True)]
+            return g.op("AveragePool" if self.reduce == "Avg" else "MaxPool", x, kernel_shape=k, strides=k)
+        for axis, (i, o) in enumerate(zip(sizes, out, strict=True)):
+            x = self._reduce_axis(g, x, axis + 2, i, o)
+        return x
+
+    def _reduce_axis(self, g: Any, x: Any, axis: int, size: int, out: int) -> str:
+        """Pool one axis with windows of unequal width: slices, each reduced, joined again."""
+        if size == out:
+            return x
+        parts = []
+        for i in range(out):
+            piece = g.op("Slice", x, g.ints([i * size // out]), g.ints([-(-(i + 1) * size // out)]), g.ints([axis]))
+            reduce = "ReduceMean" if self.reduce == "Avg" else "ReduceMax"
+            parts.append(g.op(reduce, piece, g.ints([axis]), keepdims=1))
+        return g.op("Concat", *parts, axis=axis)
+
+
+@layer("adaptive_avgpool", family="pooling", examples=[("3x8x8", "adaptive_avgpool(2)"), ("3x7x5", "adaptive_avgpool(3x2)"), ("2x9", "adaptive_avgpool(4)")])
+class AdaptiveAvgPool(_Adaptive):
+    """The mean over as many windows as the output has places."""
+
+    reduce = "Avg"
+
+
+@layer("adaptive_maxpool", family="pooling", examples=[("3x8x8", "adaptive_maxpool(2)"), ("3x7x5", "adaptive_maxpool(3x2)"), ("2x9", "adaptive_maxpool(4)")])
+class AdaptiveMaxPool(_Adaptive):
+    """The largest value over as many windows as the output has places."""
+
+    reduce = "Max"
+
+
+@layer("spp", family="pooling", examples=[("3x8x6", "spp([1, 2])"), ("2x9x9", "spp([4, 2, 1])")])
+class SpatialPyramid(Op):
+    """Spatial pyramid pooling (He et al. 2014): max pooling to n x n for each level, flattened and joined."""
+
+    levels = arg(integers, doc="the sizes n of the grids", min=1)
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        if len(xs[0].shape) != 3:
+            raise OpError("wrong-rank", f"`spp` needs C x H x W, its input is {xs[0]}")
+        if not self.levels:
+            raise OpError("bad-argument", "`spp` needs at least one level", "levels")
+        return TensorType((fixed(self, xs[0].channels, "its input channels") * sum(n * n for n in self.levels),), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)
+        return t.inline(f"torch.cat(({parts},), 1)")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        parts = [g.op("Flatten", AdaptiveMaxPool({"size": n}).onnx(g, xs[0]), axis=1) for n in self.levels]
+        return g.op("Concat", *parts, axis=1)
+
+
+@layer("subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")])
+class Subsample(Op):
+    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one pair for each map."""
+
+    k = arg(dims, doc="window size and stride", min=1)
+
+    def _pool(self) -> SumPool:
+        return SumPool({"k": self.k, "stride": None})
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        fixed(self, xs[0].channels, "its input channels")
+        return self._pool().infer(*xs)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        window = prod(self._pool().geometry(xs[0])[0])
+        shape = (xs[0].channels,)
+        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}  # type: ignore[arg-type]
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return self._pool().windows(*xs)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.custom("Subsample", xs[0].channels, self._pool().geometry(xs[0])[0])
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        shape = [1, xs[0].type.channels, *(1 for _ in xs[0].type.spatial)]
+        weight, bias = (g.op("Reshape", g.param(n), g.ints(shape)) for n in ("weight", "bias"))
+        return g.op("Add", g.op("Mul", self._pool().onnx(g, xs[0]), weight), bias)

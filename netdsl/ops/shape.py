@@ -1,0 +1,352 @@
+"""Layers that move elements about: reshape, permute, pad, crop, slice, upsample and their kin."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import Sym, TensorType, shape_text
+from netdsl.ops.args import integer, integers, number, padding, sizes, text
+from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, fixed, layer, spatial_rank, spread
+from netdsl.ops.init import INITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@layer("reshape", family="shape", examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")])
+class Reshape(Op):
+    """The same elements in order under other sizes, the batch left out; one size may be -1."""
+
+    shape = arg(sizes, doc="the new sizes without the batch")
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        (x,) = xs
+        new = list(self.shape)
+        if new.count(-1) > 1 or any(isinstance(d, int) and d < 1 and d != -1 for d in new):
+            raise OpError("bad-argument", f"sizes {shape_text(new)} of `reshape`: each must be at least 1, one may be -1", "shape")
+        if -1 in new:
+            rest = prod(d for d in new if d != -1)
+            if not isinstance(rest, int):
+                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape")
+            new[new.index(-1)] = x.size // rest
+        if isinstance(x.size, int) and prod(new) != x.size:
+            raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {prod(d for d in new if d != -1)} elements, its input {x} has {x.size}", "shape")
+        return TensorType(tuple(new), x.dtype)
+
+    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
+        return [(xs[0].size, prod(self.infer(*xs).shape))]
+
+    def _target(self, x: TensorType) -> list[int]:
+        """Sizes for the back ends, with at most one open (-1)."""
+        new = [d if isinstance(d, int) else -1 for d in self.infer(x).shape]
+        if new.count(-1) > 1:
+            raise OpError("open-size", f"`reshape` to {shape_text(self.shape)} leaves more than one size open", "shape", "give the input's size")
+        return new
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.inline(f"{{0}}.reshape({{0}}.shape[0], {', '.join(map(str, self._target(xs[0])))})")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Reshape", xs[0], g.ints([0, *self._target(xs[0].type)]))
+
+
+@layer("permute", family="shape", examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")])
+class Permute(Op):
+    """The axes in another order, counted from 1 as the batch stays 0."""
+
+    order = arg(integers, doc="the axes in their new order")
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        n = len(xs[0].shape)
+        if sorted(self.order) != list(range(1, n + 1)):
+            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {list(self.order)}", "order")
+        return TensorType(tuple(xs[0].shape[i - 1] for i in self.order), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.inline(f"{{0}}.permute(0, {', '.join(map(str, self.order))})")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Transpose", xs[0], perm=[0, *self.order])
+
+
+@layer("tokens", family="shape", examples=[("3x4x5", "tokens"), ("3x6", "tokens")])
+class Tokens(Op):
+    """C x H x W to a sequence of H W vectors of length C, row by row (Dosovitskiy et al. 2021)."""
+
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
+        return TensorType((prod(xs[0].spatial), xs[0].channels), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.inline("{0}.flatten(2).transpose(1, 2)")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("Transpose", g.op("Reshape", xs[0], g.ints([0, 0, -1])), perm=[0, 2, 1])
+
+
+@layer("pad", family="shape", examples=[("2x4x5", "pad(1)"), ("2x4x5", "pad([(1, 2), (0, 3)])"), ("2x6", "pad(2, mode = reflect)"), ("2x4x5", "pad(1x2, mode = edge)"), ("1x3x3", "pad(1, value = 2.5)")])
+class Pad(Op):
+    """Put a border around the spatial axes."""
+
+    pad = arg(padding, doc="width of the border: one number, one for each axis, or begin and end pairs", min=0)
+    mode = arg(text, "constant", doc="what the border holds", choices=("constant", "reflect", "edge"))
+    value: float = arg(number, 0.0, doc="the constant")
+
+    def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
+        n = spatial_rank(self, x)
+        if self.pad == "same":
+            raise OpError("bad-argument", "`pad` needs the width of the border", "pad")
+        if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
+            if len(self.pad) != n:
+                raise OpError("wrong-rank", f"`pad` has {len(self.pad)} pairs, the input has {n} spatial axes", "pad")
+            return list(self.pad)
+        return [(p, p) for p in spread(self.pad, n, self.kind, "pad")]
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        pairs = self._pairs(xs[0])
+        for size, pair in zip(xs[0].spatial, pairs, strict=True):
+            if self.mode == "reflect" and isinstance(size, int) and max(pair) >= size:
+                raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad")
+        return TensorType((xs[0].channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        flat = tuple(v for pair in reversed(self._pairs(xs[0])) for v in pair)
+        mode = {"constant": f"value={self.value!r}", "reflect": 'mode="reflect"', "edge": 'mode="replicate"'}[self.mode]
+        return t.inline(f"F.pad({{0}}, {flat}, {mode})")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        pairs = self._pairs(xs[0].type)
+        pads = g.ints([0, 0, *(a for a, _ in pairs), 0, 0, *(b for _, b in pairs)])
+        return g.op("Pad", xs[0], pads, *([g.floats(self.value)] if self.mode == "constant" else []), mode=self.mode)
+
+
+@layer("crop", family="shape", examples=[("2x6x7", "crop(4x5)"), ("2x6x7", "crop(3, offset = 1)"), ("2x9", "crop(4)"), ("2x6x7, 3x4x4", "crop"), ("2x6x7, 3x4x4", "crop(offset = 2x3)")])
+class Crop(Op):
+    """Cut the spatial axes to a size, or to that of a reference: `crop(@image, offset = 19)`; the middle unless `offset` says where."""
+
+    size = arg(sizes, None, doc="the new size; not with a reference")
+    offset = arg(sizes, None, doc="where the cut begins; the middle where not given")
+    inputs = (1, 2)
+
+    def _plan(self, xs: Sequence[TensorType]) -> list[tuple[int | Sym, int | Sym]]:
+        """(offset, size) along each spatial axis."""
+        n = spatial_rank(self, xs[0])
+        if (self.size is None) == (len(xs) == 1):
+            raise OpError("missing-argument", "`crop` needs a size or a reference, and not both", help="write `crop(24x24)` or `crop(@image)`")
+        target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
+        if len(target) != n:
+            raise OpError("wrong-rank", f"`crop` to {len(target)} sizes, the input has {n} spatial axes", "size")
+        if self.offset is None:
+            return [((i - o) // 2, o) for i, o in zip(xs[0].spatial, target, strict=True)]
+        offset = self.offset * n if len(self.offset) == 1 else self.offset
+        if len(offset) != n:
+            raise OpError("wrong-rank", f"`offset` has {len(offset)} sizes, the input has {n} spatial axes", "offset")
+        return list(zip(offset, target, strict=True))
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        plan = self._plan(xs)
+        for size, (o, n) in zip(xs[0].spatial, plan, strict=True):
+            room = size - o - n
+            if isinstance(room, int) and (room < 0 or (isinstance(o, int) and o < 0)):
+                raise OpError("window-too-large", f"`crop` to {n} from offset {o} does not fit into {size}", "size" if len(xs) == 1 else None)
+        return TensorType((xs[0].channels, *(n for _, n in plan)), xs[0].dtype)
+
+    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
+        return [v for size, (o, n) in zip(xs[0].spatial, self._plan(xs), strict=True) for v in (o, size - o - n)]
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, -o if isinstance(o, int) else 0) for o, _ in self._plan(xs))
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        if all(isinstance(v, int) for pair in self._plan(xs) for v in pair):
+            return t.inline(f"{{0}}[:, :, {', '.join(f'{o}:{o + n}' for o, n in self._plan(xs))}]")
+        offset = None if self.offset is None else tuple(int(o) for o, _ in self._plan(xs))  # type: ignore[arg-type]
+        return t.helper("crop_like", f", {offset}" if offset else "")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        plan = self._plan([x.type for x in xs])
+        axes = g.ints(list(range(2, 2 + len(plan))))
+        if all(isinstance(v, int) for pair in plan for v in pair):
+            return g.op("Slice", xs[0], g.ints([o for o, _ in plan]), g.ints([o + n for o, n in plan]), axes)
+        target = g.op("Shape", xs[1], start=2)
+        if self.offset is None:
+            start = g.op("Div", g.op("Sub", g.op("Shape", xs[0], start=2), target), g.ints([2]))
+        else:
+            start = g.ints([o for o, _ in plan])
+        return g.op("Slice", xs[0], start, g.op("Add", start, target), axes)
+
+
+@layer("slice", family="shape", examples=[("5x4x4", "slice(1, 3)"), ("2x7", "slice(2, 7, axis = 2)"), ("6", "slice(-4, -1)")])
+class Slice(Op):
+    """The elements from `start` up to but not including `end` along an axis; negative numbers count from its end."""
+
+    start: int = arg(integer, doc="the first element")
+    end: int = arg(integer, doc="the one after the last")
+    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+
+    def _bounds(self, x: TensorType) -> tuple[int, int, int]:
+        axis = axis_index(self, x, self.axis)
+        size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
+        start, end = (v + size if v < 0 else v for v in (self.start, self.end))
+        if not 0 <= start < end <= size:
+            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {size} elements", "end", f"0 <= start < end <= {size}")
+        return axis, start, end
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        axis, start, end = self._bounds(xs[0])
+        return TensorType((*xs[0].shape[:axis], end - start, *xs[0].shape[axis + 1 :]), xs[0].dtype)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        axis, start, end = self._bounds(xs[0])
+        return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        axis, start, end = self._bounds(xs[0].type)
+        return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
+
+
+@layer("split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")])
+class Split(Op):
+    """Cut an axis into `parts` equal pieces and take the one of that index."""
+
+    parts: int = arg(integer, doc="number of pieces", min=1)
+    index: int = arg(integer, doc="which piece, from 0", min=0)
+    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+
+    def _slice(self, x: TensorType) -> Slice:
+        size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
+        if size % self.parts:
+            raise OpError("bad-groups", f"{size} elements do not divide into {self.parts} pieces", "parts")
+        if self.index >= self.parts:
+            raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index")
+        n = size // self.parts
+        return Slice({"start": self.index * n, "end": (self.index + 1) * n, "axis": self.axis})
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        return self._slice(xs[0]).infer(*xs)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return self._slice(xs[0]).torch(t, *xs)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return self._slice(xs[0].type).onnx(g, *xs)
+
+
+@layer("channel_shuffle", family="shape", examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")])
+class ChannelShuffle(Op):
+    """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x groups."""
+
+    groups: int = arg(integer, doc="groups of channels", min=1)
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
+        channels = fixed(self, xs[0].channels, "its input channels")
+        if channels % self.groups:
+            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups")
+        return xs[0]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        channels = xs[0].type.channels
+        grouped = g.op("Reshape", xs[0], g.ints([0, self.groups, channels // self.groups, -1]))
+        return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", xs[0]))
+
+
+@layer("upsample", family="shape", examples=[("2x3x4", "upsample(2)"), ("2x3x4", "upsample(2, mode = bilinear)"), ("2x5", "upsample(3)"), ("2x3x4", "upsample(size = 7x5, mode = bilinear)"), ("2x3x4", "upsample(size = 6x8)")])
+class Upsample(Op):
+    """Enlarge the spatial axes by a factor or to a size: nearest, or bilinear between pixel centres."""
+
+    scale = arg(integer, None, doc="factor", min=1)
+    size = arg(sizes, None, doc="the new size, instead of a factor")
+    mode = arg(text, "nearest", doc="how values in between are made", choices=("nearest", "bilinear"))
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        n = spatial_rank(self, xs[0])
+        if (self.scale is None) == (self.size is None):
+            raise OpError("missing-argument", "`upsample` needs `scale` or `size`, and not both")
+        if self.mode == "bilinear" and n != 2:
+            raise OpError("wrong-rank", f"bilinear needs C x H x W, the input is {xs[0]}", "mode")
+        if self.scale is not None:
+            return TensorType((xs[0].channels, *(d * self.scale for d in xs[0].spatial)), xs[0].dtype)
+        size = self.size * n if len(self.size) == 1 else self.size
+        if len(size) != n:
+            raise OpError("wrong-rank", f"`size` has {len(size)} sizes, the input has {n} spatial axes", "size")
+        return TensorType((xs[0].channels, *size), xs[0].dtype)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        extent = 2 if self.mode == "bilinear" else 1
+        return tuple(Window(extent, 1, 0, self.scale or 1) for _ in xs[0].spatial)
+
+    def _fixed_size(self, x: TensorType) -> tuple[int, ...]:
+        return tuple(fixed(self, d, "its output size") for d in self.infer(x).spatial)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        how = {"scale_factor": (self.scale, None)} if self.scale is not None else {"size": (self._fixed_size(xs[0]), None)}
+        return t.module("Upsample", **how, mode=(self.mode, "nearest"))
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        mode = {"nearest": "nearest", "bilinear": "linear"}[self.mode]
+        rounding = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"} if mode == "nearest" else {"coordinate_transformation_mode": "half_pixel"}
+        if self.scale is not None:
+            return g.op("Resize", xs[0], "", g.floats([1.0, 1.0, *(float(self.scale) for _ in xs[0].type.spatial)]), mode=mode, **rounding)
+        spatial = g.ints(list(self._fixed_size(xs[0].type)))
+        target = g.op("Concat", g.op("Shape", xs[0], end=2), spatial, axis=0)
+        return g.op("Resize", xs[0], "", "", target, mode=mode, **rounding)
+
+
+@layer("pixel_shuffle", family="shape", examples=[("8x3x4", "pixel_shuffle(2)"), ("9x2x2", "pixel_shuffle(3)")])
+class PixelShuffle(Op):
+    """Channels into space (Shi et al. 2016): C r^2 x H x W to C x H r x W r."""
+
+    r: int = arg(integer, doc="factor", min=1)
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        if len(xs[0].shape) != 3:
+            raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {xs[0]}")
+        channels = fixed(self, xs[0].channels, "its input channels")
+        if channels % self.r**2:
+            raise OpError("bad-groups", f"{channels} channels do not divide by {self.r} x {self.r}", "r")
+        return TensorType((channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, 0, self.r) for _ in xs[0].spatial)
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.module("PixelShuffle", self.r)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        return g.op("DepthToSpace", xs[0], blocksize=self.r, mode="CRD")
+
+
+@layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
+class Learned(Op):
+    """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
+
+    shape = arg(sizes, doc="its sizes without the batch", min=1)
+    init = arg(text, "zeros", doc="how it starts", choices=INITS)
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        for d in self.shape:
+            fixed(self, d, "its sizes")
+        return TensorType(self.shape)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        return {"weight": Param(self.shape, self.init)}
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.custom("Learned", self.shape)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        batch = g.op("Shape", xs[0], start=0, end=1)
+        return g.op("Expand", g.op("Unsqueeze", g.param("weight"), g.ints([0])), g.op("Concat", batch, g.ints(list(self.shape)), axis=0))

@@ -1,0 +1,304 @@
+"""Expressions: a value for each, or a `Fault` at its place. Integers stay below 2^63, lists below the limit."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.ir.types import Sym
+from netdsl.limits import limit, raise_help
+from netdsl.ops.args import show
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.source import Span
+
+MAX_INTEGER = 2**63
+
+
+class Unknown:
+    """What depends on something that already has an error: no second error follows from it."""
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+UNKNOWN = Unknown()
+
+
+class Env:
+    """Names and their values, one frame for each block call and loop body. `special` answers what only the caller knows."""
+
+    __slots__ = ("parent", "special", "values")
+
+    def __init__(self, parent: Env | None = None, special: Callable[[ast.Expr, Env], Any] | None = None) -> None:
+        self.parent = parent
+        self.values: dict[str, Any] = {}
+        self.special = special or (parent.special if parent else None)
+
+    def find(self, name: str) -> tuple[bool, Any]:
+        """Whether the name is known, and its value."""
+        env: Env | None = self
+        while env is not None:
+            if name in env.values:
+                return True, env.values[name]
+            env = env.parent
+        return False, None
+
+    def names(self) -> list[str]:
+        """Every name in sight."""
+        return list(self.values) + (self.parent.names() if self.parent else [])
+
+
+def type_name(value: object) -> str:
+    """The word for a value's type."""
+    for cls, name in ((bool, "a truth value"), (int, "an integer"), (float, "a number"), (str, "a word"), (tuple, "a list"), (Sym, "an open size")):
+        if isinstance(value, cls):
+            return name
+    return getattr(value, "type_word", "a value")
+
+
+def evaluate(expr: ast.Expr, env: Env) -> Any:
+    """The value of an expression; raises `Fault`."""
+    match expr:
+        case ast.Literal():
+            return expr.value
+        case ast.Name():
+            return _name(expr, env)
+        case ast.Operation():
+            return _operation(expr, env)
+        case ast.Sequence():
+            items = tuple(evaluate(i, env) for i in expr.items)
+            return UNKNOWN if any(i is UNKNOWN for i in items) else items
+        case ast.DimsLiteral():
+            return tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
+        case ast.Conditional():
+            condition = evaluate(expr.condition, env)
+            if condition is UNKNOWN:
+                return UNKNOWN
+            return evaluate(expr.value if truth(condition, expr.condition.span) else expr.otherwise, env)
+        case ast.Unary():
+            return _unary(expr, env)
+        case ast.Index():
+            return _index(expr, env)
+        case ast.Function():
+            return _function(expr, env)
+    if env.special is not None:
+        return env.special(expr, env)
+    raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+
+
+def truth(value: object, span: Span) -> bool:
+    """The value as a condition."""
+    if isinstance(value, bool):
+        return value
+    raise Fault("wrong-type", f"a condition must be true or false, found {show(value)}", span, help="compare it: `x != 0`")
+
+
+def _name(expr: ast.Name, env: Env) -> Any:
+    known, value = env.find(expr.id)
+    if known:
+        return value
+    if env.special is not None:
+        return env.special(expr, env)
+    raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()))
+
+
+def _dim(name: str, expr: ast.DimsLiteral, env: Env) -> Any:
+    known, value = env.find(name)
+    if not known:
+        advice = "open sizes are introduced by `input`"
+        raise Fault("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
+    return value
+
+
+def _unary(expr: ast.Unary, env: Env) -> Any:
+    value = evaluate(expr.operand, env)
+    if value is UNKNOWN:
+        return UNKNOWN
+    if expr.operator == "not":
+        return not truth(value, expr.operand.span)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Sym)):
+        raise Fault("wrong-type", f"`-` needs a number, found {show(value)}", expr.span)
+    return -value
+
+
+def _operation(expr: ast.Operation, env: Env) -> Any:
+    value = evaluate(expr.first, env)
+    for operator, operand in expr.rest:
+        if operator in ("and", "or"):
+            if value is UNKNOWN:
+                return UNKNOWN
+            if truth(value, expr.first.span) is (operator == "or"):
+                return value
+            value = evaluate(operand, env)
+            if value is not UNKNOWN:
+                truth(value, operand.span)
+            continue
+        other = evaluate(operand, env)
+        if value is UNKNOWN or other is UNKNOWN:
+            value = UNKNOWN
+            continue
+        value = compare(operator, value, other, expr.span) if operator in _COMPARE else _arithmetic(operator, value, other, expr.span)
+    return value
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
+    """`a == b` and its kin. Open sizes compare equal only where they are equal for every input."""
+    if operator in ("==", "!="):
+        return _COMPARE[operator](a, b)
+    if isinstance(a, Sym) or isinstance(b, Sym):
+        difference = a - b
+        if isinstance(difference, Sym):
+            raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span)
+        return _COMPARE[operator](difference, 0)
+    try:
+        return _COMPARE[operator](a, b)
+    except TypeError:
+        raise Fault("wrong-type", f"cannot compare {type_name(a)} with {type_name(b)}", span) from None
+
+
+def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
+    if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
+        return _bounded(a + b, span)
+    if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
+        _check_length(len(a) * b, span)
+        return a * b
+    for v in (a, b):
+        if isinstance(v, bool) or not isinstance(v, (int, float, Sym)):
+            raise Fault("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
+    try:
+        return _bounded(_compute(operator, a, b), span)
+    except ZeroDivisionError:
+        raise Fault("division-by-zero", "division by zero", span) from None
+    except (ArithmeticError, TypeError):
+        raise Fault("bad-arithmetic", f"cannot compute {a} {operator} {b}", span) from None
+
+
+def _compute(operator: str, a: Any, b: Any) -> Any:
+    match operator:
+        case "+":
+            return a + b
+        case "-":
+            return a - b
+        case "*":
+            return a * b
+        case "//":
+            return a // b
+        case "%":
+            return a % b
+        case "**":
+            return _power(a, b)
+    if isinstance(a, Sym):
+        rest = a % b
+        if rest != 0:
+            raise ArithmeticError
+        return a // b
+    return a // b if isinstance(a, int) and isinstance(b, int) and a % b == 0 else a / b
+
+
+def _power(a: Any, b: Any) -> Any:
+    if isinstance(a, Sym) or isinstance(b, Sym) or abs(b) > 128 or (isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b * a.bit_length() > 192):
+        raise ArithmeticError
+    value = a**b
+    if isinstance(value, complex):
+        raise ArithmeticError
+    return value
+
+
+def _bounded(value: Any, span: Span) -> Any:
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+        raise Fault("number-too-large", "the result is beyond 2^63", span)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Fault("number-too-large", "the result is not a finite number", span)
+    if isinstance(value, (tuple, str)):
+        _check_length(len(value), span)
+    return value
+
+
+def _check_length(length: int, span: Span) -> None:
+    if length > limit("list_length"):
+        raise Fault("list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length"))
+
+
+def _index(expr: ast.Index, env: Env) -> Any:
+    value, index = evaluate(expr.value, env), evaluate(expr.index, env)
+    if value is UNKNOWN or index is UNKNOWN:
+        return UNKNOWN
+    if not isinstance(value, tuple) or isinstance(index, bool) or not isinstance(index, int):
+        raise Fault("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span)
+    if not -len(value) <= index < len(value):
+        raise Fault("index-out-of-range", f"element {index} of a list of {len(value)}", expr.index.span, help=f"elements are counted from 0 to {len(value) - 1}")
+    return value[index]
+
+
+def _range(*bounds: int) -> tuple[int, ...]:
+    return tuple(range(*bounds))
+
+
+def _enumerate(values: tuple[Any, ...], start: int = 0) -> tuple[Any, ...]:
+    return tuple(enumerate(values, start))
+
+
+def _round(value: float, digits: int = 0) -> float:
+    return round(value, digits) if digits else round(value)
+
+
+def _least(*values: Any) -> Any:
+    return min(*values) if len(values) > 1 else min(values[0])
+
+
+def _largest(*values: Any) -> Any:
+    return max(*values) if len(values) > 1 else max(values[0])
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": _least,
+    "max": _largest,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": _round,
+    "len": len,
+    "range": _range,
+    "enumerate": _enumerate,
+    "sum": sum,
+    "abs": abs,
+    "sqrt": math.sqrt,
+}
+
+
+def _function(expr: ast.Function, env: Env) -> Any:
+    function = _FUNCTIONS.get(expr.name)
+    if function is None:
+        if env.special is not None:
+            return env.special(expr, env)
+        raise Fault("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS))
+    positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
+    keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
+    if any(v is UNKNOWN for v in (*positional, *keywords.values())):
+        return UNKNOWN
+    if expr.name == "range" and all(isinstance(v, int) for v in positional) and 1 <= len(positional) <= 3 and 0 not in positional[2:]:
+        _check_length(len(range(*positional)), expr.span)
+    try:
+        return _bounded(function(*positional, **keywords), expr.span)
+    except (TypeError, ValueError, ArithmeticError):
+        given = ", ".join(show(v) for v in positional)
+        raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span) from None
+
+
+def function_names() -> list[str]:
+    """The functions of expressions."""
+    return sorted(_FUNCTIONS)

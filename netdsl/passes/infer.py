@@ -1,0 +1,99 @@
+"""Types of values: asks the layer, remembers the answer, and turns a broken rule into a diagnostic at its argument."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.ir.types import Sym
+from netdsl.limits import MAX_DIM, MAX_SIZE
+from netdsl.ops.base import OpError, bind, signature
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Site, Value
+    from netdsl.ir.types import TensorType
+    from netdsl.ops.base import Op
+
+
+class Inference:
+    """Layers and types already seen: a repeated block is typed once."""
+
+    def __init__(self) -> None:
+        self._ops: dict[Any, Op] = {}
+        self._types: dict[Any, TensorType] = {}
+
+    def op(self, cls: type[Op], positional: tuple[object, ...], keywords: dict[str, object]) -> Op:
+        """The layer of a call, made once; raises `OpError`."""
+        key = (cls, positional, tuple(map(type, positional)), *keywords.items(), *map(type, keywords.values()))
+        found = self._ops.get(key)
+        if found is None:
+            known = {a.name for a in cls.args}
+            for name in keywords:
+                if name not in known:
+                    raise OpError("unknown-argument", f"`{cls.kind}` has no argument `{name}`", name, did_you_mean(name, known) or signature(cls))
+            found = self._ops[key] = bind(cls, positional, keywords)
+        return found
+
+    def type(self, op: Op, xs: tuple[TensorType, ...]) -> TensorType:
+        """The type of the result; raises `OpError`."""
+        key = (op, xs)
+        found = self._types.get(key)
+        if found is None:
+            found = op.infer(*xs)
+            op.params(*xs)
+            _check_sizes(op, found)
+            self._types[key] = found
+        return found
+
+
+def _check_sizes(op: Op, type_: TensorType) -> None:
+    total = 1
+    for d in type_.shape:
+        if isinstance(d, int):
+            if not 1 <= d <= MAX_DIM:
+                raise OpError("bad-size", f"`{op.kind}` would make {type_}: each size must be between 1 and {MAX_DIM:,}")
+            total *= d
+    if total > MAX_SIZE:
+        raise OpError("too-large", f"`{op.kind}` would make {type_}: more than 2^62 elements")
+
+
+def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> Fault:
+    """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came from."""
+    notes = []
+    for x in xs[:3]:
+        maker = f"`{x.producer.op.kind}`" if x.producer else f"input `{x.name}`"
+        notes.append(Annotation(f"{maker} here gives {x.type}", x.site.span))
+    span = call.name_span if call.body is not None else call.span
+    argument = _argument(call, cls, error.arg) if error.arg is not None else None
+    if argument is not None:
+        span = argument.span
+    return Fault(error.code, error.message, span, help=error.help, notes=tuple(notes))
+
+
+def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:
+    """The argument of the text that gives `name`, by keyword or by position."""
+    positional = [a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)]
+    names = [a.name for a in cls.args]
+    for argument in call.arguments:
+        if argument.name == name:
+            return argument
+    index = names.index(name) if name in names else len(positional)
+    return positional[index] if index < len(positional) else None
+
+
+def call_notes(site: Site) -> tuple[Annotation, ...]:
+    """Through which block calls the compiler came here, innermost first."""
+    notes = []
+    caller = site.caller
+    while caller is not None and len(notes) < 8:
+        notes.append(Annotation("reached through this call", caller.span))
+        caller = caller.caller
+    return tuple(notes)
+
+
+def new_equalities(op: Op, xs: tuple[TensorType, ...]) -> list[tuple[int | Sym, int | Sym]]:
+    """Pairs of open sizes that the layer needs equal."""
+    if not any(x.symbolic for x in xs):
+        return []
+    return [(a, b) for a, b in op.equalities(*xs) if a != b]

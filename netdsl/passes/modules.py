@@ -1,0 +1,189 @@
+"""Files and what they define: imports followed, names resolved, the shipped composite layers found by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netdsl import library
+from netdsl.diagnostics import Annotation, CompileError, Fault, Reporter, did_you_mean
+from netdsl.ops import LAYERS
+from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse
+
+if TYPE_CHECKING:
+    from netdsl.ops.base import Op
+    from netdsl.source import SourceFile, Span
+
+BUILT_IN = ("residual", "identity", "frozen")
+WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """One file: its definitions by name (imported ones too), its train sections and the frame of its `let`s."""
+
+    source: SourceFile
+    definitions: dict[str, ast.Definition | ast.Alias] = field(default_factory=dict)
+    homes: dict[str, Module] = field(default_factory=dict)
+    own: list[str] = field(default_factory=list)
+    trains: list[ast.Train] = field(default_factory=list)
+    env: Env = field(default_factory=Env)
+
+
+class BlockValue:
+    """A block as a value: it can be given as an argument."""
+
+    __slots__ = ("definition", "home")
+    type_word = "a block"
+
+    def __init__(self, definition: ast.Definition, home: Module) -> None:
+        self.definition = definition
+        self.home = home
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BlockValue) and other.definition is self.definition
+
+    def __hash__(self) -> int:
+        return hash(id(self.definition))
+
+    def __str__(self) -> str:
+        return self.definition.name
+
+
+class KindValue:
+    """A layer kind as a value, such as the activation given to a block. Where a word is wanted it is its name."""
+
+    __slots__ = ("cls",)
+    type_word = "a layer"
+
+    def __init__(self, cls: type[Op]) -> None:
+        self.cls = cls
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KindValue) and other.cls is self.cls
+
+    def __hash__(self) -> int:
+        return hash(self.cls)
+
+    def __str__(self) -> str:
+        return self.cls.kind
+
+
+class Loader:
+    """Reads files, each once, and reports what is wrong with their top level."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self._modules: dict[str, Module] = {}
+        self._loading: list[str] = []
+
+    def load(self, source: SourceFile) -> Module:
+        """The module of a file; raises `CompileError` where its text cannot be read."""
+        key = source.path or source.name
+        self._loading.append(key)
+        try:
+            tree = parse(source)
+            module = self._modules[key] = Module(source, trains=list(tree.trains))
+            for item in tree.imports:
+                self._guarded(self._import, module, item)
+            for definition in tree.definitions:
+                self._guarded(self._define, module, definition)
+            for let in tree.lets:
+                self._guarded(self._let, module, let)
+        finally:
+            self._loading.pop()
+        return module
+
+    def _guarded(self, action: Any, module: Module, item: Any) -> None:
+        try:
+            action(module, item)
+        except Fault as fault:
+            diagnostic = fault.diagnostic
+            diagnostic.span = diagnostic.span or item.span
+            self.reporter.add(diagnostic)
+
+    def _import(self, module: Module, item: ast.Import) -> None:
+        if item.is_path:
+            path, shown = library.import_path(module.source, item.target), None
+        else:
+            found = library.library_file(item.target) or library.block_file(item.target)
+            if found is None:
+                raise Fault("import-not-found", f"the library has no `{item.target}`", item.span, help=did_you_mean(item.target, library.library_names()))
+            path, shown = found, f"nets/{item.target}.net"
+        if path in self._loading:
+            names = " imports ".join(p.rpartition("/")[2] for p in [*self._loading[self._loading.index(path) :], path])
+            raise Fault("import-cycle", f"files import one another: {names}", item.span)
+        imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
+        for name, definition in imported.definitions.items():
+            module.definitions[name] = definition
+            module.homes[name] = imported.homes[name]
+        for name, value in imported.env.values.items():
+            module.env.values.setdefault(name, value)
+
+    def _define(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
+        name = definition.name
+        if name in module.own:
+            first = module.definitions[name]
+            raise Fault("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
+        if name in LAYERS or name in BUILT_IN:
+            raise Fault("duplicate-name", f"`{name}` is a layer of the language", definition.name_span, help="choose another name")
+        module.definitions[name] = definition
+        module.homes[name] = module
+        module.own.append(name)
+
+    def _let(self, module: Module, let: ast.Let) -> None:
+        if let.name in module.env.values:
+            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span)
+        module.env.values[let.name] = UNKNOWN
+        module.env.values[let.name] = evaluate(let.value, module.env)
+
+    def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
+        """A composite layer that needs no import (`se`, `bottleneck`)."""
+        path = library.block_file(name)
+        if path is None:
+            return None
+        module = self._modules.get(path) or self.load(library.read(path, shown=f"nets/lib/{name}.net"))
+        definition = module.definitions.get(name)
+        return (definition, module) if isinstance(definition, ast.Definition) else None
+
+
+def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue | KindValue:
+    """The block or layer kind of that name as seen from a file; raises `Fault` with the closest names."""
+    definition = module.definitions.get(name)
+    if isinstance(definition, ast.Definition) and not definition.is_net:
+        return BlockValue(definition, module.homes[name])
+    if definition is not None:
+        raise Fault("not-a-layer", f"`{name}` is a net; only blocks and layers can be used here", span, help="make it a `block`, and a net that calls it")
+    cls = LAYERS.get(name)
+    if cls is not None:
+        return KindValue(cls)
+    shipped = loader.block_of_library(name)
+    if shipped is not None:
+        return BlockValue(*shipped)
+    known = [*LAYERS, *BUILT_IN, *library.block_names(), *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
+    raise Fault("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
+
+
+_FOREIGN = {
+    "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv", "linear": "dense", "fc": "dense", "innerproduct": "dense",
+    "batchnorm": "bn", "batchnorm2d": "bn", "batch_norm": "bn", "maxpool2d": "maxpool", "avgpool2d": "avgpool", "max_pool": "maxpool",
+    "avg_pool": "avgpool", "globalavgpool": "gap", "global_avg_pool": "gap", "adaptiveavgpool2d": "adaptive_avgpool", "cat": "concat",
+    "skip": "residual", "shortcut": "residual", "swish": "silu", "convtranspose2d": "deconv", "conv_transpose": "deconv", "view": "reshape",
+    "transpose": "permute", "leakyrelu": "leaky_relu", "hardswish": "hard_swish", "layer_norm": "layernorm", "group_norm": "groupnorm",
+}  # fmt: skip
+
+
+def _foreign(name: str) -> str | None:
+    ours = _FOREIGN.get(name.lower())
+    return f"it is called `{ours}` here" if ours else None
+
+
+def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
+    """Load a file and everything that it imports; raises `CompileError` where a text cannot be read."""
+    loader = Loader(reporter)
+    try:
+        return loader, loader.load(source)
+    except CompileError as error:
+        raise CompileError([*reporter.diagnostics, *error.diagnostics]) from None
