@@ -147,7 +147,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     assert isinstance(definition, ast.Definition)
     graph = Graph(name, (alias or definition).doc or definition.doc, Site(where))
     elaborator = Elaborator(program.loader, reporter, graph, inputs)
-    elaborator.enter(home)
+    elaborator.enter(program.module.homes[name])
     outside = Env(env, elaborator.special)
     given = _defines(program, definition, arguments, outside)
     frame = bind_parameters(name, definition.parameters, given, outside, home.env, where, definition.name_span)

@@ -61,7 +61,7 @@ class LeakyReLU(Op):
     slope: float = arg(number, 0.01, doc="factor of negative values")
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("LeakyReLU", (self.slope, 0.01))
+        return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
 
     def onnx(self, g: Any, *xs: Any) -> str:
         return g.op("LeakyRelu", xs[0], alpha=self.slope)
@@ -74,7 +74,7 @@ class ELU(Op):
     alpha: float = arg(number, 1.0, doc="limit of negative values")
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("ELU", (self.alpha, 1.0))
+        return t.module("ELU", alpha=(self.alpha, 1.0))
 
     def onnx(self, g: Any, *xs: Any) -> str:
         return g.op("Elu", xs[0], alpha=self.alpha)
@@ -96,7 +96,7 @@ class PReLU(Op):
         return {"weight": Param((1 if self.shared else xs[0].channels,), f"constant:{self.init}")}  # type: ignore[arg-type]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("PReLU", (1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
+        return t.module("PReLU", num_parameters=(1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
 
     def onnx(self, g: Any, *xs: Any) -> str:
         slope = g.param("weight")
@@ -112,7 +112,7 @@ class GELU(Op):
     approximate = arg(text, "none", doc="exact, or by tanh", choices=("none", "tanh"))
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("GELU", (self.approximate, "none"))
+        return t.module("GELU", approximate=(self.approximate, "none"))
 
     def onnx(self, g: Any, *xs: Any) -> str:
         x = xs[0]

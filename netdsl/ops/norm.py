@@ -189,7 +189,7 @@ class Dropout(_TrainingOnly):
     """In training, zero each value with probability p and scale the rest by 1 / (1 - p) (Srivastava et al. 2014)."""
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("Dropout", (self.p, 0.5))
+        return t.module("Dropout", p=(self.p, 0.5))
 
 
 @layer("dropout2d", family="regularisation", examples=[("3x4x4", "dropout2d"), ("4x6", "dropout2d(0.2)"), ("2x3x3x3", "dropout2d(0.1)")])
@@ -202,7 +202,7 @@ class Dropout2d(_TrainingOnly):
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module(f"Dropout{len(xs[0].spatial)}d", (self.p, 0.5))
+        return t.module(f"Dropout{len(xs[0].spatial)}d", p=(self.p, 0.5))
 
 
 @layer("droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")])

@@ -174,6 +174,8 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
 def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
         return _bounded(a + b, span)
+    if operator == "*" and isinstance(b, tuple):
+        a, b = b, a
     if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
         _check_length(len(a) * b, span)
         return a * b

@@ -1,0 +1,119 @@
+"""A net as a table: rows of layers or of blocks, totals, and the JSON of the contract."""
+
+from __future__ import annotations
+
+from math import lcm
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netdsl.analysis.receptive import Field, receptive_fields
+from netdsl.analysis.valid import valid_for
+from netdsl.ir.types import Sym, compact
+
+if TYPE_CHECKING:
+    from netdsl.analysis.cost import Costs
+    from netdsl.ir.graph import Graph, Value
+
+
+class Row(NamedTuple):
+    """One layer, or one block where rows are folded."""
+
+    name: str
+    kind: str
+    shape: tuple[int | Sym, ...]
+    params: int
+    macs: int | Sym
+    weights: int
+    units: int | Sym
+    bytes: int | Sym
+    field: Field
+    line: int
+    aux: bool
+
+
+class Summary:
+    """Everything that `check` prints about a net."""
+
+    def __init__(self, graph: Graph, costs: Costs) -> None:
+        self.graph = graph
+        self.costs = costs
+        self.totals = costs.totals()
+        self.valid_for = valid_for(graph)
+        self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
+
+    def rows(self, depth: int | None = None) -> list[Row]:
+        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row."""
+        made = [
+            Row(n.name, n.op.kind, n.type.shape, c.params, c.macs, c.weights, c.units, c.bytes, field, n.span.first.line, n.aux is not None)
+            for (n, c), field in zip(self.costs.rows(), receptive_fields(self.graph), strict=True)
+        ]
+        return made if depth is None else self._folded(made, depth)
+
+    def _folded(self, rows: list[Row], depth: int) -> list[Row]:
+        folded: list[Row] = []
+        for row in rows:
+            parts = row.name.split(".")
+            if len(parts) <= depth:
+                folded.append(row)
+                continue
+            name = ".".join(parts[:depth])
+            scope = self.graph.scopes.get(name)
+            kind = scope.kind if scope is not None and scope.kind else "group"
+            line = scope.site.span.first.line if scope is not None else row.line
+            if folded and folded[-1].name == name and folded[-1].kind == kind:
+                last = folded.pop()
+                row = row._replace(params=last.params + row.params, macs=last.macs + row.macs, weights=last.weights + row.weights, bytes=last.bytes + row.bytes)
+            folded.append(row._replace(name=name, kind=kind, line=line))
+        return folded
+
+    def macs_of_multiples(self) -> str:
+        """The MACs in plain powers of the open sizes, for sizes that are multiples of all strides: `81,456 H W + 2,048,000`."""
+        macs = self.totals.macs
+        if not isinstance(macs, Sym):
+            return ""
+        step = lcm(*macs.divisors()) if macs.divisors() else 1
+        symbols = self.graph.symbols
+        if step == 1 or step > 4096:
+            return ""
+        scaled = macs.subs({s: Sym.var(s) * step for s in symbols})
+        if not isinstance(scaled, Sym) or scaled.divisors():
+            return ""
+        terms = {}
+        for monomial, c in scaled.terms.items():
+            divisor = step ** len(monomial)
+            if c % divisor:
+                return ""
+            terms[monomial] = c // divisor
+        return f"{compact(Sym(terms))} for {' and '.join(symbols)} divisible by {step}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The net under the keys of the JSON contract."""
+        graph, t = self.graph, self.totals
+        layers = [
+            {
+                "name": r.name, "kind": r.kind, "output": _shape(r.shape), "params": r.params, "macs": _plain(r.macs), "weights": r.weights,
+                "units": _plain(r.units), "receptive_field": [_plain(d) for d in r.field], "line": r.line, "activation_bytes": _plain(r.bytes),
+                "training_only": r.aux,
+            }
+            for r in self.rows()
+        ]  # fmt: skip
+        return {
+            "name": graph.name,
+            "file": graph.site.span.file.name,
+            "valid_for": self.valid_for,
+            "inputs": [_tensor(v.name, v) for v in graph.inputs],
+            "outputs": [_tensor(o.name, o.value) for o in graph.outputs],
+            "layers": layers,
+            "totals": {name: _plain(value) for name, value in t._asdict().items()} | {"auxiliary_params": self.aux_params},
+        }
+
+
+def _plain(value: int | Sym) -> int | str:
+    return value if isinstance(value, int) else str(value)
+
+
+def _shape(shape: tuple[int | Sym, ...]) -> list[int | str]:
+    return ["N", *(_plain(d) for d in shape)]
+
+
+def _tensor(name: str, value: Value) -> dict[str, Any]:
+    return {"name": name, "shape": _shape(value.type.shape), "dtype": value.type.dtype}

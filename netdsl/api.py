@@ -1,0 +1,135 @@
+"""The Python face: load a net, look at its figures, lower it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from netdsl.analysis.summary import Summary
+from netdsl.diagnostics import Fault
+from netdsl.driver import Compiled, Program, compile_net, failure, open_program, program_of
+from netdsl.ops.args import show
+from netdsl.source import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import onnx
+    import torch
+
+    from netdsl.analysis.summary import Row
+    from netdsl.ir.graph import Graph, Output
+
+
+class Net:
+    """A net that has been compiled: its shapes and counts are known, and it can be lowered.
+
+    PyTorch and ONNX are imported only by the methods that need them.
+    """
+
+    def __init__(self, program: Program, name: str, compiled: Compiled) -> None:
+        self._program = program
+        self._compiled = compiled
+        self._summary = Summary(compiled.graph, compiled.costs)
+        self.name = name
+
+    @property
+    def graph(self) -> Graph:
+        """The typed graph."""
+        return self._compiled.graph
+
+    @property
+    def params(self) -> int:
+        """Learned numbers at inference."""
+        return self._summary.totals.params
+
+    @property
+    def macs(self) -> Any:
+        """Multiply-accumulates of one sample: an `int`, or a symbolic formula where an input size is open."""
+        return self._summary.totals.macs
+
+    @property
+    def layers(self) -> list[Row]:
+        """The rows of the layer table."""
+        return self._summary.rows()
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The outputs, each with a `name` and a `value` that has a `type`."""
+        return self.graph.outputs
+
+    def summary(self, depth: int | None = None) -> None:
+        """Print the layer table; `depth` folds deeper blocks into one row."""
+        print(self._table(depth), end="")
+
+    def _table(self, depth: int | None = None) -> str:
+        table = import_module("netdsl.commands.table")
+        return str(table.table_text(self._summary, depth))
+
+    def __repr__(self) -> str:
+        return f"<Net {self.name}: {self.params:,} params>"
+
+    def _repr_html_(self) -> str:
+        """Table and picture for notebooks."""
+        from html import escape
+
+        return f"{self._svg()}<pre>{escape(self._table(2))}</pre>"
+
+    def _svg(self) -> str:
+        draw = import_module("netdsl.backends.dot")
+        return str(draw.svg_text(self.graph))
+
+    def torch(self) -> torch.nn.Module:
+        """The net as a `torch.nn.Module` in training mode, with the names of the file in its `state_dict`."""
+        module: torch.nn.Module = import_module("netdsl.backends.torch").lower(self.graph)
+        return module
+
+    def pytorch_source(self) -> str:
+        """The net as PyTorch source that runs without netdsl."""
+        return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
+
+    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> onnx.ModelProto:
+        """The net as an ONNX model in memory, with the given state dict or fresh weights."""
+        back, numbers = import_module("netdsl.backends.onnx"), import_module("netdsl.backends.weights")
+        made = back.skeleton(self.graph, opset=opset or back.OPSET)
+        tensors = numbers.picked(made.params, weights) if weights is not None else ((n, numbers.fresh(n, p, seed)) for n, p in made.params.items())
+        model: onnx.ModelProto = back.model_of(made, tensors)
+        return model
+
+    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> list[Path]:
+        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made."""
+        paths: list[Path] = import_module("netdsl.backends.export").export_onnx(self.graph, path, weights, opset=opset, seed=seed)
+        return paths
+
+    def draw(self, path: str | Path) -> None:
+        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot)."""
+        import_module("netdsl.backends.dot").draw(self.graph, path)
+
+
+def load(name: str, /, **parameters: Any) -> Net:
+    """Load a net: `load("resnet:ResNet50", classes=10)`; raises `CompileError`, whose text is the diagnostics."""
+    file, colon, net = name.rpartition(":")
+    if not colon or not net.isidentifier():
+        file, net = name, ""
+    return _net(open_program(file, _defines(parameters)), net or None)
+
+
+def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
+    """Load a net from text; raises `CompileError`."""
+    return _net(program_of(SourceFile("<text>", text), _defines(parameters)), net)
+
+
+def _defines(parameters: Mapping[str, Any]) -> dict[str, str]:
+    return {name: show(tuple(v) if isinstance(v, list) else v) for name, v in parameters.items()}
+
+
+def _net(program: Program, net: str | None) -> Net:
+    try:
+        name = program.pick(net)
+    except Fault as fault:
+        raise failure([*program.reporter.diagnostics, fault.diagnostic]) from None
+    return Net(program, name, compile_net(program, name))
+
+
+__all__ = ["Net", "load", "loads"]

@@ -1,0 +1,343 @@
+"""Graph to PyTorch source: one class for each block that differs, `nn.Sequential` for plain chains, a straight-line forward.
+
+The modules have the names of the graph's nodes, so that `state_dict` has the keys of published checkpoints. The same text is
+what `export -o model.py` writes and what `Net.torch()` runs.
+"""
+
+from __future__ import annotations
+
+import ast as python_ast
+import keyword
+import os
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.backends.torch_recorder import Lowered, Recorder
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph, Node, Value
+
+_CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_modules.py")
+_RESERVED = frozenset({*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super"})
+_HEADER = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
+_INIT = {
+    "he_normal": 'nn.init.kaiming_normal_({0}, nonlinearity="relu")',
+    "he_uniform": 'nn.init.kaiming_uniform_({0}, nonlinearity="relu")',
+    "xavier_normal": "nn.init.xavier_normal_({0})",
+    "xavier_uniform": "nn.init.xavier_uniform_({0})",
+    "normal": "nn.init.normal_({0}, std=0.01)",
+    "zeros": "nn.init.zeros_({0})",
+    "ones": "nn.init.ones_({0})",
+    "bilinear": "bilinear_({0})",
+}
+
+
+class _Part:
+    """A scope while it is emitted: its members in order, and the values that come in and go out."""
+
+    def __init__(self, name: str, nodes: list[Node]) -> None:
+        self.name = name
+        self.nodes = nodes
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+
+
+class SourceEmitter:
+    """Writes the module of one graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.uses = graph.uses()
+        self.kept = {id(o.value) for o in graph.outputs} | {id(h.value) for h in graph.aux}
+        self.flat = any(n.shared for n in graph.nodes)
+        self.lowered: dict[int, Lowered] = {id(n): n.op.torch(Recorder(), *n.types) for n in graph.nodes}
+        self.classes: dict[str, str] = {}
+        self.custom: set[str] = {low.uses for low in self.lowered.values() if low.uses}
+        self.root = class_name(graph)
+
+    def emit(self, *, standalone: bool) -> str:
+        """The whole text; standalone text carries the custom modules, other text imports them."""
+        body = self._root_class()
+        settings = self._settings()
+        parts = [f'"""{_plain_text(self.graph.name)}: written by netdsl."""\n' if standalone else "", _HEADER]
+        if self.custom and not standalone:
+            parts.append(f"from netdsl.backends.torch_modules import {', '.join(sorted(self.custom))}\n")
+        elif self.custom:
+            parts += ["from math import prod\n", *_custom_sources(self.custom)]
+        parts += [f"\n\n{text}" for text in self.classes]
+        return "\n".join(p for p in parts if p).replace("\n\n\n\n", "\n\n\n") + "\n\n" + body.replace("    # settings\n", settings)
+
+    # ---- classes
+
+    def _root_class(self) -> str:
+        part = _Part("", self.graph.nodes)
+        part.inputs = list(self.graph.inputs)
+        init, forward = self._members(part, root=True)
+        names = self._input_names(part)
+        lines = [f"class {self.root}(nn.Module):", "    def __init__(self) -> None:", "        super().__init__()", *init]
+        lines += ["    # settings", "", f"    def forward(self, {', '.join(names)}):", *forward]
+        return "\n".join(lines) + "\n"
+
+    def _input_names(self, part: _Part) -> list[str]:
+        if part.name == "":
+            return [_identifier(v.name) for v in part.inputs]
+        return ["x"] if len(part.inputs) == 1 else [f"x{i}" for i in range(1, len(part.inputs) + 1)]
+
+    def _members(self, part: _Part, *, root: bool) -> tuple[list[str], list[str]]:
+        """The lines of `__init__` and of `forward`."""
+        names = _Names(self._input_names(part), part.inputs, keep=root)
+        init: list[str] = []
+        forward: list[str] = []
+        made: set[str] = set()
+        pieces = self._pieces(part)
+        last = self._last_uses(part, pieces)
+        for step, (member, nodes) in enumerate(pieces):
+            indent = "        "
+            if root and nodes[0].aux is not None:
+                indent += "    "
+                forward.append("        if self.training:")
+            if isinstance(member, _Part):
+                call = self._child(member, part, init, made)
+                targets, sources = member.outputs, member.inputs
+            else:
+                call = self._leaf(member, part, init, made)
+                targets, sources = [member.output], list(member.inputs)
+            arguments = [names.of(v) for v in sources]
+            names.release(v for v in sources if last.get(id(v), -1) <= step)
+            fresh = [names.give(v, prefer=arguments) for v in targets]
+            text = call.format(*arguments) if not isinstance(member, _Part) else f"{call}({', '.join(arguments)})"
+            forward.append(f"{indent}{', '.join(fresh)} = {text}")
+            names.release(v for v in targets if last.get(id(v), -1) < 0)
+        forward += self._returns(part, names, root=root)
+        return init, forward
+
+    def _returns(self, part: _Part, names: _Names, *, root: bool) -> list[str]:
+        if not root:
+            return [f"        return {', '.join(names.of(v) for v in part.outputs)}"]
+        results = [names.of(o.value) for o in self.graph.outputs]
+        lines = [f"        return {', '.join(results)}"]
+        if self.graph.aux:
+            heads = [names.of(h.value) for h in self.graph.aux]
+            lines = ["        if self.training:", f"            return {', '.join([*results, *heads])}", *lines]
+        return lines
+
+    def _pieces(self, part: _Part) -> list[tuple[_Part | Node, list[Node]]]:
+        """The members in order: leaves, and scopes with the run of nodes inside them."""
+        start = len(part.name) + 1 if part.name else 0
+        pieces: list[tuple[_Part | Node, list[Node]]] = []
+        current: _Part | None = None
+        for node in part.nodes:
+            head, dot, _ = node.name[start:].partition(".")
+            if not dot or self.flat:
+                pieces.append((node, [node]))
+                current = None
+                continue
+            path = node.name[:start] + head
+            if current is None or current.name != path:
+                current = _Part(path, [])
+                pieces.append((current, current.nodes))
+            current.nodes.append(node)
+        for member, nodes in pieces:
+            if isinstance(member, _Part):
+                self._border(member, nodes)
+        return pieces
+
+    def _border(self, part: _Part, nodes: list[Node]) -> None:
+        inside = {id(n.output) for n in nodes}
+        members = {id(n) for n in nodes}
+        part.inputs = list({id(v): v for n in nodes for v in n.inputs if id(v) not in inside}.values())
+        part.outputs = [n.output for n in nodes if id(n.output) in self.kept or any(id(u) not in members for u in self.uses.get(id(n.output), ()))]
+        if not part.outputs:
+            part.outputs = [nodes[-1].output]
+
+    def _last_uses(self, part: _Part, pieces: list[tuple[_Part | Node, list[Node]]]) -> dict[int, int]:
+        last: dict[int, int] = {}
+        for step, (member, _) in enumerate(pieces):
+            for value in member.inputs:
+                last[id(value)] = step
+        ends = part.outputs or [*(o.value for o in self.graph.outputs), *(h.value for h in self.graph.aux)]
+        return last | {id(v): len(pieces) for v in ends}
+
+    # ---- members
+
+    def _leaf(self, node: Node, part: _Part, init: list[str], made: set[str]) -> str:
+        low = self.lowered[id(node)]
+        if low.module is None:
+            return low.call
+        if self.flat:
+            return low.call.replace("{m}", self._flat_member(node, low, init, made))
+        name = self._attribute(node, part)
+        if name not in made:
+            made.add(name)
+            init.append(f"        {_assign(name, low.module)}")
+        return low.call.replace("{m}", _access(name))
+
+    def _attribute(self, node: Node, part: _Part) -> str:
+        name = node.module[len(part.name) + 1 if part.name else 0 :]
+        if name.isdigit() and not node.params() and not node.buffers():
+            return f"{node.op.kind}{name}"
+        return name
+
+    def _flat_member(self, node: Node, low: Lowered, init: list[str], made: set[str]) -> str:
+        path, parent = node.module.split("."), "self"
+        for i, name in enumerate(path[:-1], start=1):
+            if ".".join(path[:i]) not in made:
+                made.add(".".join(path[:i]))
+                init.append(f"        {parent}.add_module({name!r}, nn.Module())")
+            parent = _access(name, parent)
+        if node.module not in made:
+            made.add(node.module)
+            init.append(f"        {parent}.add_module({path[-1]!r}, {low.module})")
+        return _access(path[-1], parent)
+
+    def _child(self, child: _Part, part: _Part, init: list[str], made: set[str]) -> str:
+        name = child.name[len(part.name) + 1 if part.name else 0 :]
+        if name not in made:
+            made.add(name)
+            init.append(f"        {_assign(name, self._construct(child))}")
+        return _access(name)
+
+    def _construct(self, part: _Part) -> str:
+        """The expression that makes a scope's module."""
+        chain = self._sequential(part)
+        if chain is not None:
+            return chain
+        init, forward = self._members(part, root=False)
+        names = self._input_names(part)
+        scope = self.graph.scopes.get(part.name)
+        kind = scope.kind if scope is not None and scope.kind else part.name.rpartition(".")[2]
+        lines = ["    def __init__(self) -> None:", "        super().__init__()", *init, "", f"    def forward(self, {', '.join(names)}):", *forward]
+        return self._class("\n".join(lines) + "\n", _camel(kind)) + "()"
+
+    def _class(self, body: str, wanted: str) -> str:
+        """The name of the class with that body, written once."""
+        taken = set(self.classes.values()) | {self.root, "Subsample", "DropPath", "RBF", "Learned"}
+        for text, name in self.classes.items():
+            if text == f"class {name}(nn.Module):\n{body}":
+                return name
+        name, n = wanted, 1
+        while name in taken:
+            n += 1
+            name = f"{wanted}{n}"
+        self.classes[f"class {name}(nn.Module):\n{body}"] = name
+        return name
+
+    def _sequential(self, part: _Part) -> str | None:
+        """`nn.Sequential(...)` where the scope is a plain chain, None where it is not."""
+        if len(part.inputs) != 1 or len(part.outputs) != 1:
+            return None
+        value = part.inputs[0]
+        items: list[tuple[str, str]] = []
+        for member, _ in self._pieces(part):
+            if list(member.inputs) != [value]:
+                return None
+            name = (member.name)[len(part.name) + 1 :]
+            if isinstance(member, _Part):
+                if len(member.outputs) != 1:
+                    return None
+                items.append((name, self._construct(member)))
+                value = member.outputs[0]
+            else:
+                low = self.lowered[id(member)]
+                if not low.plain:
+                    return None
+                items.append((name, low.module or ""))
+                value = member.output
+        if value is not part.outputs[0]:
+            return None
+        if [n for n, _ in items] == [str(i) for i in range(len(items))]:
+            return f"nn.Sequential({', '.join(text for _, text in items)})"
+        inner = ", ".join(f"{n!r}: {text}" for n, text in items)
+        return f"nn.Sequential(OrderedDict({{{inner}}}))"
+
+    # ---- starting values
+
+    def _settings(self) -> str:
+        lines = []
+        for node in self.graph.nodes:
+            if node.shared:
+                continue
+            for name, p in node.params().items():
+                target = f'self.get_parameter("{node.module}.{name}")'
+                init = getattr(node.op, "init", None)
+                if p.init == "literal":
+                    lines.append(f"{target}.copy_(torch.tensor({list(p.values)!r}).reshape({p.shape!r}))")
+                elif name == "weight" and isinstance(init, str) and init != "default" and not (init == "zeros" and node.op.kind == "param"):
+                    lines.append(_INIT[init].format(target))
+                    self.custom |= {"bilinear_"} if init == "bilinear" else set()
+        text = "".join(f"            {line}\n" for line in lines)
+        text = f"        with torch.no_grad():\n{text}" if text else ""
+        for node in self.graph.nodes:
+            if node.frozen and node.params():
+                text += f'        self.get_submodule("{node.module}").requires_grad_(False)\n'
+        return text
+
+
+class _Names:
+    """Variables of a forward: a name is used again when its value is not needed any more."""
+
+    def __init__(self, inputs: list[str], values: list[Value], *, keep: bool) -> None:
+        self._kept = set(inputs) if keep else set()
+        self._of = {id(v): n for v, n in zip(values, inputs, strict=True)}
+        self._free: list[str] = []
+        self._count = 0
+
+    def of(self, value: Value) -> str:
+        return self._of[id(value)]
+
+    def release(self, values: object) -> None:
+        for value in values:  # type: ignore[attr-defined]
+            name = self._of.get(id(value))
+            if name is not None and name not in self._free and name not in self._kept:
+                self._free.append(name)
+
+    def give(self, value: Value, prefer: list[str]) -> str:
+        name = next((n for n in prefer if n in self._free), None) or (self._free[0] if self._free else None)
+        if name is None:
+            taken = set(self._of.values())
+            while name is None or name in taken:
+                name = "x" if self._count == 0 else f"x{self._count}"
+                self._count += 1
+        else:
+            self._free.remove(name)
+        self._of[id(value)] = name
+        return name
+
+
+def _assign(name: str, text: str) -> str:
+    return f"self.{name} = {text}" if name.isidentifier() else f"self.add_module({name!r}, {text})"
+
+
+def _access(name: str, parent: str = "self") -> str:
+    return f"{parent}.{name}" if name.isidentifier() else f"{parent}.get_submodule({name!r})"
+
+
+def _identifier(name: str) -> str:
+    made = re.sub(r"\W", "_", name)
+    return made if made.isidentifier() and made not in _RESERVED else f"_{made}"
+
+
+def _camel(name: str) -> str:
+    return "".join(p[:1].upper() + p[1:] for p in re.split(r"[\W_]+", name) if p) or "Part"
+
+
+def _plain_text(text: str) -> str:
+    return re.sub(r"[^\w .,:-]", "", text)
+
+
+def _custom_sources(names: set[str]) -> list[str]:
+    with open(_CUSTOM, encoding="utf-8") as file:
+        text = file.read()
+    tree = python_ast.parse(text)
+    return ["\n" + (python_ast.get_source_segment(text, n) or "") + "\n" for n in tree.body if getattr(n, "name", None) in names]
+
+
+def class_name(graph: Graph) -> str:
+    """The name of the class that holds the whole net."""
+    return _identifier(graph.name)
+
+
+def emit_source(graph: Graph, *, standalone: bool = True) -> str:
+    """PyTorch source of a graph; standalone text runs without netdsl."""
+    text = SourceEmitter(graph).emit(standalone=standalone)
+    return text.replace("import torch\n", "from collections import OrderedDict\n\nimport torch\n", 1) if "OrderedDict(" in text else text

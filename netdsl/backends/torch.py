@@ -1,0 +1,30 @@
+"""Graph to a `torch.nn.Module`: runs the source that `pytorch_source` writes."""
+
+from __future__ import annotations
+
+import linecache
+from typing import TYPE_CHECKING
+
+import torch
+
+from netdsl.backends.pytorch_source import class_name, emit_source
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph
+
+
+def lower(graph: Graph) -> torch.nn.Module:
+    """A module with the graph's names, in training mode as PyTorch's modules are.
+
+    In training a net with auxiliary heads returns its outputs and then the heads' values; `aux_weights` holds their weights.
+    """
+    source = emit_source(graph, standalone=False)
+    name = f"<netdsl {graph.name}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    space: dict[str, object] = {"__name__": f"netdsl.generated.{graph.name}"}
+    exec(compile(source, name, "exec"), space)
+    module = space[class_name(graph)]()  # type: ignore[operator]
+    assert isinstance(module, torch.nn.Module)
+    module.aux_weights = [head.weight for head in graph.aux]  # type: ignore[assignment]
+    module.source = source  # type: ignore[assignment]
+    return module

@@ -1,0 +1,61 @@
+"""The numbers of a net's weights: fresh ones from a seed, or those of a checkpoint."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.ops.init import bilinear, distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from netdsl.ops.base import Param
+
+CHUNK = 1 << 20  # elements
+
+
+def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
+    """Float32 arrays that together are the tensor's start, row by row; each tensor has a stream of its own."""
+    kind, scale = distribution(param.init, param.shape)
+    if kind in ("bilinear", "literal"):
+        yield np.array(param.values if kind == "literal" else bilinear(param.shape), dtype=np.float32)
+        return
+    stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
+    for start in range(0, max(1, param.size), CHUNK):
+        n = min(CHUNK, param.size - start)
+        if kind == "constant":
+            yield np.full(n, scale, dtype=np.float32)
+        elif kind == "uniform":
+            made = stream.random(n, dtype=np.float32)
+            made -= np.float32(0.5)
+            made *= np.float32(2 * scale)
+            yield made
+        else:
+            made = stream.standard_normal(n, dtype=np.float32)
+            made *= np.float32(scale)
+            yield made
+
+
+def fresh(name: str, param: Param, seed: int = 0) -> Any:
+    """The tensor's start as one array."""
+    return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
+
+
+class Mismatch(Exception):
+    """A checkpoint does not fit a net; the text says where."""
+
+
+def picked(params: Mapping[str, Param], state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The arrays of a state dict that a net needs; raises `Mismatch` for what is missing or of another shape."""
+    missing = [n for n in params if n not in state]
+    if missing:
+        raise Mismatch(f"{len(missing)} of {len(params)} tensors are missing, the first is `{missing[0]}`")
+    for name, param in params.items():
+        value = state[name]
+        array = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if tuple(array.shape) != param.shape:
+            raise Mismatch(f"`{name}` has shape {'x'.join(map(str, array.shape))}, the net needs {'x'.join(map(str, param.shape))}")
+        yield name, array.astype(np.float32, copy=False)

@@ -1,0 +1,117 @@
+"""The command line. Each command is imported when it is called, so that `check` needs nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from netdsl.commands.common import UsageError, print_diagnostics
+from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.version import __version__
+
+_SHOW = "weights,units,memory,field"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="netdsl", description="A compiler for network descriptions.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"netdsl {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, help_: str, *, net: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", allow_abbrev=False)
+        if net:
+            made.add_argument("file", metavar="FILE[:NET]", help="a .net file, a name from the library, or - for standard input")
+            made.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE", help="set a parameter of the net")
+        return made
+
+    check = add("check", "type the net, print its table, verify every `expect`")
+    check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
+    check.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
+    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {_SHOW}, or all")
+    check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
+
+    draw = add("draw", "draw the net: .svg, .png, .pdf or .dot")
+    draw.add_argument("-o", "--output", required=True, metavar="FILE")
+    draw.add_argument("--input", action="append", metavar="SIZES")
+    draw.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N into one box")
+
+    export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
+    export.add_argument("-o", "--output", required=True, metavar="FILE")
+    export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; fresh weights without it")
+    export.add_argument("--input", action="append", metavar="SIZES")
+    export.add_argument("--opset", type=int, metavar="N")
+    export.add_argument("--seed", type=int, default=0, help="of fresh weights")
+    export.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
+    export.add_argument("--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch")
+
+    train = add("train", "train the net as the file's `train` section says")
+    train.add_argument("--data", metavar="DATA", help='what a train section\'s `data =` takes: cifar10(root = "DIR")')
+    train.add_argument("--out", metavar="DIR", help="where results go; runs/NET without it")
+    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    train.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    train.add_argument("--set", action="append", default=[], metavar="train.KEY=VALUE", help="replace an entry of the train section")
+
+    test = add("test", "the metrics of trained weights on the test images")
+    test.add_argument("--weights", required=True, metavar="W")
+    test.add_argument("--data", metavar="DATA")
+    test.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
+    test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    test.add_argument("--batch", type=int, default=256)
+
+    run = add("run", "run a model on pictures or arrays through onnxruntime", net=False)
+    run.add_argument("model", metavar="MODEL", help="a .onnx file, or a .net with --weights")
+    run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, or .npy arrays")
+    run.add_argument("--weights", metavar="W")
+    run.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
+    run.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"])
+    run.add_argument("--top", type=int, default=5, metavar="N")
+    run.add_argument("--labels", metavar="FILE", help="class names, one a line")
+
+    layers = add("layers", "the reference of the layers", net=False)
+    layers.add_argument("kind", nargs="?", metavar="KIND")
+    add("nets", "the nets of the library with their figures", net=False)
+    return parser
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    names = tuple(_SHOW.split(",") if text == "all" else text.split(","))
+    wrong = [n for n in names if n not in _SHOW.split(",")]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {_SHOW}")
+    return names
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command and exit with its code."""
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: list[str]) -> int:
+    """Run a command; returns its exit code. No traceback reaches the user."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        code: int = import_module(f"netdsl.commands.{arguments.command}").run(arguments)
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"netdsl: {error}", file=sys.stderr)
+        return 2
+    except CompileError as error:
+        print_diagnostics(error.diagnostics)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print_diagnostics([Diagnostic("cannot-write", f"{error.filename or 'a file'}: {error.strerror or error}")])
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    main()

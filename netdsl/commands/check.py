@@ -1,0 +1,100 @@
+"""`netdsl check`: the table, the totals, the valid sizes, the `expect` lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netdsl.version import __version__
+from netdsl.analysis.summary import Summary
+from netdsl.commands.common import parse_defines, parse_inputs, print_diagnostics, split_name
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
+from netdsl.render import as_github, as_json, as_sarif
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Checked:
+    """The result for one net."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.summary: Summary | None = None
+        self.proven = 0
+        self.sizes: dict[str, tuple[int, ...]] = {}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check the nets that are named; returns the exit code."""
+    diagnostics: list[Diagnostic] = []
+    checked: list[Checked] = []
+    try:
+        file, net = split_name(arguments.file)
+        program = open_program(file, parse_defines(arguments.define))
+        diagnostics += program.reporter.diagnostics
+        for name in _names(program, net):
+            checked.append(_check(program, name, arguments, diagnostics))
+    except CompileError as error:
+        diagnostics += [d for d in error.diagnostics if d not in diagnostics]
+    except Fault as fault:
+        diagnostics.append(fault.diagnostic)
+    _report(arguments, checked, diagnostics)
+    return 1 if any(d.severity == "error" for d in diagnostics) else 0
+
+
+def _names(program: Program, net: str | None) -> list[str]:
+    if net is not None:
+        return [program.pick(net)]
+    nets = program.nets()
+    if nets:
+        return nets
+    if program.module.own and not any(getattr(d, "is_net", True) for d in program.module.definitions.values()):
+        return []  # a file of blocks alone: its text is right, and there is no net to show
+    return [program.pick(None)]
+
+
+def _check(program: Program, name: str, arguments: argparse.Namespace, diagnostics: list[Diagnostic]) -> Checked:
+    checked = Checked(name)
+    try:
+        checked.sizes = parse_inputs(arguments.input, program, name)
+        compiled: Compiled = compile_net(program, name, checked.sizes)
+        checked.summary = Summary(compiled.graph, compiled.costs)
+        checked.proven, broken = check_expects(program, name, compiled, checked.sizes)
+        diagnostics += broken
+    except CompileError as error:
+        diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
+    return checked
+
+
+def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
+    """Whether the same was said for another net of the file."""
+    return any((d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message) for d in diagnostics)
+
+
+def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]) -> None:
+    match arguments.format:
+        case "json":
+            nets = [c.summary.as_json() for c in checked if c.summary is not None]
+            _dump({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]})
+        case "sarif":
+            _dump(as_sarif(diagnostics, __version__))
+        case "github":
+            for diagnostic in diagnostics:
+                print(as_github(diagnostic))
+        case _:
+            from netdsl.commands.table import print_nets
+
+            print_nets(checked, arguments)
+            sys.stdout.flush()
+            print_diagnostics(diagnostics)
+
+
+def _dump(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    print()
+
+
+

@@ -1,0 +1,97 @@
+"""What the commands share: naming a net, sizes and parameters from the command line, printing diagnostics."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.driver import Compiled, Program, compile_net, failure, open_program
+from netdsl.diagnostics import Fault
+from netdsl.render import render_text
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class UsageError(Exception):
+    """The command line is wrong: exit code 2."""
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    """`FILE:NET` in two; a Windows drive letter is part of the file."""
+    if os.path.exists(text):
+        return text, None
+    file, colon, net = text.rpartition(":")
+    return (file, net) if colon and len(file) > 1 and re.fullmatch(r"\w+", net) else (text, None)
+
+
+def parse_defines(items: list[str] | None) -> dict[str, str]:
+    """`-D name=value` pairs; the values are expressions of the language."""
+    found = {}
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UsageError(f"-D takes name=value, found `{item}`")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def parse_inputs(items: list[str] | None, program: Program, net: str) -> dict[str, tuple[int, ...]]:
+    """`--input 3x256x256`, or `--input name=3x256x256` where a net has several."""
+    found: dict[str, tuple[int, ...]] = {}
+    for item in items or []:
+        name, equals, text = item.rpartition("=")
+        sizes = text.strip().split("x")
+        if not all(re.fullmatch(r"[0-9]{1,10}", s) for s in sizes):
+            raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
+        found[name if equals else first_input(program, net)] = tuple(int(s) for s in sizes)
+    return found
+
+
+def first_input(program: Program, net: str) -> str:
+    """The name of a net's first input, as the text has it."""
+    from netdsl.syntax import ast
+
+    definition = program.module.definitions[net]
+    if isinstance(definition, ast.Alias):
+        target = program.module.homes[net].definitions.get(definition.target)
+        assert isinstance(target, ast.Definition)
+        definition = target
+    for statement in definition.body.statements:
+        if isinstance(statement, ast.Input):
+            return str(statement.label.pieces[0])
+    return "image"
+
+
+def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dict[str, tuple[int, ...]]]:
+    """The one net that a command is about; raises `CompileError` where it is not clear which."""
+    file, net = split_name(arguments.file)
+    program = open_program(file, parse_defines(arguments.define))
+    try:
+        name = program.pick(net)
+    except Fault as fault:
+        raise failure([*program.reporter.diagnostics, fault.diagnostic]) from None
+    inputs = parse_inputs(getattr(arguments, "input", None), program, name)
+    return program, name, compile_net(program, name, inputs), inputs
+
+
+def use_colour(stream: object) -> bool:
+    """Whether to print colours: a terminal, and no `NO_COLOR` in the environment."""
+    return not os.environ.get("NO_COLOR") and getattr(stream, "isatty", bool)()
+
+
+def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
+    """To standard error, with carets."""
+    colour = use_colour(sys.stderr)
+    print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
+
+
+def fail(code: str, message: str, help: str | None = None) -> NoReturn:
+    """End a command with one clear message and exit code 1."""
+    raise failure([Diagnostic(code, message, help=help)])
+
+
+__all__ = ["CompileError", "UsageError", "fail", "first_input", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "split_name", "use_colour"]
