@@ -1,0 +1,146 @@
+"""Checks the arguments of a `Call` against the signature of what it names."""
+
+import inspect
+import math
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
+
+from netdsl.config import Call, ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The values that a parameter takes beyond its type; `text` names them in a message."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+Count = Annotated[int, Bound("an integer of at least 1", lambda v: v >= 1)]
+Natural = Annotated[int, Bound("an integer of at least 0", lambda v: v >= 0)]
+Padding = Annotated[int, Bound("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
+Positive = Annotated[float, Bound("a number above 0", lambda v: v > 0)]
+NonNegative = Annotated[float, Bound("a number of at least 0", lambda v: v >= 0)]
+Probability = Annotated[float, Bound("a number from 0 to 1", lambda v: 0 <= v <= 1)]
+Numbers = Annotated[tuple[float, ...], Bound("a list of at least one number", lambda v: len(v) > 0)]
+PositiveNumbers = Annotated[tuple[float, ...], Bound("a list of numbers above 0", lambda v: v and min(v) > 0)]
+Counts = Annotated[
+    tuple[int, ...], Bound("a rising list of integers of at least 1", lambda v: v and _rising((0, *v)))
+]
+
+TYPE_TEXT: dict[object, str] = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    str | None: "a text",
+    tuple[int, ...]: "a list of integers",
+    tuple[float, ...]: "a list of numbers",
+}
+
+
+def invoke(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> T:
+    """Build what `call` names in `registry`; `what` is the kind of thing, for messages.
+
+    Raises ConfigError with entry `key`: an unknown name or argument, a missing one, a wrong type or value.
+    """
+    if call.name not in registry:
+        message = f"there is no {what} named `{call.name}`"
+        raise ConfigError(f"unknown-{what}", message, key, suggest(call.name, registry))
+    target = registry[call.name]
+    arguments = _bind(call, target, key)
+    try:
+        return target(**arguments)
+    except ConfigError as error:
+        error.key = error.key or key
+        raise
+
+
+def suggest(name: str, known: Mapping[str, object] | typing.Iterable[str]) -> str:
+    """Advice for a misspelt name: the nearest known one, or all of them."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean `{near[0]}`?" if near else "known: " + ", ".join(f"`{n}`" for n in names)
+
+
+def convert(value: object, annotation: Any, label: str, key: str) -> Any:
+    """`value` as the annotated type, lists as tuples and integers as floats where floats are wanted.
+
+    Raises ConfigError `wrong-type`, or `bad-value` where only a `Bound` is broken.
+    """
+    base, bound = annotation, None
+    if typing.get_origin(annotation) is Annotated:
+        base, bound = typing.get_args(annotation)
+    expected = bound.text if bound else TYPE_TEXT[base]
+    result = _as_type(value, base)
+    message = f"{label} is {show(value)}; it must be {expected}"
+    if result is _WRONG:
+        raise ConfigError("wrong-type", message, key)
+    if bound and not bound.holds(result):
+        raise ConfigError("bad-value", message, key)
+    return result
+
+
+def show(value: object) -> str:
+    """A value as it is written in a `train` section."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case Call():
+            return f"`{value.name}(...)`"
+        case list() | tuple():
+            return "[" + ", ".join(show(v) for v in value) + "]"
+    return repr(value)
+
+
+_WRONG = object()
+
+
+def _as_type(value: object, base: object) -> object:
+    if base is float:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(typing.cast(float, value)) if number else _WRONG
+    if typing.get_origin(base) is tuple:
+        if isinstance(value, Call) or not isinstance(value, list | tuple):
+            return _WRONG
+        items = tuple(_as_type(v, typing.get_args(base)[0]) for v in value)
+        return _WRONG if _WRONG in items else items
+    if base is int and isinstance(value, bool):
+        return _WRONG
+    return value if isinstance(value, typing.cast(type, base)) else _WRONG
+
+
+def _bind(call: Call, target: Callable[..., object], key: str) -> dict[str, object]:
+    parameters = inspect.signature(target).parameters
+    names = list(parameters)
+    if len(call.args) > len(names):
+        message = f"`{call.name}` takes at most {len(names)} arguments, {len(call.args)} are given"
+        raise ConfigError("unknown-argument", message, key)
+    given = dict(zip(names, call.args, strict=False))
+    for name, value in call.kwargs.items():
+        _check_name(call, name, names, given, key)
+        given[name] = value
+    for name, parameter in parameters.items():
+        if name not in given and parameter.default is inspect.Parameter.empty:
+            message = f"`{call.name}` has no `{name}`, which it needs"
+            raise ConfigError("missing-argument", message, key, f"write `{call.name}({name} = ...)`")
+    return {n: convert(v, parameters[n].annotation, f"`{n}` of `{call.name}`", key) for n, v in given.items()}
+
+
+def _check_name(call: Call, name: str, names: list[str], given: dict[str, object], key: str) -> None:
+    if name not in names:
+        help = suggest(name, names) if names else f"`{call.name}` takes no arguments"
+        raise ConfigError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
+    if name in given:
+        raise ConfigError("repeated-argument", f"`{call.name}` is given `{name}` twice", key)
+
+
+def _rising(values: tuple[int, ...]) -> bool:
+    return all(a < b for a, b in zip(values, values[1:], strict=False))

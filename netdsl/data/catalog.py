@@ -1,0 +1,109 @@
+"""The datasets that a `train` section or `--data` can name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+from netdsl.config import Call, ConfigError
+from netdsl.data import cifar
+from netdsl.data.arguments import Padding, invoke
+from netdsl.data.dataset import Dataset, Split
+from netdsl.data.download import download
+from netdsl.data.idx import has_idx, read_idx_folder
+
+SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+FASHION_NORMALISATION = ((0.2860,), (0.3530,))
+MNIST_NORMALISATION = ((0.1307,), (0.3081,))
+# The constants of ImageNet, which published weights of CIFAR-10 ResNets were trained with.
+CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+FASHION_HELP = (
+    '`apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder with its four '
+    "IDX files, or use `fashion_mnist_sample()`, which needs neither"
+)
+MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
+
+
+def open_dataset(call: Call) -> Dataset:
+    """Read the dataset that `call` names into memory.
+
+    Raises ConfigError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
+    `bad-checksum`.
+    """
+    return invoke(call, DATASETS, "dataset", "data")
+
+
+def fashion_mnist_sample(pad: Padding = 0) -> Dataset:
+    """The part of Fashion-MNIST that is shipped with netdsl."""
+    splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
+    return _dataset("fashion_mnist_sample", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
+
+
+def fashion_mnist(root: str | None = None, pad: Padding = 0) -> Dataset:
+    """All of Fashion-MNIST: from `root`, from Debian's package, from the user's cache, or downloaded."""
+    folder = _root(root, FASHION_HELP) if root is not None else _fashion_folder()
+    splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
+    return _dataset("fashion_mnist", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
+
+
+def mnist(root: str | None = None, pad: Padding = 0) -> Dataset:
+    """MNIST from the four IDX files in `root`."""
+    splits = read_idx_folder(_root(root, MNIST_HELP), 10, MNIST_HELP)
+    return _dataset("mnist", splits, pad, tuple("0123456789"), MNIST_NORMALISATION)
+
+
+def cifar10(root: str | None = None, pad: Padding = 0) -> Dataset:
+    """CIFAR-10 from its binary files in `root` or in `root`/cifar-10-batches-bin."""
+    splits = cifar.read_cifar_folder(_root(root, cifar.HELP))
+    return _dataset("cifar10", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION)
+
+
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "fashion_mnist_sample": fashion_mnist_sample,
+    "fashion_mnist": fashion_mnist,
+    "mnist": mnist,
+    "cifar10": cifar10,
+}
+TITLES = {
+    "fashion_mnist_sample": "Fashion-MNIST sample: {counts} shipped with netdsl",
+    "fashion_mnist": "Fashion-MNIST: {counts}",
+    "mnist": "MNIST: {counts}",
+    "cifar10": "CIFAR-10: {counts}",
+}
+
+
+def _dataset(
+    name: str,
+    splits: tuple[Split, Split],
+    pad: int,
+    classes: tuple[str, ...],
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]],
+) -> Dataset:
+    train, test = splits
+    counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
+    note = TITLES[name].format(counts=counts) + (f", padded by {pad} on each side" if pad else "")
+    return Dataset(name, classes, train.padded(pad), test.padded(pad), note, *normalisation)
+
+
+def _root(root: str | None, help: str) -> Path:
+    if root is None:
+        raise ConfigError("data-not-found", "the folder of the data is not given", "data", help)
+    # os.path answers "no" where Path raises: for an unknown user, for a folder that may not be read.
+    folder = os.path.expanduser(root)
+    if not os.path.isdir(folder):
+        raise ConfigError("data-not-found", f"there is no folder {folder}", "data", help)
+    return Path(folder)
+
+
+def _fashion_folder() -> Path:
+    if has_idx(DEBIAN_FOLDER):
+        return DEBIAN_FOLDER
+    cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
+    download(cache, FASHION_HELP)
+    return cache

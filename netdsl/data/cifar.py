@@ -1,0 +1,47 @@
+"""Reads CIFAR-10 in its binary form: records of a label byte and 3,072 pixel bytes, red plane first."""
+
+from pathlib import Path
+
+import numpy as np
+
+from netdsl.config import ConfigError
+from netdsl.data.dataset import Split, check_labels
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SUBFOLDER = "cifar-10-batches-bin"
+TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
+TEST_FILES = ("test_batch.bin",)
+RECORD = 1 + 3 * 32 * 32
+HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version"'
+
+
+def read_cifar_folder(root: Path) -> tuple[Split, Split]:
+    """The training and test split of the files in `root` or in its `cifar-10-batches-bin`.
+
+    Raises ConfigError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or label.
+    """
+    folder = root / SUBFOLDER if (root / SUBFOLDER).is_dir() else root
+    missing = [name for name in TRAIN_FILES + TEST_FILES if not (folder / name).is_file()]
+    if missing:
+        message = f"{folder} does not hold {', '.join(missing)}"
+        raise ConfigError("data-not-found", message, "data", HELP)
+    return _read([folder / name for name in TRAIN_FILES]), _read([folder / name for name in TEST_FILES])
+
+
+def _read(paths: list[Path]) -> Split:
+    records = np.concatenate([_records(path) for path in paths])
+    images = np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32)
+    return Split(images, records[:, 0].astype(np.int64))
+
+
+def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
+    if data.size == 0 or data.size % RECORD:
+        message = f"{path} is damaged: expected a multiple of {RECORD:,} bytes, found {data.size:,}"
+        raise ConfigError("corrupt-data", message, "data")
+    records = data.reshape(-1, RECORD)
+    check_labels(records[:, 0].astype(np.int64), len(CLASSES), path)
+    return records

@@ -1,0 +1,91 @@
+"""What a dataset is once it is in memory, and whether it suits a net."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from netdsl.config import ConfigError
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images, N x C x H x W of values 0 to 255, and the index of the class of each, N."""
+
+    images: Images
+    labels: Labels
+
+    def padded(self, pad: int) -> "Split":
+        """The split with `pad` pixels of zero on each side of every image."""
+        sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+        return replace(self, images=np.pad(self.images, sides)) if pad else self
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test images with the names of their classes.
+
+    `mean` and `std` normalise pixels scaled to 0..1, one value per channel; `note` says in a line what it is.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    note: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        _, channels, height, width = self.train.images.shape
+        return channels, height, width
+
+    def normalise(self, images: Images) -> Floats:
+        """float32 images of the same shape, (pixel / 255 - mean) / std."""
+        std = np.asarray(self.std, np.float32)[:, None, None]
+        mean = np.asarray(self.mean, np.float32)[:, None, None]
+        return (images.astype(np.float32) / np.float32(255) - mean) / std
+
+
+def check_labels(labels: Labels, classes: int, path: Path) -> None:
+    """Raise ConfigError `corrupt-data` for a label outside 0 .. classes - 1 in the file `path`."""
+    if labels.size and labels.max() >= classes:
+        message = f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to {classes - 1}"
+        raise ConfigError("corrupt-data", message, "data")
+
+
+def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
+    """Raise ConfigError `data-mismatch` where the images of `dataset` are not `expects`, (C, H, W)."""
+    if tuple(expects) == dataset.shape:
+        return
+    message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
+    raise ConfigError("data-mismatch", message, "data", _shape_help(dataset, tuple(expects)))
+
+
+def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
+    """Raise ConfigError `data-mismatch` unless a net's `outputs` per image are one number for each class."""
+    classes = len(dataset.classes)
+    if tuple(outputs) == (classes,):
+        return
+    message = f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
+    raise ConfigError("data-mismatch", message, "data", f"let the last layer have {classes} outputs")
+
+
+def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:
+    channels, height, width = dataset.shape
+    gap = expects[1] - height if len(expects) == 3 else 0
+    same_gap = len(expects) == 3 and expects[0] == channels and expects[2] - width == gap
+    if same_gap and gap > 0 and gap % 2 == 0:
+        return f"give the dataset `pad = {gap // 2}`"
+    return f"declare the input of the net as {_by(dataset.shape)}, or choose other data with `--data`"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)

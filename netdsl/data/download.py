@@ -1,0 +1,74 @@
+"""Fetches Fashion-MNIST from its publisher into the user's cache folder."""
+
+import gzip
+import hashlib
+import urllib.request
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+
+import rich.progress
+from rich.console import Console
+
+from netdsl.config import ConfigError
+from netdsl.data.idx import find_idx
+from netdsl.files import replacing
+
+SOURCE = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
+CHUNK = 1 << 16  # bytes between moves of the progress bar
+TIMEOUT = 30  # seconds without an answer
+# Of the unpacked content: packers write the same content as different gzip files.
+SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+
+def download(folder: Path, help: str) -> None:
+    """Fetch those of the four files that are not in `folder` yet; each appears there only when it is whole.
+
+    Raises ConfigError with advice `help`: `data-not-found` where one cannot be fetched or stored,
+    `bad-checksum` where it is not the published one.
+    """
+    for name, expected in SHA256.items():
+        if find_idx(folder, name):
+            continue
+        url = f"{SOURCE}/{name}.gz"
+        data = _fetch(url, help)
+        _check(url, data, expected, help)
+        _store(folder / f"{name}.gz", data, help)
+
+
+def _fetch(url: str, help: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            total = int(response.headers.get("Content-Length", 0))
+            console = Console(stderr=True)
+            name = url.rpartition("/")[2]
+            with rich.progress.wrap_file(
+                response, total, description=name, console=console, disable=not console.is_terminal
+            ) as file:
+                return b"".join(iter(lambda: file.read(CHUNK), b""))
+    except (OSError, HTTPException) as error:
+        message = f"Fashion-MNIST is not on this computer, and {url} cannot be fetched: {error}"
+        raise ConfigError("data-not-found", message, "data", help) from error
+
+
+def _check(url: str, data: bytes, expected: str, help: str) -> None:
+    try:
+        found = hashlib.sha256(gzip.decompress(data)).hexdigest()
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError("bad-checksum", f"{url} is not whole gzip data: {error}", "data", help) from error
+    if found != expected:
+        message = f"{url} has changed: its content has the SHA-256 {found}, {expected} is expected"
+        raise ConfigError("bad-checksum", message, "data", help)
+
+
+def _store(path: Path, data: bytes, help: str) -> None:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        raise ConfigError("data-not-found", f"{path} cannot be written: {error}", "data", help) from error

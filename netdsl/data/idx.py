@@ -1,0 +1,97 @@
+"""Reads IDX, the format of MNIST: a big-endian header of magic number and sizes, then bytes."""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from netdsl.config import ConfigError
+from netdsl.data.dataset import Images, Split, check_labels
+
+MAGIC_UBYTE = 0x0800  # the low byte counts the dimensions
+MAX_BYTES = 1 << 31
+NAMES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def find_idx(folder: Path, name: str) -> Path | None:
+    """The file `name` or `name`.gz in `folder`; None where neither is there."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def has_idx(folder: Path) -> bool:
+    """Whether all four files are in `folder`, gzipped or not."""
+    return all(find_idx(folder, name) for name in NAMES)
+
+
+def read_idx_folder(folder: Path, classes: int, help: str | None = None) -> tuple[Split, Split]:
+    """The training and test split, 1-channel images; `help` is the advice where a file is missing.
+
+    Raises ConfigError: `data-not-found` for a missing file, `corrupt-data` for a damaged one.
+    """
+    missing = [name for name in NAMES if find_idx(folder, name) is None]
+    if missing:
+        files = ", ".join(f"{name}[.gz]" for name in missing)
+        raise ConfigError("data-not-found", f"{folder} does not hold {files}", "data", help)
+    train, test = (_read_split(folder, prefix, classes) for prefix in ("train", "t10k"))
+    if train.images.shape[1:] != test.images.shape[1:]:
+        sizes = f"{train.images.shape[2:]} for training, {test.images.shape[2:]} for the test"
+        raise ConfigError("corrupt-data", f"{folder} holds images of two sizes: {sizes}", "data")
+    return train, test
+
+
+def read_idx(path: Path, dimensions: int) -> Images:
+    """The array in one IDX file of unsigned bytes, gzipped if the name says so.
+
+    Raises ConfigError `corrupt-data` for a wrong magic number or length and for a broken gzip stream.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with cast(BinaryIO, opener(path, "rb")) as file:
+            return _parse(file, path, dimensions)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ConfigError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
+    except OSError as error:
+        raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
+
+
+def _parse(file: BinaryIO, path: Path, dimensions: int) -> Images:
+    length = 4 * (1 + dimensions)
+    header = file.read(length)
+    if len(header) < length:
+        _corrupt(path, f"a header of {length} bytes", f"{len(header)} bytes")
+    magic, *shape = struct.unpack(f">{1 + dimensions}I", header)
+    if magic != MAGIC_UBYTE + dimensions:
+        _corrupt(path, f"the magic number {MAGIC_UBYTE + dimensions:#010x}", f"{magic:#010x}")
+    size = math.prod(shape)
+    if not 0 < size <= MAX_BYTES:
+        _corrupt(path, f"1 to {MAX_BYTES:,} values", f"{size:,} in the header")
+    body = file.read(size + 1)
+    if len(body) != size:
+        found = f"{len(body):,}" if len(body) < size else "more"
+        _corrupt(path, f"{size:,} bytes after the header", found)
+    return np.frombuffer(bytearray(body), np.uint8).reshape(shape)  # writable, as torch wants it
+
+
+def _read_split(folder: Path, prefix: str, classes: int) -> Split:
+    images_path, labels_path = (
+        cast(Path, find_idx(folder, name)) for name in NAMES if name.startswith(prefix)
+    )
+    images = read_idx(images_path, 3)
+    labels = read_idx(labels_path, 1).astype(np.int64)
+    if len(images) != len(labels):
+        _corrupt(labels_path, f"{len(images):,} labels, as many as images", f"{len(labels):,}")
+    check_labels(labels, classes, labels_path)
+    return Split(images[:, None], labels)
+
+
+def _corrupt(path: Path, expected: str, found: str) -> None:
+    raise ConfigError("corrupt-data", f"{path} is damaged: expected {expected}, found {found}", "data")

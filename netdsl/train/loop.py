@@ -1,0 +1,211 @@
+"""Trains a torch module on a dataset that is held in memory."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress as Bar
+from torch import Tensor, nn
+
+from netdsl.config import ConfigError
+from netdsl.data.dataset import Dataset, Floats, check_shape
+from netdsl.data.evaluate import predict
+from netdsl.train import checkpoint, report
+from netdsl.train.checkpoint import Progress, Record
+from netdsl.train.config import TrainConfig
+from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+
+WEIGHTS = "weights.safetensors"
+CHECK_EVERY = 20  # batches between looks at the loss, each of which waits for the device
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: a record for each epoch, and the file with the weights.
+
+    A record holds `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), `seconds` and each metric
+    by its key, and `images_per_second` of the training alone.
+    """
+
+    history: tuple[Record, ...]
+    weights: Path
+
+    @property
+    def final(self) -> Record:
+        """The record of the last epoch."""
+        return self.history[-1]
+
+
+def train(
+    module: nn.Module,
+    dataset: Dataset,
+    config: TrainConfig,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    console: Console | None = None,
+    name: str | None = None,
+    expects: tuple[int, ...] | None = None,
+) -> Result:
+    """Train `module` in place and write checkpoint, weights, log and curves under the folder `out`.
+
+    `device` is `cpu`, `cuda` or `auto`; `name` is that of the net, for the files; `expects` is the (C, H, W)
+    that it takes. In training mode the module may return a tuple of the logits and those of auxiliary heads,
+    which add to the loss by the weights in `module.aux_weights`. The starting weights are the caller's: seed
+    torch before building the module. Every epoch seeds torch's generators anew.
+
+    Raises ConfigError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
+    `checkpoint.load`.
+    """
+    run = _Run(module, config.adapt(dataset), config, torch_device(device), expects)
+    progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
+    name = name or type(module).__name__
+    keys = [metric.key for metric in config.metrics]
+    console = console or Console()
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        try:
+            for record in run.epochs(progress.epoch, bar):
+                progress.history.append(record)
+                checkpoint.save_weights(out / WEIGHTS, module, run.dataset, name)
+                report.write_log(out / "log.jsonl", progress.history)
+                # Last, so that an epoch whose other files are missing is run again.
+                checkpoint.save(out, module, run.optimizer, progress, config)
+                line = report.epoch_line(record, config.epochs, keys)
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+        finally:
+            if progress.history:
+                title = f"{name} on {dataset.name}"
+                report.write_curves(out / "curves.png", progress.history, keys, title)
+    return Result(tuple(progress.history), out / WEIGHTS)
+
+
+def torch_device(name: str) -> torch.device:
+    """The device for `cpu`, `cuda` or `auto`; raises ConfigError `no-device` without CUDA."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        help = "use `--device cpu`, or `--device auto` to take what there is"
+        raise ConfigError("no-device", "torch finds no CUDA device here", "device", help)
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+class _Run:
+    """The things that stay the same through a run."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        dataset: Dataset,
+        config: TrainConfig,
+        device: torch.device,
+        expects: tuple[int, ...] | None,
+    ) -> None:
+        if expects is not None:
+            check_shape(dataset, expects)
+        self.module = module.to(device)
+        self.dataset, self.config, self.device = dataset, config, device
+        self.loss = build_loss(config.loss)
+        self.optimizer = build_optimizer(config.optimizer, module.parameters())
+        self.prepare = build_input(config.augment, dataset, device)
+        self.images = torch.from_numpy(dataset.train.images).to(device)
+        self.labels = torch.from_numpy(dataset.train.labels).to(device)
+        self.test_labels = torch.from_numpy(dataset.test.labels)
+        self._probe()
+
+    def _probe(self) -> None:
+        """Tell what does not fit before the long work."""
+        logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
+        for metric in self.config.metrics:
+            metric(logits, self.dataset.test.labels[:2])
+
+    def epochs(self, done: int, bar: Bar) -> Iterator[Record]:
+        """Train the epochs after the first `done` ones and yield the record of each."""
+        for epoch in range(done, self.config.epochs):
+            start = time.perf_counter()
+            train_loss = self._train_epoch(epoch, bar)
+            seconds = time.perf_counter() - start
+            measured = self._test()
+            _check_finite("test", measured["test_loss"], epoch)
+            yield {
+                "epoch": epoch + 1,
+                "train_loss": train_loss,
+                **measured,
+                "lr": self.optimizer.param_groups[0]["lr"],
+                "seconds": round(time.perf_counter() - start, 3),
+                "images_per_second": round(len(self.images) / seconds, 1),
+            }
+
+    def _train_epoch(self, epoch: int, bar: Bar) -> float:
+        torch.manual_seed(_epoch_seed(self.config.seed, epoch))
+        batches = self._batches()
+        task = bar.add_task(f"epoch {epoch + 1}/{self.config.epochs}", total=len(batches))
+        total, seen = torch.zeros((), device=self.device), 0
+        self.module.train()
+        for index, chosen in enumerate(batches):
+            self._set_rate(epoch, index, len(batches))
+            total += self._step(chosen) * len(chosen)
+            seen += len(chosen)
+            if index % CHECK_EVERY == 0 or index == len(batches) - 1:
+                _check_finite("training", total.item(), epoch)
+            bar.advance(task)
+        bar.remove_task(task)
+        return total.item() / seen
+
+    def _batches(self) -> list[Tensor]:
+        order = torch.randperm(len(self.images)).to(self.device)
+        batches = list(torch.split(order, self.config.batch))
+        # Batch normalisation cannot be trained on a single image.
+        return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+
+    def _set_rate(self, epoch: int, index: int, count: int) -> None:
+        factor = rate_factor(self.config.schedule, epoch * count + index, count, self.config.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.optimizer.lr * factor
+
+    def _step(self, chosen: Tensor) -> Tensor:
+        outputs = self.module(self.prepare(self.images[chosen]))
+        loss = self._total_loss(outputs, self.labels[chosen])
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _total_loss(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        if isinstance(outputs, Tensor):
+            return self.loss(outputs, labels)
+        main, *heads = outputs
+        weights = getattr(self.module, "aux_weights", ())
+        total = self.loss(main, labels)
+        for weight, head in zip(weights, heads, strict=True):
+            total = total + weight * self.loss(head, labels)
+        return total
+
+    def _test(self) -> Record:
+        split = self.dataset.test
+        logits = predict(self._logits, split.images, self.dataset, self.config.batch)
+        loss = self.loss(torch.from_numpy(logits), self.test_labels).item()
+        metrics = {metric.key: metric(logits, split.labels) for metric in self.config.metrics}
+        return {"test_loss": loss, **metrics}
+
+    def _logits(self, images: Floats) -> Floats:
+        self.module.eval()
+        with torch.inference_mode():
+            outputs = self.module(torch.from_numpy(images).to(self.device))
+        logits = outputs if isinstance(outputs, Tensor) else outputs[0]
+        return logits.float().cpu().numpy()
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for one epoch, so that a resumed run draws what an uninterrupted one does."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
+
+
+def _check_finite(what: str, loss: float, epoch: int) -> None:
+    if not math.isfinite(loss):
+        help = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
+        raise ConfigError("diverged", f"the {what} loss is {loss} in epoch {epoch + 1}", "optimizer", help)

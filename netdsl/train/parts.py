@@ -1,0 +1,116 @@
+"""Builds what the settings name: loss, optimizer, augmentation, and the learning rate at every step."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import kornia.augmentation as kornia
+import torch
+from torch import Tensor, nn
+
+from netdsl.config import ConfigError
+from netdsl.data.dataset import Dataset
+from netdsl.train import settings
+
+Stage = Callable[[Tensor], Tensor]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class OneHotMSE(nn.Module):
+    """Mean squared error of logits N x K against the labels N as rows of 0 and a 1."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """A scalar."""
+        target = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        return nn.functional.mse_loss(logits, target)
+
+
+def build_loss(loss: settings.Loss) -> LossFunction:
+    """A function that takes logits N x K and labels N and gives the mean loss, a scalar."""
+    if isinstance(loss, settings.MSE):
+        return OneHotMSE()
+    return nn.CrossEntropyLoss(label_smoothing=loss.label_smoothing)
+
+
+def build_optimizer(
+    optimizer: settings.Optimizer, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """The torch optimizer over `parameters`; raises ConfigError `nothing-to-train` where there are none."""
+    parameters = list(parameters)
+    if not parameters:
+        raise ConfigError("nothing-to-train", "the net has no weights to train", "optimizer")
+    lr, decay = optimizer.lr, optimizer.weight_decay
+    match optimizer:
+        case settings.SGD(momentum=momentum, nesterov=nesterov):
+            return torch.optim.SGD(
+                parameters, lr=lr, momentum=momentum, weight_decay=decay, nesterov=nesterov
+            )
+        case settings.AdamW():
+            return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay)
+        case settings.Adam():
+            return torch.optim.Adam(parameters, lr=lr, weight_decay=decay)
+
+
+def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: int) -> float:
+    """What the learning rate is multiplied by at batch `step` of the run, `per_epoch` batches an epoch."""
+    epoch = step // per_epoch
+    match schedule:
+        case settings.Cosine(warmup=warmup):
+            rise = warmup * per_epoch
+            if step < rise:
+                return (step + 1) / rise
+            return (1 + math.cos(math.pi * (step - rise) / (epochs * per_epoch - rise))) / 2
+        case settings.Step(every=every, gamma=gamma):
+            return gamma ** (epoch // every)
+        case settings.MultiStep(at=at, gamma=gamma):
+            return gamma ** sum(epoch >= milestone for milestone in at)
+    return 1.0
+
+
+def build_input(augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device) -> Stage:
+    """A function from uint8 images N x C x H x W to what the net is trained on, float32 of the same shape.
+
+    The stages run in the order of the list, on values 0 to 1; normalisation is where the list has it or last.
+
+    Raises ConfigError `data-mismatch` for a crop that is not of the size of the images.
+    """
+    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (dataset.mean, dataset.std))
+    stages = [_stage(item, dataset, mean, std) for item in augment]
+    if not any(isinstance(item, settings.Normalize) for item in augment):
+        stages.append(_normalise(mean, std))
+
+    def run(images: Tensor) -> Tensor:
+        values = images.float() / 255
+        for stage in stages:
+            values = stage(values)
+        return values
+
+    return run
+
+
+def _stage(item: settings.Augment, dataset: Dataset, mean: Tensor, std: Tensor) -> Stage:
+    stage: Stage
+    match item:
+        case settings.RandomCrop(size=size, pad=pad):
+            _check_crop(size, dataset)
+            stage = kornia.RandomCrop((size, size), padding=pad or None)
+        case settings.HFlip():
+            stage = kornia.RandomHorizontalFlip(p=0.5)
+        case settings.RandomErasing(p=p):
+            stage = kornia.RandomErasing(p=p)
+        case settings.Rotation(degrees=degrees):
+            stage = kornia.RandomRotation(degrees, p=1.0)
+        case settings.Normalize():
+            stage = _normalise(mean, std)
+    return stage
+
+
+def _normalise(mean: Tensor, std: Tensor) -> Stage:
+    return lambda images: (images - mean) / std
+
+
+def _check_crop(size: int, dataset: Dataset) -> None:
+    _, height, width = dataset.shape
+    if (size, size) != (height, width):
+        message = f"`random_crop` makes {size} x {size} images, {dataset.name} has {height} x {width}"
+        help = "the test uses whole images, so give `random_crop` their size"
+        raise ConfigError("data-mismatch", message, "augment", help)

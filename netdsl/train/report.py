@@ -1,0 +1,57 @@
+"""What a run shows: a line for each epoch, a log, and curves."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from netdsl.files import replacing
+from netdsl.train.checkpoint import Record
+
+
+def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
+    """One line, such as `epoch  3/10  train loss 0.4120  test loss 0.3980  accuracy 85.70 %  2.1 s  ...`."""
+    width = len(str(epochs))
+    parts = [
+        f"epoch {int(record['epoch']):{width}}/{epochs}",
+        f"train loss {record['train_loss']:.4f}",
+        f"test loss {record['test_loss']:.4f}",
+        *(f"{name} {record[name]:.2%}".replace("%", " %") for name in metrics),
+        f"{record['seconds']:.1f} s",
+        f"{record['images_per_second']:,.0f} images/s",
+    ]
+    return "  ".join(parts)
+
+
+def write_log(path: Path, history: Sequence[Record]) -> None:
+    """Write a JSON object on a line for each epoch."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
+
+
+def write_curves(path: Path, history: Sequence[Record], metrics: Sequence[str], title: str) -> None:
+    """Draw the losses and, beside them, the metrics over the epochs."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2)
+    _draw(left, history, {"train_loss": "training", "test_loss": "test"}, 1)
+    left.set_ylabel("loss")
+    _draw(right, history, {name: f"{name.replace('_', ' ')}, test" for name in metrics}, 100)
+    right.set_ylabel("accuracy (%)")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def _draw(axes: Axes, history: Sequence[Record], labels: dict[str, str], scale: float) -> None:
+    epochs = [record["epoch"] for record in history]
+    for name, label in labels.items():
+        values = [record.get(name, float("nan")) * scale for record in history]
+        axes.plot(epochs, values, marker="o", markersize=4, label=label)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    if labels:
+        axes.legend()
