@@ -39,8 +39,9 @@ class Tensor(str):
 class Emitter:
     """Handed to `Op.onnx`: makes nodes, constants and the names of weights."""
 
-    def __init__(self, opset: int) -> None:
+    def __init__(self, opset: int, *, half: bool = False) -> None:
         self.opset = opset
+        self._float = TensorProto.FLOAT16 if half else TensorProto.FLOAT
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
         self.params: dict[str, Param] = {}
@@ -82,7 +83,11 @@ class Emitter:
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant of floats: a scalar, or a vector."""
         if isinstance(values, (int, float)):
-            return self._constant(TensorProto.FLOAT, (), (float(values),))
+            return self._constant(self._float, (), (float(values),))
+        return self._constant(self._float, (len(values),), tuple(values))
+
+    def scales(self, values: Sequence[float]) -> str:
+        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its factors."""
         return self._constant(TensorProto.FLOAT, (len(values),), tuple(values))
 
     def _constant(self, kind: int, shape: tuple[int, ...], values: tuple[Any, ...]) -> str:
@@ -95,16 +100,19 @@ class Emitter:
 class Skeleton:
     """A model without the numbers of its weights: what is left is small, whatever the net's size."""
 
-    def __init__(self, model: onnx.ModelProto, params: dict[str, Param]) -> None:
+    def __init__(self, model: onnx.ModelProto, params: dict[str, Param], *, half: bool = False) -> None:
         self.model = model
         self.params = params
+        self.dtype = "<f2" if half else "<f4"
+        self.element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+        self.item = 2 if half else 4
 
 
-def skeleton(graph: Graph, *, opset: int = OPSET, metadata: dict[str, str] | None = None) -> Skeleton:
+def skeleton(graph: Graph, *, opset: int = OPSET, half: bool = False, metadata: dict[str, str] | None = None) -> Skeleton:
     """Write the graph but for its weights; raises `OpError` for what ONNX cannot say."""
     if opset not in OPSETS:
         raise OpError("bad-argument", f"opset {opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
-    emitter = Emitter(opset)
+    emitter = Emitter(opset, half=half)
     names: dict[int, Tensor] = {id(v): _tensor(v, v.name) for v in graph.inputs}
     taken = {v.name for v in graph.inputs} | {o.name for o in graph.outputs}
     for node in graph.nodes:
@@ -114,12 +122,12 @@ def skeleton(graph: Graph, *, opset: int = OPSET, metadata: dict[str, str] | Non
         result = node.op.onnx(emitter, *(names[id(v)] for v in node.inputs))
         names[id(node.output)] = _tensor(node.output, result)
     _rename_outputs(graph, emitter, names, taken)
-    outputs = [_value_info(o.name, o.value.type) for o in graph.outputs]
-    inputs = [_value_info(v.name, v.type) for v in graph.inputs]
+    outputs = [_value_info(o.name, o.value.type, half=half) for o in graph.outputs]
+    inputs = [_value_info(v.name, v.type, half=half) for v in graph.inputs]
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION, producer_name="netdsl")
     helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **(metadata or {})})
-    return Skeleton(model, emitter.params)
+    return Skeleton(model, emitter.params, half=half)
 
 
 def _tensor(value: Value, name: str) -> Tensor:
@@ -153,9 +161,10 @@ def _rename_outputs(graph: Graph, emitter: Emitter, names: dict[int, Tensor], ta
         emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
 
 
-def _value_info(name: str, type_: TensorType) -> onnx.ValueInfoProto:
+def _value_info(name: str, type_: TensorType, *, half: bool) -> onnx.ValueInfoProto:
+    element = TensorProto.FLOAT16 if half and type_.dtype == "float32" else ELEMENT[type_.dtype]
     dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in type_.shape)]
-    return helper.make_tensor_value_info(name, ELEMENT[type_.dtype], dims)
+    return helper.make_tensor_value_info(name, element, dims)
 
 
 def model_of(skeleton_: Skeleton, tensors: Iterator[tuple[str, Any]]) -> onnx.ModelProto:

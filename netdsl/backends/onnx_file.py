@@ -38,31 +38,31 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], I
 
     The same skeleton and weights give the same bytes.
     """
-    total = sum(4 * p.size for p in skeleton.params.values())
+    total = sum(skeleton.item * p.size for p in skeleton.params.values())
     if total > LIMIT:
         return _write_external(skeleton, path, chunks)
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
     graph = model.graph.SerializeToString(deterministic=True)
     model.ClearField("graph")
-    heads = {name: _tensor_head(name, p) for name, p in skeleton.params.items()}
-    sizes = {name: len(heads[name]) + len(_tag(_RAW_DATA_FIELD, 4 * p.size)) + 4 * p.size for name, p in skeleton.params.items()}
+    heads = {name: _tensor_head(name, p, skeleton.element) for name, p in skeleton.params.items()}
+    sizes = {name: len(heads[name]) + len(_tag(_RAW_DATA_FIELD, skeleton.item * p.size)) + skeleton.item * p.size for name, p in skeleton.params.items()}
     length = len(graph) + sum(len(_tag(_INITIALIZER_FIELD, s)) + s for s in sizes.values())
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(model.SerializeToString(deterministic=True))
         file.write(_tag(_GRAPH_FIELD, length))
         file.write(graph)
         for name, param in skeleton.params.items():
-            file.write(_tag(_INITIALIZER_FIELD, sizes[name]) + heads[name] + _tag(_RAW_DATA_FIELD, 4 * param.size))
-            _write_chunks(file, name, param, chunks)
+            file.write(_tag(_INITIALIZER_FIELD, sizes[name]) + heads[name] + _tag(_RAW_DATA_FIELD, skeleton.item * param.size))
+            _write_chunks(file, name, param, chunks, skeleton.dtype)
     return [path]
 
 
-def _write_chunks(file: Any, name: str, param: Param, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
+def _write_chunks(file: Any, name: str, param: Param, chunks: Callable[[str, Param], Iterable[Any]], dtype: str) -> None:
     written = 0
     for chunk in chunks(name, param):
         written += chunk.size
-        file.write(chunk.astype("<f4", copy=False).data)
+        file.write(chunk.astype(dtype, copy=False).data)
     if written != param.size:
         raise ValueError(f"`{name}` has {written} elements, the net needs {param.size}")
 
@@ -76,18 +76,18 @@ def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param
         for name, param in skeleton.params.items():
             offset = -(-file.tell() // ALIGN) * ALIGN
             file.write(b"\0" * (offset - file.tell()))
-            tensor = model.graph.initializer.add(name=name, data_type=TensorProto.FLOAT, dims=param.shape)
+            tensor = model.graph.initializer.add(name=name, data_type=skeleton.element, dims=param.shape)
             tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", data.name), ("offset", str(offset)), ("length", str(4 * param.size))):
+            for key, value in (("location", data.name), ("offset", str(offset)), ("length", str(skeleton.item * param.size))):
                 tensor.external_data.add(key=key, value=value)
-            _write_chunks(file, name, param, chunks)
+            _write_chunks(file, name, param, chunks, skeleton.dtype)
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(model.SerializeToString(deterministic=True))
     return [path, data]
 
 
-def _tensor_head(name: str, param: Param) -> bytes:
-    head: bytes = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=param.shape).SerializeToString(deterministic=True)
+def _tensor_head(name: str, param: Param, element: int) -> bytes:
+    head: bytes = TensorProto(name=name, data_type=element, dims=param.shape).SerializeToString(deterministic=True)
     return head
 
 

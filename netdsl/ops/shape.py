@@ -298,7 +298,7 @@ class Upsample(Op):
         mode = {"nearest": "nearest", "bilinear": "linear"}[self.mode]
         rounding = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"} if mode == "nearest" else {"coordinate_transformation_mode": "half_pixel"}
         if self.scale is not None:
-            return g.op("Resize", xs[0], "", g.floats([1.0, 1.0, *(float(self.scale) for _ in xs[0].type.spatial)]), mode=mode, **rounding)
+            return g.op("Resize", xs[0], "", g.scales([1.0, 1.0, *(float(self.scale) for _ in xs[0].type.spatial)]), mode=mode, **rounding)
         spatial = g.ints(list(self._fixed_size(xs[0].type)))
         target = g.op("Concat", g.op("Shape", xs[0], end=2), spatial, axis=0)
         return g.op("Resize", xs[0], "", "", target, mode=mode, **rounding)

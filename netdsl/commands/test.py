@@ -1,0 +1,89 @@
+"""`netdsl test`: the metrics of trained weights on the test images, in PyTorch or in onnxruntime."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netdsl.backends.checkpoints import fit, read_weights
+from netdsl.commands.common import load_one
+from netdsl.config import ConfigError
+from netdsl.data import open_dataset
+from netdsl.data.dataset import check_shape
+from netdsl.data.evaluate import evaluate
+from netdsl.train.section import config_failure, read_config
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from netdsl.ir.graph import Graph
+    from netdsl.ops.base import Param
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print each metric in percent."""
+    _, name, compiled, _ = load_one(arguments)
+    config = read_config(compiled, arguments.data, [])
+    found = read_weights(arguments.weights)
+    weights = fit(tensors_of(compiled.graph), found, arguments.weights)
+    try:
+        dataset = config.adapt(open_dataset(config.data))
+        print(dataset.note)
+        shape = compiled.graph.inputs[0].type.shape
+        if all(isinstance(d, int) for d in shape):
+            check_shape(dataset, tuple(d for d in shape if isinstance(d, int)))
+        engine = _torch if arguments.engine == "torch" else _onnxruntime
+        forward = engine(compiled.graph, weights, arguments.device)
+        results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+    except ConfigError as error:
+        raise config_failure(error) from None
+    shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
+    print(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
+    return 0
+
+
+def tensors_of(graph: Graph) -> dict[str, Param]:
+    """Every tensor of the inference graph by its checkpoint name."""
+    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
+
+
+def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
+    import torch
+
+    from netdsl.backends.torch import lower
+    from netdsl.train.loop import torch_device
+
+    where = torch_device(device)
+    module = lower(graph)
+    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in weights.items()}, strict=False)
+    module.eval().to(where)
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            made: np.ndarray = module(torch.from_numpy(images).to(where)).cpu().numpy()
+        return made
+
+    return forward
+
+
+def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
+    from netdsl.backends.export import export_onnx
+    from netdsl.runtime.session import open_session
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(graph, path, weights)
+        session = open_session(path, device)
+    name = session.get_inputs()[0].name
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        made: np.ndarray = session.run(None, {name: images})[0]
+        return made
+
+    return forward
+
+

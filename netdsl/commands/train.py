@@ -1,0 +1,48 @@
+"""`netdsl train`: trains a net as its section says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+
+from netdsl.backends.torch import lower
+from netdsl.commands.common import fail, load_one
+from netdsl.config import ConfigError
+from netdsl.data import open_dataset
+from netdsl.train.loop import train
+from netdsl.train.section import config_failure, read_config
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netdsl.ir.graph import Graph
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, and say where the results are."""
+    _, name, compiled, _ = load_one(arguments)
+    config = read_config(compiled, arguments.data, arguments.set)
+    expects = image_shape(compiled.graph)
+    out = Path(arguments.out or f"runs/{name}")
+    console = Console(highlight=False, markup=False)
+    try:
+        dataset = open_dataset(config.data)
+        console.print(dataset.note, soft_wrap=True)
+        torch.manual_seed(config.seed)
+        result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=console, name=name, expects=expects)
+    except ConfigError as error:
+        spans = {e.name: e.span for e in compiled.train.entries} if compiled.train is not None else {}
+        raise config_failure(error, spans) from None
+    console.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
+    return 0
+
+
+def image_shape(graph: Graph) -> tuple[int, ...] | None:
+    """The (C, H, W) that the net takes; None where sizes are open. A net of several inputs cannot be trained on images."""
+    if len(graph.inputs) != 1:
+        fail("cannot-train", f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label", "train it from Python: `netdsl.load(...).torch()`")
+    shape = graph.inputs[0].type.shape
+    return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None

@@ -1,0 +1,74 @@
+"""A `train` section of a text, and what the command line says instead, as plain values for `TrainConfig`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.config import Call, ConfigError
+from netdsl.diagnostics import Diagnostic, Fault
+from netdsl.driver import failure
+from netdsl.passes.evaluate import Env, evaluate
+from netdsl.source import SourceFile
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse_expression
+from netdsl.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from netdsl.driver import Compiled
+
+LISTS = ("augment", "metrics")
+
+
+def read_config(compiled: Compiled, data: str | None, settings: list[str]) -> TrainConfig:
+    """The training that a net's section and the command line ask for; raises `CompileError` at the entry at fault."""
+    spans = {e.name: e.span for e in compiled.train.entries} if compiled.train is not None else {}
+    try:
+        section = {e.name: _entry(e) for e in compiled.train.entries} if compiled.train is not None else {}
+        for text in settings:
+            section |= _setting(text)
+        if data is not None:
+            section["data"] = _inherit(_value(parse_expression(SourceFile("--data", data))), section.get("data"))
+        return TrainConfig.from_section(section)
+    except ConfigError as error:
+        raise config_failure(error, spans) from None
+    except Fault as fault:
+        raise failure([fault.diagnostic]) from None
+
+
+def config_failure(error: ConfigError, spans: dict[str, Any] | None = None) -> Exception:
+    """The diagnostic of a wrong entry, at its line where the text has it."""
+    span = (spans or {}).get(error.key or "")
+    return failure([Diagnostic(error.code, error.message, span, help=error.help)])
+
+
+def _entry(entry: ast.Entry) -> Any:
+    values = [_value(v) for v in entry.values]
+    return values if entry.name in LISTS else values[0] if len(values) == 1 else values
+
+
+def _setting(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    key = name.strip().removeprefix("train.")
+    if not equals or not name.strip().startswith("train."):
+        raise ConfigError("wrong-usage", f"--set takes train.KEY=VALUE, found `{text}`", None, "for example --set train.epochs=3")
+    made = _value(parse_expression(SourceFile("--set", value.strip())))
+    return {key: [made] if key in LISTS and not isinstance(made, list) else made}
+
+
+def _inherit(call: Any, own: Any) -> Any:
+    """`--data cifar10` keeps the padding that the text's own data asks for, as the net's input needs it."""
+    if isinstance(call, Call) and isinstance(own, Call) and "pad" in own.kwargs and "pad" not in call.kwargs:
+        return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
+    return call
+
+
+def _value(expr: ast.Expr) -> Any:
+    """A value of a section: calls and bare words become `Call`s, the rest is evaluated."""
+    if isinstance(expr, ast.Name):
+        return Call(expr.id)
+    if isinstance(expr, ast.Function):
+        positional = tuple(_value(a.value) for a in expr.arguments if a.name is None)
+        return Call(expr.name, positional, {a.name: _value(a.value) for a in expr.arguments if a.name is not None})
+    if isinstance(expr, ast.Sequence):
+        return [_value(i) for i in expr.items]
+    return evaluate(expr, Env())
