@@ -1,0 +1,117 @@
+"""`netdsl nets`: the shipped library with its figures."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.padding import Padding
+from rich.table import Column, Table
+from rich.text import Text
+
+from netdsl.analysis.valid import conditions
+from netdsl.commands.common import print_diagnostics
+from netdsl.commands.table import console, figure
+from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.driver import Program, compile_net, open_program
+from netdsl.ir.types import subs
+from netdsl.library import library_names
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+    from netdsl.ir.graph import Graph
+
+OPEN = 224
+NOTE = f"For one sample at inference; sizes that a net leaves open count as {OPEN}."
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
+
+class Line(NamedTuple):
+    """The figures of one shipped net; `macs` is None where its open sizes cannot be `OPEN`."""
+
+    name: str
+    params: int
+    macs: int | None
+    year: str
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the nets of the library, file by file; returns the exit code."""
+    out = console()
+    wrong: list[Diagnostic] = []
+    _print_head(out)
+    for name in library_names():
+        try:
+            program = open_program(name)
+            lines = net_lines(name, program)
+        except CompileError as error:
+            wrong += error.diagnostics
+            continue
+        _print_file(out, name, paper(program), lines)
+    out.print(Text(NOTE))
+    print_diagnostics(wrong)
+    return 1 if wrong else 0
+
+
+def net_lines(file: str, program: Program) -> list[Line]:
+    """The nets of a shipped file in their order; raises `CompileError`."""
+    lines = []
+    for net in program.nets():
+        compiled = compile_net(program, net)
+        totals = compiled.costs.totals()
+        year = _year(program.module.definitions[net].doc) or _year(paper(program))
+        lines.append(Line(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
+    return lines
+
+
+def _macs(graph: Graph, macs: object) -> int | None:
+    at = dict.fromkeys(graph.symbols, OPEN)
+    if not all(condition.holds(at) for condition in conditions(graph)):
+        return None
+    value = subs(macs, at)  # type: ignore[arg-type]
+    return value if isinstance(value, int) else None
+
+
+def _year(text: str) -> str:
+    """The last year that a text names, which in a citation is that of the paper."""
+    found = _YEAR.findall(text)
+    return found[-1] if found else ""
+
+
+def paper(program: Program) -> str:
+    """The line of the file's first comment that cites the paper: the one with a year, or else the first."""
+    lines = _first_comment(program.source.text)
+    cited = next((line for line in lines if _YEAR.search(line)), lines[0] if lines else "")
+    return re.sub(rf"({_YEAR.pattern}\.).*", r"\1", cited)
+
+
+def _first_comment(text: str) -> list[str]:
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return lines
+
+
+def _print_file(out: Console, name: str, cited: str, lines: list[Line]) -> None:
+    out.print(Text(cited or name, style="bold"))
+    table = _table()
+    for line in lines:
+        table.add_row(Text(line.name), figure(line.params), "open" if line.macs is None else figure(line.macs), line.year)
+    out.print(Padding(table, (0, 0, 1, 2)))
+
+
+def _print_head(out: Console) -> None:
+    table = _table()
+    table.add_row("net", "params", "MACs", "year")
+    out.print(Padding(table, (0, 0, 1, 2)), style="dim")
+
+
+def _table() -> Table:
+    """Columns of one width in every file, so that figures stand below one another."""
+    columns = (Column(width=36), Column(justify="right", width=14), Column(justify="right", width=18), Column(width=4))
+    return Table(*columns, box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
