@@ -60,10 +60,9 @@ class Learned(nn.Module):
         return self.weight.expand(x.shape[0], *self.weight.shape)
 
 
-def crop_like(x: torch.Tensor, like: torch.Tensor, offset: tuple[int, ...] | None = None) -> torch.Tensor:
-    """Cut the spatial axes of `x` to those of `like`: from the middle, or from `offset` on."""
-    for axis in range(2, x.dim()):
-        size = like.shape[axis]
+def crop_to(x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None) -> torch.Tensor:
+    """Cut the spatial axes of `x` to `sizes`: from the middle, or from `offset` on."""
+    for axis, size in enumerate(sizes, start=2):
         start = (x.shape[axis] - size) // 2 if offset is None else offset[axis - 2]
         x = x.narrow(axis, start, size)
     return x

@@ -43,9 +43,9 @@ class Recorder:
         """An expression over the inputs."""
         return Lowered(None, text)
 
-    def helper(self, name: str, more: str = "") -> Lowered:
-        """A function of `torch_modules` over two inputs."""
-        return Lowered(None, f"{name}({{0}}, {{1}}{more})", name)
+    def helper(self, name: str, *arguments: object) -> Lowered:
+        """A function of `torch_modules`: its argument texts, with {0} and {1} for inputs."""
+        return Lowered(None, f"{name}({', '.join(map(str, arguments))})", name)
 
 
 def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[Any, Any]]) -> str:

@@ -188,12 +188,13 @@ def layer(kind: str, *, family: str, examples: Sequence[tuple[str, str]]) -> Cal
     def register(cls: type[Op]) -> type[Op]:
         if kind in LAYERS:
             raise ValueError(f"layer `{kind}` is defined twice")
-        own = []
+        own: list[Arg] = []
         for base in reversed(cls.__mro__):
             for name, value in vars(base).items():
+                own = [a for a in own if a.name != name]  # a plain value in place of an inherited argument takes it away
                 if isinstance(value, Arg):
                     value.name = name
-                    own = [a for a in own if a.name != name] + [value]
+                    own.append(value)
         cls.kind, cls.family, cls.args, cls.examples = kind, family, tuple(own), tuple(examples)
         LAYERS[kind] = cls
         return cls

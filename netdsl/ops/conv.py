@@ -46,7 +46,7 @@ class _Windowed(Op):
 @layer("conv", family="convolution", examples=[
     ("3x9x9", "conv(8, 3)"), ("4x9x8", "conv(6, 1x3, stride = 2, pad = 0x1, groups = 2, bias = false)"),
     ("2x11", "conv(3, 3, dilation = 2)"), ("2x5x5x5", "conv(3, 2)"), ("3x8x8", "conv(4, 4, pad = same)"),
-    ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"),
+    ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"), ("3x9", "conv(4, 5, pad = same, init = he_normal)"),
     ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
 ])  # fmt: skip
 class Conv(_Windowed):
@@ -104,13 +104,11 @@ class Conv(_Windowed):
         k, s, p, d = self.geometry(xs[0])
         even = all(a == b for a, b in p)
         pad = brief(tuple(a for a, _ in p)) if even else 0
-        if self.pad == "same":
-            pad = "same"
         module = t.module(
             f"Conv{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(pad, 0), dilation=(brief(d), 1),
             groups=(self.groups, 1), bias=(self.bias, True),
         )  # fmt: skip
-        return module if even or self.pad == "same" else module.padded(p)
+        return module if even else module.padded(p)
 
     def onnx(self, g: Any, *xs: Any) -> str:
         k, s, p, d = self.geometry(xs[0].type)
@@ -126,6 +124,8 @@ def _divisors(a: int, b: int) -> str:
 
 @layer("depthwise", family="convolution", examples=[
     ("4x8x8", "depthwise(3, pad = 1)"), ("3x9x7", "depthwise(3, stride = 2, multiplier = 2, bias = false)"), ("4x10", "depthwise(5)"),
+    ("2x9x9", "depthwise(3, dilation = 2, init = xavier_uniform)"),
+    ("2x5x5", "depthwise(2, bias = false, weight = [[[[1, 0], [0, -1]]], [[[0, 1], [-1, 0]]]])"),
 ])  # fmt: skip
 class Depthwise(Conv):
     """Convolve each channel with `multiplier` windows of its own: `conv` with as many groups as channels."""

@@ -38,14 +38,13 @@ class _Pool(Op):
         return TensorType((x.channels, *spatial), x.dtype)
 
     def _axis(self, size: int | Sym, k: int, s: int, p: int) -> int | Sym:
-        if isinstance(size, int) and k > size + 2 * p:
-            plus = f" with its padding of {p}" if p else ""
-            raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")
-        if not self.ceil:
-            return (size + 2 * p - k) // s + 1
         # PyTorch drops a last window that would start past the input and its padding; the smaller of the two sizes is
         # fixed by the geometry alone, so that open sizes need no minimum.
-        return (size + min(2 * p - k + s, p) + s - 1) // s
+        out = (size + min(2 * p - k + s, p) + s - 1) // s if self.ceil else (size + 2 * p - k) // s + 1
+        if isinstance(out, int) and isinstance(size, int) and out < 1:
+            plus = f" with its padding of {p}" if p else ""
+            raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")
+        return out
 
     def end_pads(self, x: TensorType) -> list[int] | None:
         """Padding at the end that makes plain rounding down give the size rounded up; None where the size is open."""
@@ -271,7 +270,7 @@ class Subsample(Op):
     k = arg(dims, doc="window size and stride", min=1)
 
     def _pool(self) -> SumPool:
-        return SumPool({"k": self.k, "stride": None})
+        return SumPool({"k": self.k, "stride": None, "pad": 0})
 
     def infer(self, *xs: TensorType) -> TensorType:
         fixed(self, xs[0].channels, "its input channels")

@@ -114,6 +114,9 @@ class Pad(Op):
                 raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad")
         return TensorType((xs[0].channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
 
+    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
+        return [d - 1 - max(pair) for d, pair in zip(xs[0].spatial, self._pairs(xs[0]), strict=True)] if self.mode == "reflect" else []
+
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
 
@@ -141,6 +144,8 @@ class Crop(Op):
         n = spatial_rank(self, xs[0])
         if (self.size is None) == (len(xs) == 1):
             raise OpError("missing-argument", "`crop` needs a size or a reference, and not both", help="write `crop(24x24)` or `crop(@image)`")
+        for d in (*(self.size or ()), *(self.offset or ())):
+            fixed(self, d, "where to cut")
         target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
         if len(target) != n:
             raise OpError("wrong-rank", f"`crop` to {len(target)} sizes, the input has {n} spatial axes", "size")
@@ -168,15 +173,15 @@ class Crop(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         if all(isinstance(v, int) for pair in self._plan(xs) for v in pair):
             return t.inline(f"{{0}}[:, :, {', '.join(f'{o}:{o + n}' for o, n in self._plan(xs))}]")
-        offset = None if self.offset is None else tuple(int(o) for o, _ in self._plan(xs))  # type: ignore[arg-type]
-        return t.helper("crop_like", f", {offset}" if offset else "")
+        target = "{1}.shape[2:]" if len(xs) == 2 else tuple(n for _, n in self._plan(xs))
+        return t.helper("crop_to", "{0}", target, *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]))
 
     def onnx(self, g: Any, *xs: Any) -> str:
         plan = self._plan([x.type for x in xs])
         axes = g.ints(list(range(2, 2 + len(plan))))
         if all(isinstance(v, int) for pair in plan for v in pair):
             return g.op("Slice", xs[0], g.ints([o for o, _ in plan]), g.ints([o + n for o, n in plan]), axes)
-        target = g.op("Shape", xs[1], start=2)
+        target = g.op("Shape", xs[1], start=2) if len(xs) == 2 else g.ints([n for _, n in plan])
         if self.offset is None:
             start = g.op("Div", g.op("Sub", g.op("Shape", xs[0], start=2), target), g.ints([2]))
         else:

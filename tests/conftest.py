@@ -1,0 +1,79 @@
+"""What the tests share: settings of hypothesis, and short ways to compile, run and compare nets."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only wait for one another
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import settings
+
+import netdsl
+
+settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
+settings.load_profile("house")
+torch.set_num_threads(1)
+
+
+def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """Give every weight and statistic a value of its own, so that none can be left out unseen; set evaluation mode."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+            elif tensor.is_floating_point():
+                tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
+    return module.eval()
+
+
+def inputs_for(net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = None, seed: int = 0) -> list[torch.Tensor]:
+    """Random inputs of a net, its open sizes set by `sizes`; integers are small enough for any embedding."""
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for value in net.graph.inputs:
+        shape = (batch, *(d if isinstance(d, int) else d.subs(sizes or {}) for d in value.type.shape))
+        if value.type.dtype == "float32":
+            made.append(torch.randn(shape, generator=generator))
+        else:
+            made.append(torch.randint(0, 3, shape, generator=generator, dtype=getattr(torch, value.type.dtype)))
+    return made
+
+
+def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.ndarray]:
+    """The outputs of a module."""
+    with torch.no_grad():
+        made = module(*inputs)
+    return [t.detach().numpy() for t in (made if isinstance(made, tuple) else (made,))]
+
+
+def run_onnx(model: object, inputs: list[torch.Tensor]) -> list[np.ndarray]:
+    """The outputs of an ONNX model under onnxruntime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
+    return session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
+
+
+def assert_back_ends_agree(net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2) -> list[np.ndarray]:
+    """PyTorch and onnxruntime give the same outputs for the same weights; returns them."""
+    module = randomise(net.torch())
+    inputs = inputs_for(net, batch, sizes)
+    expected = run_torch(module, inputs)
+    actual = run_onnx(net.onnx(weights=module.state_dict()), inputs)
+    assert [o.shape for o in expected] == [o.shape for o in actual]
+    for one, other in zip(expected, actual, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=2e-5)
+    return expected
+
+
+def codes(text: str, net: str | None = None) -> list[str]:
+    """The codes of the errors of a program."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(text, net)
+    return [d.code for d in caught.value.diagnostics]
