@@ -47,6 +47,7 @@ class Costs:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._known: dict[Any, Cost] = {}
+        self._totals: Totals | None = None
         self._rows = [self._cost(n) for n in graph.nodes]
 
     def _cost(self, node: Node) -> Cost:
@@ -76,7 +77,12 @@ class Costs:
         return params, macs, weights, units
 
     def totals(self) -> Totals:
-        """The figures of the whole net at inference."""
+        """The figures of the whole net at inference, computed once."""
+        if self._totals is None:
+            self._totals = self._add_up()
+        return self._totals
+
+    def _add_up(self) -> Totals:
         params, trainable, weights = 0, 0, 0
         macs, units, stored = _Sum(), _Sum(), _Sum()
         for node, cost in self.rows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -15,13 +16,14 @@ from netdsl.ir.types import Sym, compact, shape_text
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from netdsl.analysis.summary import Row, Summary
     from netdsl.commands.check import Checked
 
 SHOW = ("weights", "units", "memory", "field")
 NARROW = 80
-MAX_FORMULA = 28
+MAX_FORMULA = 24
 
 
 def console() -> Console:
@@ -44,12 +46,34 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
 
 
 def _overview(checked: list[Checked]) -> Table:
-    table = Table("net", "output", Column("params", justify="right"), Column("MACs", justify="right"), Column("depth", justify="right"), box=SIMPLE_HEAD, pad_edge=False)
+    rows = []
     for item in checked:
         summary = item.summary
         assert summary is not None
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
-        table.add_row(Text(item.name), Text(outputs), figure(summary.totals.params), figure(summary.totals.macs), figure(summary.totals.depth))
+        totals = summary.totals
+        rows.append([item.name, outputs, figure(totals.params), figure(totals.macs), figure(totals.depth)])
+    return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2)
+
+
+def table_of(heads: list[str], rows: list[list[str]], *, right: int, dim: frozenset[int] = frozenset()) -> Table:
+    """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
+
+    Each column is one cell of many lines: rich lays a cell out at a fixed cost, which is felt at some hundred rows.
+    """
+    columns = [Column(h, justify="right" if i >= right else "left", no_wrap=True, overflow="ellipsis") for i, h in enumerate(heads)]
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    cells = []
+    for column in zip(*rows, strict=True):
+        text = Text("\n".join(column))
+        position = 0
+        for number, cell in enumerate(column):
+            if number in dim:
+                text.stylize("dim", position, position + len(cell))
+            position += len(cell) + 1
+        cells.append(text)
+    if cells:
+        table.add_row(*cells)
     return table
 
 
@@ -58,31 +82,48 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
     out.print(Text.assemble((item.name, "bold"), f"  {inputs}"), soft_wrap=True)
-    table = Table("layer", "kind", "output", Column("params", justify="right"), Column("MACs", justify="right"), box=SIMPLE_HEAD, pad_edge=False)
-    shown = [c for c in SHOW if c in arguments.show]
-    for column in shown:
-        table.add_column(column, justify="right")
-    for row in summary.rows(arguments.depth):
-        extra = [_extra(row, c) for c in shown]
-        name = Text(row.name, style="dim" if row.aux else "")
-        table.add_row(name, row.kind, shape_text(row.shape), figure(row.params), figure(row.macs), *extra)
-    out.print(table)
-    for label, text in _totals(summary, item):
+    out.print(layer_table(summary, arguments.depth, arguments.show))
+    out.print()
+    for label, text in _totals(summary, item.proven):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
 
 
-def _extra(row: Row, column: str) -> str:
+def layer_table(summary: Summary, depth: int | None = None, show: tuple[str, ...] = ()) -> Table:
+    """The rows of a net; with more columns than usual the figures are shortened."""
+    rows = summary.rows(depth)
+    extra = [c for c in SHOW if c in show]
+    number = brief if extra else figure
+    cells = [
+        [r.name, r.kind, shape_text(r.shape), number(r.params), number(r.macs), *(_extra(r, c, number) for c in extra)]
+        for r in rows
+    ]
+    heads = ["layer", "kind", "output", "params", "MACs", *extra]
+    return table_of(heads, cells, right=3, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
+
+
+def table_text(summary: Summary, depth: int | None = None) -> str:
+    """Table and totals as plain text of 80 columns."""
+    out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
+    out.print(layer_table(summary, depth))
+    out.print()
+    for label, text in _totals(summary, 0):
+        out.print(f"{label:<16}{text}", soft_wrap=True)
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def _extra(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
     match column:
         case "weights":
-            return figure(row.weights)
+            return number(row.weights)
         case "units":
-            return figure(row.units)
+            return number(row.units)
         case "memory":
             return memory(row.bytes)
-    return "x".join(figure(d) for d in row.field)
+    return shape_text(row.field)
 
 
-def _totals(summary: Summary, item: Checked) -> list[tuple[str, str]]:
+def _totals(summary: Summary, proven: int) -> list[tuple[str, str]]:
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
@@ -95,8 +136,8 @@ def _totals(summary: Summary, item: Checked) -> list[tuple[str, str]]:
     lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
-    if item.proven:
-        lines.append(("expect", f"{item.proven} of {item.proven} hold"))
+    if proven:
+        lines.append(("expect", f"{proven} of {proven} hold"))
     return lines
 
 
@@ -106,6 +147,18 @@ def figure(value: int | Sym) -> str:
         text = compact(value)
         return text if len(text) <= MAX_FORMULA else f"f({', '.join(sorted(value.symbols()))})"
     return f"{value:,}" if value else "-"
+
+
+def brief(value: int | Sym) -> str:
+    """A figure of at most six characters: `1.35M`."""
+    if isinstance(value, Sym):
+        return figure(value)
+    size = float(value)
+    for unit in ("", "K", "M", "G", "T"):
+        if size < 1000 or unit == "T":
+            return f"{size:.4g}{unit}" if value else "-"
+        size /= 1000
+    return ""
 
 
 def long_figure(value: int | Sym) -> str:

@@ -167,14 +167,16 @@ def _text(value: int | Sym, *, compact: bool) -> str:
     for monomial, c in terms.items():
         sign = ("-" if not parts else " - ") if c < 0 else (" + " if parts else "")
         parts.append(sign + _product_text(monomial, abs(c), compact))
-    return "".join(parts).replace(" ", "") if compact and len(parts) == 2 else "".join(parts)
+    return "".join(parts)
 
 
 def _product_text(monomial: Monomial, c: int, compact: bool) -> str:
     factors = [a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial]
     if c != 1 or not factors:
         factors.insert(0, f"{c:,}" if compact else str(c))
-    return ("" if compact and len(factors) <= 2 and c != 1 else " " if compact else " * ").join(factors)
+    if not compact:
+        return " * ".join(factors)
+    return "".join(f if i == 0 or f[0] in "⌈⌊" else f" {f}" for i, f in enumerate(factors))
 
 
 def _floor_text(numerator: int | Sym, k: int, compact: bool) -> str:
@@ -183,7 +185,7 @@ def _floor_text(numerator: int | Sym, k: int, compact: bool) -> str:
         return f"floor(({inner}) / {k})" if " " in inner else f"floor({inner} / {k})"
     ceiling = numerator - (k - 1)
     up = isinstance(ceiling, Sym) and len(ceiling.terms) < len(_terms(numerator))
-    inner = _text(ceiling if up else numerator, compact=True)
+    inner = _text(ceiling if up else numerator, compact=True).replace(" ", "")
     inner = f"({inner})" if any(s in inner[1:] for s in "+-") else inner
     return f"⌈{inner}/{k}⌉" if up else f"⌊{inner}/{k}⌋"
 
