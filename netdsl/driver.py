@@ -10,7 +10,8 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
-from netdsl.passes.elaborate import Elaborator, Expectation, bind_parameters
+from netdsl.passes.elaborate import Elaborator, Expectation
+from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
 from netdsl.render import render_text

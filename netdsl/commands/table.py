@@ -52,7 +52,7 @@ def _overview(checked: list[Checked]) -> Table:
         assert summary is not None
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
         totals = summary.totals
-        rows.append([item.name, outputs, figure(totals.params), figure(totals.macs), figure(totals.depth)])
+        rows.append([item.name, outputs, figure(totals.params), summary.macs_of_multiples().partition(" for ")[0] or figure(totals.macs), figure(totals.depth)])
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2)
 
 

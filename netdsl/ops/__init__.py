@@ -1,6 +1,21 @@
 """The layer kinds, one file a family. Importing this package registers them all."""
 
+from functools import cache
+from importlib.metadata import entry_points
+
 from netdsl.ops import activation, conv, dense, join, norm, pool, shape
 from netdsl.ops.base import LAYERS
 
-__all__ = ["LAYERS", "activation", "conv", "dense", "join", "norm", "pool", "shape"]
+__all__ = ["LAYERS", "activation", "conv", "dense", "join", "load_plugins", "norm", "pool", "shape"]
+
+
+@cache
+def load_plugins() -> frozenset[str]:
+    """Import the packages that offer layer kinds under the entry point group `netdsl.layers`; the kinds that they add.
+
+    Called when a text names a layer that is not known: a net without such layers does not wait for it.
+    """
+    before = set(LAYERS)
+    for point in entry_points(group="netdsl.layers"):
+        point.load()
+    return frozenset(set(LAYERS) - before)

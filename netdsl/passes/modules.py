@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import library
 from netdsl.diagnostics import Annotation, CompileError, Fault, Reporter, did_you_mean
-from netdsl.ops import LAYERS
+from netdsl.ops import LAYERS, load_plugins
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
@@ -162,6 +162,8 @@ def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue
     shipped = loader.block_of_library(name)
     if shipped is not None:
         return BlockValue(*shipped)
+    if name in load_plugins():
+        return KindValue(LAYERS[name])
     known = [*LAYERS, *BUILT_IN, *library.block_names(), *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
     raise Fault("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
 

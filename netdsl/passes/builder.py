@@ -1,0 +1,153 @@
+"""What unrolling a net keeps at hand: the graph, the scope, the file, the limits; names and reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.ir.graph import Site, Value
+from netdsl.limits import limit, raise_help
+from netdsl.ops.args import show
+from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.passes.infer import Inference, call_notes
+from netdsl.passes.modules import WORDS, resolve
+from netdsl.passes.scope import Binding, Scope
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Reporter
+    from netdsl.ir.graph import Graph
+    from netdsl.passes.modules import Loader, Module
+    from netdsl.source import Span
+
+_AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+
+
+class Overrun(Fault):
+    """A limit is reached: the net is given up."""
+
+
+class NetBuilder:
+    """The state of unrolling one net, and what needs nothing but that state."""
+
+    def __init__(self, loader: Loader, reporter: Reporter, graph: Graph) -> None:
+        self.loader = loader
+        self.reporter = reporter
+        self.graph = graph
+        self.labels: dict[str, Value] = {}
+        self._inference = Inference()
+        self._calls: list[ast.Definition] = []
+        self._caller: Site | None = None
+        self._scope = Scope()
+        self._module: Module | None = None
+        self._aux: str | None = None
+        self._steps = 0
+        self._max_layers = limit("layers")
+        self._max_steps = limit("steps")
+
+    def enter(self, home: Module) -> None:
+        """Resolve names as the file `home` sees them."""
+        self._module = home
+
+    def _step(self, span: Span) -> None:
+        self._steps += 1
+        if self._steps > self._max_steps:
+            raise Overrun("too-many-steps", f"more than {self._max_steps:,} statements to unroll", span, help=raise_help("steps"))
+
+    def _charge(self, layers: int, span: Span) -> None:
+        if len(self.graph.nodes) + layers > self._max_layers:
+            raise Overrun("too-many-layers", f"the net would have more than {self._max_layers:,} layers", span, help=raise_help("layers"))
+
+    def _report(self, fault: Fault, span: Span) -> None:
+        if isinstance(fault, Overrun):
+            raise fault
+        diagnostic = fault.diagnostic
+        diagnostic.span = diagnostic.span or span
+        diagnostic.notes += call_notes(Site(diagnostic.span, self._caller))
+        self.reporter.add(diagnostic)
+
+    def _unknown(self, span: Span) -> Value:
+        return Value("?", None, Site(span, self._caller))
+
+    def _need(self, x: Value | None, span: Span) -> Value:
+        if x is None:
+            raise Fault("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
+        return x
+
+    def _remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Scope | None = None) -> None:
+        binding = self._bind(name, value, label.span)
+        binding.element, binding.env, binding.inner = element, env, inner
+
+    def _bind(self, name: str, value: Value, span: Span) -> Binding:
+        binding = self._scope.bind(name, value, span)
+        if binding.name not in self.labels:
+            self.labels[binding.name] = value
+        return binding
+
+    def _reference(self, reference: ast.Reference, env: Env) -> Value:
+        path = self._pattern(reference.path, env)
+        binding = self._scope.find(path.split("."))
+        if binding is not None:
+            return binding.value
+        known, value = env.find(path)
+        if known and isinstance(value, Value):
+            return value
+        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=self._scope.suggest(path))
+
+    def _pattern(self, pattern: ast.Pattern, env: Env) -> str:
+        pieces = pattern.pieces
+        if len(pieces) == 1 and isinstance(pieces[0], str):
+            return pieces[0]
+        text = ""
+        for piece in pieces:
+            value = piece if isinstance(piece, str) else evaluate(piece, env)
+            if isinstance(value, bool) or not isinstance(value, (str, int)):
+                raise Fault("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
+            text += str(value)
+        if len(text) > limit("name_length") or not text.replace(".", "_").isidentifier():
+            raise Fault("bad-label", f"`{text[:40]}` is not a name", pattern.span)
+        return text
+
+    def special(self, expr: ast.Expr, env: Env) -> Any:
+        """Names and forms that only the net knows: references, `in.channels`, blocks and layers as values."""
+        match expr:
+            case ast.Reference():
+                return self._reference(expr, env)
+            case ast.Attribute():
+                return _attribute(expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env))
+            case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
+                value = evaluate(expr.arguments[0].value, env)
+                return _attribute(ast.Attribute(expr.span, None, "shape"), value)
+            case ast.Name():
+                return self._name(expr, env)
+        raise Fault("unknown-function", f"there is no function `{expr.span.text.split('(')[0]}` here", expr.span)
+
+    def _name(self, expr: ast.Name, env: Env) -> Any:
+        module = self._module
+        assert module is not None
+        if expr.id in WORDS and expr.id not in module.definitions and expr.id not in ("max", "tanh"):
+            return expr.id
+        try:
+            return resolve(self.loader, module, expr.id, expr.span)
+        except Fault:
+            binding = self._scope.find([expr.id])
+            advice = f"write `@{expr.id}` for the value at that label" if binding else did_you_mean(expr.id, [*env.names(), *module.definitions])
+            raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+
+
+def _attribute(expr: ast.Attribute, value: Any) -> Any:
+    if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
+        return UNKNOWN
+    if not isinstance(value, Value):
+        raise Fault("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="`in` is the input of the enclosing block")
+    shape = value.type.shape
+    if expr.name == "shape":
+        return shape
+    if expr.name == "size":
+        return value.type.size
+    axis = _AXES.get(expr.name)
+    if axis is None:
+        raise Fault("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
+    if axis < 0 and len(shape) < 1 - axis:
+        raise Fault("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span)
+    return shape[axis]

@@ -1,0 +1,197 @@
+"""Calls of layers, joins and blocks, and labelled modules used again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Annotation, Fault
+from netdsl.ir.graph import Node, Site, Value
+from netdsl.ir.graph import Scope as GraphScope
+from netdsl.ops import LAYERS
+from netdsl.ops.args import show
+from netdsl.ops.base import OpError
+from netdsl.passes.builder import NetBuilder
+from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.passes.infer import as_fault, new_equalities
+from netdsl.passes.modules import WORDS, BlockValue, KindValue, resolve
+from netdsl.passes.parameters import bind_parameters
+from netdsl.passes.scope import Binding, Scope
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.ops.base import Op
+
+
+class Calls(NetBuilder):
+    """Adds to the graph what calls make. Bodies and elements are the subclass's."""
+
+    def _body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+        raise NotImplementedError
+
+    def _element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+        raise NotImplementedError
+
+    def _call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+        if call.name == "identity":
+            value = self._need(x, call.span)
+            if label is not None:
+                self._bind(self._pattern(label, env), value, label.span)
+            return value
+        if call.name == "residual":
+            return self._join(call, label, env, x)
+        known, target = env.find(call.name)
+        if not known:
+            binding = self._scope.find([call.name])
+            if binding is not None and binding.element is not None and not call.arguments:
+                return self._again(binding, call, label, env, x)
+            assert self._module is not None
+            target = resolve(self.loader, self._module, call.name, call.name_span)
+        if isinstance(target, KindValue):
+            if call.body is not None:
+                return self._join(call, label, env, x, target.cls)
+            return self._layer(call, label, env, x, target.cls)
+        if isinstance(target, BlockValue):
+            if call.body is not None:
+                raise Fault("unexpected-body", f"block `{call.name}` takes no braces", call.body.span)
+            return self._block(call, label, env, x, target)
+        if target is UNKNOWN:
+            return self._unknown(call.span)
+        raise Fault("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
+
+    def _arguments(self, call: ast.Call, env: Env) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
+        """Positional arguments, keywords, and the tensors among the positional ones."""
+        positional: list[Any] = []
+        keywords: dict[str, Any] = {}
+        tensors: list[Value] = []
+        for argument in call.arguments:
+            value = evaluate(argument.value, env)
+            if isinstance(value, KindValue) and value.cls.kind in WORDS:
+                value = value if argument.name is None else value.cls.kind
+            if argument.name is not None:
+                if argument.name in keywords:
+                    raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+                keywords[argument.name] = value
+            elif isinstance(value, Value):
+                tensors.append(value)
+            elif keywords:
+                raise Fault("misplaced-argument", "a positional argument after a named one", argument.span, help="name it too, or move it to the front")
+            else:
+                positional.append(value)
+        return tuple(positional), keywords, tuple(tensors)
+
+    def _layer(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op]) -> Value:
+        positional, keywords, tensors = self._arguments(call, env) if call.arguments else ((), {}, ())
+        return self._make(call, label, env, cls, positional, keywords, (self._need(x, call.span), *tensors))
+
+    def _make(self, call: ast.Call, label: ast.Pattern | None, env: Env, cls: type[Op], positional: tuple[Any, ...], keywords: dict[str, Any], xs: tuple[Value, ...]) -> Value:
+        name = self._scope.member(None if label is None else self._pattern(label, env))
+        unknown = UNKNOWN in positional or UNKNOWN in keywords.values() or any(v.type is None for v in xs)
+        try:
+            if any(v is UNKNOWN for v in (*positional, *keywords.values())):
+                value = self._unknown(call.span)
+            else:
+                op = self._inference.op(cls, positional, keywords)
+                if not cls.inputs[0] <= len(xs) <= cls.inputs[1]:
+                    takes = f"{cls.inputs[0] - 1} to {cls.inputs[1] - 1}" if cls.inputs[0] != cls.inputs[1] else str(cls.inputs[0] - 1)
+                    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} references beside the current value, found {len(xs) - 1}")
+                value = self._unknown(call.span) if unknown else self._node(call, op, xs, name)
+        except OpError as error:
+            raise as_fault(error, call, cls, tuple(v for v in xs if v.type is not None)) from None
+        if label is not None:
+            self._remember(name, value, label, call, env)
+        return value
+
+    def _node(self, call: ast.Call, op: Op, xs: tuple[Value, ...], name: str) -> Value:
+        types = tuple(v.type for v in xs)
+        type_ = self._inference.type(op, types)
+        nodes = self.graph.nodes
+        if len(nodes) >= self._max_layers:
+            self._charge(1, call.span)
+        site = Site(call.span, self._caller)
+        path, module = self._scope.join(name)
+        value = Value(path, type_, site)
+        node = Node(path, module, op, xs, value, self._aux)
+        value.producer = node
+        nodes.append(node)
+        if type_.symbolic or any(t.symbolic for t in types):
+            self.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
+        return value
+
+    def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op] | None = None) -> Value:
+        """`concat { | a | b }`; `residual { F }` is `add { | F | identity }`."""
+        if cls is None or call.body is None:
+            cls = LAYERS["add"]
+            if call.body is None:
+                raise Fault("missing-body", "`residual` needs its layers in braces", call.span, help="write `residual { conv(64, 3, pad = 1) -> relu }`")
+        elif cls.inputs[1] < 3:
+            raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help="only joins do: concat, add, mul, sub, max, residual")
+        arms = call.body.arms or ((call.body,) if call.name == "residual" else ())
+        if not arms:
+            raise Fault("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
+        source = self._need(x, call.span)
+        scope, name = self._scope, None
+        if label is not None:
+            name = self._pattern(label, env)
+            scope = Scope(*self._scope.join(name), self._scope)
+        outer, self._scope = self._scope, scope
+        try:
+            values = [self._need(self._body(arm, Env(env), source), arm.span) for arm in arms]
+        finally:
+            self._scope = outer
+        if call.name == "residual" and len(values) == 1:
+            values.append(source)
+        positional, keywords, tensors = self._arguments(call, env)
+        return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
+
+    def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, target: BlockValue) -> Value:
+        definition = target.definition
+        if definition in self._calls:
+            names = " calls ".join(f"`{d.name}`" for d in [*self._calls[self._calls.index(definition) :], definition])
+            raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
+        source = self._need(x, call.span)
+        frame = bind_parameters(call.name, definition.parameters, call.arguments, env, target.home.env, call.span, definition.name_span)
+        frame.values["in"] = source
+        name = self._scope.member(None if label is None else self._pattern(label, env))
+        path, module = self._scope.join(name)
+        inner = Scope(path, module)
+        saved = self._scope, self._caller, self._module
+        self._scope, self._caller, self._module = inner, Site(call.span, self._caller), target.home
+        self._calls.append(definition)
+        try:
+            value = self._body(definition.body, frame, source)
+        finally:
+            self._calls.pop()
+            self._scope, self._caller, self._module = saved
+        self.graph.scopes[path] = GraphScope(path, definition.name, Site(call.span, self._caller))
+        if label is not None:
+            self._remember(name, self._need(value, call.span), label, call, env, inner)
+        return self._need(value, call.span)
+
+    def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+        """A label used as a layer: the same module, with the same weights, on another value."""
+        source = self._need(x, call.span)
+        binding.uses += 1
+        element, frame = binding.element, binding.env
+        assert element is not None and frame is not None
+        before = len(self.graph.nodes)
+        outer = self._scope
+        self._scope = Scope(f"{outer.path}.use{binding.uses}" if outer.path else f"use{binding.uses}", "@", outer.outer or outer)
+        alone = ast.Pattern((binding.name.rpartition(".")[2],), call.span)
+        try:
+            value = self._element(element, alone, frame, source)
+        finally:
+            self._scope = outer
+        self._share(binding, self.graph.nodes[before:], call)
+        if label is not None:
+            self._bind(self._pattern(label, env), value, label.span)
+        return value
+
+    def _share(self, binding: Binding, nodes: list[Node], call: ast.Call) -> None:
+        first = {n.name: n for n in self.graph.nodes}
+        base = f"@.{binding.name.rpartition('.')[2]}"
+        for node in nodes:
+            node.module = binding.name + node.module[len(base) :]
+            original = first.get(node.module)
+            if original is not None and original.params() != node.params():
+                was, now = (str(n.inputs[0].type) for n in (original, node))
+                raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, notes=(Annotation("it is defined here", binding.span),))

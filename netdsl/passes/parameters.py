@@ -1,0 +1,40 @@
+"""Arguments of blocks and nets to the names of their parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.passes.evaluate import Env, evaluate
+
+if TYPE_CHECKING:
+    from netdsl.source import Span
+    from netdsl.syntax import ast
+
+
+def bind_parameters(name: str, parameters: tuple[ast.Parameter, ...], arguments: tuple[ast.Argument, ...], env: Env, home: Env, span: Span, defined: Span) -> Env:
+    """A frame with the parameters of a block or net; `env` is the caller's. Raises `Fault`."""
+    frame = Env(home, env.special or home.special)
+    positional = [a for a in arguments if a.name is None]
+    declared = {p.name for p in parameters}
+    here = (Annotation(f"`{name}` is defined here", defined),)
+    if len(positional) > len(parameters):
+        raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} arguments, found {len(positional)}", positional[len(parameters)].span, notes=here)
+    for parameter, argument in zip(parameters, positional, strict=False):
+        frame.values[parameter.name] = evaluate(argument.value, env)
+    for argument in arguments:
+        if argument.name is None:
+            continue
+        if argument.name not in declared:
+            advice = did_you_mean(argument.name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
+            raise Fault("unknown-argument", f"`{name}` has no parameter `{argument.name}`", argument.span, notes=here, help=advice)
+        if argument.name in frame.values:
+            raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+        frame.values[argument.name] = evaluate(argument.value, env)
+    for parameter in parameters:
+        if parameter.name in frame.values:
+            continue
+        if parameter.default is None:
+            raise Fault("missing-argument", f"`{name}` needs `{parameter.name}`", span, notes=here)
+        frame.values[parameter.name] = evaluate(parameter.default, frame)
+    return frame
