@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.analysis.receptive import Field, receptive_fields
@@ -70,12 +69,12 @@ class Summary:
         macs = self.totals.macs
         if not isinstance(macs, Sym):
             return ""
-        step = lcm(*macs.divisors()) if macs.divisors() else 1
+        step = macs.period()
         symbols = self.graph.symbols
         if step == 1 or step > 4096:
             return ""
         scaled = macs.subs({s: Sym.var(s) * step for s in symbols})
-        if not isinstance(scaled, Sym) or scaled.divisors():
+        if not isinstance(scaled, Sym) or scaled.period() > 1:
             return ""
         terms = {}
         for monomial, c in scaled.terms.items():

@@ -1,14 +1,14 @@
 """For which input sizes a net is valid.
 
 Every size of every value must be at least 1, sizes that a join needs equal must be equal. For one symbol the conditions are
-decided by trying sizes: floors of linear forms repeat with the least common multiple of their divisors, so that a few periods
-past the last minimum tell the whole story.
+decided by trying sizes: the steps of floors repeat with their period, so that a few periods past the last minimum tell the
+whole story.
 """
 
 from __future__ import annotations
 
 from math import lcm
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.ir.types import Sym, compact
 
@@ -25,9 +25,9 @@ class Condition(NamedTuple):
     equal: bool
 
     def holds(self, at: dict[str, int]) -> bool:
-        """Whether sizes satisfy it."""
-        value = self.value.subs(at)
-        return isinstance(value, Sym) or (value == 0 if self.equal else value >= 0)
+        """Whether sizes, given for every symbol, satisfy it."""
+        value = self.value.at(at)
+        return value == 0 if self.equal else value >= 0
 
 
 def conditions(graph: Graph) -> list[Condition]:
@@ -48,9 +48,8 @@ def conditions(graph: Graph) -> list[Condition]:
     for a, b, _ in graph.equalities:
         difference = a - b
         if isinstance(difference, Sym):
-            found[Condition(difference, equal=True)] = None
-        elif difference:
-            found[Condition(Sym({("never",): 1}), equal=True)] = None
+            forward = next(iter(difference.terms.values())) > 0
+            found[Condition(difference if forward else -difference, equal=True)] = None  # type: ignore[arg-type]
     return list(found)
 
 
@@ -70,27 +69,27 @@ def valid_for(graph: Graph) -> str:
                 parts.append(f"{compact(condition.value + 1)} >= 1")
             else:
                 parts.append(_mixed(condition.value))
-        elif condition.value.symbols() == {"never"}:
-            return "no size"
     return ", ".join(p for p in parts if p)
 
 
 def _mixed(value: Sym) -> str:
-    terms = list(value.terms.items())
-    if len(terms) == 2 and {c for _, c in terms} == {1, -1} and all(len(m) == 1 and isinstance(m[0], str) for m, _ in terms):
-        return f"{terms[0][0][0]} == {terms[1][0][0]}"
-    return f"{compact(value)} == 0"
+    left, right = ({m: c * sign for m, c in value.terms.items() if c * sign > 0} for sign in (1, -1))
+    return f"{_side(left)} == {_side(right)}"
+
+
+def _side(terms: dict[Any, int]) -> str:
+    return compact(Sym(terms) if any(terms) else terms.get((), 0))
 
 
 def _one_symbol(symbol: str, own: list[Condition]) -> str:
-    period = lcm(*(d for c in own for d in c.value.divisors())) if own else 1
+    period = lcm(*(c.value.period() for c in own))
     if period > LIMIT // 4:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
-    top = max(64, 8 * period)
-    good = _good(symbol, own, top)
+    tried, top = 0, max(64, 8 * period)
+    good = _good(symbol, own, tried, top)
     while (not good or good[0] > top - 3 * period) and top < LIMIT:
-        top *= 2
-        good = _good(symbol, own, top)
+        tried, top = top, 2 * top
+        good += _good(symbol, own, tried, top)
     if not good:
         return f"no {symbol} up to {top:,}"
     tail = [h for h in good if h > top - period]
@@ -99,15 +98,15 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 
 
-def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
-    return [h for h in range(1, top + 1) if all(c.holds({symbol: h}) for c in own)]
+def _good(symbol: str, own: list[Condition], tried: int, top: int) -> list[int]:
+    return [h for h in range(tried + 1, top + 1) if all(c.holds({symbol: h}) for c in own)]
 
 
 def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> list[str]:
     """A minimum, and the residues of the sizes above it."""
-    least = good[0]
+    least, known = good[0], set(good)
     for h in reversed(range(good[0], good[-1] + 1)):
-        if (h in set(good)) != (h % period in residues):
+        if (h in known) != (h % period in residues):
             least = next(g for g in good if g > h)
             break
     parts = [f"{symbol} >= {least}"]
@@ -118,7 +117,17 @@ def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> 
             parts.append(f"{symbol} divisible by {n}" if r == 0 else f"{symbol} % {n} == {r}")
             return parts
     if len(residues) < period:
-        shown = ", ".join(str(r) for r in sorted(residues)[:8])
-        parts.append(f"{symbol} % {period} in {shown}" + (", ..." if len(residues) > 8 else ""))
+        runs = _runs(sorted(residues))
+        shown = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs[:8])
+        parts.append(f"{symbol} % {period} in {shown}" + (", ..." if len(runs) > 8 else ""))
     return parts
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """The first and last of each run of successive numbers."""
+    runs: list[tuple[int, int]] = []
+    for n in numbers:
+        first = runs.pop()[0] if runs and runs[-1][1] == n - 1 else n
+        runs.append((first, n))
+    return runs
 

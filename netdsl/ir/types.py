@@ -9,7 +9,7 @@ and Patashnik, Concrete Mathematics, 3.2).
 
 from __future__ import annotations
 
-from math import gcd, prod
+from math import gcd, lcm, prod
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -113,10 +113,14 @@ class Sym:
         """The symbols and floors that occur at the top of the polynomial."""
         return {a for monomial in self.terms for a in monomial}
 
-    def divisors(self) -> set[int]:
-        """Every divisor of a floor in it, nested ones included."""
-        floors = [a for a in self.atoms() if isinstance(a, Floor)]
-        return {f.divisor for f in floors}.union(*(f.numerator.divisors() for f in floors))
+    def period(self) -> int:
+        """Sizes that are multiples of it leave no rest in any floor: 1 where there is none."""
+        return lcm(*(a.divisor * a.numerator.period() for a in self.atoms() if isinstance(a, Floor)))
+
+    def at(self, values: Mapping[str, int]) -> int:
+        """The number for sizes that are all given: `subs` in plain integers."""
+        factors = {a: values[a] if isinstance(a, str) else a.numerator.at(values) // a.divisor for a in self.atoms()}
+        return sum(c * prod(factors[a] for a in monomial) for monomial, c in self.terms.items())
 
     def __str__(self) -> str:
         return _text(self, compact=False)

@@ -137,7 +137,7 @@ class Depthwise(Conv):
     def _conv(self, x: TensorType) -> Conv:
         channels = fixed(self, x.channels, "its input channels")
         given = {a.name: getattr(self, a.name) for a in self.args if a.name != "multiplier"}
-        return Conv({**given, "out": channels * self.multiplier, "groups": channels})
+        return Conv({**given, "kind": self.kind, "out": channels * self.multiplier, "groups": channels})
 
     def infer(self, *xs: TensorType) -> TensorType:
         spatial_rank(self, xs[0])

@@ -21,6 +21,12 @@ class Join(Op):
         return tuple(Window() for _ in xs[0].spatial)
 
 
+def _differ(a: int | Sym, b: int | Sym) -> bool:
+    """Whether two sizes differ whatever the open ones are."""
+    difference = a - b
+    return isinstance(difference, int) and difference != 0
+
+
 def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> OpError:
     shapes = " and ".join(str(x) for x in xs[:6]) + (" ..." if len(xs) > 6 else "")
     return OpError("shape-mismatch", f"`{kind}` joins {shapes}: {why}", help=help)
@@ -39,7 +45,7 @@ class Concat(Join):
             if len(x.shape) != len(first):
                 raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
-                if i != axis and a != b and isinstance(a, int) and isinstance(b, int):
+                if i != axis and _differ(a, b):
                     advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else None
                     raise _unlike(self.kind, xs, f"axis {i + 1} is {a} in one and {b} in another", advice)
         total = sum((x.shape[axis] for x in xs[1:]), start=first[axis])
@@ -68,7 +74,7 @@ def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
         for i, d in enumerate(x.shape):
             if shape[i] == 1 or (isinstance(shape[i], Sym) and isinstance(d, int) and d != 1):
                 shape[i] = d
-            elif d != shape[i] and d != 1 and isinstance(d, int) and isinstance(shape[i], int):
+            elif d != 1 and _differ(d, shape[i]):
                 what = "channels" if i == 0 else f"axis {i + 1}"
                 advice = f"project one arm with `conv({shape[i] if i == 0 else d}, 1)`" if i == 0 else "give the arms the same stride and padding, or `crop`"
                 raise _unlike(kind, xs, f"{what} {shape[i]} against {d}", advice)

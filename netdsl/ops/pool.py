@@ -259,7 +259,7 @@ class SpatialPyramid(Op):
         return t.inline(f"torch.cat(({parts},), 1)")
 
     def onnx(self, g: Any, *xs: Any) -> str:
-        parts = [g.op("Flatten", AdaptiveMaxPool({"size": n}).onnx(g, xs[0]), axis=1) for n in self.levels]
+        parts = [g.op("Flatten", AdaptiveMaxPool({"kind": self.kind, "size": n}).onnx(g, xs[0]), axis=1) for n in self.levels]
         return g.op("Concat", *parts, axis=1)
 
 
@@ -270,7 +270,7 @@ class Subsample(Op):
     k = arg(dims, doc="window size and stride", min=1)
 
     def _pool(self) -> SumPool:
-        return SumPool({"k": self.k, "stride": None, "pad": 0})
+        return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0})
 
     def infer(self, *xs: TensorType) -> TensorType:
         fixed(self, xs[0].channels, "its input channels")

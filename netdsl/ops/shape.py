@@ -31,7 +31,8 @@ class Reshape(Op):
             if not isinstance(rest, int):
                 raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape")
             new[new.index(-1)] = x.size // rest
-        if isinstance(x.size, int) and prod(new) != x.size:
+        difference = prod(new) - x.size
+        if isinstance(difference, int) and difference:
             raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {prod(d for d in new if d != -1)} elements, its input {x} has {x.size}", "shape")
         return TensorType(tuple(new), x.dtype)
 
@@ -233,7 +234,7 @@ class Split(Op):
         if self.index >= self.parts:
             raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index")
         n = size // self.parts
-        return Slice({"start": self.index * n, "end": (self.index + 1) * n, "axis": self.axis})
+        return Slice({"kind": self.kind, "start": self.index * n, "end": (self.index + 1) * n, "axis": self.axis})
 
     def infer(self, *xs: TensorType) -> TensorType:
         return self._slice(xs[0]).infer(*xs)
