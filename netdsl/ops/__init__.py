@@ -1,7 +1,7 @@
 """The layer kinds, one file a family. Importing this package registers them all."""
 
 from functools import cache
-from importlib.metadata import entry_points
+from importlib import import_module
 
 from netdsl.ops import activation, conv, dense, join, norm, pool, shape
 from netdsl.ops.base import LAYERS
@@ -13,9 +13,10 @@ __all__ = ["LAYERS", "activation", "conv", "dense", "join", "load_plugins", "nor
 def load_plugins() -> frozenset[str]:
     """Import the packages that offer layer kinds under the entry point group `netdsl.layers`; the kinds that they add.
 
-    Called when a text names a layer that is not known: a net without such layers does not wait for it.
+    Called when a text names a layer that is not known: a net without such layers does not wait for it, nor for
+    `importlib.metadata`, which takes as long to import as a net takes to check.
     """
     before = set(LAYERS)
-    for point in entry_points(group="netdsl.layers"):
+    for point in import_module("importlib.metadata").entry_points(group="netdsl.layers"):
         point.load()
     return frozenset(set(LAYERS) - before)

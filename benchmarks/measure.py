@@ -1,0 +1,64 @@
+"""Times whole processes side by side: in turns, in one run, medians. Peak memory is the process's own."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from statistics import median
+
+import netdsl
+
+
+def header(*packages: str) -> None:
+    """Say what is measured where."""
+    versions = ", ".join(f"{p} {version(p)}" for p in ("netdsl", *packages))
+    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.machine()}, {versions}")
+
+
+def warm_up() -> None:
+    """Write netdsl's bytecode, as installing a wheel does (an editable install may not)."""
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *netdsl.__path__], check=True)
+
+
+def seconds(command: list[str], stdin: str | None = None) -> float:
+    """The wall time of one process; raises where it fails."""
+    start = time.perf_counter()
+    subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, float]:
+    """The median wall time of each command, all of them run once a round."""
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for command in commands.values():
+        seconds(command)
+    for _ in range(rounds):
+        for name, command in commands.items():
+            times[name].append(seconds(command))
+    return {name: median(values) for name, values in times.items()}
+
+
+def peak_bytes(command: list[str]) -> int:
+    """The peak resident memory of one process."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    made = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    return int(made.stdout) * (1 if sys.platform == "darwin" else 1024)
+
+
+def own_peak_bytes() -> int:
+    """The peak resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def verdict(what: str, value: float, bound: float, *, at_most: bool) -> bool:
+    """Print a figure beside its bound; returns whether it is met."""
+    met = value <= bound if at_most else value >= bound
+    print(f"  {'met   ' if met else 'MISSED'}  {what}: {value:.3g} ({'at most' if at_most else 'at least'} {bound:g})")
+    return met
