@@ -10,18 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+MAX_SHOWN = 200  # characters of a value in a message
+
+
 class WrongType(Exception):
     """The value is not of the argument's type; the text says what is expected."""
 
 
 def show(value: object) -> str:
-    """A value as its author would write it."""
+    """A value as its author would write it, the middle left out where it is long."""
+    text = _show(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 9]} ... {text[-4:]}"
+
+
+def _show(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (list, tuple)):
-        text = ", ".join(show(v) for v in value[:6]) + (", ..." if len(value) > 6 else "")
+        text = ", ".join(_show(v) for v in value[:6]) + (", ..." if len(value) > 6 else "")
         return f"[{text}]"
     if isinstance(value, Sym):
         return f"{value} (an open size)"

@@ -257,7 +257,8 @@ def spatial_rank(op: Op, x: TensorType) -> int:
 def fixed(op: Op, value: int | Sym, what: str) -> int:
     """A size that must be known; raises `OpError` where it is open."""
     if not isinstance(value, int):
-        raise OpError("open-size", f"`{op.kind}` needs to know {what}, which is {value}", help="give the input's size, or pool to a fixed size first (`gap`)")
+        pool = "" if "channels" in what else ", or pool to a fixed size first (`gap`)"
+        raise OpError("open-size", f"`{op.kind}` needs to know {what}: it is {value}", help=f"write a number for it in the `input`{pool}")
     return value
 
 

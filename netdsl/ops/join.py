@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Join(Op):
     """Base of the kinds that take arms, or the current value and `@` references."""
 
-    inputs = (1, 10_000)
+    inputs = (2, 10_000)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window() for _ in xs[0].spatial)
