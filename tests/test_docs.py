@@ -16,6 +16,7 @@ from netdsl.ir.types import ITEM_BYTES, shape_text
 from netdsl.limits import DEFAULTS
 from netdsl.ops.init import INITS
 from netdsl.passes.evaluate import function_names
+from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
@@ -189,6 +190,13 @@ def test_errors(block: Block, folder: Path) -> None:
     for place, part in stated.items():
         assert part in found[place]
     assert outcome.compiled or stated, "the example has no net"
+
+
+@pytest.mark.parametrize(("text", "shown"), re.findall(r"^```net\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$", LANGUAGE.read_text(encoding="utf-8"), re.MULTILINE))
+def test_an_error_reads_as_shown(text: str, shown: str, folder: Path) -> None:
+    """A block headed `text` after an example is what the compiler prints of it."""
+    outcome = compile_block(Block("net", 1, text.rstrip("\n")), folder)
+    assert "\n".join(render_text(d) for d in outcome.diagnostics) == shown
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if any(f.kind in ("shape", "weights") for f in facts_of(b))], ids=name_of)

@@ -15,7 +15,7 @@ from netdsl.commands.table import console
 from netdsl.diagnostics import Fault, Reporter
 from netdsl.driver import compile_net, program_of
 from netdsl.library import block_names
-from netdsl.ops import LAYERS
+from netdsl.ops import LAYERS, load_plugins
 from netdsl.ops.args import show
 from netdsl.ops.base import signature
 from netdsl.passes.modules import KindValue, Loader, Module, resolve
@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def entries() -> list[Entry]:
     """Every kind, shipped block and word; the families of other packages come after our own."""
+    load_plugins()
     kinds = [_of_kind(cls) for cls in LAYERS.values()]
     kinds.sort(key=lambda e: FAMILIES.index(e.family) if e.family in FAMILIES else len(FAMILIES))
     return [*kinds, *(entry(name) for name in block_names()), *WORDS]
