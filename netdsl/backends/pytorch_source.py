@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
 
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_modules.py")
-_RESERVED = frozenset({*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super"})
+_OWN = frozenset({"Subsample", "DropPath", "RBF", "Learned", "crop_to", "bilinear_"})
+_RESERVED = _OWN | {*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super", "prod"}
+# What every module has already: a member of such a name stands in `_modules`, where `state_dict` finds it.
+TAKEN = frozenset(
+    "T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float forward get_buffer "
+    "get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters "
+    "register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook "
+    "register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
+    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad".split()
+)
 _HEADER = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 _INIT = {
     "he_normal": 'nn.init.kaiming_normal_({0}, nonlinearity="relu")',
@@ -183,11 +192,11 @@ class SourceEmitter:
         for i, name in enumerate(path[:-1], start=1):
             if ".".join(path[:i]) not in made:
                 made.add(".".join(path[:i]))
-                init.append(f"        {parent}.add_module({name!r}, nn.Module())")
+                init.append(f"        {_assign(name, 'nn.Module()', parent)}")
             parent = _access(name, parent)
         if node.module not in made:
             made.add(node.module)
-            init.append(f"        {parent}.add_module({path[-1]!r}, {low.module})")
+            init.append(f"        {_assign(path[-1], low.module or '', parent)}")
         return _access(path[-1], parent)
 
     def _child(self, child: _Part, part: _Part, init: list[str], made: set[str]) -> str:
@@ -211,7 +220,7 @@ class SourceEmitter:
 
     def _class(self, body: str, wanted: str) -> str:
         """The name of the class with that body, written once."""
-        taken = set(self.classes.values()) | {self.root, "Subsample", "DropPath", "RBF", "Learned"}
+        taken = {self.root, *self.classes.values(), *_RESERVED}
         for text, name in self.classes.items():
             if text == f"class {name}(nn.Module):\n{body}":
                 return name
@@ -243,7 +252,7 @@ class SourceEmitter:
                     return None
                 items.append((name, low.module or ""))
                 value = member.output
-        if value is not part.outputs[0]:
+        if value is not part.outputs[0] or any(_is_taken(n) for n, _ in items):
             return None
         if [n for n, _ in items] == [str(i) for i in range(len(items))]:
             return f"nn.Sequential({', '.join(text for _, text in items)})"
@@ -258,7 +267,7 @@ class SourceEmitter:
             if node.shared:
                 continue
             for name, p in node.params().items():
-                target = f'self.get_parameter("{node.module}.{name}")'
+                target = f"{_member(node.module)}.{name}"
                 init = getattr(node.op, "init", None)
                 if p.init == "literal":
                     lines.append(f"{target}.copy_(torch.tensor({list(p.values)!r}).reshape({p.shape!r}))")
@@ -269,7 +278,7 @@ class SourceEmitter:
         text = f"        with torch.no_grad():\n{text}" if text else ""
         for node in self.graph.nodes:
             if node.frozen and node.params():
-                text += f'        self.get_submodule("{node.module}").requires_grad_(False)\n'
+                text += f"        {_member(node.module)}.requires_grad_(False)\n"
         return text
 
 
@@ -304,12 +313,34 @@ class _Names:
         return name
 
 
-def _assign(name: str, text: str) -> str:
-    return f"self.{name} = {text}" if name.isidentifier() else f"self.add_module({name!r}, {text})"
+def _is_taken(name: str) -> bool:
+    return name in TAKEN or name.startswith("_")
+
+
+def _is_plain(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _assign(name: str, text: str, parent: str = "self") -> str:
+    if _is_taken(name):
+        return f"{parent}._modules[{name!r}] = {text}"
+    return f"{parent}.{name} = {text}" if _is_plain(name) else f"{parent}.add_module({name!r}, {text})"
 
 
 def _access(name: str, parent: str = "self") -> str:
-    return f"{parent}.{name}" if name.isidentifier() else f"{parent}.get_submodule({name!r})"
+    if _is_taken(name):
+        return f"{parent}._modules[{name!r}]"
+    return f"{parent}.{name}" if _is_plain(name) else f"{parent}.get_submodule({name!r})"
+
+
+def _member(path: str) -> str:
+    """The expression of a module at any depth."""
+    if not any(_is_taken(n) for n in path.split(".")):
+        return f"self.get_submodule({path!r})"
+    text = "self"
+    for name in path.split("."):
+        text = _access(name, text)
+    return text
 
 
 def _identifier(name: str) -> str:
