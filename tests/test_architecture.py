@@ -1,0 +1,226 @@
+"""The rules of the house: who may import whom, how long files and functions may be, what the light commands may load."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import netdsl
+
+PACKAGE = Path(netdsl.__file__).parent
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts)
+MAX_FILE, MAX_FUNCTION = 400, 60
+HEAVY = {"torch", "onnx", "onnxruntime"}
+
+# From the ground up: a module imports only from its own line or a line above it.
+LAYERS = (
+    ("version", "files", "config", "source"),
+    ("diagnostics",),
+    ("limits", "ir.types"),
+    ("library", "render", "ops"),
+    ("ir",),
+    ("syntax",),
+    ("passes",),
+    ("analysis",),
+    ("driver",),
+    ("backends", "data"),
+    ("runtime", "train", "importers"),
+    ("api",),
+    ("",),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
+TYPES_ONLY = {("ir.graph", "ops")}  # a graph holds ops, an op never sees a graph
+
+
+def name_of(path: Path) -> str:
+    """`ops.conv` for netdsl/ops/conv.py; the package itself is the empty name."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+def height(name: str) -> int:
+    """The line of `LAYERS` a module belongs to: the longest prefix that stands there."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        for level, row in enumerate(LAYERS):
+            if ".".join(parts[:n]) in row:
+                return level
+    raise AssertionError(f"netdsl.{name} has no place in the order of layers")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that one statement or `import_module` call names, in full."""
+    if isinstance(node, ast.Import):
+        return [a.name for a in node.names]
+    if isinstance(node, ast.ImportFrom):
+        whole = [f"{node.module}.{a.name}" for a in node.names]
+        return [w if (PACKAGE.parent / (w.replace(".", "/") + ".py")).exists() else str(node.module) for w in whole]
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module" and isinstance(node.args[0], ast.Constant):
+        return [str(node.args[0].value)]
+    return []
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def imports_of(path: Path, *, types: bool, inside: bool = True) -> list[str]:
+    """The modules a file imports; those for types alone on wish, those inside functions too."""
+    found: list[str] = []
+    waiting: list[ast.AST] = [tree_of(path)]
+    while waiting:
+        node = waiting.pop()
+        if is_for_types(node) and not types:
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and not inside:
+            continue
+        found += imported(node)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def own(names: list[str]) -> list[str]:
+    """The netdsl modules among them, without the prefix."""
+    return [n.removeprefix("netdsl").removeprefix(".") for n in names if n.split(".")[0] == "netdsl"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_upward_import(path: Path) -> None:
+    """A module imports only what stands on its own layer or below, for its types too."""
+    here = name_of(path)
+    for other in own(imports_of(path, types=True, inside=False)):
+        if (here, other.split(".")[0]) not in TYPES_ONLY:
+            assert height(other) <= height(here), f"netdsl.{here} imports netdsl.{other}, which stands above it"
+
+
+def test_no_import_cycle() -> None:
+    """No module reaches itself through what it imports when it is loaded."""
+    graph = {name_of(p): set(own(imports_of(p, types=False, inside=False))) for p in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " imports ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for other in graph.get(name, ()):
+            visit(other, (*path, name))
+        done.add(name)
+
+    for start in graph:
+        visit(start, ())
+
+
+def test_rules_see_every_form_of_import(tmp_path: Path) -> None:
+    """Imports at the top, for types, inside functions and by `import_module` are all seen, each where it belongs."""
+    path = tmp_path / "m.py"
+    path.write_text("import a\nfrom b import c\nif TYPE_CHECKING:\n    import d\ndef f():\n    import e\n    import_module('g.h')\n")
+    assert {"a", "b"} == set(imports_of(path, types=False, inside=False))
+    assert {"a", "b", "d"} == set(imports_of(path, types=True, inside=False))
+    assert {"a", "b", "e", "g.h"} == set(imports_of(path, types=False))
+    assert height("source") < height("ir.types") < height("ops.conv") < height("ir.graph") < height("passes.infer") < height("backends.onnx") < height("cli")
+
+
+LIGHT = [p for p in MODULES if name_of(p).split(".")[0] in {"ops", "ir", "syntax", "passes", "analysis", "driver", "source", "library", "diagnostics", "render", "limits", "cli"}]
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=name_of)
+def test_light_modules(path: Path) -> None:
+    """The compiler itself names neither torch nor onnx nor onnxruntime nor numpy."""
+    assert not {n.split(".")[0] for n in imports_of(path, types=True)} & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_files_are_short(path: Path) -> None:
+    """Every file is under 400 lines and says first what it is for."""
+    text = path.read_text()
+    assert len(text.splitlines()) < MAX_FILE
+    if text.strip():
+        assert (ast.get_docstring(tree_of(path)) or "").strip()
+
+
+def test_functions_are_short() -> None:
+    """No function is over 60 lines, nine in ten are under 20."""
+    lengths = {}
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                lengths[f"{name_of(path)}.{node.name}"] = (node.end_lineno or 0) - first.lineno + 1
+    assert {} == {name: n for name, n in lengths.items() if n > MAX_FUNCTION}
+    assert sum(n < 20 for n in lengths.values()) > 0.9 * len(lengths)
+
+
+BOUNDARY = {"cli", "api", "ops", "data", "backends.checkpoints"}  # where what is heavy is loaded when it is asked for; `commands` too
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_stand_at_the_top(path: Path) -> None:
+    """Imports stand at the top of their module, but at the border where a heavy part is loaded when it is asked for."""
+    here = name_of(path)
+    if here in BOUNDARY or here.startswith("commands"):
+        return
+    hidden = set(imports_of(path, types=False)) - set(imports_of(path, types=False, inside=False))
+    assert set() == hidden
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_comments(path: Path) -> None:
+    """No comment puts work off, silences a checker wholesale, or names a place on one machine."""
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), f"line {number}: {line}"
+
+
+# ---- what the light commands load
+
+PROBE = """
+import json, sys
+from netdsl.cli import run
+code = run(json.loads(sys.argv[1]))
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The top-level packages in memory after a command that went well."""
+    done = subprocess.run([sys.executable, "-c", PROBE, json.dumps(arguments)], capture_output=True, text=True, check=True)
+    code, names = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done.stderr
+    return {n.split(".")[0] for n in names}
+
+
+def test_check_loads_little() -> None:
+    """`check` loads neither torch nor onnx nor numpy; as JSON not even what draws the table."""
+    assert not loaded("check", "resnet:ResNet50") & {*HEAVY, "numpy"}
+    assert not loaded("check", "resnet:ResNet50", "--format", "json") & {*HEAVY, "numpy", "rich"}
+
+
+def test_draw_loads_little(tmp_path: Path) -> None:
+    """`draw` loads neither torch nor onnx."""
+    assert not loaded("draw", "lenet5", "-o", str(tmp_path / "n.dot")) & HEAVY
+
+
+def test_export_loads_no_runtime(tmp_path: Path) -> None:
+    """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even onnx."""
+    assert not loaded("export", "lenet5", "-o", str(tmp_path / "n.onnx")) & {"torch", "onnxruntime"}
+    assert not loaded("export", "lenet5", "-o", str(tmp_path / "n.py")) & HEAVY
+
+
+def test_importing_netdsl_loads_little() -> None:
+    """`import netdsl` loads nothing heavy."""
+    done = subprocess.run([sys.executable, "-c", "import sys, netdsl; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    assert not {n.split(".")[0] for n in done.stdout.split()} & {*HEAVY, "numpy"}
