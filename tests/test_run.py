@@ -1,0 +1,311 @@
+"""`netdsl run`: pictures and arrays through onnxruntime, and what it says of bad ones."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+from safetensors.numpy import save_file
+
+import netdsl
+from netdsl.cli import run
+from netdsl.commands.run import as_probabilities, top_lines
+from netdsl.diagnostics import CompileError
+from netdsl.runtime.images import load_input
+from netdsl.runtime.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NET = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
+COLOUR = "net Tiny {\n input image: 3xHxW\n output map: conv(2, 1)\n}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    netdsl.loads(NET).save_onnx("m.onnx")
+    np.save("one.npy", np.ones((1, 4, 4), np.float32))
+    Image.fromarray(np.full((8, 6, 3), 51, np.uint8)).save("ok.png")
+    return tmp_path
+
+
+def with_metadata(source: str, target: str, **entries: object) -> None:
+    model = onnx.load(source)
+    helper.set_model_props(model, {f"netdsl.{k}": v if isinstance(v, str) else json.dumps(v) for k, v in entries.items()})
+    onnx.save(model, target)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
+    assert run(["run", *arguments]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+# ---- what is printed
+
+
+def test_top_classes_are_those_of_onnxruntime(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, "m.onnx", "one.npy")
+    scores = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"]).run(None, {"image": np.ones((1, 1, 4, 4), np.float32)})[0][0]
+    raised = np.exp(scores) / np.exp(scores).sum()
+    expected = [f"  {100 * raised[k]:6.2f} %  {k}" for k in np.argsort(-raised)]
+    assert out.splitlines() == ["one.npy", *expected]
+    assert len(said(capsys, "m.onnx", "one.npy", "--top", "2")[0].splitlines()) == 3
+
+
+def test_lines_are_aligned() -> None:
+    lines = top_lines(np.array([0.0] * 10 + [9.0]), [f"name {i}" for i in range(11)], 2)
+    assert lines == ["   99.88 %  10  name 10", "    0.01 %   0  name 0"]
+
+
+def test_softmax_unless_the_outputs_sum_to_one() -> None:
+    assert as_probabilities(np.array([0.25, 0.75])).tolist() == [0.25, 0.75]
+    assert as_probabilities(np.array([1000.0, 1000.0])).tolist() == [0.5, 0.5]
+    assert as_probabilities(np.array([-0.5, 1.5])).sum() == pytest.approx(1)
+
+
+def test_names_come_from_the_file_or_the_metadata(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_metadata("m.onnx", "named.onnx", classes=["cat", "dog\x1b[2J", "hen"])
+    out, _ = said(capsys, "named.onnx", "one.npy")
+    assert "cat" in out
+    assert "\x1b" not in out
+    (folder / "names.txt").write_text("Katze\nHund\nHuhn\n")
+    out, _ = said(capsys, "named.onnx", "one.npy", "--labels", "names.txt")
+    assert "Katze" in out
+    assert "cat" not in out
+
+
+def test_a_batch_has_a_paragraph_for_each_sample(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("many.npy", np.random.default_rng(0).random((130, 1, 4, 4), dtype=np.float32))
+    out, _ = said(capsys, "m.onnx", "many.npy", "--top", "1")
+    assert out.startswith("many.npy[0]\n")
+    assert out.endswith("... and 30 more samples\n")
+
+
+def test_a_model_for_one_sample_gets_them_one_by_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = onnx.load("m.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, "single.onnx")
+    np.save("many.npy", np.random.default_rng(0).random((3, 1, 4, 4), dtype=np.float32))
+    assert said(capsys, "single.onnx", "many.npy")[0] == said(capsys, "m.onnx", "many.npy")[0]
+
+
+def test_an_output_without_classes_is_summed_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    out, _ = said(capsys, "map.onnx", "ok.png")
+    assert out.startswith("ok.png: 1x2x8x6 float32, from ")
+
+
+# ---- pictures
+
+
+def test_a_picture_is_brought_to_the_channels_and_size_of_the_input(folder: Path) -> None:
+    made = load_input(folder / "ok.png", open_session(folder / "m.onnx"))
+    np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
+    assert made.dtype == np.float32
+
+
+def test_an_open_size_is_the_pictures(folder: Path) -> None:
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    assert load_input(folder / "ok.png", open_session(folder / "map.onnx")).shape == (1, 3, 8, 6)
+
+
+def test_a_picture_is_normalised_as_the_metadata_say(folder: Path) -> None:
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    with_metadata("map.onnx", "scaled.onnx", mean=[0.2, 0.1, 0.0], std=[0.5, 0.5, 0.1])
+    made = load_input(folder / "ok.png", open_session(folder / "scaled.onnx"))
+    np.testing.assert_allclose(made[0, :, 0, 0], [0, 0.2, 2], atol=1e-6)
+
+
+def test_sixteen_bit_grey_keeps_its_range(folder: Path) -> None:
+    Image.fromarray(np.full((4, 4), 13107, np.uint16)).save("deep.png")
+    made = load_input(folder / "deep.png", open_session(folder / "m.onnx"))
+    np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
+
+
+def test_a_turned_photo_is_turned_back(folder: Path) -> None:
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open("ok.png").save("turned.jpg", exif=exif)
+    assert load_input(folder / "turned.jpg", open_session(folder / "map.onnx")).shape == (1, 3, 6, 8)
+
+
+@pytest.mark.parametrize(
+    "entries", [{"mean": "[0.5"}, {"mean": "7"}, {"mean": [0.1, 0.2]}, {"mean": ["x"]}, {"std": [0]}, {"std": "[NaN]"}, {"mean": "[" * 100000}]
+)
+def test_bad_metadata_is_named(folder: Path, capsys: pytest.CaptureFixture[str], entries: dict[str, object]) -> None:
+    with_metadata("m.onnx", "bad.onnx", **entries)
+    assert "bad-metadata" in said(capsys, "bad.onnx", "ok.png", code=1)[1]
+
+
+def bomb() -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+
+
+BAD_PICTURES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "text": (lambda good: b"this is text", "bad-picture"),
+    "empty": (lambda good: b"", "bad-picture"),
+    "cut": (lambda good: good[:48], "bad-picture"),
+    "head": (lambda good: good[:20], "bad-picture"),
+    "broken": (lambda good: good[:40] + b"\xff" * 12 + good[52:], "bad-picture"),
+    "bomb": (lambda good: bomb(), "picture-too-large"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PICTURES)
+def test_a_bad_picture_is_named_and_the_others_run(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    spoil, code = BAD_PICTURES[kind]
+    (folder / "bad.png").write_bytes(spoil((folder / "ok.png").read_bytes()))
+    out, err = said(capsys, "m.onnx", "ok.png", "bad.png", "one.npy", code=1)
+    assert f"error[{code}]: bad.png" in err
+    assert err.count("error[") == 1
+    assert "ok.png\n" in out
+    assert "one.npy\n" in out
+
+
+# ---- arrays
+
+
+@pytest.mark.parametrize(
+    ("array", "code"),
+    [
+        (np.zeros((4, 4), np.float32), "wrong-shape"),
+        (np.zeros((1, 5, 4), np.float32), "wrong-shape"),
+        (np.zeros((0, 1, 4, 4), np.float32), "wrong-shape"),
+        (np.float32(1), "wrong-shape"),
+        (np.zeros((1, 4, 4), np.uint8), "wrong-dtype"),
+        (np.zeros((1, 4, 4), complex), "wrong-dtype"),
+        (np.full((1, 4, 4), "a"), "wrong-dtype"),
+        (np.full((1, 4, 4), np.nan, np.float32), "not-finite"),
+    ],
+)
+def test_a_bad_array_is_named(folder: Path, capsys: pytest.CaptureFixture[str], array: np.ndarray, code: str) -> None:
+    np.save("bad.npy", array)
+    out, err = said(capsys, "m.onnx", "bad.npy", "one.npy", code=1)
+    assert f"error[{code}]" in err
+    assert "bad.npy" in err
+    assert out.startswith("one.npy")
+
+
+def test_an_array_of_objects_is_never_unpickled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("bad.npy", np.array([{"a": 1}]), allow_pickle=True)
+    (folder / "cut.npy").write_bytes((folder / "one.npy").read_bytes()[:-8])
+    (folder / "text.npy").write_text("text")
+    np.savez("several.npz", a=1)
+    (folder / "several.npz").rename("several.npy")
+    _, err = said(capsys, "m.onnx", "bad.npy", "cut.npy", "text.npy", "several.npy", code=1)
+    assert err.count("error[bad-array]") == 4
+
+
+def test_an_index_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    netdsl.loads("net E {\n input a: 4 int64\n embedding(9, 2) -> flatten\n output y: dense(3)\n}").save_onnx("e.onnx")
+    np.save("ids.npy", np.array([1, 2, 3, 4], np.int32))
+    np.save("high.npy", np.array([1, 2, 3, 90]))
+    out, err = said(capsys, "e.onnx", "ids.npy", "high.npy", "ok.png", code=1)
+    assert out.startswith("ids.npy")
+    assert "run-failed" in err
+    assert "ok.png is a picture" in err
+
+
+# ---- models
+
+
+@pytest.mark.parametrize("size", [0, 10, 200, -5])
+def test_a_model_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:size])
+    assert "error[corrupt-model]: cut.onnx" in said(capsys, "cut.onnx", "one.npy", code=1)[1]
+
+
+@pytest.mark.parametrize("domain", ["", "my.ops"])
+def test_an_unknown_operator_is_named(folder: Path, capsys: pytest.CaptureFixture[str], domain: str) -> None:
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 3]) for n in "xy"]
+    graph = helper.make_graph([helper.make_node("Frobnicate", ["x"], ["y"], domain=domain)], "g", values[:1], values[1:])
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("my.ops", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), "odd.onnx")
+    assert "Frobnicate`, which onnxruntime does not know" in said(capsys, "odd.onnx", "one.npy", code=1)[1]
+
+
+def test_missing_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no file no.onnx" in said(capsys, "no.onnx", "one.npy", code=1)[1]
+    assert "there is no file no.png" in said(capsys, "m.onnx", "no.png", code=1)[1]
+    assert "no.txt cannot be read" in said(capsys, "m.onnx", "one.npy", "--labels", "no.txt", code=1)[1]
+
+
+def test_labels_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "two.txt").write_text("a\nb\n")
+    assert "labels-mismatch" in said(capsys, "m.onnx", "one.npy", "--labels", "two.txt", code=1)[1]
+    assert "bad-labels" in said(capsys, "m.onnx", "one.npy", "--labels", "ok.png", code=1)[1]
+
+
+def test_several_inputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    netdsl.loads("net T {\n input a: 4\n input b: 4\n add(@a)\n output y: dense(2)\n}").save_onnx("two.onnx")
+    assert "several-inputs" in said(capsys, "two.onnx", "one.npy", code=1)[1]
+
+
+def test_a_net_with_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "tiny.net").write_text(NET)
+    model = onnx.load("m.onnx")
+    save_file({t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}, "w.safetensors", {"classes": '["a", "b", "c"]'})
+    out, _ = said(capsys, "tiny.net", "one.npy", "--weights", "w.safetensors")
+    with_metadata("m.onnx", "named.onnx", classes=["a", "b", "c"])
+    assert out == said(capsys, "named.onnx", "one.npy")[0]
+    np.save("bad.npy", np.full((1, 4, 4), np.inf, np.float32))
+    assert "the output of tiny.net" in said(capsys, "tiny.net", "bad.npy", "--weights", "w.safetensors", code=1)[1]
+    assert "--weights" in said(capsys, "tiny.net", "one.npy", code=2)[1]
+    assert "--weights" in said(capsys, "m.onnx", "one.npy", "--weights", "w.safetensors", code=2)[1]
+    assert "--top" in said(capsys, "m.onnx", "one.npy", "--top", "0", code=2)[1]
+
+
+# ---- devices
+
+
+def has_cuda(path: Path) -> bool:
+    try:
+        return open_session(path, "cuda").device == "cuda"
+    except CompileError:
+        return False
+
+
+def test_cuda_is_never_replaced_in_silence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if has_cuda(folder / "m.onnx"):
+        pytest.skip("there is a GPU")
+    out, err = said(capsys, "m.onnx", "one.npy", "--device", "cuda", code=1)
+    assert not out
+    assert "error[no-cuda]" in err
+    assert "onnxruntime-gpu" in err
+
+
+def test_a_build_without_cuda_says_so(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert "has no CUDA provider" in said(capsys, "m.onnx", "one.npy", "--device", "cuda", code=1)[1]
+    assert said(capsys, "m.onnx", "one.npy", "--device", "auto")[1] == "device: cpu\n"
+
+
+def test_auto_says_what_it_chose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = "cuda" if has_cuda(folder / "m.onnx") else "cpu"
+    assert said(capsys, "m.onnx", "one.npy", "--device", "auto")[1] == f"device: {expected}\n"
+
+
+@pytest.mark.gpu
+def test_the_gpu_gives_what_the_cpu_gives(folder: Path) -> None:
+    if not has_cuda(folder / "m.onnx"):
+        pytest.skip("there is no GPU")
+    ones = {"image": np.ones((1, 1, 4, 4), np.float32)}
+    expected = open_session(folder / "m.onnx").run(ones)[0]
+    np.testing.assert_allclose(open_session(folder / "m.onnx", "cuda").run(ones)[0], expected, rtol=1e-2, atol=1e-3)
