@@ -59,7 +59,7 @@ def test_a_shape_stands_once_after_a_run_that_keeps_it() -> None:
 
 
 def test_every_arrow_joins_two_boxes() -> None:
-    text = emit_dot(netdsl.load("googlenet").graph)
+    text = emit_dot(netdsl.load("googlenet:GoogLeNet").graph)
     boxes = set(re.findall(r"^\s+(n\d+) \[", text, re.MULTILINE))
     ends = {end for pair in re.findall(r"(n\d+) -> (n\d+)", text) for end in pair}
     assert ends == boxes
@@ -72,7 +72,7 @@ def test_auxiliary_heads_are_dashed() -> None:
 
 
 def test_depth_folds_scopes_into_boxes() -> None:
-    graph = netdsl.load("senet").graph
+    graph = netdsl.load("senet:SEResNet50").graph
     found = labels(emit_dot(graph, depth=1))
     assert "layer3\\n6 × SEBottleneck\\n98 layers, 7,891,328 parameters" in found
     assert "cluster" not in emit_dot(graph, depth=1)
@@ -81,7 +81,7 @@ def test_depth_folds_scopes_into_boxes() -> None:
 
 
 def test_the_same_net_gives_the_same_text() -> None:
-    assert emit_dot(netdsl.load("googlenet").graph) == emit_dot(netdsl.load("googlenet").graph)
+    assert emit_dot(netdsl.load("googlenet:GoogLeNet").graph) == emit_dot(netdsl.load("googlenet:GoogLeNet").graph)
 
 
 @pytest.mark.parametrize("text", ['"]; x [URL="javascript:1', "<b>bold</b>", "\\", "\\N \\G", "&lt;script&gt;", "a\nb\x00\u202e", "]]>--><script>"])
@@ -153,7 +153,7 @@ def test_drawing_needs_neither_torch_nor_onnxruntime(tmp_path: Path) -> None:
 
 
 @needs_dot
-@pytest.mark.parametrize("name", ["lenet5", "googlenet", "resnet:ResNet50", "senet"])
+@pytest.mark.parametrize("name", ["lenet5", "googlenet:GoogLeNetBN", "resnet:ResNet50", "fcn:FCN8s"])
 def test_dot_takes_the_nets_of_the_library(name: str) -> None:
     assert svg_text(netdsl.load(name).graph).startswith("<svg")
 
