@@ -78,3 +78,48 @@ def bilinear_(weight: torch.Tensor) -> None:
     weight.zero_()
     for i in range(weight.shape[0]):
         weight[i, i % weight.shape[1]] = kernel
+
+
+def roi_max_pool(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
+    """The largest value in each of size bins of each box: N x C x H x W and N x R x 4 to N x R x C x size."""
+    corners = boxes * scale
+    whole = corners.trunc()
+    rest = corners - whole
+    corners = whole + (rest.abs() >= 0.5) * rest.sign()  # halves away from 0, as C rounds
+    index, empty = [], []
+    for axis, n in enumerate(size):
+        first, last = corners[..., 1 - axis, None], corners[..., 3 - axis, None]
+        bins = torch.arange(n, device=x.device)
+        width = (last - first + 1).clamp(min=1) / n
+        start = ((bins * width).floor() + first).clamp(0, x.shape[2 + axis]).long()
+        end = (((bins + 1) * width).ceil() + first).clamp(0, x.shape[2 + axis]).long()
+        steps = torch.arange(max(1, int((end - start).max())), device=x.device)
+        index.append(torch.minimum(start[..., None] + steps, end[..., None] - 1).clamp(min=0))
+        empty.append(end <= start)
+    sample = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1, 1, 1)
+    largest = x[sample, :, index[0][:, :, :, :, None, None], index[1][:, :, None, None]].amax((3, 5))
+    nothing = empty[0][..., None] | empty[1][:, :, None]
+    return largest.masked_fill(nothing[..., None], 0).permute(0, 1, 4, 2, 3)
+
+
+def roi_align(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float, samples: int, aligned: bool) -> torch.Tensor:
+    """The mean of samples x samples interpolated points in each of size bins of each box: to N x R x C x size."""
+    corners = boxes * scale - 0.5 * aligned
+    low, high, part, inside = [], [], [], []
+    for axis, n in enumerate(size):
+        first, last, end = corners[..., 1 - axis, None], corners[..., 3 - axis, None], x.shape[2 + axis]
+        width = last - first if aligned else (last - first).clamp(min=1)
+        points = torch.arange(n * samples, device=x.device)
+        at = first + points // samples * (width / n) + (points % samples + 0.5) * (width / n) / samples
+        inside.append((at >= -1) & (at <= end))
+        at = at.clamp(0, end - 1)
+        low.append(at.long())
+        high.append((at.long() + 1).clamp(max=end - 1))
+        part.append(at - at.long())
+    sample = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1)
+    mean = torch.zeros((), dtype=x.dtype, device=x.device)
+    for row, down in ((low[0], (1 - part[0]) * inside[0]), (high[0], part[0] * inside[0])):
+        for column, across in ((low[1], (1 - part[1]) * inside[1]), (high[1], part[1] * inside[1])):
+            values = x[sample, :, row[..., None], column[:, :, None]]
+            mean = mean + values * (down[..., None] * across[:, :, None])[..., None]
+    return mean.unflatten(3, (-1, samples)).unflatten(2, (-1, samples)).mean((3, 5)).permute(0, 1, 4, 2, 3)

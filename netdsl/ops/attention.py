@@ -1,0 +1,97 @@
+"""Attention over sequences: `attention`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, integer, number
+from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym
+
+_CAUSAL = ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device, dtype={0}.dtype), is_causal=True"
+
+
+@layer("attention", family="sequence", examples=[
+    ("4x6", "attention(2)"), ("3x4", "attention(heads = 1, bias = false, causal = true, dropout = 0.1)"), ("3x4, 5x4", "attention(2)"), ("3x4, 5x6", "attention(2)"),
+    ("3x4, 2x3", "attention(4, bias = false)"),
+])  # fmt: skip
+class Attention(Op):
+    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V for each head, joined and projected; keys and values come from the reference, where there is one, else from the input."""
+
+    heads: int = arg(integer, doc="number of heads; they divide the input's D", min=1)
+    bias: bool = arg(boolean, True, doc="add learned biases in the projections")
+    causal: bool = arg(boolean, False, doc="let no step see a later one")
+    dropout: float = arg(number, 0.0, doc="share of the attention weights that training zeroes", min=0, max=1)
+    inputs = (1, 2)
+    multiplies = True
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        for x in xs:
+            if len(x.shape) != 2:
+                raise OpError("wrong-rank", f"`attention` takes sequences of vectors, T x D, found {x}", help="`tokens` makes a sequence of an image's pixels")
+            fixed(self, x.shape[1], "the length of its input's vectors")
+        width: Any = xs[0].shape[1]
+        if width % self.heads:
+            raise OpError("bad-groups", f"vectors of {width} do not divide into {self.heads} heads", "heads")
+        if self.causal and len(xs) == 2:
+            raise OpError("bad-argument", f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}", "causal", "leave out `causal` or the reference")
+        return xs[0]
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        width, other = self._widths(*xs)
+        if width == other:
+            made = {"in_proj_weight": Param((3 * width, width), "xavier_uniform")}
+        else:
+            made = {f"{n}_proj_weight": Param((width, d), "xavier_uniform") for n, d in (("q", width), ("k", other), ("v", other))}
+        if self.bias:
+            made["in_proj_bias"] = Param((3 * width,))
+        made["out_proj.weight"] = Param((width, width), "default")
+        return made | {"out_proj.bias": Param((width,))} if self.bias else made
+
+    def weights(self, *xs: TensorType) -> int:
+        return sum(p.size for name, p in self.params(*xs).items() if not name.endswith("bias"))
+
+    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
+        width, other = self._widths(*xs)
+        keys = xs[-1].shape[0]
+        return 2 * y.size * width + 2 * keys * (other * width) + 2 * y.size * keys
+
+    def _widths(self, *xs: TensorType) -> tuple[int, int]:
+        """The lengths of the queries' vectors and of the keys' and values'."""
+        return xs[0].shape[1], xs[-1].shape[1]  # type: ignore[return-value]
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        width, other = self._widths(*xs)
+        module = t.module(
+            "MultiheadAttention", width, self.heads, dropout=(self.dropout, 0.0), bias=(self.bias, True), kdim=(other, width), vdim=(other, width), batch_first=(True, False),
+        )  # fmt: skip
+        keys = f"{{{len(xs) - 1}}}"
+        return module._replace(call=f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]")
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        width = xs[0].type.shape[1]
+        q = g.op("Transpose", self._projected(g, xs, 0), perm=[0, 2, 1, 3])
+        k = g.op("Transpose", self._projected(g, xs, 1), perm=[0, 2, 3, 1])
+        v = g.op("Transpose", self._projected(g, xs, 2), perm=[0, 2, 1, 3])
+        scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
+        if self.causal:
+            steps = g.op("Shape", xs[0], start=1, end=2)
+            scores = g.op("Add", scores, g.op("Trilu", g.op("Expand", g.floats(float("-inf")), g.op("Concat", steps, steps, axis=0)), g.op("Squeeze", g.ints([1])), upper=1))
+        heads = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
+        joined = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints([0, 0, width]))
+        y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
+        return g.op("Add", y, g.param("out_proj.bias")) if self.bias else y
+
+    def _projected(self, g: Any, xs: tuple[Any, ...], part: int) -> str:
+        """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
+        width, other = self._widths(*(x.type for x in xs))
+        rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])
+        weight = g.op("Slice", g.param("in_proj_weight"), *rows) if width == other else g.param(f"{'qkv'[part]}_proj_weight")
+        y = g.op("MatMul", xs[0] if part == 0 else xs[-1], g.op("Transpose", weight, perm=[1, 0]))
+        if self.bias:
+            y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
+        return g.op("Reshape", y, g.ints([0, 0, self.heads, width // self.heads]))

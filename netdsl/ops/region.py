@@ -1,0 +1,83 @@
+"""Layers that cut regions out of feature maps: `roi_pool`, `roi_align`. Each sample has R boxes of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, dims, integer, number
+from netdsl.ops.base import Op, OpError, arg, layer, spread
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym
+
+
+class _Regions(Op):
+    """C x H x W and boxes R x 4 (x1, y1, x2, y2 in pixels of the image) to R x C x size x size."""
+
+    size = arg(dims, doc="bins along each side of a box", min=1)
+    scale: float = arg(number, doc="size of the feature map over that of the image, such as 1 / 16")
+    inputs = (2, 2)
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        x, boxes = xs
+        if len(x.shape) != 3:
+            raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, its input is {x}")
+        if len(boxes.shape) != 2 or (isinstance(boxes.shape[1], int) and boxes.shape[1] != 4):
+            raise OpError("shape-mismatch", f"the boxes of `{self.kind}` are {boxes}; they must be R x 4: x1, y1, x2, y2")
+        if self.scale <= 0:
+            raise OpError("bad-argument", f"`scale` of `{self.kind}` must be above 0, found {self.scale:g}", "scale")
+        return TensorType((boxes.shape[0], x.channels, *self.bins()), x.dtype)
+
+    def bins(self) -> tuple[int, ...]:
+        """Rows and columns of bins."""
+        return spread(self.size, 2, self.kind, "size")
+
+    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
+        return [(xs[1].shape[1], 4)]
+
+    def onnx_rows(self, g: Any, boxes: Any) -> tuple[str, str]:
+        """The boxes of all samples in one list, N R x 4, and the sample of each, N R x 1."""
+        counts = g.op("Shape", boxes, end=2)
+        ones = g.op("Expand", g.floats(1.0), g.op("Concat", counts, g.ints([1]), axis=0))
+        samples = g.op("CumSum", ones, g.op("Squeeze", g.ints([0])), exclusive=1)
+        return g.op("Reshape", boxes, g.ints([-1, 4])), g.op("Reshape", samples, g.ints([-1, 1]))
+
+    def onnx_split(self, g: Any, pooled: str, boxes: Any) -> str:
+        """N R x C x size x size to N x R x C x size x size."""
+        return g.op("Reshape", pooled, g.op("Concat", g.op("Shape", boxes, end=2), g.op("Shape", pooled, start=1), axis=0))
+
+
+@layer("roi_pool", family="regions", examples=[("2x8x8, 3x4", "roi_pool(2, 3)"), ("3x9x7, 2x4", "roi_pool(size = 3x2, scale = 2.5)"), ("2x5x5, 4x4", "roi_pool(7, 0.5)")])
+class RoIPool(_Regions):
+    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty."""
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        boxes, samples = self.onnx_rows(g, xs[1])
+        pooled = g.op("MaxRoiPool", xs[0], g.op("Concat", samples, boxes, axis=1), pooled_shape=self.bins(), spatial_scale=self.scale)
+        return self.onnx_split(g, pooled, xs[1])
+
+
+@layer("roi_align", family="regions", examples=[
+    ("2x8x8, 3x4", "roi_align(2, 3)"), ("3x9x7, 2x4", "roi_align(size = 3x2, scale = 2.5, samples = 3)"), ("2x8x8, 3x4", "roi_align(2, 3, aligned = true)"),
+])  # fmt: skip
+class RoIAlign(_Regions):
+    """RoI align (He et al. 2017): the mean of samples x samples points in each bin, interpolated between pixels; nothing is rounded."""
+
+    samples: int = arg(integer, 2, doc="points along each side of a bin", min=1)
+    aligned: bool = arg(boolean, False, doc="move the boxes by half a pixel, so that pixel centres and not corners are whole numbers")
+
+    def torch(self, t: Any, *xs: TensorType) -> Any:
+        return t.helper("roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned)
+
+    def onnx(self, g: Any, *xs: Any) -> str:
+        boxes, samples = self.onnx_rows(g, xs[1])
+        rows, columns = self.bins()
+        index = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64
+        mode = "half_pixel" if self.aligned else "output_half_pixel"
+        pooled = g.op("RoiAlign", xs[0], boxes, index, output_height=rows, output_width=columns, sampling_ratio=self.samples, spatial_scale=self.scale, coordinate_transformation_mode=mode)
+        return self.onnx_split(g, pooled, xs[1])
