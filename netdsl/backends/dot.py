@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -279,7 +280,7 @@ class _Picture:
         for flow in self.flows.values():
             start = flow.source
             if not all(t.keeps_shape for t in flow.targets):
-                start = self._place(_common([flow.source, *flow.targets]), _shape_label(flow.value))
+                start = self._place(max((_common(flow.source, t) for t in flow.targets), key=len), _shape_label(flow.value))
                 start.aux = all(t.aux for t in flow.targets)
                 edges.append(_Edge(flow.source, start, {"arrowhead": "none"}))
             edges += [_Edge(start, t, {}) for t in flow.targets]
@@ -365,10 +366,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else show(value)
 
 
-def _common(items: list[_Item]) -> tuple[str, ...]:
-    """The deepest scope that holds all of them."""
-    shortest = min((i.path for i in items), key=len)
-    return next(shortest[:n] for n in range(len(shortest), -1, -1) if all(i.path[:n] == shortest[:n] for i in items))
+def _common(one: _Item, other: _Item) -> tuple[str, ...]:
+    """The deepest scope that holds both."""
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)))
 
 
 def _shape_label(value: Value) -> dict[str, str]:
