@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
+from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import Inference, call_notes
@@ -125,7 +126,7 @@ class NetBuilder:
     def _name(self, expr: ast.Name, env: Env) -> Any:
         module = self._module
         assert module is not None
-        if expr.id in WORDS and expr.id not in module.definitions and expr.id not in ("max", "tanh"):
+        if expr.id in WORDS and expr.id not in module.definitions and expr.id not in LAYERS:
             return expr.id
         try:
             return resolve(self.loader, module, expr.id, expr.span)
