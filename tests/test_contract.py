@@ -7,6 +7,8 @@ and sees that a check fails.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +85,12 @@ def check_arguments(cls: type[Op]) -> None:
     assert {a.name for a in cls.args} == shown
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_arguments(kind: str) -> None:
+    """Every kind and argument is documented and shown in an example."""
+    check_arguments(LAYERS[kind])
+
+
 def check_shape(net: netdsl.Net) -> None:
     """The inferred type is that of PyTorch's result, whatever the batch."""
     module = randomise(net.torch())
@@ -157,19 +165,13 @@ CHECKS = (check_shape, check_params, check_macs, check_torch, check_onnx)
 
 def check_kind(kind: str) -> None:
     """The whole contract of a kind."""
-    check_arguments(LAYERS[kind])
+    test_arguments(kind)
     for example in examples_of(kind):
         for check in CHECKS:
             check(example.net())
 
 
 # ---- every kind, every example
-
-
-@pytest.mark.parametrize("kind", LAYERS)
-def test_arguments(kind: str) -> None:
-    """Every kind and argument is documented and shown in an example."""
-    check_arguments(LAYERS[kind])
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -228,6 +230,26 @@ def test_weights_start_with_one_scale(call: str, init: str) -> None:
             ours, theirs = onnx.numpy_helper.to_array(tensor), state[tensor.name].numpy()
             assert pytest.approx(theirs.std(), rel=0.25) == ours.std()
             assert pytest.approx(theirs.mean(), abs=float(0.4 * theirs.std()) + 1e-9) == ours.mean()
+
+
+ALONG_THE_AXES = {"softmax", "log_softmax", "layernorm", "rmsnorm", "groupnorm", "instancenorm"}  # statistics, not windows
+WINDOWED = [e for e in EXAMPLES if e.kind not in ALONG_THE_AXES and not LAYERS[e.kind].is_global and {"x"} <= set(e.shapes) <= set("0123456789x")]
+
+
+@pytest.mark.parametrize("example", WINDOWED, ids=lambda e: f"{e.call} on {e.shapes}")
+def test_windows(example: Example) -> None:
+    """The gradient of the middle output reaches no input outside the window that the kind declares."""
+    net = example.net()
+    (node,) = net.graph.nodes
+    module = randomise(net.torch())
+    inputs = [x.requires_grad_() for x in inputs_for(net, 1)]
+    middle = [d // 2 for d in node.type.spatial]
+    (reached,) = torch.autograd.grad(module(*inputs)[(0, slice(None), *middle)].sum(), inputs[:1])
+    places = reached[0].abs().sum(0).nonzero()
+    for axis, window in enumerate(node.op.windows(*node.types)):
+        first = ceil(Fraction(middle[axis] * window.stride, window.up) - window.pad)
+        assert first <= places[:, axis].min()
+        assert places[:, axis].max() <= first + window.extent - 1
 
 
 # ---- the checks can fail
@@ -310,7 +332,7 @@ def opened(example: Example) -> tuple[list[str], dict[str, int]]:
 
 
 OPENED = [e for e in EXAMPLES if opened(e)[1] and "x" in e.shapes]
-MUST_KNOW_THE_SIZE = {"attention", "dense", "gru", "layernorm", "lstm", "rmsnorm", "rnn", "slice", "split"}  # those that act on the last axis, or whose bounds may count from an end
+MUST_KNOW_THE_SIZE = {"attention", "cheb", "dense", "gcn", "gru", "layernorm", "lstm", "rmsnorm", "rnn", "sage", "slice", "split"}  # those that act on the last axis, or whose bounds may count from an end
 
 
 def compiled_open(example: Example) -> netdsl.Net | None:

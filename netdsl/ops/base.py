@@ -15,6 +15,7 @@ from netdsl.ops.args import TYPE_NAMES, WrongType, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from fractions import Fraction
 
     from netdsl.ir.types import Sym
 
@@ -104,12 +105,13 @@ def arg(convert: Callable[[object], Any], default: Any = REQUIRED, *, doc: str, 
 class Window(NamedTuple):
     """How a layer looks at its input along one axis: `extent` inputs for one output, `stride` apart, from `-pad` on.
 
-    `stride` below 1 is written as a fraction of two integers: `stride / up`.
+    `stride` below 1 is written as a fraction of two integers: `stride / up`; `pad` may be a fraction there, and the inputs are
+    those from the next integer on.
     """
 
     extent: int = 1
     stride: int = 1
-    pad: int = 0
+    pad: int | Fraction = 0
     up: int = 1
 
 
@@ -122,6 +124,7 @@ class Op:
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
     multiplies: ClassVar[bool] = False  # whether it counts MACs: a layer that has weights in the papers' sense
+    any_dtype: ClassVar[bool] = False  # whether it moves elements only, of whatever type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
 
     def __init__(self, values: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -200,8 +201,8 @@ class Deconv(_Windowed):
         return xs[0].size * (self.out // self.groups * prod(self.geometry(xs[0])[0]))
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        k, s, _, d = self.geometry(xs[0])
-        return tuple(Window(-(-((k_ - 1) * d_ + 1) // s_), 1, 0, s_) for k_, s_, d_ in zip(k, s, d, strict=True))
+        reach = [((k_ - 1) * d_, s_, p_[0]) for k_, s_, p_, d_ in zip(*self.geometry(xs[0]), strict=True)]
+        return tuple(Window(r // s_ + 1, 1, Fraction(r - p_, s_), s_) for r, s_, p_ in reach)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         k, s, p, d = self.geometry(xs[0])

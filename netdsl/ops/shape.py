@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 @layer("reshape", family="shape", examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")])
 class Reshape(Op):
     """The same elements in order under other sizes, the batch left out; one size may be -1."""
+
+    any_dtype = True
 
     shape = arg(sizes, doc="the new sizes without the batch")
     is_global = True
@@ -57,6 +60,8 @@ class Reshape(Op):
 class Permute(Op):
     """The axes in another order, counted from 1 as the batch stays 0."""
 
+    any_dtype = True
+
     order = arg(integers, doc="the axes in their new order")
     is_global = True
 
@@ -77,6 +82,7 @@ class Permute(Op):
 class Tokens(Op):
     """C x H x W to a sequence of H W vectors of length C, row by row (Dosovitskiy et al. 2021)."""
 
+    any_dtype = True
     is_global = True
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -90,13 +96,14 @@ class Tokens(Op):
         return g.op("Transpose", g.op("Reshape", xs[0], g.ints([0, 0, -1])), perm=[0, 2, 1])
 
 
-@layer("pad", family="shape", examples=[("2x4x5", "pad(1)"), ("2x4x5", "pad([(1, 2), (0, 3)])"), ("2x6", "pad(2, mode = reflect)"), ("2x4x5", "pad(1x2, mode = edge)"), ("1x3x3", "pad(1, value = 2.5)")])
+@layer("pad", family="shape", examples=[("2x4x5", "pad(1)"), ("2x4x5", "pad([(1, 2), (0, 3)])"), ("2x6", "pad(2, mode = reflect)"), ("2x4x5", "pad(1x2, mode = edge)"), ("1x3x3", "pad(1, value = 2.5)"), ("2x3x3", "pad(0, channels = 2)")])
 class Pad(Op):
     """Put a border around the spatial axes."""
 
     pad = arg(padding, doc="width of the border: one number, one for each axis, or begin and end pairs", min=0)
     mode = arg(text, "constant", doc="what the border holds", choices=("constant", "reflect", "edge"))
     value: float = arg(number, 0.0, doc="the constant")
+    channels: int = arg(integer, 0, doc="channels of the constant before and after the input's", min=0)
 
     def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
         n = spatial_rank(self, x)
@@ -113,7 +120,9 @@ class Pad(Op):
         for size, pair in zip(xs[0].spatial, pairs, strict=True):
             if self.mode == "reflect" and isinstance(size, int) and max(pair) >= size:
                 raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad")
-        return TensorType((xs[0].channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
+        if self.channels and self.mode != "constant":
+            raise OpError("bad-argument", f"channels are padded with a constant, the mode is {self.mode}", "channels")
+        return TensorType((xs[0].channels + 2 * self.channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
 
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
         return [d - 1 - max(pair) for d, pair in zip(xs[0].spatial, self._pairs(xs[0]), strict=True)] if self.mode == "reflect" else []
@@ -122,13 +131,15 @@ class Pad(Op):
         return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        flat = tuple(v for pair in reversed(self._pairs(xs[0])) for v in pair)
+        pairs = [(self.channels, self.channels), *self._pairs(xs[0])] if self.channels else self._pairs(xs[0])
+        flat = tuple(v for pair in reversed(pairs) for v in pair)
         mode = {"constant": f"value={self.value!r}", "reflect": 'mode="reflect"', "edge": 'mode="replicate"'}[self.mode]
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
     def onnx(self, g: Any, *xs: Any) -> str:
         pairs = self._pairs(xs[0].type)
-        pads = g.ints([0, 0, *(a for a, _ in pairs), 0, 0, *(b for _, b in pairs)])
+        c = self.channels
+        pads = g.ints([0, c, *(a for a, _ in pairs), 0, c, *(b for _, b in pairs)])
         return g.op("Pad", xs[0], pads, *([g.floats(self.value)] if self.mode == "constant" else []), mode=self.mode)
 
 
@@ -194,6 +205,8 @@ class Crop(Op):
 class Slice(Op):
     """The elements from `start` up to but not including `end` along an axis; negative numbers count from its end."""
 
+    any_dtype = True
+
     start: int = arg(integer, doc="the first element")
     end: int = arg(integer, doc="the one after the last")
     axis: int = arg(integer, 1, doc="the axis, the batch being 0")
@@ -210,6 +223,10 @@ class Slice(Op):
         axis, start, end = self._bounds(xs[0])
         return TensorType((*xs[0].shape[:axis], end - start, *xs[0].shape[axis + 1 :]), xs[0].dtype)
 
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        axis, start, _ = self._bounds(xs[0])
+        return tuple(Window(1, 1, -start if i == axis else 0) for i in range(1, len(xs[0].shape)))
+
     def torch(self, t: Any, *xs: TensorType) -> Any:
         axis, start, end = self._bounds(xs[0])
         return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
@@ -222,6 +239,8 @@ class Slice(Op):
 @layer("split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")])
 class Split(Op):
     """Cut an axis into `parts` equal pieces and take the one of that index."""
+
+    any_dtype = True
 
     parts: int = arg(integer, doc="number of pieces", min=1)
     index: int = arg(integer, doc="which piece, from 0", min=0)
@@ -239,6 +258,9 @@ class Split(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         return self._slice(xs[0]).infer(*xs)
 
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return self._slice(xs[0]).windows(*xs)
+
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return self._slice(xs[0]).torch(t, *xs)
 
@@ -249,6 +271,8 @@ class Split(Op):
 @layer("channel_shuffle", family="shape", examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")])
 class ChannelShuffle(Op):
     """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x groups."""
+
+    any_dtype = True
 
     groups: int = arg(integer, doc="groups of channels", min=1)
 
@@ -290,8 +314,15 @@ class Upsample(Op):
         return TensorType((xs[0].channels, *size), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        extent = 2 if self.mode == "bilinear" else 1
-        return tuple(Window(extent, 1, 0, self.scale or 1) for _ in xs[0].spatial)
+        return tuple(self._window(*sizes) for sizes in zip(xs[0].spatial, self.infer(*xs).spatial, strict=True))
+
+    def _window(self, before: int | Sym, after: int | Sym) -> Window:
+        stride, up = 1, self.scale or 1
+        if self.scale is None and isinstance(before, int) and isinstance(after, int):
+            stride, up = before, after
+        if self.mode == "nearest":
+            return Window(1, stride, Fraction(up - 1, up), up)  # from floor(o stride / up) on
+        return Window(2, stride, Fraction(3 * up - 1 - stride, 2 * up), up)  # from floor((o + 1/2) stride / up - 1/2) on
 
     def _fixed_size(self, x: TensorType) -> tuple[int, ...]:
         return tuple(fixed(self, d, "its output size") for d in self.infer(x).spatial)
@@ -314,6 +345,8 @@ class Upsample(Op):
 class PixelShuffle(Op):
     """Channels into space (Shi et al. 2016): C r^2 x H x W to C x H r x W r."""
 
+    any_dtype = True
+
     r: int = arg(integer, doc="factor", min=1)
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -325,7 +358,7 @@ class PixelShuffle(Op):
         return TensorType((channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(1, 1, 0, self.r) for _ in xs[0].spatial)
+        return tuple(Window(1, 1, Fraction(self.r - 1, self.r), self.r) for _ in xs[0].spatial)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("PixelShuffle", self.r)
@@ -337,6 +370,8 @@ class PixelShuffle(Op):
 @layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
 class Learned(Op):
     """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
+
+    any_dtype = True
 
     shape = arg(sizes, doc="its sizes without the batch", min=1)
     init = arg(text, "zeros", doc="how it starts", choices=INITS)
