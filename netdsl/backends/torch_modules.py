@@ -60,6 +60,56 @@ class Learned(nn.Module):
         return self.weight.expand(x.shape[0], *self.weight.shape)
 
 
+class GCNConv(nn.Module):
+    """A (X W) + b, where A can be normalised first: D^(-1/2) (A + I) D^(-1/2)."""
+
+    def __init__(self, features: int, units: int, bias: bool, normalize: bool) -> None:
+        super().__init__()
+        self.normalize = normalize
+        self.bias = nn.Parameter(torch.zeros(units)) if bias else None
+        self.lin = nn.Linear(features, units, bias=False)
+        nn.init.xavier_uniform_(self.lin.weight)
+
+    def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        if self.normalize:
+            edges = edges + torch.eye(edges.shape[1], dtype=edges.dtype, device=edges.device)
+            scale = edges.sum(2).clamp(min=1).rsqrt()
+            edges = scale[:, :, None] * edges * scale[:, None, :]
+        y = edges @ self.lin(x)
+        return y if self.bias is None else y + self.bias
+
+
+class ChebConv(nn.Module):
+    """The sum over k of T_k(L) X W_k, plus b, for the Chebyshev polynomials T_k of the scaled Laplacian L."""
+
+    def __init__(self, features: int, units: int, k: int, bias: bool) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(units)) if bias else None
+        self.lins = nn.ModuleList(nn.Linear(features, units, bias=False) for _ in range(k))
+        for lin in self.lins:
+            nn.init.xavier_uniform_(lin.weight)
+
+    def forward(self, x: torch.Tensor, laplacian: torch.Tensor) -> torch.Tensor:
+        before, term, y = x, x, self.lins[0](x)
+        for k, lin in enumerate(self.lins[1:], start=1):
+            before, term = term, laplacian @ x if k == 1 else 2 * (laplacian @ term) - before
+            y = y + lin(term)
+        return y if self.bias is None else y + self.bias
+
+
+class SAGEConv(nn.Module):
+    """W_r x + W_l m + b, with m the mean over the neighbours of each vertex."""
+
+    def __init__(self, features: int, units: int, bias: bool) -> None:
+        super().__init__()
+        self.lin_l = nn.Linear(features, units, bias=bias)
+        self.lin_r = nn.Linear(features, units, bias=False)
+
+    def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        mean = edges @ x / edges.sum(2, keepdim=True).clamp(min=1)
+        return self.lin_l(mean) + self.lin_r(x)
+
+
 def crop_to(x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None) -> torch.Tensor:
     """Cut the spatial axes of `x` to `sizes`: from the middle, or from `offset` on."""
     for axis, size in enumerate(sizes, start=2):
