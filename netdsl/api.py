@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
-from netdsl.diagnostics import Fault
+from netdsl.diagnostics import CompileError, Fault
 from netdsl.driver import Compiled, Program, compile_net, failure, open_program, program_of
 from netdsl.ops.args import show
 from netdsl.source import SourceFile
@@ -74,7 +74,11 @@ class Net:
         """Table and picture for notebooks."""
         from html import escape
 
-        return f"{self._svg()}<pre>{escape(self._table(2))}</pre>"
+        try:
+            picture = self._svg()
+        except CompileError as error:  # no graphviz: the table is worth showing alone
+            picture = f"<p>{escape(error.diagnostics[0].message)}</p>"
+        return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
     def _svg(self) -> str:
         draw = import_module("netdsl.backends.dot")
@@ -102,9 +106,12 @@ class Net:
         paths: list[Path] = import_module("netdsl.backends.export").export_onnx(self.graph, path, weights, opset=opset, seed=seed)
         return paths
 
-    def draw(self, path: str | Path) -> None:
-        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot)."""
-        import_module("netdsl.backends.dot").draw(self.graph, path)
+    def draw(self, path: str | Path, depth: int | None = None) -> None:
+        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot); `depth` folds deeper blocks.
+
+        Raises `ValueError` for another suffix, `CompileError` where graphviz is missing.
+        """
+        import_module("netdsl.backends.dot").draw(self.graph, path, depth)
 
 
 def load(name: str, /, **parameters: Any) -> Net:
@@ -121,7 +128,14 @@ def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
 
 
 def _defines(parameters: Mapping[str, Any]) -> dict[str, str]:
-    return {name: show(tuple(v) if isinstance(v, list) else v) for name, v in parameters.items()}
+    return {name: _text(value) for name, value in parameters.items()}
+
+
+def _text(value: Any) -> str:
+    """A Python value as the language writes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_text(v) for v in value)}]"
+    return show(value)
 
 
 def _net(program: Program, net: str | None) -> Net:

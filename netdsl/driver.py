@@ -32,6 +32,7 @@ class Compiled:
     expects: list[Expectation]
     labels: dict[str, Value]
     train: ast.Train | None
+    env: Env
 
 
 @dataclass(slots=True)
@@ -140,6 +141,8 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     where = definition.name_span
     if alias is not None:
         target = home.definitions.get(alias.target)
+        if isinstance(target, ast.Alias):
+            raise Fault("unknown-net", f"`{alias.target}` is itself made of another net", alias.target_span, help=f"write `net {name} = {target.target}(...)` with all its arguments")
         if not isinstance(target, ast.Definition) or not target.is_net:
             known = [n for n, d in home.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
             raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known))
@@ -151,18 +154,21 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     elaborator.enter(program.module.homes[name])
     outside = Env(env, elaborator.special)
     given = _defines(program, definition, arguments, outside)
-    frame = bind_parameters(name, definition.parameters, given, outside, home.env, where, definition.name_span)
+    frame = Env(home.env, elaborator.special)
+    bind_parameters(frame, name, definition.parameters, given, outside, where, definition.name_span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator.net(definition, home, frame)
-    if alias is not None and alias.body is not None:
-        for statement in alias.body.statements:
+    if alias is not None:
+        if all(p.default is not None for p in definition.parameters):
+            elaborator.expects.clear()  # they are about the net as it stands, which is checked under its own name
+        for statement in alias.body.statements if alias.body is not None else ():
             if not isinstance(statement, ast.Expect):
                 raise Fault("misplaced-statement", "only `expect` lines stand here", statement.span)
             elaborator.expects.append(Expectation(statement, frame, ""))
     if reporter.errors:
         return None
     train = next((t for n in chain for t in program.module.trains if t.net == n), None)
-    return Compiled(graph, Costs(graph), elaborator.expects, elaborator.labels, train)
+    return Compiled(graph, Costs(graph), elaborator.expects, elaborator.labels, train, program.module.env)
 
 
 def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.Argument, ...], env: Env) -> tuple[ast.Argument, ...]:

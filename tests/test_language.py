@@ -368,7 +368,7 @@ def test_expect_with_open_sizes(tmp_path: Path) -> None:
     assert run(["check", str(path)]) == 0
 
 
-WHOLE = {"lenet5": {}, "resnet:ResNet18": {"H": 64, "W": 96}, "senet": {"H": 64, "W": 64}}
+WHOLE = {"lenet5": {}, "resnet:ResNet18": {"H": 64, "W": 96}, "senet:SEResNet50": {"H": 64, "W": 64}}
 
 
 @pytest.mark.parametrize("name", WHOLE)

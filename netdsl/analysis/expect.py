@@ -40,6 +40,8 @@ class Facts:
         """The diagnostic of a broken expectation; None where it holds."""
         statement = expectation.statement
         env = Env(expectation.env, self._special)
+        text = statement.condition.span.text
+        env.values.update((name, getattr(self.totals, name)) for name in _TOTALS if name in text)
         self.prefix = expectation.prefix
         try:
             if truth(evaluate(statement.condition, env), statement.condition.span):
@@ -69,8 +71,6 @@ class Facts:
 
     def _special(self, expr: ast.Expr, env: Env) -> Any:
         if isinstance(expr, ast.Name):
-            if expr.id in _TOTALS:
-                return getattr(self.totals, expr.id)
             raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, _TOTALS) or f"there are {', '.join(_TOTALS)} and shape(label)")
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:

@@ -43,6 +43,10 @@ class Recorder:
         """An expression over the inputs."""
         return Lowered(None, text)
 
+    def expression(self, module: str, call: str = "{m}({0})") -> Lowered:
+        """Any constructor and call, for layers from other packages: {m} stands for the module."""
+        return Lowered(module, call)
+
     def helper(self, name: str, *arguments: object) -> Lowered:
         """A function of `torch_modules`: its argument texts, with {0} and {1} for inputs."""
         return Lowered(None, f"{name}({', '.join(map(str, arguments))})", name)

@@ -78,10 +78,10 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
         path = Path(folder) / "model.onnx"
         export_onnx(graph, path, weights)
         session = open_session(path, device)
-    name = session.get_inputs()[0].name
+    name = session.inputs[0].name
 
     def forward(images: np.ndarray) -> np.ndarray:
-        made: np.ndarray = session.run(None, {name: images})[0]
+        made: np.ndarray = session.run({name: images})[0]
         return made
 
     return forward

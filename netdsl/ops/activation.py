@@ -26,7 +26,7 @@ def _plain(kind: str, module: str, operator: str, formula: str) -> None:
     """Register an activation without arguments that both back ends have."""
 
     class Plain(Op):
-        __doc__ = formula[0].upper() + formula[1:] + "."
+        __doc__ = f"{formula}."
 
         def torch(self, t: Any, *xs: TensorType) -> Any:
             return t.module(module)

@@ -58,7 +58,8 @@ def boolean(value: object) -> bool:
 
 
 def text(value: object) -> str:
-    """A word."""
+    """A word; a layer's name is one too (`approximate = tanh`)."""
+    value = getattr(value, "word", value)
     if not isinstance(value, str):
         raise WrongType("a word")
     return value

@@ -57,6 +57,8 @@ class Dense(Op):
 class Flatten(Op):
     """All axes after the batch as one, the last running fastest."""
 
+    any_dtype = True
+
     is_global = True
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -72,6 +74,8 @@ class Flatten(Op):
 @layer("embedding", family="dense", examples=[("5 int64", "embedding(10, 4)"), ("2x3 int64", "embedding(7, 3)")])
 class Embedding(Op):
     """A learned vector of `dim` numbers for each of `n` integers."""
+
+    any_dtype = True
 
     n: int = arg(integer, doc="how many integers: 0 to n - 1", min=1)
     dim: int = arg(integer, doc="length of each vector", min=1)

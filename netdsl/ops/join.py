@@ -36,6 +36,8 @@ def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> 
 class Concat(Join):
     """Join along an axis, channels unless said otherwise; the other axes must be equal."""
 
+    any_dtype = True
+
     axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
 
     def infer(self, *xs: TensorType) -> TensorType:

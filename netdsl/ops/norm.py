@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.types import Sym, TensorType
 
 
 class _Affine(Op):
@@ -60,7 +61,7 @@ class BatchNorm(_Affine):
         return g.op("BatchNormalization", xs[0], *pair, g.param("running_mean"), g.param("running_var"), epsilon=self.eps)
 
 
-@layer("lrn", family="normalisation", examples=[("8x4x4", "lrn(5)"), ("6x5x5", "lrn(n = 3, alpha = 0.001, beta = 0.5, k = 2)")])
+@layer("lrn", family="normalisation", examples=[("8x4x4", "lrn(5)"), ("6x5x5", "lrn(n = 3, alpha = 0.001, beta = 0.5, k = 2)"), ("6x9", "lrn(3)")])
 class LocalResponseNorm(Op):
     """Local response normalisation (Krizhevsky et al. 2012): x / (k + alpha / n x sum of x^2 over n neighbouring channels)^beta."""
 
@@ -80,7 +81,11 @@ class LocalResponseNorm(Op):
         return t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
 
     def onnx(self, g: Any, *xs: Any) -> str:
-        return g.op("LRN", xs[0], size=self.n, alpha=self.alpha, beta=self.beta, bias=self.k)
+        # onnxruntime normalises images alone: other ranks are reshaped to one.
+        image = len(xs[0].type.spatial) == 2
+        x = xs[0] if image else g.op("Reshape", xs[0], g.ints([0, 0, -1, 1]))
+        y = g.op("LRN", x, size=self.n, alpha=self.alpha, beta=self.beta, bias=self.k)
+        return y if image else g.op("Reshape", y, g.op("Shape", xs[0]))
 
 
 @layer("layernorm", family="normalisation", examples=[("5x8", "layernorm"), ("8", "layernorm(eps = 0.001)"), ("3x4x6", "layernorm(affine = false)")])
@@ -122,6 +127,12 @@ class RMSNorm(_Affine):
         return g.op("Mul", g.op("Div", xs[0], root), g.param("weight"))
 
 
+def _several(op: Op, size: int | Sym) -> None:
+    """Refuse statistics of a single value: the result would be the shift alone, and PyTorch refuses it too."""
+    if size == 1:
+        raise OpError("too-few-values", f"`{op.kind}` would normalise a single value to 0", help="put it before the pooling, or use `layernorm`")
+
+
 @layer("groupnorm", family="normalisation", examples=[("6x4x4", "groupnorm(2)"), ("4x7", "groupnorm(4, affine = false)"), ("8x3x3", "groupnorm(groups = 1, eps = 0.01)")])
 class GroupNorm(_Affine):
     """Group normalisation (Wu and He 2018): each group of channels of a sample to mean 0 and variance 1, then scale and shift."""
@@ -137,7 +148,14 @@ class GroupNorm(_Affine):
         channels = self.scale_size(xs[0])
         if channels % self.groups:
             raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups")
+        _several(self, self._group_size(xs[0]))
         return xs[0]
+
+    def _group_size(self, x: TensorType) -> int | Sym:
+        return x.size // self.groups
+
+    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
+        return [self._group_size(xs[0]) - 2]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("GroupNorm", self.groups, xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
@@ -164,7 +182,11 @@ class InstanceNorm(_Affine):
     def infer(self, *xs: TensorType) -> TensorType:
         if not 2 <= len(xs[0].shape) <= 4:
             raise OpError("wrong-rank", f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {xs[0]}")
+        _several(self, prod(xs[0].spatial))
         return super().infer(*xs)
+
+    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
+        return [prod(xs[0].spatial) - 2]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module(f"InstanceNorm{len(xs[0].spatial)}d", xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, False))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
-from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import Inference, call_notes
-from netdsl.passes.modules import WORDS, resolve
+from netdsl.passes.modules import WORDS, is_known, resolve
 from netdsl.passes.scope import Binding, Scope
 from netdsl.syntax import ast
 
@@ -93,7 +92,22 @@ class NetBuilder:
         known, value = env.find(path)
         if known and isinstance(value, Value):
             return value
+        unlabelled = self._by_position(path)
+        if unlabelled is not None:
+            return unlabelled
         raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=self._scope.suggest(path))
+
+    def _by_position(self, path: str) -> Value | None:
+        """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
+        scope: Scope | None = self._scope
+        while scope is not None and "." in path:
+            name = scope.join(path)[0]
+            self._steps += len(self.graph.nodes) // 100  # looking is not free: it counts as the statements of a loop do
+            for node in reversed(self.graph.nodes):
+                if node.name == name or node.name.startswith(name + "."):
+                    return node.output
+            scope = scope.outer
+        return None
 
     def _pattern(self, pattern: ast.Pattern, env: Env) -> str:
         pieces = pattern.pieces
@@ -126,7 +140,7 @@ class NetBuilder:
     def _name(self, expr: ast.Name, env: Env) -> Any:
         module = self._module
         assert module is not None
-        if expr.id in WORDS and expr.id not in module.definitions and expr.id not in LAYERS:
+        if expr.id in WORDS and not is_known(module, expr.id):
             return expr.id
         try:
             return resolve(self.loader, module, expr.id, expr.span)

@@ -13,7 +13,7 @@ from netdsl.ops.base import OpError
 from netdsl.passes.builder import NetBuilder
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import as_fault, new_equalities
-from netdsl.passes.modules import WORDS, BlockValue, KindValue, resolve
+from netdsl.passes.modules import BlockValue, KindValue, is_known, resolve
 from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.scope import Binding, Scope
 from netdsl.syntax import ast
@@ -41,10 +41,13 @@ class Calls(NetBuilder):
             return self._join(call, label, env, x)
         known, target = env.find(call.name)
         if not known:
-            binding = self._scope.find([call.name])
-            if binding is not None and binding.element is not None and not call.arguments:
-                return self._again(binding, call, label, env, x)
             assert self._module is not None
+            if not is_known(self._module, call.name):
+                binding = self._scope.find([call.name])
+                if binding is not None and binding.element is not None and not call.arguments:
+                    return self._again(binding, call, label, env, x)
+                if binding is not None:
+                    raise Fault("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
             target = resolve(self.loader, self._module, call.name, call.name_span)
         if isinstance(target, KindValue):
             if call.body is not None:
@@ -65,8 +68,6 @@ class Calls(NetBuilder):
         tensors: list[Value] = []
         for argument in call.arguments:
             value = evaluate(argument.value, env)
-            if isinstance(value, KindValue) and value.cls.kind in WORDS:
-                value = value if argument.name is None else value.cls.kind
             if argument.name is not None:
                 if argument.name in keywords:
                     raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
@@ -149,8 +150,9 @@ class Calls(NetBuilder):
             names = " calls ".join(f"`{d.name}`" for d in [*self._calls[self._calls.index(definition) :], definition])
             raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
         source = self._need(x, call.span)
-        frame = bind_parameters(call.name, definition.parameters, call.arguments, env, target.home.env, call.span, definition.name_span)
+        frame = Env(target.home.env, self.special)
         frame.values["in"] = source
+        bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)
         name = self._scope.member(None if label is None else self._pattern(label, env))
         path, module = self._scope.join(name)
         inner = Scope(path, module)
@@ -174,13 +176,14 @@ class Calls(NetBuilder):
         element, frame = binding.element, binding.env
         assert element is not None and frame is not None
         before = len(self.graph.nodes)
-        outer = self._scope
+        outer, caller = self._scope, self._caller
+        self._caller = Site(call.span, caller)
         self._scope = Scope(f"{outer.path}.use{binding.uses}" if outer.path else f"use{binding.uses}", "@", outer.outer or outer)
         alone = ast.Pattern((binding.name.rpartition(".")[2],), call.span)
         try:
             value = self._element(element, alone, frame, source)
         finally:
-            self._scope = outer
+            self._scope, self._caller = outer, caller
         self._share(binding, self.graph.nodes[before:], call)
         if label is not None:
             self._bind(self._pattern(label, env), value, label.span)

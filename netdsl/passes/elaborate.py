@@ -53,9 +53,9 @@ class Elaborator(Calls):
         self._calls.pop()
         if not self.graph.outputs and value is not None:
             self.graph.outputs.append(Output("output", value))
-        if not self.graph.inputs:
+        if not self.graph.inputs and not self.reporter.errors:
             raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
-        if not self.graph.nodes:
+        if not self.graph.nodes and not self.reporter.errors:
             raise Fault("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
 
     def _body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
@@ -177,28 +177,38 @@ class Elaborator(Calls):
     def _chain(self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None) -> Value:
         """Elements one after the other. A label before `@ref`, and an output's name, go to the chain's last layer."""
         elements = chain.elements
-        label = fallback if elements[-1].label is None else None
-        if isinstance(elements[0], ast.TakeUp) and elements[0].label is not None and len(elements) > 1:
-            label = elements[0].label
+        first = elements[0]
+        label = first.label if isinstance(first, ast.TakeUp) and len(elements) > 1 else None
+        label = fallback or label
+        last = max((i for i, e in enumerate(elements) if self._takes_label(e)), default=-1)
+        if last >= 0 and elements[last].label not in (None, label):
+            last = -1  # it has a name of its own: the chain's label names the value alone
         start = len(self.graph.nodes)
         for i, element in enumerate(elements):
             if isinstance(element, ast.Call) and element.name == "frozen":
                 self._freeze(element, start, x)
                 continue
             start = len(self.graph.nodes)
-            own = element.label if not (i == 0 and label is element.label) else None
-            if own is None and i == len(elements) - 1:
-                own = label if fallback is not label or self._takes_label(element) else None
+            own = label if i == last and label is not None else element.label if element.label is not label else None
             try:
                 x = self._element(element, own, env, x)
             except Fault as fault:
                 self._report(fault, element.span)
                 x = self._poison(own, env, element.span)
         assert x is not None
+        if label is not None and last < 0:
+            self._name_value(label, env, x)
         return x
 
     def _takes_label(self, element: ast.Element) -> bool:
-        return isinstance(element, (ast.Call, ast.Group)) and getattr(element, "name", "") != "identity"
+        return isinstance(element, (ast.Call, ast.Group)) and getattr(element, "name", "") not in ("identity", "frozen")
+
+    def _name_value(self, label: ast.Pattern, env: Env, x: Value) -> None:
+        """A label for the value of a chain; an output may repeat the name of the layer that it puts out."""
+        name = self._pattern(label, env)
+        bound = self._scope.labels.get(name)
+        if bound is None or bound.value is not x:
+            self._bind(name, x, label.span)
 
     def _poison(self, label: ast.Pattern | None, env: Env, span: Span) -> Value:
         """The unknown value of an element with an error; its label still stands for something."""

@@ -159,6 +159,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     """`a == b` and its kin. Open sizes compare equal only where they are equal for every input."""
     if operator in ("==", "!="):
+        a, b = (v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v for v, w in ((a, b), (b, a)))
         return _COMPARE[operator](a, b)
     if isinstance(a, Sym) or isinstance(b, Sym):
         difference = a - b
@@ -287,7 +288,7 @@ def _function(expr: ast.Function, env: Env) -> Any:
     if function is None:
         if env.special is not None:
             return env.special(expr, env)
-        raise Fault("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS))
+        raise Fault("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS) or "the functions are " + ", ".join(function_names()))
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
     if any(v is UNKNOWN for v in (*positional, *keywords.values())):

@@ -40,11 +40,20 @@ class Inference:
         key = (op, xs)
         found = self._types.get(key)
         if found is None:
+            _check_dtypes(op, xs)
             found = op.infer(*xs)
             op.params(*xs)
             _check_sizes(op, found)
             self._types[key] = found
         return found
+
+
+def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
+    for x in xs:
+        if not op.any_dtype and not x.dtype.startswith("float"):
+            raise OpError("wrong-dtype", f"`{op.kind}` computes with floats, its input is {x.dtype}", help="`embedding` makes vectors of integers")
+        if x.dtype != xs[0].dtype:
+            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
 
 
 def _check_sizes(op: Op, type_: TensorType) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netdsl import library
@@ -70,6 +71,11 @@ class KindValue:
     def __str__(self) -> str:
         return self.cls.kind
 
+    @property
+    def word(self) -> str:
+        """Its name, for arguments that are words."""
+        return self.cls.kind
+
 
 class Loader:
     """Reads files, each once, and reports what is wrong with their top level."""
@@ -92,6 +98,8 @@ class Loader:
                 self._guarded(self._define, module, definition)
             for let in tree.lets:
                 self._guarded(self._let, module, let)
+            for train in tree.trains:
+                self._guarded(self._train, module, train)
         finally:
             self._loading.pop()
         return module
@@ -139,6 +147,10 @@ class Loader:
         module.env.values[let.name] = UNKNOWN
         module.env.values[let.name] = evaluate(let.value, module.env)
 
+    def _train(self, module: Module, train: ast.Train) -> None:
+        if train.net not in module.definitions:
+            raise Fault("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
+
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import (`se`, `bottleneck`)."""
         path = library.block_file(name)
@@ -147,6 +159,16 @@ class Loader:
         module = self._modules.get(path) or self.load(library.read(path, shown=f"nets/lib/{name}.net"))
         definition = module.definitions.get(name)
         return (definition, module) if isinstance(definition, ast.Definition) else None
+
+
+def is_known(module: Module, name: str) -> bool:
+    """Whether a name is a layer or block as seen from a file; labels of such a name are not layers."""
+    return name in LAYERS or name in module.definitions or name in _shipped()
+
+
+@cache
+def _shipped() -> frozenset[str]:
+    return frozenset(library.block_names())
 
 
 def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue | KindValue:
@@ -162,7 +184,11 @@ def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue
     shipped = loader.block_of_library(name)
     if shipped is not None:
         return BlockValue(*shipped)
-    if name in load_plugins():
+    try:
+        added = load_plugins()
+    except Exception as error:  # whatever another package does on import is its own
+        raise _plugin_failed(error, span) from None
+    if name in added:
         return KindValue(LAYERS[name])
     known = [*LAYERS, *BUILT_IN, *library.block_names(), *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
     raise Fault("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
@@ -175,6 +201,10 @@ _FOREIGN = {
     "skip": "residual", "shortcut": "residual", "swish": "silu", "convtranspose2d": "deconv", "conv_transpose": "deconv", "view": "reshape",
     "transpose": "permute", "leakyrelu": "leaky_relu", "hardswish": "hard_swish", "layer_norm": "layernorm", "group_norm": "groupnorm",
 }  # fmt: skip
+
+
+def _plugin_failed(error: Exception, span: Span) -> Fault:
+    return Fault("broken-plugin", f"a package that adds layers cannot be imported: {error}", span, help="`pip list` shows what is installed; update or remove the package")
 
 
 def _foreign(name: str) -> str | None:

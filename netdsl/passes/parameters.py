@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from netdsl.syntax import ast
 
 
-def bind_parameters(name: str, parameters: tuple[ast.Parameter, ...], arguments: tuple[ast.Argument, ...], env: Env, home: Env, span: Span, defined: Span) -> Env:
-    """A frame with the parameters of a block or net; `env` is the caller's. Raises `Fault`."""
-    frame = Env(home, env.special or home.special)
+def bind_parameters(
+    frame: Env, name: str, parameters: tuple[ast.Parameter, ...], arguments: tuple[ast.Argument, ...], env: Env, span: Span, defined: Span
+) -> None:
+    """Give the parameters of a block or net their values in `frame`; `env` is the caller's. Raises `Fault`."""
     positional = [a for a in arguments if a.name is None]
     declared = {p.name for p in parameters}
     here = (Annotation(f"`{name}` is defined here", defined),)
     if len(positional) > len(parameters):
         raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} arguments, found {len(positional)}", positional[len(parameters)].span, notes=here)
+    given = {p.name for p, _ in zip(parameters, positional, strict=False)}
     for parameter, argument in zip(parameters, positional, strict=False):
         frame.values[parameter.name] = evaluate(argument.value, env)
     for argument in arguments:
@@ -28,13 +30,13 @@ def bind_parameters(name: str, parameters: tuple[ast.Parameter, ...], arguments:
         if argument.name not in declared:
             advice = did_you_mean(argument.name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
             raise Fault("unknown-argument", f"`{name}` has no parameter `{argument.name}`", argument.span, notes=here, help=advice)
-        if argument.name in frame.values:
+        if argument.name in given:
             raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+        given.add(argument.name)
         frame.values[argument.name] = evaluate(argument.value, env)
     for parameter in parameters:
-        if parameter.name in frame.values:
+        if parameter.name in given:
             continue
         if parameter.default is None:
             raise Fault("missing-argument", f"`{name}` needs `{parameter.name}`", span, notes=here)
         frame.values[parameter.name] = evaluate(parameter.default, frame)
-    return frame

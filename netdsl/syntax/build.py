@@ -202,7 +202,7 @@ class Builder:
                 return ast.Operation(span, self.expr(children[0]), (("**", self.expr(children[1])),))
             case "negative":
                 return ast.Unary(span, "-", self.expr(children[1]))
-            case "not_":
+            case "negation":
                 return ast.Unary(span, "not", self.expr(children[0]))
             case "conditional":
                 value, condition, otherwise = (self.expr(c) for c in children)

@@ -37,6 +37,7 @@ _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
 # What stands in the line, and what to write instead.
 _HINTS = (
+    (r"->\s*$", "a `->` at the end of a line has nothing to lead to; `->` may begin the next line instead"),
     (r"\bConv2d|\bnn\.", "layers are written like `conv(64, 3)`: the input's channels are inferred"),
     (r"\bnet\s+\w+\s*:", "a net's body stands in braces: `net Name { ... }`"),
     (r"(?<![=!<>])=\s*\w+\s*\(.*\)\s*$", "a layer is named with a colon: `name: conv(8, 3)`"),
