@@ -60,6 +60,30 @@ class Learned(nn.Module):
         return self.weight.expand(x.shape[0], *self.weight.shape)
 
 
+class PartialConv(nn.Module):
+    """A convolution whose output maps look at the input maps of a table each: one window of weights for each connection."""
+
+    def __init__(self, connections: tuple[tuple[int, ...], ...], channels: int, window: tuple[int, ...], stride: tuple[int, ...], pad: int | tuple[int, ...], dilation: tuple[int, ...], bias: bool) -> None:
+        super().__init__()
+        self.channels, self.stride, self.pad, self.dilation = channels, stride, pad, dilation
+        self.outputs = [i for i, maps in enumerate(connections) for _ in maps]
+        self.inputs = [m for maps in connections for m in maps]
+        self.weight = nn.Parameter(torch.empty(len(self.inputs), *window))
+        self.bias = nn.Parameter(torch.empty(len(connections))) if bias else None
+        bound = (max(map(len, connections)) * prod(window)) ** -0.5
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def kernel(self) -> torch.Tensor:
+        """The whole kernel, zero where maps are not connected."""
+        whole = self.weight.new_zeros(max(self.outputs) + 1, self.channels, *self.weight.shape[1:])
+        return whole.index_put((torch.tensor(self.outputs), torch.tensor(self.inputs)), self.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        conv = (F.conv1d, F.conv2d, F.conv3d)[len(self.stride) - 1]
+        return conv(x, self.kernel(), self.bias, self.stride, self.pad, self.dilation)
+
+
 class GCNConv(nn.Module):
     """A (X W) + b, where A can be normalised first: D^(-1/2) (A + I) D^(-1/2)."""
 

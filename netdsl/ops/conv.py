@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import TensorType
+from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
 from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
@@ -49,6 +50,7 @@ class _Windowed(Op):
     ("2x11", "conv(3, 3, dilation = 2)"), ("2x5x5x5", "conv(3, 2)"), ("3x8x8", "conv(4, 4, pad = same)"),
     ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"), ("3x9", "conv(4, 5, pad = same, init = he_normal)"),
     ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
+    ("3x6x6", "conv(4, 3, connections = [[0,1],[1,2],[0,2],[0,1,2]])"), ("2x6", "conv(3, 2, pad = [(0, 1)], bias = false, init = normal, connections = [[0],[1],[1,0]])"),
 ])  # fmt: skip
 class Conv(_Windowed):
     """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1 along each axis."""
@@ -62,6 +64,7 @@ class Conv(_Windowed):
     bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
     weight = arg(literal, None, doc="the kernel as literal numbers")
     init = arg(text, "default", doc="how the weights start", choices=INITS)
+    connections = arg(connect.table, None, doc="for each output map the input maps it looks at, with weights for these alone")
 
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
@@ -70,6 +73,8 @@ class Conv(_Windowed):
         for name, value, arg_ in (("input", channels, "groups"), ("output", self.out, "groups")):
             if value % self.groups:
                 raise OpError("bad-groups", f"{value} {name} channels do not divide into {self.groups} groups", arg_, _divisors(channels, self.out))
+        if self.connections is not None:
+            connect.check(self.connections, self.out, channels, self.groups, self.init)
         spatial = tuple(self._axis(*v) for v in zip(x.spatial, k, s, p, d, strict=True))
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, self._weight_shape(x, k))
@@ -85,26 +90,31 @@ class Conv(_Windowed):
         return (padded - extent) // s + 1
 
     def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
+        if self.connections is not None:
+            return (sum(map(len, self.connections)), *k)
         return (self.out, x.channels // self.groups, *k)  # type: ignore[operator, return-value]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         k = self.geometry(xs[0])[0]
         shape = self._weight_shape(xs[0], k)
+        fan_in = prod(shape[1:]) if self.connections is None else connect.fan_in(self.connections, prod(k))
         if self.weight is not None:
             weight = Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
         else:
-            weight = Param(shape, self.init)
-        fan_in = shape[1] * prod(k)
+            weight = Param(shape, self.init if self.connections is None or self.init != "default" else f"uniform:{fan_in}")
         return {"weight": weight, "bias": Param((self.out,), f"uniform:{fan_in}")} if self.bias else {"weight": weight}
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         k = self.geometry(xs[0])[0]
-        return y.size * (xs[0].channels // self.groups * prod(k))
+        return prod(y.spatial) * prod(self._weight_shape(xs[0], k))
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         k, s, p, d = self.geometry(xs[0])
         even = all(a == b for a, b in p)
         pad = brief(tuple(a for a, _ in p)) if even else 0
+        if self.connections is not None:
+            module = t.custom("PartialConv", self.connections, xs[0].channels, k, s, pad, d, self.bias)
+            return module if even else module.padded(p)
         module = t.module(
             f"Conv{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(pad, 0), dilation=(brief(d), 1),
             groups=(self.groups, 1), bias=(self.bias, True),
@@ -115,7 +125,10 @@ class Conv(_Windowed):
         k, s, p, d = self.geometry(xs[0].type)
         bias = [g.param("bias")] if self.bias else []
         pads = [a for a, _ in p] + [b for _, b in p]
-        return g.op("Conv", xs[0], g.param("weight"), *bias, kernel_shape=k, strides=s, pads=pads, dilations=d, group=self.groups)
+        weight = g.param("weight")
+        if self.connections is not None:
+            weight = connect.onnx_kernel(g, self.connections, weight, (self.out, xs[0].type.channels, *k))
+        return g.op("Conv", xs[0], weight, *bias, kernel_shape=k, strides=s, pads=pads, dilations=d, group=self.groups)
 
 
 def _divisors(a: int, b: int) -> str:
@@ -133,12 +146,13 @@ class Depthwise(Conv):
 
     out = None  # type: ignore[assignment]
     groups = None  # type: ignore[assignment]
+    connections = None
     multiplier: int = arg(integer, 1, doc="output channels for each input channel", min=1)
 
     def _conv(self, x: TensorType) -> Conv:
         channels = fixed(self, x.channels, "its input channels")
         given = {a.name: getattr(self, a.name) for a in self.args if a.name != "multiplier"}
-        return Conv({**given, "kind": self.kind, "out": channels * self.multiplier, "groups": channels})
+        return Conv({**given, "kind": self.kind, "out": channels * self.multiplier, "groups": channels, "connections": None})
 
     def infer(self, *xs: TensorType) -> TensorType:
         spatial_rank(self, xs[0])
