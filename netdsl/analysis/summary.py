@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.analysis.receptive import Field, receptive_fields
 from netdsl.analysis.valid import valid_for
-from netdsl.ir.types import Sym, compact
+from netdsl.ir.types import Floor, Sym, compact
 
 if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
@@ -70,7 +70,8 @@ class Summary:
         if not isinstance(macs, Sym):
             return ""
         step = macs.period()
-        symbols = self.graph.symbols
+        floors = [a.numerator.symbols() for a in macs.atoms() if isinstance(a, Floor)]
+        symbols = [s for s in self.graph.symbols if any(s in f for f in floors)]
         if step == 1 or step > 4096:
             return ""
         scaled = macs.subs({s: Sym.var(s) * step for s in symbols})
@@ -78,7 +79,7 @@ class Summary:
             return ""
         terms = {}
         for monomial, c in scaled.terms.items():
-            divisor = step ** len(monomial)
+            divisor = step ** sum(a in symbols for a in monomial)
             if c % divisor:
                 return ""
             terms[monomial] = c // divisor

@@ -132,7 +132,8 @@ def _totals(summary: Summary, proven: int) -> list[tuple[str, str]]:
         lines[-1] = ("MACs", simple)
     if summary.aux_params:
         lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
-    lines.append(("weights", f"{t.weights:,} without biases; {t.depth} layers with weights deep"))
+    lines.append(("weights", f"{t.weights:,} without biases"))
+    lines.append(("depth", f"{t.depth} layers with weights"))
     lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))

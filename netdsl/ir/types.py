@@ -176,11 +176,18 @@ def _text(value: int | Sym, *, compact: bool) -> str:
 
 def _product_text(monomial: Monomial, c: int, compact: bool) -> str:
     factors = [a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial]
+    if compact:
+        factors = [f + _power(factors.count(f)) for f in dict.fromkeys(factors)]
     if c != 1 or not factors:
         factors.insert(0, f"{c:,}" if compact else str(c))
     if not compact:
         return " * ".join(factors)
     return "".join(f if i == 0 or f[0] in "⌈⌊" else f" {f}" for i, f in enumerate(factors))
+
+
+def _power(n: int) -> str:
+    """The exponent as a superscript; none for 1."""
+    return "" if n == 1 else str(n).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _floor_text(numerator: int | Sym, k: int, compact: bool) -> str:

@@ -75,8 +75,11 @@ class Elaborator(Calls):
             case ast.Chain():
                 return self._chain(statement, env, x)
             case ast.Let():
-                env.values[statement.name] = UNKNOWN
-                env.values[statement.name] = evaluate(statement.value, env)
+                try:
+                    env.values[statement.name] = evaluate(statement.value, env)
+                except Fault:
+                    env.values[statement.name] = UNKNOWN
+                    raise
             case ast.Input():
                 value = self._input(statement, env)
                 return x if x is not None else value
@@ -113,6 +116,8 @@ class Elaborator(Calls):
         elif isinstance(expr, ast.Name):
             names = (expr.id,)
         for name in names:
+            if name == "N" and not env.find(name)[0]:
+                raise Fault("reserved-name", "`N` is the batch, which comes before the sizes written here", expr.span, help="choose another letter")
             if isinstance(name, str) and not env.find(name)[0]:
                 env.values[name] = Sym.var(name)
         value = evaluate(expr, env)
