@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,11 +56,13 @@ class Program:
         return names
 
     def pick(self, name: str | None) -> str:
-        """The net that is meant; raises `Fault` where that is not clear."""
+        """The net that is meant: the one named, the only one, or the one called as the file; raises `Fault` where that is not clear."""
         nets = self.nets()
         if name is None:
-            if len(nets) == 1:
-                return nets[0]
+            stem = os.path.basename(self.source.name).removesuffix(".net").lower()
+            alike = [n for n in nets if n.lower() == stem]
+            if len(nets) == 1 or len(alike) == 1:
+                return (alike or nets)[0]
             if not nets:
                 raise Fault("no-net", f"`{self.source.name}` has no net", help="begin with `net Name { ... }`" if not self.module.own else self._templates())
             listed = ", ".join(f"{self.source.name}:{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
