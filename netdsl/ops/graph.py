@@ -93,7 +93,7 @@ class Chebyshev(_GraphLayer):
         return {"bias": Param((self.units,)), **made} if self.bias else made
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return y.size * (self.k * xs[0].shape[1]) + xs[0].size * xs[0].shape[0] * (self.k - 1)  # type: ignore[operator]
+        return y.size * (self.k * xs[0].shape[1]) + xs[0].size * xs[0].shape[0] * (self.k - 1)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias)._replace(call="{m}({0}, {1})")

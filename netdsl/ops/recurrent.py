@@ -46,7 +46,7 @@ class _Recurrent(Op):
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         rows = len(self.order) * self.hidden
-        made = {}
+        made: dict[str, Param] = {}
         for i in range(self.layers):
             columns: Any = self.hidden * len(self.directions) if i else xs[0].shape[1]
             for end in self.directions:

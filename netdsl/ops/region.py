@@ -51,7 +51,7 @@ class _Regions(Op):
 
 @layer("roi_pool", family="regions", examples=[("2x8x8, 3x4", "roi_pool(2, 3)"), ("3x9x7, 2x4", "roi_pool(size = 3x2, scale = 2.5)"), ("2x5x5, 4x4", "roi_pool(7, 0.5)")])
 class RoIPool(_Regions):
-    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty."""
+    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows, the last of 7 bins reaches one row further."""
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
