@@ -211,13 +211,13 @@ def test_check_loads_little() -> None:
 
 def test_draw_loads_little(tmp_path: Path) -> None:
     """`draw` loads neither torch nor onnx."""
-    assert not loaded("draw", "lenet5", "-o", str(tmp_path / "n.dot")) & HEAVY
+    assert not loaded("draw", "lenet5:LeNet5", "-o", str(tmp_path / "n.dot")) & HEAVY
 
 
 def test_export_loads_no_runtime(tmp_path: Path) -> None:
     """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even onnx."""
-    assert not loaded("export", "lenet5", "-o", str(tmp_path / "n.onnx")) & {"torch", "onnxruntime"}
-    assert not loaded("export", "lenet5", "-o", str(tmp_path / "n.py")) & HEAVY
+    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.onnx")) & {"torch", "onnxruntime"}
+    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.py")) & HEAVY
 
 
 def test_importing_netdsl_loads_little() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Sym, TensorType, shape_text
+from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import integer
 from netdsl.ops.base import Op, OpError, Window, arg, axis_index, layer
 

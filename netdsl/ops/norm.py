@@ -130,7 +130,7 @@ class RMSNorm(_Affine):
 def _several(op: Op, size: int | Sym) -> None:
     """Refuse statistics of a single value: the result would be the shift alone, and PyTorch refuses it too."""
     if size == 1:
-        raise OpError("too-few-values", f"`{op.kind}` would normalise a single value to 0", help="put it before the pooling, or use `layernorm`")
+        raise OpError("bad-size", f"`{op.kind}` would normalise a single value, which gives 0", help="put it before the pooling, or use `layernorm`")
 
 
 @layer("groupnorm", family="normalisation", examples=[("6x4x4", "groupnorm(2)"), ("4x7", "groupnorm(4, affine = false)"), ("8x3x3", "groupnorm(groups = 1, eps = 0.01)")])

@@ -139,8 +139,11 @@ class Pad(Op):
     def onnx(self, g: Any, *xs: Any) -> str:
         pairs = self._pairs(xs[0].type)
         c = self.channels
-        pads = g.ints([0, c, *(a for a, _ in pairs), 0, c, *(b for _, b in pairs)])
-        return g.op("Pad", xs[0], pads, *([g.floats(self.value)] if self.mode == "constant" else []), mode=self.mode)
+        pads = g.ints([c, *(a for a, _ in pairs), c, *(b for _, b in pairs)])
+        value = g.floats(self.value) if self.mode == "constant" else ""
+        # With its axes given, onnxruntime leaves the border alone; else it makes it the padding of a pooling that follows,
+        # and maxima do not see padding.
+        return g.op("Pad", xs[0], pads, value, g.ints(list(range(1, 2 + len(pairs)))), mode=self.mode)
 
 
 @layer("crop", family="shape", examples=[("2x6x7", "crop(4x5)"), ("2x6x7", "crop(3, offset = 1)"), ("2x9", "crop(4)"), ("2x6x7, 3x4x4", "crop"), ("2x6x7, 3x4x4", "crop(offset = 2x3)")])
