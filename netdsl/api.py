@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
-from netdsl.diagnostics import CompileError, Fault
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, compile_net, failure, open_program, program_of
 from netdsl.ops.args import show
+from netdsl.ops.base import OpError
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
@@ -94,16 +95,22 @@ class Net:
         return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
 
     def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> onnx.ModelProto:
-        """The net as an ONNX model in memory, with the given state dict or fresh weights."""
+        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say."""
         back, numbers = import_module("netdsl.backends.onnx"), import_module("netdsl.backends.weights")
-        made = back.skeleton(self.graph, opset=opset or back.OPSET)
+        try:
+            made = back.skeleton(self.graph, opset=opset or back.OPSET)
+        except OpError as error:
+            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
         tensors = numbers.picked(made.params, weights) if weights is not None else ((n, numbers.fresh(n, p, seed)) for n, p in made.params.items())
         model: onnx.ModelProto = back.model_of(made, tensors)
         return model
 
     def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> list[Path]:
         """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made."""
-        paths: list[Path] = import_module("netdsl.backends.export").export_onnx(self.graph, path, weights, opset=opset, seed=seed)
+        try:
+            paths: list[Path] = import_module("netdsl.backends.export").export_onnx(self.graph, path, weights, opset=opset, seed=seed)
+        except OpError as error:
+            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
         return paths
 
     def draw(self, path: str | Path, depth: int | None = None) -> None:
@@ -135,7 +142,7 @@ def _text(value: Any) -> str:
     """A Python value as the language writes it."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_text(v) for v in value)}]"
-    return show(value)
+    return f'"{value}"' if isinstance(value, str) else show(value)
 
 
 def _net(program: Program, net: str | None) -> Net:

@@ -148,7 +148,9 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
             raise Fault("unknown-net", f"`{alias.target}` is itself made of another net", alias.target_span, help=f"write `net {name} = {target.target}(...)` with all its arguments")
         if not isinstance(target, ast.Definition) or not target.is_net:
             known = [n for n, d in home.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
-            raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known))
+            shipped = alias.target.lower() if alias.target.lower() in library.library_names() else None
+            advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
+            raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known) or advice)
         arguments, definition, home = alias.arguments, target, home.homes[alias.target]
         chain.append(target.name)
     assert isinstance(definition, ast.Definition)

@@ -90,6 +90,7 @@ def import_path(importer: SourceFile, target: str) -> str:
     if os.path.commonpath([folder, path]) != folder:
         raise Fault("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
     if not os.path.isfile(path):
-        near = did_you_mean(target, [f for f in os.listdir(folder) if f.endswith(".net")])
+        own = os.path.basename(importer.path)
+        near = did_you_mean(target, [f for f in os.listdir(folder) if f.endswith(".net") and f != own])
         raise Fault("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
     return path

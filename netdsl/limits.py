@@ -9,9 +9,10 @@ from netdsl.diagnostics import Fault
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
     "nesting": 64,  # brackets and braces inside one another
+    "depth": 100,  # bodies inside one another, through the blocks that are called
     "name_length": 128,
     "layers": 100_000,  # of one net, repeats unrolled
-    "steps": 1_000_000,  # statements and loop iterations that one net may take to unroll
+    "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
 }
 INTEGER_DIGITS = 18

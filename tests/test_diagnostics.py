@@ -130,7 +130,7 @@ TABLE = {
     "zero byte": (b"net N {\0}", Said("not-text", None, None, "a zero byte at offset 7")),
     "a billion repeats": (NET + "repeat 1000000000 { relu }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers", "NETDSL_MAX_LAYERS")),
     "nested repeats": (NET + "repeat 999 { repeat 999 { repeat 999 { relu } } }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers")),
-    "empty repeats": (NET + "repeat 99999 { repeat 99999 { } }\n}", Said("too-many-steps", 3, 20, "1,000,000", "NETDSL_MAX_STEPS")),
+    "empty repeats": (NET + "repeat 99999 { repeat 99999 { } }\n}", Said("too-many-steps", 3, 20, "400,000", "NETDSL_MAX_STEPS")),
     "long range": (NET + "for i in range(10 ** 12) { relu }\n}", Said("list-too-long", 3, 14, "1,000,000,000,000 elements", "LIST_LENGTH")),
     "long list": (NET + "let a = 10 ** 9 * [1]\n    relu\n}", Said("list-too-long", 3, 13, "1,000,000,000 elements", "LIST_LENGTH")),
     "braces in braces": (NET + "{" * 10_000 + "relu" + "}" * 10_000 + "\n}", Said("nesting-too-deep", 3, 68, "more than 64 brackets", "NESTING")),
@@ -139,7 +139,7 @@ TABLE = {
     "powers": (NET + "conv(" + "1 ** " * 5000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
     "conditions": (NET + "conv(" + "1 if true else " * 3000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
     "digits": (NET + f"conv({'9' * 5000}, 1)\n}}", Said("number-too-long", 3, 10, "5000 digits")),
-    "big power": (NET + "conv(2 ** 100, 1)\n}", Said("bad-arithmetic", 3, 10, "2 ** 100")),
+    "big power": (NET + "conv(2 ** 100, 1)\n}", Said("number-too-large", 3, 10, "2 ** 100")),
     "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,001 characters", "NAME_LENGTH")),
     "long net name": (f"net {'N' * 10_000} {{\n    relu\n}}", Said("name-too-long", 1, 5, "10,000 characters")),
 }  # fmt: skip

@@ -267,7 +267,7 @@ def test_graphs_of_any_size(call: str) -> None:
     ("sage(2, @x1)", ["5x3", "5"], "shape-mismatch: `sage` has 5 vertices and edges of 5; they must be 5x5"),
     ("cheb(2, @x1, k = 2)", ["2x5x3", "5x5"], "wrong-rank: `cheb` takes the features of vertices, V x D, its input is 2x5x3"),
     ("gcn(2, @x1)", ["5xD", "5x5"], "open-size: `gcn` needs to know the number of features: it is D"),
-    ("gcn(2)", ["5x3"], "wrong-inputs: `gcn` takes 1 references beside the current value, found 0"),
+    ("gcn(2)", ["5x3"], "wrong-inputs: `gcn` takes one reference beside the current value, found 0"),
 ])  # fmt: skip
 def test_graph_errors(call: str, shapes: list[str], wanted: str) -> None:
     """What does not fit is said with both values."""

@@ -97,7 +97,7 @@ class Facts:
         nodes = {n.name for n in self.graph.nodes}
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             known = [*self.labels, *self.graph.scopes, *nodes]
-            raise Fault("unknown-label", f"there is no label `{argument.span.text}`", argument.span, help=did_you_mean(path or "", known))
+            raise Fault("unknown-label", f"there is no label `{argument.span.text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
         if expr.name == "shape":
             return self._shape(path, argument)
         params, macs, weights, units = self.costs.of(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.diagnostics import Fault, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netdsl.passes.modules import Loader, Module
     from netdsl.source import Span
 
+MAX_FAULTS = 1_000
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
@@ -42,6 +43,9 @@ class NetBuilder:
         self._module: Module | None = None
         self._aux: str | None = None
         self._steps = 0
+        self._faults = 0
+        self._depth = 0
+        self._max_depth = limit("depth")
         self._max_layers = limit("layers")
         self._max_steps = limit("steps")
 
@@ -61,6 +65,9 @@ class NetBuilder:
     def _report(self, fault: Fault, span: Span) -> None:
         if isinstance(fault, Overrun):
             raise fault
+        self._faults += 1
+        if self._faults > MAX_FAULTS:
+            raise TooManyErrors  # a loop that goes wrong each time round says nothing new
         diagnostic = fault.diagnostic
         diagnostic.span = diagnostic.span or span
         diagnostic.notes += call_notes(Site(diagnostic.span, self._caller))

@@ -33,6 +33,8 @@ class Calls(NetBuilder):
 
     def _call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         if call.name == "identity":
+            if call.arguments:
+                raise Fault("too-many-arguments", "`identity` takes no arguments", call.span)
             value = self._need(x, call.span)
             if label is not None:
                 self._bind(self._pattern(label, env), value, label.span)
@@ -61,13 +63,19 @@ class Calls(NetBuilder):
             return self._unknown(call.span)
         raise Fault("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
 
-    def _arguments(self, call: ast.Call, env: Env) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
+    def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
         """Positional arguments, keywords, and the tensors among the positional ones."""
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
         tensors: list[Value] = []
         for argument in call.arguments:
-            value = evaluate(argument.value, env)
+            try:
+                value = evaluate(argument.value, env)
+            except Fault as fault:
+                choices = next((a.choices for a in cls.args if a.name == argument.name), None)
+                if fault.diagnostic.code == "unknown-name" and choices and isinstance(argument.value, ast.Name):
+                    fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
+                raise
             if argument.name is not None:
                 if argument.name in keywords:
                     raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
@@ -81,23 +89,23 @@ class Calls(NetBuilder):
         return tuple(positional), keywords, tuple(tensors)
 
     def _layer(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op]) -> Value:
-        positional, keywords, tensors = self._arguments(call, env) if call.arguments else ((), {}, ())
+        positional, keywords, tensors = self._arguments(call, env, cls) if call.arguments else ((), {}, ())
         return self._make(call, label, env, cls, positional, keywords, (self._need(x, call.span), *tensors))
 
     def _make(self, call: ast.Call, label: ast.Pattern | None, env: Env, cls: type[Op], positional: tuple[Any, ...], keywords: dict[str, Any], xs: tuple[Value, ...]) -> Value:
         name = self._scope.member(None if label is None else self._pattern(label, env))
-        unknown = UNKNOWN in positional or UNKNOWN in keywords.values() or any(v.type is None for v in xs)
-        try:
-            if any(v is UNKNOWN for v in (*positional, *keywords.values())):
-                value = self._unknown(call.span)
-            else:
+        if any(v is UNKNOWN for v in (*positional, *keywords.values())):
+            value = self._unknown(call.span)
+        else:
+            try:
                 op = self._inference.op(cls, positional, keywords)
-                if not cls.inputs[0] <= len(xs) <= cls.inputs[1]:
-                    takes = f"{cls.inputs[0] - 1} to {cls.inputs[1] - 1}" if cls.inputs[0] != cls.inputs[1] else str(cls.inputs[0] - 1)
-                    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} references beside the current value, found {len(xs) - 1}")
-                value = self._unknown(call.span) if unknown else self._node(call, op, xs, name)
-        except OpError as error:
-            raise as_fault(error, call, cls, tuple(v for v in xs if v.type is not None)) from None
+                _check_inputs(cls, len(xs))
+            except OpError as error:
+                raise as_fault(error, call, cls, ()) from None
+            try:
+                value = self._node(call, op, xs, name) if all(v.type is not None for v in xs) else self._unknown(call.span)
+            except OpError as error:
+                raise as_fault(error, call, cls, xs) from None
         if label is not None:
             self._remember(name, value, label, call, env)
         return value
@@ -141,7 +149,7 @@ class Calls(NetBuilder):
             self._scope = outer
         if call.name == "residual" and len(values) == 1:
             values.append(source)
-        positional, keywords, tensors = self._arguments(call, env)
+        positional, keywords, tensors = self._arguments(call, env, cls)
         return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
 
     def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, target: BlockValue) -> Value:
@@ -198,3 +206,14 @@ class Calls(NetBuilder):
             if original is not None and original.params() != node.params():
                 was, now = (str(n.inputs[0].type) for n in (original, node))
                 raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, notes=(Annotation("it is defined here", binding.span),))
+
+
+def _check_inputs(cls: type[Op], found: int) -> None:
+    """Whether a layer takes so many tensors; raises `OpError`."""
+    least, most = cls.inputs
+    if least <= found <= most:
+        return
+    if most > 100:
+        raise OpError("wrong-inputs", f"`{cls.kind}` joins arms or references, and there are none", help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`")
+    takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else f"{least - 1} to {most - 1} references"
+    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} beside the current value, found {found - 1}", help="references are written `@label`")

@@ -11,8 +11,9 @@ from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.graph import AuxHead, Output, Site, Value
 from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType
-from netdsl.limits import MAX_DIM
+from netdsl.limits import MAX_DIM, raise_help
 from netdsl.ops.args import show
+from netdsl.passes.builder import Overrun
 from netdsl.passes.calls import Calls
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, truth
 from netdsl.passes.scope import Binding, Scope
@@ -61,6 +62,9 @@ class Elaborator(Calls):
     def _body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
         if body.arms:
             raise Fault("arms-without-join", "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`", body.span)
+        self._depth += 1
+        if self._depth > self._max_depth:
+            raise Overrun("nesting-too-deep", f"bodies and block calls more than {self._max_depth} levels deep", body.span, help=raise_help("depth"))
         for statement in body.statements:
             self._step(statement.span)
             try:
@@ -68,6 +72,7 @@ class Elaborator(Calls):
             except Fault as fault:
                 self._report(fault, statement.span)
                 x = self._unknown(statement.span)
+        self._depth -= 1
         return x
 
     def _statement(self, statement: ast.Statement, env: Env, x: Value | None) -> Value | None:
@@ -223,6 +228,8 @@ class Elaborator(Calls):
         return value
 
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
+        if element.arguments:
+            raise Fault("too-many-arguments", "`frozen` takes no arguments", element.span)
         if x is None or start == len(self.graph.nodes):
             raise Fault("nothing-to-freeze", "`frozen` follows the layer that it holds fixed", element.span, help="write `conv(8, 3) -> frozen`")
         for node in self.graph.nodes[start:]:

@@ -72,7 +72,7 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
             return _operation(expr, env)
         case ast.Sequence():
             items = tuple(evaluate(i, env) for i in expr.items)
-            return UNKNOWN if any(i is UNKNOWN for i in items) else items
+            return UNKNOWN if any(i is UNKNOWN for i in items) else _bounded(items, expr.span)
         case ast.DimsLiteral():
             return tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
         case ast.Conditional():
@@ -159,6 +159,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     """`a == b` and its kin. Open sizes compare equal only where they are equal for every input."""
     if operator in ("==", "!="):
+        if isinstance(a, bool) != isinstance(b, bool):
+            return operator == "!="
         a, b = (v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v for v, w in ((a, b), (b, a)))
         return _COMPARE[operator](a, b)
     if isinstance(a, Sym) or isinstance(b, Sym):
@@ -179,12 +181,14 @@ def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
         a, b = b, a
     if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
         _check_length(len(a) * b, span)
-        return a * b
+        return _bounded(a * b, span)
     for v in (a, b):
         if isinstance(v, bool) or not isinstance(v, (int, float, Sym)):
             raise Fault("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
     try:
         return _bounded(_compute(operator, a, b), span)
+    except OverflowError:
+        raise Fault("number-too-large", f"{a} {operator} {b} is beyond 2^63", span) from None
     except ZeroDivisionError:
         raise Fault("division-by-zero", "division by zero", span) from None
     except (ArithmeticError, TypeError):
@@ -215,7 +219,7 @@ def _compute(operator: str, a: Any, b: Any) -> Any:
 
 def _power(a: Any, b: Any) -> Any:
     if isinstance(a, Sym) or isinstance(b, Sym) or abs(b) > 128 or (isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b * a.bit_length() > 192):
-        raise ArithmeticError
+        raise OverflowError
     value = a**b
     if isinstance(value, complex):
         raise ArithmeticError
@@ -227,9 +231,22 @@ def _bounded(value: Any, span: Span) -> Any:
         raise Fault("number-too-large", "the result is beyond 2^63", span)
     if isinstance(value, float) and not math.isfinite(value):
         raise Fault("number-too-large", "the result is not a finite number", span)
-    if isinstance(value, (tuple, str)):
+    if isinstance(value, str):
         _check_length(len(value), span)
+    if isinstance(value, tuple):
+        _check_length(_elements(value, {}), span)
     return value
+
+
+def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
+    """Elements of a list and of the lists in it; one that occurs often is looked through once."""
+    total = len(value)
+    for item in value:
+        if isinstance(item, tuple):
+            if id(item) not in known:
+                known[id(item)] = _elements(item, known)
+            total += known[id(item)]
+    return total
 
 
 def _check_length(length: int, span: Span) -> None:

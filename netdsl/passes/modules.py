@@ -144,8 +144,11 @@ class Loader:
     def _let(self, module: Module, let: ast.Let) -> None:
         if let.name in module.env.values:
             raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span)
-        module.env.values[let.name] = UNKNOWN
-        module.env.values[let.name] = evaluate(let.value, module.env)
+        try:
+            module.env.values[let.name] = evaluate(let.value, module.env)
+        except Fault:
+            module.env.values[let.name] = UNKNOWN
+            raise
 
     def _train(self, module: Module, train: ast.Train) -> None:
         if train.net not in module.definitions:

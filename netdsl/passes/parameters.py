@@ -20,7 +20,7 @@ def bind_parameters(
     declared = {p.name for p in parameters}
     here = (Annotation(f"`{name}` is defined here", defined),)
     if len(positional) > len(parameters):
-        raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} arguments, found {len(positional)}", positional[len(parameters)].span, notes=here)
+        raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} argument{'s' if len(parameters) != 1 else ''}, found {len(positional)}", positional[len(parameters)].span, notes=here)
     given = {p.name for p, _ in zip(parameters, positional, strict=False)}
     for parameter, argument in zip(parameters, positional, strict=False):
         frame.values[parameter.name] = evaluate(argument.value, env)

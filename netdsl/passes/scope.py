@@ -60,6 +60,8 @@ class Scope:
 
     def bind(self, label: str, value: Value, span: Span) -> Binding:
         """Give a label its meaning; raises `Fault` where the scope has it already."""
+        if label == "training":
+            raise Fault("reserved-name", "`training` cannot be a label: every PyTorch module has an attribute of that name", span, help="choose another label")
         first = self.labels.get(label)
         if first is not None:
             notes = (Annotation("the first is here", first.span),) if first.span != span else ()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile
 
 MAX_DEPTH = 200
+MAX_ELSE_IF = 90
 _PIECE = re.compile(r"\{([^{}]*)\}")
 _LOGIC = {"or_": "or", "and_": "and"}
 
@@ -157,12 +158,16 @@ class Builder:
 
     def _if(self, tree: Tree, label: ast.Pattern | None) -> ast.If:
         condition, then, otherwise = tree.children
+        self._depth += 1
+        if self._depth > MAX_ELSE_IF:
+            raise CompileError([Diagnostic("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")])
         other = None
         if otherwise is not None and otherwise.data == "if":
             nested = self._if(otherwise, None)
             other = ast.Body((ast.Chain(nested.span, (nested,)),), (), nested.span)
         elif otherwise is not None:
             other = self.body(otherwise)
+        self._depth -= 1
         return ast.If(self.at(tree), label, self.expr(condition), self.body(then), other)
 
     # ---- expressions

@@ -37,6 +37,8 @@ _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
 # What stands in the line, and what to write instead.
 _HINTS = (
+    (r"[<>]=?[^<>=]+[<>]", "one comparison at a time: `a < b and b < c`"),
+    (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
     (r"->\s*$", "a `->` at the end of a line has nothing to lead to; `->` may begin the next line instead"),
     (r"\bConv2d|\bnn\.", "layers are written like `conv(64, 3)`: the input's channels are inferred"),
     (r"\bnet\s+\w+\s*:", "a net's body stands in braces: `net Name { ... }`"),

@@ -58,6 +58,8 @@ class TokenFilter:
             self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
         if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
             self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)
+        if token.type == "DIMS" and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
+            self._fail(token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None)
         if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS") and len(token) > limit("name_length"):
             self._fail(token, "name-too-long", f"a name of {len(token):,} characters", raise_help("name_length"))
 
@@ -124,7 +126,11 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> Any:
     try:
         return _lark().parse(from_start, start="expr")
     except (UnexpectedCharacters, UnexpectedToken) as error:
-        raise CompileError([_syntax_error(source, error)]) from None
+        diagnostic = _syntax_error(source, error)
+        if diagnostic.span is not None and not start <= diagnostic.span.start < end:
+            diagnostic.span = Span(source, start, end)
+            diagnostic.message = f"`{source.text[start:end]}` is not an expression"
+        raise CompileError([diagnostic]) from None
 
 
 def parse_expression(source: SourceFile) -> ast.Expr:
