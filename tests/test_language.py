@@ -339,7 +339,7 @@ def test_define_and_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     path = tmp_path / "n.net"
     path.write_text("net N(n = 5, B = relu) {\ninput x: 4xHxW\nconv(n, 3) -> B\n}")
     made = netdsl.load(str(path), n=9)
-    assert "9xH - 2xW - 2".replace(" ", "") == str(made.outputs[0].value.type)
+    assert "9x(H-2)x(W-2)" == str(made.outputs[0].value.type)
     assert run(["check", str(path), "-D", "n = 3 * 4", "-D", "B = tanh", "--input", "4x10x12"]) == 0
     printed = capsys.readouterr().out
     assert "12x8x10" in printed

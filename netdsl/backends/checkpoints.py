@@ -72,6 +72,14 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return {n: t.detach().numpy() for n, t in loaded.items() if isinstance(t, torch.Tensor)}, {}
 
 
+def report(params: Mapping[str, Param], weights: Weights) -> str:
+    """What of a checkpoint that fits a net is used: `122 tensors loaded, 2 of the file left: fc2.bias, fc2.weight`."""
+    spare = [n for n in weights.tensors if n not in params]
+    loaded = len(weights.tensors) - len(spare)
+    left = f", {len(spare)} of the file left: {', '.join(spare[:4])}{', ...' if len(spare) > 4 else ''}" if spare else ", none left"
+    return f"{loaded} tensors loaded{left}"
+
+
 def fit(params: Mapping[str, Param], weights: Weights, path: str | Path) -> dict[str, Any]:
     """The tensors that a net needs out of a checkpoint, as float32; raises `CompileError` that says what does not fit."""
     problems: list[str] = []

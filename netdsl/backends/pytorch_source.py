@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
 
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_modules.py")
-_OWN = frozenset({"Subsample", "DropPath", "RBF", "Learned", "crop_to", "bilinear_"})
+with open(_CUSTOM, encoding="utf-8") as _file:
+    _CUSTOM_TEXT = _file.read()
+_CUSTOM_NODES = {n.name: n for n in python_ast.parse(_CUSTOM_TEXT).body if isinstance(n, (python_ast.ClassDef, python_ast.FunctionDef))}
+_OWN = frozenset(_CUSTOM_NODES)
 _RESERVED = _OWN | {*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super", "prod"}
 # What every module has already: a member of such a name stands in `_modules`, where `state_dict` finds it.
 TAKEN = frozenset(
@@ -357,10 +360,7 @@ def _plain_text(text: str) -> str:
 
 
 def _custom_sources(names: set[str]) -> list[str]:
-    with open(_CUSTOM, encoding="utf-8") as file:
-        text = file.read()
-    tree = python_ast.parse(text)
-    return ["\n" + (python_ast.get_source_segment(text, n) or "") + "\n" for n in tree.body if getattr(n, "name", None) in names]
+    return ["\n" + (python_ast.get_source_segment(_CUSTOM_TEXT, n) or "") + "\n" for name, n in _CUSTOM_NODES.items() if name in names]
 
 
 def class_name(graph: Graph) -> str:

@@ -56,11 +56,13 @@ def _export_onnx(arguments: argparse.Namespace, graph: Graph, path: Path) -> int
 def _weights(arguments: argparse.Namespace, params: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, str]]:
     if arguments.weights is None:
         return None, {}
-    from netdsl.backends.checkpoints import fit, read_weights
+    from netdsl.backends.checkpoints import fit, read_weights, report
 
     found = read_weights(arguments.weights)
     metadata = {f"netdsl.{key}": found.metadata[key] for key in ("mean", "std", "classes", "dataset") if key in found.metadata}
-    return fit(params, found, arguments.weights), metadata
+    fitting = fit(params, found, arguments.weights)
+    print(f"{arguments.weights}: {report(params, found)}")
+    return fitting, metadata
 
 
 def _verify(path: Path, graph: Graph, *, half: bool) -> int:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SHOW = ("weights", "units", "memory", "field")
 NARROW = 80
 MAX_FORMULA = 24
+GAP = 3  # blanks between columns
+LEAST = 6  # what a column of names keeps
+MANY = 7  # from more columns than that on, one blank stands between them
 
 
 def console() -> Console:
@@ -37,7 +40,7 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     out = console()
     good = [c for c in checked if c.summary is not None]
     if arguments.depth == 0:
-        out.print(_overview(good))
+        out.print(_overview(good, out.width))
         return
     for i, item in enumerate(good):
         if i:
@@ -45,7 +48,7 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         _print_net(out, item, arguments)
 
 
-def _overview(checked: list[Checked]) -> Table:
+def _overview(checked: list[Checked], width: int) -> Table:
     rows = []
     for item in checked:
         summary = item.summary
@@ -53,16 +56,18 @@ def _overview(checked: list[Checked]) -> Table:
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
         totals = summary.totals
         rows.append([item.name, outputs, figure(totals.params), summary.macs_of_multiples().partition(" for ")[0] or figure(totals.macs), figure(totals.depth)])
-    return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2)
+    return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, dim: frozenset[int] = frozenset()) -> Table:
+def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> Table:
     """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
 
     Each column is one cell of many lines: rich lays a cell out at a fixed cost, which is felt at some hundred rows.
     """
-    columns = [Column(h, justify="right" if i >= right else "left", no_wrap=True, overflow="ellipsis") for i, h in enumerate(heads)]
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    columns = [Column(h, justify="right" if i >= right else "left", no_wrap=True) for i, h in enumerate(heads)]
+    dense = len(heads) > MANY
+    rows = _fitted(heads, rows, right, width - (1 if dense else GAP) * (len(heads) - 1))
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 0) if dense else (0, 1))
     cells = []
     for column in zip(*rows, strict=True):
         text = Text("\n".join(column))
@@ -77,18 +82,29 @@ def table_of(heads: list[str], rows: list[list[str]], *, right: int, dim: frozen
     return table
 
 
+def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
+    """The cells cut so that the table fits: the widest column of names or formulas first, figures never."""
+    widths = [max(len(h), *(len(r[i]) for r in rows)) if rows else len(h) for i, h in enumerate(heads)]
+    while sum(widths) > width:
+        widest = max(range(right), key=widths.__getitem__)
+        if widths[widest] <= LEAST:
+            break
+        widths[widest] -= 1
+    return [[c if len(c) <= w or i >= right else c[: w - 1] + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
+
+
 def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> None:
     summary = item.summary
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
     out.print(Text.assemble((item.name, "bold"), f"  {inputs}"), soft_wrap=True)
-    out.print(layer_table(summary, arguments.depth, arguments.show))
+    out.print(layer_table(summary, out.width, arguments.depth, arguments.show))
     out.print()
     for label, text in _totals(summary, item.proven):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
 
 
-def layer_table(summary: Summary, depth: int | None = None, show: tuple[str, ...] = ()) -> Table:
+def layer_table(summary: Summary, width: int, depth: int | None = None, show: tuple[str, ...] = ()) -> Table:
     """The rows of a net; with more columns than usual the figures are shortened."""
     rows = summary.rows(depth)
     extra = [c for c in SHOW if c in show]
@@ -98,13 +114,13 @@ def layer_table(summary: Summary, depth: int | None = None, show: tuple[str, ...
         for r in rows
     ]
     heads = ["layer", "kind", "output", "params", "MACs", *extra]
-    return table_of(heads, cells, right=3, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
+    return table_of(heads, cells, right=3, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
 
 
 def table_text(summary: Summary, depth: int | None = None) -> str:
     """Table and totals as plain text of 80 columns."""
     out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
-    out.print(layer_table(summary, depth))
+    out.print(layer_table(summary, NARROW, depth))
     out.print()
     for label, text in _totals(summary, 0):
         out.print(f"{label:<16}{text}", soft_wrap=True)
@@ -152,12 +168,12 @@ def figure(value: int | Sym) -> str:
 
 def brief(value: int | Sym) -> str:
     """A figure of at most six characters: `1.35M`."""
-    if isinstance(value, Sym):
+    if isinstance(value, Sym) or value == 0:
         return figure(value)
     size = float(value)
     for unit in ("", "K", "M", "G", "T"):
         if size < 1000 or unit == "T":
-            return f"{size:.4g}{unit}" if value else "-"
+            return f"{size:.0f}{unit}" if size >= 100 or not unit else f"{size:.3g}{unit}"
         size /= 1000
     return ""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.backends.checkpoints import fit, read_weights
+from netdsl.backends.checkpoints import fit, read_weights, report
 from netdsl.commands.common import load_one
 from netdsl.config import ConfigError
 from netdsl.data import open_dataset
@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     _, name, compiled, _ = load_one(arguments)
     config = read_config(compiled, arguments.data, [])
     found = read_weights(arguments.weights)
-    weights = fit(tensors_of(compiled.graph), found, arguments.weights)
+    params = tensors_of(compiled.graph)
+    weights = fit(params, found, arguments.weights)
+    print(f"{arguments.weights}: {report(params, found)}")
     try:
         dataset = config.adapt(open_dataset(config.data))
         print(dataset.note)

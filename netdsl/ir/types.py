@@ -9,6 +9,7 @@ and Patashnik, Concrete Mathematics, 3.2).
 
 from __future__ import annotations
 
+import re
 from math import gcd, lcm, prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -246,4 +247,10 @@ ITEM_BYTES = {"float32": 4, "float16": 2, "float64": 8, "int64": 8, "int32": 4, 
 
 def shape_text(shape: Iterable[int | Sym]) -> str:
     """`3x224x224`; formulas in their short form."""
-    return "x".join(str(d) if isinstance(d, int) else compact(d).replace(" ", "") for d in shape) or "scalar"
+    return "x".join(str(d) if isinstance(d, int) else _factor(compact(d).replace(" ", "")) for d in shape) or "scalar"
+
+
+def _factor(text: str) -> str:
+    """A formula as a factor: a sum stands in brackets."""
+    bare = re.sub(r"⌊[^⌋]*⌋|⌈[^⌉]*⌉", "", text)
+    return f"({text})" if "+" in bare or "-" in bare else text
