@@ -39,11 +39,17 @@ class Bottleneck(nn.Module):
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
         shortcut = x if self.downsample is None else self.downsample(x)
-        return self.relu(y + shortcut)
+        made: torch.Tensor = self.relu(y + shortcut)
+        return made
 
 
 class ResNet50(nn.Module):
     """ResNet-50 by hand."""
+
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,21 +63,22 @@ class ResNet50(nn.Module):
             for j in range(n):
                 blocks.append(Bottleneck(inputs, 64 * 2**i, 2 if i and not j else 1))
                 inputs = 256 * 2**i
-            setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
+            self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(2048, 1000)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+        made: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
+        return made
 
 
 def step(module: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Seconds of one step."""
     start = time.perf_counter()
     optimizer.zero_grad()
-    nn.functional.cross_entropy(module(images), labels).backward()
+    torch.autograd.backward(nn.functional.cross_entropy(module(images), labels))
     optimizer.step()
     return time.perf_counter() - start
 

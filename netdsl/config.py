@@ -1,14 +1,14 @@
 """Values of a `train` section: plain Python values and calls such as `cifar10(root = "DIR")`."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Call(NamedTuple):
     """A named thing with arguments, as written in a `train` section or after `--data`."""
 
     name: str
-    args: tuple = ()
-    kwargs: dict = {}
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
 
 
 class ConfigError(Exception):

@@ -12,9 +12,9 @@ from netdsl.analysis.expect import Facts
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.passes.elaborate import Elaborator, Expectation
-from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
+from netdsl.passes.parameters import bind_parameters
 from netdsl.render import render_text
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
@@ -125,7 +125,7 @@ def compile_net(program: Program, name: str, inputs: Mapping[str, tuple[int, ...
     except TooManyErrors:
         raise failure(reporter.diagnostics) from None
     except Fault as fault:
-        if not reporter.errors or fault.diagnostic.code not in ("no-layers",):
+        if not reporter.errors or fault.diagnostic.code != "no-layers":
             reporter.diagnostics.append(fault.diagnostic)
         raise failure(reporter.diagnostics) from None
     except CompileError as error:

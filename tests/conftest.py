@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only wait for one another
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -36,7 +37,7 @@ def inputs_for(net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = N
     generator = torch.Generator().manual_seed(seed)
     made = []
     for value in net.graph.inputs:
-        shape = (batch, *(d if isinstance(d, int) else d.subs(sizes or {}) for d in value.type.shape))
+        shape = (batch, *(d if isinstance(d, int) else d.at(sizes or {}) for d in value.type.shape))
         if value.type.dtype == "float32":
             made.append(torch.randn(shape, generator=generator))
         else:
@@ -51,13 +52,14 @@ def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.nd
     return [t.detach().numpy() for t in (made if isinstance(made, tuple) else (made,))]
 
 
-def run_onnx(model: object, inputs: list[torch.Tensor]) -> list[np.ndarray]:
+def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndarray]:
     """The outputs of an ONNX model under onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])  # type: ignore[attr-defined]
-    return session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    made: list[np.ndarray] = session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
+    return made
 
 
 def assert_back_ends_agree(net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2) -> list[np.ndarray]:

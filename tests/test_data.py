@@ -5,9 +5,11 @@ import hashlib
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 
 from netdsl.config import Call, ConfigError
@@ -56,7 +58,7 @@ def write_cifar(folder: Path) -> np.ndarray:
     return records
 
 
-def test_sample_is_balanced_and_normalised():
+def test_sample_is_balanced_and_normalised() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
     assert data.train.images.shape == (10_000, 1, 28, 28)
     assert data.train.images.dtype == np.uint8
@@ -71,7 +73,7 @@ def test_sample_is_balanced_and_normalised():
     assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02
 
 
-def test_sample_is_the_published_data():
+def test_sample_is_the_published_data() -> None:
     # The classes of the first images of the published files, and a digest of the sample's pixels.
     data = open_dataset(Call("fashion_mnist_sample"))
     assert data.train.labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
@@ -80,7 +82,7 @@ def test_sample_is_the_published_data():
     assert digest == "67ac0de77cb2a9b5a6a638c2663b7e4f6cb555664a0cfd1063d3cb7b5eb6177f"
 
 
-def test_padding_adds_zero_pixels_around():
+def test_padding_adds_zero_pixels_around() -> None:
     plain = open_dataset(Call("fashion_mnist_sample"))
     data = open_dataset(Call("fashion_mnist_sample", (), {"pad": 2}))
     assert data.shape == (1, 32, 32)
@@ -90,7 +92,7 @@ def test_padding_adds_zero_pixels_around():
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_mnist_reads_plain_and_gzipped_files(idx_folder: Path, packed: bool):
+def test_mnist_reads_plain_and_gzipped_files(idx_folder: Path, packed: bool) -> None:
     if packed:
         for name in NAMES:
             (idx_folder / f"{name}.gz").write_bytes(gzip.compress((idx_folder / name).read_bytes()))
@@ -101,11 +103,11 @@ def test_mnist_reads_plain_and_gzipped_files(idx_folder: Path, packed: bool):
     assert data.classes == tuple("0123456789")
 
 
-def test_mnist_needs_a_root():
+def test_mnist_needs_a_root() -> None:
     assert "root" in (fails("data-not-found", Call("mnist")).help or "")
 
 
-def test_missing_folder_and_file_are_named(idx_folder: Path):
+def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
     assert (
         "nowhere" in fails("data-not-found", Call("mnist", (), {"root": str(idx_folder / "nowhere")})).message
     )
@@ -127,7 +129,7 @@ def test_missing_folder_and_file_are_named(idx_folder: Path):
         (2, lambda b: idx_bytes(np.zeros((10, 32, 32), np.uint8)), "images of two sizes"),
     ],
 )
-def test_damaged_idx_is_explained(idx_folder: Path, index: int, change, expected: str):
+def test_damaged_idx_is_explained(idx_folder: Path, index: int, change: Callable[[bytes], bytes], expected: str) -> None:
     path = idx_folder / NAMES[index]
     path.write_bytes(change(path.read_bytes()))
     message = fails("corrupt-data", Call("mnist", (str(idx_folder),))).message
@@ -138,7 +140,7 @@ def test_damaged_idx_is_explained(idx_folder: Path, index: int, change, expected
 @pytest.mark.parametrize(
     "change", [lambda b: b[:-20], lambda b: b"plain" + b, lambda b: b[:40] + b"\xff" * 60]
 )
-def test_broken_gzip_is_explained(idx_folder: Path, change):
+def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], bytes]) -> None:
     path = idx_folder / NAMES[0]
     packed = change(gzip.compress(path.read_bytes()))
     path.unlink()
@@ -147,7 +149,7 @@ def test_broken_gzip_is_explained(idx_folder: Path, change):
 
 
 @pytest.mark.parametrize("subfolder", ["", "cifar-10-batches-bin"])
-def test_cifar_is_read_in_order(tmp_path: Path, subfolder: str):
+def test_cifar_is_read_in_order(tmp_path: Path, subfolder: str) -> None:
     records = write_cifar(tmp_path / subfolder)
     data = open_dataset(Call("cifar10", (), {"root": str(tmp_path), "pad": 1}))
     assert data.shape == (3, 34, 34)
@@ -158,7 +160,7 @@ def test_cifar_is_read_in_order(tmp_path: Path, subfolder: str):
     assert data.mean == (0.485, 0.456, 0.406) and data.std == (0.229, 0.224, 0.225)
 
 
-def test_damaged_cifar_is_explained(tmp_path: Path):
+def test_damaged_cifar_is_explained(tmp_path: Path) -> None:
     records = write_cifar(tmp_path)
     call = Call("cifar10", (str(tmp_path),))
     path = tmp_path / TRAIN_FILES[2]
@@ -184,7 +186,7 @@ def test_damaged_cifar_is_explained(tmp_path: Path):
         (Call("mnist", (3,)), "wrong-type", "a text"),
     ],
 )
-def test_wrong_calls_are_explained(call: Call, code: str, text: str):
+def test_wrong_calls_are_explained(call: Call, code: str, text: str) -> None:
     error = fails(code, call)
     assert text in f"{error.message} {error.help}"
 
@@ -202,7 +204,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(download, "SOURCE", source.as_uri())
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", tmp_path / "none")
     monkeypatch.setattr(
-        catalog_module.platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name
+        platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name
     )
     return source
 
@@ -211,13 +213,13 @@ def cached(tmp_path: Path) -> list[Path]:
     return sorted(p for p in (tmp_path / "cache").rglob("*") if p.is_file())
 
 
-def test_fashion_mnist_prefers_the_debian_folder(published: Path, idx_folder: Path, monkeypatch):
+def test_fashion_mnist_prefers_the_debian_folder(published: Path, idx_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", idx_folder)
     assert len(open_dataset(Call("fashion_mnist")).train.labels) == 20
     assert not cached(idx_folder)
 
 
-def test_fashion_mnist_is_downloaded_once(published: Path, tmp_path: Path):
+def test_fashion_mnist_is_downloaded_once(published: Path, tmp_path: Path) -> None:
     data = open_dataset(Call("fashion_mnist"))
     assert data.train.images[:, 0].tobytes() == idx_contents()[NAMES[0]][16:]
     assert len(cached(tmp_path)) == 4
@@ -226,7 +228,7 @@ def test_fashion_mnist_is_downloaded_once(published: Path, tmp_path: Path):
     assert len(open_dataset(Call("fashion_mnist")).test.labels) == 10
 
 
-def test_failed_download_says_what_to_do(published: Path, tmp_path: Path):
+def test_failed_download_says_what_to_do(published: Path, tmp_path: Path) -> None:
     (published / f"{NAMES[0]}.gz").unlink()
     error = fails("data-not-found", Call("fashion_mnist"))
     assert f"{NAMES[0]}.gz" in error.message
@@ -235,13 +237,13 @@ def test_failed_download_says_what_to_do(published: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [gzip.compress(b"other"), b"no gzip"], ids=["other", "no gzip"])
-def test_changed_download_is_refused(published: Path, tmp_path: Path, content: bytes):
+def test_changed_download_is_refused(published: Path, tmp_path: Path, content: bytes) -> None:
     (published / f"{NAMES[0]}.gz").write_bytes(content)
     assert f"{NAMES[0]}.gz" in fails("bad-checksum", Call("fashion_mnist")).message
     assert not cached(tmp_path)
 
 
-def test_shape_mismatch_advises_padding():
+def test_shape_mismatch_advises_padding() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
     check_shape(data, (1, 28, 28))
     with pytest.raises(ConfigError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
@@ -254,14 +256,14 @@ def test_shape_mismatch_advises_padding():
         assert "pad" not in (caught.value.help or "")
 
 
-def test_class_mismatch_is_explained():
+def test_class_mismatch_is_explained() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
     check_classes(data, (10,))
-    with pytest.raises(ConfigError, match="gives 1000 numbers .* has 10 classes"):
+    with pytest.raises(ConfigError, match=r"gives 1000 numbers .* has 10 classes"):
         check_classes(data, (1000,))
 
 
-def test_top_k_ranks_ties_in_order_and_nan_last():
+def test_top_k_ranks_ties_in_order_and_nan_last() -> None:
     logits = np.array([[3, 2, 1], [1, 1, 1], [np.nan, 0, 0]], np.float32)
     labels = np.array([1, 2, 0])
     assert [Accuracy(top)(logits, labels) for top in (1, 2, 3)] == [0, pytest.approx(1 / 3), 1]
@@ -270,12 +272,12 @@ def test_top_k_ranks_ties_in_order_and_nan_last():
         Accuracy(4)(logits, labels)
 
 
-def test_evaluate_passes_normalised_batches():
+def test_evaluate_passes_normalised_batches() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
-    seen = []
+    seen: list[np.ndarray] = []
 
     def forward(images: np.ndarray) -> np.ndarray:
-        start = sum(map(len, seen))
+        start = sum(len(images) for images in seen)
         seen.append(images)
         logits = np.eye(10, dtype=np.float32)[data.test.labels[start : start + len(images)]]
         logits[::2] = np.roll(logits[::2], 1, axis=1)
@@ -287,6 +289,6 @@ def test_evaluate_passes_normalised_batches():
     assert results == {"accuracy": 0.5, "top10_accuracy": 1.0}
 
 
-def test_data_does_without_torch():
+def test_data_does_without_torch() -> None:
     code = "import sys, netdsl.data, netdsl.train.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

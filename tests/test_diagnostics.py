@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,7 +27,7 @@ class Said(NamedTuple):
     help: str = ""
 
 
-def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[dict]]:
+def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code of `check --format json`, and its diagnostics."""
     start = time.perf_counter()
     code = run(["check", str(path), "--format", "json", *options])
@@ -35,7 +35,7 @@ def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tupl
     return code, json.loads(capsys.readouterr().out)["diagnostics"]
 
 
-def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict]:
+def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """The diagnostics of a wrong text."""
     path = tmp_path / "n.net"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -45,7 +45,7 @@ def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     return found
 
 
-TABLE = {
+TABLE: dict[str, tuple[str | bytes, Said]] = {
     # sizes that do not fit
     "kernel": (NET + "conv(4, 9)\n}", Said("window-too-large", 3, 13, "a kernel of 9 is larger than the input's 8", "at most 8")),
     "kernel with padding": (NET + "conv(4, 11, pad = 1)\n}", Said("window-too-large", 3, 13, "with its padding of 1 and 1", "at most 10")),
@@ -145,7 +145,7 @@ TABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", TABLE)
+@pytest.mark.parametrize("case", sorted(TABLE))
 def test_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each wrong program has its diagnostic first: code, place, fact and advice."""
     text, wanted = TABLE[case]

@@ -22,6 +22,8 @@ from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netdsl.ir.graph import Node, Site, Value
 
 ROOT = Path(__file__).parent.parent
@@ -248,10 +250,10 @@ def test_train_sections(block: Block, folder: Path) -> None:
         ("expect params == 3\nconv(8, 3)", test_errors),
     ],
 )
-def test_the_runner_sees_false_facts(text: str, test: object, folder: Path) -> None:
+def test_the_runner_sees_false_facts(text: str, test: Callable[[Block, Path], None], folder: Path) -> None:
     """A fact that does not hold fails the test."""
     with pytest.raises(AssertionError):
-        test(Block("net fragment 3x32x32", 10, text), folder)  # type: ignore[operator]
+        test(Block("net fragment 3x32x32", 10, text), folder)
 
 
 def test_every_fact_is_read() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from shutil import which
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_user_text_is_text(text: str) -> None:
     graph.outputs[0].name = text
     graph.inputs[0].name = text
     svg = svg_text(graph)
-    root = ElementTree.fromstring(svg.replace("xlink:", ""))
+    root = ET.fromstring(svg.replace("xlink:", ""))
     assert not [e for e in root.iter() if e.tag.rpartition("}")[2] not in {"svg", "g", "title", "polygon", "path", "text", "ellipse", "polyline"}]
     shown = [e.text for e in root.iter() if e.tag.endswith("text")]
     clean = "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -41,7 +41,8 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + e^-x)."""
-    return 1 / (1 + np.exp(-x))
+    made: np.ndarray = 1 / (1 + np.exp(-x))
+    return made
 
 
 def message(call: str, *inputs: str) -> str:
@@ -146,7 +147,8 @@ def attended(w: dict[str, np.ndarray], x: np.ndarray, keys: np.ndarray, heads: i
             scores[np.triu_indices(len(x), 1)] = -np.inf
         shares = np.exp(scores - scores.max(1, keepdims=True))
         made.append(shares / shares.sum(1, keepdims=True) @ v[:, part])
-    return np.concatenate(made, axis=1) @ w["out_proj.weight"].T + w["out_proj.bias"]
+    joined: np.ndarray = np.concatenate(made, axis=1) @ w["out_proj.weight"].T + w["out_proj.bias"]
+    return joined
 
 
 @pytest.mark.parametrize("causal", [False, True])

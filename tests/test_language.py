@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,11 @@ from conftest import assert_back_ends_agree, codes, inputs_for, randomise, run_o
 import netdsl
 from netdsl.backends.pytorch_source import TAKEN
 from netdsl.cli import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netdsl.ir.types import Sym
 
 
 def net(body: str, before: str = "", header: str = "N") -> netdsl.Net:
@@ -35,7 +40,7 @@ def keys(made: netdsl.Net) -> list[str]:
     return list(dict.fromkeys(k.rpartition(".")[0] for k in made.torch().state_dict()))
 
 
-def shape(made: netdsl.Net) -> tuple[int, ...]:
+def shape(made: netdsl.Net) -> tuple[int | Sym, ...]:
     """The first output's shape."""
     return made.outputs[0].value.type.shape
 
@@ -170,8 +175,10 @@ def test_label_before_reference() -> None:
 def test_skip_is_taken_where_it_stands() -> None:
     """`@a` of a chain `a: conv -> relu` is the convolution's value, and of a group its last."""
     made = net("a: conv(4, 1) -> relu\ng: { conv(4, 1) -> tanh }\nx1: add(@a)\nx2: sub(@g)")
-    assert "conv" == made.graph.nodes[-2].inputs[1].producer.op.kind
-    assert "tanh" == made.graph.nodes[-1].inputs[1].producer.op.kind
+    left, right = (n.inputs[1].producer for n in made.graph.nodes[-2:])
+    assert left is not None
+    assert right is not None
+    assert ("conv", "tanh") == (left.op.kind, right.op.kind)
 
 
 def test_residual() -> None:
@@ -344,6 +351,8 @@ def test_define_and_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     assert "12x8x10" in printed
     assert "tanh" in printed
+    assert run(["check", str(path), "--input", "y=4x10x12"]) == 1
+    assert "has no input `y`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [[1, 2, 3, 4, 5, 6, 7, 8], [[64, 64], [128] * 9], "tanh", True, 0.5])

@@ -34,7 +34,7 @@ ON_NUMBERS = {"rcnn:FastRCNN"}  # where the boxes lie decides what is read: no s
 MORE_MACS = {"lenet5:LeNet5Original": 10 * 10 * 25 * (6 * 16 - 60) - 84 * 10}
 
 # To run, nets of a fixed size have a smaller one, and dense layers of 4096 units have 64.
-RUN_AT = {"alexnet": (3, 67, 67), "googlenet": (3, 64, 64), "vgg": (3, 32, 32), "zfnet": (3, 67, 67), "rcnn:RCNN": (3, 67, 67), "senet:SEInception": (3, 64, 64)}
+RUN_AT = {"alexnet": (3, 67, 67), "googlenet:GoogLeNet": (3, 96, 96), "googlenet:GoogLeNetBN": (3, 64, 64), "vgg": (3, 32, 32), "zfnet": (3, 67, 67), "rcnn:RCNN": (3, 67, 67), "senet:SEInception": (3, 64, 64)}
 NOT_RUN = {"perceptron:Megapixel", "resnet:CifarResNet1202"}  # 4 GB of weights; 1,202 layers like those of the 110
 # Few layers, small numbers: these agree element by element, the others in the scale of their outputs.
 SHALLOW = ("convnetjs", "graphnet", "kernels", "lenet5", "neocognitron", "perceptron")
@@ -138,8 +138,8 @@ def test_shapes_are_the_modules(name: str) -> None:
 def test_shapes_are_those_that_onnx_infers(name: str) -> None:
     """ONNX's strict inference finds the shape that we give, at every layer; where a size is open, at one size."""
     graph = load(name).graph
-    size = tuple(subs(d, ONE_SIZE) for d in graph.inputs[0].type.shape)
-    size = None if size == graph.inputs[0].type.shape else size
+    sizes = tuple(subs(d, ONE_SIZE) for d in graph.inputs[0].type.shape)
+    size = None if sizes == graph.inputs[0].type.shape else sizes
     graph, made = load(name, size).graph, exported(name, size)
     model = onnx.ModelProto()
     model.CopyFrom(made.model)

@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def config(**entries: object) -> TrainConfig:
     return TrainConfig.from_section({"epochs": 2, "batch": 32, **entries})
 
 
-def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options):
+def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options: Any) -> loop.Result:
     console = options.pop("console", Console(file=io.StringIO()))
     return train(module, data or tiny(), setup, out, console=console, **options)
 
@@ -62,7 +63,7 @@ def fails(code: str, section: dict[str, object]) -> ConfigError:
     return caught.value
 
 
-def test_empty_section_has_the_defaults():
+def test_empty_section_has_the_defaults() -> None:
     setup = TrainConfig.from_section({}, {"epochs": None})
     assert setup.data == Call("fashion_mnist_sample")
     assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
@@ -70,7 +71,7 @@ def test_empty_section_has_the_defaults():
     assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
 
 
-def test_section_is_read_and_overridden():
+def test_section_is_read_and_overridden() -> None:
     section = {
         "data": Call("cifar10", (), {"root": "x"}),
         "augment": AUGMENT,
@@ -111,7 +112,7 @@ def test_section_is_read_and_overridden():
         ({"loss": Call("cross_entropy", (1.5,))}, "bad-value", "from 0 to below 1"),
     ],
 )
-def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str):
+def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:
     error = fails(code, section)
     assert text in f"{error.message} {error.help}"
 
@@ -120,7 +121,7 @@ def rates(schedule: settings.Schedule, epochs: int, per_epoch: int) -> list[floa
     return [rate_factor(schedule, step, per_epoch, epochs) for step in range(epochs * per_epoch)]
 
 
-def test_schedules():
+def test_schedules() -> None:
     assert rates(settings.Constant(), 2, 2) == [1] * 4
     assert rates(settings.Step(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
     assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
@@ -129,7 +130,7 @@ def test_schedules():
     assert rates(settings.Cosine(3), 2, 1) == pytest.approx([1 / 3, 2 / 3])
 
 
-def test_losses():
+def test_losses() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0]])
     labels = torch.tensor([0])
     log = torch.log_softmax(logits, 1)[0]
@@ -138,7 +139,7 @@ def test_losses():
     assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
 
 
-def test_optimizers_get_their_settings():
+def test_optimizers_get_their_settings() -> None:
     weights = [nn.Parameter(torch.zeros(1))]
     sgd = build_optimizer(settings.SGD(0.1, 0.9, 1e-4, True), weights)
     assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [0.1, 0.9, 1e-4, True]
@@ -155,13 +156,13 @@ def prepared(augment: list[Call], images: torch.Tensor, data: Dataset) -> torch.
     return build_input(config(augment=augment).augment, data, CPU)(images)
 
 
-def test_plain_input_is_what_the_test_sees():
+def test_plain_input_is_what_the_test_sees() -> None:
     data = tiny()
     images = torch.from_numpy(data.train.images)
     assert np.allclose(prepared([], images, data).numpy(), data.normalise(data.train.images), atol=1e-6)
 
 
-def test_augmentations_do_what_they_say():
+def test_augmentations_do_what_they_say() -> None:
     data = replace(tiny(), mean=(0.0,), std=(1.0,))
     ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
     plain = ramp / 255
@@ -180,24 +181,24 @@ def test_augmentations_do_what_they_say():
     assert len({tuple(image.flatten().tolist()) for image in turned}) == 64
 
 
-def test_normalize_replaces_the_constants_in_training_and_test():
+def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     setup = config(augment=[Call("normalize", ([0.5], [0.25])), Call("random_erasing", (1,))])
     data = setup.adapt(tiny())
     assert (data.mean, data.std) == ((0.5,), (0.25,))
     images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
     # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
     values = build_input(setup.augment, data, CPU)(images)
-    assert set(values.unique().tolist()) == {0.0, 2.0}
+    assert set(values.flatten().tolist()) == {0.0, 2.0}
     with pytest.raises(ConfigError, match="`mean` of `normalize` has 1 values, images have 3 channels"):
         setup.adapt(tiny(channels=3))
 
 
-def test_crop_must_keep_the_size(tmp_path: Path):
+def test_crop_must_keep_the_size(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="makes 6 x 6 images, tiny has 8 x 8"):
         run(net(), tmp_path, config(augment=[Call("random_crop", (6,))]))
 
 
-def test_a_run_learns_and_writes_its_files(tmp_path: Path):
+def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
     output = io.StringIO()
     setup = config(epochs=6, metrics=[Call("accuracy"), Call("accuracy", (2,))])
@@ -216,7 +217,7 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path):
         assert curves.size == (1200, 480)
 
 
-def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path):
+def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
     data = tiny()
     result = run(net(), tmp_path, config(), data, name="Tiny")
     with safe_open(result.weights, "pt") as file:
@@ -228,7 +229,7 @@ def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path):
 
     def forward(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return other(torch.from_numpy(images)).numpy()
+            return np.asarray(other(torch.from_numpy(images)))
 
     assert evaluate(forward, data.test, data, [Accuracy()]) == {"accuracy": result.final["accuracy"]}
 
@@ -242,7 +243,7 @@ OPTIMIZERS = [Call("sgd", (0.05, 0.9)), Call("sgd", (0.05,)), Call("adam"), Call
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch, optimizer: Call):
+def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Call) -> None:
     setup = config(epochs=4, augment=AUGMENT, optimizer=optimizer)
     whole = net()
     expected = run(whole, tmp_path / "whole", setup)
@@ -267,18 +268,18 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch, optimiz
         assert torch.equal(value, rest.state_dict()[name]), name
 
 
-def test_the_seed_decides(tmp_path: Path):
+def test_the_seed_decides(tmp_path: Path) -> None:
     first, second, other = (
         numbers(run(net(), tmp_path / str(i), config(seed=seed))) for i, seed in enumerate((3, 3, 4))
     )
     assert first == second != other
 
 
-def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch):
+def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(net(), tmp_path, config(epochs=1))
     before = (tmp_path / checkpoint.FILE).read_bytes()
 
-    def broken(tensors, path: Path, metadata) -> None:
+    def broken(tensors: object, path: Path, metadata: object) -> None:
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
@@ -289,7 +290,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypa
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path):
+def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
     def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
         with pytest.raises(ConfigError) as caught:
             run(module, tmp_path, setup, resume=True)
@@ -307,7 +308,7 @@ def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path):
     refused("corrupt-checkpoint", net(), config())
 
 
-def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path):
+def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     run(net(), tmp_path, config())
     before = (tmp_path / checkpoint.FILE).read_bytes()
     with pytest.raises(ConfigError) as caught:
@@ -325,12 +326,12 @@ class TwoHeads(nn.Module):
         self.main, self.side = nn.Linear(64, 3), nn.Linear(64, 3)
         self.aux_weights = [0.25]
 
-    def forward(self, images: torch.Tensor):
+    def forward(self, images: torch.Tensor) -> Any:
         flat = images.flatten(1)
         return (self.main(flat), self.side(flat)) if self.training else self.main(flat)
 
 
-def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path):
+def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = TwoHeads()
     data, setup = tiny(), config(epochs=1, batch=96, optimizer=Call("sgd", (0.1,)))
@@ -346,13 +347,13 @@ def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path):
     assert not torch.equal(before, module.side.weight)
 
 
-def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path):
+def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
     data = tiny(count=65)
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))
     assert len(run(module, tmp_path, config(epochs=1), data).history) == 1
 
 
-def test_misfits_are_told_before_training(tmp_path: Path):
+def test_misfits_are_told_before_training(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
     assert "`pad = 2`" in (caught.value.help or "")
@@ -364,14 +365,14 @@ def test_misfits_are_told_before_training(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path):
+def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
     output = io.StringIO()
     run(net(), tmp_path, config(), console=Console(file=output, force_terminal=True, width=120))
     assert "epoch 1/2  train loss" in output.getvalue()
     assert "\x1b[" in output.getvalue()
 
 
-def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch):
+def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
@@ -381,14 +382,14 @@ def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_run_on_the_gpu_learns_and_goes_on(tmp_path: Path):
+def test_a_run_on_the_gpu_learns_and_goes_on(tmp_path: Path) -> None:
     setup = config(epochs=3, augment=AUGMENT)
     run(net(), tmp_path, replace(setup, epochs=2), device="cuda")
     result = run(net(), tmp_path, setup, device="cuda", resume=True)
     assert len(result.history) == 3 and result.final["accuracy"] > 0.5
 
 
-def test_lenet_learns_the_sample(tmp_path: Path):
+def test_lenet_learns_the_sample(tmp_path: Path) -> None:
     torch.manual_seed(0)
     lenet = nn.Sequential(
         *(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 
@@ -134,7 +135,7 @@ def test_division_needs_a_positive_number(k: int | Sym) -> None:
     with pytest.raises(ArithmeticError):
         Sym.var("W") // k
     with pytest.raises(ArithmeticError):
-        Sym.var("W") % k
+        operator.mod(Sym.var("W"), k)
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ def test_open_sizes(example: Example) -> None:
                 assert made is not None
                 assert made.shape == tuple(subs(d, sizes) for d in wanted.shape)
             elif len(net.graph.inputs) == 1:
-                assert made is None or min(made.shape) < 1
+                assert made is None or min(d for d in made.shape if isinstance(d, int)) < 1
 
 
 @pytest.mark.parametrize("example", OPENED, ids=lambda e: f"{e.call} on {e.shapes}")

@@ -9,6 +9,7 @@ from netdsl.ops.base import Op, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
+    from netdsl.ops.emitter import Emitter
 
 
 @layer("swish_beta", family="activation", examples=[
@@ -36,7 +37,7 @@ class SwishBeta(Op):
         call = t.inline(f"{{0}} * torch.sigmoid({{m}}.beta.view(-1{ones}) * {{0}})")
         return call._replace(module=f"nn.ParameterDict(dict(beta=torch.full(({self._count(xs[0])},), {self.init})))")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         beta = g.param("beta")
         if xs[0].type.spatial:
             beta = g.op("Reshape", beta, g.ints([-1, *(1 for _ in xs[0].type.spatial)]))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netdsl.ir.graph import Graph, Node
-    from netdsl.ir.types import Sym
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Cost(NamedTuple):
@@ -148,15 +148,15 @@ def peak_bytes(graph: Graph) -> int | Sym:
         now += _at(made, at)
         if now > best:
             best, best_live = now, list(live.values())
-        for value in {id(v) for v in (*node.inputs, node.output)}:
-            if last.get(value, i) <= i and value in live:
-                now -= _at(live.pop(value), at)
+        for key in {id(v) for v in (*node.inputs, node.output)}:
+            if last.get(key, i) <= i and key in live:
+                now -= _at(live.pop(key), at)
     return sum(best_live[1:], start=best_live[0]) if at else best
 
 
-def _bytes(type_: Any) -> int | Sym:
+def _bytes(type_: TensorType) -> int | Sym:
     return type_.size * ITEM_BYTES[type_.dtype]
 
 
 def _at(value: int | Sym, at: dict[str, int]) -> int:
-    return value if isinstance(value, int) else int(value.subs(at))  # type: ignore[arg-type]
+    return value if isinstance(value, int) else value.at(at)

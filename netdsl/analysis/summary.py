@@ -60,8 +60,11 @@ class Summary:
             line = scope.site.span.first.line if scope is not None else row.line
             if folded and folded[-1].name == name and folded[-1].kind == kind:
                 last = folded.pop()
-                row = row._replace(params=last.params + row.params, macs=last.macs + row.macs, weights=last.weights + row.weights, bytes=last.bytes + row.bytes)
-            folded.append(row._replace(name=name, kind=kind, line=line))
+                folded.append(row._replace(
+                    name=name, kind=kind, line=line, params=last.params + row.params, macs=last.macs + row.macs, weights=last.weights + row.weights, bytes=last.bytes + row.bytes,
+                ))  # fmt: skip
+            else:
+                folded.append(row._replace(name=name, kind=kind, line=line))
         return folded
 
     def macs_of_multiples(self) -> str:

@@ -40,16 +40,18 @@ def conditions(graph: Graph) -> list[Condition]:
             continue
         seen.add(key)
         for d in node.type.shape:
-            if isinstance(d, Sym):
-                found[Condition(d - 1, equal=False)] = None  # type: ignore[arg-type]
+            above = d - 1
+            if isinstance(above, Sym):
+                found[Condition(above, equal=False)] = None
         for room in node.op.nonnegative(*node.types):
             if isinstance(room, Sym):
                 found[Condition(room, equal=False)] = None
     for a, b, _ in graph.equalities:
         difference = a - b
+        if isinstance(difference, Sym) and next(iter(difference.terms.values())) < 0:
+            difference = -difference
         if isinstance(difference, Sym):
-            forward = next(iter(difference.terms.values())) > 0
-            found[Condition(difference if forward else -difference, equal=True)] = None  # type: ignore[arg-type]
+            found[Condition(difference, equal=True)] = None
     return list(found)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
+    from netdsl.ir.types import TensorType
 
 OPEN_SIZE = 224
 
@@ -50,10 +51,10 @@ def compare_with_torch(path: Path, graph: Graph, *, half: bool = False) -> Compa
     return Comparison(good, f"ONNX's full check passed; onnxruntime and PyTorch {'agree' if good else 'DIFFER'}: largest difference {worst:.1e} of the largest output")
 
 
-def _sample(type_: object, stream: np.random.Generator) -> np.ndarray:
-    shape = (2, *(d if isinstance(d, int) else OPEN_SIZE for d in type_.shape))  # type: ignore[attr-defined]
-    if type_.dtype.startswith("int"):  # type: ignore[attr-defined]
-        return np.zeros(shape, dtype=type_.dtype)  # type: ignore[attr-defined]
+def _sample(type_: TensorType, stream: np.random.Generator) -> np.ndarray:
+    shape = (2, *(d if isinstance(d, int) else OPEN_SIZE for d in type_.shape))
+    if type_.dtype.startswith("int"):
+        return np.zeros(shape, dtype=type_.dtype)
     return stream.standard_normal(shape, dtype=np.float32)
 
 

@@ -33,6 +33,8 @@ ELEMENT = {
 class Tensor(str):
     """The name of a value in the graph, with its type where the layer may ask for it."""
 
+    __slots__ = ("type",)
+
     type: TensorType
 
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from netdsl.backends.torch_recorder import Lowered, Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.ir.graph import Graph, Node, Value
 
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch_modules.py")
@@ -297,8 +299,8 @@ class _Names:
     def of(self, value: Value) -> str:
         return self._of[id(value)]
 
-    def release(self, values: object) -> None:
-        for value in values:  # type: ignore[attr-defined]
+    def release(self, values: Iterable[Value]) -> None:
+        for value in values:
             name = self._of.get(id(value))
             if name is not None and name not in self._free and name not in self._kept:
                 self._free.append(name)

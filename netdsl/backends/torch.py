@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,10 +21,10 @@ def lower(graph: Graph) -> torch.nn.Module:
     source = emit_source(graph, standalone=False)
     name = f"<netdsl {graph.name}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    space: dict[str, object] = {"__name__": f"netdsl.generated.{graph.name}"}
+    space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
     exec(compile(source, name, "exec"), space)
-    module = space[class_name(graph)]()  # type: ignore[operator]
+    module = space[class_name(graph)]()
+    module.aux_weights = [head.weight for head in graph.aux]
+    module.source = source
     assert isinstance(module, torch.nn.Module)
-    module.aux_weights = [head.weight for head in graph.aux]  # type: ignore[assignment]
-    module.source = source  # type: ignore[assignment]
     return module

@@ -99,7 +99,7 @@ class GCNConv(nn.Module):
             edges = edges + torch.eye(edges.shape[1], dtype=edges.dtype, device=edges.device)
             scale = edges.sum(2).clamp(min=1).rsqrt()
             edges = scale[:, :, None] * edges * scale[:, None, :]
-        y = edges @ self.lin(x)
+        y: torch.Tensor = edges @ self.lin(x)
         return y if self.bias is None else y + self.bias
 
 
@@ -109,12 +109,14 @@ class ChebConv(nn.Module):
     def __init__(self, features: int, units: int, k: int, bias: bool) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(units)) if bias else None
-        self.lins = nn.ModuleList(nn.Linear(features, units, bias=False) for _ in range(k))
-        for lin in self.lins:
+        lins = [nn.Linear(features, units, bias=False) for _ in range(k)]
+        for lin in lins:
             nn.init.xavier_uniform_(lin.weight)
+        self.lins = nn.ModuleList(lins)
 
     def forward(self, x: torch.Tensor, laplacian: torch.Tensor) -> torch.Tensor:
-        before, term, y = x, x, self.lins[0](x)
+        before, term = x, x
+        y: torch.Tensor = self.lins[0](x)
         for k, lin in enumerate(self.lins[1:], start=1):
             before, term = term, laplacian @ x if k == 1 else 2 * (laplacian @ term) - before
             y = y + lin(term)
@@ -131,7 +133,8 @@ class SAGEConv(nn.Module):
 
     def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
         mean = edges @ x / edges.sum(2, keepdim=True).clamp(min=1)
-        return self.lin_l(mean) + self.lin_r(x)
+        y: torch.Tensor = self.lin_l(mean) + self.lin_r(x)
+        return y
 
 
 def crop_to(x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None) -> torch.Tensor:
@@ -196,4 +199,5 @@ def roi_align(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale
         for column, across in ((low[1], (1 - part[1]) * inside[1]), (high[1], part[1] * inside[1])):
             values = x[sample, :, row[..., None], column[:, :, None]]
             mean = mean + values * (down[..., None] * across[:, :, None])[..., None]
-    return mean.unflatten(3, (-1, samples)).unflatten(2, (-1, samples)).mean((3, 5)).permute(0, 1, 4, 2, 3)
+    split = torch.unflatten(torch.unflatten(mean, 3, (-1, samples)), 2, (-1, samples))
+    return split.mean((3, 5)).permute(0, 1, 4, 2, 3)

@@ -6,12 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netdsl.version import __version__
 from netdsl.analysis.summary import Summary
 from netdsl.commands.common import parse_defines, parse_inputs, print_diagnostics, split_name
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
 from netdsl.render import as_github, as_json, as_sarif
+from netdsl.version import __version__
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
         program = open_program(file, parse_defines(arguments.define))
         diagnostics += program.reporter.diagnostics
         for name in _names(program, net):
-            checked.append(_check(program, name, arguments, diagnostics))
+            result = _check(program, name, arguments, diagnostics)
+            checked.append(result)
     except CompileError as error:
         diagnostics += [d for d in error.diagnostics if d not in diagnostics]
     except Fault as fault:
@@ -59,7 +60,7 @@ def _names(program: Program, net: str | None) -> list[str]:
 def _check(program: Program, name: str, arguments: argparse.Namespace, diagnostics: list[Diagnostic]) -> Checked:
     checked = Checked(name)
     try:
-        checked.sizes = parse_inputs(arguments.input, program, name)
+        checked.sizes = parse_inputs(arguments.input)
         compiled: Compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs)
         checked.proven, broken = check_expects(program, name, compiled, checked.sizes)

@@ -7,9 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, compile_net, failure, open_program
-from netdsl.diagnostics import Fault
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
@@ -39,31 +38,16 @@ def parse_defines(items: list[str] | None) -> dict[str, str]:
     return found
 
 
-def parse_inputs(items: list[str] | None, program: Program, net: str) -> dict[str, tuple[int, ...]]:
-    """`--input 3x256x256`, or `--input name=3x256x256` where a net has several."""
+def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """`--input 3x256x256` for the first input, `--input name=3x256x256` for that of a name."""
     found: dict[str, tuple[int, ...]] = {}
     for item in items or []:
-        name, equals, text = item.rpartition("=")
+        name, _, text = item.rpartition("=")
         sizes = text.strip().split("x")
         if not all(re.fullmatch(r"[0-9]{1,10}", s) for s in sizes):
             raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
-        found[name if equals else first_input(program, net)] = tuple(int(s) for s in sizes)
+        found[name] = tuple(int(s) for s in sizes)
     return found
-
-
-def first_input(program: Program, net: str) -> str:
-    """The name of a net's first input, as the text has it."""
-    from netdsl.syntax import ast
-
-    definition = program.module.definitions[net]
-    if isinstance(definition, ast.Alias):
-        target = program.module.homes[net].definitions.get(definition.target)
-        assert isinstance(target, ast.Definition)
-        definition = target
-    for statement in definition.body.statements:
-        if isinstance(statement, ast.Input):
-            return str(statement.label.pieces[0])
-    return "image"
 
 
 def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dict[str, tuple[int, ...]]]:
@@ -74,7 +58,7 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
         name = program.pick(net)
     except Fault as fault:
         raise failure([*program.reporter.diagnostics, fault.diagnostic]) from None
-    inputs = parse_inputs(getattr(arguments, "input", None), program, name)
+    inputs = parse_inputs(getattr(arguments, "input", None))
     return program, name, compile_net(program, name, inputs), inputs
 
 
@@ -94,4 +78,4 @@ def fail(code: str, message: str, help: str | None = None) -> NoReturn:
     raise failure([Diagnostic(code, message, help=help)])
 
 
-__all__ = ["CompileError", "UsageError", "fail", "first_input", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "split_name", "use_colour"]
+__all__ = ["CompileError", "UsageError", "fail", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "split_name", "use_colour"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netdsl.ir.graph import Graph
+    from netdsl.ir.types import Sym
 
 OPEN = 224
 NOTE = f"For one sample at inference; sizes that a net leaves open count as {OPEN}."
@@ -38,7 +39,7 @@ class Line(NamedTuple):
     year: str
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     """Print the nets of the library, file by file; returns the exit code."""
     out = console()
     wrong: list[Diagnostic] = []
@@ -67,11 +68,11 @@ def net_lines(file: str, program: Program) -> list[Line]:
     return lines
 
 
-def _macs(graph: Graph, macs: object) -> int | None:
+def _macs(graph: Graph, macs: int | Sym) -> int | None:
     at = dict.fromkeys(graph.symbols, OPEN)
     if not all(condition.holds(at) for condition in conditions(graph)):
         return None
-    value = subs(macs, at)  # type: ignore[arg-type]
+    value = subs(macs, at)
     return value if isinstance(value, int) else None
 
 

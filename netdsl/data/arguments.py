@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from netdsl.config import Call, ConfigError
@@ -106,7 +107,7 @@ _WRONG = object()
 def _as_type(value: object, base: object) -> object:
     if base is float:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return float(typing.cast(float, value)) if number else _WRONG
+        return float(typing.cast("float", value)) if number else _WRONG
     if typing.get_origin(base) is tuple:
         if isinstance(value, Call) or not isinstance(value, list | tuple):
             return _WRONG
@@ -114,7 +115,7 @@ def _as_type(value: object, base: object) -> object:
         return _WRONG if _WRONG in items else items
     if base is int and isinstance(value, bool):
         return _WRONG
-    return value if isinstance(value, typing.cast(type, base)) else _WRONG
+    return value if isinstance(value, typing.cast("type", base)) else _WRONG
 
 
 def _bind(call: Call, target: Callable[..., object], key: str) -> dict[str, object]:
@@ -143,4 +144,4 @@ def _check_name(call: Call, name: str, names: list[str], given: dict[str, object
 
 
 def _rising(values: tuple[int, ...]) -> bool:
-    return all(a < b for a, b in zip(values, values[1:], strict=False))
+    return all(a < b for a, b in pairwise(values))

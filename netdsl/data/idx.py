@@ -55,7 +55,7 @@ def read_idx(path: Path, dimensions: int) -> Images:
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with cast(BinaryIO, opener(path, "rb")) as file:
+        with cast("BinaryIO", opener(path, "rb")) as file:
             return _parse(file, path, dimensions)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ConfigError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
@@ -83,7 +83,7 @@ def _parse(file: BinaryIO, path: Path, dimensions: int) -> Images:
 
 def _read_split(folder: Path, prefix: str, classes: int) -> Split:
     images_path, labels_path = (
-        cast(Path, find_idx(folder, name)) for name in NAMES if name.startswith(prefix)
+        cast("Path", find_idx(folder, name)) for name in NAMES if name.startswith(prefix)
     )
     images = read_idx(images_path, 3)
     labels = read_idx(labels_path, 1).astype(np.int64)

@@ -32,6 +32,7 @@ class Value:
 
     def __init__(self, name: str, type: TensorType | None, site: Site, producer: Node | None = None) -> None:
         self.name = name
+        # A finished graph has no None here: what reads one need not ask.
         self.type: TensorType = type  # type: ignore[assignment]
         self.site = site
         self.producer = producer

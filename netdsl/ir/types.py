@@ -26,7 +26,6 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
-Dim = "int | Sym"
 
 
 def _order(atom: Atom) -> tuple[int, str]:
@@ -155,8 +154,7 @@ def _floor(rest: dict[Monomial, int], k: int) -> int | Sym:
         if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
             inner = monomial[0]
             return (inner.numerator + constant * inner.divisor) // (inner.divisor * k)
-    numerator = _make({**rest, (): constant})
-    return Sym({(Floor(numerator, k),): 1})  # type: ignore[arg-type]
+    return Sym({(Floor(Sym({**rest, (): constant} if constant else rest), k),): 1})
 
 
 def _text(value: int | Sym, *, compact: bool) -> str:
@@ -164,11 +162,11 @@ def _text(value: int | Sym, *, compact: bool) -> str:
         return f"{value:,}" if compact else str(value)
     terms = dict(value.terms)
     constant = terms.get((), 0)
-    floors = [(m, c) for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Floor)]
+    floors = [(m[0], c) for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Floor)]
     if constant and len(terms) == 2 and len(floors) == 1 and floors[0][1] == 1:
-        floor = floors[0][0][0]
-        return _floor_text(floor.numerator + constant * floor.divisor, floor.divisor, compact)  # type: ignore[union-attr]
-    parts = []
+        floor = floors[0][0]
+        return _floor_text(floor.numerator + constant * floor.divisor, floor.divisor, compact)
+    parts: list[str] = []
     for monomial, c in terms.items():
         sign = ("-" if not parts else " - ") if c < 0 else (" + " if parts else "")
         parts.append(sign + _product_text(monomial, abs(c), compact))

@@ -9,6 +9,7 @@ from netdsl.ops.base import LAYERS, Op, Param, arg, axis_index, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
+    from netdsl.ops.emitter import Emitter
 
 # kind: (PyTorch module, ONNX operator, the function)
 _PLAIN = {
@@ -31,7 +32,7 @@ def _plain(kind: str, module: str, operator: str, formula: str) -> None:
         def torch(self, t: Any, *xs: TensorType) -> Any:
             return t.module(module)
 
-        def onnx(self, g: Any, *xs: Any) -> str:
+        def onnx(self, g: Emitter, *xs: Any) -> str:
             return g.op(operator, xs[0])
 
     Plain.__name__ = module
@@ -50,7 +51,7 @@ class ReLU6(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("ReLU6")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Clip", xs[0], g.floats(0.0), g.floats(6.0))
 
 
@@ -63,7 +64,7 @@ class LeakyReLU(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("LeakyRelu", xs[0], alpha=self.slope)
 
 
@@ -76,7 +77,7 @@ class ELU(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("ELU", alpha=(self.alpha, 1.0))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Elu", xs[0], alpha=self.alpha)
 
 
@@ -93,12 +94,12 @@ class PReLU(Op):
         return xs[0]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        return {"weight": Param((1 if self.shared else xs[0].channels,), f"constant:{self.init}")}  # type: ignore[arg-type]
+        return {"weight": Param((1 if self.shared else fixed(self, xs[0].channels, "its input channels"),), f"constant:{self.init}")}
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("PReLU", num_parameters=(1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         slope = g.param("weight")
         if not self.shared and xs[0].type.spatial:
             slope = g.op("Reshape", slope, g.ints([-1, *(1 for _ in xs[0].type.spatial)]))
@@ -114,7 +115,7 @@ class GELU(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("GELU", approximate=(self.approximate, "none"))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         x = xs[0]
         if self.approximate == "none":
             inner = g.op("Erf", g.op("Mul", x, g.floats(0.5**0.5)))
@@ -131,7 +132,7 @@ class SiLU(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("SiLU")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Mul", xs[0], g.op("Sigmoid", xs[0]))
 
 
@@ -142,7 +143,7 @@ class HardSigmoid(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("Hardsigmoid")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("HardSigmoid", xs[0], alpha=1 / 6, beta=0.5)
 
 
@@ -153,7 +154,7 @@ class ScaledTanh(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline("1.7159 * torch.tanh({0} * (2 / 3))")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Mul", g.op("Tanh", g.op("Mul", xs[0], g.floats(2 / 3))), g.floats(1.7159))
 
 
@@ -168,7 +169,7 @@ class _Softmax(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module(self.module, dim=(axis_index(self, xs[0], self.axis) + 1, None))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op(self.operator, xs[0], axis=axis_index(self, xs[0].type, self.axis) + 1)
 
 

@@ -114,7 +114,6 @@ def literal(value: object) -> tuple[Any, ...] | None:
     raise WrongType("nested lists of numbers of one shape")
 
 
-Convert = "Callable[[object], Any]"
 TYPE_NAMES: dict[Callable[[object], Any], str] = {
     integer: "int",
     number: "float",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.types import Sym
+    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ops.emitter import Emitter
 
 _CAUSAL = ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device, dtype={0}.dtype), is_causal=True"
 
@@ -62,7 +62,8 @@ class Attention(Op):
 
     def _widths(self, *xs: TensorType) -> tuple[int, int]:
         """The lengths of the queries' vectors and of the keys' and values'."""
-        return xs[0].shape[1], xs[-1].shape[1]  # type: ignore[return-value]
+        width, other = (fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1]))
+        return width, other
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         width, other = self._widths(*xs)
@@ -72,7 +73,7 @@ class Attention(Op):
         keys = f"{{{len(xs) - 1}}}"
         return module._replace(call=f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         width = xs[0].type.shape[1]
         q = g.op("Transpose", self._projected(g, xs, 0), perm=[0, 2, 1, 3])
         k = g.op("Transpose", self._projected(g, xs, 1), perm=[0, 2, 3, 1])
@@ -86,7 +87,7 @@ class Attention(Op):
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
         return g.op("Add", y, g.param("out_proj.bias")) if self.bias else y
 
-    def _projected(self, g: Any, xs: tuple[Any, ...], part: int) -> str:
+    def _projected(self, g: Emitter, xs: tuple[Any, ...], part: int) -> str:
         """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
         width, other = self._widths(*(x.type for x in xs))
         rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])

@@ -10,16 +10,17 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netdsl.ir.types import TensorType
 from netdsl.ops.args import TYPE_NAMES, WrongType, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from fractions import Fraction
 
-    from netdsl.ir.types import Sym
+    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ops.emitter import Emitter
 
 REQUIRED = object()
+GONE: Any = None  # in place of an inherited argument that a kind does not take
 
 
 class OpError(Exception):
@@ -157,7 +158,7 @@ class Op:
         """The PyTorch lowering: `t.module(...)` or `t.inline(...)`."""
         raise NotImplementedError(self.kind)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
 
@@ -168,7 +169,7 @@ class Op:
         return []
 
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        """Sizes that must not be below 0, where they are open. (Every size of a result is at least 1 in any case.)"""
+        """Sizes that must not be below 0, where they are open; every size of a result is at least 1 in any case."""
         return []
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 from netdsl.ops.args import TYPE_NAMES, WrongType, integers
 from netdsl.ops.base import OpError
+
+if TYPE_CHECKING:
+    from netdsl.ops.emitter import Emitter
 
 INITS = ("default", "normal", "zeros", "ones")  # those that do not depend on how many inputs an output has
 
@@ -45,7 +48,7 @@ def fan_in(rows: Table, window: int) -> int:
     return max(map(len, rows)) * window
 
 
-def onnx_kernel(g: Any, rows: Table, weight: str, shape: tuple[int, ...]) -> str:
+def onnx_kernel(g: Emitter, rows: Table, weight: str, shape: tuple[int, ...]) -> str:
     """The kernel of the whole convolution, zero where maps are not connected; a constant, once the model is loaded."""
     pairs = g.ints(list(chain.from_iterable((i, m) for i, row in enumerate(rows) for m in row)))
     zeros = g.op("Expand", g.floats(0.0), g.ints(shape))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 
 class _Windowed(Op):
@@ -92,7 +93,7 @@ class Conv(_Windowed):
     def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
         if self.connections is not None:
             return (sum(map(len, self.connections)), *k)
-        return (self.out, x.channels // self.groups, *k)  # type: ignore[operator, return-value]
+        return (self.out, fixed(self, x.channels, "its input channels") // self.groups, *k)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         k = self.geometry(xs[0])[0]
@@ -121,7 +122,7 @@ class Conv(_Windowed):
         )  # fmt: skip
         return module if even else module.padded(p)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         k, s, p, d = self.geometry(xs[0].type)
         bias = [g.param("bias")] if self.bias else []
         pads = [a for a, _ in p] + [b for _, b in p]
@@ -144,8 +145,8 @@ def _divisors(a: int, b: int) -> str:
 class Depthwise(Conv):
     """Convolve each channel with `multiplier` windows of its own: `conv` with as many groups as channels."""
 
-    out = None  # type: ignore[assignment]
-    groups = None  # type: ignore[assignment]
+    out = GONE
+    groups = GONE
     connections = None
     multiplier: int = arg(integer, 1, doc="output channels for each input channel", min=1)
 
@@ -167,7 +168,7 @@ class Depthwise(Conv):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return self._conv(xs[0]).torch(t, *xs)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return self._conv(xs[0].type).onnx(g, *xs)
 
 
@@ -208,7 +209,7 @@ class Deconv(_Windowed):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         k = self.geometry(xs[0])[0]
         per_group = self.out // self.groups
-        weight = Param((xs[0].channels, per_group, *k), self.init)  # type: ignore[arg-type]
+        weight = Param((fixed(self, xs[0].channels, "its input channels"), per_group, *k), self.init)
         return {"weight": weight, "bias": Param((self.out,), f"uniform:{per_group * prod(k)}")} if self.bias else {"weight": weight}
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
@@ -226,7 +227,7 @@ class Deconv(_Windowed):
             output_padding=(brief(extra), 0), groups=(self.groups, 1), bias=(self.bias, True), dilation=(brief(d), 1),
         )  # fmt: skip
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         k, s, p, d = self.geometry(xs[0].type)
         bias = [g.param("bias")] if self.bias else []
         return g.op(

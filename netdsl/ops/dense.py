@@ -11,6 +11,7 @@ from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 
 @layer("dense", family="dense", examples=[("10", "dense(4)"), ("5x8", "dense(3, bias = false)"), ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)")])
@@ -35,7 +36,7 @@ class Dense(Op):
         return TensorType((*x.shape[:-1], self.units), x.dtype)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        features: int = xs[0].shape[-1]  # type: ignore[assignment]
+        features = fixed(self, xs[0].shape[-1], "the length of its input")
         shape = (self.units, features)
         weight = Param(shape, self.init) if self.weight is None else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
         return {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")} if self.bias else {"weight": weight}
@@ -46,7 +47,7 @@ class Dense(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("Linear", xs[0].shape[-1], self.units, bias=(self.bias, True))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         if len(xs[0].type.shape) == 1:
             return g.op("Gemm", xs[0], g.param("weight"), *([g.param("bias")] if self.bias else []), transB=1)
         y = g.op("MatMul", xs[0], g.op("Transpose", g.param("weight"), perm=[1, 0]))
@@ -67,7 +68,7 @@ class Flatten(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("Flatten")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Flatten", xs[0], axis=1)
 
 
@@ -91,7 +92,7 @@ class Embedding(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("Embedding", self.n, self.dim)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Gather", g.param("weight"), xs[0], axis=0)
 
 
@@ -113,10 +114,10 @@ class RBF(Op):
         return TensorType((self.units,), xs[0].dtype)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        shape = (self.units, xs[0].shape[0])
+        shape = (self.units, fixed(self, xs[0].shape[0], "the length of its input"))
         if self.weight is None:
-            return {"weight": Param(shape, "normal:1")}  # type: ignore[arg-type]
-        return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}  # type: ignore[arg-type]
+            return {"weight": Param(shape, "normal:1")}
+        return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * xs[0].size
@@ -124,6 +125,6 @@ class RBF(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("RBF", xs[0].shape[0], self.units)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         difference = g.op("Sub", g.op("Unsqueeze", xs[0], g.ints([1])), g.param("weight"))
         return g.op("ReduceSum", g.op("Mul", difference, difference), g.ints([2]), keepdims=0)

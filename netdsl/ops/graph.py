@@ -10,6 +10,7 @@ from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 
 class _GraphLayer(Op):
@@ -38,17 +39,17 @@ class _GraphLayer(Op):
 
     def matrix(self, x: TensorType, init: str) -> Param:
         """A matrix of units x features."""
-        return Param((self.units, x.shape[1]), init)  # type: ignore[arg-type]
+        return Param((self.units, fixed(self, x.shape[1], "the number of features")), init)
 
     def weights(self, *xs: TensorType) -> int:
         return sum(p.size for name, p in self.params(*xs).items() if not name.endswith("bias"))
 
-    def onnx_matrix(self, g: Any, x: str, name: str) -> str:
+    def onnx_matrix(self, g: Emitter, x: str, name: str) -> str:
         """The product with a matrix of units x features."""
         return g.op("MatMul", x, g.op("Transpose", g.param(name), perm=[1, 0]))
 
 
-def _onnx_degrees(g: Any, edges: str) -> str:
+def _onnx_degrees(g: Emitter, edges: str) -> str:
     """The sums of the rows, 1 at least: N x V x 1."""
     return g.op("Max", g.op("ReduceSum", edges, g.ints([2]), keepdims=1), g.floats(1.0))
 
@@ -69,12 +70,12 @@ class GraphConvolution(_GraphLayer):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize)._replace(call="{m}({0}, {1})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         edges = self._onnx_normalized(g, xs[1]) if self.normalize else xs[1]
         y = g.op("MatMul", edges, self.onnx_matrix(g, xs[0], "lin.weight"))
         return g.op("Add", y, g.param("bias")) if self.bias else y
 
-    def _onnx_normalized(self, g: Any, edges: Any) -> str:
+    def _onnx_normalized(self, g: Emitter, edges: Any) -> str:
         size = g.op("Shape", edges, start=1)
         looped = g.op("Add", edges, g.op("EyeLike", g.op("Expand", g.floats(0.0), size)))
         scale = g.op("Reciprocal", g.op("Sqrt", _onnx_degrees(g, looped)))
@@ -98,7 +99,7 @@ class Chebyshev(_GraphLayer):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias)._replace(call="{m}({0}, {1})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         terms = [str(xs[0])]
         y = self.onnx_matrix(g, terms[0], "lins.0.weight")
         for i in range(1, self.k):
@@ -122,7 +123,7 @@ class Sage(_GraphLayer):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias)._replace(call="{m}({0}, {1})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         mean = g.op("Div", g.op("MatMul", xs[1], xs[0]), _onnx_degrees(g, xs[1]))
         y = g.op("Add", self.onnx_matrix(g, mean, "lin_l.weight"), self.onnx_matrix(g, xs[0], "lin_r.weight"))
         return g.op("Add", y, g.param("lin_l.bias")) if self.bias else y

@@ -14,6 +14,9 @@ from netdsl.ops.base import OpError
 INITS = ("default", "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "normal", "zeros", "ones")
 
 
+Numbers = float | tuple["Numbers", ...]  # nested lists
+
+
 class Distribution(NamedTuple):
     """`kind` is uniform (in ±scale), normal (of deviation scale), constant (scale), bilinear or literal."""
 
@@ -65,10 +68,10 @@ def bilinear(shape: tuple[int, ...]) -> list[float]:
     return [v for i in range(inputs) for o in range(outputs) for v in (kernel if i % outputs == o else zeros)]
 
 
-def shaped(kind: str, name: str, values: tuple[object, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
+def shaped(kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
     """Literal numbers as a flat tuple; leading axes of one may be left out. Raises `OpError` where they do not fit."""
     found: list[int] = []
-    level: object = values
+    level: Numbers = values
     while isinstance(level, tuple):
         found.append(len(level))
         level = level[0]
@@ -83,9 +86,9 @@ def shaped(kind: str, name: str, values: tuple[object, ...], shape: tuple[int, .
     return tuple(flat)
 
 
-def _flat(values: object, shape: tuple[int, ...]) -> list[float] | None:
+def _flat(values: Numbers, shape: tuple[int, ...]) -> list[float] | None:
     if not shape:
-        return None if isinstance(values, tuple) else [values]  # type: ignore[list-item]
+        return None if isinstance(values, tuple) else [values]
     if not isinstance(values, tuple) or len(values) != shape[0]:
         return None
     parts = [_flat(v, shape[1:]) for v in values]

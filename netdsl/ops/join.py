@@ -11,6 +11,8 @@ from netdsl.ops.base import Op, OpError, Window, arg, axis_index, layer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ops.emitter import Emitter
+
 
 class Join(Op):
     """Base of the kinds that take arms, or the current value and `@` references."""
@@ -63,7 +65,7 @@ class Concat(Join):
         names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
         return t.inline(f"torch.cat(({names},), {axis_index(self, xs[0], self.axis) + 1})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Concat", *xs, axis=axis_index(self, xs[0].type, self.axis) + 1)
 
 
@@ -91,13 +93,13 @@ class _Elementwise(Join):
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         shape = broadcast(self.kind, xs)
-        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if a != b and b != 1]
+        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if b not in (a, 1)]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
-        y = xs[0]
+    def onnx(self, g: Emitter, *xs: Any) -> str:
+        y: str = xs[0]
         for x in xs[1:]:
             y = g.op(self.operator, y, x)
         return y

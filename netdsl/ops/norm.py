@@ -10,6 +10,7 @@ from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
+    from netdsl.ops.emitter import Emitter
 
 
 class _Affine(Op):
@@ -55,7 +56,7 @@ class BatchNorm(_Affine):
         n = max(1, len(xs[0].spatial))
         return t.module(f"BatchNorm{n}d", xs[0].channels, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1), affine=(self.affine, True))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         channels = xs[0].type.channels
         pair = [g.param("weight"), g.param("bias")] if self.affine else [g.floats([1.0] * channels), g.floats([0.0] * channels)]
         return g.op("BatchNormalization", xs[0], *pair, g.param("running_mean"), g.param("running_var"), epsilon=self.eps)
@@ -80,7 +81,7 @@ class LocalResponseNorm(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         # onnxruntime normalises images alone: other ranks are reshaped to one.
         image = len(xs[0].type.spatial) == 2
         x = xs[0] if image else g.op("Reshape", xs[0], g.ints([0, 0, -1, 1]))
@@ -101,7 +102,7 @@ class LayerNorm(_Affine):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("LayerNorm", xs[0].shape[-1], eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         pair = [g.param("weight"), g.param("bias")] if self.affine else [g.floats([1.0] * xs[0].type.shape[-1])]
         return g.op("LayerNormalization", xs[0], *pair, axis=-1, epsilon=self.eps)
 
@@ -121,7 +122,7 @@ class RMSNorm(_Affine):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("RMSNorm", xs[0].shape[-1], eps=(self.eps, None))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         square = g.op("ReduceMean", g.op("Mul", xs[0], xs[0]), g.ints([-1]), keepdims=1)
         root = g.op("Sqrt", g.op("Add", square, g.floats(self.eps)))
         return g.op("Mul", g.op("Div", xs[0], root), g.param("weight"))
@@ -160,7 +161,7 @@ class GroupNorm(_Affine):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("GroupNorm", self.groups, xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         shape = xs[0].type
         rows = g.op("Reshape", xs[0], g.ints([0, self.groups, -1]))
         pair = [g.floats([1.0] * self.groups), g.floats([0.0] * self.groups)]
@@ -191,7 +192,7 @@ class InstanceNorm(_Affine):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module(f"InstanceNorm{len(xs[0].spatial)}d", xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, False))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         channels = xs[0].type.channels
         pair = [g.param("weight"), g.param("bias")] if self.affine else [g.floats([1.0] * channels), g.floats([0.0] * channels)]
         return g.op("InstanceNormalization", xs[0], *pair, epsilon=self.eps)
@@ -202,8 +203,9 @@ class _TrainingOnly(Op):
 
     p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
-        return xs[0]
+    def onnx(self, g: Emitter, *xs: Any) -> str:
+        same: str = xs[0]
+        return same
 
 
 @layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])

@@ -11,6 +11,7 @@ from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 
 class _Pool(Op):
@@ -54,7 +55,10 @@ class _Pool(Op):
         if x.symbolic:
             return None
         y = self.infer(x)
-        return [max(0, (o - 1) * s_ + k_ - i - p_) for o, i, k_, s_, p_ in zip(y.spatial, x.spatial, k, s, p, strict=True)]  # type: ignore[operator]
+        return [max(0, (o - 1) * s_ + k_ - i - p_) for o, i, k_, s_, p_ in zip(self._sizes(y), self._sizes(x), k, s, p, strict=True)]
+
+    def _sizes(self, x: TensorType) -> list[int]:
+        return [fixed(self, d, "the size of its input") for d in x.spatial]
 
     def onnx_window(self, x: TensorType) -> dict[str, Any]:
         """The attributes of ONNX's pooling operators."""
@@ -86,7 +90,7 @@ class MaxPool(_Pool):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return self.torch_module(t, "MaxPool", xs[0])
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("MaxPool", xs[0], **self.onnx_window(xs[0].type))
 
 
@@ -109,7 +113,7 @@ class AvgPool(_Pool):
         module = self.torch_module(t, "AvgPool", xs[0])
         return module if self.count_pad else module.with_keyword("count_include_pad", value=False)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         x = xs[0]
         window = self.onnx_window(x.type)
         if not self.ceil:
@@ -127,7 +131,7 @@ class AvgPool(_Pool):
 class SumPool(_Pool):
     """The sum of each window: k times the mean that counts the padding."""
 
-    ceil = False  # type: ignore[assignment]
+    ceil = False
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         k, s, p = self.geometry(xs[0])
@@ -136,7 +140,7 @@ class SumPool(_Pool):
             return t.inline(f"F.avg_pool1d({{0}}, {k[0]}, {s[0]}, {p[0]}) * {k[0]}")
         return t.module(f"AvgPool{n}d", brief(k), stride=(brief(s), brief(k)), padding=(brief(p), 0), divisor_override=(1, None))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         mean = g.op("AveragePool", xs[0], count_include_pad=1, **self.onnx_window(xs[0].type))
         return g.op("Mul", mean, g.floats(prod(self.geometry(xs[0].type)[0])))
 
@@ -145,14 +149,14 @@ class SumPool(_Pool):
 class L2Pool(_Pool):
     """The Euclidean norm of each window: sqrt(sum x^2)."""
 
-    pad = 0  # type: ignore[assignment]
-    ceil = False  # type: ignore[assignment]
+    pad = 0
+    ceil = False
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         k, s, _ = self.geometry(xs[0])
         return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(s), brief(k)))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("LpPool", xs[0], p=2, **self.onnx_window(xs[0].type))
 
 
@@ -171,7 +175,7 @@ class GlobalAvgPool(_Global):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module(f"AdaptiveAvgPool{len(xs[0].spatial)}d", 1)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("GlobalAveragePool", xs[0])
 
 
@@ -182,7 +186,7 @@ class GlobalMaxPool(_Global):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module(f"AdaptiveMaxPool{len(xs[0].spatial)}d", 1)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("GlobalMaxPool", xs[0])
 
 
@@ -201,7 +205,7 @@ class _Adaptive(Op):
         n = len(xs[0].spatial)
         return t.module(f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size")))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         x = xs[0]
         out = spread(self.size, len(x.type.spatial), self.kind, "size")
         if all(o == 1 for o in out):
@@ -210,11 +214,12 @@ class _Adaptive(Op):
         if all(i % o == 0 for i, o in zip(sizes, out, strict=True)):
             k = [i // o for i, o in zip(sizes, out, strict=True)]
             return g.op("AveragePool" if self.reduce == "Avg" else "MaxPool", x, kernel_shape=k, strides=k)
+        y: str = x
         for axis, (i, o) in enumerate(zip(sizes, out, strict=True)):
-            x = self._reduce_axis(g, x, axis + 2, i, o)
-        return x
+            y = self._reduce_axis(g, y, axis + 2, i, o)
+        return y
 
-    def _reduce_axis(self, g: Any, x: Any, axis: int, size: int, out: int) -> str:
+    def _reduce_axis(self, g: Emitter, x: str, axis: int, size: int, out: int) -> str:
         """Pool one axis with windows of unequal width: slices, each reduced, joined again."""
         if size == out:
             return x
@@ -258,7 +263,7 @@ class SpatialPyramid(Op):
         parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)
         return t.inline(f"torch.cat(({parts},), 1)")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         parts = [g.op("Flatten", AdaptiveMaxPool({"kind": self.kind, "size": n}).onnx(g, xs[0]), axis=1) for n in self.levels]
         return g.op("Concat", *parts, axis=1)
 
@@ -278,8 +283,8 @@ class Subsample(Op):
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         window = prod(self._pool().geometry(xs[0])[0])
-        shape = (xs[0].channels,)
-        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}  # type: ignore[arg-type]
+        shape = (fixed(self, xs[0].channels, "its input channels"),)
+        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(*xs)
@@ -287,7 +292,7 @@ class Subsample(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("Subsample", xs[0].channels, self._pool().geometry(xs[0])[0])
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         shape = [1, xs[0].type.channels, *(1 for _ in xs[0].type.spatial)]
         weight, bias = (g.op("Reshape", g.param(n), g.ints(shape)) for n in ("weight", "bias"))
         return g.op("Add", g.op("Mul", self._pool().onnx(g, xs[0]), weight), bias)

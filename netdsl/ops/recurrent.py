@@ -10,6 +10,7 @@ from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 END = 2**31 - 1
 
@@ -73,7 +74,7 @@ class _Recurrent(Op):
         """The attributes of the ONNX operator beside the rest."""
         return {}
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         width = self.hidden * len(self.directions)
         y = self._onnx_layer(g, g.op("Transpose", xs[0], perm=[1, 0, 2]), 0)
         for i in range(1, self.layers):
@@ -85,14 +86,14 @@ class _Recurrent(Op):
             final = g.op("Concat", final, g.op("Slice", y, g.ints([0, 1]), g.ints([1, 2]), g.ints([0, 1])), axis=3)
         return g.op("Squeeze", final, g.ints([0, 1]))
 
-    def _onnx_layer(self, g: Any, x: str, i: int) -> str:
+    def _onnx_layer(self, g: Emitter, x: str, i: int) -> str:
         """One layer, T x N x inputs to T x directions x N x hidden."""
         w, r, b_ih, b_hh = (self._stacked(g, f"{name}_l{i}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
         bias = g.op("Squeeze", g.op("Concat", b_ih, b_hh, axis=1), g.ints([2]))
         direction = "bidirectional" if self.bidirectional else "forward"
         return g.op(self.operator, x, w, r, bias, hidden_size=self.hidden, direction=direction, **self.onnx_extra())
 
-    def _stacked(self, g: Any, name: str) -> str:
+    def _stacked(self, g: Emitter, name: str) -> str:
         """A parameter of each direction, the gates in ONNX's order: directions x gates hidden x columns."""
         parts = []
         for end in self.directions:

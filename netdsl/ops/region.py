@@ -10,6 +10,7 @@ from netdsl.ops.base import Op, OpError, arg, layer, spread
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
+    from netdsl.ops.emitter import Emitter
 
 
 class _Regions(Op):
@@ -37,14 +38,14 @@ class _Regions(Op):
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         return [(xs[1].shape[1], 4)]
 
-    def onnx_rows(self, g: Any, boxes: Any) -> tuple[str, str]:
+    def onnx_rows(self, g: Emitter, boxes: Any) -> tuple[str, str]:
         """The boxes of all samples in one list, N R x 4, and the sample of each, N R x 1."""
         counts = g.op("Shape", boxes, end=2)
         ones = g.op("Expand", g.floats(1.0), g.op("Concat", counts, g.ints([1]), axis=0))
         samples = g.op("CumSum", ones, g.op("Squeeze", g.ints([0])), exclusive=1)
         return g.op("Reshape", boxes, g.ints([-1, 4])), g.op("Reshape", samples, g.ints([-1, 1]))
 
-    def onnx_split(self, g: Any, pooled: str, boxes: Any) -> str:
+    def onnx_split(self, g: Emitter, pooled: str, boxes: Any) -> str:
         """N R x C x size x size to N x R x C x size x size."""
         return g.op("Reshape", pooled, g.op("Concat", g.op("Shape", boxes, end=2), g.op("Shape", pooled, start=1), axis=0))
 
@@ -56,7 +57,7 @@ class RoIPool(_Regions):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
         pooled = g.op("MaxRoiPool", xs[0], g.op("Concat", samples, boxes, axis=1), pooled_shape=self.bins(), spatial_scale=self.scale)
         return self.onnx_split(g, pooled, xs[1])
@@ -74,7 +75,7 @@ class RoIAlign(_Regions):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.helper("roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
         rows, columns = self.bins()
         index = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64

@@ -14,6 +14,8 @@ from netdsl.ops.init import INITS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ops.emitter import Emitter
+
 
 @layer("reshape", family="shape", examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")])
 class Reshape(Op):
@@ -52,7 +54,7 @@ class Reshape(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline(f"{{0}}.reshape({{0}}.shape[0], {', '.join(map(str, self._target(xs[0])))})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Reshape", xs[0], g.ints([0, *self._target(xs[0].type)]))
 
 
@@ -74,7 +76,7 @@ class Permute(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline(f"{{0}}.permute(0, {', '.join(map(str, self.order))})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Transpose", xs[0], perm=[0, *self.order])
 
 
@@ -92,7 +94,7 @@ class Tokens(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline("{0}.flatten(2).transpose(1, 2)")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Transpose", g.op("Reshape", xs[0], g.ints([0, 0, -1])), perm=[0, 2, 1])
 
 
@@ -136,7 +138,7 @@ class Pad(Op):
         mode = {"constant": f"value={self.value!r}", "reflect": 'mode="reflect"', "edge": 'mode="replicate"'}[self.mode]
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         pairs = self._pairs(xs[0].type)
         c = self.channels
         pads = g.ints([c, *(a for a, _ in pairs), c, *(b for _, b in pairs)])
@@ -191,16 +193,17 @@ class Crop(Op):
         target = "{1}.shape[2:]" if len(xs) == 2 else tuple(n for _, n in self._plan(xs))
         return t.helper("crop_to", "{0}", target, *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         plan = self._plan([x.type for x in xs])
         axes = g.ints(list(range(2, 2 + len(plan))))
-        if all(isinstance(v, int) for pair in plan for v in pair):
-            return g.op("Slice", xs[0], g.ints([o for o, _ in plan]), g.ints([o + n for o, n in plan]), axes)
-        target = g.op("Shape", xs[1], start=2) if len(xs) == 2 else g.ints([n for _, n in plan])
+        known = [(o, n) for o, n in plan if isinstance(o, int) and isinstance(n, int)]
+        if len(known) == len(plan):
+            return g.op("Slice", xs[0], g.ints([o for o, _ in known]), g.ints([o + n for o, n in known]), axes)
+        target = g.op("Shape", xs[1], start=2) if len(xs) == 2 else g.ints([fixed(self, n, "where to cut") for _, n in plan])
         if self.offset is None:
             start = g.op("Div", g.op("Sub", g.op("Shape", xs[0], start=2), target), g.ints([2]))
         else:
-            start = g.ints([o for o, _ in plan])
+            start = g.ints([fixed(self, o, "where to cut") for o, _ in plan])
         return g.op("Slice", xs[0], start, g.op("Add", start, target), axes)
 
 
@@ -234,7 +237,7 @@ class Slice(Op):
         axis, start, end = self._bounds(xs[0])
         return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         axis, start, end = self._bounds(xs[0].type)
         return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
 
@@ -267,7 +270,7 @@ class Split(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return self._slice(xs[0]).torch(t, *xs)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return self._slice(xs[0].type).onnx(g, *xs)
 
 
@@ -289,7 +292,7 @@ class ChannelShuffle(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         channels = xs[0].type.channels
         grouped = g.op("Reshape", xs[0], g.ints([0, self.groups, channels // self.groups, -1]))
         return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", xs[0]))
@@ -334,7 +337,7 @@ class Upsample(Op):
         how = {"scale_factor": (self.scale, None)} if self.scale is not None else {"size": (self._fixed_size(xs[0]), None)}
         return t.module("Upsample", **how, mode=(self.mode, "nearest"))
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         mode = {"nearest": "nearest", "bilinear": "linear"}[self.mode]
         rounding = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"} if mode == "nearest" else {"coordinate_transformation_mode": "half_pixel"}
         if self.scale is not None:
@@ -366,7 +369,7 @@ class PixelShuffle(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.module("PixelShuffle", self.r)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("DepthToSpace", xs[0], blocksize=self.r, mode="CRD")
 
 
@@ -391,6 +394,6 @@ class Learned(Op):
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.custom("Learned", self.shape)
 
-    def onnx(self, g: Any, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: Any) -> str:
         batch = g.op("Shape", xs[0], start=0, end=1)
         return g.op("Expand", g.op("Unsqueeze", g.param("weight"), g.ints([0])), g.op("Concat", batch, g.ints(list(self.shape)), axis=0))

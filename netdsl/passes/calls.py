@@ -182,7 +182,8 @@ class Calls(NetBuilder):
         source = self._need(x, call.span)
         binding.uses += 1
         element, frame = binding.element, binding.env
-        assert element is not None and frame is not None
+        assert element is not None
+        assert frame is not None
         before = len(self.graph.nodes)
         outer, caller = self._scope, self._caller
         self._caller = Site(call.span, caller)

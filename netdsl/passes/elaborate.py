@@ -38,7 +38,7 @@ class Expectation:
 
 
 class Elaborator(Calls):
-    """Builds the graph of one net. `overrides` are sizes of inputs by name that stand in for those of the text."""
+    """Builds the graph of one net. `overrides` are sizes of inputs by name, the first's also by "", that stand in for those of the text."""
 
     def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, overrides: dict[str, tuple[int, ...]]) -> None:
         super().__init__(loader, reporter, graph)
@@ -56,6 +56,9 @@ class Elaborator(Calls):
             self.graph.outputs.append(Output("output", value))
         if not self.graph.inputs and not self.reporter.errors:
             raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
+        names = [v.name for v in self.graph.inputs]
+        for name in self.overrides.keys() - {"", *names}:
+            raise Fault("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
         if not self.graph.nodes and not self.reporter.errors:
             raise Fault("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
 
@@ -104,7 +107,7 @@ class Elaborator(Calls):
         if dtype not in ITEM_BYTES:
             raise Fault("wrong-dtype", f"there is no element type `{dtype}`", statement.span, help=did_you_mean(dtype, ITEM_BYTES))
         shape = self._input_shape(statement, env)
-        given = self.overrides.get(name)
+        given = self.overrides.get(name, None if self.graph.inputs else self.overrides.get(""))
         if given is not None:
             shape = self._override(name, statement, shape, given, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self._caller))
@@ -242,10 +245,10 @@ class Elaborator(Calls):
             case ast.Group():
                 return self._group(element, label, env, x)
             case ast.TakeUp():
-                value = self._reference(element.reference, env)
+                taken = self._reference(element.reference, env)
                 if label is not None:
-                    self._bind(self._pattern(label, env), value, label.span)
-                return value
+                    self._bind(self._pattern(label, env), taken, label.span)
+                return taken
         if label is not None:
             raise Fault("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help="write `name: { repeat ... }`")
         match element:

@@ -37,7 +37,7 @@ class Env:
     def __init__(self, parent: Env | None = None, special: Callable[[ast.Expr, Env], Any] | None = None) -> None:
         self.parent = parent
         self.values: dict[str, Any] = {}
-        self.special = special or (parent.special if parent else None)
+        self.special: Callable[[ast.Expr, Env], Any] | None = special or (parent.special if parent else None)
 
     def find(self, name: str) -> tuple[bool, Any]:
         """Whether the name is known, and its value."""

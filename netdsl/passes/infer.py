@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Annotation, Fault, did_you_mean
-from netdsl.ir.types import Sym
 from netdsl.limits import MAX_DIM, MAX_SIZE
 from netdsl.ops.base import OpError, bind, signature
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.types import Sym, TensorType
     from netdsl.ops.base import Op
 
 
@@ -93,7 +92,7 @@ def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:
 
 def call_notes(site: Site) -> tuple[Annotation, ...]:
     """Through which block calls the compiler came here, innermost first."""
-    notes = []
+    notes: list[Annotation] = []
     caller = site.caller
     while caller is not None and len(notes) < 8:
         notes.append(Annotation("reached through this call", caller.span))

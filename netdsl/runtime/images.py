@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from netdsl.runtime.session import DTYPES, stop
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from netdsl.runtime.session import Session, Tensor
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")

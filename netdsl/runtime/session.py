@@ -6,7 +6,6 @@ import io
 import json
 import re
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +17,7 @@ from netdsl.driver import failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 DTYPES = {
@@ -145,7 +145,7 @@ def _tensor(value: Any) -> Tensor:
 
 
 def _said(error: Exception) -> str:
-    """onnxruntime's words without its codes and file names."""
+    """What onnxruntime says, without its codes and file names."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
     text = re.sub(r"^\S+\.(?:cc|h|cpp):\d+ .*?\) ?(?=[A-Z])", "", text)

@@ -8,39 +8,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
 
-_node = dataclass(slots=True, eq=False, repr=False)
 
-
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Expr:
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Literal(Expr):
     value: int | float | bool | str
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class DimsLiteral(Expr):
     """`3xHxW`: integers, and names that are parameters or symbols."""
 
     parts: tuple[int | str, ...]
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Name(Expr):
     id: str
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Reference(Expr):
     """`@pool4`; computed pieces stand between braces: `@layer{i}.relu`."""
 
     path: Pattern
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Sequence(Expr):
     """A list, or a tuple where `is_tuple`."""
 
@@ -48,7 +46,7 @@ class Sequence(Expr):
     is_tuple: bool
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Operation(Expr):
     """A chain of operators of one precedence, taken from the left: first op item op item ..."""
 
@@ -56,7 +54,7 @@ class Operation(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Unary(Expr):
     """`-x` or `not x`."""
 
@@ -64,20 +62,20 @@ class Unary(Expr):
     operand: Expr
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Conditional(Expr):
     value: Expr
     condition: Expr
     otherwise: Expr
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Index(Expr):
     value: Expr
     index: Expr
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Attribute(Expr):
     """`value.name`; `value` is None for `in.name`, the input of the enclosing block."""
 
@@ -85,14 +83,14 @@ class Attribute(Expr):
     name: str
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Argument:
     name: str | None
     value: Expr
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Function(Expr):
     """`min(a, b)` in an expression."""
 
@@ -100,7 +98,7 @@ class Function(Expr):
     arguments: tuple[Argument, ...]
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Pattern:
     """Text with computed pieces: a label such as `layer{i}`."""
 
@@ -111,13 +109,13 @@ class Pattern:
 # ---- elements of a chain
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Element:
     span: Span
     label: Pattern | None
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Call(Element):
     """A layer, a block or a label used as a layer; a join may have a body of arms."""
 
@@ -127,33 +125,33 @@ class Call(Element):
     body: Body | None
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Group(Element):
     body: Body
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class TakeUp(Element):
     """`@name` at the start of a chain: go on from the value at that label."""
 
     reference: Reference
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Repeat(Element):
     count: Expr
     variable: str | None
     body: Body
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class For(Element):
     targets: tuple[str, ...]
     values: Expr
     body: Body
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class If(Element):
     condition: Expr
     then: Body
@@ -163,37 +161,37 @@ class If(Element):
 # ---- statements
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Statement:
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Chain(Statement):
     elements: tuple[Element, ...]
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Input(Statement):
     label: Pattern
     shape: Expr
     dtype: str | None
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Output(Statement):
     label: Pattern | None
     chain: Chain | None
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Aux(Statement):
     name: str
     arguments: tuple[Argument, ...]
     body: Body
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Expect(Statement):
     """A condition on the finished net; `at` gives the input size it is evaluated at."""
 
@@ -201,13 +199,13 @@ class Expect(Statement):
     at: Expr | None
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Let(Statement):
     name: str
     value: Expr
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Body:
     """Statements one after the other, or arms side by side."""
 
@@ -219,14 +217,14 @@ class Body:
 # ---- the file
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Parameter:
     name: str
     default: Expr | None
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Definition:
     """A `block` or a `net`."""
 
@@ -239,9 +237,9 @@ class Definition:
     is_net: bool
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Alias:
-    """`net ResNet18 = ResNet(BasicBlock, [2, 2, 2, 2])`"""
+    """Another name for a net with arguments: `net ResNet18 = ResNet(BasicBlock, [2, 2, 2, 2])`."""
 
     name: str
     name_span: Span
@@ -253,7 +251,7 @@ class Alias:
     doc: str
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Import:
     """Another file (`import "heads.net"`), or a file of the library (`import resnet`)."""
 
@@ -262,7 +260,7 @@ class Import:
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Entry:
     """One line of a `train` section."""
 
@@ -271,7 +269,7 @@ class Entry:
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class Train:
     net: str
     net_span: Span
@@ -279,7 +277,7 @@ class Train:
     span: Span
 
 
-@_node
+@dataclass(slots=True, eq=False, repr=False)
 class File:
     source: SourceFile
     imports: tuple[Import, ...]

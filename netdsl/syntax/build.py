@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.source import Span
@@ -12,9 +12,20 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lark import Token, Tree
+    from lark import Token
+    from lark.tree import Meta
 
     from netdsl.source import SourceFile
+
+    class Tree(Protocol):
+        """A tree of lark's. The grammar says what its children are: trees, tokens, None for what is left out."""
+
+        data: str
+        children: list[Any]
+
+        @property
+        def meta(self) -> Meta:
+            """Its place."""
 
 MAX_DEPTH = 200
 MAX_ELSE_IF = 90
@@ -25,7 +36,7 @@ _LOGIC = {"or_": "or", "and_": "and"}
 class Builder:
     """Makes the tree of one file. `parse_expression` reads the computed pieces of labels."""
 
-    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], object]) -> None:
+    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], Tree]) -> None:
         self.source = source
         self._parse_expression = parse_expression
         self._depth = 0
@@ -35,7 +46,7 @@ class Builder:
     def file(self, tree: Tree) -> ast.File:
         items = [getattr(self, t.data.rstrip("_"))(t) for t in tree.children if t is not None]
 
-        def of(*kinds: type) -> tuple:
+        def of(*kinds: type) -> tuple[Any, ...]:
             return tuple(i for i in items if isinstance(i, kinds))
 
         return ast.File(self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train))
@@ -100,7 +111,8 @@ class Builder:
         return ast.Body(tuple(self.statement(c) for c in children), (), self.at(tree))
 
     def statement(self, tree: Tree) -> ast.Statement:
-        return getattr(self, tree.data)(tree)
+        made: ast.Statement = getattr(self, tree.data)(tree)
+        return made
 
     def let(self, tree: Tree) -> ast.Let:
         name, value = tree.children
@@ -134,7 +146,8 @@ class Builder:
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
             raise CompileError([Diagnostic("two-labels", message, self.at(labels[1]), help="a layer has one label")])
-        return getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
+        made: ast.Element = getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
+        return made
 
     def _call(self, tree: Tree, label: ast.Pattern | None) -> ast.Call:
         callee, arguments, *body = tree.children
@@ -177,8 +190,8 @@ class Builder:
             return ()
         return tuple(self._argument(c) for c in tree.children if c is not None)
 
-    def _argument(self, tree: Tree | Token) -> ast.Argument:
-        if getattr(tree, "data", None) == "keyword":
+    def _argument(self, tree: Tree) -> ast.Argument:
+        if tree.data == "keyword":
             name, value = tree.children
             return ast.Argument(str(name), self.expr(value), self.at(tree))
         return ast.Argument(None, self.expr(tree), self.at(tree))
@@ -244,10 +257,10 @@ class Builder:
         return ast.Name(span, str(token))
 
     def _take(self, token: Token) -> ast.Reference:
-        return ast.Reference(self.at(token), self._pattern(token[1:], token.start_pos + 1))
+        return ast.Reference(self.at(token), self._pattern(token[1:], (token.start_pos or 0) + 1))
 
     def _label(self, token: Token) -> ast.Pattern:
-        return self._pattern(token[:-1].rstrip(), token.start_pos)
+        return self._pattern(token[:-1].rstrip(), token.start_pos or 0)
 
     def _pattern(self, text: str, start: int) -> ast.Pattern:
         pieces: list[str | ast.Expr] = []
@@ -255,13 +268,13 @@ class Builder:
         for match in _PIECE.finditer(text):
             pieces.append(text[position : match.start()])
             tree = self._parse_expression(self.source, start + match.start(1), start + match.end(1))
-            pieces.append(self.expr(tree))  # type: ignore[arg-type]
+            pieces.append(self.expr(tree))
             position = match.end()
         pieces.append(text[position:])
         return ast.Pattern(tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text)))
 
     def at(self, node: Tree | Token) -> Span:
-        where = getattr(node, "meta", node)
+        where: Any = getattr(node, "meta", node)  # a token is its own place
         if getattr(where, "empty", False):
             return Span(self.source, 0, 0)
         return Span(self.source, where.start_pos, where.end_pos)

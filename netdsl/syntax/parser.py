@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
 from platformdirs import user_cache_dir
@@ -17,6 +17,8 @@ from netdsl.syntax.expected import describe, syntax_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lark import ParseTree
 
     from netdsl.source import SourceFile
     from netdsl.syntax import ast
@@ -65,7 +67,8 @@ class TokenFilter:
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
         assert self.source is not None
-        raise Fault(code, message, Span(self.source, token.start_pos, min(token.end_pos, token.start_pos + 40)), help=help)
+        start, end = token.start_pos or 0, token.end_pos or 0
+        raise Fault(code, message, Span(self.source, start, min(end, start + 40)), help=help)
 
 
 _filter = TokenFilter()
@@ -79,11 +82,11 @@ def _lark() -> Lark:
         with open(os.path.join(resource("grammars"), "netdsl.lark"), encoding="utf-8") as file:
             grammar = file.read()
         options = {"parser": "lalr", "start": ["file", "expr"], "propagate_positions": True, "maybe_placeholders": True, "postlex": _filter}
-        _parser = Lark(grammar, cache=_cache_file(grammar), **options)  # type: ignore[arg-type]
+        _parser = Lark(grammar, cache=_cache_file(), **options)
     return _parser
 
 
-def _cache_file(grammar: str) -> str | bool:
+def _cache_file() -> str | bool:
     folder = user_cache_dir("netdsl", appauthor=False)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -120,7 +123,7 @@ def parse(source: SourceFile) -> ast.File:
     raise CompileError(errors)
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> Any:
+def _parse_expression(source: SourceFile, start: int, end: int) -> ParseTree:
     """The parse tree of an expression inside a label, with positions of the whole file."""
     from_start = " " * start + source.text[start:end]
     try:
@@ -148,14 +151,16 @@ def _without_line(text: str, offset: int) -> str:
 
 def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedToken) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
-        start, end = error.pos_in_stream, error.pos_in_stream + 1
+        start = error.pos_in_stream or 0
+        end = start + 1
         expected = set(error.allowed or ())
         found = "end of file" if start >= len(source.text) else f"`{source.text[start]}`"
     else:
         token = error.token
+        first, last = token.start_pos or 0, token.end_pos or 0
         at_end = token.type == "$END"
-        start = len(source.text.rstrip()) if at_end else token.start_pos
-        end = start + 1 if at_end or token.type == "_NL" else token.end_pos
+        start = len(source.text.rstrip()) if at_end else first
+        end = start + 1 if at_end or token.type == "_NL" else last
         expected = set(error.accepts or error.expected)
         found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
     message = f"expected {describe(expected)}, found {found}"
