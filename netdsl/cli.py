@@ -71,6 +71,10 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--top", type=int, default=5, metavar="N")
     run.add_argument("--labels", metavar="FILE", help="class names, one a line")
 
+    fmt = add("fmt", "lay out .net files as the canon has it, comments kept", net=False)
+    fmt.add_argument("files", nargs="+", metavar="FILE", help="a .net file, a folder of them, or - for standard input to standard output")
+    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the files that would change")
+
     layers = add("layers", "the reference of the layers", net=False)
     layers.add_argument("kind", nargs="?", metavar="KIND")
     add("nets", "the nets of the library with their figures", net=False)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; move it into place on success, delete it on failure.
 
-    The folder of `path` is created where it is missing. The temporary name keeps the suffix of `path`.
+    The folder of `path` is created where it is missing. The temporary name keeps the suffix of `path`. `mode` is the permissions of
+    the file; without it those of a new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
@@ -19,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes the file private, which a result should not be
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)  # mkstemp makes the file private, which a result should not be
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

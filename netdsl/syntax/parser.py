@@ -35,9 +35,20 @@ class TokenFilter:
 
     def __init__(self) -> None:
         self.source: SourceFile | None = None
+        self.seen: list[Token] | None = None  # collects the tokens where the formatter asks for them
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Yield the tokens that the grammar sees."""
+        if self.seen is None:
+            return self._process(stream)
+        return self._note(self._process(stream), self.seen)
+
+    def _note(self, stream: Iterator[Token], seen: list[Token]) -> Iterator[Token]:
+        for token in stream:
+            seen.append(token)
+            yield token
+
+    def _process(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_: list[str] = []
         separates = False
         for token in stream:
@@ -121,6 +132,16 @@ def parse(source: SourceFile) -> ast.File:
                 break
             text = _without_line(text, diagnostic.span.start)
     raise CompileError(errors)
+
+
+def tokens_of(source: SourceFile, start: str = "file") -> list[Token]:
+    """The tokens of a text without syntax errors (`start` is `file` or `expr`), with the line breaks that separate statements."""
+    _filter.source, _filter.seen = source, []
+    try:
+        _lark().parse(source.text, start=start)
+        return _filter.seen
+    finally:
+        _filter.seen = None
 
 
 def _parse_expression(source: SourceFile, start: int, end: int) -> ParseTree:
