@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 LANGUAGE = ROOT / "docs" / "language.md"
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"Fault", "OpError", "Diagnostic", "ConfigError", "fail"}
+RAISERS = {"Fault", "OpError", "Diagnostic", "ConfigError", "fail", "stop"}
 
 
 class Block(NamedTuple):
