@@ -13,6 +13,7 @@ from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
 
 _SHOW = "weights,units,memory,field"
+_COLUMNS = f"kind,output,params,macs,{_SHOW}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -28,11 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
             made.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE", help="set a parameter of the net")
         return made
 
-    check = add("check", "type the net, print its table, verify every `expect`")
-    check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
-    check.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
-    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {_SHOW}, or all")
-    check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
+    _add_check_options(add("check", "type the net, print its table, verify every `expect`"))
 
     draw = add("draw", "draw the net: .svg, .png, .pdf or .dot")
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
@@ -81,12 +78,25 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _columns(text: str) -> tuple[str, ...]:
-    names = tuple(_SHOW.split(",") if text == "all" else text.split(","))
-    wrong = [n for n in names if n not in _SHOW.split(",")]
+def _add_check_options(check: argparse.ArgumentParser) -> None:
+    check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
+    check.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
+    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {_SHOW}, or all")
+    check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {_COLUMNS}")
+    check.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), metavar="KINDS", help="the rows of these kinds: conv,dense")
+    check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
+
+
+def _columns(text: str, known: str = _SHOW) -> tuple[str, ...]:
+    names = tuple(known.split(",") if text == "all" else text.split(","))
+    wrong = [n for n in names if n not in known.split(",")]
     if wrong:
-        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {_SHOW}")
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {known}")
     return names
+
+
+def _only_columns(text: str) -> tuple[str, ...]:
+    return _columns(text, _COLUMNS)
 
 
 def main(argv: list[str] | None = None) -> None:

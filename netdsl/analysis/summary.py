@@ -39,11 +39,12 @@ class Summary:
         self.valid_for = valid_for(graph)
         self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
 
-    def rows(self, depth: int | None = None) -> list[Row]:
-        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row."""
+    def rows(self, depth: int | None = None, *, field: bool = True) -> list[Row]:
+        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row. Without `field` they have no receptive field."""
+        fields = receptive_fields(self.graph) if field else [()] * len(self.graph.nodes)
         made = [
-            Row(n.name, n.op.kind, n.type.shape, c.params, c.macs, c.weights, c.units, c.bytes, field, n.span.first.line, n.aux is not None)
-            for (n, c), field in zip(self.costs.rows(), receptive_fields(self.graph), strict=True)
+            Row(n.name, n.op.kind, n.type.shape, c.params, c.macs, c.weights, c.units, c.bytes, seen, n.span.first.line, n.aux is not None)
+            for (n, c), seen in zip(self.costs.rows(), fields, strict=True)
         ]
         return made if depth is None else self._folded(made, depth)
 

@@ -7,11 +7,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Column, Table
 from rich.text import Text
 
+from netdsl.commands.common import UsageError
 from netdsl.ir.types import Sym, compact, shape_text
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from netdsl.analysis.summary import Row, Summary
     from netdsl.commands.check import Checked
 
+USUAL = ("kind", "output", "params", "macs")
 SHOW = ("weights", "units", "memory", "field")
+HEADS = {"macs": "MACs"}  # columns whose head is not their name
 NARROW = 80
 MAX_FORMULA = 24
 GAP = 3  # blanks between columns
@@ -39,8 +40,12 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
     out = console()
     good = [c for c in checked if c.summary is not None]
+    kinds = {r.kind for c in good if c.summary is not None for r in c.summary.rows(arguments.depth, field=False)} if arguments.only else set()
+    for kind in arguments.only:
+        if kind not in kinds:
+            raise UsageError(f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}")
     if arguments.depth == 0:
-        out.print(_overview(good, out.width))
+        out.print(_overview(good, out.width), soft_wrap=True)
         return
     for i, item in enumerate(good):
         if i:
@@ -48,7 +53,7 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         _print_net(out, item, arguments)
 
 
-def _overview(checked: list[Checked], width: int) -> Table:
+def _overview(checked: list[Checked], width: int) -> Text:
     rows = []
     for item in checked:
         summary = item.summary
@@ -59,32 +64,32 @@ def _overview(checked: list[Checked], width: int) -> Table:
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> Table:
+def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> Text:
     """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
 
-    Each column is one cell of many lines: rich lays a cell out at a fixed cost, which is felt at some hundred rows.
+    The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is felt at some thousand rows.
     """
-    columns = [Column(h, justify="right" if i >= right else "left", no_wrap=True) for i, h in enumerate(heads)]
-    dense = len(heads) > MANY
-    rows = _fitted(heads, rows, right, width - (1 if dense else GAP) * (len(heads) - 1))
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 0) if dense else (0, 1))
-    cells = []
-    for column in zip(*rows, strict=True):
-        text = Text("\n".join(column))
-        position = 0
-        for number, cell in enumerate(column):
-            if number in dim:
-                text.stylize("dim", position, position + len(cell))
-            position += len(cell) + 1
-        cells.append(text)
-    if cells:
-        table.add_row(*cells)
+    gap = _gap(len(heads))
+    rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
+    widths = _widths(heads, rows)
+    head, *lines = [(" " * gap).join(c.rjust(w) if i >= right else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
+    table = Text.assemble((head, "bold"), "\n", "─" * (sum(widths) + gap * (len(heads) - 1)))
+    for number, line in enumerate(lines):
+        table.append(f"\n{line}", "dim" if number in dim else None)
     return table
+
+
+def _gap(columns: int) -> int:
+    return 1 if columns > MANY else GAP
+
+
+def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 
 
 def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
     """The cells cut so that the table fits: the widest column of names or formulas first, figures never."""
-    widths = [max(len(h), *(len(r[i]) for r in rows)) if rows else len(h) for i, h in enumerate(heads)]
+    widths = _widths(heads, rows)
     while sum(widths) > width:
         widest = max(range(right), key=widths.__getitem__)
         if widths[widest] <= LEAST:
@@ -98,29 +103,34 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
     out.print(Text.assemble((item.name, "bold"), f"  {inputs}"), soft_wrap=True)
-    out.print(layer_table(summary, out.width, arguments.depth, arguments.show))
+    columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
+    out.print(layer_table(summary, out.width, arguments.depth, columns, arguments.only), soft_wrap=True)
     out.print()
-    for label, text in _totals(summary, item.proven):
+    for label, text in _totals(summary, item.proven, units="units" in columns):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
 
 
-def layer_table(summary: Summary, width: int, depth: int | None = None, show: tuple[str, ...] = ()) -> Table:
-    """The rows of a net; with more columns than usual the figures are shortened."""
-    rows = summary.rows(depth)
-    extra = [c for c in SHOW if c in show]
-    number = brief if extra else figure
-    cells = [
-        [r.name, r.kind, shape_text(r.shape), number(r.params), number(r.macs), *(_extra(r, c, number) for c in extra)]
-        for r in rows
-    ]
-    heads = ["layer", "kind", "output", "params", "MACs", *extra]
-    return table_of(heads, cells, right=3, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
+def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> Text:
+    """The rows of a net, of the kinds in `only` where there are any; figures are shortened where they do not fit in full."""
+    rows = [r for r in summary.rows(depth, field="field" in columns) if not only or r.kind in only]
+    # Names to the left, figures to the right: the order is that of the request otherwise.
+    columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
+    heads = ["layer", *(HEADS.get(c, c) for c in columns)]
+    right = 1 + sum(c in ("kind", "output") for c in columns)
+    cells = _cells(rows, columns, figure)
+    if sum(_widths(heads, cells)[right:]) + right * LEAST + _gap(len(heads)) * (len(heads) - 1) > width:
+        cells = _cells(rows, columns, brief)
+    return table_of(heads, cells, right=right, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
+
+
+def _cells(rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]) -> list[list[str]]:
+    return [[r.name, *(_cell(r, c, number) for c in columns)] for r in rows]
 
 
 def table_text(summary: Summary, depth: int | None = None) -> str:
     """Table and totals as plain text of 80 columns."""
     out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
-    out.print(layer_table(summary, NARROW, depth))
+    out.print(layer_table(summary, NARROW, depth), soft_wrap=True)
     out.print()
     for label, text in _totals(summary, 0):
         out.print(f"{label:<16}{text}", soft_wrap=True)
@@ -128,18 +138,21 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
     return out.file.getvalue()
 
 
-def _extra(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
+def _cell(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
     match column:
-        case "weights":
-            return number(row.weights)
-        case "units":
-            return number(row.units)
+        case "kind":
+            return row.kind
+        case "output":
+            return shape_text(row.shape)
         case "memory":
             return memory(row.bytes)
-    return shape_text(row.field)
+        case "field":
+            return shape_text(row.field)
+    value: int | Sym = getattr(row, column)
+    return number(value)
 
 
-def _totals(summary: Summary, proven: int) -> list[tuple[str, str]]:
+def _totals(summary: Summary, proven: int, *, units: bool = False) -> list[tuple[str, str]]:
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
@@ -149,6 +162,8 @@ def _totals(summary: Summary, proven: int) -> list[tuple[str, str]]:
     if summary.aux_params:
         lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
     lines.append(("weights", f"{t.weights:,} without biases"))
+    if units:
+        lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", f"{t.depth} layers with weights"))
     lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
     if summary.valid_for:
