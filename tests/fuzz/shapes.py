@@ -1,0 +1,221 @@
+"""Makers of the kinds that move elements, of sequences, and of those that take a second tensor."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from .layers import INITS, WIDTHS, Arguments, flag, makes, maybe, need, per_axis, spatial
+from .shape import Type
+
+if TYPE_CHECKING:
+    from .calls import Generator
+
+REFERENCES = {"gcn", "cheb", "sage", "roi_pool", "roi_align"}  # kinds that need a second tensor
+
+
+@makes("reshape")
+def _reshape(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.closed)
+    rest, new = t.size, []
+    for _ in range(g.random.randint(0, 3)):
+        divisors = [d for d in range(1, min(rest, 40) + 1) if rest % d == 0]
+        new.append(g.pick(divisors))
+        rest //= new[-1]
+    new.append(rest)
+    g.random.shuffle(new)
+    shown = list(new)
+    if g.chance(0.4):
+        shown[g.random.randrange(len(new))] = -1
+    return [("shape", g.sizes(shown) if len(new) > 1 else g.dims(shown))], Type.of(*new, dtype=t.dtype)
+
+
+@makes("permute")
+def _permute(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    order = list(range(1, t.rank + 1))
+    g.random.shuffle(order)
+    return [("order", g.ints(order))], Type(tuple(t.shape[i - 1] for i in order), tuple(t.open[i - 1] for i in order), t.dtype)
+
+
+@makes("tokens")
+def _tokens(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(2 <= t.rank <= 4)
+    return [], Type((prod(t.spatial), t.channels), (any(t.open[1:]), t.open[0]), t.dtype)
+
+
+@makes("pad")
+def _pad(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    n = spatial(t)
+    mode = g.pick(("constant", "constant", "reflect", "edge"))
+    if g.chance(0.6):
+        p = per_axis(g, n, (0, 1, 2))
+        pairs, text = tuple((v, v) for v in p), g.dims(p)
+    else:
+        pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in range(n))
+        text = g.pairs(pairs)
+    need(mode != "reflect" or all(max(pair) < x for pair, x in zip(pairs, t.spatial, strict=True)))
+    a: Arguments = [("pad", text)]
+    channels = g.pick((0, 1, 2)) if mode == "constant" and g.chance(0.3) else 0
+    if mode != "constant" or g.chance(0.1):
+        a.append(("mode", g.word(mode)))
+    if mode == "constant":
+        maybe(g, a, "value", g.real(g.pick((0.0, 1.0, -2.5))), 0.3)
+    if channels:
+        a.append(("channels", g.whole(channels)))
+    return a, t.with_(t.channels + 2 * channels, tuple(x + b + e for x, (b, e) in zip(t.spatial, pairs, strict=True)))
+
+
+@makes("crop")
+def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    n = spatial(t)
+    size = tuple(g.random.randint(1, x) for x in t.spatial) if g.chance(0.6) else (min(t.spatial),) * n
+    a: Arguments = [("size", g.dims(size))]
+    if g.chance(0.5):
+        room = [x - s for x, s in zip(t.spatial, size, strict=True)]
+        offset = tuple(g.random.randint(0, r) for r in room) if g.chance(0.5) else (g.random.randint(0, min(room)),) * n
+        a.append(("offset", g.dims(offset)))
+    return a, Type((t.channels, *size), (t.open[0], *(False,) * n))
+
+
+@makes("slice", "split")
+def _slice(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    axis = g.pick([i for i in range(t.rank) if not t.open[i]])
+    size, a = t.shape[axis], []
+    if kind == "split":
+        parts = g.pick([v for v in range(1, size + 1) if size % v == 0])
+        a = [("parts", g.whole(parts)), ("index", g.whole(g.random.randrange(parts)))]
+        new = size // parts
+    else:
+        start = g.random.randrange(size)
+        end = g.random.randint(start + 1, size)
+        a = [("start", g.whole(start if g.chance(0.7) else start - size)), ("end", g.whole(end if g.chance(0.7) or end == size else end - size))]
+        new = end - start
+    if axis or g.chance(0.1):
+        a.append(("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank)))
+    return a, t.at(axis, new)
+
+
+@makes("channel_shuffle")
+def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(2 <= t.rank <= 4 and not t.open[0])
+    return [("groups", g.whole(g.pick([v for v in range(1, t.channels + 1) if t.channels % v == 0])))], t
+
+
+@makes("upsample")
+def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    n = spatial(t)
+    a: Arguments = []
+    if g.chance(0.6):
+        scale = g.pick((1, 2, 3))
+        a.append(("scale", g.whole(scale)))
+        made = t.with_(spatial=tuple(x * scale for x in t.spatial))
+    else:
+        size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
+        a.append(("size", g.dims(size)))
+        made = Type((t.channels, *size), (t.open[0], *(False,) * n))
+    if n == 2:
+        maybe(g, a, "mode", g.word(g.pick(("nearest", "bilinear", "bilinear"))), 0.6)
+    return a, made
+
+
+@makes("pixel_shuffle")
+def _pixels(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 3 and t.floats and not t.open[0])
+    r = g.pick([v for v in (1, 2, 3) if t.channels % (v * v) == 0])
+    return [("r", g.whole(r))], t.with_(t.channels // (r * r), tuple(x * r for x in t.spatial))
+
+
+@makes("param")
+def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.floats)
+    shape = t.shape if t.closed and g.chance(0.6) else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
+    a: Arguments = [("shape", g.sizes(shape))]
+    maybe(g, a, "init", g.word(g.pick(INITS)))
+    return a, Type.of(*shape)
+
+
+# ---- sequences
+
+
+@makes("rnn", "lstm", "gru")
+def _recurrent(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 24)
+    hidden, layers = g.pick((1, 2, 3, 5)), g.pick((1, 1, 2, 3))
+    a: Arguments = [("hidden", g.whole(hidden))]
+    if layers > 1 or g.chance(0.1):
+        a.append(("layers", g.whole(layers)))
+    both = flag(g, a, "bidirectional", default=False, p=0.5)
+    if layers > 1:
+        maybe(g, a, "dropout", g.real(g.pick((0.0, 0.2, 1.0))), 0.4)
+    last = flag(g, a, "last", default=False, p=0.4)
+    if kind == "rnn":
+        maybe(g, a, "nonlinearity", g.word(g.pick(("tanh", "relu"))), 0.4)
+    width = hidden * (2 if both else 1)
+    return a, Type.of(width) if last else t.at(1, width)
+
+
+@makes("attention")
+def _attention(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 64)
+    a: Arguments = [("heads", g.whole(g.pick([v for v in range(1, t.shape[1] + 1) if t.shape[1] % v == 0])))]
+    flag(g, a, "bias", default=True)
+    if g.chance(0.35):
+        width = g.pick((t.shape[1], t.shape[1], 3))
+        g.refer(Type.of(g.pick((1, 4, 6)), width))
+        maybe(g, a, "causal", g.truth(False), 0.2)
+    else:
+        flag(g, a, "causal", default=False)
+    maybe(g, a, "dropout", g.real(g.pick((0.0, 0.3))), 0.2)
+    return a, t
+
+
+# ---- kinds that take a second tensor
+
+
+@makes("gcn", "cheb", "sage")
+def _graph(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 24)
+    g.refer(Type((t.shape[0],) * 2, (t.open[0],) * 2))
+    units = g.pick(WIDTHS)
+    a: Arguments = [("units", g.whole(units))]
+    if kind == "cheb":
+        a.append(("k", g.whole(g.pick((1, 2, 3, 4)))))
+    flag(g, a, "bias", default=True)
+    if kind == "gcn":
+        flag(g, a, "normalize", default=False, p=0.6)
+    return a, t.at(1, units)
+
+
+@makes("roi_pool", "roi_align")
+def _regions(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 3 and t.floats)
+    boxes = g.pick((1, 2, 3))
+    g.refer(Type.of(boxes, 4))
+    size = per_axis(g, 2, (1, 2, 3, 7))
+    a: Arguments = [("size", g.dims(size)), ("scale", g.real(g.pick((0.25, 1.0, 2.5))))]
+    if kind == "roi_align":
+        maybe(g, a, "samples", g.whole(g.pick((1, 2, 3))))
+        flag(g, a, "aligned", default=False)
+    return a, Type((boxes, t.channels, *size), (False, t.open[0], False, False))
+
+
+@makes("add", "mul", "sub", "max", "concat")
+def _join(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    """The current value and references, of its own type or with axes of size 1; for `concat` of another size along the axis."""
+    need(t.floats or kind == "concat")
+    if kind != "concat":
+        for _ in range(g.pick((1, 1, 2))):
+            other = t
+            if g.chance(0.3):
+                other = Type(tuple(1 if g.chance(0.5) else d for d in t.shape), t.open, t.dtype)
+                other = Type(other.shape, tuple(o and d != 1 for o, d in zip(t.open, other.shape, strict=True)), t.dtype)
+            g.refer(other)
+        return [], t
+    axis = g.pick([i for i in range(t.rank) if not t.open[i]] or [0])
+    total, opened = t.shape[axis], t.open[axis]
+    for _ in range(g.pick((1, 1, 2))):
+        size = t.shape[axis] if opened else g.pick((1, 2, t.shape[axis]))
+        g.refer(t.at(axis, size))
+        total += size
+    a: Arguments = [("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank))] if axis or g.chance(0.15) else []
+    return a, t.at(axis, total)
