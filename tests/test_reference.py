@@ -144,7 +144,7 @@ from netdsl.cli import run
 assert run(["check", "swish.net"]) == 0
 assert run(["layers", "swish_beta"]) == 0
 """
-    path = os.pathsep.join([str(tmp_path), str(folder)])
+    path = os.pathsep.join([str(tmp_path), str(folder), str(ROOT)])
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "shared = true" in done.stdout
