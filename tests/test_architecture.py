@@ -31,7 +31,7 @@ LAYERS = (
     ("analysis",),
     ("driver",),
     ("backends", "data"),
-    ("runtime", "train", "importers"),
+    ("runtime", "train", "importers", "verify"),
     ("api",),
     ("",),
     ("commands",),

@@ -1,0 +1,6 @@
+"""Every back end agrees on a net, or the first node that differs and its line: see `docs/verify.md`."""
+
+from netdsl.verify.check import verify_graph, verify_net
+from netdsl.verify.report import Claim, Difference, Report
+
+__all__ = ["Claim", "Difference", "Report", "verify_graph", "verify_net"]

@@ -1,0 +1,66 @@
+"""Two settings of a net's open sizes that its conditions allow: small, but with room for every window."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.valid import conditions
+from netdsl.diagnostics import Fault
+from netdsl.ir.types import Sym
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.analysis.valid import Condition
+    from netdsl.ir.graph import Graph
+
+Sizes = dict[str, int]
+ROOM = 3  # a map smaller than this hides what happens at its borders
+TARGET = 48  # where maps stay smaller than that, the search for room ends
+LIMIT = 4096
+TRIES = 48
+
+
+def two_settings(graph: Graph) -> list[Sizes]:
+    """Two different valid settings of every open size, one empty setting where nothing is open; raises `Fault` where none is found."""
+    symbols = graph.symbols
+    if not symbols:
+        return [{}]
+    rules = conditions(graph)
+    choices = {s: _valid_alone(s, rules) for s in symbols}
+    dims = {d for n in graph.nodes for d in n.type.shape if isinstance(d, Sym)}
+    first = _roomy(symbols, choices, rules, dims, 0)
+    second = _roomy(list(reversed(symbols)), choices, rules, dims, max(first.values()) + 3) if first else None
+    if not first:
+        raise Fault("no-valid-size", f"`{graph.name}` has no valid setting of {', '.join(symbols)} up to {LIMIT:,}", graph.site.span, help="give the sizes with --input")
+    return [first, second] if second and second != first else [first]
+
+
+def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:
+    own = [r for r in rules if r.value.symbols() == {symbol}]
+    return [h for h in range(2, LIMIT) if all(r.holds({symbol: h}) for r in own)]
+
+
+def _roomy(symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], dims: set[Sym], start: int) -> Sizes | None:
+    """The first setting from `start` on in which every map has room; the last one tried where none has by `TARGET`."""
+    best: Sizes | None = None
+    for setting in _settings(symbols, choices, start):
+        if not all(r.holds(setting) for r in rules):
+            continue
+        best = setting
+        if min(setting.values()) >= TARGET or all(d.at(setting) >= ROOM for d in dims):
+            return setting
+    return best
+
+
+def _settings(symbols: list[str], choices: dict[str, list[int]], start: int) -> Iterator[Sizes]:
+    """Settings that grow, each size a little larger than the one before it; then all combinations of the smallest ones, for sizes that must be equal."""
+    above = {s: [h for h in choices[s] if h >= start] for s in symbols}
+    for low in range(4, TARGET + 4):
+        found = {s: next((h for h in above[s] if h >= low + start + 2 * i), 0) for i, s in enumerate(symbols)}
+        if all(found.values()):
+            yield {s: found[s] for s in sorted(found)}
+    width = TRIES if len(symbols) < 3 else 8
+    for values in product(*(above[s][:width] for s in symbols)):
+        yield dict(zip(symbols, values, strict=True))

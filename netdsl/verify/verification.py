@@ -1,0 +1,230 @@
+"""One graph at its settings: what PyTorch, ONNX and onnxruntime make of it, held against the types and against one another."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import numpy as np
+import torch
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.driver import failure
+from netdsl.ops.base import OpError
+from netdsl.verify.counts import Counter, compare_macs, count_params
+from netdsl.verify.numbers import Settler, inputs_for, shape_of
+from netdsl.verify.onnx_side import OnnxSide
+from netdsl.verify.report import Claim, Difference
+from netdsl.verify.torch_side import TorchSide
+from netdsl.verify.values import LIMIT, Executor, compare_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.verify.report import Report
+    from netdsl.verify.sizes import Sizes
+    from netdsl.verify.torch_side import Step
+
+BATCHES = (7, 2, 1)  # weights settle at the first, values are compared at the second, products are counted at the last
+WITNESS = "fp64 evaluation of each node on its own inputs"
+AGREED = 1e-5  # of the largest output, beside what rounding does to it on its way
+Inputs = dict[int, torch.Tensor]
+T = TypeVar("T")
+
+
+class Stop(Exception):
+    """What comes after has no ground: a back end failed, or shapes differ."""
+
+
+class Verification:
+    """The claims about one graph at its settings."""
+
+    def __init__(self, graph: Graph, settings: list[Sizes], report: Report, weights: Mapping[str, Any] | None, seed: int, threads: int) -> None:
+        self.graph, self.settings, self.report, self.weights, self.seed, self.threads = graph, settings, report, weights, seed, threads
+        combinations = [f"batch {', '.join(map(str, sorted(BATCHES)))}", *(" ".join(f"{k}={v}" for k, v in s.items()) for s in settings if s)]
+        layers = sum(n.aux is None for n in graph.nodes)
+        self.params = Claim("params", ("layers", "PyTorch's parameters", "ONNX's initialisers"))
+        self.shapes = Claim("shapes", ("types", "PyTorch", "ONNX's inference", "onnxruntime"), f"{layers} layers; {'; '.join(combinations)}")
+        self.macs = Claim("macs", ("layers", "PyTorch's operators, counted", "ONNX's nodes"))
+        self.in_torch = Claim("values in PyTorch", (WITNESS,))
+        self.in_onnx = Claim("values in onnxruntime", (WITNESS,))
+        self.counted = False
+        self.made: Inputs = {}
+        self.outputs = Claim("outputs", ("layer by layer", "the whole module", "the model as exported"))
+
+    def claims(self) -> list[Claim]:
+        """All claims with their verdicts."""
+        every = [self.params, self.shapes, self.macs, self.in_torch, self.in_onnx, self.outputs]
+        try:
+            with torch.no_grad():
+                self._run()
+        except Stop:
+            for claim in every:
+                claim.ran = claim.difference is not None or (claim is self.params and self.counted)
+        return every
+
+    def _run(self) -> None:
+        self._lower()
+        self.params.difference, self.params.detail = count_params(self.graph, self.torch, self.onnx)
+        if self.params.difference is not None:
+            raise Stop
+        self.counted = True
+        if self.weights is not None:
+            self.torch.load({n: torch.as_tensor(np.array(a)) for n, a in self.weights.items()})
+        self.session: Any = None
+        for sizes in self.settings:
+            for batch in BATCHES:
+                self._at(batch, sizes)
+        detail = f"{self.report.comparisons // 2:,} nodes; worst k {self.report.worst:.2g} of {LIMIT:g}"
+        self.in_torch.detail = self.in_onnx.detail = detail
+
+    def _lower(self) -> None:
+        try:
+            self.torch, self.onnx = TorchSide(self.graph), OnnxSide(self.graph)
+        except OpError as error:
+            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+        except Exception as error:  # whatever a lowering raises is the finding
+            self._stop("the net cannot be lowered", error, None)
+
+    def _stop(self, what: str, error: Exception, node: Node | None) -> None:
+        text = str(error).strip()
+        self.shapes.difference = Difference("back-end-fails", what, {type(error).__name__: text[:600]}, node)
+        raise Stop from error
+
+    # ---- one batch at one setting
+
+    def _at(self, batch: int, sizes: Sizes) -> None:
+        inputs = inputs_for(self.graph, batch, sizes, self.seed)
+        if self.session is None:
+            self._settle(batch, sizes, inputs)
+        inferred = self._infer(batch, sizes)
+        made = self._run_onnx(inputs)
+        for node in (s.node for s in self.torch.steps):
+            name = self.onnx.tensor[id(node.output)]
+            self._check_shape(node, batch, sizes, {"onnxruntime": made[name].shape, "ONNX's inference": tuple(inferred.get(name, ()))})
+        written = self.onnx.macs(inferred) if batch == 1 else {}
+        counter = Counter() if batch == 1 else None
+        with counter or nullcontext():
+            for step, xs, y in self._walk(batch, sizes, inputs):
+                if batch == BATCHES[1]:
+                    self._check_values(step, xs, y, made)
+                if counter is not None and self.macs.difference is None:
+                    self.macs.difference = compare_macs(step.node, sizes, counter.of(step, xs), written.get(step.node.name, 0))
+        if batch == BATCHES[1]:
+            self._check_outputs(inputs, made)
+
+    def _settle(self, batch: int, sizes: Sizes, inputs: Inputs) -> None:
+        """Give the weights their numbers, in the order of their use, and open the session that shares them."""
+        settler = Settler(self.seed)
+        settled: set[str] = set()
+
+        def settle(step: Step, xs: list[torch.Tensor]) -> None:
+            if step.module is not None and step.node.module not in settled:
+                settled.add(step.node.module)
+                settler.settle(step.node, step.tensors(), xs)
+
+        for _ in self._walk(batch, sizes, inputs, settle if self.weights is None else None):
+            pass
+        state = self.torch.module.state_dict()
+        self.arrays = {n: state[n].float().numpy() for n in self.onnx.params}
+        self.session = self._try("onnxruntime does not take the model", lambda: self.onnx.session(self.arrays, threads=self.threads))
+
+    def _walk(self, batch: int, sizes: Sizes, inputs: Inputs, settle: Callable[[Step, list[torch.Tensor]], None] | None = None) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
+        """PyTorch's steps, each of the shape of its type."""
+        for step, xs, y in self.torch.walk(inputs, settle):
+            if isinstance(y, Exception):
+                self._stop("PyTorch fails", y, step.node)
+            self._check_shape(step.node, batch, sizes, {"PyTorch": tuple(y.shape)})
+            yield step, xs, y
+
+    def _infer(self, batch: int, sizes: Sizes) -> dict[str, list[int]]:
+        return self._try("ONNX's inference fails", lambda: self.onnx.infer(batch, sizes))
+
+    def _run_onnx(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        return self._try("onnxruntime fails", lambda: self.onnx.run(self.session, {k: v.numpy() for k, v in inputs.items()}))
+
+    def _try(self, what: str, action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except Exception as error:  # onnx and onnxruntime have a class for each failure
+            self._stop(what, error, self.onnx.node_named(str(error)))
+
+    def _stop(self, what: str, error: Exception, node: Node | None) -> NoReturn:
+        text = str(error).strip()
+        self.shapes.difference = Difference("back-end-fails", what, {type(error).__name__: text[:600]}, node)
+        raise Stop from error
+
+    # ---- the claims
+
+    def _check_shape(self, node: Node, batch: int, sizes: Sizes, found: dict[str, tuple[int, ...]]) -> None:
+        """Every witness has the shape of the type; a size of 0 or no size at all is one that ONNX's inference leaves open."""
+        wanted = shape_of(node.output, batch, sizes)
+        for who, shape in found.items():
+            opened = shape == wanted or (who == "ONNX's inference" and (not shape or (len(shape) == len(wanted) and all(f in (0, w) for f, w in zip(shape, wanted, strict=True)))))
+            if not opened:
+                others = {"the type": str(node.type), f"at batch {batch}{_at_sizes(sizes)}": str(wanted)} | {k: str(tuple(v)) for k, v in found.items()}
+                self.shapes.difference = Difference("shapes-differ", f"the shape differs in {who}", others, node)
+                raise Stop
+
+    def _check_values(self, step: Step, xs: list[torch.Tensor], y: torch.Tensor, made: dict[str, np.ndarray]) -> None:
+        fed = [torch.from_numpy(made[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
+        executors = [Executor("PyTorch", xs, y), Executor("onnxruntime", fed, torch.from_numpy(made[self.onnx.tensor[id(step.node.output)]]))]
+        found = compare_values(step, executors, self.report)
+        for claim, executor in ((self.in_torch, executors[0]), (self.in_onnx, executors[1])):
+            claim.difference = claim.difference or found.get(executor.name)
+        if any(id(o.value) == id(step.node.output) for o in self.graph.outputs):
+            self.made[id(step.node.output)] = y
+
+    def _check_outputs(self, inputs: Inputs, made: dict[str, np.ndarray]) -> None:
+        """The module as a whole gives what its layers gave one by one; the model without inner outputs, fully optimised, what it gave with them."""
+        whole = self.torch.outputs(inputs)
+        self.made |= inputs
+        alone = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(self.onnx.session(self.arrays, threads=self.threads, inner=False), {k: v.numpy() for k, v in inputs.items()}))
+        for output, y in zip(self.graph.outputs, whole, strict=True):
+            node, wanted = output.value.producer, self.made[id(output.value)]
+            if self.outputs.difference is not None:
+                return
+            if y.shape != wanted.shape or not torch.equal(y.nan_to_num(), wanted.nan_to_num()):
+                self.outputs.difference = self._misrouted(output.name, inputs, y, wanted) or _outputs("the whole module gives another value than its layers one by one", output.name, {"the module": y, "its layers": wanted}, node)
+                continue
+            inner, outer = made[self.onnx.tensor[id(output.value)]], alone[output.name]
+            named = made[output.name]
+            if inner.shape != outer.shape or not np.array_equal(inner, named, equal_nan=True):
+                self.outputs.difference = _outputs("the model gives another value under this name", output.name, {"its layer": torch.from_numpy(inner), "the output": torch.from_numpy(named)}, node)
+            elif _far(outer, inner, wanted.numpy()):
+                self.outputs.difference = _outputs("the model as exported gives another value than its layers one by one", output.name, {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}, node)
+        self.made.clear()
+
+    def _misrouted(self, name: str, inputs: Inputs, y: torch.Tensor, wanted: torch.Tensor) -> Difference | None:
+        """The first layer with a module that, in the whole, makes another value than alone: what leads to it is put together wrongly."""
+        seen: dict[int, torch.Tensor] = {}
+        handles = [s.module.register_forward_hook(lambda _m, _x, made, key=id(s.module): seen.setdefault(key, made[0] if isinstance(made, tuple) else made)) for s in self.torch.steps if s.module is not None]
+        self.torch.outputs(inputs)
+        for handle in handles:
+            handle.remove()
+        for step, _, alone in self.torch.walk(inputs):
+            there = seen.get(id(step.module)) if step.module is not None else None
+            if there is not None and not step.node.shared and there.shape == alone.shape and not torch.equal(there.nan_to_num(), alone.nan_to_num()):
+                return _outputs("what the whole module feeds to this layer, or what lies before it, differs from the text", name, {"the module": y, "its layers": wanted}, step.node)
+        return None
+
+
+def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray) -> bool:
+    """Whether two values differ by more than rounding does on the way: measured by a third that was rounded otherwise."""
+    if not one.size or not np.issubdtype(one.dtype, np.floating):
+        return not np.array_equal(one, other)
+    largest, between = np.nanmax(np.abs(other)), np.nanmax(np.abs(other - third))
+    return bool(np.nanmax(np.abs(one - other)) > AGREED * largest + 64 * between)
+
+
+def _outputs(what: str, name: str, values: dict[str, torch.Tensor], node: Node | None) -> Difference:
+    first, second = values.values()
+    if first.shape != second.shape:
+        return Difference("outputs-differ", f"output `{name}`: {what}", {k: str(tuple(v.shape)) for k, v in values.items()}, node)
+    place = tuple(int(i) for i in torch.unravel_index((first.double() - second.double()).abs().nan_to_num().argmax(), first.shape))
+    return Difference("outputs-differ", f"output `{name}` at {list(place)}: {what}", {k: f"{float(v[place]):.9g}" for k, v in values.items()}, node)
+
+
+def _at_sizes(sizes: Sizes) -> str:
+    return "".join(f", {k} = {v}" for k, v in sizes.items())
