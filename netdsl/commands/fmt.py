@@ -54,9 +54,7 @@ def _files(name: str) -> Iterator[str]:
 
 def _format(name: str, *, check: bool) -> list[Diagnostic]:
     try:
-        if name != "-" and not os.path.exists(name):
-            raise Fault("file-not-found", f"there is no file `{name}`", help="the library's own files are formatted; name a path" if name in library.library_names() else None)
-        source = library.open_source(name)
+        source = library.open_source("-") if name == "-" else library.read(name)
         text = format_source(source)
         changes = text != source.text or (name != "-" and _marked(name))
         if check:

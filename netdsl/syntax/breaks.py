@@ -1,7 +1,7 @@
 """Where the formatter ends lines: where the author did, but for what the canonical layout joins and opens.
 
 A body `{ ... }` has one of three forms: `ONE` line; `BLOCK`, with each statement or arm on a line of its own and the closing
-brace on another; `HANG`, whose first statement shares the line of the opening brace and whose last that of the closing one.
+brace on another; `HANG`, of one or two statements, the first on the line of the opening brace and the last on that of the closing one.
 Parentheses and lists are `BLOCK` where the opening bracket ends its line, else `HANG`.
 """
 
@@ -23,13 +23,27 @@ class Breaks:
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
-        self.match = _matches(pieces)
-        self.arms = _arms(pieces)
+        self.match: dict[int, int] = {}
+        self.arms: dict[int, list[int]] = {}
+        self.further: dict[int, list[int]] = {}  # the statements of a body after its first
+        self._find_brackets()
         self.form: dict[int, str] = {}
         self.before = [p.newline and self._kept(i) for i, p in enumerate(pieces)]
         self._chains = self._if_chains()
         self._set_forms()
         self._align_entries()
+
+    def _find_brackets(self) -> None:
+        open_ = [-1]
+        for i, piece in enumerate(self.pieces):
+            if piece.kind in OPEN:
+                open_.append(i)
+            elif piece.kind in CLOSE:
+                self.match[open_.pop()] = i
+            elif piece.kind == "VBAR":
+                self.arms.setdefault(open_[-1], []).append(i)
+            elif piece.separated:
+                self.further.setdefault(open_[-1], []).append(i)
 
     def commented(self, i: int) -> bool:
         """Whether a comment stands between the last piece and this one."""
@@ -42,7 +56,7 @@ class Breaks:
             return i > 0
         if OPEN.get(before) == piece.kind or before == "VBAR" or piece.kind == "ELSE":
             return False
-        if piece.kind in ("RPAR", "RSQB"):
+        if piece.kind in ("RPAR", "RSQB", "EQUAL") or before == "EQUAL":
             return False  # set again where the bracket is a block
         return bool(piece.space) or before in OPEN or piece.kind == "RBRACE"
 
@@ -62,7 +76,7 @@ class Breaks:
     def _set_forms(self) -> None:
         for i, kind in enumerate(p.kind for p in self.pieces):
             if kind in ("LPAR", "LSQB"):
-                self.form[i] = BLOCK if self.before[i + 1] and self.match[i] > i + 1 or self.commented(i + 1) else HANG
+                self.form[i] = BLOCK if (self.before[i + 1] and self.match[i] > i + 1) or self.commented(i + 1) else HANG
                 if self.form[i] == BLOCK:
                     self.before[self.match[i]] = True
         count = list(accumulate(self.before))
@@ -71,12 +85,15 @@ class Breaks:
             first = self._chains[i][0]
             if count[last] == count[first]:
                 self.form[i] = ONE
-            elif len(self._chains[i]) > 1:
-                self.open(i)
-            elif i in self.arms or self.before[i + 1] or self.before[last] or self._is_train(i):
+            elif len(self._chains[i]) > 1 or self.before[i + 1] or self.before[last] or not self._can_hang(i):
                 self.open(i)
             else:
                 self.form[i] = HANG
+
+    def _can_hang(self, brace: int) -> bool:
+        """Whether a body is short enough to read well beside its brace: two statements, no arms."""
+        further = self.further.get(brace, ())
+        return brace not in self.arms and not self._is_train(brace) and len(further) < 2 and not any(self.pieces[i].above for i in further)
 
     def _is_train(self, brace: int) -> bool:
         return brace > 1 and self.pieces[brace - 2].kind == "TRAIN"
@@ -98,31 +115,6 @@ class Breaks:
             widest = max((len(self.pieces[i].text) for i in names), default=0)
             for i in names:
                 self.pieces[i + 1].space = widest - len(self.pieces[i].text) + 1
-
-
-def _matches(pieces: list[Piece]) -> dict[int, int]:
-    """The closing bracket of each opening one."""
-    found, open_ = {}, []
-    for i, piece in enumerate(pieces):
-        if piece.kind in OPEN:
-            open_.append(i)
-        elif piece.kind in CLOSE:
-            found[open_.pop()] = i
-    return found
-
-
-def _arms(pieces: list[Piece]) -> dict[int, list[int]]:
-    """The `|` of each body of arms, under its opening brace."""
-    found: dict[int, list[int]] = {}
-    open_ = []
-    for i, piece in enumerate(pieces):
-        if piece.kind in OPEN:
-            open_.append(i)
-        elif piece.kind in CLOSE:
-            open_.pop()
-        elif piece.kind == "VBAR":
-            found.setdefault(open_[-1], []).append(i)
-    return found
 
 
 def _next_braces(pieces: list[Piece]) -> list[int]:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from netdsl.syntax.lines import Line
     from netdsl.syntax.pieces import Piece
 
-_MARKS = (ARROW, "EQUAL", "COMPARE", "LBRACE", "AT")  # what stands in columns, and what stands behind these:
-_LEADS = ("LABEL", "COMMA")
+_MARKS = (ARROW, "EQUAL", "COMPARE", "LBRACE", "AT")  # what stands in columns, beside what follows a label
 
 
 class Columns:
@@ -45,13 +44,9 @@ class Columns:
         return self.columns[anchor] if anchor >= 0 else 0
 
     def _code(self, line: Line) -> str:
-        made = ""
-        parts = []
-        width = 0
-        for i in range(line.first, line.last + 1):
-            made = " " * (self.columns[i] - width) + self.pieces[i].text
-            parts.append(made)
-            width += len(made)
+        parts = [" " * self.columns[line.first], self.pieces[line.first].text]
+        for piece in self.pieces[line.first + 1 : line.last + 1]:
+            parts += [" " * piece.space, piece.text]
         return "".join(parts)
 
     def _runs(self) -> Iterator[list[Line]]:
@@ -68,8 +63,7 @@ class Columns:
         """Set the columns of a run: those of its lines as they stand alone, then moved right to where they align."""
         for line in run:
             self.columns[line.first] = self._at(line.anchor) + line.offset
-            for i in range(line.first + 1, line.last + 1):
-                self.columns[i] = self.columns[i - 1] + len(self.pieces[i - 1].text) + self.pieces[i].space
+            self._string(line)
         moved = [0] * len(run)
         for group in sorted(self._groups(run), key=lambda g: self.pieces[g[0][1]].column):
             target = max(self.columns[i] + moved[n] for n, i in group)
@@ -78,8 +72,11 @@ class Columns:
                 moved[n] += by
                 self.pieces[i].space += by
         for line in run:
-            for i in range(line.first + 1, line.last + 1):
-                self.columns[i] = self.columns[i - 1] + len(self.pieces[i - 1].text) + self.pieces[i].space
+            self._string(line)
+
+    def _string(self, line: Line) -> None:
+        for i in range(line.first + 1, line.last + 1):
+            self.columns[i] = self.columns[i - 1] + len(self.pieces[i - 1].text) + self.pieces[i].space
 
     def _groups(self, run: list[Line]) -> list[list[tuple[int, int]]]:
         """What the author aligned: pieces under one another on neighbouring lines, with more than one blank before some."""
@@ -89,7 +86,7 @@ class Columns:
             here: dict[int, tuple[str, int, list[tuple[int, int]]]] = {}
             for i in self._candidates(line):
                 piece = self.pieces[i]
-                sort = piece.kind if piece.kind in _MARKS else self.pieces[i - 1].kind
+                sort = piece.kind if piece.kind in _MARKS else "LABEL"
                 known = above.get(piece.column)
                 group: list[tuple[int, int]] = []
                 if known and known[0] == sort and max(known[1], piece.pad) > 1:
@@ -106,7 +103,7 @@ class Columns:
         if self.pieces[line.first].line != self.pieces[line.last].line:
             return []
         inside = range(line.first + 1, line.last + 1)
-        return [i for i in inside if self.pieces[i].space and (self.pieces[i].kind in _MARKS or self.pieces[i - 1].kind in _LEADS)]
+        return [i for i in inside if self.pieces[i].space and (self.pieces[i].kind in _MARKS or self.pieces[i - 1].kind == "LABEL")]
 
 
 class _Row:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.source import SourceFile
 
 _WORDS = {
@@ -33,15 +34,32 @@ _WORDS = {
     "IN": "`in`",
 }
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
+_TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
 # What stands in the line, and what to write instead.
 _HINTS = (
     (r"[<>]=?[^<>=]+[<>]", "one comparison at a time: `a < b and b < c`"),
     (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
+    (r",\s*,", "between two commas a value is missing"),
+    (r"^\s*def\b|^\s*class\b|^\s*function\b", "a piece that has a name is a block: `block Name(...) { ... }`"),
+    (r"\bblock\s+\w+\s*\{", "a block has parentheses, empty ones too: `block Name() { ... }`"),
+    (r"\bblock\s+\w+\s*(\(.*\))?\s*:", "a block's body stands in braces: `block Name() { ... }`"),
+    (r"\bnet\s+\w+\s+\w+\s*=", "parameters stand in parentheses: `net Name(classes = 10) { ... }`"),
+    (r"^\s+import\b", "imports stand at the top of the file, outside of nets"),
+    (r"^\s*else\b", "an `else` follows the `}` of its `if`"),
+    (r"\belif\b", "it is written `else if`"),
+    (r"^\s*while\b", "loops are `repeat 3 { ... }` and `for x in list { ... }`"),
+    (r"\brepeat\s*\{", "say how often: `repeat 3 { ... }`"),
+    (r"\bfor\s+\w+\s+(?!in\b)\w", "write `for x in list { ... }`"),
+    (r"^\s*(data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)\s*:", "an entry is written with `=`: `epochs = 3`"),
+    (r"^\s*\w+\.[\w.]+\s*->", "the value at a label is taken up with `@`: `@a.b -> relu`"),
+    (r"^\s*\|", "arms are alone in their braces: each begins with a `|`, and nothing stands before the first"),
+    (r"^\s*let\s+\w+\s*$", "give it a value: `let k = 3`"),
+    (r"^\s*input\s+\w+\s*:\s*$", "give its sizes: `input image: 3x224x224`"),
     (r"->\s*$", "a `->` at the end of a line has nothing to lead to; `->` may begin the next line instead"),
     (r"\bConv2d|\bnn\.", "layers are written like `conv(64, 3)`: the input's channels are inferred"),
-    (r"\bnet\s+\w+\s*:", "a net's body stands in braces: `net Name { ... }`"),
+    (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "a net's body stands in braces: `net Name { ... }`"),
     (r"(?<![=!<>])=\s*\w+\s*\(.*\)\s*$", "a layer is named with a colon: `name: conv(8, 3)`"),
     (r"=>|→", "layers are chained with `->`"),
     (r"\w\s*;", "statements end with the line; there is no `;`"),
@@ -60,7 +78,7 @@ def describe(expected: set[str]) -> str:
         return "a layer"
     if expected >= _EXPRESSION:
         return "a value"
-    if expected >= {"BLOCK", "NET", "IMPORT"}:
+    if expected >= _TOP:
         return "`net`, `block`, `import`, `let` or `train`"
     words = [w for t, w in _WORDS.items() if t in expected]
     closers = [w for w in words if w in ("`)`", "`]`", "`}`")]
@@ -75,10 +93,42 @@ def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str)
     line = source.line(source.location(offset).line)
     if "end of the file" in found and "RBRACE" in expected:
         return "a `{` above has no `}`"
-    if found == "`}`" and not expected & {"RBRACE"}:
+    if expected & {"RPAR", "RSQB"} and (found == "`}`" or not line[: source.location(offset).column - 1].strip()):
+        return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found == '`}`' else 'above'} is not closed"
+    if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
         return "this `}` closes nothing"
     code = line.split("#")[0]
     for pattern, advice in _HINTS:
         if re.search(pattern, code):
             return advice
+    if expected >= _TOP:
+        return "layers stand in the braces of a `net` or `block`"
     return None
+
+
+# Characters that begin something which does not go on.
+STRAY = {
+    '"': 'a string has no closing `"` on its line',
+    ":": "found `:`, which follows the name of a layer, a group or an input alone",
+    "!": "found `!` alone: a condition is turned round with `not`",
+    "@": "a reference has no name: it is written `@label`",
+}
+
+
+def opens(diagnostic: Diagnostic) -> bool:
+    """Whether a bracket stays open: what comes after the error cannot be read."""
+    return "is not closed" in (diagnostic.help or "")
+
+
+def follows(diagnostic: Diagnostic) -> bool:
+    """Whether the error is a mere effect of one before: text that is outside everything as a brace was not read."""
+    return diagnostic.message.startswith("expected " + describe(_TOP))
+
+
+def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
+    """Where the line ends that should go on, if the error is the first word of a later line."""
+    before = text[:start].rstrip()
+    if "\n" not in text[len(before) : start] or (not expected >= _EXPRESSION and not expected >= _LAYER):
+        return None
+    last = before.rpartition("\n")[2]
+    return len(before) if last.strip() and "#" not in last and last.split()[-1] in ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not") else None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import CompileError, Fault
 from netdsl.source import SourceFile, Span
-from netdsl.syntax import ast
 from netdsl.syntax.breaks import Breaks
 from netdsl.syntax.columns import Columns
 from netdsl.syntax.lines import Structure
-from netdsl.syntax.parser import parse
-from netdsl.syntax.pieces import Piece, pieces_of
+from netdsl.syntax.parser import parse_with_tokens
+from netdsl.syntax.pieces import pieces_of
+
+if TYPE_CHECKING:
+    from netdsl.syntax import ast
+    from netdsl.syntax.pieces import Piece
 
 
 def format_source(source: SourceFile) -> str:
@@ -19,31 +23,34 @@ def format_source(source: SourceFile) -> str:
 
     Line breaks are the author's kind, that of the first line. Raises `Fault` rather than give a text that says something else.
     """
-    tree = parse(source)
-    pieces = pieces_of(source)
-    laid_out = _lay_out(pieces)
-    _hold(source, tree, pieces, laid_out)
+    tree, tokens = parse_with_tokens(source)
+    pieces = pieces_of(source.text, tokens)
+    laid_out = lay_out(pieces)
+    _hold(source, tree, comments_of(pieces), laid_out)
     crlf = source.text[: source.text.find("\n") + 1].endswith("\r\n")
     return laid_out.replace("\n", "\r\n") if crlf else laid_out
 
 
-def _lay_out(pieces: list[Piece]) -> str:
-    breaks = Breaks(pieces)
-    lines = Structure(breaks).lines
+def lay_out(pieces: list[Piece]) -> str:
+    """The canonical text of pieces; it can be made once of each list of them."""
+    lines = Structure(Breaks(pieces)).lines
     return "".join(line + "\n" for line in Columns(pieces, lines).text())
 
 
-def _hold(source: SourceFile, tree: ast.File, pieces: list[Piece], laid_out: str) -> None:
+def _hold(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str) -> None:
     """The new text has the old one's syntax tree, and so its graphs, and its comments."""
-    made = SourceFile(source.name, laid_out, source.path)
     try:
-        if not same(tree, parse(made)):
-            raise Fault("format-changes", f"the canonical layout of `{source.name}` would mean something else", help="this is a defect of netdsl; the file is left as it is")
-        if comments_of(pieces) != comments_of(pieces_of(made)):
-            raise Fault("format-changes", f"the canonical layout of `{source.name}` would lose a comment", help="this is a defect of netdsl; the file is left as it is")
+        made, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
     except CompileError as error:
-        reason = f"the canonical layout of `{source.name}` would be no valid text: {error.diagnostics[0].message}"
-        raise Fault("format-changes", reason, help="this is a defect of netdsl; the file is left as it is") from None
+        raise _refusal(source, f"be no valid text: {error.diagnostics[0].message}") from None
+    if not same(tree, made):
+        raise _refusal(source, "mean something else")
+    if comments != comments_of(pieces_of(laid_out, tokens)):
+        raise _refusal(source, "lose a comment")
+
+
+def _refusal(source: SourceFile, what: str) -> Fault:
+    return Fault("format-changes", f"the canonical layout of `{source.name}` would {what}", help="this is a defect of netdsl; the text is left as it is")
 
 
 def comments_of(pieces: list[Piece]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from netdsl.syntax.breaks import BLOCK, HANG, ONE
+from netdsl.syntax.breaks import BLOCK, ONE
 from netdsl.syntax.pieces import ARROW, CLOSE, OPEN
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Structure:
                 self._fit(i)
         elif piece.kind in CLOSE:
             self._closed = self._frames.pop()
+            if self._closed.open < self.lines[-1].first:
+                self._base = self._closed.base  # what follows belongs to the line on which the bracket was opened
 
     def _begin(self, i: int, frame: _Frame) -> None:
         anchor, offset = self._indentation(i, frame)
@@ -133,6 +135,3 @@ class Structure:
             for other in chain:
                 self.breaks.open(other)
             self._end = brace + 1
-
-
-__all__ = ["BLOCK", "HANG", "INDENT", "WIDTH", "Line", "Structure"]

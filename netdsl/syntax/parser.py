@@ -11,16 +11,15 @@ from platformdirs import user_cache_dir
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.library import resource
 from netdsl.limits import INTEGER_DIGITS, limit, raise_help
-from netdsl.source import Span
+from netdsl.source import SourceFile, Span
 from netdsl.syntax.build import Builder
-from netdsl.syntax.expected import describe, syntax_help
+from netdsl.syntax.expected import STRAY, continues_nothing, describe, follows, opens, syntax_help
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lark import ParseTree
 
-    from netdsl.source import SourceFile
     from netdsl.syntax import ast
 
 MAX_SYNTAX_ERRORS = 20
@@ -117,6 +116,7 @@ def parse(source: SourceFile) -> ast.File:
         _filter.source = source
         try:
             tree = _lark().parse(text, start="file")
+            _filter.seen = None  # what follows are expressions inside labels
             if not errors:
                 return Builder(source, _parse_expression).file(tree)
             break
@@ -127,18 +127,30 @@ def parse(source: SourceFile) -> ast.File:
             diagnostic = _syntax_error(source, error)
             if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
                 break
+            if errors and follows(diagnostic):
+                break
             errors.append(diagnostic)
-            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()):
+            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or opens(diagnostic):
                 break
             text = _without_line(text, diagnostic.span.start)
     raise CompileError(errors)
 
 
-def tokens_of(source: SourceFile, start: str = "file") -> list[Token]:
-    """The tokens of a text without syntax errors (`start` is `file` or `expr`), with the line breaks that separate statements."""
-    _filter.source, _filter.seen = source, []
+def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
+    """As `parse`, with the tokens of the text: the line breaks that separate statements are among them."""
+    seen: list[Token] = []
+    _filter.seen = seen
     try:
-        _lark().parse(source.text, start=start)
+        return parse(source), seen
+    finally:
+        _filter.seen = None
+
+
+def expression_tokens(text: str) -> list[Token]:
+    """The tokens of an expression without errors."""
+    _filter.source, _filter.seen = SourceFile("expression", text), []
+    try:
+        _lark().parse(text, start="expr")
         return _filter.seen
     finally:
         _filter.seen = None
@@ -174,15 +186,17 @@ def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedTo
     if isinstance(error, UnexpectedCharacters):
         start = error.pos_in_stream or 0
         end = start + 1
-        expected = set(error.allowed or ())
-        found = "end of file" if start >= len(source.text) else f"`{source.text[start]}`"
-    else:
-        token = error.token
-        first, last = token.start_pos or 0, token.end_pos or 0
-        at_end = token.type == "$END"
-        start = len(source.text.rstrip()) if at_end else first
-        end = start + 1 if at_end or token.type == "_NL" else last
-        expected = set(error.accepts or error.expected)
-        found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+        found = f"`{source.text[start]}`" if start < len(source.text) else "end of file"
+        return Diagnostic("syntax-error", STRAY.get(source.text[start : start + 1], f"found {found}, which the language does not use"), Span(source, start, end), help=syntax_help(source, start, set(), found))
+    token = error.token
+    first, last = token.start_pos or 0, token.end_pos or 0
+    at_end = token.type == "$END"
+    start = len(source.text.rstrip()) if at_end else first
+    end = start + 1 if at_end or token.type == "_NL" else last
+    expected = set(error.accepts or error.expected)
+    found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    gap = continues_nothing(source.text, start, expected)
+    if gap is not None:
+        start, end, found = gap, gap + 1, "the end of the line"
     message = f"expected {describe(expected)}, found {found}"
     return Diagnostic("syntax-error", message, Span(source, start, end), help=syntax_help(source, start, expected, found))

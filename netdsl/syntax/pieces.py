@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netdsl.limits import limit
-from netdsl.source import SourceFile
-from netdsl.syntax.parser import tokens_of
+from netdsl.syntax.parser import expression_tokens
 
 if TYPE_CHECKING:
     from lark import Token
@@ -38,11 +37,11 @@ class Piece:
     comment_column: int = 0
 
 
-def pieces_of(source: SourceFile) -> list[Piece]:
-    """The tokens of a text without errors and, last, its end."""
-    scanner = _Scanner(source.text)
+def pieces_of(text: str, tokens: list[Token]) -> list[Piece]:
+    """The tokens of a text and, last, its end."""
+    scanner = _Scanner(text)
     separated = False
-    for token in tokens_of(source):
+    for token in tokens:
         if token.type == "_NL":
             separated = True
             continue
@@ -137,6 +136,6 @@ def _expression(match: re.Match[str]) -> str:
     if "#" in match[1]:
         return match[0]
     scanner = _Scanner(match[1])
-    for token in tokens_of(SourceFile("label", match[1]), "expr"):
+    for token in expression_tokens(match[1]):
         scanner.token(token, separated=False)
     return "{" + "".join(" " * (p.space if i else 0) + p.text for i, p in enumerate(scanner.pieces)) + "}"
