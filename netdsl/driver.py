@@ -11,6 +11,8 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
+from netdsl.limits import MAX_DIM
+from netdsl.ops.args import show
 from netdsl.passes.elaborate import Elaborator, Expectation
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
@@ -190,6 +192,15 @@ def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.
     return tuple(named)
 
 
+def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:
+    """The sizes after `at`: `at 3x224x224`, or `at 16` for an input of one axis; raises `Fault`."""
+    size = evaluate(expr, env)
+    sizes = size if isinstance(size, tuple) else (size,)
+    if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
+        raise Fault("bad-size", f"`at` takes the sizes of the first input, found {show(size)}", expr.span, help="write it as in `at 3x224x224`")
+    return sizes
+
+
 def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mapping[str, tuple[int, ...]] | None = None) -> tuple[int, list[Diagnostic]]:
     """How many `expect` lines hold, and the diagnostics of those that do not.
 
@@ -204,7 +215,7 @@ def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mappi
     for expectation in compiled.expects:
         facts = plain
         if expectation.statement.at is not None:
-            size = evaluate(expectation.statement.at, expectation.env)
+            size = _at(expectation.statement.at, expectation.env)
             if size not in at:
                 other = compile_net(program, name, {compiled.graph.inputs[0].name: size})
                 at[size] = Facts(other.graph, other.costs, other.labels)

@@ -314,7 +314,7 @@ def _function(expr: ast.Function, env: Env) -> Any:
         _check_length(len(range(*positional)), expr.span)
     try:
         return _bounded(function(*positional, **keywords), expr.span)
-    except (TypeError, ValueError, ArithmeticError):
+    except (TypeError, ValueError, LookupError, ArithmeticError):
         given = ", ".join(show(v) for v in positional)
         raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span) from None
 

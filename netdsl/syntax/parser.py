@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_SYNTAX_ERRORS = 20
 _OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSE = set(_OPEN.values())
+_LOOSE = re.compile(r"_(?!\d)")
 
 
 class TokenFilter:
@@ -70,6 +72,8 @@ class TokenFilter:
             self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
         if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
             self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)
+        if "_" in token and token.type in ("INTEGER", "FLOAT", "DIMS") and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit()):
+            self._fail(token, "bad-number", f"`{token[:40]}` has an underscore that stands between no digits", "underscores part digits: `61_706`")
         if token.type == "DIMS" and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
             self._fail(token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None)
         if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS") and len(token) > limit("name_length"):
