@@ -18,6 +18,7 @@ DEFAULTS = {
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
 MAX_SIZE = 2**62
+MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
 
 
 def limit(name: str) -> int:

@@ -10,6 +10,7 @@ and Patashnik, Concrete Mathematics, 3.2).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import gcd, lcm, prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,11 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
+MAX_TERMS = 100_000  # that one product may make
+
+
+class FormulaTooLong(ArithmeticError):
+    """A product of sums would have too many terms to work with."""
 
 
 def _order(atom: Atom) -> tuple[int, str]:
@@ -35,11 +41,12 @@ def _order(atom: Atom) -> tuple[int, str]:
 class Sym:
     """A symbolic integer. Never constant: arithmetic that cancels every symbol gives an `int`."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "length", "terms")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = dict(sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]])))
         self._hash = hash(tuple(self.terms.items()))
+        self.length = sum(1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m)  # symbols and floors, written out
 
     @staticmethod
     def var(name: str) -> Sym:
@@ -61,6 +68,8 @@ class Sym:
     __radd__ = __add__
 
     def __mul__(self, other: int | Sym) -> int | Sym:
+        if isinstance(other, Sym) and len(self.terms) * len(other.terms) > MAX_TERMS:
+            raise FormulaTooLong
         terms: dict[Monomial, int] = {}
         for m1, c1 in self.terms.items():
             for m2, c2 in _terms(other).items():
@@ -157,6 +166,7 @@ def _floor(rest: dict[Monomial, int], k: int) -> int | Sym:
     return Sym({(Floor(Sym({**rest, (): constant} if constant else rest), k),): 1})
 
 
+@lru_cache(maxsize=2048)
 def _text(value: int | Sym, *, compact: bool) -> str:
     if isinstance(value, int):
         return f"{value:,}" if compact else str(value)

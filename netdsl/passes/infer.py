@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Annotation, Fault, did_you_mean
-from netdsl.limits import MAX_DIM, MAX_SIZE
+from netdsl.ir.types import FormulaTooLong, Sym
+from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 from netdsl.ops.base import OpError, bind, signature
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
-    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ir.types import TensorType
     from netdsl.ops.base import Op
 
 
@@ -40,7 +41,10 @@ class Inference:
         found = self._types.get(key)
         if found is None:
             _check_dtypes(op, xs)
-            found = op.infer(*xs)
+            try:
+                found = op.infer(*xs)
+            except FormulaTooLong:
+                raise _too_long(op) from None
             op.params(*xs)
             _check_sizes(op, found)
             self._types[key] = found
@@ -55,9 +59,17 @@ def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
             raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
 
 
+def _too_long(op: Op) -> OpError:
+    return OpError("formula-too-long", f"the sizes that `{op.kind}` makes are formulas of over {MAX_FORMULA} parts", help="write a number for the open sizes in the `input`")
+
+
 def _check_sizes(op: Op, type_: TensorType) -> None:
-    total = 1
+    total, terms = 1, 1
     for d in type_.shape:
+        if isinstance(d, Sym):
+            terms *= len(d.terms)
+            if d.length > MAX_FORMULA or terms > MAX_FORMULA or max(map(abs, d.terms.values())) > MAX_SIZE:
+                raise _too_long(op)
         if isinstance(d, int):
             if not 1 <= d <= MAX_DIM:
                 raise OpError("bad-size", f"`{op.kind}` would make {type_}: each size must be between 1 and {MAX_DIM:,}")

@@ -203,4 +203,4 @@ def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedTo
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"
     message = f"expected {describe(expected)}, found {found}"
-    return Diagnostic("syntax-error", message, Span(source, start, end), help=syntax_help(source, start, expected, found))
+    return Diagnostic("syntax-error", message, Span(source, start, min(end, len(source.text))), help=syntax_help(source, start, expected, found))
