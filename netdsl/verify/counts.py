@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,18 +80,20 @@ class Counter:
         return 0
 
     def __enter__(self) -> Counter:
-        self._math = sdpa_kernel(SDPBackend.MATH)
-        self._math.__enter__()
-        self._mode.__enter__()
+        self._stack = ExitStack()
+        self._stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)  # fused attention, too, is no product to the counter
+        self._stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        self._stack.enter_context(self._mode)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._mode.__exit__(*error)
-        self._math.__exit__(*error)
+        self._stack.close()
 
     def of(self, step: Step, xs: list[torch.Tensor]) -> int:
         """The products since the last call: those of this step, which has just run."""
         if step.node.op.kind in FUSED:
+            self._before = self._mode.get_total_flops() // 2
             step([x.double() for x in xs], step.double())
         now = self._mode.get_total_flops() // 2
         made, self._before = now - self._before, now

@@ -72,7 +72,7 @@ class TorchSide:
         self.graph = graph
         with torch.device("meta"):
             whole = lower(graph)
-        self.module = whole.to_empty(device="cpu").eval()
+        self.module = whole.to_empty(device="cpu").eval().requires_grad_(False)
         fresh: dict[str, nn.Module] = {}
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
         self._last: dict[int, int] = {}
