@@ -79,24 +79,13 @@ class Columns:
             self.columns[i] = self.columns[i - 1] + len(self.pieces[i - 1].text) + self.pieces[i].space
 
     def _groups(self, run: list[Line]) -> list[list[tuple[int, int]]]:
-        """What the author aligned: pieces under one another on neighbouring lines, with more than one blank before some."""
-        groups: list[list[tuple[int, int]]] = []
-        above: dict[int, tuple[str, int, list[tuple[int, int]]]] = {}
+        """What the author aligned: pieces of one sort in one column, with more than one blank before some."""
+        groups: dict[tuple[str, int], list[tuple[int, int]]] = {}
         for n, line in enumerate(run):
-            here: dict[int, tuple[str, int, list[tuple[int, int]]]] = {}
             for i in self._candidates(line):
                 piece = self.pieces[i]
-                sort = piece.kind if piece.kind in _MARKS else "LABEL"
-                known = above.get(piece.column)
-                group: list[tuple[int, int]] = []
-                if known and known[0] == sort and max(known[1], piece.pad) > 1:
-                    group = known[2]
-                else:
-                    groups.append(group)
-                group.append((n, i))
-                here[piece.column] = (sort, piece.pad, group)
-            above = here
-        return [g for g in groups if len(g) > 1]
+                groups.setdefault((piece.kind if piece.kind in _MARKS else "LABEL", piece.column), []).append((n, i))
+        return [g for g in groups.values() if len(g) > 1 and any(self.pieces[i].pad > 1 for _, i in g)]
 
     def _candidates(self, line: Line) -> list[int]:
         """The pieces of a line that can stand in a table; none where the author had them on several lines."""
