@@ -42,6 +42,17 @@ def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in times.items()}
 
 
+def cpu_seconds(command: list[str], rounds: int) -> float:
+    """The median processor time of one process: what a bound in seconds means where others use the machine too."""
+    times = []
+    for _ in range(rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds(command)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return median(times)
+
+
 def peak_bytes(command: list[str]) -> int:
     """The peak resident memory of one process."""
     code = (
