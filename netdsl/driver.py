@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl import library
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
-from netdsl.diagnostics import CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
+from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
@@ -152,7 +152,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
             known = [n for n, d in home.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
             shipped = alias.target.lower() if alias.target.lower() in library.library_names() else None
             advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
-            raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known) or advice)
+            raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known) or advice or _make_net(name, target))
         arguments, definition, home = alias.arguments, target, home.homes[alias.target]
         chain.append(target.name)
     assert isinstance(definition, ast.Definition)
@@ -162,7 +162,8 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     outside = Env(env, elaborator.special)
     given = _defines(program, definition, arguments, outside)
     frame = Env(home.env, elaborator.special)
-    bind_parameters(frame, name, definition.parameters, given, outside, where, definition.name_span)
+    called, place = (name, where) if alias is None else (alias.target, alias.target_span)
+    bind_parameters(frame, called, definition.parameters, given, outside, place, definition.name_span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator.net(definition, home, frame)
     if alias is not None:
@@ -178,9 +179,18 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     return Compiled(graph, Costs(graph), elaborator.expects, elaborator.labels, train, program.module.env)
 
 
+def _make_net(name: str, target: object) -> str:
+    """Advice where no net is called so."""
+    if isinstance(target, ast.Definition):
+        return f"`{target.name}` is a block: write `net {name} {{ input ... }}` and call it there"
+    return f"define `net {name} {{ ... }}`, or import the file that has it"
+
+
 def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.Argument, ...], env: Env) -> tuple[ast.Argument, ...]:
     """A net's arguments with those of -D put in place of the text's."""
     declared = [p.name for p in definition.parameters]
+    if len([a for a in arguments if not a.name]) > len(declared):
+        return arguments
     named = [a if a.name else ast.Argument(declared[i], a.value, a.span) if i < len(declared) else a for i, a in enumerate(arguments)]
     for name, text in program.defines.items():
         if name not in declared:
@@ -190,6 +200,16 @@ def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.
         evaluate(value, env)
         named = [a for a in named if a.name != name] + [ast.Argument(name, value, Span(source, 0, len(text)))]
     return tuple(named)
+
+
+def _sized(program: Program, name: str, compiled: Compiled, at: Span, size: tuple[int, ...]) -> Compiled:
+    """The net with the input that an `expect` asks for."""
+    try:
+        return compile_net(program, name, {compiled.graph.inputs[0].name: size})
+    except CompileError as error:
+        for diagnostic in error.diagnostics:
+            diagnostic.notes += (Annotation("this `expect` asks for that input", at),)
+        raise failure(error.diagnostics) from None
 
 
 def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:
@@ -217,7 +237,7 @@ def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mappi
         if expectation.statement.at is not None:
             size = _at(expectation.statement.at, expectation.env)
             if size not in at:
-                other = compile_net(program, name, {compiled.graph.inputs[0].name: size})
+                other = _sized(program, name, compiled, expectation.statement.at.span, size)
                 at[size] = Facts(other.graph, other.costs, other.labels)
             facts = at[size]
         diagnostic = facts.check(expectation)

@@ -70,7 +70,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "label as value": (NET + "a: relu\n    conv(a, 1)\n}", Said("unknown-name", 4, 10, "there is no `a`", "@a")),
     "net as layer": ("net M {\n    input x: 3\n    relu\n}\n" + NET + "M\n}", Said("not-a-layer", 7, 5, "`M` is a net", "block")),
     "alias": ("net A = B(3)", Said("unknown-net", 1, 9, "there is no net `B`")),
-    "type of element": ("net N {\n    input image: 3x8 flaot32\n    relu\n}", Said("wrong-dtype", 2, 5, "`flaot32`", "did you mean `float32`?")),
+    "type of element": ("net N {\n    input image: 3x8 flaot32\n    relu\n}", Said("wrong-dtype", 2, 22, "`flaot32`", "did you mean `float32`?")),
     # arguments
     "word for number": (NET + 'conv("four", 3)\n}', Said("wrong-type", 3, 10, '`out` of `conv` must be an integer, found "four"')),
     "float for integer": (NET + "conv(4.5, 3)\n}", Said("wrong-type", 3, 10, "must be an integer, found 4.5")),
@@ -87,7 +87,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "division": (NET + "conv(4 // 0, 3)\n}", Said("division-by-zero", 3, 10, "division by zero")),
     "open comparison": ("net N {\n    input image: 1xH\n    if in.width > 3 { relu }\n}", Said("open-size", 3, 8, "depends on the input's size")),
     # structure
-    "reference before label": (NET + "add(@late)\n    late: relu\n}", Said("unknown-label", 3, 9, "no label `late` stands above", "image")),
+    "reference before label": (NET + "add(@late)\n    late: relu\n}", Said("unknown-label", 3, 9, "no label `late` stands above", "further down")),
     "two labels": (NET + "a: relu\n    a: tanh\n}", Said("duplicate-label", 4, 5, "`a` stands twice", "another")),
     "label in repeat": (NET + "repeat 2 { a: relu }\n}", Said("duplicate-label", 3, 16, "`a` stands twice", "{i}")),
     "recursion": ("block B() { relu -> B }\n" + NET + "B\n}", Said("recursive-block", 1, 21, "`B` calls `B`", "repeat")),

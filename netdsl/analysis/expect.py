@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean
@@ -53,13 +54,22 @@ class Facts:
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition = statement.condition
-        message = f"`{condition.span.text}` does not hold"
+        message, advice = f"`{condition.span.text}` does not hold", None
         if isinstance(condition, ast.Operation) and len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS:
             operator, right = condition.rest[0]
             left, wanted = evaluate(condition.first, env), evaluate(right, env)
             wanted_text = shown(wanted) if operator == "==" else f"{operator} {shown(wanted)}"
             message = f"`{condition.first.span.text}` is {shown(left)}, expected {wanted_text}"
-        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition))
+            if isinstance(left, Sym) and statement.at is None:
+                advice = "it depends on the input: say of which, `expect ... at 3x224x224`"
+        else:
+            message += self._figures(condition, env)
+        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition), help=advice)
+
+    def _figures(self, condition: ast.Expr, env: Env) -> str:
+        """What the figures are that a compound condition names."""
+        found = [n for n in _TOTALS if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)]
+        return ": " + ", ".join(f"{n} is {shown(env.find(n)[1])}" for n in found) if found else ""
 
     def _where(self, condition: ast.Expr) -> tuple[Annotation, ...]:
         first = condition.first if isinstance(condition, ast.Operation) else condition
@@ -74,7 +84,7 @@ class Facts:
             raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, _TOTALS) or f"there are {', '.join(_TOTALS)} and shape(label)")
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
-                raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL))
+                raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
             return self._of_label(expr)
         raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 

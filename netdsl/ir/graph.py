@@ -29,6 +29,7 @@ class Value:
     """A tensor: an input of the net, or what a node makes. `type` is None only while a program with errors is read."""
 
     __slots__ = ("name", "producer", "site", "type")
+    type_word = "a tensor"
 
     def __init__(self, name: str, type: TensorType | None, site: Site, producer: Node | None = None) -> None:
         self.name = name

@@ -33,7 +33,8 @@ def _show(value: object) -> str:
         return f"[{text}]"
     if isinstance(value, Sym):
         return f"{value} (an open size)"
-    return str(value)
+    plain = type(value).__str__ is object.__str__ and type(value).__repr__ is object.__repr__
+    return getattr(value, "type_word", "a value") if plain else str(value)
 
 
 def integer(value: object) -> int:
@@ -79,8 +80,8 @@ def padding(value: object) -> Any:
     """An integer, sizes, begin and end pairs `[(0, 1), (0, 1)]`, or `same`."""
     if value == "same":
         return "same"
-    if isinstance(value, tuple) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value):
-        return tuple((integer(a), integer(b)) for a, b in value)
+    if isinstance(value, tuple) and value and all(isinstance(v, tuple) and len(v) == 2 and all(type(i) is int for i in v) for v in value):
+        return value
     try:
         return dims(value)
     except WrongType:
@@ -100,7 +101,7 @@ def integers(value: object) -> tuple[int, ...]:
     """A list of integers."""
     if isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
         return value
-    raise WrongType("a list of integers")
+    raise WrongType("a list of integers such as [1, 2]")
 
 
 def literal(value: object) -> tuple[Any, ...] | None:
@@ -109,8 +110,8 @@ def literal(value: object) -> tuple[Any, ...] | None:
         return None
     if isinstance(value, tuple) and value and all(isinstance(v, tuple) for v in value):
         return tuple(literal(v) for v in value)
-    if isinstance(value, tuple) and value:
-        return tuple(number(v) for v in value)
+    if isinstance(value, tuple) and value and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
+        return tuple(float(v) for v in value)
     raise WrongType("nested lists of numbers of one shape")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import Op, OpError, Param, arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
@@ -36,7 +36,7 @@ class Attention(Op):
             fixed(self, x.shape[1], "the length of its input's vectors")
         width: Any = xs[0].shape[1]
         if width % self.heads:
-            raise OpError("bad-groups", f"vectors of {width} do not divide into {self.heads} heads", "heads")
+            raise OpError("bad-groups", f"vectors of {width} do not divide into {self.heads} heads", "heads", divisors(width))
         if self.causal and len(xs) == 2:
             raise OpError("bad-argument", f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}", "causal", "leave out `causal` or the reference")
         return xs[0]

@@ -81,17 +81,17 @@ class Arg:
             raise OpError("wrong-type", f"`{self.name}` of `{kind}` must be {wrong}, found {show(value)}", self.name) from None
         if self.choices and made not in self.choices:
             raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {made}; it can be {', '.join(self.choices)}", self.name)
-        self._check_range(kind, made)
+        self._check_range(kind, made, value)
         return made
 
-    def _check_range(self, kind: str, made: Any) -> None:
+    def _check_range(self, kind: str, made: Any, value: object) -> None:
         if self.min is None and self.max is None:
             return
         flat = [made] if isinstance(made, (int, float)) else [v for v in _flatten(made) if isinstance(v, (int, float))]
         for v in flat:
             if (self.min is not None and v < self.min) or (self.max is not None and v > self.max):
                 span = f"at least {self.min:g}" if self.max is None else f"between {self.min:g} and {self.max:g}"
-                raise OpError("bad-argument", f"`{self.name}` of `{kind}` must be {span}, found {show(made)}", self.name)
+                raise OpError("bad-argument", f"`{self.name}` of `{kind}` must be {span}, found {show(value)}", self.name)
 
 
 def _flatten(value: object) -> list[object]:
@@ -210,8 +210,8 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     """Make the op of a call; raises `OpError` (`arg` may be an index of a positional argument)."""
     kind = cls.kind
     if len(positional) > len(cls.args):
-        takes = f"at most {len(cls.args)}" if cls.args else "no"
-        raise OpError("too-many-arguments", f"`{kind}` takes {takes} arguments, found {len(positional)}", help=signature(cls))
+        takes = f"at most {len(cls.args)} argument{'s' * (len(cls.args) > 1)}" if cls.args else "no arguments"
+        raise OpError("too-many-arguments", f"`{kind}` takes {takes}, found {len(positional)}", help=f"write `{signature(cls)}`")
     values: dict[str, Any] = {}
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
@@ -221,7 +221,7 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
         if declared.name in keywords:
             values[declared.name] = declared.check(kind, keywords[declared.name])
         elif declared.required:
-            raise OpError("missing-argument", f"`{kind}` needs `{declared.name}` ({declared.doc})", help=signature(cls))
+            raise OpError("missing-argument", f"`{kind}` needs `{declared.name}` ({declared.doc})", help=f"write `{signature(cls)}`")
         else:
             values[declared.name] = declared.default
     return cls(values)
@@ -241,7 +241,9 @@ def spread(value: int | tuple[int, ...], n: int, kind: str, name: str) -> tuple[
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:
-        raise OpError("wrong-rank", f"`{name}` of `{kind}` has {len(value)} sizes, the input has {n} spatial axes", name)
+        example = "x".join(["3"] * n)
+        advice = f"one number serves all axes; else give one for each, as in `{example}`" if n > 1 else "give one number"
+        raise OpError("wrong-rank", f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has {counted(n, 'spatial axis')}", name, advice)
     return value
 
 
@@ -249,7 +251,7 @@ def spatial_rank(op: Op, x: TensorType) -> int:
     """1, 2 or 3: the number of spatial axes; raises `OpError` for other inputs."""
     n = len(x.shape) - 1
     if n not in (1, 2, 3):
-        what = f"{len(x.shape)} axes ({x})"
+        what = f"{counted(len(x.shape), 'axis')} ({x})"
         raise OpError(
             "wrong-rank",
             f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has {what}",
@@ -270,8 +272,20 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
     """The position in `x.shape` of an axis counted as PyTorch does, the batch being 0."""
     rank = len(x.shape) + 1
     if axis == 0 or not -rank < axis < rank:
-        raise OpError("bad-axis", f"axis {axis} of `{op.kind}`: the input has axes 1 to {rank - 1} (0 is the batch)", name)
+        axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
+        raise OpError("bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name)
     return axis - 1 if axis > 0 else axis + rank - 1
+
+
+def counted(n: int, what: str) -> str:
+    """`1 axis`, `2 axes`, `2 sizes`."""
+    return f"{n} {what}" if n == 1 else f"{n} {what.removesuffix('axis')}axes" if what.endswith("axis") else f"{n} {what}s"
+
+
+def divisors(n: int) -> str:
+    """Advice for pieces of unlike size: what does divide."""
+    found = [d for d in range(1, min(n, 1024) + 1) if n % d == 0]
+    return f"{n} divides by " + ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
 
 
 def brief(values: tuple[Any, ...]) -> Any:

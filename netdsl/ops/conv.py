@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, counted, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Windowed(Op):
             return k, s, tuple((t // 2, t - t // 2) for t in total), d
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
             if len(self.pad) != n:
-                raise OpError("wrong-rank", f"`pad` has {len(self.pad)} pairs, the input has {n} spatial axes", "pad")
+                raise OpError("wrong-rank", f"`pad` has {counted(len(self.pad), 'pair')}, the input has {counted(n, 'spatial axis')}", "pad", "give a (begin, end) pair for each axis")
             return k, s, self.pad, d
         return k, s, tuple((p, p) for p in spread(self.pad, n, self.kind, "pad")), d
 
@@ -199,10 +199,10 @@ class Deconv(_Windowed):
         spatial = []
         for size, k_, s_, (p_, _), d_, e in zip(x.spatial, k, s, p, d, extra, strict=True):
             if e >= max(s_, d_):
-                raise OpError("bad-padding", f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the dilation ({d_})", "output_pad")
+                raise OpError("bad-padding", f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the dilation ({d_})", "output_pad", f"at most {max(s_, d_) - 1}")
             out = (size - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e + 1
             if isinstance(out, int) and out < 1:
-                raise OpError("bad-padding", f"a padding of {p_} leaves {out} of the output", "pad", "use less padding")
+                raise OpError("bad-padding", f"a padding of {p_} cuts the output from {out + 2 * p_} to {out}", "pad", f"pad at most {(out + 2 * p_ - 1) // 2}")
             spatial.append(out)
         return TensorType((self.out, *spatial), x.dtype)
 

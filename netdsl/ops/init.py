@@ -82,7 +82,7 @@ def shaped(kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, 
     if flat is None or tuple(found) != wanted:
         text = "x".join(map(str, found))
         ragged = "" if flat is not None else " with rows of unlike length"
-        raise OpError("shape-mismatch", f"`{name}` of `{kind}` holds {text} numbers{ragged}, it needs {'x'.join(map(str, shape))}", name)
+        raise OpError("shape-mismatch", f"`{name}` of `{kind}` holds {text} numbers{ragged}, it needs {'x'.join(map(str, shape))}", name, "lists nest as output x input x window; leading sizes of 1 may be left out")
     return tuple(flat)
 
 

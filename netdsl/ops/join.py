@@ -50,7 +50,7 @@ class Concat(Join):
                 raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if i != axis and _differ(a, b):
-                    advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else None
+                    advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else f"give each arm the same channels with `conv({a}, 1)`, or join along axis 1"
                     raise _unlike(self.kind, xs, f"axis {i + 1} is {a} in one and {b} in another", advice)
         total = sum((x.shape[axis] for x in xs[1:]), start=first[axis])
         shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
@@ -79,10 +79,16 @@ def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
             if shape[i] == 1 or (isinstance(shape[i], Sym) and isinstance(d, int) and d != 1):
                 shape[i] = d
             elif d != 1 and _differ(d, shape[i]):
-                what = "channels" if i == 0 else f"axis {i + 1}"
-                advice = f"project one arm with `conv({shape[i] if i == 0 else d}, 1)`" if i == 0 else "give the arms the same stride and padding, or `crop`"
-                raise _unlike(kind, xs, f"{what} {shape[i]} against {d}", advice)
+                raise _unlike(kind, xs, *_why(shape, x.shape))
     return tuple(shape)
+
+
+def _why(shape: Sequence[int | Sym], other: Sequence[int | Sym]) -> tuple[str, str]:
+    """Which axes differ, and what to do about it."""
+    unlike = [(i, a, b) for i, (a, b) in enumerate(zip(shape, other, strict=True)) if 1 not in (a, b) and _differ(a, b)]
+    facts = [f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}" for i, a, b in unlike]
+    advice = [f"project one arm with `conv({unlike[0][1]}, 1)`"] * (unlike[0][0] == 0) + ["give the arms the same stride and padding, or `crop`"] * (unlike[-1][0] > 0)
+    return ", ".join(facts), "; ".join(advice)
 
 
 class _Elementwise(Join):

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import Op, OpError, Param, arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
@@ -148,7 +148,7 @@ class GroupNorm(_Affine):
             raise OpError("wrong-rank", f"`{self.kind}` needs channels and at least one more axis, its input is {xs[0]}")
         channels = self.scale_size(xs[0])
         if channels % self.groups:
-            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups")
+            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups", divisors(channels))
         _several(self, self._group_size(xs[0]))
         return xs[0]
 

@@ -106,7 +106,7 @@ class AvgPool(_Pool):
     def infer(self, *xs: TensorType) -> TensorType:
         y = super().infer(*xs)
         if not self.count_pad and self.ceil and any(self.geometry(xs[0])[2]):
-            raise OpError("bad-padding", "`count_pad = false` with `ceil` and padding is not defined alike by PyTorch and ONNX", "count_pad")
+            raise OpError("bad-padding", f"`count_pad = false` with `ceil` and a padding of {max(self.geometry(xs[0])[2])} is not defined alike by PyTorch and ONNX", "count_pad", "leave out one of the three")
         return y
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
@@ -256,7 +256,7 @@ class SpatialPyramid(Op):
         if len(xs[0].shape) != 3:
             raise OpError("wrong-rank", f"`spp` needs C x H x W, its input is {xs[0]}")
         if not self.levels:
-            raise OpError("bad-argument", "`spp` needs at least one level", "levels")
+            raise OpError("bad-argument", "`spp` needs at least one level, found []", "levels", "write `spp([1, 2, 4])`")
         return TensorType((fixed(self, xs[0].channels, "its input channels") * sum(n * n for n in self.levels),), xs[0].dtype)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

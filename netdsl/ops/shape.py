@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, sizes, text
-from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Reshape(Op):
         (x,) = xs
         new = list(self.shape)
         if new.count(-1) > 1 or any(isinstance(d, int) and d < 1 and d != -1 for d in new):
-            raise OpError("bad-argument", f"sizes {shape_text(new)} of `reshape`: each must be at least 1, one may be -1", "shape")
+            raise OpError("bad-argument", f"sizes {shape_text(new)} of `reshape`: each must be at least 1, one may be -1", "shape", "-1 stands for the size that fits, as in `reshape([2, -1])`")
         if -1 in new:
             rest = prod(d for d in new if d != -1)
             if not isinstance(rest, int):
@@ -38,7 +38,7 @@ class Reshape(Op):
             new[new.index(-1)] = x.size // rest
         difference = prod(new) - x.size
         if isinstance(difference, int) and difference:
-            raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {prod(d for d in new if d != -1)} elements, its input {x} has {x.size}", "shape")
+            raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)} elements, its input {x} has {x.size}", "shape", "-1 stands for the size that fits, as in `reshape([2, -1])`")
         return TensorType(tuple(new), x.dtype)
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
@@ -70,7 +70,7 @@ class Permute(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         n = len(xs[0].shape)
         if sorted(self.order) != list(range(1, n + 1)):
-            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {list(self.order)}", "order")
+            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {list(self.order)}", "order", "the batch, 0, stays where it is and is left out")
         return TensorType(tuple(xs[0].shape[i - 1] for i in self.order), xs[0].dtype)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
@@ -110,10 +110,10 @@ class Pad(Op):
     def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
         n = spatial_rank(self, x)
         if self.pad == "same":
-            raise OpError("bad-argument", "`pad` needs the width of the border", "pad")
+            raise OpError("bad-argument", "`pad` of `pad` must be the width of the border, found same", "pad", "write a number: `pad(1)`")
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
             if len(self.pad) != n:
-                raise OpError("wrong-rank", f"`pad` has {len(self.pad)} pairs, the input has {n} spatial axes", "pad")
+                raise OpError("wrong-rank", f"`pad` has {counted(len(self.pad), 'pair')}, the input has {counted(n, 'spatial axis')}", "pad", "give a (begin, end) pair for each axis")
             return list(self.pad)
         return [(p, p) for p in spread(self.pad, n, self.kind, "pad")]
 
@@ -121,9 +121,9 @@ class Pad(Op):
         pairs = self._pairs(xs[0])
         for size, pair in zip(xs[0].spatial, pairs, strict=True):
             if self.mode == "reflect" and isinstance(size, int) and max(pair) >= size:
-                raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad")
+                raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad", f"at most {size - 1}, or `mode = edge`")
         if self.channels and self.mode != "constant":
-            raise OpError("bad-argument", f"channels are padded with a constant, the mode is {self.mode}", "channels")
+            raise OpError("bad-argument", f"channels are padded with a constant, the mode is {self.mode}", "channels", "leave out `mode`, or write two `pad`s")
         return TensorType((xs[0].channels + 2 * self.channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
 
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
@@ -165,20 +165,20 @@ class Crop(Op):
             fixed(self, d, "where to cut")
         target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
         if len(target) != n:
-            raise OpError("wrong-rank", f"`crop` to {len(target)} sizes, the input has {n} spatial axes", "size")
+            raise OpError("wrong-rank", f"`crop` to {counted(len(target), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
         if self.offset is None:
             return [((i - o) // 2, o) for i, o in zip(xs[0].spatial, target, strict=True)]
         offset = self.offset * n if len(self.offset) == 1 else self.offset
         if len(offset) != n:
-            raise OpError("wrong-rank", f"`offset` has {len(offset)} sizes, the input has {n} spatial axes", "offset")
+            raise OpError("wrong-rank", f"`offset` has {counted(len(offset), 'size')}, the input has {counted(n, 'spatial axis')}", "offset", "one number serves all axes")
         return list(zip(offset, target, strict=True))
 
     def infer(self, *xs: TensorType) -> TensorType:
-        plan = self._plan(xs)
-        for size, (o, n) in zip(xs[0].spatial, plan, strict=True):
+        for size, (o, n) in zip(xs[0].spatial, plan := self._plan(xs), strict=True):
             room = size - o - n
             if isinstance(room, int) and (room < 0 or (isinstance(o, int) and o < 0)):
-                raise OpError("window-too-large", f"`crop` to {n} from offset {o} does not fit into {size}", "size" if len(xs) == 1 else None)
+                where, advice = (f" from offset {o}", f"offset and size together are at most {size}") if self.offset is not None else ("", f"at most {size}; `pad` makes it larger")
+                raise OpError("window-too-large", f"`crop` to {n}{where} does not fit into {size}", "size" if len(xs) == 1 else None, advice)
         return TensorType((xs[0].channels, *(n for _, n in plan)), xs[0].dtype)
 
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
@@ -222,7 +222,7 @@ class Slice(Op):
         size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
         start, end = (v + size if v < 0 else v for v in (self.start, self.end))
         if not 0 <= start < end <= size:
-            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {size} elements", "end", f"0 <= start < end <= {size}")
+            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {size} elements", "end", f"start and end keep 0 <= start < end <= {size}; -1 is the last element")
         return axis, start, end
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -255,9 +255,9 @@ class Split(Op):
     def _slice(self, x: TensorType) -> Slice:
         size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
         if size % self.parts:
-            raise OpError("bad-groups", f"{size} elements do not divide into {self.parts} pieces", "parts")
+            raise OpError("bad-groups", f"{size} elements do not divide into {self.parts} pieces", "parts", divisors(size))
         if self.index >= self.parts:
-            raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index")
+            raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index", "pieces are counted from 0")
         n = size // self.parts
         return Slice({"kind": self.kind, "start": self.index * n, "end": (self.index + 1) * n, "axis": self.axis})
 
@@ -286,7 +286,7 @@ class ChannelShuffle(Op):
         spatial_rank(self, xs[0])
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.groups:
-            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups")
+            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups", divisors(channels))
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
@@ -309,14 +309,14 @@ class Upsample(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         n = spatial_rank(self, xs[0])
         if (self.scale is None) == (self.size is None):
-            raise OpError("missing-argument", "`upsample` needs `scale` or `size`, and not both")
+            raise OpError("missing-argument", "`upsample` needs `scale` or `size`, and not both", help="write `upsample(2)` or `upsample(size = 16x16)`")
         if self.mode == "bilinear" and n != 2:
-            raise OpError("wrong-rank", f"bilinear needs C x H x W, the input is {xs[0]}", "mode")
+            raise OpError("wrong-rank", f"bilinear needs C x H x W, the input is {xs[0]}", "mode", "leave out `mode`: nearest takes any rank")
         if self.scale is not None:
             return TensorType((xs[0].channels, *(d * self.scale for d in xs[0].spatial)), xs[0].dtype)
         size = self.size * n if len(self.size) == 1 else self.size
         if len(size) != n:
-            raise OpError("wrong-rank", f"`size` has {len(size)} sizes, the input has {n} spatial axes", "size")
+            raise OpError("wrong-rank", f"`size` has {counted(len(size), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
         return TensorType((xs[0].channels, *size), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
@@ -360,7 +360,7 @@ class PixelShuffle(Op):
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {xs[0]}")
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.r**2:
-            raise OpError("bad-groups", f"{channels} channels do not divide by {self.r} x {self.r}", "r")
+            raise OpError("bad-groups", f"{channels} channels do not divide by {self.r} x {self.r}", "r", f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it needs")
         return TensorType((channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:

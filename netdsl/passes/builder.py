@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Fault, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
-from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, function_names
 from netdsl.passes.infer import Inference, call_notes
 from netdsl.passes.modules import WORDS, is_known, resolve
 from netdsl.passes.scope import Binding, Scope
@@ -102,7 +103,10 @@ class NetBuilder:
         unlabelled = self._by_position(path)
         if unlabelled is not None:
             return unlabelled
-        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=self._scope.suggest(path))
+        end = self._calls[-1].span.end if self._calls else None
+        below = re.search(rf"(?<![\w.]){re.escape(path)}[ \t]*:", reference.span.file.text[reference.span.end : end])
+        advice = f"`{path}` stands further down: references lead up the page, so that nothing goes round in a circle" if below else None
+        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self._scope.suggest(path))
 
     def _by_position(self, path: str) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
@@ -142,7 +146,8 @@ class NetBuilder:
                 return _attribute(ast.Attribute(expr.span, None, "shape"), value)
             case ast.Name():
                 return self._name(expr, env)
-        raise Fault("unknown-function", f"there is no function `{expr.span.text.split('(')[0]}` here", expr.span)
+        name = expr.span.text.split("(")[0][:40]
+        raise Fault("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
 
     def _name(self, expr: ast.Name, env: Env) -> Any:
         module = self._module
@@ -151,10 +156,22 @@ class NetBuilder:
             return expr.id
         try:
             return resolve(self.loader, module, expr.id, expr.span)
-        except Fault:
+        except Fault as fault:
+            if fault.diagnostic.code == "not-a-layer":
+                raise
             binding = self._scope.find([expr.id])
-            advice = f"write `@{expr.id}` for the value at that label" if binding else did_you_mean(expr.id, [*env.names(), *module.definitions])
+            advice = f"write `@{expr.id}` for the value at that label" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions])
             raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+
+
+_CAPITALS = {"True": "it is written `true`", "False": "it is written `false`", "None": "leave the argument out"}
+
+
+def _as_sizes(name: str, env: Env) -> str | None:
+    """Advice for sizes that begin with a small letter, which are a name."""
+    parts = name.split("x")
+    whole = len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts)
+    return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`" if whole else None
 
 
 def _attribute(expr: ast.Attribute, value: Any) -> Any:
@@ -171,5 +188,5 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
     if axis is None:
         raise Fault("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
     if axis < 0 and len(shape) < 1 - axis:
-        raise Fault("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span)
+        raise Fault("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span, help="`in.shape` has all its sizes, `in.size` how many elements there are")
     return shape[axis]

@@ -16,10 +16,14 @@ from netdsl.passes.infer import as_fault, new_equalities
 from netdsl.passes.modules import BlockValue, KindValue, is_known, resolve
 from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.scope import Binding, Scope
+from netdsl.passes.shortcut import unlike
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ops.base import Op
+
+
+_BRACES = "only joins do: concat, add, mul, sub, max, residual"
 
 
 class Calls(NetBuilder):
@@ -57,7 +61,7 @@ class Calls(NetBuilder):
             return self._layer(call, label, env, x, target.cls)
         if isinstance(target, BlockValue):
             if call.body is not None:
-                raise Fault("unexpected-body", f"block `{call.name}` takes no braces", call.body.span)
+                raise Fault("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
             return self._block(call, label, env, x, target)
         if target is UNKNOWN:
             return self._unknown(call.span)
@@ -105,7 +109,8 @@ class Calls(NetBuilder):
             try:
                 value = self._node(call, op, xs, name) if all(v.type is not None for v in xs) else self._unknown(call.span)
             except OpError as error:
-                raise as_fault(error, call, cls, xs) from None
+                wrong = unlike(xs[0].type, xs[1].type, error) if call.name == "residual" and len(arms(call)) == 1 else error
+                raise as_fault(wrong, call, cls, xs) from None
         if label is not None:
             self._remember(name, value, label, call, env)
         return value
@@ -133,9 +138,8 @@ class Calls(NetBuilder):
             if call.body is None:
                 raise Fault("missing-body", "`residual` needs its layers in braces", call.span, help="write `residual { conv(64, 3, pad = 1) -> relu }`")
         elif cls.inputs[1] < 3:
-            raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help="only joins do: concat, add, mul, sub, max, residual")
-        arms = call.body.arms or ((call.body,) if call.name == "residual" else ())
-        if not arms:
+            raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
+        if not arms(call):
             raise Fault("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
         source = self._need(x, call.span)
         scope, name = self._scope, None
@@ -144,11 +148,13 @@ class Calls(NetBuilder):
             scope = Scope(*self._scope.join(name), self._scope)
         outer, self._scope = self._scope, scope
         try:
-            values = [self._need(self._body(arm, Env(env), source), arm.span) for arm in arms]
+            values = [self._need(self._body(arm, Env(env), source), arm.span) for arm in arms(call)]
         finally:
             self._scope = outer
         if call.name == "residual" and len(values) == 1:
             values.append(source)
+        if call.name == "residual" and call.arguments:
+            raise Fault("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
         positional, keywords, tensors = self._arguments(call, env, cls)
         return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
 
@@ -206,7 +212,14 @@ class Calls(NetBuilder):
             original = first.get(node.module)
             if original is not None and original.params() != node.params():
                 was, now = (str(n.inputs[0].type) for n in (original, node))
-                raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, notes=(Annotation("it is defined here", binding.span),))
+                raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help="weights are shared between inputs of one size: make a layer of its own for this one", notes=(Annotation("it is defined here", binding.span),))
+
+
+def arms(call: ast.Call) -> tuple[ast.Body, ...]:
+    """The arms of a join; the body of a `residual` without arms is its only one."""
+    if call.body is None:
+        return ()
+    return call.body.arms or ((call.body,) if call.name == "residual" else ())
 
 
 def _check_inputs(cls: type[Op], found: int) -> None:
@@ -216,5 +229,6 @@ def _check_inputs(cls: type[Op], found: int) -> None:
         return
     if most > 100:
         raise OpError("wrong-inputs", f"`{cls.kind}` joins arms or references, and there are none", help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`")
-    takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else f"{least - 1} to {most - 1} references"
-    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} beside the current value, found {found - 1}", help="references are written `@label`")
+    takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else "at most one reference" if most == 2 else f"{least - 1} to {most - 1} references"
+    advice = f"references are written `@label`: `{cls.kind}(..., @label)`" if found < least else f"a layer works on the current value; `@label -> {cls.kind}` takes another one up"
+    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} beside the current value, found {found - 1}", help=advice)

@@ -17,13 +17,13 @@ from netdsl.passes.builder import Overrun
 from netdsl.passes.calls import Calls
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, truth
 from netdsl.passes.scope import Binding, Scope
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Reporter
     from netdsl.ir.graph import Graph
     from netdsl.passes.modules import Loader, Module
-    from netdsl.source import Span
 
 
 class Expectation:
@@ -57,7 +57,7 @@ class Elaborator(Calls):
         if not self.graph.inputs and not self.reporter.errors:
             raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
         names = [v.name for v in self.graph.inputs]
-        for name in self.overrides.keys() - {"", *names}:
+        for name in self.overrides.keys() - {"", *names} if not self.reporter.errors else ():
             raise Fault("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
         if not self.graph.nodes and not self.reporter.errors:
             raise Fault("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
@@ -105,7 +105,8 @@ class Elaborator(Calls):
         name = self._pattern(statement.label, env)
         dtype = statement.dtype or "float32"
         if dtype not in ITEM_BYTES:
-            raise Fault("wrong-dtype", f"there is no element type `{dtype}`", statement.span, help=did_you_mean(dtype, ITEM_BYTES))
+            end = statement.span.end
+            raise Fault("wrong-dtype", f"there is no element type `{dtype}`", Span(statement.span.file, end - len(dtype), end), help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES))
         shape = self._input_shape(statement, env)
         given = self.overrides.get(name, None if self.graph.inputs else self.overrides.get(""))
         if given is not None:
@@ -149,6 +150,7 @@ class Elaborator(Calls):
         if len(self._calls) > 1:
             raise Fault("misplaced-output", "`output` stands in the body of a net; a block's value is its last", statement.span)
         name = self._pattern(statement.label, env) if statement.label else None
+        self._check_output(name, statement.span)
         if statement.chain is not None:
             first = statement.chain.elements[0]
             inner = self._pattern(first.label, env) if first.label is not None else None
@@ -159,10 +161,13 @@ class Elaborator(Calls):
         if value is None:
             raise Fault("no-input", "there is no value to put out", statement.span)
         name = name or "output"
-        if any(o.name == name for o in self.graph.outputs):
-            raise Fault("duplicate-label", f"there are two outputs `{name}`", statement.span, help="name them: `output boxes: dense(4)`")
+        self._check_output(name, statement.span)
         self.graph.outputs.append(Output(name, value))
         return value
+
+    def _check_output(self, name: str | None, span: Span) -> None:
+        if any(o.name == name for o in self.graph.outputs):
+            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="name them: `output boxes: dense(4)`")
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self._calls) > 1 or self._aux is not None:
@@ -250,7 +255,7 @@ class Elaborator(Calls):
                     self._bind(self._pattern(label, env), taken, label.span)
                 return taken
         if label is not None:
-            raise Fault("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help="write `name: { repeat ... }`")
+            raise Fault("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`")
         match element:
             case ast.If():
                 condition = evaluate(element.condition, env)

@@ -50,7 +50,7 @@ class Env:
 
     def names(self) -> list[str]:
         """Every name in sight."""
-        return list(self.values) + (self.parent.names() if self.parent else [])
+        return [n for n in self.values if n != "in"] + (self.parent.names() if self.parent else [])
 
 
 def type_name(value: object) -> str:
@@ -104,13 +104,13 @@ def _name(expr: ast.Name, env: Env) -> Any:
         return value
     if env.special is not None:
         return env.special(expr, env)
-    raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()))
+    raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()) or "a `let` at the top of a file sees the `let`s above it")
 
 
 def _dim(name: str, expr: ast.DimsLiteral, env: Env) -> Any:
     known, value = env.find(name)
     if not known:
-        advice = "open sizes are introduced by `input`"
+        advice = "numbers are written in decimals" if expr.span.text.startswith("0x") else "open sizes are introduced by `input`"
         raise Fault("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
     return value
 
@@ -166,12 +166,12 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     if isinstance(a, Sym) or isinstance(b, Sym):
         difference = a - b
         if isinstance(difference, Sym):
-            raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span)
+            raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
         return _COMPARE[operator](difference, 0)
     try:
         return _COMPARE[operator](a, b)
     except TypeError:
-        raise Fault("wrong-type", f"cannot compare {type_name(a)} with {type_name(b)}", span) from None
+        raise Fault("wrong-type", f"cannot compare {show(a)}, {type_name(a)}, with {show(b)}, {type_name(b)}", span) from None
 
 
 def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
@@ -190,9 +190,10 @@ def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     except OverflowError:
         raise Fault("number-too-large", f"{a} {operator} {b} is beyond 2^63", span) from None
     except ZeroDivisionError:
-        raise Fault("division-by-zero", "division by zero", span) from None
+        raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
     except (ArithmeticError, TypeError):
-        raise Fault("bad-arithmetic", f"cannot compute {a} {operator} {b}", span) from None
+        advice = "`//` divides and rounds down" if operator == "/" else "a negative number has whole powers alone" if operator == "**" else None
+        raise Fault("bad-arithmetic", f"cannot compute {a} {operator} {b}", span, help=advice) from None
 
 
 def _compute(operator: str, a: Any, b: Any) -> Any:
@@ -228,14 +229,18 @@ def _power(a: Any, b: Any) -> Any:
 
 def _bounded(value: Any, span: Span) -> Any:
     if isinstance(value, int) and abs(value) >= MAX_INTEGER:
-        raise Fault("number-too-large", "the result is beyond 2^63", span)
+        raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
     if isinstance(value, float) and not math.isfinite(value):
-        raise Fault("number-too-large", "the result is not a finite number", span)
+        raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 1.8e308, the largest float", span)
     if isinstance(value, str):
         _check_length(len(value), span)
     if isinstance(value, tuple):
         _check_length(_elements(value, {}), span)
     return value
+
+
+def _clipped(span: Span) -> str:
+    return span.text if len(span.text) <= 40 else f"{span.text[:40]}..."
 
 
 def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
@@ -259,7 +264,7 @@ def _index(expr: ast.Index, env: Env) -> Any:
     if value is UNKNOWN or index is UNKNOWN:
         return UNKNOWN
     if not isinstance(value, tuple) or isinstance(index, bool) or not isinstance(index, int):
-        raise Fault("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span)
+        raise Fault("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span, help="an integer in brackets takes an element of a list")
     if not -len(value) <= index < len(value):
         raise Fault("index-out-of-range", f"element {index} of a list of {len(value)}", expr.index.span, help=f"elements are counted from 0 to {len(value) - 1}")
     return value[index]
@@ -284,6 +289,12 @@ def _least(*values: Any) -> Any:
 def _largest(*values: Any) -> Any:
     return max(*values) if len(values) > 1 else max(values[0])
 
+
+_USAGE = {
+    "min": "min(a, b, ...)` or `min(list)", "max": "max(a, b, ...)` or `max(list)", "ceil": "ceil(a)", "floor": "floor(a)", "round": "round(a, digits = 0)",
+    "len": "len(list)", "range": "range(n)` or `range(a, b, step = 1)", "enumerate": "enumerate(list, start = 0)", "sum": "sum(list)", "abs": "abs(a)",
+    "sqrt": "sqrt(a)` with `a` of at least 0, as in `sqrt(4)",
+}  # fmt: skip
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _least,
@@ -316,7 +327,7 @@ def _function(expr: ast.Function, env: Env) -> Any:
         return _bounded(function(*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
         given = ", ".join(show(v) for v in positional)
-        raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span) from None
+        raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
 
 
 def function_names() -> list[str]:

@@ -13,7 +13,7 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
     from netdsl.ir.types import TensorType
-    from netdsl.ops.base import Op
+    from netdsl.ops.base import Op, Param
 
 
 class Inference:
@@ -31,7 +31,7 @@ class Inference:
             known = {a.name for a in cls.args}
             for name in keywords:
                 if name not in known:
-                    raise OpError("unknown-argument", f"`{cls.kind}` has no argument `{name}`", name, did_you_mean(name, known) or signature(cls))
+                    raise OpError("unknown-argument", f"`{cls.kind}` has no argument `{name}`", name, _foreign(name, known) or did_you_mean(name, known) or f"write `{signature(cls)}`")
             found = self._ops[key] = bind(cls, positional, keywords)
         return found
 
@@ -45,8 +45,9 @@ class Inference:
                 found = op.infer(*xs)
             except FormulaTooLong:
                 raise _too_long(op) from None
-            op.params(*xs)
+            params = op.params(*xs)
             _check_sizes(op, found)
+            _check_params(op, params)
             self._types[key] = found
         return found
 
@@ -54,9 +55,10 @@ class Inference:
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
     for x in xs:
         if not op.any_dtype and not x.dtype.startswith("float"):
-            raise OpError("wrong-dtype", f"`{op.kind}` computes with floats, its input is {x.dtype}", help="`embedding` makes vectors of integers")
+            advice = "declare its `input` without a type for floats" + ("; `embedding` makes vectors of integers" if x is xs[0] and x.dtype.startswith("int") else "")
+            raise OpError("wrong-dtype", f"`{op.kind}` computes with floats, its {'input' if x is xs[0] else 'reference'} is {x.dtype}", help=advice)
         if x.dtype != xs[0].dtype:
-            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
+            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}", help="declare both inputs with the same type")
 
 
 def _too_long(op: Op) -> OpError:
@@ -78,6 +80,12 @@ def _check_sizes(op: Op, type_: TensorType) -> None:
         raise OpError("too-large", f"`{op.kind}` would make {type_}: more than 2^62 elements")
 
 
+def _check_params(op: Op, params: dict[str, Param]) -> None:
+    for name, param in params.items():
+        if param.size > MAX_SIZE:
+            raise OpError("too-large", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than 2^62 elements")
+
+
 def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> Fault:
     """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came from."""
     notes = []
@@ -88,7 +96,28 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
     argument = _argument(call, cls, error.arg) if error.arg is not None else None
     if argument is not None:
         span = argument.span
-    return Fault(error.code, error.message, span, help=error.help, notes=tuple(notes))
+    help_ = error.help or (_literal_help(argument) if argument is not None and error.code == "wrong-type" else None)
+    return Fault(error.code, error.message, span, help=help_, notes=tuple(notes))
+
+
+_FOREIGN = {
+    "kernel_size": "k", "kernel": "k", "window": "k", "filters": "out", "out_channels": "out", "channels": "out", "features": "out", "padding": "pad",
+    "out_features": "units", "hidden_size": "hidden", "num_layers": "layers", "num_heads": "heads", "rate": "p", "activation": "nonlinearity", "negative_slope": "slope",
+}  # fmt: skip
+
+
+def _foreign(name: str, known: set[str]) -> str | None:
+    """What other libraries call an argument."""
+    ours = _FOREIGN.get(name)
+    return f"it is called `{ours}` here" if ours in known else None
+
+
+def _literal_help(argument: ast.Argument) -> str | None:
+    """Advice for a value that is well formed and of the wrong type."""
+    text = argument.value.span.text
+    if isinstance(argument.value, ast.DimsLiteral):
+        return f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in decimals"
+    return "the value of a tensor is known when the net runs; its sizes are `in.channels`, `in.height`, `in.width`" if isinstance(argument.value, ast.Reference) else None
 
 
 def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:

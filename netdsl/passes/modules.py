@@ -136,14 +136,23 @@ class Loader:
             first = module.definitions[name]
             raise Fault("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
         if name in LAYERS or name in BUILT_IN:
+            self._register(module, definition)  # what calls it means it: one error is enough
             raise Fault("duplicate-name", f"`{name}` is a layer of the language", definition.name_span, help="choose another name")
-        module.definitions[name] = definition
-        module.homes[name] = module
-        module.own.append(name)
+        self._register(module, definition)
+        seen: set[str] = set()
+        for parameter in getattr(definition, "parameters", ()):
+            if parameter.name in seen:
+                raise Fault("duplicate-name", f"`{name}` has two parameters `{parameter.name}`", parameter.span, help="choose another name")
+            seen.add(parameter.name)
+
+    def _register(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
+        module.definitions[definition.name] = definition
+        module.homes[definition.name] = module
+        module.own.append(definition.name)
 
     def _let(self, module: Module, let: ast.Let) -> None:
         if let.name in module.env.values:
-            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span)
+            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span, help="choose another name; a `let` at the top of a file stands once")
         try:
             module.env.values[let.name] = evaluate(let.value, module.env)
         except Fault:
@@ -153,6 +162,12 @@ class Loader:
     def _train(self, module: Module, train: ast.Train) -> None:
         if train.net not in module.definitions:
             raise Fault("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
+        definition = module.definitions[train.net]
+        if isinstance(definition, ast.Definition) and not definition.is_net:
+            raise Fault("unknown-net", f"`{train.net}` is a block; only nets are trained", train.net_span, help="name the net that calls it")
+        first = next(t for t in module.trains if t.net == train.net)
+        if first is not train:
+            raise Fault("duplicate-name", f"`{train.net}` has two `train` sections", train.net_span, notes=(Annotation("the first is here", first.net_span),), help="make them one")
 
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import (`se`, `bottleneck`)."""

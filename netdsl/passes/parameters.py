@@ -20,7 +20,7 @@ def bind_parameters(
     declared = {p.name for p in parameters}
     here = (Annotation(f"`{name}` is defined here", defined),)
     if len(positional) > len(parameters):
-        raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} argument{'s' if len(parameters) != 1 else ''}, found {len(positional)}", positional[len(parameters)].span, notes=here)
+        raise Fault("too-many-arguments", f"`{name}` takes {len(parameters)} argument{'s' if len(parameters) != 1 else ''}, found {len(positional)}", positional[len(parameters)].span, notes=here, help=f"write `{_signature(name, parameters)}`")
     given = {p.name for p, _ in zip(parameters, positional, strict=False)}
     for parameter, argument in zip(parameters, positional, strict=False):
         frame.values[parameter.name] = evaluate(argument.value, env)
@@ -31,12 +31,17 @@ def bind_parameters(
             advice = did_you_mean(argument.name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
             raise Fault("unknown-argument", f"`{name}` has no parameter `{argument.name}`", argument.span, notes=here, help=advice)
         if argument.name in given:
-            raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+            raise Fault("duplicate-argument", f"`{argument.name}` of `{name}` is given twice", argument.span, help="by position and by name, or twice by name: leave one out")
         given.add(argument.name)
         frame.values[argument.name] = evaluate(argument.value, env)
     for parameter in parameters:
         if parameter.name in given:
             continue
         if parameter.default is None:
-            raise Fault("missing-argument", f"`{name}` needs `{parameter.name}`", span, notes=here)
+            raise Fault("missing-argument", f"`{name}` needs `{parameter.name}`", span, notes=here, help=f"write `{_signature(name, parameters)}`")
         frame.values[parameter.name] = evaluate(parameter.default, frame)
+
+
+def _signature(name: str, parameters: tuple[ast.Parameter, ...]) -> str:
+    """How the block or net is called: `B(width, k = 3)`."""
+    return f"{name}({', '.join(p.name if p.default is None else f'{p.name} = {p.default.span.text}' for p in parameters)})"
