@@ -94,24 +94,27 @@ class Net:
         """The net as PyTorch source that runs without netdsl."""
         return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
 
-    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> onnx.ModelProto:
-        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say."""
-        back, numbers = import_module("netdsl.backends.onnx"), import_module("netdsl.backends.weights")
+    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> onnx.ModelProto:
+        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say.
+
+        Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
+        """
+        export = import_module("netdsl.backends.export")
         try:
-            made = back.skeleton(self.graph, opset=opset or back.OPSET)
+            model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
         except OpError as error:
             raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
-        tensors = numbers.picked(made.params, weights) if weights is not None else ((n, numbers.fresh(n, p, seed)) for n, p in made.params.items())
-        model: onnx.ModelProto = back.model_of(made, tensors)
         return model
 
-    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0) -> list[Path]:
-        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made."""
+    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> list[Path]:
+        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes."""
+        export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
         try:
-            paths: list[Path] = import_module("netdsl.backends.export").export_onnx(self.graph, path, weights, opset=opset, seed=seed)
+            paths = export.export_onnx(self.graph, path, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
         except OpError as error:
             raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
-        return paths
+        manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
+        return list(paths)
 
     def draw(self, path: str | Path, depth: int | None = None) -> None:
         """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot); `depth` folds deeper blocks.
@@ -119,6 +122,11 @@ class Net:
         Raises `ValueError` for another suffix, `CompileError` where graphviz is missing.
         """
         import_module("netdsl.backends.dot").draw(self.graph, path, depth)
+
+
+def _form(opset: int | None, fold: bool) -> Any:
+    form = import_module("netdsl.backends.form")
+    return form.Form(opset=opset or form.OPSET, fold=fold)
 
 
 def load(name: str, /, **parameters: Any) -> Net:

@@ -7,10 +7,14 @@ import gc
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SHOW = "weights,units,memory,field"
 _COLUMNS = f"kind,output,params,macs,{_SHOW}"
@@ -36,14 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     draw.add_argument("--input", action="append", metavar="SIZES")
     draw.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N into one box")
 
-    export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
-    export.add_argument("-o", "--output", required=True, metavar="FILE")
-    export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; fresh weights without it")
-    export.add_argument("--input", action="append", metavar="SIZES")
-    export.add_argument("--opset", type=int, metavar="N")
-    export.add_argument("--seed", type=int, default=0, help="of fresh weights")
-    export.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
-    export.add_argument("--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch")
+    _add_models(add)
 
     train = add("train", "train the net as the file's `train` section says")
     train.add_argument("--data", metavar="DATA", help='what a train section\'s `data =` takes: cifar10(root = "DIR")')
@@ -59,19 +56,6 @@ def build_parser() -> argparse.ArgumentParser:
     test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     test.add_argument("--batch", type=int, default=256)
 
-    run = add("run", "run a model on pictures or arrays through onnxruntime", net=False)
-    run.add_argument("model", metavar="MODEL", help="a .onnx file, or a .net with --weights")
-    run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, or .npy arrays")
-    run.add_argument("--weights", metavar="W")
-    run.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
-    run.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"])
-    run.add_argument("--top", type=int, default=5, metavar="N")
-    run.add_argument("--labels", metavar="FILE", help="class names, one a line")
-
-    fmt = add("fmt", "lay out .net files as the canon has it, comments kept", net=False)
-    fmt.add_argument("files", nargs="+", metavar="FILE", help="a .net file, a folder of them, or - for standard input to standard output")
-    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the files that would change")
-
     layers = add("layers", "the reference of the layers", net=False)
     layers.add_argument("kind", nargs="?", metavar="KIND")
     add("nets", "the nets of the library with their figures", net=False)
@@ -85,6 +69,54 @@ def _add_check_options(check: argparse.ArgumentParser) -> None:
     check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {_COLUMNS}")
     check.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), metavar="KINDS", help="the rows of these kinds: conv,dense")
     check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
+
+
+def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands that write ONNX models and run them."""
+    export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
+    export.add_argument("-o", "--output", required=True, metavar="FILE")
+    export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint, or the folder of a training run; fresh weights without it")
+    export.add_argument("--input", action="append", metavar="SIZES")
+    export.add_argument("--opset", type=int, metavar="N")
+    export.add_argument("--seed", type=int, default=0, help="of fresh weights")
+    half = export.add_mutually_exclusive_group()
+    half.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
+    half.add_argument("--bf16", action="store_true", help="bfloat16 weights and arithmetic")
+    export.add_argument("--keep-io", action="store_true", help="float32 inputs and outputs with --fp16 and --bf16")
+    export.add_argument("--fold", action=argparse.BooleanOptionalAction, default=True, help="take batch norms into the layers before them")
+    export.add_argument("--with-preprocess", action="store_true", help="take pictures as bytes: resize and normalise in the graph")
+    export.add_argument("--mean", metavar="NUMBERS", help="of each channel, such as 0.485,0.456,0.406; those beside the weights without it")
+    export.add_argument("--std", metavar="NUMBERS")
+    export.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    export.add_argument("--functions", action="store_true", help="each block as an ONNX function, which viewers show as one box")
+    export.add_argument("--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch")
+
+    verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
+    verify.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; random weights without it")
+    verify.add_argument("--input", action="append", metavar="SIZES")
+    verify.add_argument("--seed", type=int, default=0, help="of random weights and inputs")
+    verify.add_argument("--format", choices=["text", "json"], default="text")
+
+    run = add("run", "run a model on pictures or arrays through onnxruntime", net=False)
+    bench = add("bench", "measure latency and throughput of a model through onnxruntime", net=False)
+    for command in (run, bench):
+        command.add_argument("model", metavar="MODEL", help="a .onnx file, or a net with --weights" if command is run else "a .onnx file, or a net")
+        command.add_argument("--weights", metavar="W")
+        command.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
+        command.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "tensorrt"])
+        command.add_argument("--allow-cpu-nodes", action="store_true", help="let nodes that the GPU cannot take run on the CPU")
+        command.add_argument("--threads", type=int, metavar="N", help="on the CPU; all cores without it")
+    run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders or patterns of them, .npy or .npz arrays")
+    run.add_argument("--batch", type=int, metavar="N", help="how many pictures at once")
+    run.add_argument("--top", type=int, default=5, metavar="N")
+    run.add_argument("--labels", metavar="FILE", help="class names, one a line")
+    run.add_argument("--json", action="store_true", help="a line of JSON for each sample")
+    run.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
+    bench.add_argument("--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them")
+    bench.add_argument("--input", action="append", metavar="SIZES", help="for open sizes: 3x224x224, or name=SIZES")
+    bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
+    bench.add_argument("--rounds", type=int, default=20, metavar="N", help="how often each is timed")
+    bench.add_argument("--json", action="store_true")
 
 
 def _columns(text: str, known: str = _SHOW) -> tuple[str, ...]:

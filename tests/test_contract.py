@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
-from netdsl.backends.onnx import OPSETS
+from netdsl.backends.form import OPSETS
 from netdsl.backends.torch_modules import PartialConv
 from netdsl.ops import LAYERS
 from netdsl.ops.args import integer

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import mmap
 import pickle
 import zipfile
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import ml_dtypes
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from netdsl.diagnostics import Diagnostic
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from netdsl.ops.base import Param
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
+DTYPES: dict[str, Any] = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": ml_dtypes.bfloat16, "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2, "BOOL": "?",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+}  # fmt: skip
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -39,20 +47,52 @@ class Weights(NamedTuple):
 def read_weights(path: str | Path) -> Weights:
     """The tensors of a checkpoint; a `module.` in front of every name is taken off. Raises `CompileError`."""
     path = Path(path)
+    if path.is_dir():
+        path /= "weights.safetensors"
     if not path.is_file():
-        _fail("file-not-found", f"there is no file {path}", "--weights takes a safetensors or PyTorch checkpoint")
+        _fail("file-not-found", f"there is no file {path}", "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run")
     tensors, metadata = _torch(path) if path.suffix.lower() in TORCH_SUFFIXES else _safetensors(path)
     if tensors and all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): value for name, value in tensors.items()}
+        for name in list(tensors):
+            tensors[name.removeprefix("module.")] = tensors.pop(name)
     return Weights(tensors, metadata)
 
 
 def _safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})
-    except (SafetensorError, TypeError, ValueError) as error:
+        with safe_open(path, framework="numpy") as file:  # checks the head, and that the sizes fit the file
+            metadata = dict(file.metadata() or {})
+        return Mapped(path), metadata
+    except (SafetensorError, TypeError, ValueError, KeyError) as error:
         _fail("corrupt-weights", f"{path} is not a safetensors file: {error}", f"PyTorch checkpoints end in {', '.join(TORCH_SUFFIXES)}")
+
+
+class Mapped(dict[str, Any]):
+    """The tensors of a safetensors file where they lie in it: arrays over the mapped file, read when they are looked at.
+
+    The head is 8 bytes of its length and JSON (https://github.com/huggingface/safetensors#format).
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        start = 8 + int.from_bytes(self._map[:8], "little")
+        for name, entry in json.loads(self._map[8:start]).items():
+            if name == "__metadata__":
+                continue
+            dtype = np.dtype(DTYPES[entry["dtype"]])
+            begin, end = entry["data_offsets"]
+            array = np.frombuffer(self._map, dtype, (end - begin) // dtype.itemsize, start + begin) if end > begin else np.empty(0, dtype)
+            self[name] = array.reshape(entry["shape"])
+
+    def release(self, name: str, first: int, count: int) -> None:
+        """Give back the memory of elements that were read: it would stay with the process until another needs it."""
+        array = self[name]
+        at = array.ctypes.data - np.frombuffer(self._map, np.uint8, 1).ctypes.data + first * array.itemsize
+        begin = at // mmap.PAGESIZE * mmap.PAGESIZE
+        if array.size and hasattr(mmap, "MADV_DONTNEED"):  # what is read again is only mapped again
+            self._map.madvise(mmap.MADV_DONTNEED, begin, min(at + count * array.itemsize, len(self._map)) - begin)
 
 
 def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -60,7 +100,8 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     import torch
 
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        # A file of the format before PyTorch 1.6 is no archive, and cannot be mapped.
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         _fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")
@@ -69,7 +110,14 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict):
         _fail("corrupt-weights", f"{path} holds no state dict", "save it with torch.save(module.state_dict(), path)")
-    return {n: t.detach().numpy() for n, t in loaded.items() if isinstance(t, torch.Tensor)}, {}
+    return {n: _array(t.detach()) for n, t in loaded.items() if isinstance(t, torch.Tensor)}, {}
+
+
+def _array(tensor: Any) -> Any:
+    """The memory of a tensor as an array; numpy has no bfloat16 of its own."""
+    if str(tensor.dtype) == "torch.bfloat16":
+        return tensor.view(dtype=import_module("torch").int16).numpy().view(DTYPES["BF16"])
+    return tensor.numpy()
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:
@@ -80,8 +128,8 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
     return f"{loaded} tensors loaded{left}"
 
 
-def fit(params: Mapping[str, Param], weights: Weights, path: str | Path) -> dict[str, Any]:
-    """The tensors that a net needs out of a checkpoint, as float32; raises `CompileError` that says what does not fit."""
+def fit(params: Mapping[str, Param], weights: Weights, path: str | Path, *, lazy: bool = False) -> dict[str, Any]:
+    """The tensors that a net needs out of a checkpoint, as float32, or with `lazy` as they are; raises `CompileError` that says what does not fit."""
     problems: list[str] = []
     spare = [n for n in weights.tensors if n not in params]
     for name, param in params.items():
@@ -96,7 +144,22 @@ def fit(params: Mapping[str, Param], weights: Weights, path: str | Path) -> dict
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         _fail("weights-mismatch", f"{path} does not fit: {'; '.join(problems[:3])}{more}", f"{len(params) - len(problems)} of {len(params)} tensors fit, {len(spare)} of the file are not used")
+    if lazy:
+        return Fitting(weights.tensors, [n for n in params if n in weights.tensors])
     return {n: weights.tensors[n].astype("float32", copy=False) for n in params if n in weights.tensors}
+
+
+class Fitting(dict[str, Any]):
+    """The tensors that a net needs, as they lie in the checkpoint."""
+
+    def __init__(self, tensors: Mapping[str, Any], names: list[str]) -> None:
+        super().__init__({n: tensors[n] for n in names})
+        self._tensors = tensors
+
+    def release(self, name: str, first: int, count: int) -> None:
+        """Say that elements are not needed any more."""
+        if isinstance(self._tensors, Mapped):
+            self._tensors.release(name, first, count)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -8,25 +8,27 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from netdsl.backends.fold import Stored, fold, plain, stored_chunks
+from netdsl.backends.form import OPSETS, Form
+from netdsl.backends.pixels import prepare
 from netdsl.ir.types import Sym
 from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.graph import Graph, Node, Site, Value
     from netdsl.ir.types import TensorType
     from netdsl.ops.base import Param
 
-OPSET = 20
-OPSETS = range(18, 24)
 IR_VERSION = 10
 ELEMENT = {
     "float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64,
-    "int32": TensorProto.INT32, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8,
+    "bfloat16": TensorProto.BFLOAT16, "int32": TensorProto.INT32, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8,
 }  # fmt: skip
 
 
@@ -41,31 +43,34 @@ class Tensor(str):
 class Emitter:
     """Handed to `Op.onnx`: makes nodes, constants and the names of weights."""
 
-    def __init__(self, opset: int, *, half: bool = False) -> None:
+    def __init__(self, opset: int, dtype: str = "float32") -> None:
         self.opset = opset
-        self._float = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+        self._float = ELEMENT[dtype]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
         self.params: dict[str, Param] = {}
         self._node: Node | None = None
-        self._place = ""
+        self._name = self._kind = self._place = ""
         self._count = 0
 
     def begin(self, node: Node) -> None:
         """Emit for this layer from now on."""
+        self.begin_at(node.name, node.op.kind, node.output.site)
         self._node = node
-        first = node.span.first
-        self._place = f"{node.span.file.name}:{first.line}"
+
+    def begin_at(self, name: str, kind: str, site: Site) -> None:
+        """Emit under this name from now on what belongs to no layer."""
+        self._node, self._name, self._kind = None, name, kind
+        self._place = f"{site.span.file.name}:{site.span.first.line}"
         self._count = 0
 
     def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; returns the name of its result."""
-        assert self._node is not None
-        suffix = f"/{op_type}_{self._count}" if self._count else ""
+        suffix = f"/{op_type}_{self._count}" if self._count or self._node is None else ""
         self._count += 1
-        name = f"{self._node.name}{suffix}"
+        name = f"{self._name}{suffix}"
         made = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
-        for key, value in (("netdsl.line", self._place), ("netdsl.layer", self._node.name), ("netdsl.kind", self._node.op.kind)):
+        for key, value in (("netdsl.line", self._place), ("netdsl.layer", self._name), ("netdsl.kind", self._kind)):
             made.metadata_props.add(key=key, value=value)
         self.nodes.append(made)
         return name
@@ -90,7 +95,11 @@ class Emitter:
 
     def scales(self, values: Sequence[float]) -> str:
         """A constant vector that is float32 whatever the model's precision, as `Resize` wants its factors."""
-        return self._constant(TensorProto.FLOAT, (len(values),), tuple(values))
+        return self.wide(values, (len(values),))
+
+    def wide(self, values: Sequence[float], shape: tuple[int, ...]) -> str:
+        """A constant that is float32 whatever the model's precision."""
+        return self._constant(TensorProto.FLOAT, shape, tuple(values))
 
     def _constant(self, kind: int, shape: tuple[int, ...], values: tuple[Any, ...]) -> str:
         key = (kind, shape, values)
@@ -100,36 +109,62 @@ class Emitter:
 
 
 class Skeleton:
-    """A model without the numbers of its weights: what is left is small, whatever the net's size."""
+    """A model without the numbers of its weights: what is left is small, whatever the net's size.
 
-    def __init__(self, model: onnx.ModelProto, params: dict[str, Param], *, half: bool = False) -> None:
+    `params` are the tensors that a checkpoint must have, `stored` those of the file, which are others where something is folded.
+    """
+
+    def __init__(self, model: onnx.ModelProto, params: dict[str, Param], stored: dict[str, Stored], dtype: str = "float32") -> None:
         self.model = model
         self.params = params
-        self.dtype = "<f2" if half else "<f4"
-        self.element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
-        self.item = 2 if half else 4
+        self.stored = stored
+        self.dtype = dtype
+        self.element = ELEMENT[dtype]
+        self.item = 4 if dtype == "float32" else 2
 
 
-def skeleton(graph: Graph, *, opset: int = OPSET, half: bool = False, metadata: dict[str, str] | None = None) -> Skeleton:
+def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
     """Write the graph but for its weights; raises `OpError` for what ONNX cannot say."""
-    if opset not in OPSETS:
-        raise OpError("bad-argument", f"opset {opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
-    emitter = Emitter(opset, half=half)
-    names: dict[int, Tensor] = {id(v): _tensor(v, v.name) for v in graph.inputs}
-    taken = {v.name for v in graph.inputs} | {o.name for o in graph.outputs}
+    form = form or Form()
+    if form.opset not in OPSETS:
+        raise OpError("bad-argument", f"opset {form.opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
+    emitter = Emitter(form.opset, form.dtype)
+    names = _inputs(graph, emitter, form)
     for node in graph.nodes:
-        if node.aux is not None:
-            continue
-        emitter.begin(node)
-        result = node.op.onnx(emitter, *(names[id(v)] for v in node.inputs))
-        names[id(node.output)] = _tensor(node.output, result)
-    _rename_outputs(graph, emitter, names, taken)
-    outputs = [_value_info(o.name, o.value.type, half=half) for o in graph.outputs]
-    inputs = [_value_info(v.name, v.type, half=half) for v in graph.inputs]
+        if node.aux is None:
+            emitter.begin(node)
+            result = node.op.onnx(emitter, *(names[id(v)] for v in node.inputs))
+            names[id(node.output)] = _tensor(node.output, result)
+    stored = fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs}) if form.fold else plain(emitter.params)
+    _rename_outputs(graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs})
+    if form.keep_io:
+        _widen_outputs(graph, emitter)
+    return Skeleton(_model(graph, emitter, form, metadata or {}), emitter.params, stored, form.dtype)
+
+
+def _inputs(graph: Graph, emitter: Emitter, form: Form) -> dict[int, Tensor]:
+    """The names of the graph's inputs, or of what is made of them at once."""
+    names = {id(v): _tensor(v, v.name) for v in graph.inputs}
+    for value in graph.inputs:
+        if form.pixels is not None and value is graph.inputs[0]:
+            names[id(value)] = _tensor(value, prepare(emitter, value, form.pixels, ELEMENT[form.dtype]))
+        elif form.keep_io and form.dtype != "float32" and value.type.dtype == "float32":
+            emitter.begin_at(value.name, "cast", value.site)
+            names[id(value)] = _tensor(value, emitter.op("Cast", value.name, to=ELEMENT[form.dtype]))
+    return names
+
+
+def _model(graph: Graph, emitter: Emitter, form: Form, metadata: Mapping[str, str]) -> onnx.ModelProto:
+    inner = "float32" if form.keep_io else form.dtype
+    outputs = [_value_info(o.name, o.value.type, inner) for o in graph.outputs]
+    inputs = [_value_info(v.name, v.type, inner) for v in graph.inputs]
+    if form.pixels is not None:
+        shape = ["N", "height", "width", str(graph.inputs[0].type.channels)]
+        inputs[0] = helper.make_tensor_value_info(graph.inputs[0].name, TensorProto.UINT8, [*shape[:3], int(shape[3])])
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION, producer_name="netdsl")
-    helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **(metadata or {})})
-    return Skeleton(model, emitter.params, half=half)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", form.opset)], ir_version=IR_VERSION, producer_name="netdsl")
+    helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **metadata})
+    return model
 
 
 def _tensor(value: Value, name: str) -> Tensor:
@@ -163,18 +198,29 @@ def _rename_outputs(graph: Graph, emitter: Emitter, names: dict[int, Tensor], ta
         emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
 
 
-def _value_info(name: str, type_: TensorType, *, half: bool) -> onnx.ValueInfoProto:
-    element = TensorProto.FLOAT16 if half and type_.dtype == "float32" else ELEMENT[type_.dtype]
+def _widen_outputs(graph: Graph, emitter: Emitter) -> None:
+    """Give the outputs as float32, whatever the model computes in."""
+    wide = {o.name: f"{o.name}/narrow" for o in graph.outputs if o.value.type.dtype == "float32"}
+    for node in emitter.nodes:
+        for field in (node.input, node.output):
+            for i, name in enumerate(field):
+                field[i] = wide.get(name, name)
+    emitter.nodes.extend(helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=TensorProto.FLOAT) for name, narrow in wide.items())
+
+
+def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto:
+    element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
     dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in type_.shape)]
     return helper.make_tensor_value_info(name, element, dims)
 
 
-def model_of(skeleton_: Skeleton, tensors: Iterator[tuple[str, Any]]) -> onnx.ModelProto:
-    """A whole model in memory from a skeleton and the numpy arrays of its weights."""
+def model_of(skeleton_: Skeleton, chunks: Callable[[str, Param], Iterable[Any]]) -> onnx.ModelProto:
+    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor of the checkpoint."""
     model = onnx.ModelProto()
     model.CopyFrom(skeleton_.model)
-    for name, array in tensors:
-        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    for name, stored in skeleton_.stored.items():
+        array = np.concatenate([np.asarray(c).reshape(-1) for c in stored_chunks(stored, skeleton_.params, chunks)])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
     return model
 
 

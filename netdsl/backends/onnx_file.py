@@ -7,13 +7,18 @@ Models over 2 GB, the limit of a protobuf message, keep their weights in one fil
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
+import numpy as np
 import onnx
 from onnx import TensorProto
 
+from netdsl.backends.fold import stored_chunks
 from netdsl.backends.weights import fresh_chunks
 from netdsl.files import replacing
 
@@ -21,12 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from netdsl.backends.fold import Stored
     from netdsl.backends.onnx import Skeleton
     from netdsl.ops.base import Param
 
-Chunks = "Callable[[str, Param], Iterable[Any]]"
 LIMIT = 2_000_000_000
 ALIGN = 4096
+NUMPY_DTYPES: dict[str, Any] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
 
@@ -35,72 +41,94 @@ def fresh_weights(seed: int = 0) -> Callable[[str, Param], Iterable[Any]]:
     return lambda name, param: fresh_chunks(name, param, seed)
 
 
-def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]) -> list[Path]:
-    """Write the model, with `chunks(name, param)` giving each weight's float32 arrays in order; returns the files made.
+def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]) -> dict[Path, str]:
+    """Write the model, with `chunks(name, param)` giving the float32 numbers of each tensor; returns the files made with their SHA-256 sums.
 
     The same skeleton and weights give the same bytes.
     """
-    total = sum(skeleton.item * p.size for p in skeleton.params.values())
-    if total > LIMIT:
-        return _write_external(skeleton, path, chunks)
+    sizes = {name: skeleton.item * stored.param.size for name, stored in skeleton.stored.items()}
+    if sum(sizes.values()) > LIMIT:
+        return _write_external(skeleton, path, chunks, sizes)
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
     graph = model.graph.SerializeToString(deterministic=True)
     model.ClearField("graph")
-    heads = {name: _tensor_head(name, p, skeleton.element) for name, p in skeleton.params.items()}
-    sizes = {name: len(heads[name]) + len(_tag(_RAW_DATA_FIELD, skeleton.item * p.size)) + skeleton.item * p.size for name, p in skeleton.params.items()}
-    length = len(graph) + sum(len(_tag(_INITIALIZER_FIELD, s)) + s for s in sizes.values())
+    heads = {}
+    for name, size in sizes.items():
+        inner = _tensor_head(name, skeleton.stored[name].param, skeleton.element) + _tag(_RAW_DATA_FIELD, size)
+        heads[name] = _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
+    length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
     head = model.SerializeToString(deterministic=True) + _tag(_GRAPH_FIELD, length)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        _reserve(file, len(head) + length)
-        file.write(head)
-        file.write(graph)
-        for name, param in skeleton.params.items():
-            file.write(_tag(_INITIALIZER_FIELD, sizes[name]) + heads[name] + _tag(_RAW_DATA_FIELD, skeleton.item * param.size))
-            _write_chunks(file, name, param, chunks, skeleton.dtype)
-    return [path]
+    with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
+        out = _Out(file, len(head) + length)
+        out.write(head + graph)
+        for name, stored in skeleton.stored.items():
+            out.write(heads[name])
+            _write_chunks(out, name, skeleton, stored, chunks)
+        return {path: out.sum()}
 
 
-def _reserve(file: Any, size: int) -> None:
-    """Take the room on the disk at once: writing is several times faster then, and a full disk is known before the work."""
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-
-
-def _write_chunks(file: Any, name: str, param: Param, chunks: Callable[[str, Param], Iterable[Any]], dtype: str) -> None:
-    written = 0
-    with ThreadPoolExecutor(1) as writer:  # the next numbers are made while the last are written
-        pending = None
-        for chunk in chunks(name, param):
-            written += chunk.size
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(file.write, chunk.astype(dtype, copy=False).data)
-        if pending is not None:
-            pending.result()
-    if written != param.size:
-        raise ValueError(f"`{name}` has {written} elements, the net needs {param.size}")
-
-
-def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]) -> list[Path]:
+def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]], sizes: dict[str, int]) -> dict[Path, str]:
     data = path.with_name(path.name + ".data")
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
-    room = sum(-(-skeleton.item * p.size // ALIGN) * ALIGN for p in skeleton.params.values())
-    with replacing(data) as temporary, open(temporary, "wb") as file:
-        _reserve(file, room)
-        for name, param in skeleton.params.items():
-            offset = -(-file.tell() // ALIGN) * ALIGN
-            file.write(b"\0" * (offset - file.tell()))
-            tensor = model.graph.initializer.add(name=name, data_type=skeleton.element, dims=param.shape)
+    with replacing(data) as temporary, io.FileIO(temporary, "w") as file:
+        out = _Out(file, sum(-(-size // ALIGN) * ALIGN for size in sizes.values()))
+        for name, stored in skeleton.stored.items():
+            out.write(b"\0" * (-out.size % ALIGN))
+            tensor = model.graph.initializer.add(name=name, data_type=skeleton.element, dims=stored.param.shape)
             tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", data.name), ("offset", str(offset)), ("length", str(skeleton.item * param.size))):
+            for key, value in (("location", data.name), ("offset", str(out.size)), ("length", str(sizes[name]))):
                 tensor.external_data.add(key=key, value=value)
-            _write_chunks(file, name, param, chunks, skeleton.dtype)
-        file.truncate()
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write(model.SerializeToString(deterministic=True))
-    return [path, data]
+            _write_chunks(out, name, skeleton, stored, chunks)
+        data_sum = out.sum()
+    with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
+        small = _Out(file)
+        small.write(model.SerializeToString(deterministic=True))
+        return {path: small.sum(), data: data_sum}
+
+
+class _Out:
+    """A file that sums up what is written to it. The room on the disk is taken at once: writing is several times faster then, and a
+    full disk is known before the work.
+    """
+
+    def __init__(self, file: io.FileIO, room: int = 0) -> None:
+        self.size = 0
+        self._sum = hashlib.sha256()
+        self._file = file
+        if room and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, room)
+
+    def write(self, data: Any) -> None:
+        """Append bytes, or the memory of an array."""
+        view = memoryview(data).cast("B")
+        self._sum.update(view)
+        self.size += len(view)
+        while len(view):
+            view = view[self._file.write(view) :]
+
+    def sum(self) -> str:
+        """The SHA-256 sum of all of it; room that was not needed is given back."""
+        self._file.truncate(self.size)
+        return self._sum.hexdigest()
+
+
+def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
+    dtype = NUMPY_DTYPES[skeleton.dtype]
+    written = 0
+    with ThreadPoolExecutor(1) as writer:  # the next numbers are made while the last are written
+        pending = None
+        for chunk in stored_chunks(stored, skeleton.params, chunks):
+            written += chunk.size
+            made = chunk.astype(dtype, copy=False)
+            if pending is not None:
+                pending.result()
+            pending = writer.submit(out.write, made.view(np.uint8))
+        if pending is not None:
+            pending.result()
+    if written != stored.param.size:
+        raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:

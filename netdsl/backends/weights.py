@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.ops.init import bilinear, distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from netdsl.ops.base import Param
 
@@ -48,14 +48,27 @@ class Mismatch(Exception):
     """A checkpoint does not fit a net; the text says where."""
 
 
-def picked(params: Mapping[str, Param], state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The arrays of a state dict that a net needs; raises `Mismatch` for what is missing or of another shape."""
+def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable[[str, Param], Iterator[Any]]:
+    """What gives the numbers of a state dict piece by piece; raises `Mismatch` for what is missing or of another shape.
+
+    The tensors are not copied, and become float32 a piece at a time: they may be larger than the memory. A state that has
+    `release(name)` is told when a tensor is not needed any more.
+    """
     missing = [n for n in params if n not in state]
     if missing:
         raise Mismatch(f"{len(missing)} of {len(params)} tensors are missing, the first is `{missing[0]}`")
     for name, param in params.items():
+        shape = tuple(state[name].shape)
+        if shape != param.shape:
+            raise Mismatch(f"`{name}` has shape {'x'.join(map(str, shape))}, the net needs {'x'.join(map(str, param.shape))}")
+    release = getattr(state, "release", None)
+
+    def chunks(name: str, param: Param) -> Iterator[Any]:
         value = state[name]
-        array = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-        if tuple(array.shape) != param.shape:
-            raise Mismatch(f"`{name}` has shape {'x'.join(map(str, array.shape))}, the net needs {'x'.join(map(str, param.shape))}")
-        yield name, array.astype(np.float32, copy=False)
+        flat = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value).reshape(-1)
+        for start in range(0, max(1, param.size), CHUNK):
+            yield flat[start : start + CHUNK].astype(np.float32, copy=False)
+            if release is not None:
+                release(name, start, CHUNK)
+
+    return chunks

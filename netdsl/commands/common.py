@@ -73,9 +73,21 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
 
 
+def read_labels(path: str) -> list[str]:
+    """The class names of a file, one a line."""
+    advice = "--labels takes a file with one class name a line"
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return [line.strip() for line in file.read().rstrip().splitlines()]
+    except UnicodeDecodeError:
+        fail("bad-labels", f"{path} is not a text in UTF-8", advice)
+    except OSError as error:
+        fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", advice)
+
+
 def fail(code: str, message: str, help: str | None = None) -> NoReturn:
     """End a command with one clear message and exit code 1."""
     raise failure([Diagnostic(code, message, help=help)])
 
 
-__all__ = ["CompileError", "UsageError", "fail", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "split_name", "use_colour"]
+__all__ = ["CompileError", "UsageError", "fail", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "read_labels", "split_name", "use_colour"]

@@ -1,0 +1,61 @@
+"""What prepares pictures, inside the graph: bytes N x H x W x C of any size become what the net takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from netdsl.ops.base import OpError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from netdsl.backends.form import Pixels
+    from netdsl.ir.graph import Site, Value
+
+FLOAT = 1  # ONNX's number of float32
+
+
+class Emitter(Protocol):
+    """The part of the ONNX back end that is used here."""
+
+    def begin_at(self, name: str, kind: str, site: Site) -> None:
+        """Emit under this name from now on."""
+
+    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node."""
+
+    def ints(self, values: Sequence[int]) -> str:
+        """A constant of integers."""
+
+    def wide(self, values: Sequence[float], shape: tuple[int, ...]) -> str:
+        """A constant of float32."""
+
+
+def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
+    """Emit it for an input of the net: to channels first, to the size of the net where that is fixed, to 0..1, normalised.
+
+    The size is met as Pillow's bilinear filter does, which looks at every point also when it makes a picture smaller.
+    """
+    shape = value.type.shape
+    if len(shape) != 3 or value.type.dtype != "float32" or shape[0] not in (1, 3):
+        raise OpError("wrong-shape", f"`{value.name}` takes {value.type}, which no picture gives", help="pictures are 1 x H x W or 3 x H x W")
+    channels = value.type.channels
+    assert isinstance(channels, int)
+    g.begin_at(value.name, "picture", value.site)
+    x = g.op("Cast", g.op("Transpose", value.name, perm=[0, 3, 1, 2]), to=FLOAT)
+    height, width = value.type.spatial
+    if isinstance(height, int) and isinstance(width, int):
+        x = g.op("Resize", x, "", "", g.ints([height, width]), axes=[2, 3], mode="linear", antialias=1, coordinate_transformation_mode="half_pixel")
+    mean, std = (_each(v, channels, d, w) for v, d, w in ((pixels.mean, 0.0, "mean"), (pixels.std, 1.0, "std")))
+    x = g.op("Mul", x, g.wide([1 / (255 * s) for s in std], (1, channels, 1, 1)))
+    if any(mean):
+        x = g.op("Sub", x, g.wide([m / s for m, s in zip(mean, std, strict=True)], (1, channels, 1, 1)))
+    return x if element == FLOAT else g.op("Cast", x, to=element)
+
+
+def _each(values: tuple[float, ...], channels: int, default: float, what: str) -> tuple[float, ...]:
+    """A number for each channel."""
+    if len(values) not in (0, 1, channels):
+        raise OpError("bad-argument", f"{what} has {len(values)} numbers, the picture {channels} channels")
+    return values if len(values) == channels else (values or (default,)) * channels
