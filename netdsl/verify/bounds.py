@@ -9,20 +9,44 @@ of it. None: the layer moves or chooses elements, and the result is exact. `docs
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from netdsl.verify.composite import attention, recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from netdsl.verify.torch_side import Step
 
-Witness = tuple[torch.Tensor, torch.Tensor | None]
+Witness = tuple[Tensor, Tensor | None]
+
+
+class Evaluated(NamedTuple):
+    """A layer evaluated in double precision: its arguments, its module, its inputs and its value."""
+
+    given: dict[str, Any]
+    module: Any
+    xs: list[Tensor]
+    y: Tensor
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.xs[0]
+
+    def affine(self, bound: Tensor) -> Tensor:
+        """The bound after the scale and shift of each channel, where the module has them."""
+        if self.module.weight is None:
+            return bound
+        axes = (1, -1) + (1,) * (bound.dim() - 2)
+        weight, bias = (t.abs().view(axes) for t in (self.module.weight, self.module.bias))
+        return torch.addcmul(bias, bound, weight)
+
 
 EXACT = frozenset(
     "flatten reshape permute tokens crop slice split channel_shuffle pixel_shuffle concat dropout dropout2d droppath embedding param "
@@ -41,19 +65,31 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
     if kind in EXACT or (kind == "upsample" and step.node.op.given["mode"] == "nearest"):
         return step(xs), None
     module, wide = step.double(), [x.double() if x.is_floating_point() else x for x in xs]
-    if kind in ("rnn", "lstm", "gru"):
-        y, bound = recurrent(step.node, dict(module.named_parameters()) if module is not None else {}, wide[0])
-        return y, bound + TINY
-    y = step(wide, module)
-    return y, _bound(step, module, wide, y) + TINY
+    if kind in ("rnn", "lstm", "gru") and module is not None:
+        y, bound = recurrent(step.node, dict(module.named_parameters()), wide[0])
+    else:
+        y = step(wide, module)
+        bound = _bound(step, module, wide, y)
+    return y, bound + TINY
+
+
+@torch.no_grad()
+def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
+    """The same for a layer and the batch norm that was folded into it: the layer's bound goes through the scale."""
+    value, bound = witness(step, xs)
+    module = norm.double()
+    y = norm([value], module)
+    assert bound is not None
+    passed = _bn(Evaluated(norm.node.op.given, module, [bound], y))
+    return y, passed + _bn(Evaluated(norm.node.op.given, module, [value], y)) + TINY
 
 
 def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Tensor:
-    kind, op = step.node.op.kind, step.node.op
-    if kind in SUMS:
-        return step([x.abs() for x in xs], _absolute(module))
+    kind = step.node.op.kind
+    if kind in SUMS:  # in single precision, which is several times faster: of a bound the first digits matter
+        return step([x.abs().float() for x in xs], _absolute(module)).double()
     if kind in RULES:
-        return RULES[kind](op.given, module, xs, y)
+        return RULES[kind](Evaluated(step.node.op.given, module, xs, y))
     if kind in RELATIVE:
         return y.abs()
     if kind in SCALE:
@@ -63,104 +99,98 @@ def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) ->
 
 def _absolute(module: nn.Module | None) -> nn.Module | None:
     """The module with the absolute values of its weights, in place: it is a copy."""
-    for tensor in module.parameters() if module is not None else ():
-        tensor.abs_()
+    if module is not None:
+        for tensor in module.float().parameters():
+            tensor.abs_()
     return module
 
 
-def _bn(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    axes = (1, -1) + (1,) * (xs[0].dim() - 2)
-    scale = (module.running_var + module.eps).rsqrt() * (module.weight.abs() if module.affine else 1)
-    shift = (module.bias.abs() if module.affine else 0) + scale * module.running_mean.abs()
-    return xs[0].abs() * scale.view(axes) + torch.as_tensor(shift).view(axes)
+def _bn(e: Evaluated) -> Tensor:
+    axes = (1, -1) + (1,) * (e.x.dim() - 2)
+    scale = (e.module.running_var + e.module.eps).rsqrt().view(axes)
+    return e.affine((e.x.abs() + e.module.running_mean.abs().view(axes)) * scale)
 
 
-def _normalised(x: Tensor, eps: float, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+def _normalised(x: Tensor, eps: float) -> Tensor:
     """Over the last axis: the variance may come from the mean of squares less the square of the mean."""
     mean, var = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
     size, square = x.abs().mean(-1, keepdim=True), x.square().mean(-1, keepdim=True)
-    made = (x.abs() + size + (x - mean).abs() * (square / var + 1)) * var.rsqrt()
-    made = made if weight is None else made * weight.abs()
-    return made if bias is None else made + bias.abs()
+    return (x.abs() + size + (x - mean).abs() * (square / var + 1)) * var.rsqrt()
 
 
-def _layernorm(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    return _normalised(xs[0], module.eps, module.weight, module.bias)
+def _layernorm(e: Evaluated) -> Tensor:
+    made = _normalised(e.x, e.module.eps)
+    return made if e.module.weight is None else made * e.module.weight.abs() + e.module.bias.abs()
 
 
-def _groups(x: Tensor, groups: int, module: Any) -> Tensor:
-    per_channel = (1, -1) + (1,) * (x.dim() - 2)
-    made = _normalised(x.reshape(x.shape[0], groups, -1), module.eps, None, None).view(x.shape)
-    return made if module.weight is None else made * module.weight.abs().view(per_channel) + module.bias.abs().view(per_channel)
+def _groups(e: Evaluated, groups: int) -> Tensor:
+    return e.affine(_normalised(e.x.reshape(e.x.shape[0], groups, -1), e.module.eps).view(e.x.shape))
 
 
-def _groupnorm(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    return _groups(xs[0], module.num_groups, module)
+def _lrn(e: Evaluated) -> Tensor:
+    n, rows = e.given["n"], e.x.square().flatten(2).transpose(1, 2)
+    around = torch.nn.functional.pad(rows, (n // 2, n // 2)).unfold(2, n, 1).sum(-1).transpose(1, 2).reshape(e.x.shape)
+    terms = e.given["alpha"] / n * around
+    total = e.given["k"] + terms
+    share: Tensor = 1 + abs(e.given["beta"]) * ((abs(e.given["k"]) + terms.abs()) / total.abs() + total.abs().log().abs())
+    return e.y.abs() * share
 
 
-def _instancenorm(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    return _groups(xs[0], xs[0].shape[1], module)
+def _softmax(e: Evaluated) -> Tensor:
+    below = e.x.amax(e.module.dim, keepdim=True) - e.x
+    return e.y * (1 + below + (e.y * below).sum(e.module.dim, keepdim=True))
 
 
-def _lrn(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    square = xs[0].square()
-    n = given["n"]
-    around = torch.nn.functional.pad(square.flatten(2).transpose(1, 2), (n // 2, n // 2)).unfold(2, n, 1).sum(-1).transpose(1, 2).reshape(square.shape)
-    terms = given["alpha"] / n * around
-    sound = (abs(given["k"]) + terms.abs()) / (given["k"] + terms).abs()
-    return y.abs() * (1 + abs(given["beta"]) * sound * (1 + (given["k"] + terms).abs().log().abs()))
+def _log_softmax(e: Evaluated) -> Tensor:
+    largest = e.x.amax(e.module.dim, keepdim=True)
+    return e.x.abs() + largest.abs() + (largest - e.x) + 1 + log(e.x.shape[e.module.dim])
 
 
-def _softmax(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    below = xs[0].amax(module.dim, keepdim=True) - xs[0]
-    return y * (1 + below + (y * below).sum(module.dim, keepdim=True))
-
-
-def _log_softmax(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    largest = xs[0].amax(module.dim, keepdim=True)
-    return xs[0].abs() + largest.abs() + (largest - xs[0]) + 1 + log(xs[0].shape[module.dim])
-
-
-def _upsample(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
+def _upsample(e: Evaluated) -> Tensor:
     # The places between pixels are rounded too: by a share of the largest coordinate, times the step between pixels.
-    return y.abs() + xs[0].abs().amax((2, 3), keepdim=True) * max(xs[0].shape[2:])
+    return e.y.abs() + e.x.abs().amax((2, 3), keepdim=True) * max(e.x.shape[2:])
 
 
-def _roi_align(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    reach = 1 + float(xs[1].abs().max()) * given["scale"]
-    return y.abs() + (xs[0].abs().amax((2, 3)) * reach)[:, None, :, None, None]
+def _roi_align(e: Evaluated) -> Tensor:
+    reach = float(1 + e.xs[1].abs().max() * e.given["scale"])
+    return e.y.abs() + (e.x.abs().amax((2, 3)) * reach)[:, None, :, None, None]
 
 
-def _cheb(given: dict[str, Any], module: Any, xs: list[Tensor], y: Tensor) -> Tensor:
-    size, edges = xs[0].abs(), xs[1].abs()
+def _cheb(e: Evaluated) -> Tensor:
+    size, edges = e.x.abs(), e.xs[1].abs()
     before, term = size, size
-    made = size @ module.lins[0].weight.abs().T
-    for k, lin in enumerate(module.lins[1:], start=1):
+    made: Tensor = size @ e.module.lins[0].weight.abs().T
+    for k, lin in enumerate(e.module.lins[1:], start=1):
         before, term = term, edges @ size if k == 1 else 2 * (edges @ term) + before
         made = made + k * (term @ lin.weight.abs().T)
-    return made if module.bias is None else made + module.bias.abs()
+    shift: Tensor | None = e.module.bias
+    return made if shift is None else made + shift.abs()
 
 
-RULES: dict[str, Callable[[dict[str, Any], Any, list[Tensor], Tensor], Tensor]] = {
+def _sum(e: Evaluated) -> Tensor:
+    return sum((x.abs() for x in e.xs[1:]), start=e.x.abs())
+
+
+RULES: dict[str, Callable[[Evaluated], Tensor]] = {
     "bn": _bn,
     "layernorm": _layernorm,
-    "groupnorm": _groupnorm,
-    "instancenorm": _instancenorm,
+    "groupnorm": lambda e: _groups(e, e.module.num_groups),
+    "instancenorm": lambda e: _groups(e, e.x.shape[1]),
     "lrn": _lrn,
-    "rmsnorm": lambda given, module, xs, y: 2 * y.abs(),
-    "l2pool": lambda given, module, xs, y: 2 * y.abs(),
+    "rmsnorm": lambda e: 2 * e.y.abs(),
+    "l2pool": lambda e: 2 * e.y.abs(),
     "softmax": _softmax,
     "log_softmax": _log_softmax,
     "upsample": _upsample,
     "roi_align": _roi_align,
     "cheb": _cheb,
-    "attention": attention,
-    "rbf": lambda given, module, xs, y: (xs[0].abs().unsqueeze(1) + module.weight.abs()).square().sum(2),
-    "add": lambda given, module, xs, y: sum((x.abs() for x in xs[1:]), start=xs[0].abs()),
-    "sub": lambda given, module, xs, y: sum((x.abs() for x in xs[1:]), start=xs[0].abs()),
-    "elu": lambda given, module, xs, y: y.abs() + abs(given["alpha"]),
-    "gelu": lambda given, module, xs, y: xs[0].abs() * 1.5,
-    "silu": lambda given, module, xs, y: xs[0].abs(),
-    "mish": lambda given, module, xs, y: xs[0].abs(),
-    "hard_swish": lambda given, module, xs, y: xs[0].abs() * (xs[0].abs() + 3) / 6,
+    "attention": lambda e: attention(e.given, e.module, e.xs),
+    "rbf": lambda e: (e.x.abs().unsqueeze(1) + e.module.weight.abs()).square().sum(2),
+    "add": _sum,
+    "sub": _sum,
+    "elu": lambda e: e.y.abs() + abs(e.given["alpha"]),
+    "gelu": lambda e: e.x.abs() * 1.5,
+    "silu": lambda e: e.x.abs(),
+    "mish": lambda e: e.x.abs(),
+    "hard_swish": lambda e: e.x.abs() * (e.x.abs() + 3) / 6,
 }

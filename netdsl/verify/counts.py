@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -79,7 +79,7 @@ class Counter:
         self._squares += torch.Size(shape).numel()
         return 0
 
-    def __enter__(self) -> Counter:
+    def __enter__(self) -> Self:
         self._stack = ExitStack()
         self._stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)  # fused attention, too, is no product to the counter

@@ -10,14 +10,19 @@ import torch
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ops.base import Param
 
-MOVES = {"flatten", "reshape", "permute", "tokens", "slice", "split", "concat", "dropout"}  # what integers may pass on their way to an embedding
-PLAIN_EDGES = {"sage"}
+PLAIN_EDGES = {"sage"}  # kinds whose edges are zeros and ones
 
 
 def shape_of(value: Value, batch: int, sizes: dict[str, int]) -> tuple[int, ...]:
     """The shape of a value with its batch, its open sizes set."""
     return (batch, *(d if isinstance(d, int) else d.at(sizes) for d in value.type.shape))
+
+
+def tensors_of(graph: Graph) -> dict[str, Param]:
+    """Every tensor of the inference graph by its checkpoint name."""
+    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
 
 
 def inputs_for(graph: Graph, batch: int, sizes: dict[str, int], seed: int) -> dict[int, torch.Tensor]:
@@ -29,7 +34,7 @@ def inputs_for(graph: Graph, batch: int, sizes: dict[str, int], seed: int) -> di
 def _input(graph: Graph, value: Value, shape: tuple[int, ...], sizes: dict[str, int], stream: np.random.Generator) -> np.ndarray:
     dtype = value.type.dtype
     if dtype in ("int64", "int32", "uint8"):
-        return stream.integers(0, _vocabulary(graph, value), shape, dtype=dtype)
+        return np.asarray(stream.integers(0, _vocabulary(graph, value), shape), dtype=dtype)
     if dtype == "bool":
         return stream.random(shape) < 0.5
     users = [n for n in graph.nodes if len(n.inputs) == 2 and n.inputs[1] is value]
@@ -61,7 +66,7 @@ def _boxes(node: Node, shape: tuple[int, ...], sizes: dict[str, int], stream: np
     height, width = (d / node.op.given["scale"] for d in shape_of(node.inputs[0], 1, sizes)[2:])
     corners = np.sort(stream.random((*shape[:-1], 2, 2)), axis=-2)
     corners[..., 1, :] = np.minimum(corners[..., 1, :] + 0.1, 1)
-    return (corners * [0.98 * width, 0.98 * height]).reshape(shape)
+    return np.reshape(corners * [0.98 * width, 0.98 * height], shape)
 
 
 def _edges(users: list[Node], shape: tuple[int, ...], stream: np.random.Generator) -> np.ndarray:
@@ -112,7 +117,7 @@ class Settler:
         if tensor.dim() > 1:
             fan = prod(tensor.shape[1:])
             recurrent = "_hh_" in name or name.startswith("out_proj")
-            return self._normal(tensor) * ((2 / fan) ** 0.5 / (1 if recurrent else max(size, 1e-3)))
+            return self._normal(tensor) * float((2 / fan) ** 0.5 / (1 if recurrent else max(size, 1e-3)))
         if name.rpartition(".")[2].startswith(("bias", "in_proj_bias")):
             return self._normal(tensor) * 0.3
         if kind == "prelu":

@@ -101,7 +101,7 @@ class OnnxSide:
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:
-    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]] if node.output[0] in shapes else []
+    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes.get(node.output[0], [])
     if node.op_type == "Conv":
         source = maker.get(node.input[1])
         if source is not None and source.op_type == "ScatterND":  # zero where maps are not connected: those are no products

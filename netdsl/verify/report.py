@@ -43,6 +43,11 @@ class Claim:
         """Whether it holds."""
         return self.ran and self.difference is None
 
+    @property
+    def verdict(self) -> str:
+        """`agree`, `differ`, or `not tried`."""
+        return "agree" if self.ok else "differ" if self.ran else "not tried"
+
 
 @dataclass(slots=True)
 class Report:
@@ -51,6 +56,7 @@ class Report:
     net: str
     claims: list[Claim] = field(default_factory=list)
     sizes: list[dict[str, int]] = field(default_factory=list)
+    batches: tuple[int, ...] = (1, 2, 7)
     comparisons: int = 0
     worst: float = 0.0
     worst_node: str = ""

@@ -61,7 +61,7 @@ def member(whole: nn.Module, path: str) -> nn.Module | None:
     """The module of that path, None where there is none."""
     found: nn.Module | None = whole
     for name in path.split("."):
-        found = found._modules.get(name) if found is not None else None
+        found = dict(found.named_children()).get(name) if found is not None else None
     return found
 
 

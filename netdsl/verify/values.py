@@ -49,7 +49,7 @@ def _off(y: Tensor, value: Tensor, bound: Tensor | None) -> Tensor:
     """How far each element is off, in units of its bound."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
-    same = (y == value) | ((y != y) & (value != value))
+    same = (y == value) | (y.isnan() & value.isnan())
     if bound is None:
         return torch.where(same, 0.0, torch.inf)
     off = (y.double() - value).abs() / (bound * UNIT)

@@ -1,0 +1,85 @@
+"""`netdsl verify`: every back end agrees on a net, or the first node that differs and its line; a model matches its manifest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netdsl.commands.common import UsageError, load_one, print_diagnostics
+from netdsl.render import as_json
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netdsl.ir.graph import Graph
+    from netdsl.verify import Report
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify a net, or hold a model against its manifest; returns the exit code."""
+    if arguments.file.endswith(".onnx"):
+        return _verify_model(arguments)
+    # The witnesses are heavy: a wrong text is said without them.
+    program, name, compiled, inputs = load_one(arguments)
+    weights = _weights(arguments.weights, compiled.graph) if arguments.weights else None
+    from netdsl.verify import verify_net
+
+    report = verify_net(program, name, inputs=inputs, weights=weights, seed=arguments.seed)
+    if arguments.format == "json":
+        json.dump({"nets": [_as_json(report, program.source.name)], "diagnostics": [as_json(d) for d in report.differences()]}, sys.stdout, indent=2, ensure_ascii=False)
+        print()
+    else:
+        _print(report, arguments.weights)
+        sys.stdout.flush()
+        print_diagnostics(list(report.differences()))
+    return 0 if report.ok else 1
+
+
+def _verify_model(arguments: argparse.Namespace) -> int:
+    if arguments.weights or arguments.define or arguments.input:
+        raise UsageError("--weights, --input and -D go with a net: a model is held against its manifest")
+    from netdsl.runtime.manifest import verify_model
+
+    found = verify_model(arguments.file)
+    if arguments.format == "json":
+        json.dump({"files": [str(f) for f in found.files], "notes": found.notes, "diagnostics": []}, sys.stdout, indent=2, ensure_ascii=False)
+        print()
+        return 0
+    for note in found.notes:
+        print(f"note: {note}")
+    print(f"{arguments.file}: {', '.join(f.name for f in found.files)} as the manifest has it")
+    return 0
+
+
+def _weights(path: str, graph: Graph) -> dict[str, Any]:
+    from netdsl.backends.checkpoints import fit, read_weights
+    from netdsl.verify.numbers import tensors_of
+
+    return fit(tensors_of(graph), read_weights(path), path)
+
+
+def _as_json(report: Report, file: str) -> dict[str, Any]:
+    claims = [{"name": c.name, "witnesses": list(c.witnesses), "verdict": c.verdict, "detail": c.detail} for c in report.claims]
+    worst = {"k": report.worst, "layer": report.worst_node, "kind": report.worst_kind}
+    return {"name": report.net, "file": file, "ok": report.ok, "sizes": report.sizes, "comparisons": report.comparisons, "worst": worst, "claims": claims}
+
+
+def _print(report: Report, weights: str | None) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from netdsl.commands.table import console
+    from netdsl.verify import LIMIT
+
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
+    for head in ("claim", "verdict", "", "witnesses"):
+        table.add_column(head, overflow="fold")
+    for claim in report.claims:
+        verdict = Text(claim.verdict, style={"agree": "green", "differ": "bold red"}.get(claim.verdict, "dim"))
+        table.add_row(claim.name, verdict, claim.detail if claim.ok else "", ", ".join(claim.witnesses))
+    settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
+    out = console()
+    out.print(f"{report.net} with {weights or 'random weights'}, batches of {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}")
+    out.print(table)
+    out.print(f"{report.comparisons:,} values compared; the furthest off, of `{report.worst_node}` ({report.worst_kind}), by {report.worst:.2g} units of {LIMIT:g}" if report.worst_node else f"{report.comparisons:,} values compared")

@@ -1,0 +1,85 @@
+"""The whole beside its parts: the module as PyTorch runs it, and the model as it is exported, give what their layers gave one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from netdsl.verify.report import Difference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from netdsl.ir.graph import Node
+    from netdsl.verify.onnx_side import OnnxSide
+    from netdsl.verify.torch_side import Step, TorchSide
+
+AGREED = 1e-5  # of the largest output, beside what rounding does to it on its way
+
+
+def compare_modules(side: TorchSide, inputs: dict[int, Tensor], values: Mapping[int, Tensor]) -> Difference | None:
+    """The whole module gives bit for bit what its layers gave one by one: it runs the same operators on the same numbers."""
+    for output, y in zip(side.graph.outputs, side.outputs(inputs), strict=True):
+        wanted = values[id(output.value)]
+        if not _same(y, wanted):
+            node = _misrouted(side, inputs)
+            what = "what leads here in the whole module, or the layer there, is not as the text has it" if node else "the whole module gives another value than its layers one by one"
+            return _difference(what, output.name, {"the module": y, "its layers": wanted}, node or output.value.producer)
+    return None
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def _misrouted(side: TorchSide, inputs: dict[int, Tensor]) -> Node | None:
+    """The first layer with a module that makes another value in the whole than alone."""
+    seen: dict[int, Tensor] = {}
+
+    def watch(step: Step) -> Any:
+        def hook(_module: object, _xs: object, made: Any) -> None:
+            seen.setdefault(id(step.module), made[0] if isinstance(made, tuple) else made)
+
+        return step.module.register_forward_hook(hook) if step.module is not None else None
+
+    handles = [watch(step) for step in side.steps if not step.node.shared]
+    side.outputs(inputs)
+    for handle in handles:
+        if handle is not None:
+            handle.remove()
+    for step, _, alone in side.walk(inputs):
+        there = seen.get(id(step.module)) if step.module is not None and not step.node.shared else None
+        if there is not None and there.shape == alone.shape and not _same(there, alone):
+            return step.node
+    return None
+
+
+def compare_models(side: OnnxSide, made: Mapping[str, np.ndarray], alone: Mapping[str, np.ndarray], values: Mapping[int, Tensor]) -> Difference | None:
+    """The model as exported, with all of onnxruntime's optimisations, gives what its layers gave; rounding on the way is measured by PyTorch's value."""
+    for output in side.graph.outputs:
+        inner, named, outer = made[side.tensor[id(output.value)]], made[output.name], alone[output.name]
+        if inner.shape != named.shape or not np.array_equal(inner, named, equal_nan=True):
+            return _difference("the model has another value under this name", output.name, {"its layer": torch.from_numpy(inner), "the output": torch.from_numpy(named)}, output.value.producer)
+        if outer.shape != inner.shape or _far(outer, inner, values[id(output.value)].numpy()):
+            return _difference("the exported model gives another value than its layers one by one", output.name, {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}, output.value.producer)
+    return None
+
+
+def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray) -> bool:
+    """Whether two values differ by more than rounding does on the way: measured by a third that was rounded otherwise."""
+    if not one.size or not np.issubdtype(one.dtype, np.floating):
+        return not np.array_equal(one, other)
+    largest, between = np.nanmax(np.abs(other)), np.nanmax(np.abs(other - third))
+    return not bool(np.nanmax(np.abs(one - other)) <= AGREED * largest + 64 * between)
+
+
+def _difference(what: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:
+    first, second = values.values()
+    if first.shape != second.shape:
+        return Difference("outputs-differ", f"output `{name}`: {what}", {k: str(tuple(v.shape)) for k, v in values.items()}, node)
+    place = tuple(int(i) for i in torch.unravel_index((first.double() - second.double()).abs().nan_to_num().argmax(), first.shape))
+    return Difference("outputs-differ", f"output `{name}` at {list(place)}: {what}", {k: f"{float(v[place]):.9g}" for k, v in values.items()}, node)
