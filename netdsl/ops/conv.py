@@ -229,8 +229,15 @@ class Deconv(_Windowed):
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         k, s, p, d = self.geometry(xs[0].type)
+        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         bias = [g.param("bias")] if self.bias else []
-        return g.op(
-            "ConvTranspose", xs[0], g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[a for a, _ in p] * 2, dilations=d,
-            group=self.groups, output_padding=spread(self.output_pad, len(k), self.kind, "output_pad"),
-        )  # fmt: skip
+        begin = [a for a, _ in p]
+        given: dict[str, Any] = {"kernel_shape": k, "strides": s, "dilations": d, "group": self.groups}
+        if all(e < s_ for e, s_ in zip(extra, s, strict=True)):
+            return g.op("ConvTranspose", xs[0], g.param("weight"), *bias, **given, pads=begin * 2, output_padding=extra)
+        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as zeros, before the bias.
+        rest = [max(0, e - a) for e, a in zip(extra, begin, strict=True)]
+        y = g.op("ConvTranspose", xs[0], g.param("weight"), **given, pads=begin + [max(0, a - e) for e, a in zip(extra, begin, strict=True)])
+        if any(rest):
+            y = g.op("Pad", y, g.ints([0] * len(rest) + rest), "", g.ints(list(range(2, 2 + len(rest)))))
+        return g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)]))) if bias else y

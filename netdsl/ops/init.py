@@ -53,6 +53,12 @@ def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
     raise ValueError(init)
 
 
+def check_fans(kind: str, init: str, shape: tuple[int, ...]) -> None:
+    """Refuse an initialiser that asks how many inputs an output has, where there is one axis alone."""
+    if len(shape) < 2 and init.startswith(("he_", "xavier_")):
+        raise OpError("bad-argument", f"`init` of `{kind}` is {init}, which needs two sizes or more, found {shape[0]} alone", "init", "it can be default, normal, zeros, ones")
+
+
 def bilinear(shape: tuple[int, ...]) -> list[float]:
     """The weights of a transposed convolution that interpolates: each channel apart (Long et al. 2015)."""
     inputs, outputs, *window = shape

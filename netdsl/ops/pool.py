@@ -94,11 +94,25 @@ class MaxPool(_Pool):
         return g.op("MaxPool", xs[0], **self.onnx_window(xs[0].type))
 
 
+class _Mean(_Pool):
+    """PyTorch takes means over no volume that is smaller than the window, whatever the padding."""
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        y = super().infer(*xs)
+        for size, k in zip(xs[0].spatial, self.geometry(xs[0])[0], strict=True):
+            if len(xs[0].spatial) == 3 and isinstance(size, int) and size < k:
+                raise OpError("window-too-large", f"a window of {k} is larger than the volume's {size}, and padding does not count there", "k", f"use a window of at most {size}, or `gap`")
+        return y
+
+    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
+        return [size - k for size, k in zip(xs[0].spatial, self.geometry(xs[0])[0], strict=True)] if len(xs[0].spatial) == 3 else []
+
+
 @layer("avgpool", family="pooling", examples=[
     ("3x8x8", "avgpool(2)"), ("3x9x7", "avgpool(3, stride = 2, pad = 1)"), ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true)"),
     ("2x11", "avgpool(2, ceil = true)"), ("2x4x6x8", "avgpool(2)"), ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
 ])  # fmt: skip
-class AvgPool(_Pool):
+class AvgPool(_Mean):
     """The mean of each window; padding counts as zeros unless `count_pad` is false."""
 
     count_pad: bool = arg(boolean, True, doc="count the padding in the mean")
@@ -128,7 +142,7 @@ class AvgPool(_Pool):
 
 
 @layer("sumpool", family="pooling", examples=[("3x8x8", "sumpool(2)"), ("2x9x7", "sumpool(3x2, stride = 2, pad = 1)"), ("2x11", "sumpool(3)")])
-class SumPool(_Pool):
+class SumPool(_Mean):
     """The sum of each window: k times the mean that counts the padding."""
 
     ceil = False

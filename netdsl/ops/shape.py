@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, sizes, text
 from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
-from netdsl.ops.init import INITS
+from netdsl.ops.init import INITS, check_fans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -384,8 +384,7 @@ class Learned(Op):
     is_global = True
 
     def infer(self, *xs: TensorType) -> TensorType:
-        for d in self.shape:
-            fixed(self, d, "its sizes")
+        check_fans(self.kind, self.init, tuple(fixed(self, d, "its sizes") for d in self.shape))
         return TensorType(self.shape)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
