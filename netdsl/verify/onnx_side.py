@@ -5,15 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
 import onnxruntime
 from onnx import helper
 
+from netdsl.backends.fold import stored_chunks
+from netdsl.backends.form import Form
 from netdsl.backends.onnx import ELEMENT, skeleton
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from netdsl.ir.graph import Graph, Node
 
 Shape = tuple[int, ...]
@@ -49,8 +50,12 @@ class OnnxSide:
         inferred = onnx.shape_inference.infer_shapes(self._bare, check_type=True, strict_mode=True, data_prop=True).graph
         return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*inferred.value_info, *inferred.output, *inferred.input) if v.type.tensor_type.HasField("shape")}
 
-    def macs(self, shapes: dict[str, list[int]]) -> dict[str, int]:
-        """The multiply-accumulates of the model's nodes for one sample, by layer: the product that each operator's definition gives for these shapes."""
+    def macs(self, inferred: dict[str, list[int]], made: dict[str, np.ndarray]) -> dict[str, int]:
+        """The multiply-accumulates of the model's nodes for one sample, by layer: the product that each operator's definition gives for these shapes.
+
+        The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
+        """
+        shapes = {k: list(v.shape) for k, v in made.items()} | {k: v for k, v in inferred.items() if 0 not in v}
         found: dict[str, int] = {}
         maker = {n.output[0]: n for n in self.model.graph.node}
         for node in self.model.graph.node:
@@ -62,27 +67,10 @@ class OnnxSide:
                 found[layer["netdsl.layer"]] = found.get(layer["netdsl.layer"], 0) + count
         return found
 
-    def session(self, arrays: dict[str, np.ndarray], *, threads: int = 0, inner: bool = True) -> onnxruntime.InferenceSession:
-        """A session of the model with these weights, which it shares; with every inner value as an output unless `inner` is false."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        for name, param in self.params.items():
-            tensor = model.graph.initializer.add(name=name, data_type=onnx.TensorProto.FLOAT, dims=param.shape, data_location=onnx.TensorProto.EXTERNAL)
-            tensor.external_data.add(key="location", value="memory")
-        known = {*self.outputs, *(v.name for v in self.graph.inputs)}
-        for node in self.graph.nodes if inner else ():
-            name = self.tensor.get(id(node.output), "")
-            if name and name not in known:
-                known.add(name)
-                model.graph.output.add(name=name).type.tensor_type.elem_type = ELEMENT[node.type.dtype]
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads
-        options.enable_mem_pattern = False
-        options.enable_cpu_mem_arena = False
-        needed = list(self.params)
-        options.add_external_initializers(needed, [onnxruntime.OrtValue.ortvalue_from_numpy(arrays[n]) for n in needed])
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    def session(self, arrays: dict[str, np.ndarray], *, threads: int = 0) -> onnxruntime.InferenceSession:
+        """A session of the model with these weights, which it shares; every inner value is an output."""
+        values = {self.tensor[id(n.output)]: n.type.dtype for n in self.graph.nodes if n.aux is None}
+        return _session(self.model, arrays, values, threads)
 
     def run(self, session: onnxruntime.InferenceSession, inputs: dict[int, np.ndarray]) -> dict[str, np.ndarray]:
         """Every output of a session by name, and the inputs."""
@@ -98,6 +86,47 @@ class OnnxSide:
                 layer = next((p.value for p in made.metadata_props if p.key == "netdsl.layer"), None)
                 return next((n for n in self.graph.nodes if n.name == layer), None)
         return None
+
+
+class ExportedSide:
+    """The model as `netdsl export` writes it, batch norms folded, with the numbers that they are folded to."""
+
+    def __init__(self, side: OnnxSide, arrays: dict[str, np.ndarray]) -> None:
+        made = skeleton(side.graph, Form(fold=True))
+        self.model = made.model
+        self.arrays = {
+            name: np.concatenate([np.asarray(c, np.float32).reshape(-1) for c in stored_chunks(stored, made.params, lambda n, _: [arrays[n]])]).reshape(stored.param.shape) if stored.norm else arrays[name]
+            for name, stored in made.stored.items()
+        }
+        nodes = {n.name: n for n in side.graph.nodes}
+        self.folded: dict[str, Node] = {}  # the batch norm of a layer by the layer's name
+        for node in made.model.graph.node:
+            told = {p.key: p.value for p in node.metadata_props}
+            if "netdsl.folded" in told:
+                self.folded[told["netdsl.layer"]] = nodes[told["netdsl.folded"]]
+
+    def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
+        """A session of the model with those inner values (name and element type) as outputs too."""
+        return _session(self.model, self.arrays, wanted, threads)
+
+
+def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict[str, str], threads: int) -> onnxruntime.InferenceSession:
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    for name, array in arrays.items():
+        tensor = whole.graph.initializer.add(name=name, data_type=onnx.TensorProto.FLOAT, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="memory")
+    known = {v.name for v in (*whole.graph.input, *whole.graph.output)}
+    for name, dtype in values.items():
+        if name not in known:
+            whole.graph.output.add(name=name).type.tensor_type.elem_type = ELEMENT[dtype]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False
+    options.enable_cpu_mem_arena = False
+    options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()])
+    return onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netdsl.verify.bounds import witness
+from netdsl.verify.bounds import folded_witness, witness
 from netdsl.verify.report import Difference
 
 if TYPE_CHECKING:
@@ -29,20 +29,31 @@ class Executor:
 def compare_values(step: Step, executors: list[Executor], report: Report) -> dict[str, Difference]:
     """The difference of each executor whose value is further from the witness than its bound allows; the worst k goes into the report."""
     # One evaluation for all: their inputs stand as samples of one batch.
-    xs = [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)]
-    value, bound = witness(step, xs)
+    value, bound = witness(step, [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)])
     found = {}
     for i, executor in enumerate(executors):
         n = executor.y.shape[0]
         part = slice(i * n, (i + 1) * n)
-        report.comparisons += 1
-        off = _off(executor.y, value[part], None if bound is None else bound[part])
-        k = float(off.max()) if off.numel() else 0.0
-        if k > LIMIT:
-            found[executor.name] = _difference(step, executor, value[part], bound, off, part, executors)
-        elif k > report.worst:
-            report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind
+        difference = _judge(step, executor, value[part], None if bound is None else bound[part], report, executors)
+        if difference is not None:
+            found[executor.name] = difference
     return found
+
+
+def compare_folded(step: Step, norm: Step, executor: Executor, report: Report) -> Difference | None:
+    """The difference of a layer with its batch norm folded in."""
+    return _judge(norm, executor, *folded_witness(step, norm, executor.xs), report, [])
+
+
+def _judge(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, report: Report, others: list[Executor]) -> Difference | None:
+    report.comparisons += 1
+    off = _off(executor.y, value, bound)
+    k = float(off.max()) if off.numel() else 0.0
+    if k > LIMIT:
+        return _difference(step, executor, value, bound, off, others)
+    if k > report.worst:
+        report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind
+    return None
 
 
 def _off(y: Tensor, value: Tensor, bound: Tensor | None) -> Tensor:
@@ -56,16 +67,16 @@ def _off(y: Tensor, value: Tensor, bound: Tensor | None) -> Tensor:
     return torch.where(same, 0.0, off).nan_to_num(nan=torch.inf)
 
 
-def _difference(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, off: Tensor, part: slice, executors: list[Executor]) -> Difference:
+def _difference(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, off: Tensor, others: list[Executor]) -> Difference:
     if executor.y.shape != value.shape:
         return Difference("values-differ", "the witness has another shape: samples of a batch are mixed", {executor.name: str(tuple(executor.y.shape)), "fp64": str(tuple(value.shape))}, step.node)
     place = tuple(int(i) for i in torch.unravel_index(off.argmax(), off.shape))
     values = {f"{executor.name} has": _number(executor.y[place]), "fp64 on the same inputs gives": _number(value[place])}
-    values |= {f"{e.name} has": _number(e.y[place]) for e in executors if e is not executor}
+    values |= {f"{e.name} has": _number(e.y[place]) for e in others if e is not executor}
     if bound is None:
         values["allowed"] = "no difference: the layer moves or chooses elements"
     else:
-        values["allowed"] = f"{LIMIT:g} units of {float(bound[part][place]) * UNIT:.2g}; it is off by {float(off.max()):.3g}"
+        values["allowed"] = f"{LIMIT:g} units of {float(bound[place]) * UNIT:.2g}; it is off by {float(off.max()):.3g}"
     return Difference("values-differ", f"the value at {list(place)} differs in {executor.name}", values, step.node)
 
 

@@ -14,11 +14,11 @@ from netdsl.ir.types import subs
 from netdsl.ops.base import OpError
 from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
-from netdsl.verify.onnx_side import OnnxSide
+from netdsl.verify.onnx_side import ExportedSide, OnnxSide
 from netdsl.verify.outputs import compare_models, compare_modules
 from netdsl.verify.report import Claim, Difference
 from netdsl.verify.torch_side import TorchSide
-from netdsl.verify.values import LIMIT, Executor, compare_values
+from netdsl.verify.values import LIMIT, Executor, compare_folded, compare_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,11 +51,12 @@ class Verification:
         self.in_onnx = Claim("values in onnxruntime", (WITNESS,))
         self.counted = False
         self.made: Inputs = {}
+        self.folded = Claim("folded batch norms", ("each layer and its norm in fp64",))
         self.outputs = Claim("outputs", ("layer by layer", "whole module", "exported model"))
 
     def claims(self) -> list[Claim]:
         """All claims with their verdicts."""
-        every = [self.params, self.shapes, self.macs, self.in_torch, self.in_onnx, self.outputs]
+        every = [self.params, self.shapes, self.macs, self.in_torch, self.in_onnx, self.folded, self.outputs]
         try:
             with torch.no_grad():
                 self._run()
@@ -91,17 +92,18 @@ class Verification:
 
     def _at(self, batch: int, sizes: Sizes) -> None:
         inputs = inputs_for(self.graph, batch, sizes, self.seed)
-        if self.session is None:
+        walked = self.session is None
+        if walked:
             self._settle(batch, sizes, inputs)
         inferred = self._infer(batch, sizes)
         made = self._run_onnx(inputs)
         for node in (s.node for s in self.torch.steps):
             name = self.onnx.tensor[id(node.output)]
             self._check_shape(node, batch, sizes, {"onnxruntime": made[name].shape, "ONNX's inference": tuple(inferred.get(name, ()))})
-        written = self.onnx.macs(inferred) if batch == 1 else {}
+        written = self.onnx.macs(inferred, made) if batch == 1 else {}
         counter = Counter() if batch == 1 else None
         with counter or nullcontext():
-            for step, xs, y in self._walk(batch, sizes, inputs):
+            for step, xs, y in self._walk(batch, sizes, inputs) if not walked else ():
                 if batch == BATCHES[1]:
                     self._check_values(step, xs, y, made)
                 if counter is not None and self.macs.difference is None:
@@ -175,11 +177,25 @@ class Verification:
         """The module as a whole gives what its layers gave one by one; the model without inner outputs, fully optimised, what it gave with them."""
         values = {**inputs, **self.made}
         self.made.clear()
-        alone = self._try("onnxruntime does not take the model as exported", lambda: self._exported(inputs))
+        arrays = {k: v.numpy() for k, v in inputs.items()}
+        exported = self._try("the model cannot be exported", lambda: ExportedSide(self.onnx, self.arrays))
+        alone = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(exported.session({}, threads=self.threads), arrays))
         self.outputs.difference = self.outputs.difference or compare_modules(self.torch, inputs, values) or compare_models(self.onnx, made, alone, values)
+        if exported.folded:
+            self._check_folded(exported, arrays)
+        self.folded.detail = f"{len(exported.folded):,} layers"
 
-    def _exported(self, inputs: Inputs) -> dict[str, np.ndarray]:
-        return self.onnx.run(self.onnx.session(self.arrays, threads=self.threads, inner=False), {k: v.numpy() for k, v in inputs.items()})
+    def _check_folded(self, exported: ExportedSide, arrays: dict[int, np.ndarray]) -> None:
+        """Each layer with its batch norm folded in, on what the exported model feeds to it."""
+        steps = {s.node.name: s for s in self.torch.steps}
+        pairs = [(steps[name], steps[norm.name]) for name, norm in exported.folded.items()]
+        values = [v for step, norm in pairs for v in (*step.node.inputs, norm.node.output)]
+        wanted = {self.onnx.tensor[id(v)]: v.type.dtype for v in values}
+        made = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(exported.session(wanted, threads=self.threads), arrays))
+        for step, norm in pairs:
+            xs = [torch.from_numpy(made[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
+            y = torch.from_numpy(made[self.onnx.tensor[id(norm.node.output)]])
+            self.folded.difference = self.folded.difference or compare_folded(step, norm, Executor("the exported model", xs, y), self.report)
 
 
 def _at_sizes(sizes: Sizes) -> str:
