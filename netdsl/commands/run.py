@@ -2,115 +2,179 @@
 
 from __future__ import annotations
 
+import json
 import sys
-import tempfile
-from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
-from netdsl.backends.checkpoints import fit, read_weights
-from netdsl.backends.export import export_onnx
-from netdsl.backends.onnx import skeleton
-from netdsl.commands.common import CompileError, UsageError, fail, load_one, print_diagnostics
-from netdsl.ops.base import OpError
-from netdsl.runtime.images import load_input
-from netdsl.runtime.session import Session, open_session
+from netdsl.commands.common import CompileError, UsageError, fail, print_diagnostics, read_labels
+from netdsl.commands.models import open_model
+from netdsl.files import replacing
+from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+
+    from netdsl.runtime.session import Session
 
 MAX_SHOWN = 100
 BATCH = 64
+PICTURES = 16
 _LABELS_HELP = "--labels takes a file with one class name a line"
 
 
 def run(arguments: Namespace) -> int:
     """Print what the model says of each input; one that fails is named, and the others still run."""
-    if arguments.top < 1:
-        raise UsageError(f"--top takes 1 or more, found {arguments.top}")
+    for name in ("top", "batch"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} takes 1 or more, found {value}")
+    if arguments.output and not arguments.output.endswith(".npz"):
+        raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
     with ExitStack() as stack:
-        session = open_session(_model(arguments, stack), arguments.device, arguments.model)
-        if len(session.inputs) != 1:
-            listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)
-            fail("several-inputs", f"{arguments.model} takes {len(session.inputs)} inputs ({listed}), `netdsl run` gives one")
-        if arguments.device == "auto":
-            print(f"device: {session.device}", file=sys.stderr)
-        names = _names(arguments.labels, session)
-        return max([_run_one(Path(p), session, names, arguments.top) for p in arguments.inputs])
+        session, _, _ = open_model(arguments, stack)
+        return _Run(session, arguments).all(arguments.inputs)
 
 
-def _model(arguments: Namespace, stack: ExitStack) -> Path:
-    """The ONNX file: the one named, or that of a net with its weights in a temporary folder."""
-    path = Path(arguments.model)
-    if path.suffix.lower() == ".onnx":
-        if arguments.weights or arguments.define:
-            raise UsageError("--weights and -D go with a .net file: an .onnx file has its weights")
-        return path
-    if not arguments.weights:
-        raise UsageError(f"`{arguments.model}` is a net without weights: name them with --weights, or run a .onnx file")
-    _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
-    found = read_weights(arguments.weights)
-    metadata = {f"netdsl.{k}": v for k, v in found.metadata.items() if k in ("mean", "std", "classes")}
-    try:
-        weights = fit(skeleton(compiled.graph).params, found, arguments.weights)
-        export_onnx(compiled.graph, folder / "model.onnx", weights, metadata=metadata)
-    except OpError as error:
-        fail(error.code, error.message, error.help)
-    return folder / "model.onnx"
+class _Run:
+    """One call of the command: what is asked for, what was found, whether anything failed."""
+
+    def __init__(self, session: Session, arguments: Namespace) -> None:
+        self.session = session
+        self.names = _names(arguments.labels, session)
+        self.top, self.json, self.output = arguments.top, arguments.json, arguments.output
+        self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
+        self.failed = False
+        self.kept: list[tuple[Item, list[Any]]] = []
+
+    def all(self, names: list[str]) -> int:
+        """Run every input; returns the exit code."""
+        paths = [path for name in names for path in self._paths(name)]
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal or len(paths) < 2) as progress:
+            task = progress.add_task("running", total=len(paths))
+            for items in batches(self._items(paths), self.together):
+                self._batch(items)
+                progress.advance(task, len(items))
+        if self.output and self.kept:
+            _write(Path(self.output), self.session, self.kept)
+        return int(self.failed)
+
+    def _paths(self, name: str) -> list[Path]:
+        try:
+            return expand(name)
+        except CompileError as error:
+            self._said(error)
+            return []
+
+    def _items(self, paths: list[Path]) -> Iterator[Item]:
+        for path in paths:
+            try:
+                yield load_item(path, self.session)
+            except CompileError as error:
+                self._said(error)
+
+    def _batch(self, items: list[Item]) -> None:
+        try:
+            results = run_batch(self.session, items, self.step)
+        except CompileError as error:
+            if len(items) > 1 and error.diagnostics[0].code != "out-of-memory":
+                for item in items:  # one of them is at fault, and the others are not to suffer
+                    self._batch([item])
+            else:
+                self._said(error)
+            return
+        for item, outputs in zip(items, results, strict=True):
+            self._one(item, outputs)
+
+    def _one(self, item: Item, outputs: list[Any]) -> None:
+        try:
+            _check(item.path, self.session, outputs, self.names)
+            make = _json_lines if self.json else _report
+            lines = make(item.path, self.session, outputs, self.names, self.top)
+        except CompileError as error:
+            self._said(error)
+            return
+        if self.output:
+            self.kept.append((item, outputs))
+        print("\n".join(lines), flush=True)
+
+    def _said(self, error: CompileError) -> None:
+        self.failed = True
+        sys.stdout.flush()
+        print_diagnostics(error.diagnostics)
 
 
 def _names(labels: str | None, session: Session) -> list[str]:
     """The class names: of the file, or else of the model's metadata."""
-    if labels is None:
-        return [_plain(str(n)) for n in session.listed("netdsl.classes") or []]
-    try:
-        lines = Path(labels).read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except UnicodeDecodeError:
-        fail("bad-labels", f"{labels} is not a text in UTF-8", _LABELS_HELP)
-    except OSError as error:
-        fail("file-not-found", f"{labels} cannot be read: {error.strerror or error}", _LABELS_HELP)
-    return [_plain(line.strip()) for line in lines]
+    found = session.listed("netdsl.classes") or [] if labels is None else read_labels(labels)
+    return [_plain(str(n)) for n in found]
 
 
-def _run_one(path: Path, session: Session, names: list[str], top: int) -> int:
-    try:
-        batch = load_input(path, session)
-        target = session.inputs[0]
-        step = target.shape[0] if isinstance(target.shape[0], int) else BATCH
-        results = [session.run({target.name: batch[i : i + step]}) for i in range(0, len(batch), step)]
-        outputs = [np.concatenate([np.atleast_1d(a) for a in parts]) for parts in zip(*results, strict=True)]
-        lines = _report(path, session, outputs, names, top)
-    except CompileError as error:
-        sys.stdout.flush()
-        print_diagnostics(error.diagnostics)
-        return 1
-    print("\n".join(lines), flush=True)
-    return 0
+def _write(path: Path, session: Session, kept: list[tuple[Item, list[Any]]]) -> None:
+    """The outputs under their names, all samples in one array where their sizes are the same, and `inputs`: the name of each sample's file."""
+    arrays: dict[str, Any] = {"inputs": np.array([str(item.path) for item, outputs in kept for _ in range(len(outputs[0]))])}
+    for i, spec in enumerate(session.outputs):
+        parts = [outputs[i] for _, outputs in kept]
+        if len({p.shape[1:] for p in parts}) == 1:
+            arrays[spec.name] = np.concatenate(parts)
+        else:
+            arrays |= {f"{spec.name}_{k}": p for k, p in enumerate(parts)}
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
 
 
 # ---- what is printed
 
 
-def _report(path: Path, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
-    """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
+def _check(path: Path, session: Session, outputs: list[Any], names: list[str]) -> None:
+    """Raise `CompileError` for outputs that mean nothing."""
     wide = [o for o in outputs if _has_classes(o)]
     if names and wide and not any(len(names) == o.shape[1] for o in wide):
         fail("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", _LABELS_HELP)
+    if not all(np.isfinite(o).all() for o in wide):
+        help_ = "look at the weights, and at the scale of the input"
+        fail("not-finite", f"the output of {session.name} for {path} holds infinities or not-a-numbers", help_)
+
+
+def _report(path: Path, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
+    """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
     lines = []
     for spec, output in zip(session.outputs, outputs, strict=True):
         title = f"{_plain(str(path))}: {_plain(spec.name)}" if len(outputs) > 1 else _plain(str(path))
         if not _has_classes(output):
             lines.append(f"{title}: {_summary(output)}")
             continue
-        if not np.isfinite(output).all():
-            help_ = "look at the weights, and at the scale of the input"
-            fail("not-finite", f"the output of {session.name} for {path} holds infinities or not-a-numbers", help_)
         own = names if len(names) == output.shape[1] else []
         for i, row in enumerate(output[:MAX_SHOWN]):
             lines += [f"{title}[{i}]" if len(output) > 1 else title, *top_lines(row, own, top)]
         if len(output) > MAX_SHOWN:
             lines.append(f"... and {len(output) - MAX_SHOWN} more samples")
+    return lines
+
+
+def _json_lines(path: Path, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
+    """A line for each sample: its file, its number there, and of each output the top classes, or its shape and range."""
+    lines = []
+    for i in range(len(outputs[0])):
+        made: dict[str, Any] = {"input": str(path), "sample": i, "outputs": {}}
+        for spec, output in zip(session.outputs, outputs, strict=True):
+            row = output[i]
+            if _has_classes(output):
+                probabilities = as_probabilities(row)
+                best = np.argsort(-probabilities, kind="stable")[:top]
+                named = names if len(names) == len(row) else None
+                made["outputs"][spec.name] = [{"class": int(k), "probability": float(probabilities[k]), **({"name": named[k]} if named else {})} for k in best]
+            else:
+                finite = bool(row.size and np.isfinite(row).all())
+                made["outputs"][spec.name] = {"shape": list(row.shape), "dtype": str(row.dtype), **({"min": float(row.min()), "max": float(row.max())} if finite else {})}
+        lines.append(json.dumps(made))
     return lines
 
 

@@ -28,11 +28,7 @@ def load_input(path: Path, session: Session) -> Any:
         stop("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
         stop("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
-    array = load_array(path, target) if path.suffix.lower() == ".npy" else load_picture(path, session)
-    batch = target.shape[0] if target.shape else ""
-    if isinstance(batch, int) and batch not in (1, len(array)):
-        stop("wrong-shape", f"{path} has {len(array)} samples, the model takes {batch} at once")
-    return array
+    return load_array(path, target) if path.suffix.lower() == ".npy" else load_picture(path, session)
 
 
 # ---- pictures
@@ -41,6 +37,9 @@ def load_input(path: Path, session: Session) -> Any:
 def load_picture(path: Path, session: Session) -> Any:
     """A picture as 1 x C x H x W: the channels and the size of the model's input, 0 to 1, normalised as its metadata say."""
     target = session.inputs[0]
+    if target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES:  # the graph prepares it
+        bytes_ = np.asarray(_decode(path, MODES[int(target.shape[3])], (None, None)))
+        return np.ascontiguousarray(bytes_.reshape(1, *bytes_.shape[:2], int(target.shape[3])))
     channels, size = _picture_shape(path, target)
     pixels = np.asarray(_decode(path, MODES[channels], size), dtype=np.float32) / 255
     array = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
@@ -98,6 +97,11 @@ def load_array(path: Path, target: Tensor) -> Any:
         stop("bad-array", f"{path} is not a .npy file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.save")
     if not isinstance(array, np.ndarray):
         stop("bad-array", f"{path} holds several arrays", "write one array with numpy.save")
+    return as_batch(array, target, path)
+
+
+def as_batch(array: Any, target: Tensor, path: Path) -> Any:
+    """An array as a batch for an input of the model; raises `CompileError`."""
     if array.ndim == len(target.shape) - 1:
         array = array[None]
     found = "x".join(map(str, array.shape)) or "a scalar"

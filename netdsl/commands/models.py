@@ -1,0 +1,55 @@
+"""What `run` and `bench` share: a model from a file, or from a net and its weights, opened on the device that was asked for."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netdsl.backends.checkpoints import fit, read_weights
+from netdsl.backends.export import export_onnx, metadata_of
+from netdsl.backends.form import Form
+from netdsl.backends.onnx import skeleton
+from netdsl.commands.common import UsageError, fail, load_one
+from netdsl.ops.base import OpError
+from netdsl.runtime.manifest import verify_if_any
+from netdsl.runtime.session import Session, Settings, open_session
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from netdsl.driver import Compiled
+
+
+def open_model(arguments: Namespace, stack: ExitStack, *, need_weights: bool = True) -> tuple[Session, Compiled | None, dict[str, Any] | None]:
+    """The session, and where the model is a net also that and its weights. What was chosen is said on standard error."""
+    path, compiled, weights = _model(arguments, stack, need_weights=need_weights)
+    if compiled is None:
+        verify_if_any(path)
+    if arguments.threads is not None and arguments.threads < 1:
+        raise UsageError(f"--threads takes 1 or more, found {arguments.threads}")
+    session = open_session(path, arguments.device, arguments.model, Settings(arguments.allow_cpu_nodes, arguments.threads))
+    if arguments.device == "auto":
+        print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
+    return session, compiled, weights
+
+
+def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tuple[Path, Compiled | None, dict[str, Any] | None]:
+    path = Path(arguments.model)
+    if path.suffix.lower() == ".onnx":
+        if arguments.weights or arguments.define:
+            raise UsageError("--weights and -D go with a .net file: an .onnx file has its weights")
+        return path, None, None
+    if not arguments.weights and need_weights:
+        raise UsageError(f"`{arguments.model}` is a net without weights: name them with --weights, or run a .onnx file")
+    _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
+    found = read_weights(arguments.weights) if arguments.weights else None
+    try:
+        weights = fit(skeleton(compiled.graph).params, found, arguments.weights, lazy=True) if found else None
+        export_onnx(compiled.graph, folder / "model.onnx", weights, Form(fold=True), metadata=metadata_of(compiled, found.metadata if found else None))
+    except OpError as error:
+        fail(error.code, error.message, error.help)
+    return folder / "model.onnx", compiled, weights
