@@ -80,7 +80,7 @@ class Arg:
         except WrongType as wrong:
             raise OpError("wrong-type", f"`{self.name}` of `{kind}` must be {wrong}, found {show(value)}", self.name) from None
         if self.choices and made not in self.choices:
-            raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {made}; it can be {', '.join(self.choices)}", self.name)
+            raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(self.choices)}", self.name)
         self._check_range(kind, made, value)
         return made
 
@@ -92,6 +92,10 @@ class Arg:
             if (self.min is not None and v < self.min) or (self.max is not None and v > self.max):
                 span = f"at least {self.min:g}" if self.max is None else f"between {self.min:g} and {self.max:g}"
                 raise OpError("bad-argument", f"`{self.name}` of `{kind}` must be {span}, found {show(value)}", self.name)
+
+
+def _clipped(word: str) -> str:
+    return word if len(word) <= 40 else f"{word[:40]}..."
 
 
 def _flatten(value: object) -> list[object]:
