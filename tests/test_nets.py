@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.api import Net
 from netdsl.backends.dot import emit_dot
 from netdsl.backends.onnx import Skeleton, skeleton
-from netdsl.driver import check_expects, compile_net, open_program, program_of
+from netdsl.driver import Compiled, check_expects, compile_net, open_program, program_of
 from netdsl.ir.types import subs
 from netdsl.library import library_names, resource
 from netdsl.source import SourceFile
+from netdsl.train.config import TrainConfig
+from netdsl.train.section import read_config
+from netdsl.train.settings import SGD, HFlip, MultiStep, RandomCrop
 
 FOLDER = Path(resource("nets"))
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
@@ -211,6 +215,34 @@ def test_every_file_is_run() -> None:
     """Nets that are not run have another of their file that is."""
     assert {n.split(":")[0] for n in NETS} == {n.split(":")[0] for n in NETS if n not in NOT_RUN}
     assert set(NETS) >= NOT_RUN
+
+
+# ---- trained
+
+
+def section_of(name: str) -> Compiled:
+    """The net with its `train` section, if it has one."""
+    file, net = name.split(":")
+    return compile_net(open_program(file), net)
+
+
+@pytest.mark.parametrize("name", [n for n in NETS if section_of(n).train is not None])
+def test_train_sections(name: str) -> None:
+    """Each `train` section is one that training accepts, with the padding that its net needs of its data."""
+    config = read_config(section_of(name), None, [])
+    assert isinstance(config, TrainConfig)
+    size = {"cifar10": 32}.get(config.data.name, 28) + 2 * config.data.kwargs.get("pad", 0)
+    assert load(name).graph.inputs[0].type.shape[1:] == (size, size)
+
+
+def test_recipe_of_the_cifar_resnets() -> None:
+    """ResNet's section 4.2: 64,000 steps of 128 images at 0.1, with a tenth of the rate from 32,000 and 48,000 on; all members have it."""
+    config = read_config(section_of("resnet:CifarResNet110"), None, [])
+    assert config.optimizer == SGD(lr=0.1, momentum=0.9, weight_decay=1e-4)
+    steps = ceil(50_000 / config.batch)
+    assert isinstance(config.schedule, MultiStep)
+    assert [round(e * steps, -3) for e in (*config.schedule.at, config.epochs)] == [32_000, 48_000, 64_000]
+    assert config.augment == (RandomCrop(32, pad=4), HFlip())
 
 
 # ---- the text
