@@ -79,7 +79,9 @@ class LocalResponseNorm(Op):
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
+        module = t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
+        # PyTorch views the squares as one more axis, which a permuted input does not allow.
+        return module if len(xs[0].spatial) == 1 else module._replace(call="{m}({0}.contiguous())")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         # onnxruntime normalises images alone: other ranks are reshaped to one.
