@@ -80,6 +80,32 @@ def test_every_block_is_read() -> None:
         assert not info.startswith("net") or info.removeprefix("net file ") in used
 
 
+# ---- columns and rows of a table
+
+
+@pytest.mark.parametrize(("options", "said"), [(["--columns", "colour"], "no column colour: there are kind,output,"), (["--only", "conv,colour"], "no row of that kind; there are conv, dense,")])
+def test_columns_and_kinds_that_are_not_there(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage, with what there is."""
+    try:
+        code = run(["check", "alexnet", *options])
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    made = capsys.readouterr()
+    assert (code, made.out) == (2, "")
+    assert said in made.err
+
+
+@pytest.mark.parametrize(("width", "units"), [("90", "290,400"), ("70", "290K")])
+def test_figures_are_shortened_where_they_do_not_fit(width: str, units: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In full where there is room; no line of the table is wider than the terminal, no shape is cut."""
+    monkeypatch.setenv("COLUMNS", width)
+    assert run(["check", "alexnet:AlexNet", "--show", "weights,units"]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert units in table[3].split()
+    assert "96x55x55" in table[3].split()
+    assert max(map(len, table)) <= int(width)
+
+
 # ---- the numbers
 
 

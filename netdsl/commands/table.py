@@ -111,14 +111,14 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
 
 
 def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> Text:
-    """The rows of a net, of the kinds in `only` where there are any; figures are shortened where they do not fit in full."""
+    """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
     rows = [r for r in summary.rows(depth, field="field" in columns) if not only or r.kind in only]
     # Names to the left, figures to the right: the order is that of the request otherwise.
     columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
     heads = ["layer", *(HEADS.get(c, c) for c in columns)]
     right = 1 + sum(c in ("kind", "output") for c in columns)
     cells = _cells(rows, columns, figure)
-    if sum(_widths(heads, cells)[right:]) + right * LEAST + _gap(len(heads)) * (len(heads) - 1) > width:
+    if set(columns) - set(USUAL) and sum(_widths(heads, cells)) + _gap(len(heads)) * (len(heads) - 1) > width:
         cells = _cells(rows, columns, brief)
     return table_of(heads, cells, right=right, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
 
