@@ -1,0 +1,281 @@
+"""`netdsl bench`, sessions and their devices: what is measured, where nodes run, what is said where a GPU cannot be used."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import randomise
+from safetensors.torch import save_file
+
+import netdsl
+from netdsl.cli import run
+from netdsl.diagnostics import CompileError
+from netdsl.runtime import gpu, measure, session
+from netdsl.runtime.binding import Bound
+from netdsl.runtime.measure import in_turns, macs_of, random_inputs, ratio
+from netdsl.runtime.session import Placed, Session, Settings, open_session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NET = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
+GPU = gpu.obstacle("cuda")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 4096)))
+    monkeypatch.setattr(measure, "PAUSE", 0)
+    (tmp_path / "tiny.net").write_text(NET)
+    net = netdsl.loads(NET)
+    module = randomise(net.torch())
+    save_file(module.state_dict(), "w.safetensors")
+    net.save_onnx("m.onnx", module.state_dict())
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
+    assert run(["bench", "--rounds", "3", *arguments]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+# ---- what is measured
+
+
+def test_the_figures_fit_one_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Throughput, FLOP/s from our own MACs and the share of the peak follow from the median; every node has its provider."""
+    made = json.loads(said(capsys, "m.onnx", "--batch", "1,3", "--input", "3x10x12", "--json")[0])
+    macs = 4 * 27 * 10 * 12 + 4 * 3
+    assert [r["batch"] for r in made["results"]] == [1, 3]
+    for row in made["results"]:
+        assert row["samples_per_s"] == pytest.approx(row["batch"] / row["median_s"])
+        assert row["flops"] == pytest.approx(2 * macs * row["batch"] / row["median_s"])
+        assert row["share_of_peak"] == pytest.approx(row["flops"] / made["peak"]["flops"])
+        assert row["median_s"] <= row["p95_s"]
+    assert made["providers"] == {"CPUExecutionProvider": len(made["nodes"])}
+    assert {n["operator"] for n in made["nodes"]} >= {"Conv", "Gemm"}
+    assert made["peak"]["bytes_per_s"] > 0
+
+
+def test_the_table_names_the_providers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = said(capsys, "m.onnx", "--batch", "2", "--input", "3x8x8")
+    assert "CPUExecutionProvider" in out
+    assert "Conv 1" in out
+    assert "of peak" in out
+
+
+@pytest.mark.parametrize("weights", [(), ("--weights", "w.safetensors")])
+def test_beside_pytorch(folder: Path, capsys: pytest.CaptureFixture[str], weights: tuple[str, ...]) -> None:
+    """Both engines of a net are timed in pairs, after their outputs were compared."""
+    made = json.loads(said(capsys, "tiny.net", *weights, "--batch", "2", "--input", "3x8x8", "--vs", "torch", "--json")[0])
+    ours, theirs = made["results"]
+    assert [ours["engine"], theirs["engine"]] == ["onnxruntime", "torch"]
+    assert ours["ratio_torch"] > 0
+    assert ours["rounds"] == theirs["rounds"]
+
+
+def test_engines_that_differ_are_not_timed(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Session.run
+    monkeypatch.setattr(Session, "run", lambda self, inputs: [o + 1 for o in plain(self, inputs)])
+    assert "back-ends-differ" in said(capsys, "tiny.net", "--batch", "2", "--input", "3x8x8", "--vs", "torch", code=1)[1]
+
+
+def test_turns_alternate_and_warm_up() -> None:
+    calls: list[str] = []
+
+    def slow() -> None:
+        calls.append("b")
+        time.sleep(0.002)
+
+    made = in_turns({"a": lambda: calls.append("a"), "b": slow}, 4)
+    assert calls == list("baabbaabbaab")
+    assert {len(t.seconds) for t in made.values()} == {4}
+    assert ratio(made["b"], made["a"]) > 1
+
+
+def test_long_rounds_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "LONGEST", 0)
+    assert len(in_turns({"a": lambda: None}, 50)["a"].seconds) == measure.FEWEST
+
+
+def test_macs_of_open_sizes_and_of_other_models(folder: Path) -> None:
+    opened = open_session(folder / "m.onnx")
+    assert macs_of(opened, random_inputs(opened, 1, {"": (3, 10, 12)})) == 4 * 27 * 120 + 12
+    for text in ("import os", "1 +", "H / 0", "Q", '"a"'):
+        opened.metadata["netdsl.macs"] = text
+        assert macs_of(opened, random_inputs(opened, 1, {})) is None
+    del opened.metadata["netdsl.macs"]
+    assert macs_of(opened, random_inputs(opened, 1, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (["m.onnx", "--batch", "0"], 2, "--batch takes"), (["m.onnx", "--vs", "torch"], 2, "needs the net"), (["m.onnx", "--rounds", "0"], 2, "--rounds"),
+        (["m.onnx", "--threads", "0"], 2, "--threads"), (["m.onnx", "--input", "4x8x8"], 1, "wrong-shape"), (["m.onnx", "--input", "q=4"], 1, "unknown-input"),
+        (["no.onnx"], 1, "file-not-found"), (["m.onnx", "--weights", "w.safetensors"], 2, "its weights"),
+    ],
+)  # fmt: skip
+def test_wrong_calls(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, what: str) -> None:
+    assert what in said(capsys, *arguments, code=code)[1]
+
+
+# ---- sessions
+
+
+def test_bound_inputs_and_outputs(folder: Path) -> None:
+    """New numbers go in, the outputs keep their place; copies taken earlier stay as they were."""
+    opened = open_session(folder / "m.onnx")
+    inputs = random_inputs(opened, 2, {"": (3, 8, 8)})
+    bound = opened.bind(inputs)
+    bound.run()
+    first = bound.outputs()[0]
+    expected = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"]).run(None, inputs)[0]
+    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
+    other = {"image": inputs["image"] * 2}
+    assert bound.takes(other)
+    assert not bound.takes({"image": inputs["image"][:1]})
+    bound.update(other)
+    bound.run()
+    assert not np.allclose(first, bound.outputs()[0])
+    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_runs_of_other_sizes_are_bound_anew(folder: Path) -> None:
+    opened = open_session(folder / "m.onnx")
+    reference = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
+    for batch, size in ((2, 8), (2, 8), (3, 8), (1, 20)):
+        inputs = random_inputs(opened, batch, {"": (3, size, size)}, seed=batch + size)
+        np.testing.assert_allclose(opened.run(inputs)[0], reference.run(None, inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_threads_are_no_more_than_cores(folder: Path) -> None:
+    options = open_session(folder / "m.onnx")._session.get_session_options()
+    assert options.intra_op_num_threads == session.cores()
+    assert open_session(folder / "m.onnx", settings=Settings(threads=1))._session.get_session_options().intra_op_num_threads == 1
+
+
+def test_what_fits_into_the_memory_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that does not fit is halved until one does, and the message names that."""
+    plain = Bound.__init__
+
+    def full(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, *, fixed: bool) -> None:
+        if len(inputs["image"]) > 3:
+            raise RuntimeError("BFCArena: Failed to allocate memory for requested buffer of size 9")
+        plain(self, opened, inputs, memory, fixed=fixed)
+
+    monkeypatch.setattr(Bound, "__init__", full)
+    opened = open_session(folder / "m.onnx")
+    with pytest.raises(CompileError) as caught:
+        opened.run(random_inputs(opened, 13, {"": (3, 8, 8)}))
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.help) == ("out-of-memory", "a batch of 3 fits")
+
+
+class Driver:
+    """A driver in place of libcuda."""
+
+    def __init__(self, code: int, version: int) -> None:
+        self.code, self.version = code, version
+
+    def cuInit(self, flags: int) -> int:
+        return self.code
+
+    def cuDriverGetVersion(self, pointer: Any) -> int:
+        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = self.version
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("code", "version", "what"),
+    [(100, 13000, "finds no GPU"), (0, 12040, "serves CUDA 12.4"), (803, 12040, "too old"), (999, 13000, "error 999"), (0, 13000, "cannot be loaded")],
+)
+def test_what_stands_in_the_way_of_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, code: int, version: int, what: str) -> None:
+    """No GPU, a driver too old, one that does not start, a library that is missing."""
+
+    def load(name: str) -> Driver:
+        if name != "libcuda.so.1":
+            raise OSError(f"{name}: cannot open shared object file")
+        return Driver(code, version)
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13: no such file"))
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(gpu, "cuda_version", "13.0")
+    found = gpu.obstacle("cuda")
+    assert found is not None
+    assert what in found.fact
+    assert "--device cpu" in found.advice
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, placed: list[Placed]) -> None:
+    """A GPU that takes what `placed` says, while the CPU does the work."""
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(session, "_providers", lambda path, device, settings: ["CPUExecutionProvider"])
+    monkeypatch.setattr(Session, "placement", lambda self: placed)
+    monkeypatch.setattr(Session, "memory", "cpu")
+
+
+def test_nodes_on_the_cpu_are_an_error(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are named, unless they are allowed; `auto` takes them and `bench` counts them."""
+    pretend(monkeypatch, [Placed("c", "Conv", "CUDAExecutionProvider"), Placed("s", "Shape", "CPUExecutionProvider")])
+    out, err = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", code=1)
+    assert not out
+    assert "1 of 2 nodes of m.onnx would run on the CPU: `s` (Shape)" in err
+    monkeypatch.setattr("netdsl.commands.bench.peak", lambda *_: measure.Peak(1e9, 1e9))
+    out, _ = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", "--allow-cpu-nodes")
+    assert "CUDAExecutionProvider: 1 nodes (Conv 1)" in out
+    assert "CPUExecutionProvider: 1 nodes (Shape 1)" in out
+    assert "device: cuda" in said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "auto")[1]
+
+
+def test_a_gpu_that_takes_nothing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, [Placed("c", "Conv", "CPUExecutionProvider")])
+    with pytest.raises(CompileError, match="no-cuda"):
+        open_session(folder / "m.onnx", "cuda", settings=Settings(allow_cpu_nodes=True))
+
+
+def test_tensorrt_keeps_its_engines_beside_the_model(folder: Path) -> None:
+    (name, options), *_ = session._providers(folder / "m.onnx", "tensorrt", Settings())
+    assert name == "TensorrtExecutionProvider"
+    assert options["trt_engine_cache_path"] == str(folder / "m.onnx.engines")
+
+
+def test_tensorrt_is_never_replaced_in_silence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if gpu.obstacle("tensorrt") is None:
+        pytest.skip("there is TensorRT")
+    assert "no-cuda" in said(capsys, "m.onnx", "--device", "tensorrt", code=1)[1]
+
+
+# ---- with a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
+@pytest.mark.parametrize("graph", [False, True])
+def test_every_node_runs_on_the_gpu(folder: Path, graph: bool) -> None:
+    """Also from a captured CUDA graph, whose inputs change between runs."""
+    opened = open_session(folder / "m.onnx", "cuda", settings=Settings(graph=graph, tf32=False))
+    assert {p.provider for p in opened.placement()} == {"CUDAExecutionProvider"}
+    reference = open_session(folder / "m.onnx")
+    for seed in range(4):
+        inputs = random_inputs(opened, 2, {"": (3, 8, 8)}, seed)
+        np.testing.assert_allclose(opened.run(inputs)[0], reference.run(inputs)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
+@pytest.mark.parametrize("vs", ["torch", "torch-compile"])
+def test_bench_on_the_gpu(folder: Path, capsys: pytest.CaptureFixture[str], vs: str) -> None:
+    made = json.loads(said(capsys, "tiny.net", "--batch", "2", "--input", "3x32x32", "--device", "cuda", "--vs", vs, "--json")[0])
+    assert set(made["providers"]) == {"CUDAExecutionProvider"}
+    assert made["results"][0][f"ratio_{vs}"] > 0
