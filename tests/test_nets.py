@@ -217,6 +217,28 @@ def test_every_file_is_run() -> None:
     assert set(NETS) >= NOT_RUN
 
 
+# ---- parameters
+
+
+SIZED = [n for n in NETS if load(n).graph.inputs[0].type.shape[1:] == 2 * (load(n).graph.arguments.get("size"),)]
+
+
+def test_nets_of_one_size_take_another() -> None:
+    """Files with classes have a size as a parameter, or leave it open; LeNet-5 and the MLP stay with the digits of their time."""
+    classed = {n.split(":")[0] for n in NETS if "classes" in load(n).graph.arguments}
+    open_sized = {n.split(":")[0] for n in NETS if load(n).graph.symbols}
+    assert classed - open_sized - {n.split(":")[0] for n in SIZED} == {"lenet5", "perceptron"}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_classes_and_size(name: str) -> None:
+    """With both given, the net has that input and that output."""
+    file, net = name.split(":")
+    graph = compile_net(open_program(file, {"size": "96", "classes": "7"}), net).graph
+    assert graph.inputs[0].type.shape == (3, 96, 96)
+    assert [o.value.type.shape for o in graph.outputs] == [(7,)]
+
+
 # ---- trained
 
 
