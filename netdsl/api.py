@@ -82,8 +82,8 @@ class Net:
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
     def _svg(self) -> str:
-        draw = import_module("netdsl.backends.dot")
-        return str(draw.svg_text(self.graph))
+        dot = import_module("netdsl.backends.dot")
+        return str(dot.svg_text(self.graph))
 
     def torch(self) -> torch.nn.Module:
         """The net as a `torch.nn.Module` in training mode, with the names of the file in its `state_dict`."""
@@ -117,11 +117,11 @@ class Net:
         return list(paths)
 
     def draw(self, path: str | Path, depth: int | None = None) -> None:
-        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot); `depth` folds deeper blocks.
+        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot, .mmd, .html); `depth` folds deeper blocks.
 
-        Raises `ValueError` for another suffix, `CompileError` where graphviz is missing.
+        Raises `ValueError` for another suffix, `CompileError` where graphviz is missing (.dot and .mmd are text and need none).
         """
-        import_module("netdsl.backends.dot").draw(self.graph, path, depth)
+        import_module("netdsl.backends.draw").draw(self.graph, path, depth)
 
 
 def _form(opset: int | None, fold: bool) -> Any:

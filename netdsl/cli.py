@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_check_options(add("check", "type the net, print its table, verify every `expect`"))
 
-    draw = add("draw", "draw the net: .svg, .png, .pdf or .dot")
+    draw = add("draw", "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)")
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
     draw.add_argument("--input", action="append", metavar="SIZES")
     draw.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N into one box")
@@ -55,6 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
     test.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
     test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     test.add_argument("--batch", type=int, default=256)
+
+    fmt = add("fmt", "lay out .net files as the canon has it, comments kept", net=False)
+    fmt.add_argument("files", nargs="+", metavar="FILE", help="a .net file, a folder of them, or - for standard input to standard output")
+    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the files that would change")
 
     layers = add("layers", "the reference of the layers", net=False)
     layers.add_argument("kind", nargs="?", metavar="KIND")

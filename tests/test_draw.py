@@ -13,7 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import netdsl
-from netdsl.backends.dot import _quote, draw, emit_dot, svg_text
+from netdsl.backends.dot import _quote, emit_dot, svg_text
+from netdsl.backends.draw import draw
 from netdsl.cli import run
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def test_long_names_are_cut() -> None:
 
 
 @needs_dot
-@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF"), (".dot", b"digraph"), (".gv", b"digraph")])
+@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF"), (".dot", b"digraph"), (".gv", b"digraph"), (".mmd", b"---\ntitle: "), (".html", b"<!DOCTYPE html>")])
 def test_the_suffix_says_what_is_made(tmp_path: Path, suffix: str, start: bytes) -> None:
     path = tmp_path / f"net{suffix}"
     assert run(["draw", "lenet5", "-o", str(path)]) == 0
@@ -117,7 +118,7 @@ def test_the_suffix_says_what_is_made(tmp_path: Path, suffix: str, start: bytes)
 
 def test_an_unknown_suffix_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.bmp")]) == 2
-    assert ".svg, .png, .pdf, .dot or .gv" in capsys.readouterr().err
+    assert ".svg, .png, .pdf, .dot, .gv, .mmd or .html" in capsys.readouterr().err
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.dot"), "--depth", "-1"]) == 2
     with pytest.raises(ValueError, match=r"\.svg"):
         draw(netdsl.load("lenet5").graph, tmp_path / "net.bmp")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.backends.dot import SUFFIXES, draw
+from netdsl.backends.draw import SUFFIXES, draw
+from netdsl.backends.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
 from netdsl.commands.common import UsageError, fail, load_one
 
 if TYPE_CHECKING:
@@ -25,4 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         fail("cannot-write", f"{path} cannot be written: {error.strerror or error}")
     print(f"{path}: {compiled.graph.name}, {len(compiled.graph.nodes)} layers")
+    if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):
+        print(f"note: GitHub and others draw {MAX_ARROWS} arrows and {MAX_LETTERS:,} letters at most; fold blocks with --depth", file=sys.stderr)
     return 0

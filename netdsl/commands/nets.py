@@ -9,9 +9,10 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from netdsl.analysis.figures import figure
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
-from netdsl.commands.table import console, figure
+from netdsl.commands.table import console
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.driver import Program, compile_net, open_program
 from netdsl.ir.types import subs

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from netdsl.analysis.figures import figure, memory, totals
 from netdsl.commands.common import UsageError
-from netdsl.ir.types import Sym, compact, shape_text
+from netdsl.ir.types import Sym, shape_text
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +25,6 @@ USUAL = ("kind", "output", "params", "macs")
 SHOW = ("weights", "units", "memory", "field")
 HEADS = {"macs": "MACs"}  # columns whose head is not their name
 NARROW = 80
-MAX_FORMULA = 24
 GAP = 3  # blanks between columns
 LEAST = 6  # what a column of names keeps
 MANY = 7  # from more columns than that on, one blank stands between them
@@ -59,8 +59,8 @@ def _overview(checked: list[Checked], width: int) -> Text:
         summary = item.summary
         assert summary is not None
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
-        totals = summary.totals
-        rows.append([item.name, outputs, figure(totals.params), summary.macs_of_multiples().partition(" for ")[0] or figure(totals.macs), figure(totals.depth)])
+        t = summary.totals
+        rows.append([item.name, outputs, figure(t.params), summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs), figure(t.depth)])
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
@@ -106,7 +106,7 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
     columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
     out.print(layer_table(summary, out.width, arguments.depth, columns, arguments.only), soft_wrap=True)
     out.print()
-    for label, text in _totals(summary, item.proven, units="units" in columns):
+    for label, text in totals(summary, item.proven, units="units" in columns):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
 
 
@@ -132,7 +132,7 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
     out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
     out.print(layer_table(summary, NARROW, depth), soft_wrap=True)
     out.print()
-    for label, text in _totals(summary, 0):
+    for label, text in totals(summary):
         out.print(f"{label:<16}{text}", soft_wrap=True)
     assert isinstance(out.file, io.StringIO)
     return out.file.getvalue()
@@ -152,35 +152,6 @@ def _cell(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
     return number(value)
 
 
-def _totals(summary: Summary, proven: int, *, units: bool = False) -> list[tuple[str, str]]:
-    t = summary.totals
-    frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
-    lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
-    simple = summary.macs_of_multiples()
-    if simple:
-        lines[-1] = ("MACs", simple)
-    if summary.aux_params:
-        lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
-    lines.append(("weights", f"{t.weights:,} without biases"))
-    if units:
-        lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
-    lines.append(("depth", f"{t.depth} layers with weights"))
-    lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
-    if summary.valid_for:
-        lines.append(("valid for", summary.valid_for))
-    if proven:
-        lines.append(("expect", f"{proven} of {proven} hold"))
-    return lines
-
-
-def figure(value: int | Sym) -> str:
-    """A figure for a table cell: thousands separated; a dash for none; long formulas cut short."""
-    if isinstance(value, Sym):
-        text = compact(value)
-        return text if len(text) <= MAX_FORMULA else f"f({', '.join(sorted(value.symbols()))})"
-    return f"{value:,}" if value else "-"
-
-
 def brief(value: int | Sym) -> str:
     """A figure of at most six characters: `1.35M`."""
     if isinstance(value, Sym) or value == 0:
@@ -189,22 +160,5 @@ def brief(value: int | Sym) -> str:
     for unit in ("", "K", "M", "G", "T"):
         if size < 1000 or unit == "T":
             return f"{size:.0f}{unit}" if size >= 100 or not unit else f"{size:.3g}{unit}"
-        size /= 1000
-    return ""
-
-
-def long_figure(value: int | Sym) -> str:
-    """A figure with its formula in full."""
-    return compact(value) if isinstance(value, Sym) else f"{value:,}"
-
-
-def memory(value: int | Sym) -> str:
-    """Bytes in units that people read."""
-    if isinstance(value, Sym):
-        return f"{figure(value)} B" if len(compact(value)) <= MAX_FORMULA else figure(value)
-    size = float(value)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return ""

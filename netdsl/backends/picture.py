@@ -1,0 +1,297 @@
+"""Graph to a picture: boxes with their lines, the scopes that hold them, and the ways of values between them.
+
+Nothing here knows how a picture is written: see `dot`, `mermaid` and `page`. A value's shape stands where it is made, but for runs
+of small layers that keep the shape; there it stands once, at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING, Literal
+
+from netdsl.analysis.cost import Costs
+from netdsl.ops.args import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import AuxHead, Graph, Node, Value
+    from netdsl.ops.base import Arg, Op
+
+Look = Literal["layer", "small", "sign", "folded", "input", "output", "loss", "shape"]
+MAX_TEXT = 48
+COLOURS = {  # family: fill, border; each pair stays apart from the others in grey as well
+    "convolution": ("#cfe0f3", "#3a6ea5"),
+    "dense": ("#fbdcc0", "#c06a24"),
+    "pooling": ("#d3ead5", "#3f8a52"),
+    "normalisation": ("#e7e0f2", "#8770b0"),
+    "activation": ("#fbf2c9", "#b39a2c"),
+    "regularisation": ("#eeeeee", "#8c8c8c"),
+    "join": ("#f7d3da", "#b54a62"),
+    "shape": ("#d8ecec", "#4f8c8f"),
+    "sequence": ("#d5e9f7", "#4a8db5"),
+    "graph": ("#dfe8c8", "#7c8f3a"),
+    "region": ("#ead9cb", "#8f6a4a"),
+}
+PLAIN = ("#ffffff", "#707070")  # of families that a package of the user's adds
+FOLDED = ("#e6e9ef", "#5a6375")
+SCOPES = ("#f7f8fa", "#eff1f5", "#e6e9ef")  # by depth
+SCOPE_BORDER, AUX_BORDER = "#b4bac6", "#8c93a3"
+_SIGNS = {"add": "+", "mul": "×", "sub": "−"}
+_SMALL = ("activation", "normalisation", "regularisation")
+_UNSEEN = ("bias", "weight", "init", "connections", "pad", "eps", "momentum", "affine", "count_pad", "ceil", "alpha", "beta")
+
+
+@dataclass(slots=True)
+class Box:
+    """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape that stands between them.
+
+    `dashed` are layers that stand there in training only, or with the weights of another.
+    """
+
+    id: str
+    look: Look
+    lines: list[str]
+    family: str = ""
+    path: tuple[str, ...] = ()
+    nodes: list[Node] = field(default_factory=list)
+    aux: bool = False
+    dashed: bool = False
+
+    @property
+    def colours(self) -> tuple[str, str]:
+        """Fill and border of its family."""
+        return COLOURS.get(self.family, PLAIN)
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether it is one layer of the small kinds that hand their input's shape on."""
+        return len(self.nodes) == 1 and self.nodes[0].op.family in _SMALL
+
+
+@dataclass(slots=True)
+class Flow:
+    """A value on its way from the box that makes it to those that take it; `shape` is the box with its shape where that is shown."""
+
+    source: Box
+    value: Value
+    targets: list[Box] = field(default_factory=list)
+    shape: Box | None = None
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A scope of the picture with its own boxes and the scopes inside it, in order."""
+
+    path: str
+    title: str = ""
+    aux: bool = False
+    boxes: list[Box] = field(default_factory=list)
+    shapes: list[Box] = field(default_factory=list)
+    children: dict[str, Cluster] = field(default_factory=dict)
+
+    @property
+    def fill(self) -> str:
+        """Its colour, darker the deeper it lies."""
+        return SCOPES[min(self.path.count("."), len(SCOPES) - 1)]
+
+    @property
+    def border(self) -> str:
+        """The colour of its border."""
+        return AUX_BORDER if self.aux else SCOPE_BORDER
+
+    def walk(self) -> Iterator[Cluster]:
+        """Itself and every scope inside it."""
+        yield self
+        for child in self.children.values():
+            yield from child.walk()
+
+
+class Picture:
+    """The boxes, scopes and ways of one graph; `depth` folds scopes deeper than that into one box. The same graph gives the same picture."""
+
+    def __init__(self, graph: Graph, depth: int | None = None) -> None:
+        self.graph = graph
+        self.depth = depth
+        self.root = Cluster("")
+        self.end: Box | None = None  # of the first output
+        self._made: dict[int, Box] = {}  # the box that makes a value, by the value's id
+        self._count = 0
+        self._flows: dict[int, Flow] = {}  # by the value's id
+        self._heads = {h.name: h for h in graph.aux}
+        self._params = {id(n): cost.params for n, cost in Costs(graph).rows()}
+        self._build()
+
+    @property
+    def title(self) -> str:
+        """The net's name and size."""
+        return f"{self.graph.name}: {sum(self._params[id(n)] for n in self.graph.nodes if n.aux is None):,} parameters"
+
+    @property
+    def flows(self) -> list[Flow]:
+        """The ways, in the order in which their values are first taken."""
+        return list(self._flows.values())
+
+    def boxes(self) -> list[Box]:
+        """Every box but the shapes, in the order of the text."""
+        return sorted((b for c in self.root.walk() for b in c.boxes), key=lambda b: int(b.id[1:]))
+
+    def _build(self) -> None:
+        for value in self.graph.inputs:
+            self._made[id(value)] = self._place((), "input", [value.name])
+        for box in self._layers():
+            self._arrive(box)
+        for output in reversed(self.graph.outputs):
+            self.end = self._place((), "output", [output.name])
+            self._note(self._made[id(output.value)], self.end, output.value)
+        for head in self.graph.aux:
+            self._aux_end(head)
+        self._show_shapes()
+
+    # ---- boxes
+
+    def _layers(self) -> list[Box]:
+        boxes: list[Box] = []
+        folded: dict[str, Box] = {}
+        for node in self.graph.nodes:
+            parts = tuple(node.name.split("."))
+            if self.depth is None or len(parts) <= self.depth:
+                box = self._layer(parts[:-1], node)
+                boxes.append(box)
+            else:
+                path = ".".join(parts[: self.depth])
+                if path not in folded:
+                    folded[path] = self._place(parts[: self.depth - 1] if self.depth else (), "folded", [])
+                    boxes.append(folded[path])
+                box = folded[path]
+            box.nodes.append(node)
+            box.aux = node.aux is not None
+            self._made[id(node.output)] = box
+        for path, box in folded.items():
+            box.lines, box.dashed = self._folded(path, box), box.aux
+        return boxes
+
+    def _scope(self, parts: tuple[str, ...]) -> Cluster:
+        cluster = self.root
+        for i, name in enumerate(parts, start=1):
+            if name not in cluster.children:
+                path = ".".join(parts[:i])
+                cluster.children[name] = Cluster(path, ": ".join(self._scope_title(path)), parts[0] in self._heads)
+            cluster = cluster.children[name]
+        return cluster
+
+    def _place(self, path: tuple[str, ...], look: Look, lines: list[str]) -> Box:
+        box = Box(f"n{self._count}", look, lines, path=path)
+        self._count += 1
+        scope = self._scope(path)
+        (scope.shapes if look == "shape" else scope.boxes).append(box)
+        return box
+
+    def _layer(self, path: tuple[str, ...], node: Node) -> Box:
+        name, copied = node.name.rpartition(".")[2], node.shared and bool(node.params())
+        small = node.op.family in _SMALL
+        lines = [] if name.isdigit() else [name]
+        if node.op.kind in _SIGNS and not lines:
+            box = self._place(path, "sign", [_SIGNS[node.op.kind]])
+        else:
+            lines.append(describe(node.op, len(node.type.shape) - 1) + (", frozen" if node.frozen else ""))
+            lines = [": ".join(lines)] if small else lines
+            box = self._place(path, "small" if small else "layer", [*lines, *([f"weights of {node.module}"] if copied else [])])
+        box.family, box.dashed = node.op.family, copied or bool(node.aux)
+        return box
+
+    def _folded(self, path: str, box: Box) -> list[str]:
+        lines = self._scope_title(path) or [self.graph.name]
+        counts = f"{len(box.nodes)} layers, {sum(self._params[id(n)] for n in box.nodes):,} parameters"
+        return lines + [t for t in (self._inside(path, box), counts) if t]
+
+    def _inside(self, path: str, box: Box) -> str:
+        """`3 × basicblock` where a group is made of calls of one block."""
+        scope = self.graph.scopes.get(path)
+        start = len(path) + 1 if path else 0
+        members = dict.fromkeys(n.name[: n.name.find(".", start)] if "." in n.name[start:] else "" for n in box.nodes)
+        kinds = {self.graph.scopes[m].kind if m in self.graph.scopes else None for m in members}
+        kind = kinds.pop() if len(kinds) == 1 and (scope is None or scope.kind is None) else None
+        return f"{len(members)} × {kind}" if kind else ""
+
+    def _scope_title(self, path: str) -> list[str]:
+        """The scope's own name where it has one, and its block's."""
+        scope = self.graph.scopes.get(path)
+        name = path.rpartition(".")[2]
+        kind = scope.kind if scope is not None else None
+        if kind == "aux" and name in self._heads:
+            kind = f"auxiliary head, weight {self._heads[name].weight:g}"
+        return list(dict.fromkeys(t for t in ("" if name.isdigit() else name, kind) if t))
+
+    # ---- ways
+
+    def _arrive(self, box: Box) -> None:
+        """Note the ways into a box; a folded scope takes a value once, a layer as often as it is written."""
+        seen = set()
+        for node in box.nodes:
+            for value in node.inputs:
+                source = self._made[id(value)]
+                if source is not box and (id(value) not in seen or len(box.nodes) == 1):
+                    seen.add(id(value))
+                    self._note(source, box, value)
+
+    def _note(self, source: Box, target: Box, value: Value) -> None:
+        self._flows.setdefault(id(value), Flow(source, value)).targets.append(target)
+
+    def _aux_end(self, head: AuxHead) -> None:
+        source = self._made[id(head.value)]
+        if source.path[:1] == (head.name,):
+            end = self._place((head.name,), "loss", [f"loss × {head.weight:g}"])
+            end.aux = True
+            self._note(source, end, head.value)
+
+    def _show_shapes(self) -> None:
+        """A shape stands between a value's producer and all that take it, but for the small kinds that keep it."""
+        for flow in self._flows.values():
+            if not all(t.keeps_shape for t in flow.targets):
+                flow.shape = self._place(max((_common(flow.source, t) for t in flow.targets), key=len), "shape", [_shape_text(flow.value)])
+                flow.shape.aux = all(t.aux for t in flow.targets)
+
+
+def short(text: str) -> str:
+    """A line as it is drawn: the middle of a long one is cut out, and what cannot be printed is replaced."""
+    cut = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 13]}…{text[-12:]}"
+    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+
+
+def describe(op: Op, axes: int) -> str:
+    """The kind and what its author would say of it: `conv 3x3, 64, stride 2`."""
+    given = [(a, getattr(op, a.name)) for a in op.args if a.name not in _UNSEEN]
+    window = getattr(op, "k", None) if op.family in ("convolution", "pooling") else None
+    parts = [] if window is None else [_dims(window, axes)]
+    required = [a for a, _ in given if a.required and not (a.name == "k" and window is not None)]
+    bare = required if len(required) == 1 else [a for a, _ in given if op.family == "regularisation"]
+    told = [(a, v) for a, v in given if a in required or a in bare or (not a.required and _tells(a, v, window))]
+    parts += [_text(v) if a in bare else f"{a.name} {_text(v)}" for a, v in told]
+    return f"{op.kind} {', '.join(parts)}".strip()
+
+
+def _tells(declared: Arg, value: object, window: object) -> bool:
+    if declared.name == "stride":
+        return value is not None and (value != window if declared.default is None else value != 1)
+    return value is not None and value != declared.default
+
+
+def _dims(value: object, axes: int) -> str:
+    return "x".join([str(value)] * max(1, axes)) if isinstance(value, int) else _text(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+        return str(value[0]) if len(set(value)) == 1 and len(value) > 1 else "x".join(map(str, value))
+    return value if isinstance(value, str) else show(value)
+
+
+def _common(one: Box, other: Box) -> tuple[str, ...]:
+    """The deepest scope that holds both."""
+    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)))
+
+
+def _shape_text(value: Value) -> str:
+    return str(value.type) if value.type.dtype == "float32" else f"{value.type} {value.type.dtype}"
