@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,8 @@ class Loader:
 
     def _import(self, module: Module, item: ast.Import) -> None:
         if item.is_path:
-            path, shown = library.import_path(module.source, item.target), None
+            path = library.import_path(module.source, item.target)
+            shown: str | None = os.path.join(os.path.dirname(module.source.name), item.target)  # as its importer is named: no absolute paths in models
         else:
             found = library.library_file(item.target) or library.block_file(item.target)
             if found is None:
