@@ -272,6 +272,124 @@ def test_a_net_with_weights(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "--top" in said(capsys, "m.onnx", "one.npy", "--top", "0", code=2)[1]
 
 
+# ---- folders, patterns, several inputs, batches, what is written
+
+
+def test_folders_and_patterns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder gives its pictures in order, a pattern the files that it fits; what has none is an error."""
+    (folder / "many" / "empty").mkdir(parents=True)
+    for name in ("b.jpg", "a.png", "c.PNG"):
+        Image.new("RGB", (5, 5)).save(folder / "many" / name)
+    (folder / "many" / "notes.txt").write_text("no picture")
+    out, _ = said(capsys, "m.onnx", "many", "--top", "1")
+    assert [line for line in out.splitlines() if "%" not in line] == ["many/a.png", "many/b.jpg", "many/c.PNG"]
+    assert said(capsys, "m.onnx", "many/?.png", "--top", "1")[0].startswith("many/a.png\n")
+    assert "error[no-inputs]: the folder many/empty" in said(capsys, "m.onnx", "many/empty", code=1)[1]
+    out, err = said(capsys, "m.onnx", "*.webp", "one.npy", code=1)
+    assert "error[no-inputs]" in err
+    assert out.startswith("one.npy")
+
+
+def test_batches_change_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Inputs of several sizes and one that is damaged: each its own lines, in order, whatever the batch."""
+    stream = np.random.default_rng(0)
+    for i in range(7):
+        Image.fromarray(stream.integers(0, 256, (5 + i % 2, 6, 3), dtype=np.uint8)).save(f"p{i}.png")
+    (folder / "p3.png").write_text("text")
+    np.save("p5.npy", stream.random((3, 1, 4, 4), dtype=np.float32))
+    expected, err = said(capsys, "m.onnx", "p?.png", "p5.npy", "--batch", "1", code=1)
+    assert err.count("error[") == 1
+    for batch in ("2", "4", "100"):
+        assert said(capsys, "m.onnx", "p?.png", "p5.npy", "--batch", batch, code=1)[0] == expected
+
+
+def test_a_sample_at_fault_does_not_take_its_batch_along(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    netdsl.loads("net E {\n input a: 4 int64\n embedding(9, 2) -> flatten\n output y: dense(3)\n}").save_onnx("e.onnx")
+    for name, high in (("a", 1), ("b", 90), ("c", 2)):
+        np.save(f"{name}.npy", np.array([1, 2, 3, high]))
+    out, err = said(capsys, "e.onnx", "a.npy", "b.npy", "c.npy", "--top", "1", code=1)
+    assert [line for line in out.splitlines() if "%" not in line] == ["a.npy", "c.npy"]
+    assert err.count("error[run-failed]") == 1
+
+
+def test_a_model_for_a_fixed_batch_gets_that_many(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = onnx.load("m.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(model, "four.onnx")
+    np.save("many.npy", np.random.default_rng(0).random((6, 1, 4, 4), dtype=np.float32))
+    assert said(capsys, "four.onnx", "many.npy")[0] == said(capsys, "m.onnx", "many.npy")[0]
+
+
+def test_several_inputs_come_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n output y: dense(2)\n}").save_onnx("two.onnx")
+    a, b = np.random.default_rng(0).random((2, 3, 4), dtype=np.float32)
+    np.savez("both.npz", b=b, a=a)
+    said(capsys, "two.onnx", "both.npz", "-o", "out.npz")
+    expected = onnxruntime.InferenceSession("two.onnx", providers=["CPUExecutionProvider"]).run(None, {"a": a, "b": b})[0]
+    np.testing.assert_allclose(np.load("out.npz")["y"], expected, rtol=1e-5, atol=1e-6)
+    np.savez("one.npz", a=a)
+    np.savez("uneven.npz", a=a, b=b[:2])
+    (folder / "cut.npz").write_bytes((folder / "both.npz").read_bytes()[:-40])
+    err = said(capsys, "two.onnx", "one.npz", "uneven.npz", "cut.npz", code=1)[1]
+    assert "has no array `b`" in err
+    assert "different numbers of samples: a 3, b 2" in err
+    assert "cut.npz is not a .npz file" in err
+
+
+def test_outputs_go_to_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All samples in one array with the names of their files; where nothing ran, nothing is written."""
+    np.save("many.npy", np.random.default_rng(0).random((3, 1, 4, 4), dtype=np.float32))
+    said(capsys, "m.onnx", "one.npy", "many.npy", "no.npy", "-o", "out.npz", code=1)
+    made = np.load("out.npz")
+    assert made["inputs"].tolist() == ["one.npy", *["many.npy"] * 3]
+    assert made["y"].shape == (4, 3)
+    said(capsys, "m.onnx", "no.npy", "-o", "none.npz", code=1)
+    assert not (folder / "none.npz").exists()
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    Image.new("RGB", (3, 2)).save("small.png")
+    said(capsys, "map.onnx", "ok.png", "small.png", "-o", "maps.npz")
+    assert [np.load("maps.npz")[f"map_{i}"].shape for i in range(2)] == [(1, 2, 8, 6), (1, 2, 2, 3)]
+    assert "ends in .npz" in said(capsys, "m.onnx", "one.npy", "-o", "out.txt", code=2)[1]
+
+
+def test_json_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_metadata("m.onnx", "named.onnx", classes=["a", "b", "c"])
+    np.save("many.npy", np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32))
+    out, _ = said(capsys, "named.onnx", "one.npy", "many.npy", "--json", "--top", "2")
+    made = [json.loads(line) for line in out.splitlines()]
+    assert [(m["input"], m["sample"]) for m in made] == [("one.npy", 0), ("many.npy", 0), ("many.npy", 1)]
+    assert [c["name"] for c in made[0]["outputs"]["y"]] == ["abc"[c["class"]] for c in made[0]["outputs"]["y"]]
+    assert len(made[0]["outputs"]["y"]) == 2
+    netdsl.loads(COLOUR).save_onnx("map.onnx")
+    assert json.loads(said(capsys, "map.onnx", "ok.png", "--json")[0])["outputs"]["map"]["shape"] == [2, 8, 6]
+
+
+def test_a_model_that_prepares_pictures_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The picture goes in as it is, and the classes come out as from the model that is fed prepared numbers."""
+    (folder / "tiny.net").write_text("net Tiny {\n input image: 3x8x6\n flatten\n output y: dense(3)\n}")
+    for name, options in (("plain", []), ("whole", ["--with-preprocess"])):
+        assert run(["export", "tiny.net", "-o", f"{name}.onnx", "--mean", "0.5", "--std", "0.25", *options]) == 0
+    capsys.readouterr()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)).save("noise.png")
+    assert said(capsys, "whole.onnx", "noise.png")[0] == said(capsys, "plain.onnx", "noise.png")[0]
+
+
+@pytest.mark.parametrize("where", [0, 0.5, 1])
+def test_a_flipped_bit_of_an_exported_model_is_found(folder: Path, capsys: pytest.CaptureFixture[str], where: float) -> None:
+    (folder / "tiny.net").write_text(NET)
+    assert run(["export", "tiny.net", "-o", "e.onnx"]) == 0
+    said(capsys, "e.onnx", "one.npy")
+    data = bytearray((folder / "e.onnx").read_bytes())
+    data[int(where * (len(data) - 1))] ^= 1
+    (folder / "e.onnx").write_bytes(data)
+    out, err = said(capsys, "e.onnx", "one.npy", code=1)
+    assert not out
+    assert err.startswith("error[corrupt-model]: e.onnx")
+    (folder / "e.onnx").write_bytes(data[:-3])
+    assert "cut off" in said(capsys, "e.onnx", "one.npy", code=1)[1]
+
+
 # ---- devices
 
 

@@ -67,7 +67,7 @@ def load_item(path: Path, session: Session) -> Item:
 
 def _archive(path: Path, session: Session) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
         stop("bad-array", f"{path} is not a .npz file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.savez")
