@@ -32,7 +32,7 @@ COLOURS = {  # family: fill, border; each pair stays apart from the others in gr
     "shape": ("#d8ecec", "#4f8c8f"),
     "sequence": ("#d5e9f7", "#4a8db5"),
     "graph": ("#dfe8c8", "#7c8f3a"),
-    "region": ("#ead9cb", "#8f6a4a"),
+    "regions": ("#ead9cb", "#8f6a4a"),
 }
 PLAIN = ("#ffffff", "#707070")  # of families that a package of the user's adds
 FOLDED = ("#e6e9ef", "#5a6375")
