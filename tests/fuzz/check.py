@@ -15,16 +15,19 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
-from typing import Any, NamedTuple
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.cli import run
 
 from .texts import text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MEMORY = 512 << 20
-SECONDS, BYTES_A_SECOND = 2.0, 25_000  # of the processor, for one text: what every text may take, and what long ones may take besides
-os.environ["NETDSL_MAX_LAYERS"] = "10000"  # a tenth of the usual bound, so that texts which reach it are soon done
+SECONDS, BYTES_A_SECOND = 2.0, 25_000  # of the processor: what each net of a text may take, and what long texts may take besides
+LAYERS = "10000"  # a tenth of the usual bound, so that texts which reach it are soon done
 HANG = 60
 EACH = 3  # times that one fault is told
 FORMATS = ("text", "github", "sarif", "text")
@@ -40,10 +43,7 @@ class Failure(NamedTuple):
 
 def verdict(data: bytes, other_format: str | None = None) -> Failure | None:
     """What is wrong with how `check` takes these bytes; None where nothing is."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        path = os.path.join(folder, "text.net")
-        with open(path, "wb") as file:
-            file.write(data)
+    with _file(data) as path:
         try:
             code, out, err = _check(path, "json")
             if other_format is not None:
@@ -52,9 +52,25 @@ def verdict(data: bytes, other_format: str | None = None) -> Failure | None:
                     return Failure("formats differ", f"exit code {code} with json, {again} with {other_format}: {message[:300]}")
         except Exception as error:
             return Failure(_where(error), traceback.format_exc())
-    if code not in (0, 1, 2):
-        return Failure(f"exit code {code}", err)
-    return _misplaced(json.loads(out), code, data, path)
+        if code not in (0, 1, 2):
+            return Failure(f"exit code {code}", err)
+        return _misplaced(json.loads(out), code, data, path)
+
+
+def report_of(data: bytes) -> dict[str, Any]:
+    """What `check --format json` prints of these bytes."""
+    with _file(data) as path:
+        made: dict[str, Any] = json.loads(_check(path, "json")[1])
+        return made
+
+
+@contextmanager
+def _file(data: bytes) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        path = os.path.join(folder, "text.net")
+        with open(path, "wb") as file:
+            file.write(data)
+        yield path
 
 
 def _check(path: str, form: str) -> tuple[int, str, str]:
@@ -119,7 +135,7 @@ def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
             found = Failure("hang", f"over {HANG} s")
         signal.alarm(0)
         took = time.process_time() - started
-        if found is None and took > SECONDS + len(data) / BYTES_A_SECOND:
+        if found is None and took > SECONDS * max(1, data.count(b"\nnet ")) + len(data) / BYTES_A_SECOND:
             found = Failure("slow", f"{took:.1f} s of the processor for {len(data):,} bytes")
         if took > slowest:
             slowest, slowest_seed = took, seed
@@ -134,5 +150,6 @@ def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    os.environ["NETDSL_MAX_LAYERS"] = LAYERS
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     print(json.dumps(run_seeds(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))

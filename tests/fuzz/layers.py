@@ -189,6 +189,7 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     ceil = kind in ("maxpool", "avgpool") and g.chance(0.35)
     need(not (ceil and any(t.open) and any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True))))
     need(all(x + 2 * p_ >= k_ for x, p_, k_ in zip(t.spatial, p, k, strict=True)))
+    need(n < 3 or kind == "maxpool" or all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
     a: Arguments = [("k", g.dims(k))]
     if s != k or g.chance(0.2):
         a.append(("stride", g.dims(s)))

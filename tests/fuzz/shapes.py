@@ -70,11 +70,16 @@ def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
     size = tuple(g.random.randint(1, x) for x in t.spatial) if g.chance(0.6) else (min(t.spatial),) * n
     a: Arguments = [("size", g.dims(size))]
+    made = Type((t.channels, *size), (t.open[0], *(False,) * n))
+    if g.chance(0.3):  # to the size of a reference
+        other = t.with_(g.pick((1, t.channels))) if g.chance(0.3) and not t.open[0] else Type((2, *size), (False,) * (n + 1))
+        g.refer(other)
+        a, size, made = [], other.spatial, Type((t.channels, *other.spatial), (t.open[0], *other.open[1:]))
     if g.chance(0.5):
         room = [x - s for x, s in zip(t.spatial, size, strict=True)]
         offset = tuple(g.random.randint(0, r) for r in room) if g.chance(0.5) else (g.random.randint(0, min(room)),) * n
         a.append(("offset", g.dims(offset)))
-    return a, Type((t.channels, *size), (t.open[0], *(False,) * n))
+    return a, made
 
 
 @makes("slice", "split")
@@ -130,7 +135,7 @@ def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)
     shape = t.shape if t.closed and g.chance(0.6) else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
     a: Arguments = [("shape", g.sizes(shape))]
-    maybe(g, a, "init", g.word(g.pick(INITS)))
+    maybe(g, a, "init", g.word(g.pick(INITS if len(shape) > 1 else ("default", "normal", "zeros", "ones"))))
     return a, Type.of(*shape)
 
 

@@ -1,0 +1,131 @@
+"""The deep run: `python -m tests.fuzz --nets 20000 --texts 500000 --jobs 2 --seed 0 --minutes 60`, all of them optional.
+
+Programs and texts are tried in processes of their own, some hundreds in each, until the counts or the minutes are reached. Each kind of
+failure is shrunk into tests/regress/. What was run, and what was found, is appended to RESULTS.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .generate import program
+from .shrink import shrunk_program, shrunk_text
+from .texts import text
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+CHUNK = {"nets": 40, "check": 1000}
+WORD = {"nets": "programs", "check": "texts"}
+
+
+class Tally:
+    """What the chunks of one sort have come to."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.done = self.layers = self.peak = 0
+        self.slowest: tuple[float, int] = (0.0, 0)
+        self.seeds: tuple[int, int] = (sys.maxsize, 0)
+        self.failures: dict[str, list[int]] = {}
+        self.names: Counter[str] = Counter()
+
+    def add(self, lines: list[dict[str, Any]]) -> None:
+        """Count what one process printed."""
+        *failures, end = lines
+        for f in failures:
+            self.failures.setdefault(f["name"], []).append(f["seed"])
+            if self.module == "nets":
+                self.names[f["name"]] += 1
+        self.names.update(end.get("names", {}))
+        count = end["nets"] if self.module == "nets" else end["texts"]
+        self.done += count
+        self.layers += end.get("layers", 0)
+        self.peak = max(self.peak, end.get("peak_mb", 0))
+        self.slowest = max(self.slowest, (end["slowest"], end["slowest_seed"]))
+        self.seeds = (min(self.seeds[0], end["first"]), max(self.seeds[1], end["first"] + count - 1))
+
+    def line(self) -> str:
+        """For people."""
+        what = f"{self.done:,} {WORD[self.module]} (seeds {self.seeds[0]:,} to {self.seeds[1]:,})" if self.done else f"no {WORD[self.module]}"
+        more = f", {self.layers:,} layers" if self.layers else f", at most {self.peak} MB" if self.peak else ""
+        found = "; ".join(f"{n} x {name} (seeds {', '.join(map(str, self.failures.get(name, [])[:3]))})" for name, n in self.names.items())
+        return f"{what}{more}: {sum(self.names.values())} failures{f' - {found}' if found else ''}; the slowest {self.slowest[0]} s of the processor (seed {self.slowest[1]})"
+
+
+def _chunk(module: str, first: int, count: int, until: float) -> list[dict[str, Any]]:
+    """One process; its lines of JSON. A process that dies is a failure of its first seed."""
+    minutes = max(0.0, (until - time.monotonic()) / 60)
+    if minutes == 0:
+        return []
+    done = subprocess.run([sys.executable, "-W", "ignore", "-m", f"{__package__}.{module}", str(first), str(count), str(minutes)], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines or "first" not in lines[-1]:
+        died = {"seed": first, "name": f"process ended with {done.returncode}", "story": done.stderr[-2000:]}
+        return [*lines, died, {"first": first, "nets": 0, "texts": 0, "slowest": 0.0, "slowest_seed": first, "names": {died["name"]: 1}}]
+    return lines
+
+
+def _keep(tally: Tally) -> list[str]:
+    """Shrink the first seed of each kind of failure into tests/regress."""
+    kept = []
+    for name, seeds in tally.failures.items():
+        stem = re.sub(r"\W+", "_", name.lower()).strip("_")[:40] + f"_{seeds[0]}"
+        data = shrunk_program(program(seeds[0])).encode() if tally.module == "nets" else shrunk_text(text(seeds[0]))
+        path = HERE.parent / "regress" / f"{stem}.net"
+        path.write_bytes(data)
+        kept.append(path.name)
+    return kept
+
+
+def _commit() -> str:
+    marker = ROOT / "COMMIT"
+    if marker.exists():
+        return marker.read_text().strip()
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "--", "netdsl", "tests/fuzz"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return head + (" with changes" if changed else "")
+
+
+def main() -> int:
+    """Run, print, write down; 1 where something failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--nets", type=int, default=0)
+    parser.add_argument("--texts", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--no-keep", action="store_true", help="leave failures as they are")
+    given = parser.parse_args()
+    until, started = time.monotonic() + 60 * given.minutes, datetime.now(UTC)
+    tallies = {m: Tally(m) for m in CHUNK}
+    work = [(m, given.seed + i, min(CHUNK[m], n - i)) for m, n in (("nets", given.nets), ("check", given.texts)) for i in range(0, n, CHUNK[m])]
+    work.sort(key=lambda w: (w[1] - given.seed) / max(1, given.nets if w[0] == "nets" else given.texts))
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for (module, _, _), lines in zip(work, pool.map(lambda w: _chunk(w[0], w[1], w[2], until), work), strict=True):
+            if lines:
+                tallies[module].add(lines)
+                print(tallies[module].line(), flush=True)
+    kept = [] if given.no_keep else [k for t in tallies.values() for k in _keep(t)]
+    versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "onnx", "onnxruntime-gpu", "lark"))
+    report = [f"- {started:%Y-%m-%d %H:%M} UTC, {(datetime.now(UTC) - started).total_seconds() / 60:.0f} minutes, commit {_commit()}, Python {sys.version.split()[0]}, {versions}."]
+    report += [f"  {t.line()}." for t in tallies.values() if t.done] + ([f"  Kept: {', '.join(kept)}."] if kept else [])
+    print("\n".join(report))
+    results = HERE / "RESULTS.md"
+    before = results.read_text() if results.exists() else "# Deep runs\n\nEach entry is what `python -m tests.fuzz` printed at its end.\n\n"
+    results.write_text(before + "\n".join(report) + "\n")
+    return 1 if any(t.names for t in tallies.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
