@@ -1,0 +1,136 @@
+"""The same net in every engine: our export and `torch.onnx.export`'s in onnxruntime, PyTorch eager and compiled."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+import netdsl
+from netdsl.backends.export import export_onnx, metadata_of
+from netdsl.backends.form import Form
+from netdsl.runtime.session import Settings, cores, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+NETS = {
+    "LeNet-5": ("lenet5:LeNet5", (1, 32, 32)), "VGG-16": ("vgg:VGG16", (3, 224, 224)), "GoogLeNet": ("googlenet:GoogLeNet", (3, 224, 224)),
+    "ResNet-50": ("resnet:ResNet50", (3, 224, 224)), "SE-ResNet-50": ("senet:SEResNet50", (3, 224, 224)), "FCN-8s": ("fcn:FCN8s", (3, 224, 224)),
+}  # fmt: skip
+DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16"}
+AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # of the largest output, against float64
+
+
+class Engine(NamedTuple):
+    """`once` runs one batch, which lies on the device already; `read` gives the outputs of the last."""
+
+    once: Callable[[], object]
+    read: Callable[[], list[Any]]
+
+
+class Case:
+    """One net, with weights whose statistics are those of data: each batch norm has seen a batch."""
+
+    def __init__(self, name: str, folder: Path, device: str, threads: int | None = None) -> None:
+        self.name, self.folder, self.device, self.threads = name, folder, device, threads
+        path, self.shape = NETS[name]
+        self.net = netdsl.load(path)
+        torch.manual_seed(0)
+        torch.set_num_threads(threads or cores())
+        self.module = self.net.torch()
+        for layer in self.module.modules():
+            if isinstance(layer, torch.nn.Dropout):
+                layer.p = 0.0
+        with torch.no_grad():
+            self.module(torch.randn(4, *self.shape))
+        self.module.eval()
+        self.where = "cpu" if device == "cpu" else "cuda"
+
+    def inputs(self, batch: int) -> torch.Tensor:
+        """Random pictures."""
+        return torch.randn(batch, *self.shape, generator=torch.Generator().manual_seed(batch))
+
+    def exact(self, x: torch.Tensor) -> list[Any]:
+        """The outputs in float64 on the CPU."""
+        module = self.net.torch().double().eval()
+        module.load_state_dict(self.module.state_dict())
+        with torch.inference_mode():
+            return _arrays(module(x.double()))
+
+    def engine(self, kind: str, x: torch.Tensor, precision: str) -> Engine:
+        """Make an engine for a batch."""
+        dtype = DTYPES[precision]
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        if kind in ("eager", "compiled"):
+            return self._pytorch(x, dtype, compiled=kind == "compiled")
+        path = self._ours(dtype) if kind in ("ours", "tensorrt") else self._theirs(x, dtype)
+        device = "tensorrt" if kind == "tensorrt" else self.device
+        settings = Settings(threads=self.threads, graph=device != "cpu", tf32=precision != "fp32")
+        session = open_session(path, device, settings=settings)
+        bound = session.bind({session.inputs[0].name: x.numpy().astype(dtype)})
+        return Engine(bound.run, bound.outputs)
+
+    def _ours(self, dtype: str) -> Path:
+        path = self.folder / f"{self.name}-{dtype}.onnx"
+        if not path.exists():
+            export_onnx(self.net.graph, path, self.module.state_dict(), Form(dtype=dtype, fold=True), metadata=metadata_of(self.net._compiled))  # noqa: SLF001
+        return path
+
+    def _theirs(self, x: torch.Tensor, dtype: str) -> Path:
+        """For one size of batch, as a user gets who gives one example."""
+        path = self.folder / f"{self.name}-{dtype}-{len(x)}-torch.onnx"
+        if not path.exists():
+            wanted = getattr(torch, dtype)
+            with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+                warnings.simplefilter("ignore")
+                torch.onnx.export(self.module.to(wanted), (x.to(wanted),), os.fspath(path), dynamo=True, verbose=False)
+            self.module.float()
+        return path
+
+    def _pytorch(self, x: torch.Tensor, dtype: str, *, compiled: bool) -> Engine:
+        wanted = getattr(torch, dtype)
+        module = self.net.torch().eval()
+        module.load_state_dict(self.module.state_dict())
+        module.to(self.where, wanted)
+        forward = torch.compile(module, mode="max-autotune") if compiled else module
+        on_device = x.to(self.where, wanted)
+
+        def once() -> Any:
+            with torch.inference_mode():
+                made = forward(on_device)
+            if self.where == "cuda":
+                torch.cuda.synchronize()
+            return made
+
+        return Engine(once, lambda: _arrays(once()))
+
+
+def _arrays(made: Any) -> list[Any]:
+    return [t.detach().double().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))]
+
+
+def difference(ours: list[Any], exact: list[Any]) -> float:
+    """The largest difference, as a share of the largest output."""
+    return max(float(np.abs(a.astype(np.float64) - b).max() / np.abs(b).max()) for a, b in zip(ours, exact, strict=True))
+
+
+def is_full(error: Exception) -> bool:
+    """Whether an engine failed because the memory of the device is too small."""
+    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error).lower() for s in ("out of memory", "failed to allocate", "out-of-memory"))
+
+
+def free() -> None:
+    """Give back what engines that are gone held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

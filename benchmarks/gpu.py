@@ -1,0 +1,165 @@
+"""One table of nets, batches, precisions and engines on a GPU: onnxruntime on our export and on `torch.onnx.export`'s model of the same
+module, TensorRT where it is, PyTorch eager and compiled. Every engine is held against float64 on the CPU before it is timed.
+
+    python benchmarks/gpu.py [--nets ResNet-50,VGG-16] [--batches 1,8,64,256] [--precisions fp32,tf32,fp16] [--json FILE]
+    python benchmarks/gpu.py --device cpu --nets LeNet-5 --batches 1,8
+
+It runs from a checkout, installed or not, and needs no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import onnxruntime
+import torch
+from engines import AGREE, NETS, Case, Engine, difference, free, is_full
+
+from netdsl.diagnostics import CompileError
+from netdsl.runtime.gpu import obstacle
+from netdsl.runtime.measure import Peak, in_turns, macs_of, peak, ratio
+from netdsl.runtime.session import Settings, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.runtime.measure import Times
+
+KINDS = ("ours", "torch.onnx", "tensorrt", "eager", "compiled")
+CHECKED = 2  # samples of the comparison with float64
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table and the bounds; returns 1 where one is missed, or an engine computes something else."""
+    arguments = _arguments(argv)
+    found = obstacle(arguments.device)
+    if found is not None:
+        print(f"{found.fact}: {found.advice}", file=sys.stderr)
+        return 1
+    print(f"{time.strftime('%Y-%m-%d')}, {_name(arguments.device)}, onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
+    kinds = [k for k in arguments.engines.split(",") if k != "tensorrt" or (arguments.device == "cuda" and obstacle("tensorrt") is None)]
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = _peaks(Path(folder), arguments)
+        print(f"{'net':<13}{'':5}{'batch':>6}  " + "".join(f"{k:>13}" for k in kinds) + "   ours: of peak   eager/ours  torch.onnx/ours  compiled/ours")
+        for name in arguments.nets.split(","):
+            case = Case(name, Path(folder), arguments.device)
+            for row in _rows(case, kinds, arguments, peaks):
+                rows.append(row)
+                _print(row, kinds)
+            free()
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"device": _name(arguments.device), "peaks": {k: v._asdict() for k, v in peaks.items()}, "rows": rows}, indent=1))
+    return _bounds(rows) if arguments.device == "cuda" else int(any(r["wrong"] for r in rows))
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--nets", default=",".join(NETS))
+    parser.add_argument("--batches", default="1,8,64,256")
+    parser.add_argument("--precisions", default="")
+    parser.add_argument("--engines", default=",".join(KINDS))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args(argv)
+    arguments.precisions = arguments.precisions or ("fp32" if arguments.device == "cpu" else "fp32,tf32,fp16")
+    for what, given, known in (("net", arguments.nets, NETS), ("engine", arguments.engines, KINDS), ("precision", arguments.precisions, AGREE)):
+        for name in given.split(","):
+            if name not in known:
+                parser.error(f"no {what} `{name}`: there are {', '.join(known)}")
+    return arguments
+
+
+def _name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" and torch.cuda.is_available() else f"{device}, {torch.get_num_threads()} threads"
+
+
+def _peaks(folder: Path, arguments: argparse.Namespace) -> dict[str, Peak]:
+    found = {}
+    for precision in arguments.precisions.split(","):
+        dtype = "float16" if precision == "fp16" else "float32"
+        found[precision] = peak(folder, arguments.device, Settings(tf32=precision != "fp32"), dtype)
+        print(f"measured peak, {precision}: {found[precision].flops / 1e12:,.2f} TFLOP/s (matrix product), {found[precision].bytes / 1e9:,.0f} GB/s (copy)")
+    return found
+
+
+def _rows(case: Case, kinds: list[str], arguments: argparse.Namespace, peaks: dict[str, Peak]) -> Iterator[dict[str, Any]]:
+    exact = case.exact(case.inputs(CHECKED))
+    for precision in arguments.precisions.split(","):
+        wrong = {kind: off for kind in kinds if (off := _off(case, kind, precision, exact)) > AGREE[precision]}
+        for batch in map(int, arguments.batches.split(",")):
+            engines, notes = _engines(case, [k for k in kinds if k not in wrong], batch, precision)
+            notes |= {kind: f"off {off:.0e}" for kind, off in wrong.items()}
+            times = in_turns({kind: engine.once for kind, engine in engines.items()}, arguments.rounds) if engines else {}
+            yield _row(case, precision, batch, times, notes, peaks[precision]) | {"wrong": sorted(wrong)}
+            engines.clear()
+            free()
+
+
+def _off(case: Case, kind: str, precision: str, exact: list[Any]) -> float:
+    """How far an engine is from float64."""
+    engine = case.engine(kind, case.inputs(CHECKED), precision)
+    engine.once()
+    return difference(engine.read(), exact)
+
+
+def _engines(case: Case, kinds: list[str], batch: int, precision: str) -> tuple[dict[str, Engine], dict[str, str]]:
+    """The engines of a row, and why one has none."""
+    made, notes, x = {}, {}, case.inputs(batch)
+    for kind in kinds:
+        try:
+            engine = case.engine(kind, x, precision)
+            engine.once()
+            made[kind] = engine
+        except (RuntimeError, CompileError) as error:
+            if not is_full(error):
+                raise
+            notes[kind] = "no memory"
+            free()
+    return made, notes
+
+
+def _row(case: Case, precision: str, batch: int, times: dict[str, Times], notes: dict[str, str], top: Peak) -> dict[str, Any]:
+    row: dict[str, Any] = {"net": case.name, "precision": precision, "batch": batch, "notes": notes, "seconds": {k: t.middle for k, t in times.items()}}
+    row["ratios"] = {k: ratio(t, times["ours"]) for k, t in times.items() if "ours" in times and k != "ours"}
+    if "ours" in times:
+        path = case.folder / f"{case.name}-{'float16' if precision == 'fp16' else 'float32'}.onnx"
+        session = open_session(path)
+        macs = macs_of(session, {session.inputs[0].name: case.inputs(1)})
+        row["share_of_peak"] = None if macs is None else 2 * macs * batch / times["ours"].middle / top.flops
+    return row
+
+
+def _print(row: dict[str, Any], kinds: list[str]) -> None:
+    cells = [f"{1e3 * row['seconds'][k]:,.3f} ms" if k in row["seconds"] else row["notes"].get(k, "-") for k in kinds]
+    share = f"{100 * row['share_of_peak']:.0f} %" if row.get("share_of_peak") is not None else "-"
+    ratios = [f"{row['ratios'][k]:.2f}" if k in row["ratios"] else "-" for k in ("eager", "torch.onnx", "compiled")]
+    print(f"{row['net']:<13}{row['precision']:5}{row['batch']:>6}  " + "".join(f"{c:>13}" for c in cells) + f"{share:>17}{ratios[0]:>13}{ratios[1]:>17}{ratios[2]:>15}", flush=True)
+
+
+def _bounds(rows: list[dict[str, Any]]) -> int:
+    """The bounds on a GPU; returns 1 where one is missed."""
+    good = not any(r["wrong"] for r in rows)
+    for row in rows:
+        where = f"{row['net']}, {row['precision']}, batch {row['batch']}"
+        bounds = [("torch.onnx", 1.0, True)]
+        bounds += [("eager", 2.0, row["batch"] == 1), ("compiled", 0.6, row["batch"] == 256 and row["precision"] == "fp16")]
+        for kind, bound, due in bounds:
+            if due and kind in row["ratios"] and row["ratios"][kind] < bound:
+                print(f"MISSED  {kind} / ours, {where}: {row['ratios'][kind]:.2f} (at least {bound})")
+                good = False
+    print("all bounds are met" if good else "not all bounds are met")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""onnxruntime on our export beside PyTorch eager and beside the model that `torch.onnx.export` makes of the same module: batch 1, CPU,
+same machine, same run, in turns.
+
+    python benchmarks/run.py [--rounds 30] [--threads 2] [--nets ResNet-50,VGG-16]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from engines import AGREE, NETS, Case, difference, free
+from measure import header, verdict
+
+from netdsl.runtime.measure import in_turns, ratio
+from netdsl.runtime.session import cores
+
+CHOSEN = "ResNet-50,VGG-16,GoogLeNet,SE-ResNet-50"
+KINDS = ("ours", "torch.onnx", "eager")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the medians and the ratios; returns 1 where a bound is missed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--nets", default=CHOSEN)
+    arguments = parser.parse_args(argv)
+    header("torch", "onnxruntime-gpu", "onnxscript")
+    print(f"batch 1, {arguments.threads} threads each")
+    good = True
+    for name in arguments.nets.split(","):
+        assert name in NETS, f"there is no net {name}: {', '.join(NETS)}"
+        with tempfile.TemporaryDirectory() as folder:
+            good &= _one(Case(name, Path(folder), "cpu", arguments.threads), arguments.rounds)
+        free()
+    return 0 if good else 1
+
+
+def _one(case: Case, rounds: int) -> bool:
+    x = case.inputs(1)
+    engines = {kind: case.engine(kind, x, "fp32") for kind in KINDS}
+    exact = case.exact(x)
+    for kind, engine in engines.items():
+        engine.once()
+        off = difference(engine.read(), exact)
+        assert off < AGREE["fp32"], f"{kind} is off by {off:.1e} on {case.name}"
+    times = in_turns({kind: engine.once for kind, engine in engines.items()}, rounds)
+    print(f"{case.name}: {', '.join(f'{kind} {1000 * t.middle:.1f} ms (p95 {1000 * t.late:.1f})' for kind, t in times.items())}, {len(times['ours'].seconds)} rounds")
+    return all([
+        verdict("eager / ours, median of pairs", ratio(times["eager"], times["ours"]), 1.5, at_most=False),
+        verdict("ours / torch.onnx.export, median of pairs", ratio(times["ours"], times["torch.onnx"]), 1.02, at_most=True),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
