@@ -20,7 +20,7 @@ WHOLE_FILES = {
     "analysis/cost.py": "counters", "analysis/receptive.py": "counters", "analysis/summary.py": "counters",
     "analysis/valid.py": "shape rules", "ir/types.py": "shape rules", "ops/conv.py": "shape rules", "ops/pool.py": "shape rules",
     "backends/onnx.py": "emitters", "backends/onnx_file.py": "emitters", "backends/pytorch_source.py": "emitters",
-    "backends/torch_modules.py": "emitters", "backends/dot.py": "emitters", "backends/weights.py": "emitters",
+    "backends/torch_modules.py": "emitters", "backends/dot.py": "emitters", "backends/mermaid.py": "emitters", "backends/picture.py": "emitters", "backends/weights.py": "emitters",
     "render.py": "diagnostics", "diagnostics.py": "diagnostics", "passes/infer.py": "diagnostics", "syntax/expected.py": "diagnostics",
 }  # fmt: skip
 
