@@ -8,7 +8,7 @@ of it. None: the layer moves or chooses elements, and the result is exact. `docs
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -87,7 +87,7 @@ def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
 def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Tensor:
     kind = step.node.op.kind
     if kind in SUMS:  # in single precision, which is several times faster: of a bound the first digits matter
-        return step([x.abs().float() for x in xs], _absolute(module)).double()
+        return step([x.abs().float() for x in xs], _absolute(module)).double() * _grown(_products(step, xs[0], y))
     if kind in RULES:
         return RULES[kind](Evaluated(step.node.op.given, module, xs, y))
     if kind in RELATIVE:
@@ -95,6 +95,19 @@ def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) ->
     if kind in SCALE:
         return y.abs() + SCALE[kind]
     return y.abs() + y.abs().amax() if y.numel() else y.abs()  # kinds from other packages: of their largest value
+
+
+def _grown(terms: float) -> float:
+    """How errors of a long sum add up: like the root of the number of its terms (Higham and Mary 2019), which up to 256 the limit covers."""
+    return max(1.0, sqrt(terms) / 16)
+
+
+def _products(step: Step, x: Tensor, y: Tensor) -> float:
+    """The terms of the sum that an element of the value is, at most."""
+    kind = step.node.op.kind
+    outputs = 1 if kind == "deconv" else 0  # the axis of its weight
+    weighted = [w.numel() / w.shape[outputs] for w in step.tensors().values() if w.dim() > 1]
+    return max([x.numel() / y.numel(), *weighted, x.shape[1] if step.node.op.family == "graph" else 1])
 
 
 def _absolute(module: nn.Module | None) -> nn.Module | None:
@@ -115,7 +128,7 @@ def _normalised(x: Tensor, eps: float) -> Tensor:
     """Over the last axis: the variance may come from the mean of squares less the square of the mean."""
     mean, var = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
     size, square = x.abs().mean(-1, keepdim=True), x.square().mean(-1, keepdim=True)
-    return (x.abs() + size + (x - mean).abs() * (square / var + 1)) * var.rsqrt()
+    return (x.abs() + size + (x - mean).abs() * (square / var + 1)) * var.rsqrt() * _grown(x.shape[-1])
 
 
 def _layernorm(e: Evaluated) -> Tensor:

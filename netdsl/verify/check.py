@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Fault
+from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.driver import compile_net, failure
 from netdsl.ops.base import OpError
 from netdsl.verify.numbers import shape_of
-from netdsl.verify.onnx_side import OnnxSide
 from netdsl.verify.report import Report
 from netdsl.verify.sizes import two_settings
-from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from netdsl.driver import Compiled, Program
     from netdsl.ir.graph import Graph
@@ -34,35 +32,30 @@ def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, .
     except Fault as fault:
         raise failure([fault.diagnostic]) from None
     report = Report(name, sizes=settings)
-    whole = compiled.graph
-    parts = [(whole, settings)] if _can_be_open(whole) else [(_fixed(program, name, compiled, s), [{}]) for s in settings]
-    for graph, sizes in parts:
-        _merge(report, Verification(graph, sizes, report, weights, seed, threads).claims())
+    try:
+        _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
+    except OpError as error:  # some layers need to know their sizes in one of the back ends
+        if not compiled.graph.symbols:
+            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+        for sizes in settings:
+            _merge(report, _fixed(program, name, compiled, sizes, lambda graph: Verification(graph, [{}], report, weights, seed, threads).claims()))
     return report
 
 
 def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
-    """Verify a graph whose back ends can leave its open sizes open."""
+    """Verify a graph by itself; raises `Fault` where no valid size is found, `OpError` where a back end needs a size that is open."""
     report = Report(graph.name, sizes=two_settings(graph))
     _merge(report, Verification(graph, report.sizes, report, None, seed, threads).claims())
     return report
 
 
-def _can_be_open(graph: Graph) -> bool:
-    """Whether both back ends can say the graph with its sizes open: some layers need numbers there."""
+def _fixed(program: Program, name: str, compiled: Compiled, sizes: Sizes, claims: Callable[[Graph], list[Claim]]) -> list[Claim]:
+    """The claims about the net with those sizes written in."""
+    graph = compile_net(program, name, {v.name: shape_of(v, 1, sizes)[1:] for v in compiled.graph.inputs}).graph
     try:
-        if graph.symbols:
-            TorchSide(graph)
-            OnnxSide(graph)
-    except OpError:
-        return False
-    except Exception:  # noqa: S110 - the verification itself meets it again, and reports it
-        pass
-    return True
-
-
-def _fixed(program: Program, name: str, compiled: Compiled, sizes: Sizes) -> Graph:
-    return compile_net(program, name, {v.name: shape_of(v, 1, sizes)[1:] for v in compiled.graph.inputs}).graph
+        return claims(graph)
+    except OpError as error:
+        raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
 
 
 def _merge(report: Report, claims: list[Claim]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from netdsl.backends.onnx import ELEMENT, skeleton
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
-Shape = tuple[int, ...]
+NAMED = (r'In Node, \("([^"]+)"', r"node name: ([^)]+)\)", r"Name:'([^']+)'", r"[Nn]ode:? ?[('\"]([^)'\"]+)[)'\"]")  # how onnxruntime and onnx name a node
 MULTIPLIED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "RNN", "LSTM", "GRU"}
 
 
@@ -41,13 +42,16 @@ class OnnxSide:
         for value in self._bare.graph.output:
             value.type.tensor_type.ClearField("shape")
 
-    def infer(self, batch: int, sizes: dict[str, int]) -> dict[str, list[int]]:
-        """The shapes that ONNX's strict inference finds by itself, constants propagated; 0 stands for a size that it leaves open."""
+    def infer(self, batch: int, sizes: dict[str, int], *, strict: bool = True) -> dict[str, list[int]]:
+        """The shapes that ONNX's inference finds by itself, constants propagated; 0 stands for a size that it leaves open.
+
+        Strict inference raises what it finds wrong; the other goes on as far as it can.
+        """
         for value, declared in zip(self._bare.graph.input, self.graph.inputs, strict=False):
             dims = value.type.tensor_type.shape.dim
             for dim, size in zip(dims, (batch, *(d if isinstance(d, int) else d.at(sizes) for d in declared.type.shape)), strict=True):
                 dim.dim_value = size
-        inferred = onnx.shape_inference.infer_shapes(self._bare, check_type=True, strict_mode=True, data_prop=True).graph
+        inferred = onnx.shape_inference.infer_shapes(self._bare, check_type=strict, strict_mode=strict, data_prop=True).graph
         return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*inferred.value_info, *inferred.output, *inferred.input) if v.type.tensor_type.HasField("shape")}
 
     def macs(self, inferred: dict[str, list[int]], made: dict[str, np.ndarray]) -> dict[str, int]:
@@ -80,11 +84,12 @@ class OnnxSide:
         return {**feed, **dict(zip(names, session.run(names, {k: v for k, v in feed.items() if k in taken}), strict=True))}
 
     def node_named(self, text: str) -> Node | None:
-        """The node of the graph whose ONNX nodes a message of onnxruntime or onnx names."""
-        for made in self.model.graph.node:
-            if made.name and any(f"{quote[0]}{made.name}{quote[1]}" in text for quote in ("''", "()", '""')):
-                layer = next((p.value for p in made.metadata_props if p.key == "netdsl.layer"), None)
-                return next((n for n in self.graph.nodes if n.name == layer), None)
+        """The node of the graph whose ONNX node a message of onnxruntime or onnx names as the one that fails."""
+        layers = {n.name: p.value for n in self.model.graph.node for p in n.metadata_props if p.key == "netdsl.layer"}
+        for pattern in NAMED:
+            for name in re.findall(pattern, text):
+                if name in layers:
+                    return next((n for n in self.graph.nodes if n.name == layers[name]), None)
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,15 +20,21 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
-_NAMES = [f"x{i}" for i in range(8)]
 
 
-@cache
+@lru_cache(4096)
 def _function(call: str, count: int) -> Callable[..., torch.Tensor]:
     """The call of a layer as a function of its module and inputs."""
-    names = _NAMES[:count] if count <= len(_NAMES) else [f"x{i}" for i in range(count)]
-    made: Callable[..., torch.Tensor] = eval(f"lambda m, {', '.join(names)}: {call.replace('{m}', 'm').format(*names)}", dict(_SPACE))  # noqa: S307 - text that the back end wrote
+    names = [f"x{i}" for i in range(count)]
+    made: Callable[..., torch.Tensor] = _evaluated(f"lambda m, {', '.join(names)}: {call.replace('{m}', 'm').format(*names)}")
     return made
+
+
+def _evaluated(text: str) -> Any:
+    """The value of an expression that the back end wrote."""
+    space = dict(_SPACE)
+    exec(f"made = {text}", space)
+    return space["made"]
 
 
 class Step:
@@ -41,7 +47,7 @@ class Step:
         if low.module is not None:
             owned = member(whole, node.module)
             if owned is None:  # layers without weights may stand under another name
-                owned = fresh.setdefault(low.module, eval(low.module, dict(_SPACE)))  # noqa: S307 - as above
+                owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
         self._call = _function(low.call, len(node.inputs))
 

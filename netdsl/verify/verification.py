@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 import torch
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.backends.form import OPSET
+from netdsl.backends.onnx import Emitter, Tensor
+from netdsl.backends.torch_recorder import Recorder
 from netdsl.ir.types import subs
 from netdsl.ops.base import OpError
 from netdsl.verify.counts import Counter, compare_macs, count_params
@@ -21,9 +22,9 @@ from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import LIMIT, Executor, compare_folded, compare_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.verify.report import Report
     from netdsl.verify.sizes import Sizes
     from netdsl.verify.torch_side import Step
@@ -83,10 +84,10 @@ class Verification:
     def _lower(self) -> None:
         try:
             self.torch, self.onnx = TorchSide(self.graph), OnnxSide(self.graph)
-        except OpError as error:
-            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+        except OpError:
+            raise
         except Exception as error:  # whatever a lowering raises is the finding
-            self._stop("the net cannot be lowered", error, None)
+            self._stop("the net cannot be lowered", error, _culprit(self.graph))
 
     # ---- one batch at one setting
 
@@ -96,10 +97,10 @@ class Verification:
         if walked:
             self._settle(batch, sizes, inputs)
         inferred = self._infer(batch, sizes)
+        if walked:
+            self.session = self._try("onnxruntime does not take the model", lambda: self.onnx.session(self.arrays, threads=self.threads))
         made = self._run_onnx(inputs)
-        for node in (s.node for s in self.torch.steps):
-            name = self.onnx.tensor[id(node.output)]
-            self._check_shape(node, batch, sizes, {"onnxruntime": made[name].shape, "ONNX's inference": tuple(inferred.get(name, ()))})
+        self._check_shapes(batch, sizes, "onnxruntime", {n: a.shape for n, a in made.items()})
         written = self.onnx.macs(inferred, made) if batch == 1 else {}
         counter = Counter() if batch == 1 else None
         with counter or nullcontext():
@@ -112,7 +113,7 @@ class Verification:
             self._check_outputs(inputs, made)
 
     def _settle(self, batch: int, sizes: Sizes, inputs: Inputs) -> None:
-        """Give the weights their numbers, in the order of their use, and open the session that shares them."""
+        """Give the weights their numbers, in the order of their use."""
         settler = Settler(self.seed)
         settled: set[str] = set()
 
@@ -125,18 +126,24 @@ class Verification:
             pass
         state = self.torch.module.state_dict()
         self.arrays = {n: state[n].float().numpy() for n in self.onnx.params}
-        self.session = self._try("onnxruntime does not take the model", lambda: self.onnx.session(self.arrays, threads=self.threads))
 
     def _walk(self, batch: int, sizes: Sizes, inputs: Inputs, settle: Callable[[Step, list[torch.Tensor]], None] | None = None) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
         """PyTorch's steps, each of the shape of its type."""
         for step, xs, y in self.torch.walk(inputs, settle):
             if isinstance(y, Exception):
                 self._stop("PyTorch fails", y, step.node)
-            self._check_shape(step.node, batch, sizes, {"PyTorch": tuple(y.shape)})
+            self._check_shape(step.node, batch, sizes, "PyTorch", tuple(y.shape))
             yield step, xs, y
 
     def _infer(self, batch: int, sizes: Sizes) -> dict[str, list[int]]:
-        return self._try("ONNX's inference fails", lambda: self.onnx.infer(batch, sizes))
+        """The shapes that ONNX infers; where it fails at a later layer for a wrong shape, the wrong one is what counts."""
+        try:
+            found = self.onnx.infer(batch, sizes)
+        except Exception as error:  # onnx raises its own exceptions and plain ones
+            self._check_shapes(batch, sizes, "ONNX's inference", self._try("ONNX's inference fails", lambda: self.onnx.infer(batch, sizes, strict=False)))
+            self._stop("ONNX's inference fails", error, self.onnx.node_named(str(error)))
+        self._check_shapes(batch, sizes, "ONNX's inference", found)
+        return found
 
     def _run_onnx(self, inputs: Inputs) -> dict[str, np.ndarray]:
         return self._try("onnxruntime fails", lambda: self.onnx.run(self.session, {k: v.numpy() for k, v in inputs.items()}))
@@ -154,15 +161,20 @@ class Verification:
 
     # ---- the claims
 
-    def _check_shape(self, node: Node, batch: int, sizes: Sizes, found: dict[str, tuple[int, ...]]) -> None:
-        """Every witness has the shape of the type; a size of 0 or no size at all is one that ONNX's inference leaves open."""
+    def _check_shapes(self, batch: int, sizes: Sizes, who: str, shapes: Mapping[str, Sequence[int]]) -> None:
+        for step in self.torch.steps:
+            self._check_shape(step.node, batch, sizes, who, tuple(shapes.get(self.onnx.tensor[id(step.node.output)], ())))
+
+    def _check_shape(self, node: Node, batch: int, sizes: Sizes, who: str, shape: tuple[int, ...]) -> None:
+        """A witness has the shape of the type; a size of 0 or no size at all is one that ONNX's inference leaves open."""
         wanted = shape_of(node.output, batch, sizes)
-        for who, shape in found.items():
-            opened = shape == wanted or (who == "ONNX's inference" and (not shape or (len(shape) == len(wanted) and all(f in (0, w) for f, w in zip(shape, wanted, strict=True)))))
-            if not opened:
-                others = {"the type": str(node.type), f"at batch {batch}{_at_sizes(sizes)}": str(wanted)} | {k: str(tuple(v)) for k, v in found.items()}
-                self.shapes.difference = Difference("shapes-differ", f"the shape differs in {who}", others, node)
-                raise Stop
+        if shape == wanted:
+            return
+        if who == "ONNX's inference" and (not shape or (len(shape) == len(wanted) and all(f in (0, w) for f, w in zip(shape, wanted, strict=True)))):
+            return
+        at = f"at a batch of {batch}{''.join(f', {k} = {v}' for k, v in sizes.items())}"
+        self.shapes.difference = Difference("shapes-differ", f"the shape differs in {who} {at}", {"the type has": _text(wanted), f"{who} has": _text(shape)}, node)
+        raise Stop
 
     def _check_values(self, step: Step, xs: list[torch.Tensor], y: torch.Tensor, made: dict[str, np.ndarray]) -> None:
         fed = [torch.from_numpy(made[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
@@ -180,7 +192,7 @@ class Verification:
         arrays = {k: v.numpy() for k, v in inputs.items()}
         exported = self._try("the model cannot be exported", lambda: ExportedSide(self.onnx, self.arrays))
         alone = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(exported.session({}, threads=self.threads), arrays))
-        self.outputs.difference = self.outputs.difference or compare_modules(self.torch, inputs, values) or compare_models(self.onnx, made, alone, values)
+        self.outputs.difference = self.outputs.difference or self._try("the whole module fails", lambda: compare_modules(self.torch, inputs, values)) or compare_models(self.onnx, made, alone, values)
         if exported.folded:
             self._check_folded(exported, arrays)
         self.folded.detail = f"{len(exported.folded):,} layers"
@@ -198,5 +210,24 @@ class Verification:
             self.folded.difference = self.folded.difference or compare_folded(step, norm, Executor("the exported model", xs, y), self.report)
 
 
-def _at_sizes(sizes: Sizes) -> str:
-    return "".join(f", {k} = {v}" for k, v in sizes.items())
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"
+
+
+def _culprit(graph: Graph) -> Node | None:
+    """The first node whose own lowering fails."""
+    emitter = Emitter(OPSET)
+    for node in graph.nodes:
+        try:
+            node.op.torch(Recorder(), *node.types)
+            emitter.begin(node)
+            node.op.onnx(emitter, *(_named(v) for v in node.inputs))
+        except Exception:  # the one that is looked for
+            return node
+    return None
+
+
+def _named(value: Value) -> Tensor:
+    made = Tensor(value.name)
+    made.type = value.type
+    return made

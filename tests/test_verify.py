@@ -1,0 +1,516 @@
+"""`netdsl verify`: nets of every kind agree, and whatever fault is planted in one back end is found at its node and line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx import helper
+from safetensors.numpy import save_file
+from test_contract import EXAMPLES, Example
+
+import netdsl
+from netdsl.backends import fold, onnx, pytorch_source
+from netdsl.cli import run
+from netdsl.diagnostics import Fault
+from netdsl.driver import open_program, program_of
+from netdsl.library import library_names
+from netdsl.ops import LAYERS
+from netdsl.source import SourceFile
+from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify.bounds import EXACT, RELATIVE, RULES, SCALE, SUMS, witness
+from netdsl.verify.numbers import Settler, inputs_for, tensors_of
+from netdsl.verify.sizes import two_settings
+from netdsl.verify.torch_side import TorchSide
+
+CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
+NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
+NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
+
+# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in brackets.
+MIXED = """net Mixed {
+    input image: 3x19x17
+    stem: conv(6, 3, pad = [(0, 1), (1, 2)]) -> tanh
+    norm: bn(eps = 0.01) -> relu
+    body: { conv(6, 3, pad = 1, bias = false) -> bn -> relu }
+    add { | conv(6, 1) | }
+    pool: maxpool(3, stride = 2, pad = 1)
+    local: lrn(3, alpha = 0.1)
+    up: deconv(4, 2, stride = 2)
+    tokens
+    memory: lstm(5, bidirectional = true)
+    mix: attention(2)
+    flatten
+    output scores: head: dense(7) -> softmax
+}
+"""
+
+
+def verified(text: str, **arguments: Any) -> Report:
+    """The report of a text's only net."""
+    program = program_of(SourceFile("net.net", text))
+    return verify_net(program, program.pick(None), threads=1, **arguments)
+
+
+def mixed() -> Report:
+    """The report of the net of several kinds."""
+    return verified(MIXED)
+
+
+def line_of(part: str, text: str = MIXED) -> int:
+    """The line that has that text."""
+    return next(i for i, line in enumerate(text.splitlines(), start=1) if part in line)
+
+
+# ---- what is right
+
+
+def test_all_claims_hold() -> None:
+    """A net of many kinds: every claim is tried and holds, and every node is compared in both executors."""
+    report = mixed()
+    assert [d.message for d in report.differences()] == []
+    assert CLAIMS == [c.name for c in report.claims]
+    assert report.ok
+    nodes = len(netdsl.loads(MIXED).graph.nodes)
+    assert 2 * nodes + 1 == report.comparisons  # and one norm folded: the other does not follow a layer with weights
+    assert 0.1 < report.worst < LIMIT
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
+def test_every_kind(example: Example) -> None:
+    """Every example of every kind agrees."""
+    report = verify_graph(example.net().graph, threads=1)
+    assert [d.message for d in report.differences()] == []
+    assert report.ok
+
+
+def test_every_kind_has_a_bound() -> None:
+    """No shipped kind falls to the rule for unknown ones."""
+    bounded = EXACT | SUMS | RELATIVE | set(SCALE) | set(RULES) | {"rnn", "lstm", "gru"}
+    assert set() == set(LAYERS) - bounded
+    assert set() == bounded - set(LAYERS)
+
+
+def test_open_sizes() -> None:
+    """Open sizes are verified at two settings, and a layer that needs to know its size has it written in."""
+    report = verified("net A {\n    input x: 2xHxW\n    conv(3, 3, stride = 2) -> upsample(2)\n    residual { conv(3, 3, pad = 1) }\n}")
+    assert report.ok
+    assert len(report.sizes) == 2
+    assert all(report.sizes[0][s] != report.sizes[1][s] for s in "HW")
+    assert verified("net A {\n    input x: 2xHxW\n    conv(3, 3) -> adaptive_avgpool(3)\n}").ok
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ("input x: 2xHxW\n conv(3, 7) -> maxpool(2)\n residual { conv(3, 3, pad = 1) }", lambda s: s["H"] >= 8 and s["W"] >= 8),
+        ("input x: 2xHxW\n down: conv(3, 4, stride = 4)\n deconv(2, 4, stride = 4)\n add(@x)", lambda s: s["H"] % 4 == 0 == s["W"] % 4),
+        ("input x: Vx3\n input e: UxU\n gcn(4, @e)", lambda s: s["U"] == s["V"]),
+    ],
+)
+def test_settings_are_valid(body: str, holds: Any) -> None:
+    """The settings satisfy the net's conditions, whatever they are, and differ."""
+    settings = two_settings(netdsl.loads(f"net A {{\n {body}\n}}").graph)
+    assert len(settings) == 2
+    assert settings[0] != settings[1]
+    assert all(holds(s) for s in settings)
+
+
+def test_no_valid_setting() -> None:
+    """A net whose sizes lie beyond those that are tried says so."""
+    with pytest.raises(Fault, match="no valid setting of H"):
+        two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
+
+
+def test_inputs_suit_their_layers() -> None:
+    """Integers are small enough for every embedding, boxes lie inside the image, edges are what their layers take."""
+    graph = netdsl.loads("net A {\n input t: 50 int64\n input m: 2x9x9\n input b: 20x4\n @t -> slice(0, 40) -> e: embedding(5, 3)\n output o: @m -> roi_pool(2, 0.5, @b)\n output p: @e -> flatten\n}").graph
+    words, _, boxes = inputs_for(graph, 3, {}, 0).values()
+    assert {0, 1, 2, 3, 4} == set(words.flatten().tolist())
+    assert 0 <= boxes.min() <= boxes.max() <= 18
+    assert (boxes[..., 0] < boxes[..., 2]).all()
+    assert (boxes[..., 1] < boxes[..., 3]).all()
+    for call, fits in (("gcn(4, normalize = true, @e)", {0.0, 1.0}), ("sage(4, @e)", {0.0, 1.0}), ("cheb(4, 3, @e)", None)):
+        edges = list(inputs_for(netdsl.loads(f"net A {{\n input x: 8x3\n input e: 8x8\n {call}\n}}").graph, 2, {}, 0).values())[1]
+        torch.testing.assert_close(edges, edges.mT)
+        assert fits is None or set(edges.flatten().tolist()) == fits
+        assert fits is not None or float(torch.linalg.matrix_norm(edges, 2).max()) <= 1
+
+
+def test_values_keep_their_scale() -> None:
+    """Random weights neither drown nor blow up the numbers of a deep net, and no statistic of batch norm is one that can be left out."""
+    graph = netdsl.loads("net A {\n input x: 3x8x8\n repeat 60 {\n conv(8, 3, pad = 1) -> bn -> relu\n residual { conv(8, 3, pad = 1) -> tanh }\n }\n}").graph
+    side = TorchSide(graph)
+    settler = Settler(0)
+    for step, _, y in side.walk(inputs_for(graph, 7, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs)):
+        assert 0.05 < float(y.square().mean().sqrt()) < 50
+        if step.node.op.kind == "bn":
+            assert step.tensors()["running_mean"].abs().min() > 0
+            assert not torch.isclose(step.tensors()["running_var"], torch.ones(())).any()
+
+
+@pytest.mark.parametrize("call", ["rnn(3, layers = 2, nonlinearity = relu)", "lstm(4, layers = 2, bidirectional = true, last = true)", "gru(3, bidirectional = true)"])
+def test_recurrent_witness_is_its_own(call: str) -> None:
+    """The formulas of the recurrent witness give what PyTorch's module gives in double precision."""
+    graph = netdsl.loads(f"net A {{\n input x: 6x5\n {call}\n}}").graph
+    side, settler = TorchSide(graph), Settler(0)
+    ((step, xs, _),) = side.walk(inputs_for(graph, 2, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs))
+    value, _ = witness(step, xs)
+    with torch.no_grad():
+        torch.testing.assert_close(value, step([x.double() for x in xs], step.double()), rtol=1e-12, atol=1e-12)
+
+
+# ---- planted faults
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, made: Any) -> None:
+    """Put another rule in place of a kind's."""
+    monkeypatch.setattr(LAYERS[kind], rule, made)
+
+
+def assert_found(report: Report, claim: str, code: str, name: str, part: str) -> None:
+    """The first difference is of that claim, at that node and line; the claims before it hold."""
+    assert not report.ok
+    first = report.first
+    assert first is not None
+    failed = next(c for c in report.claims if c.difference is first)
+    assert (claim, code, name, line_of(part)) == (failed.name, first.code, first.name, first.line)
+    assert len(first.values) >= 1
+
+
+def test_wrong_shape_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape rule that is one off."""
+    infer = LAYERS["deconv"].infer
+    replaced(monkeypatch, "deconv", "infer", lambda self, x: infer(self, x)._replace(shape=(4, *(d + 1 for d in infer(self, x).spatial))))
+    report = mixed()
+    assert_found(report, "shapes", "shapes-differ", "up", "up:")
+    assert ["agree", "differ", *["not tried"] * 5] == [c.verdict for c in report.claims]
+
+
+def test_wrong_shape_in_onnx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attribute that gives ONNX another shape."""
+    lower = LAYERS["deconv"].onnx
+    replaced(monkeypatch, "deconv", "onnx", lambda self, g, x: g.op("Pad", lower(self, g, x), g.ints([0, 0, 0, 1]), "", g.ints([2, 3])))
+    assert_found(mixed(), "shapes", "shapes-differ", "up", "up:")
+
+
+def test_wrong_params(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight of another name than PyTorch's."""
+    params = LAYERS["dense"].params
+    replaced(monkeypatch, "dense", "params", lambda self, x: {("offset" if n == "bias" else n): p for n, p in params(self, x).items()})
+    replaced(monkeypatch, "dense", "onnx", lambda self, g, x: g.op("Gemm", x, g.param("weight"), g.param("offset"), transB=1))
+    assert_found(mixed(), "params", "params-differ", "head", "head:")
+
+
+def test_wrong_weight_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight of another shape than PyTorch's."""
+    params = LAYERS["dense"].params
+    replaced(monkeypatch, "dense", "params", lambda self, x: {n: p._replace(shape=p.shape[::-1]) for n, p in params(self, x).items()})
+    assert_found(mixed(), "params", "params-differ", "head", "head:")
+
+
+@pytest.mark.parametrize(("kind", "name", "part"), [("conv", "stem", "stem:"), ("lstm", "memory", "memory:"), ("attention", "mix", "mix:"), ("deconv", "up", "up:"), ("bn", "norm", "norm:")])
+def test_wrong_macs(kind: str, name: str, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiply-accumulates that are one too many, of layers that multiply and of one that does not."""
+    macs = LAYERS[kind].macs
+    replaced(monkeypatch, kind, "macs", lambda self, y, *xs: macs(self, y, *xs) + 1)
+    report = mixed()
+    assert_found(report, "macs", "macs-differ", name, part)
+    assert [c.name for c in report.claims if not c.ok] == ["macs"]
+
+
+def swapped_pads(self: Any, g: Any, x: Any) -> str:
+    """A convolution's ONNX lowering with the begins and ends of its padding exchanged."""
+    k, s, p, d = self.geometry(x.type)
+    bias = [g.param("bias")] if self.bias else []
+    result: str = g.op("Conv", x, g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[b for _, b in p] + [a for a, _ in p], dilations=d, group=self.groups)
+    return result
+
+
+def off_by(share: float, kind: str) -> Any:
+    """An ONNX lowering whose result is off by that share."""
+    lower = LAYERS[kind].onnx
+    return lambda self, g, *xs: g.op("Mul", lower(self, g, *xs), g.floats(1 + share))
+
+
+def norm_with(**changed: Any) -> Any:
+    """Batch norm in ONNX with other attributes."""
+    return lambda self, g, x: g.op("BatchNormalization", x, g.param("weight"), g.param("bias"), g.param("running_mean"), g.param("running_var"), **{"epsilon": self.eps, **changed})
+
+
+ONNX_FAULTS = {
+    "pads exchanged": ("conv", swapped_pads, "stem", "stem:"),
+    "eps": ("bn", norm_with(epsilon=1e-5), "norm", "norm:"),
+    "alpha": ("lrn", lambda self, g, x: g.op("LRN", x, size=self.n, alpha=self.alpha * 1.001, beta=self.beta, bias=self.k), "local", "local:"),
+    "a few roundings": ("conv", off_by(1e-4, "conv"), "stem", "stem:"),
+    "one rounding too many is fine, many are not": ("softmax", off_by(1e-5, "softmax"), "0", "softmax"),
+    "pads at the end alone": ("maxpool", lambda self, g, x: g.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 2, 2]), "pool", "pool:"),
+    "scale of the scores": ("attention", off_by(1e-3, "attention"), "mix", "mix:"),
+}
+
+
+@pytest.mark.parametrize("fault", ONNX_FAULTS)
+def test_wrong_onnx(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong attribute or operator in the ONNX lowering is found in onnxruntime's values, and PyTorch's hold."""
+    kind, made, name, part = ONNX_FAULTS[fault]
+    replaced(monkeypatch, kind, "onnx", made)
+    report = mixed()
+    names = [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == kind]
+    assert_found(report, "values in onnxruntime", "values-differ", name if name in names else names[0], part)
+    assert report.first is not None
+    assert {"onnxruntime has", "fp64 on the same inputs gives", "PyTorch has", "allowed"} == set(report.first.values)
+
+
+def test_wrong_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates of a recurrent layer in another order."""
+    replaced(monkeypatch, "lstm", "order", (0, 3, 2, 1))
+    assert_found(mixed(), "values in onnxruntime", "values-differ", "memory", "memory:")
+
+
+def test_batch_written_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that holds for one batch alone."""
+    replaced(monkeypatch, "flatten", "onnx", lambda self, g, x: g.op("Reshape", x, g.ints([2, -1])))
+    assert_found(mixed(), "shapes", "shapes-differ", names_of("flatten")[0], "flatten")
+
+
+def names_of(kind: str) -> list[str]:
+    """The names of the nodes of a kind in the mixed net."""
+    return [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == kind]
+
+
+@pytest.mark.parametrize(("kind", "made"), [
+    ("tanh", lambda self, t, x: t.module("Hardtanh")),
+    ("lrn", lambda self, t, x: t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 0), beta=(self.beta, 0), k=(2.0, 0))),
+    ("maxpool", lambda self, t, x: t.inline("F.avg_pool2d({0}, 3, 2, 1)")),
+    ("add", lambda self, t, *xs: t.inline("{0} + {1} * 1.001")),
+])  # fmt: skip
+def test_wrong_torch(kind: str, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong PyTorch lowering is its own witness, and onnxruntime's value shows it."""
+    replaced(monkeypatch, kind, "torch", made)
+    (name,) = names_of(kind)
+    assert_found(mixed(), "values in onnxruntime", "values-differ", name, kind if kind != "maxpool" else "pool:")
+
+
+def test_wrong_recurrent_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recurrent layers have a witness of their own: PyTorch's value shows a wrong lowering."""
+    torch_ = LAYERS["lstm"].torch
+    replaced(monkeypatch, "lstm", "torch", lambda self, t, x: torch_(self, t, x)._replace(call="{m}({0}.flip(1))[0]"))
+    report = mixed()
+    assert_found(report, "values in PyTorch", "values-differ", "memory", "memory:")
+
+
+def test_training_behaviour_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that acts at inference as in training."""
+    replaced(monkeypatch, "dropout", "torch", lambda self, t, x: t.inline("F.dropout({0}, 0.5, training=True)"))
+    report = verified("net A {\n    input x: 9\n    dense(9)\n    drop: dropout\n    dense(3)\n}")
+    assert report.first is not None
+    assert ("drop", 4) == (report.first.name, report.first.line)
+
+
+def test_samples_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that lets samples of a batch see one another."""
+    replaced(monkeypatch, "tanh", "torch", lambda self, t, x: t.inline("torch.tanh({0} - {0}.mean(0))"))
+    assert not mixed().ok
+
+
+@pytest.mark.parametrize("wrong", ["eps", "mean", "scale"])
+def test_wrong_folding(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch norm folded with another formula: the model's layers hold, the exported model's does not."""
+    right = fold._numbers
+
+    def numbers(norm: Any, params: Any, chunks: Any) -> tuple[Any, Any]:
+        scale, shift = right(norm._replace(eps=0.0) if wrong == "eps" else norm, params, chunks)
+        return scale * (1.001 if wrong == "scale" else 1), shift * (0.99 if wrong == "mean" else 1)
+
+    monkeypatch.setattr(fold, "_numbers", numbers)
+    report = mixed()
+    (name,) = [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == "bn" and n.name.startswith("body")]
+    if wrong == "eps":  # the norm after a tanh cannot be folded
+        name = next(n for n in names_of("bn") if n.startswith("body"))
+    assert_found(report, "folded batch norms", "values-differ", name, "body:")
+
+
+def test_wrong_wiring_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module put together wrongly from layers that are right: a variable is used again while its value is still needed."""
+    right = pytorch_source._Names.of
+    monkeypatch.setattr(pytorch_source._Names, "of", lambda self, value: "image" if value.name == "pool" else right(self, value))
+    text = "net A {\n    input image: 2x5x5\n    a: conv(2, 3, pad = 1)\n    pool: maxpool(1)\n    b: conv(2, 3, pad = 1)\n    c: tanh\n}"
+    report = verified(text)
+    assert [c.name for c in report.claims if not c.ok] == ["outputs"]
+    assert report.first is not None
+    assert ("outputs-differ", "b", 5) == (report.first.code, report.first.name, report.first.line)
+
+
+def test_wrong_output_in_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two outputs of the model under one another's names."""
+    right = onnx._rename_outputs
+
+    def rename(graph: Any, emitter: Any, names: Any, taken: Any) -> None:
+        right(graph, emitter, names, taken)
+        emitter.nodes.append(helper.make_node("Neg", ["first"], ["other"], name="other"))
+        for node in emitter.nodes[:-1]:
+            if node.output[0] == "second":
+                node.output[0] = "spare"
+        emitter.nodes[-1].output[0] = "second"
+
+    monkeypatch.setattr(onnx, "_rename_outputs", rename)
+    report = verified("net A {\n    input x: 4\n    output first: a: dense(3)\n    output second: @x -> b: dense(3)\n}")
+    assert not report.ok
+
+
+REFUSED = {
+    "PyTorch while it runs": ("torch", lambda self, t, x: t.inline("{0}.no_such_thing()")),
+    "PyTorch's lowering": ("torch", lambda self, t, x: t.no_such_thing()),
+    "ONNX's lowering": ("onnx", lambda self, g, x: g.op("LRN", x, g.param("none"))),
+    "an attribute": ("onnx", lambda self, g, x: g.op("LRN", x, size=3, alpha="much")),
+    "an operator": ("onnx", lambda self, g, x: g.op("NoSuchOperator", x)),
+}
+
+
+@pytest.mark.parametrize("who", REFUSED)
+def test_back_end_fails(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a back end refuses is laid at the node, with what the back end says."""
+    replaced(monkeypatch, "lrn", *REFUSED[who])
+    assert_found(mixed(), "shapes", "back-end-fails", "local", "local:")
+
+
+def test_onnxruntime_fails_at_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What onnxruntime refuses while it runs is laid at the node that it names."""
+
+    def lower(self: Any, g: Any, x: Any) -> str:
+        last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))  # of the samples: there is a number for the first alone
+        made: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))
+        return made
+
+    replaced(monkeypatch, "lrn", "onnx", lower)
+    report = mixed()
+    assert_found(report, "shapes", "back-end-fails", "local", "local:")
+    assert report.first is not None
+    assert "onnxruntime fails" in report.first.message
+
+
+# ---- the command
+
+
+def written(tmp_path: Path, text: str = MIXED) -> str:
+    """The text as a file."""
+    path = tmp_path / "net.net"
+    path.write_text(text)
+    return str(path)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has every claim, and the exit code is 0."""
+    assert run(["verify", written(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"{re.escape(claim)} +agree", printed) for claim in CLAIMS), printed
+    assert "values compared" in printed
+
+
+def test_command_names_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault ends with exit code 1 and a caret under the layer."""
+    replaced(monkeypatch, "conv", "onnx", swapped_pads)
+    path = written(tmp_path)
+    assert run(["verify", path]) == 1
+    printed = capsys.readouterr()
+    assert re.search(r"values in onnxruntime +differ", printed.out)
+    assert f"--> {path}:3:" in printed.err or "net.net:3:" in printed.err
+    assert "error[values-differ]: `stem` (conv)" in printed.err
+    assert "^^^^" in printed.err
+    assert "fp64 on the same inputs gives: " in printed.err
+
+
+def test_command_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for programs."""
+    path = written(tmp_path)
+    assert run(["verify", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["diagnostics"] == []
+    assert found["nets"][0]["ok"] is True
+    assert CLAIMS == [c["name"] for c in found["nets"][0]["claims"]]
+    macs = LAYERS["lstm"].macs
+    replaced(monkeypatch, "lstm", "macs", lambda self, y, x: macs(self, y, x) + 1)
+    assert run(["verify", path, "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [("macs-differ", line_of("memory:"))] == [(d["code"], d["line"]) for d in found["diagnostics"]]
+    assert ["macs"] == [c["name"] for c in found["nets"][0]["claims"] if c["verdict"] == "differ"]
+
+
+def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--input` gives open sizes, `-D` parameters."""
+    path = written(tmp_path, "net A(width = 3) {\n    input x: 2xHxW\n    conv(width, 3)\n}")
+    assert run(["verify", path, "--input", "2x9x8", "-D", "width=5", "--format", "json"]) == 0
+    (net,) = json.loads(capsys.readouterr().out)["nets"]
+    assert [{}] == net["sizes"]
+    assert f"{5 * 7 * 6 * 18:,}" == next(c["detail"] for c in net["claims"] if c["name"] == "macs")
+
+
+def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint's weights are those that are verified; one that does not fit, or is missing, is said."""
+    net = netdsl.loads(MIXED)
+    stream = np.random.default_rng(0)
+    arrays = {n: np.asarray(stream.random(p.shape), dtype=np.float32) for n, p in tensors_of(net.graph).items()}
+    save_file(arrays, tmp_path / "w.safetensors")
+    path = written(tmp_path)
+    assert run(["verify", path, "--weights", str(tmp_path / "w.safetensors")]) == 0
+    assert "w.safetensors" in capsys.readouterr().out
+    assert run(["verify", path, "--weights", str(tmp_path / "none.safetensors")]) == 1
+    assert "error[file-not-found]" in capsys.readouterr().err
+    del arrays["head.bias"]
+    save_file(arrays, tmp_path / "w.safetensors")
+    assert run(["verify", path, "--weights", str(tmp_path / "w.safetensors")]) == 1
+    assert "`head.bias` is missing" in capsys.readouterr().err
+
+
+def test_given_weights_are_used() -> None:
+    """The numbers of the checkpoint are those that are verified: of zeros come zeros, which nothing rounds."""
+    arrays = {n: np.zeros(p.shape, np.float32) for n, p in tensors_of(netdsl.loads(MIXED).graph).items()}
+    report = verified(MIXED, weights=arrays)
+    assert report.ok
+    assert report.worst < 1 < mixed().worst
+
+
+def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A net that is not there, a text with errors, sizes that are not valid: each is said, with exit code 1."""
+    path = written(tmp_path, "net A {\n    input x: 1xH\n    conv(2, 5000)\n}")
+    for arguments, code in (([f"{path}:B"], "unknown-net"), ([str(tmp_path / "no.net")], "file-not-found"), ([path], "no-valid-size"), ([path, "--input", "1x20"], "window-too-large")):
+        assert run(["verify", *arguments]) == 1
+        assert f"error[{code}]" in capsys.readouterr().err
+
+
+def test_command_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model is held against its manifest; options of nets do not go with it."""
+    model = tmp_path / "m.onnx"
+    assert run(["export", written(tmp_path), "-o", str(model)]) == 0
+    capsys.readouterr()
+    assert run(["verify", str(model)]) == 0
+    assert "m.onnx as the manifest has it" in capsys.readouterr().out
+    assert run(["verify", str(model), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["diagnostics"] == []
+    assert run(["verify", str(model), "--input", "3x4x4"]) == 2
+    capsys.readouterr()
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    assert run(["verify", str(model)]) == 1
+    assert "error[corrupt-model]" in capsys.readouterr().err
+
+
+# ---- the library
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in NETS if n not in NEVER_RUN])
+def test_library(name: str) -> None:
+    """Every net of the library agrees, at its own size."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    file, net = name.split(":")
+    report = verify_net(open_program(file), net)
+    assert [d.message for d in report.differences()] == []
+    assert report.ok
