@@ -127,7 +127,7 @@ def wrapped(text: str, before: str, after: str) -> str:
 def reordered(text: str) -> str:
     """The definitions and `train` sections in another order; `let`s see only those above them and keep theirs."""
     tree = parse(SourceFile("text", text))
-    items = [*tree.definitions, *tree.trains]
+    items: list[ast.Definition | ast.Alias | ast.Train] = [*tree.definitions, *tree.trains]
     Random(5).shuffle(items)
     kept = [i.span.text for i in (*tree.imports, *tree.lets)]
     return "\n".join([*kept, *(i.span.text for i in items)])
