@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from netdsl.backends.fold import Stored, fold, plain, stored_chunks
 from netdsl.backends.form import OPSETS, Form
+from netdsl.backends.functions import DOMAIN, group
 from netdsl.backends.pixels import prepare
 from netdsl.ir.types import Sym
 from netdsl.ops.base import OpError
@@ -161,10 +162,15 @@ def _model(graph: Graph, emitter: Emitter, form: Form, metadata: Mapping[str, st
     if form.pixels is not None:
         shape = ["N", "height", "width", str(graph.inputs[0].type.channels)]
         inputs[0] = helper.make_tensor_value_info(graph.inputs[0].name, TensorProto.UINT8, [*shape[:3], int(shape[3])])
+    functions = group(emitter.nodes, graph.scopes, {o.name for o in graph.outputs}, form.opset) if form.functions else []
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", form.opset)], ir_version=IR_VERSION, producer_name="netdsl")
+    model = helper.make_model(made, opset_imports=_opsets(form, functions), ir_version=IR_VERSION, functions=functions, producer_name="netdsl")
     helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **metadata})
     return model
+
+
+def _opsets(form: Form, functions: list[onnx.FunctionProto]) -> list[onnx.OperatorSetIdProto]:
+    return [helper.make_opsetid("", form.opset), *([helper.make_opsetid(DOMAIN, 1)] if functions else [])]
 
 
 def _tensor(value: Value, name: str) -> Tensor:
