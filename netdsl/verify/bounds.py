@@ -8,7 +8,7 @@ of it. None: the layer moves or chooses elements, and the result is exact. `docs
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import log, prod, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -87,7 +87,8 @@ def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
 def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Tensor:
     kind = step.node.op.kind
     if kind in SUMS:  # in single precision, which is several times faster: of a bound the first digits matter
-        return step([x.abs().float() for x in xs], _absolute(module)).double() * _grown(_products(step, xs[0], y))
+        grown = _added(step, xs[0], y) if step.node.op.family == "pooling" else _grown(_products(step, xs[0], y))
+        return step([x.abs().float() for x in xs], _absolute(module)).double() * grown
     if kind in RULES:
         return RULES[kind](Evaluated(step.node.op.given, module, xs, y))
     if kind in RELATIVE:
@@ -100,6 +101,12 @@ def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) ->
 def _grown(terms: float) -> float:
     """How errors of a long sum add up: like the root of the number of its terms (Higham and Mary 2019), which up to 256 the limit covers."""
     return max(1.0, sqrt(terms) / 16)
+
+
+def _added(step: Step, x: Tensor, y: Tensor) -> float:
+    """The same for a mean, which both executors add up one by one: like numbers are rounded one way each time."""
+    window = prod(w.extent for w in step.node.op.windows(*step.node.types))
+    return max(1.0, window / 16, x.numel() / y.numel() / 16)
 
 
 def _products(step: Step, x: Tensor, y: Tensor) -> float:
@@ -145,7 +152,9 @@ def _lrn(e: Evaluated) -> Tensor:
     around = torch.nn.functional.pad(rows, (n // 2, n // 2)).unfold(2, n, 1).sum(-1).transpose(1, 2).reshape(e.x.shape)
     terms = e.given["alpha"] / n * around
     total = e.given["k"] + terms
-    share: Tensor = 1 + abs(e.given["beta"]) * ((abs(e.given["k"]) + terms.abs()) / total.abs() + total.abs().log().abs())
+    # onnxruntime slides its window: what it added for earlier channels it takes off again, and the rounding of that stays.
+    slid = (abs(e.given["k"]) + terms.abs().amax(1, keepdim=True)) * _grown(2 * e.x.shape[1])
+    share: Tensor = 1 + abs(e.given["beta"]) * (slid / total.abs() + total.abs().log().abs())
     return e.y.abs() * share
 
 
