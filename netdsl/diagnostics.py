@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_ERRORS = 100
+MANY = 1_000
 
 
 @dataclass(slots=True)
@@ -93,6 +94,8 @@ class Reporter:
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice naming the closest known names, or None."""
     names = list(known)
+    if len(names) > MANY:  # comparing with each takes long: those that begin alike will do
+        names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
     folded = {n.lower(): n for n in names}
     close = get_close_matches(name[:64].lower(), folded, n=3, cutoff=0.6)
     if not close:

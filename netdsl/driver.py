@@ -159,9 +159,9 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     graph = Graph(name, (alias or definition).doc or definition.doc, Site(where))
     elaborator = Elaborator(program.loader, reporter, graph, inputs)
     elaborator.enter(program.module.homes[name])
-    outside = Env(env, elaborator.special)
+    outside = Env(env, elaborator.special, elaborator.meter)
     given = _defines(program, definition, arguments, outside)
-    frame = Env(home.env, elaborator.special)
+    frame = Env(home.env, elaborator.special, elaborator.meter)
     called, place = (name, where) if alias is None else (alias.target, alias.target_span)
     bind_parameters(frame, called, definition.parameters, given, outside, place, definition.name_span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}

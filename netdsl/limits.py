@@ -8,6 +8,7 @@ from netdsl.diagnostics import Fault
 
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
+    "tokens": 100_000,  # words, numbers and signs of one file
     "nesting": 64,  # brackets and braces inside one another
     "depth": 100,  # bodies inside one another, through the blocks that are called
     "name_length": 128,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
 from netdsl.commands.common import parse_defines, parse_inputs, print_diagnostics, split_name
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.diagnostics import MAX_ERRORS, CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
@@ -38,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         for name in _names(program, net):
             result = _check(program, name, arguments, diagnostics)
             checked.append(result)
+            if sum(d.severity == "error" for d in diagnostics) >= MAX_ERRORS:
+                diagnostics.append(Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"))
+                break
     except CompileError as error:
         diagnostics += [d for d in error.diagnostics if d not in diagnostics]
     except Fault as fault:

@@ -11,6 +11,7 @@ from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, function_names
 from netdsl.passes.infer import Inference, call_notes
+from netdsl.passes.meter import Estimate, Least, Meter, Overrun, given
 from netdsl.passes.modules import WORDS, is_known, resolve
 from netdsl.passes.scope import Binding, Scope
 from netdsl.syntax import ast
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 MAX_FAULTS = 1_000
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
-
-
-class Overrun(Fault):
-    """A limit is reached: the net is given up."""
 
 
 class NetBuilder:
@@ -43,25 +40,30 @@ class NetBuilder:
         self._scope = Scope()
         self._module: Module | None = None
         self._aux: str | None = None
-        self._steps = 0
+        self.meter = Meter()
+        self._estimate = Estimate()
         self._faults = 0
         self._depth = 0
         self._max_depth = limit("depth")
         self._max_layers = limit("layers")
-        self._max_steps = limit("steps")
 
     def enter(self, home: Module) -> None:
         """Resolve names as the file `home` sees them."""
         self._module = home
 
-    def _step(self, span: Span) -> None:
-        self._steps += 1
-        if self._steps > self._max_steps:
-            raise Overrun("too-many-steps", f"more than {self._max_steps:,} statements to unroll", span, help=raise_help("steps"))
-
     def _charge(self, layers: int, span: Span) -> None:
         if len(self.graph.nodes) + layers > self._max_layers:
             raise Overrun("too-many-layers", f"the net would have more than {self._max_layers:,} layers", span, help=raise_help("layers"))
+
+    def _charge_all(self, least: Least, times: int, span: Span) -> None:
+        """Refuse what is too much before any of it is unrolled."""
+        self._charge(times * least.layers, span)
+        self.meter.check(times * least.steps, span)
+
+    def _hidden(self, env: Env) -> frozenset[str]:
+        """The names that have values here, or get them further down: they are not those of blocks."""
+        inside = given(self._calls[-1].body) if self._calls else frozenset()
+        return inside.union(env.names())
 
     def _report(self, fault: Fault, span: Span) -> None:
         if isinstance(fault, Overrun):
@@ -100,7 +102,7 @@ class NetBuilder:
         known, value = env.find(path)
         if known and isinstance(value, Value):
             return value
-        unlabelled = self._by_position(path)
+        unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
         end = self._calls[-1].span.end if self._calls else None
@@ -108,12 +110,12 @@ class NetBuilder:
         advice = f"`{path}` stands further down: references lead up the page, so that nothing goes round in a circle" if below else None
         raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self._scope.suggest(path))
 
-    def _by_position(self, path: str) -> Value | None:
+    def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
         scope: Scope | None = self._scope
         while scope is not None and "." in path:
             name = scope.join(path)[0]
-            self._steps += len(self.graph.nodes) // 100  # looking is not free: it counts as the statements of a loop do
+            self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
             for node in reversed(self.graph.nodes):
                 if node.name == name or node.name.startswith(name + "."):
                     return node.output

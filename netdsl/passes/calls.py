@@ -13,6 +13,7 @@ from netdsl.ops.base import OpError
 from netdsl.passes.builder import NetBuilder
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import as_fault, new_equalities
+from netdsl.passes.meter import ELEMENTS
 from netdsl.passes.modules import BlockValue, KindValue, is_known, resolve
 from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.scope import Binding, Scope
@@ -80,6 +81,8 @@ class Calls(NetBuilder):
                 if fault.diagnostic.code == "unknown-name" and choices and isinstance(argument.value, ast.Name):
                     fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
                 raise
+            if isinstance(value, tuple):
+                self.meter.charge(len(value) // ELEMENTS, argument.span)
             if argument.name is not None:
                 if argument.name in keywords:
                     raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
@@ -164,7 +167,8 @@ class Calls(NetBuilder):
             names = " calls ".join(f"`{d.name}`" for d in [*self._calls[self._calls.index(definition) :], definition])
             raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
         source = self._need(x, call.span)
-        frame = Env(target.home.env, self.special)
+        self._charge_all(self._estimate.block(definition, target.home.definitions, frozenset(target.home.env.values)), 1, call.span)
+        frame = Env(target.home.env, self.special, self.meter)
         frame.values["in"] = source
         bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)
         name = self._scope.member(None if label is None else self._pattern(label, env))
@@ -227,6 +231,8 @@ def _check_inputs(cls: type[Op], found: int) -> None:
     least, most = cls.inputs
     if least <= found <= most:
         return
+    if found > most > 100:
+        raise OpError("wrong-inputs", f"`{cls.kind}` joins at most {most:,} arms or references, found {found:,}", help="join some of them first")
     if most > 100:
         raise OpError("wrong-inputs", f"`{cls.kind}` joins arms or references, and there are none", help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`")
     takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else "at most one reference" if most == 2 else f"{least - 1} to {most - 1} references"

@@ -13,9 +13,9 @@ from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType
 from netdsl.limits import MAX_DIM, raise_help
 from netdsl.ops.args import show
-from netdsl.passes.builder import Overrun
 from netdsl.passes.calls import Calls
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, truth
+from netdsl.passes.meter import Overrun
 from netdsl.passes.scope import Binding, Scope
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -44,7 +44,6 @@ class Elaborator(Calls):
         super().__init__(loader, reporter, graph)
         self.overrides = overrides
         self.expects: list[Expectation] = []
-        self._least: dict[int, int] = {}
 
     def net(self, definition: ast.Definition, home: Module, env: Env) -> None:
         """Unroll a net's body and settle its outputs."""
@@ -69,7 +68,7 @@ class Elaborator(Calls):
         if self._depth > self._max_depth:
             raise Overrun("nesting-too-deep", f"bodies and block calls more than {self._max_depth} levels deep", body.span, help=raise_help("depth"))
         for statement in body.statements:
-            self._step(statement.span)
+            self.meter.charge(1, statement.span)
             try:
                 x = self._statement(statement, env, x)
             except Fault as fault:
@@ -275,9 +274,9 @@ class Elaborator(Calls):
             return self._unknown(element.span)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise Fault("wrong-type", f"`repeat` needs a number of times, found {show(count)}", element.count.span)
-        self._charge(count * max(1, self._least_layers(element.body)), element.span)
+        self._charge_rounds(count, element, env)
         for i in range(count):
-            self._step(element.span)
+            self.meter.charge(1, element.span)
             frame = Env(env)
             if element.variable:
                 frame.values[element.variable] = i
@@ -290,9 +289,9 @@ class Elaborator(Calls):
             return self._unknown(element.span)
         if not isinstance(values, tuple):
             raise Fault("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span)
-        self._charge(len(values) * max(1, self._least_layers(element.body)), element.span)
+        self._charge_rounds(len(values), element, env)
         for value in values:
-            self._step(element.span)
+            self.meter.charge(1, element.span)
             frame = Env(env)
             parts = (value,) if len(element.targets) == 1 else value
             if not isinstance(parts, tuple) or len(parts) != len(element.targets):
@@ -301,20 +300,10 @@ class Elaborator(Calls):
             x = self._body(element.body, frame, x)
         return x
 
-    def _least_layers(self, body: ast.Body) -> int:
-        """How many layers the body makes at the least, as far as the text alone says: charged before unrolling."""
-        found = self._least.get(id(body))
-        if found is None:
-            found = sum(self._least_layers(arm) for arm in body.arms)
-            for statement in body.statements:
-                chain = statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
-                for element in chain.elements if chain else ():
-                    inner = getattr(element, "body", None)
-                    factor = element.count.value if isinstance(element, ast.Repeat) and isinstance(element.count, ast.Literal) else 1
-                    inside = self._least_layers(inner) if inner is not None and not isinstance(element, ast.For) else 0
-                    found += (factor if isinstance(factor, int) else 1) * inside + isinstance(element, ast.Call)
-            self._least[id(body)] = found
-        return found
+    def _charge_rounds(self, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
+        assert self._module is not None
+        least = self._estimate.body(element.body, self._module.definitions, self._hidden(env))
+        self._charge_all(least._replace(steps=least.steps + 1), count, element.span)
 
     def _group(self, element: ast.Group, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         if label is None:

@@ -9,11 +9,13 @@ from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.types import Sym
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
+from netdsl.passes.meter import ELEMENTS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.passes.meter import Meter
     from netdsl.source import Span
 
 MAX_INTEGER = 2**63
@@ -32,12 +34,13 @@ UNKNOWN = Unknown()
 class Env:
     """Names and their values, one frame for each block call and loop body. `special` answers what only the caller knows."""
 
-    __slots__ = ("parent", "special", "values")
+    __slots__ = ("meter", "parent", "special", "values")
 
-    def __init__(self, parent: Env | None = None, special: Callable[[ast.Expr, Env], Any] | None = None) -> None:
+    def __init__(self, parent: Env | None = None, special: Callable[[ast.Expr, Env], Any] | None = None, meter: Meter | None = None) -> None:
         self.parent = parent
         self.values: dict[str, Any] = {}
         self.special: Callable[[ast.Expr, Env], Any] | None = special or (parent.special if parent else None)
+        self.meter: Meter | None = meter or (parent.meter if parent else None)
 
     def find(self, name: str) -> tuple[bool, Any]:
         """Whether the name is known, and its value."""
@@ -72,6 +75,7 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
             return _operation(expr, env)
         case ast.Sequence():
             items = tuple(evaluate(i, env) for i in expr.items)
+            _work(items, env, expr.span)
             return UNKNOWN if any(i is UNKNOWN for i in items) else _bounded(items, expr.span)
         case ast.DimsLiteral():
             return tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
@@ -142,8 +146,16 @@ def _operation(expr: ast.Operation, env: Env) -> Any:
         if value is UNKNOWN or other is UNKNOWN:
             value = UNKNOWN
             continue
+        _work(value, env, expr.span)
         value = compare(operator, value, other, expr.span) if operator in _COMPARE else _arithmetic(operator, value, other, expr.span)
+        _work(value, env, expr.span)
     return value
+
+
+def _work(value: object, env: Env, span: Span) -> None:
+    """Long lists and words cost what they are long."""
+    if env.meter is not None and isinstance(value, (tuple, str)) and len(value) >= ELEMENTS:
+        env.meter.charge(len(value) // ELEMENTS, span)
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -188,12 +200,12 @@ def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     try:
         return _bounded(_compute(operator, a, b), span)
     except OverflowError:
-        raise Fault("number-too-large", f"{a} {operator} {b} is beyond 2^63", span) from None
+        raise Fault("number-too-large", f"{show(a)} {operator} {show(b)} is beyond 2^63", span) from None
     except ZeroDivisionError:
         raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
     except (ArithmeticError, TypeError):
         advice = "`//` divides and rounds down" if operator == "/" else "a negative number has whole powers alone" if operator == "**" else None
-        raise Fault("bad-arithmetic", f"cannot compute {a} {operator} {b}", span, help=advice) from None
+        raise Fault("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=advice) from None
 
 
 def _compute(operator: str, a: Any, b: Any) -> Any:
@@ -321,13 +333,17 @@ def _function(expr: ast.Function, env: Env) -> Any:
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
     if any(v is UNKNOWN for v in (*positional, *keywords.values())):
         return UNKNOWN
+    for value in positional:
+        _work(value, env, expr.span)
     if expr.name == "range" and all(isinstance(v, int) for v in positional) and 1 <= len(positional) <= 3 and 0 not in positional[2:]:
         _check_length(len(range(*positional)), expr.span)
     try:
-        return _bounded(function(*positional, **keywords), expr.span)
+        made = _bounded(function(*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
         given = ", ".join(show(v) for v in positional)
         raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
+    _work(made, env, expr.span)
+    return made
 
 
 def function_names() -> list[str]:

@@ -82,6 +82,8 @@ def _check_sizes(op: Op, type_: TensorType) -> None:
 
 def _check_params(op: Op, params: dict[str, Param]) -> None:
     for name, param in params.items():
+        if any(d > MAX_DIM for d in param.shape):
+            raise OpError("bad-size", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: each size must be between 1 and {MAX_DIM:,}")
         if param.size > MAX_SIZE:
             raise OpError("too-large", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than 2^62 elements")
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl import library
 from netdsl.diagnostics import Annotation, CompileError, Fault, Reporter, did_you_mean
+from netdsl.limits import limit, raise_help
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.passes.meter import Meter
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
@@ -85,14 +87,17 @@ class Loader:
         self.reporter = reporter
         self._modules: dict[str, Module] = {}
         self._loading: list[str] = []
+        self._meter = Meter()
 
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `CompileError` where its text cannot be read."""
         key = source.path or source.name
+        if len(self._loading) >= limit("depth"):
+            raise Fault("nesting-too-deep", f"files import one another more than {limit('depth')} levels deep", help=raise_help("depth"))
         self._loading.append(key)
         try:
             tree = parse(source)
-            module = self._modules[key] = Module(source, trains=list(tree.trains))
+            module = self._modules[key] = Module(source, trains=list(tree.trains), env=Env(meter=self._meter))
             for item in tree.imports:
                 self._guarded(self._import, module, item)
             for definition in tree.definitions:
@@ -134,7 +139,7 @@ class Loader:
 
     def _define(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
         name = definition.name
-        if name in module.own:
+        if module.homes.get(name) is module:
             first = module.definitions[name]
             raise Fault("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
         if name in LAYERS or name in BUILT_IN:
