@@ -101,7 +101,14 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
 
 
 def _good(symbol: str, own: list[Condition], tried: int, top: int) -> list[int]:
-    return [h for h in range(tried + 1, top + 1) if all(c.holds({symbol: h}) for c in own)]
+    rules, good = list(own), []
+    for h in range(tried + 1, top + 1):
+        broken = next((i for i, c in enumerate(rules) if not c.holds({symbol: h})), None)
+        if broken is None:
+            good.append(h)
+        else:
+            rules.insert(0, rules.pop(broken))  # it likely fails the next size too
+    return good
 
 
 def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> list[str]:
