@@ -85,6 +85,8 @@ def import_path(importer: SourceFile, target: str) -> str:
     """The path of an imported file: inside the importer's folder (or a shipped file), nowhere else."""
     if importer.path is None:
         raise Fault("import-not-found", f"`{target}` cannot be imported from standard input")
+    if target.startswith(("~", "\\")) or "\\" in target or target[1:2] == ":" or not target.isprintable():
+        raise Fault("import-outside", f"`{target[:200]}` is no path inside the folder of `{importer.name}`", help="imports stay in the file's own folder, and are written with `/`")
     folder = os.path.realpath(os.path.dirname(importer.path))
     path = os.path.realpath(os.path.join(folder, target))
     if os.path.commonpath([folder, path]) != folder:

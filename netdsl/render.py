@@ -104,7 +104,7 @@ def as_github(diagnostic: Diagnostic) -> str:
     def escape(text: str, more: str = "") -> str:
         for c in "%\r\n" + more:
             text = text.replace(c, f"%{ord(c):02X}")
-        return text
+        return _safe(text)
 
     place = _place(diagnostic.span, ends=True)
     keys = {"file": "file", "line": "line", "column": "col", "end_line": "endLine", "end_column": "endColumn"}

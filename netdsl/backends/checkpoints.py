@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import pickle
+import warnings
 import zipfile
 from difflib import get_close_matches
 from importlib import import_module
@@ -92,7 +93,7 @@ class Mapped(dict[str, Any]):
         at = array.ctypes.data - np.frombuffer(self._map, np.uint8, 1).ctypes.data + first * array.itemsize
         begin = at // mmap.PAGESIZE * mmap.PAGESIZE
         if array.size and hasattr(mmap, "MADV_DONTNEED"):  # what is read again is only mapped again
-            self._map.madvise(mmap.MADV_DONTNEED, begin, min(at + count * array.itemsize, len(self._map)) - begin)
+            self._map.madvise(mmap.MADV_DONTNEED, begin, min(at + min(count, array.size - first) * array.itemsize, len(self._map)) - begin)
 
 
 def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -101,7 +102,8 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     try:
         # A file of the format before PyTorch 1.6 is no archive, and cannot be mapped.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings(action="ignore"):  # what is wrong with the file is said once, below
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         _fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")

@@ -97,8 +97,8 @@ def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: 
 
 
 def _dump(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    print()
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print("".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text) if not text.replace("\n", "").isprintable() else text)
 
 
 

@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import failure
+from netdsl.runtime.external import check_external
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, obstacle
 
@@ -154,6 +155,7 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     settings = settings or Settings()
     if not path.is_file():
         stop("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
+    check_external(path)
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
     found = obstacle("cuda" if device == "auto" else device)
     if found is not None and device != "auto":
@@ -206,7 +208,7 @@ def _create(path: Path, device: str, settings: Settings) -> onnxruntime.Inferenc
             name = next(g for g in operator.groups() if g)
             help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
             stop("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
-        if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said:
+        if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
             stop("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
         if _MEMORY.search(said):
             stop("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
