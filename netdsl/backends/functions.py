@@ -55,11 +55,12 @@ def _function(members: list[NodeProto], scope: str, ins: list[str], outs: list[s
     """The nodes as a function without a name, in names that do not tell where the block stands."""
     local = {name: _local(name, scope, f"x{i}") for i, name in enumerate(ins)}
     taken = set(local.values())
-    for i, name in enumerate(n for node in members for n in node.output):
-        local[name] = _local(name, scope, f"y{i}")
-        while local[name] in taken:
-            local[name] += "/value"
-        taken.add(local[name])
+    for i, node in enumerate(members):
+        for name in node.output:  # called as its node: an output of the net has a name of its own
+            local[name] = _local(node.name, scope, f"y{i}")
+            while local[name] in taken:
+                local[name] += "/value"
+            taken.add(local[name])
     body = []
     for node in members:
         copy = NodeProto()

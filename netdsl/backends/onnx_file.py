@@ -24,6 +24,7 @@ from netdsl.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from netdsl.backends.fold import Stored
@@ -102,10 +103,18 @@ class _Out:
 
     def write(self, data: Any) -> None:
         """Append bytes, or the memory of an array."""
-        view = memoryview(data).cast("B")
-        self._sum.update(view)
+        self.add(data)
+        self.put(data)
+
+    def add(self, data: Any) -> None:
+        """Half of writing: the sum."""
+        self._sum.update(data)
+
+    def put(self, data: Any) -> None:
+        """The other half: the file."""
+        view = memoryview(data)
         self.size += len(view)
-        while len(view):
+        while view:
             view = view[self._file.write(view) :]
 
     def sum(self) -> str:
@@ -117,16 +126,16 @@ class _Out:
 def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
     dtype = NUMPY_DTYPES[skeleton.dtype]
     written = 0
-    with ThreadPoolExecutor(1) as writer:  # the next numbers are made while the last are written
-        pending = None
+    with ThreadPoolExecutor(2) as pool:  # the next numbers are made while the last are summed up and written
+        pending: list[Future[None]] = []
         for chunk in stored_chunks(stored, skeleton.params, chunks):
             written += chunk.size
-            made = chunk.astype(dtype, copy=False)
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(out.write, made.view(np.uint8))
-        if pending is not None:
-            pending.result()
+            made = chunk.astype(dtype, copy=False).view(np.uint8)
+            for task in pending:
+                task.result()
+            pending = [pool.submit(out.add, made), pool.submit(out.put, made)]
+        for task in pending:
+            task.result()
     if written != stored.param.size:
         raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from netdsl.ops.base import Param
 
-CHUNK = 1 << 20  # elements
+CHUNK = 1 << 18  # elements: a piece stays in the cache of a core while it is made, summed up and written
 
 
 def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
@@ -62,6 +62,7 @@ def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable
         if shape != param.shape:
             raise Mismatch(f"`{name}` has shape {'x'.join(map(str, shape))}, the net needs {'x'.join(map(str, param.shape))}")
     release = getattr(state, "release", None)
+    read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later
 
     def chunks(name: str, param: Param) -> Iterator[Any]:
         value = state[name]
@@ -69,6 +70,8 @@ def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable
         for start in range(0, max(1, param.size), CHUNK):
             yield flat[start : start + CHUNK].astype(np.float32, copy=False)
             if release is not None:
-                release(name, start, CHUNK)
+                read.append((name, start))
+                while len(read) > 1:
+                    release(*read.pop(0), CHUNK)
 
     return chunks
