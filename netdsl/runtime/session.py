@@ -13,8 +13,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import failure
-from netdsl.runtime.external import check_external
 from netdsl.runtime.binding import Bound
+from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, obstacle
 
 if TYPE_CHECKING:
