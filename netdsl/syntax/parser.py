@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_SYNTAX_ERRORS = 20
 _OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSE = set(_OPEN.values())
-_WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?[\w.]+|[^\s\w]')
+_WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
 _LOOSE = re.compile(r"_(?!\d)")
 
 
