@@ -60,6 +60,8 @@ class OnnxSide:
         The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
         """
         shapes = {k: list(v.shape) for k, v in made.items()} | {k: v for k, v in inferred.items() if 0 not in v}
+        if any(name and name not in shapes for node in self.model.graph.node if node.op_type in MULTIPLIED for name in node.input):
+            shapes |= {k: v for k, v in self._from(made).items() if k not in shapes and 0 not in v}
         found: dict[str, int] = {}
         maker = {n.output[0]: n for n in self.model.graph.node}
         for node in self.model.graph.node:
@@ -70,6 +72,15 @@ class OnnxSide:
             if count:
                 found[layer["netdsl.layer"]] = found.get(layer["netdsl.layer"], 0) + count
         return found
+
+    def _from(self, made: dict[str, np.ndarray]) -> dict[str, list[int]]:
+        """What ONNX infers of the values inside a layer once the layers' own shapes are known."""
+        bare = onnx.ModelProto()
+        bare.CopyFrom(self._bare)
+        known = {v.name for v in (*bare.graph.input, *bare.graph.output)}
+        bare.graph.value_info.extend(helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for k, v in made.items() if k not in known)
+        inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
+        return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.value_info if v.type.tensor_type.HasField("shape")}
 
     def session(self, arrays: dict[str, np.ndarray], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session of the model with these weights, which it shares; every inner value is an output."""
