@@ -99,8 +99,8 @@ def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) ->
 
 
 def _grown(terms: float) -> float:
-    """How errors of a long sum add up: like the root of the number of its terms (Higham and Mary 2019), which up to 256 the limit covers."""
-    return max(1.0, sqrt(terms) / 16)
+    """How errors of a long sum add up: like the root of the number of its terms (Higham and Mary 2019), which up to 64 the limit covers."""
+    return max(1.0, sqrt(terms) / 8)
 
 
 def _added(step: Step, x: Tensor, y: Tensor) -> float:
