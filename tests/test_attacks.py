@@ -248,7 +248,8 @@ def checkpoints(mark: Path) -> dict[str, bytes]:
         "an archive of zeros": archive(b"\0" * 50_000_000, compression=zipfile.ZIP_DEFLATED), "empty": b"", "an archive without a pickle": archive(b""), "cut off": good[: len(good) // 2],
         "a number": saved(3), "a list": saved([torch.zeros(3)]), "a view of 2^40 elements": saved({"fc.weight": torch.zeros(1).expand(1 << 20, 1 << 20), "fc.bias": torch.zeros(3)}),
         "integers of another shape": saved({"fc.weight": torch.zeros(3, 3, dtype=torch.int64), "fc.bias": torch.zeros(3)}), "a module": saved_module(), "text": b"hello",
-        "endless memo": b"(" * 100_000, "a long string": b"X\xff\xff\xff\x7f" + b"a" * 100,
+        "endless memo": b"(" * 100_000, "a tensor without memory": saved({"fc.weight": torch.zeros(3, 4, device="meta"), "fc.bias": torch.zeros(3)}), "a sparse tensor": saved({"fc.weight": torch.zeros(3, 4).to_sparse(), "fc.bias": torch.zeros(3)}),
+        "numbers for names": saved({1: torch.zeros(3), 2: torch.zeros(3)}), "a stack that is empty": archive(b"\x80\x02."), "a long string": b"X\xff\xff\xff\x7f" + b"a" * 100,
     }  # fmt: skip
 
 
@@ -382,6 +383,6 @@ def test_generated_attacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_ten_thousand_generated_attacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same with 10,000; `pytest -m slow -s tests/test_attacks.py` prints the count."""
     through = attacks(10_000, 1, tmp_path, capsys)
-    with capsys.disabled():
+    with capsys.disabled():  # what the attacks printed is out of the way
         print(f"attacks: 10,000 generated, {len(through)} got through")
     assert through == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import pickle
 import warnings
 import zipfile
 from difflib import get_close_matches
@@ -104,7 +103,7 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         # A file of the format before PyTorch 1.6 is no archive, and cannot be mapped.
         with warnings.catch_warnings(action="ignore"):  # what is wrong with the file is said once, below
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged pickle makes the unpickler trip over anything
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         _fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")
     for wrapper in WRAPPERS:
@@ -112,7 +111,10 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict):
         _fail("corrupt-weights", f"{path} holds no state dict", "save it with torch.save(module.state_dict(), path)")
-    return {n: _array(t.detach()) for n, t in loaded.items() if isinstance(t, torch.Tensor)}, {}
+    try:
+        return {n: _array(t.detach()) for n, t in loaded.items() if isinstance(n, str) and isinstance(t, torch.Tensor)}, {}
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, or without memory of its own
+        _fail("corrupt-weights", f"{path} holds a tensor that is no plain array: {str(error).splitlines()[0][:200]}", "save it with torch.save(module.state_dict(), path)")
 
 
 def _array(tensor: Any) -> Any:
