@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ def shrunk_program(text: str) -> str:
     changed = True
     while changed and tries[0] > 0:
         text, changed = _smaller(text, same)
-    return text
+    bare = re.sub(r"\n\s*\n", "\n", text)
+    return bare if verdict(bare)[0] is not None else text
 
 
 def _smaller(text: str, same: Callable[[str], bool]) -> tuple[str, bool]:
