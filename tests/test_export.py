@@ -21,6 +21,8 @@ from safetensors.torch import save_file
 
 import netdsl
 from netdsl.backends.checkpoints import Mapped, read_weights
+from netdsl.backends.form import Form
+from netdsl.backends.onnx import skeleton
 from netdsl.cli import run
 from netdsl.diagnostics import CompileError
 from netdsl.runtime.manifest import manifest_path, verify_model
@@ -122,6 +124,19 @@ def test_a_large_weight_is_folded_in_pieces() -> None:
     module = randomise(net.torch())
     inputs = inputs_for(net)
     np.testing.assert_allclose(run_onnx(net.onnx(weights=module.state_dict(), fold=True), inputs)[0], run_torch(module, inputs)[0], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("call", ["lrn(5)", "lrn(n = 3, alpha = 0.5, beta = 0.5, k = 2)", "lrn(n = 3, alpha = 0.3, beta = 1)", "lrn(n = 7, alpha = 0.2, beta = 0.6)"])
+@pytest.mark.parametrize("shape", ["8x5x4", "6x9", "2x3x3x3"])
+def test_local_response_normalisation_becomes_products(call: str, shape: str) -> None:
+    """An export for speed has none of onnxruntime's slow kernel, and gives what PyTorch gives; half precision keeps it, for its range."""
+    net = netdsl.loads(f"net F {{\n input x: {shape}\n {call}\n}}")
+    inputs = [3 * t for t in inputs_for(net)]
+    model = net.onnx(fold=True)
+    assert "LRN" not in operators(model)
+    assert "LRN" in operators(net.onnx())
+    assert "LRN" in [n.op_type for n in skeleton(net.graph, Form(fold=True, dtype="float16")).model.graph.node]
+    np.testing.assert_allclose(run_onnx(model, inputs)[0], run_torch(net.torch(), inputs)[0], rtol=1e-5, atol=1e-6)
 
 
 def test_names_are_those_of_the_checkpoint_unless_folded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,9 +255,6 @@ def test_blocks_are_functions_on_request(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_blocks_that_differ_are_functions_of_their_own() -> None:
-    from netdsl.backends.form import Form
-    from netdsl.backends.onnx import skeleton
-
     net = netdsl.loads("block P(n) { conv(n, 1) -> relu }\nnet B {\n input x: 4x6x6\n P(4)\n P(5)\n P(5)\n}")
     made = skeleton(net.graph, Form(functions=True))
     assert [n.op_type for n in made.model.graph.node] == ["P", "P", "P"]

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from netdsl.backends import lrn
 from netdsl.backends.fold import Stored, fold, plain, stored_chunks
 from netdsl.backends.form import OPSETS, Form
 from netdsl.backends.functions import DOMAIN, group
@@ -134,7 +135,9 @@ def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, s
     for node in graph.nodes:
         if node.aux is None:
             emitter.begin(node)
-            result = node.op.onnx(emitter, *(names[id(v)] for v in node.inputs))
+            given = [names[id(v)] for v in node.inputs]
+            fast = form.fold and lrn.applies(node.op, node.type, form.dtype)
+            result = lrn.emit(emitter, node.op, given[0], node.type) if fast else node.op.onnx(emitter, *given)
             names[id(node.output)] = _tensor(node.output, result)
     stored = fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs}) if form.fold else plain(emitter.params)
     _rename_outputs(graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs})
