@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import json
+import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -21,9 +23,6 @@ from netdsl.runtime import gpu, measure, session
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.measure import in_turns, macs_of, random_inputs, ratio
 from netdsl.runtime.session import Placed, Session, Settings, open_session
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NET = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
 GPU = gpu.obstacle("cuda")
@@ -256,6 +255,34 @@ def test_tensorrt_is_never_replaced_in_silence(folder: Path, capsys: pytest.Capt
     assert "no-cuda" in said(capsys, "m.onnx", "--device", "tensorrt", code=1)[1]
 
 
+# ---- the benchmark of a GPU, from a checkout
+
+
+def benchmark(*arguments: str, device: str) -> subprocess.CompletedProcess[str]:
+    script = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
+    return subprocess.run([sys.executable, str(script), "--device", device, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_table_of_engines(tmp_path: Path) -> None:
+    """On the CPU the same table comes out, its outputs held against float64."""
+    done = benchmark("--nets", "LeNet-5", "--batches", "1,3", "--engines", "ours,eager", "--rounds", "3", "--json", str(tmp_path / "t.json"), device="cpu")
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "t.json").read_text())
+    assert [(r["net"], r["precision"], r["batch"], r["wrong"]) for r in made["rows"]] == [("LeNet-5", "fp32", 1, []), ("LeNet-5", "fp32", 3, [])]
+    for row in made["rows"]:
+        assert set(row["seconds"]) == {"ours", "eager"}
+        assert row["ratios"]["eager"] > 0
+        assert row["share_of_peak"] > 0
+
+
+def test_without_a_gpu_the_benchmark_says_why() -> None:
+    if GPU is None:
+        pytest.skip("there is a GPU")
+    done = benchmark(device="cuda")
+    assert done.returncode == 1
+    assert done.stderr.startswith(GPU.fact)
+
+
 # ---- with a GPU
 
 
@@ -279,3 +306,21 @@ def test_bench_on_the_gpu(folder: Path, capsys: pytest.CaptureFixture[str], vs: 
     made = json.loads(said(capsys, "tiny.net", "--batch", "2", "--input", "3x32x32", "--device", "cuda", "--vs", vs, "--json")[0])
     assert set(made["providers"]) == {"CUDAExecutionProvider"}
     assert made["results"][0][f"ratio_{vs}"] > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
+@pytest.mark.parametrize("options", [["--fp16"], ["--fp16", "--keep-io"], ["--with-preprocess"], ["--functions"]])
+def test_exports_of_every_form_run_on_the_gpu(folder: Path, options: list[str]) -> None:
+    assert run(["export", "tiny.net", "-o", "f.onnx", "--weights", "w.safetensors", *options]) == 0
+    opened, reference = open_session(folder / "f.onnx", "cuda"), open_session(folder / "f.onnx")
+    inputs = random_inputs(opened, 2, {"": (40, 30, 3) if "--with-preprocess" in options else (3, 32, 32)})
+    np.testing.assert_allclose(opened.run(inputs)[0].astype(np.float32), reference.run(inputs)[0].astype(np.float32), rtol=5e-2, atol=5e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
+def test_the_table_of_engines_on_the_gpu(tmp_path: Path) -> None:
+    done = benchmark("--nets", "LeNet-5", "--batches", "1", "--engines", "ours,torch.onnx,eager", "--rounds", "3", "--json", str(tmp_path / "t.json"), device="cuda")
+    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
+    assert [r["wrong"] for r in rows] == [[]] * 3, done.stdout
