@@ -120,6 +120,13 @@ class ExportedSide:
             told = {p.key: p.value for p in node.metadata_props}
             if "netdsl.folded" in told:
                 self.folded[told["netdsl.layer"]] = nodes[told["netdsl.folded"]]
+        # A layer may be written otherwise here, its inner values named as the whole layer was.
+        last = {p.value: n.output[0] for n in made.model.graph.node for p in n.metadata_props if p.key == "netdsl.layer"}
+        last |= {norm.name: last[name] for name, norm in self.folded.items()}
+        self.tensor: dict[int, str] = {id(v): v.name for v in side.graph.inputs}
+        for node in side.graph.nodes:
+            if node.aux is None:
+                self.tensor[id(node.output)] = last.get(node.name, self.tensor[id(node.inputs[0])])
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session of the model with those inner values (name and element type) as outputs too."""

@@ -202,11 +202,11 @@ class Verification:
         steps = {s.node.name: s for s in self.torch.steps}
         pairs = [(steps[name], steps[norm.name]) for name, norm in exported.folded.items()]
         values = [v for step, norm in pairs for v in (*step.node.inputs, norm.node.output)]
-        wanted = {self.onnx.tensor[id(v)]: v.type.dtype for v in values}
+        wanted = {exported.tensor[id(v)]: v.type.dtype for v in values}
         made = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(exported.session(wanted, threads=self.threads), arrays))
         for step, norm in pairs:
-            xs = [torch.from_numpy(made[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
-            y = torch.from_numpy(made[self.onnx.tensor[id(norm.node.output)]])
+            xs = [torch.from_numpy(made[exported.tensor[id(v)]]) for v in step.node.inputs]
+            y = torch.from_numpy(made[exported.tensor[id(norm.node.output)]])
             self.folded.difference = self.folded.difference or compare_folded(step, norm, Executor("the exported model", xs, y), self.report)
 
 
