@@ -46,7 +46,7 @@ class Sym:
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = dict(sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]])))
         self._hash = hash(tuple(self.terms.items()))
-        self.length = sum(1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m)  # symbols and floors, written out
+        self.length: int = sum(1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m)  # symbols and floors, written out
 
     @staticmethod
     def var(name: str) -> Sym:
