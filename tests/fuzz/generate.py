@@ -6,8 +6,11 @@ outside, `# net: Name` for the net that is meant.
 
 from __future__ import annotations
 
+import re
+
 from . import shapes as shapes  # noqa: PLC0414
 from .body import Bodies, indent
+from .layers import MAKERS
 from .shape import Skip, Type
 from .write import Frame
 
@@ -57,6 +60,8 @@ class _Program(Bodies):
         lines, t = self.body(first, self.pick([2, 4, 6, 8, 12, 16]))
         if self.chance(0.5):
             lines.append(self._last(t))
+        if not any(re.search(rf"\b{kind}\b", line) for line in lines for kind in MAKERS):
+            lines.append("tanh" if t.floats else "flatten")  # blocks and ways not taken may hold no layer
         for _ in range(self.pick([0, 0, 0, 1, 2])):
             label = self.pick(list(net.visible()))
             lines.append(f"output {self.fresh('out')}: @{label}" + (f" -> {self.layer(net.labels[label].type)[0]}" if self.chance(0.7) else ""))
