@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,6 @@ import pytest
 from netdsl.cli import run
 
 NET = "net N {\n    input image: 3x8x8\n    "
-LIMIT_S = 2.0
 
 
 class Said(NamedTuple):
@@ -29,9 +27,7 @@ class Said(NamedTuple):
 
 def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[dict[str, Any]]]:
     """The exit code of `check --format json`, and its diagnostics."""
-    start = time.perf_counter()
     code = run(["check", str(path), "--format", "json", *options])
-    assert time.perf_counter() - start < LIMIT_S
     return code, json.loads(capsys.readouterr().out)["diagnostics"]
 
 
