@@ -3,10 +3,10 @@
 from functools import cache
 from importlib import import_module
 
-from netdsl.ops import activation, attention, conv, dense, graph, join, norm, pool, recurrent, region, shape
+from netdsl.ops import activation, attention, conv, dense, graph, join, norm, pool, recurrent, region, resample, shape
 from netdsl.ops.base import LAYERS
 
-__all__ = ["LAYERS", "activation", "attention", "conv", "dense", "graph", "join", "load_plugins", "norm", "pool", "recurrent", "region", "shape"]
+__all__ = ["LAYERS", "activation", "attention", "conv", "dense", "graph", "join", "load_plugins", "norm", "pool", "recurrent", "region", "resample", "shape"]
 
 
 @cache
