@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only wait for one another
 
@@ -12,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 import netdsl
 
@@ -79,3 +81,16 @@ def codes(text: str, net: str | None = None) -> list[str]:
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(text, net)
     return [d.code for d in caught.value.diagnostics]
+
+
+TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a model, an input of ones, and a picture."""
+    monkeypatch.chdir(tmp_path)
+    netdsl.loads(TINY).save_onnx("m.onnx")
+    np.save("one.npy", np.ones((1, 4, 4), np.float32))
+    Image.fromarray(np.full((8, 6, 3), 51, np.uint8)).save("ok.png")
+    return tmp_path

@@ -18,7 +18,6 @@ from safetensors.numpy import save_file
 import netdsl
 from netdsl.cli import run
 from netdsl.commands.run import as_probabilities, top_lines
-from netdsl.diagnostics import CompileError
 from netdsl.runtime.images import load_input
 from netdsl.runtime.session import open_session
 
@@ -28,15 +27,6 @@ if TYPE_CHECKING:
 
 NET = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
 COLOUR = "net Tiny {\n input image: 3xHxW\n output map: conv(2, 1)\n}"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    netdsl.loads(NET).save_onnx("m.onnx")
-    np.save("one.npy", np.ones((1, 4, 4), np.float32))
-    Image.fromarray(np.full((8, 6, 3), 51, np.uint8)).save("ok.png")
-    return tmp_path
 
 
 def with_metadata(source: str, target: str, **entries: object) -> None:
@@ -388,42 +378,3 @@ def test_a_flipped_bit_of_an_exported_model_is_found(folder: Path, capsys: pytes
     assert err.startswith("error[corrupt-model]: e.onnx")
     (folder / "e.onnx").write_bytes(data[:-3])
     assert "cut off" in said(capsys, "e.onnx", "one.npy", code=1)[1]
-
-
-# ---- devices
-
-
-def has_cuda(path: Path) -> bool:
-    try:
-        return open_session(path, "cuda").device == "cuda"
-    except CompileError:
-        return False
-
-
-def test_cuda_is_never_replaced_in_silence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if has_cuda(folder / "m.onnx"):
-        pytest.skip("there is a GPU")
-    out, err = said(capsys, "m.onnx", "one.npy", "--device", "cuda", code=1)
-    assert not out
-    assert "error[no-cuda]" in err
-    assert "--device cpu" in err
-
-
-def test_a_build_without_cuda_says_so(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert "has no CUDA provider" in said(capsys, "m.onnx", "one.npy", "--device", "cuda", code=1)[1]
-    assert said(capsys, "m.onnx", "one.npy", "--device", "auto")[1] == "device: cpu (the installed onnxruntime has no CUDA provider)\n"
-
-
-def test_auto_says_what_it_chose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    expected = "cuda" if has_cuda(folder / "m.onnx") else "cpu"
-    assert said(capsys, "m.onnx", "one.npy", "--device", "auto")[1].startswith(f"device: {expected} (")
-
-
-@pytest.mark.gpu
-def test_the_gpu_gives_what_the_cpu_gives(folder: Path) -> None:
-    if not has_cuda(folder / "m.onnx"):
-        pytest.skip("there is no GPU")
-    ones = {"image": np.ones((1, 1, 4, 4), np.float32)}
-    expected = open_session(folder / "m.onnx").run(ones)[0]
-    np.testing.assert_allclose(open_session(folder / "m.onnx", "cuda").run(ones)[0], expected, rtol=1e-2, atol=1e-3)
