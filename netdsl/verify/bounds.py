@@ -52,7 +52,7 @@ EXACT = frozenset(
     "flatten reshape permute tokens crop slice split channel_shuffle pixel_shuffle concat dropout dropout2d droppath embedding param "
     "maxpool gmp adaptive_maxpool spp max relu relu6 roi_pool".split()
 )
-SUMS = frozenset("conv depthwise deconv dense avgpool sumpool gap adaptive_avgpool subsample gcn sage".split())
+SUMS = frozenset("conv depthwise deconv dense avgpool sumpool gap adaptive_avgpool subsample gcn".split())
 RELATIVE = frozenset("leaky_relu prelu pad mul".split())  # one rounding, or one for each factor
 SCALE = {"sigmoid": 1.0, "softplus": 1.0, "hard_sigmoid": 1.0, "tanh": 1.0, "scaled_tanh": 1.7159, "selu": 1.7581}
 TINY = 2.0**-126  # below it float32 loses digits, or flushes to zero
@@ -189,6 +189,14 @@ def _cheb(e: Evaluated) -> Tensor:
     return made if shift is None else made + shift.abs()
 
 
+def _sage(e: Evaluated) -> Tensor:
+    edges, degrees = e.xs[1], e.xs[1].sum(2, keepdim=True).clamp(min=1)
+    mean = (edges.abs() @ e.x.abs() + (edges @ e.x / degrees).abs() * edges.abs().sum(2, keepdim=True)) / degrees
+    bound: Tensor = mean @ e.module.lin_l.weight.abs().T + e.x.abs() @ e.module.lin_r.weight.abs().T
+    shift: Tensor | None = e.module.lin_l.bias
+    return (bound if shift is None else bound + shift.abs()) * _grown(max(e.x.shape[1:]))
+
+
 def _sum(e: Evaluated) -> Tensor:
     return sum((x.abs() for x in e.xs[1:]), start=e.x.abs())
 
@@ -206,6 +214,7 @@ RULES: dict[str, Callable[[Evaluated], Tensor]] = {
     "upsample": _upsample,
     "roi_align": _roi_align,
     "cheb": _cheb,
+    "sage": _sage,
     "attention": lambda e: attention(e.given, e.module, e.xs),
     "rbf": lambda e: (e.x.abs().unsqueeze(1) + e.module.weight.abs()).square().sum(2),
     "add": _sum,
