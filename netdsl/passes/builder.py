@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Fault, TooManyErrors, did_you_mean
@@ -18,7 +19,7 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Reporter
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node
     from netdsl.passes.modules import Loader, Module
     from netdsl.source import Span
 
@@ -34,6 +35,8 @@ class NetBuilder:
         self.reporter = reporter
         self.graph = graph
         self.labels: dict[str, Value] = {}
+        self._owners: dict[str, Node] = {}  # of weights, by their name
+        self._uses: Counter[str] = Counter()  # of labels as layers, by where they stand
         self._inference = Inference()
         self._calls: list[ast.Definition] = []
         self._caller: Site | None = None
@@ -90,8 +93,7 @@ class NetBuilder:
 
     def _bind(self, name: str, value: Value, span: Span) -> Binding:
         binding = self._scope.bind(name, value, span)
-        if binding.name not in self.labels:
-            self.labels[binding.name] = value
+        self.labels.setdefault(self._scope.join(name)[0], value)
         return binding
 
     def _reference(self, reference: ast.Reference, env: Env) -> Value:

@@ -130,6 +130,7 @@ class Calls(NetBuilder):
         node = Node(path, module, op, xs, value, self._aux)
         value.producer = node
         nodes.append(node)
+        self._owners.setdefault(module, node)
         if type_.symbolic or any(t.symbolic for t in types):
             self.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
         return value
@@ -190,33 +191,32 @@ class Calls(NetBuilder):
     def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         """A label used as a layer: the same module, with the same weights, on another value."""
         source = self._need(x, call.span)
-        binding.uses += 1
         element, frame = binding.element, binding.env
         assert element is not None
         assert frame is not None
         before = len(self.graph.nodes)
         outer, caller = self._scope, self._caller
         self._caller = Site(call.span, caller)
-        self._scope = Scope(f"{outer.path}.use{binding.uses}" if outer.path else f"use{binding.uses}", "@", outer.outer or outer)
-        alone = ast.Pattern((binding.name.rpartition(".")[2],), call.span)
+        place = outer.join(binding.label)[0]
+        self._uses[place] += 1
+        self._scope = Scope(outer.path, binding.scope.module, binding.scope, f"@{self._uses[place] + 1}")
+        alone = ast.Pattern((binding.label,), call.span)
         try:
             value = self._element(element, alone, frame, source)
         finally:
             self._scope, self._caller = outer, caller
-        self._share(binding, self.graph.nodes[before:], call)
+        for node in self.graph.nodes[before:]:
+            self._check_shared(binding, node, call)
         if label is not None:
             self._bind(self._pattern(label, env), value, label.span)
         return value
 
-    def _share(self, binding: Binding, nodes: list[Node], call: ast.Call) -> None:
-        first = {n.name: n for n in self.graph.nodes}
-        base = f"@.{binding.name.rpartition('.')[2]}"
-        for node in nodes:
-            node.module = binding.name + node.module[len(base) :]
-            original = first.get(node.module)
-            if original is not None and original.params() != node.params():
-                was, now = (str(n.inputs[0].type) for n in (original, node))
-                raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help="weights are shared between inputs of one size: make a layer of its own for this one", notes=(Annotation("it is defined here", binding.span),))
+    def _check_shared(self, binding: Binding, node: Node, call: ast.Call) -> None:
+        original = self._owners[node.module]
+        if original.params() == node.params():
+            return
+        was, now = (str(n.inputs[0].type) for n in (original, node))
+        raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help="weights are shared between inputs of one size: make a layer of its own for this one", notes=(Annotation("it is defined here", binding.span),))
 
 
 def arms(call: ast.Call) -> tuple[ast.Body, ...]:

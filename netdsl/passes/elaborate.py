@@ -231,7 +231,8 @@ class Elaborator(Calls):
         """The unknown value of an element with an error; its label still stands for something."""
         value = self._unknown(span)
         if label is not None and all(isinstance(p, str) for p in label.pieces):
-            self._scope.labels.setdefault("".join(map(str, label.pieces)), Binding(value, label.span, "?"))
+            name = "".join(map(str, label.pieces))
+            self._scope.labels.setdefault(name, Binding(value, label.span, name, self._scope))
         return value
 
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:

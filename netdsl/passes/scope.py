@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 class Binding:
     """What a label stands for: a value, and where it is a layer, block or group the means to use it again."""
 
-    __slots__ = ("element", "env", "inner", "name", "span", "uses", "value")
+    __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
 
-    def __init__(self, value: Value, span: Span, name: str) -> None:
+    def __init__(self, value: Value, span: Span, label: str, scope: Scope) -> None:
         self.value = value
         self.span = span
-        self.name = name
+        self.label = label
+        self.scope = scope
         self.element: ast.Element | None = None
         self.env: Env | None = None
         self.inner: Scope | None = None
-        self.uses = 1
 
 
 class Scope:
     """The members of one block call, labelled group or net.
 
     `path` prefixes the names of its nodes and `module` those of their weights: they differ where a labelled module is used
-    again. `outer` is the scope in which labels are looked up next; blocks have none.
+    again, whose members' names end in `use`. `outer` is the scope in which labels are looked up next; blocks have none.
     """
 
-    __slots__ = ("count", "labels", "module", "outer", "path")
+    __slots__ = ("count", "labels", "module", "outer", "path", "use")
 
-    def __init__(self, path: str = "", module: str = "", outer: Scope | None = None) -> None:
+    def __init__(self, path: str = "", module: str = "", outer: Scope | None = None, use: str = "") -> None:
         self.path = path
         self.module = module
         self.outer = outer
+        self.use = use
         self.count = 0
         self.labels: dict[str, Binding] = {}
 
@@ -56,7 +57,8 @@ class Scope:
 
     def join(self, name: str) -> tuple[str, str]:
         """The member's full name, and that of its weights."""
-        return (f"{self.path}.{name}" if self.path else name), (f"{self.module}.{name}" if self.module else name)
+        own = name + self.use
+        return (f"{self.path}.{own}" if self.path else own), (f"{self.module}.{name}" if self.module else name)
 
     def bind(self, label: str, value: Value, span: Span) -> Binding:
         """Give a label its meaning; raises `Fault` where the scope has it already."""
@@ -67,7 +69,7 @@ class Scope:
             notes = (Annotation("the first is here", first.span),) if first.span != span else ()
             advice = "count it: `name{i}: ...` in `repeat n as i`" if first.span == span else "choose another label"
             raise Fault("duplicate-label", f"label `{label}` stands twice in one scope", span, notes=notes, help=advice)
-        binding = self.labels[label] = Binding(value, span, self.join(label)[0])
+        binding = self.labels[label] = Binding(value, span, label, self)
         return binding
 
     def find(self, path: list[str]) -> Binding | None:
