@@ -66,7 +66,7 @@ class Reached:
         lines = self.files.get(fault.path, {})
         begin, end = fault.function
         found = set(lines.get(fault.line, ())) or {t for n in range(begin + 1, end + 1) for t in lines.get(n, ())}
-        names = {t.partition("|")[0] for t in found if t}
+        names = {t.rpartition("|")[0] for t in found if t}
         return sorted(names, key=lambda t: (self.size[f"{t}|run"], t))
 
 
@@ -126,7 +126,9 @@ def try_one(fault: Fault | None, selected: Sequence[str], limit: int) -> tuple[b
     if not receive.poll():
         return True, "the interpreter ended"
     code, failed = receive.recv()
-    return code != 0, failed or ("" if code == 0 else "nothing could be collected")
+    if code and not failed and (fault is None or try_one(None, selected, limit)[0]):
+        sys.exit(f"these tests do not run even without a fault: {' '.join(selected)}")
+    return code != 0, failed or ("" if code == 0 else "the tests could not be collected")
 
 
 def explained() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.valid import conditions
@@ -20,6 +20,7 @@ ROOM = 3  # a map smaller than this hides what happens at its borders
 TARGET = 48  # where maps stay smaller than that, the search for room ends
 LIMIT = 4096
 TRIES = 48
+MOST = 20_000
 
 
 def two_settings(graph: Graph) -> list[Sizes]:
@@ -45,7 +46,7 @@ def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:
 def _roomy(symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], dims: set[Sym], start: int) -> Sizes | None:
     """The first setting from `start` on in which every map has room; the last one tried where none has by `TARGET`."""
     best: Sizes | None = None
-    for setting in _settings(symbols, choices, start):
+    for setting in islice(_settings(symbols, choices, rules, start), MOST):
         if not all(r.holds(setting) for r in rules):
             continue
         best = setting
@@ -54,13 +55,26 @@ def _roomy(symbols: list[str], choices: dict[str, list[int]], rules: list[Condit
     return best
 
 
-def _settings(symbols: list[str], choices: dict[str, list[int]], start: int) -> Iterator[Sizes]:
-    """Settings that grow, each size a little larger than the one before it; then all combinations of the smallest ones, for sizes that must be equal."""
+def _settings(symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], start: int) -> Iterator[Sizes]:
+    """Settings that grow, each size a little larger than the one before it; then all valid ones of the smallest sizes, for sizes that must be equal."""
     above = {s: [h for h in choices[s] if h >= start] for s in symbols}
     for low in range(4, TARGET + 4):
         found = {s: next((h for h in above[s] if h >= low + start + 2 * i), 0) for i, s in enumerate(symbols)}
         if all(found.values()):
             yield {s: found[s] for s in sorted(found)}
     width = TRIES if len(symbols) < 3 else 8
-    for values in product(*(above[s][:width] for s in symbols)):
-        yield dict(zip(symbols, values, strict=True))
+    yield from _valid(symbols, {s: above[s][:width] for s in symbols}, rules, {})
+
+
+def _valid(symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], chosen: Sizes) -> Iterator[Sizes]:
+    """The settings that hold to the rules; one that breaks a rule is left at the last symbol that the rule needs."""
+    if len(chosen) == len(symbols):
+        yield dict(chosen)
+        return
+    symbol = symbols[len(chosen)]
+    known = {*chosen, symbol}
+    due = [r for r in rules if symbol in r.value.symbols() <= known]
+    for size in choices[symbol]:
+        setting = {**chosen, symbol: size}
+        if all(r.holds(setting) for r in due):
+            yield from _valid(symbols, choices, rules, setting)
