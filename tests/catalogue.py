@@ -8,29 +8,31 @@ compiler says now, to be read in the diff.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from netdsl.cli import run
 
 FOLDER = Path(__file__).parent / "wrong"
 _BLOCK = re.compile(r"^```net ?(?P<head>.*)\n(?P<text>(?:.*\n)*?)```$", re.MULTILINE)
 _MARK = re.compile(r"^(?P<lead> *)(?P<carets>\^+|!) \[(?P<code>[a-z-]+)\] (?P<message>.*)$")
 _HELP = re.compile(r"^ *= (?P<help>.*)$")
 
-# Checks each file that is named, one JSON a line; then the names of the heavy modules that were loaded.
+# Checks each file that is named; prints the names of the heavy modules that were loaded.
 RUNNER = """
 import contextlib, io, json, sys
 from netdsl.cli import run
 for path in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(["check", path, "--format", "json"])
-    print(json.dumps([code, json.loads(out.getvalue())["diagnostics"], err.getvalue()]))
+    with contextlib.redirect_stdout(io.StringIO()):
+        run(["check", path, "--format", "json"])
 print(json.dumps(sorted(m for m in ("torch", "onnxruntime", "onnx", "numpy") if m in sys.modules)))
 """
 
@@ -116,19 +118,27 @@ def load() -> list[Case]:
     return [case for page in sorted(FOLDER.glob("*.md")) for case in read(page.read_text(encoding="utf-8"), page.stem)]
 
 
-def check(cases: list[Case], folder: Path) -> tuple[list[tuple[int, list[Said], str]], list[str]]:
-    """Exit code, diagnostics and standard error of each case, all in one process, and the heavy modules that it loaded."""
-    paths = []
-    for i, case in enumerate(cases):
-        home = folder / str(i)
-        home.mkdir()
-        for name, text in {**case.beside, "n.net": case.text}.items():
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            (home / name).write_text(text, encoding="utf-8")
-        paths.append(str(home / "n.net"))
+def written(case: Case, folder: Path) -> str:
+    """Write the program and the files beside it into a folder; the program's path."""
+    for name, text in {**case.beside, "n.net": case.text}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / "n.net")
+
+
+def check(case: Case, folder: Path) -> tuple[int, list[Said], str]:
+    """Exit code, diagnostics and standard error of a case."""
+    path, out, err = written(case, folder), io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = run(["check", path, "--format", "json"])
+    return code, [_said(d, path) for d in json.loads(out.getvalue())["diagnostics"]], err.getvalue()
+
+
+def heavy_modules(cases: list[Case], folder: Path) -> list[str]:
+    """The heavy modules that are loaded when all the cases are checked in one process."""
+    paths = [written(case, folder / str(i)) for i, case in enumerate(cases)]
     done = subprocess.run([sys.executable, "-c", RUNNER], input=json.dumps(paths), capture_output=True, text=True, check=True)
-    *lines, loaded = map(json.loads, done.stdout.splitlines())
-    return [(code, [_said(d, path) for d in found], err) for path, (code, found, err) in zip(paths, lines, strict=True)], loaded
+    return [str(name) for name in json.loads(done.stdout)]
 
 
 def _said(found: dict[str, object], path: str) -> Said:
@@ -142,7 +152,7 @@ def _said(found: dict[str, object], path: str) -> Said:
     return Said(int(str(line)), int(str(column)), max(1, length), str(found["code"]), message, advice)
 
 
-def _written(case: Case, said: list[Said]) -> str:
+def _marked(case: Case, said: list[Said]) -> str:
     """The block with its diagnostics."""
     down, right = case.offset
     stray = [s for s in said if s.line is not None and not down < s.line <= down + len(case.lines)]
@@ -167,13 +177,12 @@ def accept() -> None:
         text = page.read_text(encoding="utf-8")
         cases = read(text, page.stem)
         with tempfile.TemporaryDirectory() as folder:
-            results, _ = check(cases, Path(folder))
-        left = iter([(c, r[1]) for c, r in zip(cases, results, strict=True)])
+            left = iter([(c, check(c, Path(folder) / str(i))[1]) for i, c in enumerate(cases)])
 
         def block(match: re.Match[str], left: object = left) -> str:
             if match["head"].startswith("file "):
                 return match[0]
-            return f"```net {match['head']}".rstrip() + "\n" + _written(*next(left)) + "```"  # type: ignore[call-overload]
+            return f"```net {match['head']}".rstrip() + "\n" + _marked(*next(left)) + "```"  # type: ignore[call-overload]
 
         page.write_text(_BLOCK.sub(block, text), encoding="utf-8")
 

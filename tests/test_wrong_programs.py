@@ -9,7 +9,9 @@ import catalogue
 import pytest
 
 if TYPE_CHECKING:
-    from catalogue import Case, Said
+    from pathlib import Path
+
+    from catalogue import Case
 
 CASES = catalogue.load()
 LEAST_KINDS = 350
@@ -17,25 +19,18 @@ LEAST_KINDS = 350
 ADVICE = 0.65
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, tuple[int, list[Said], str]], list[str]]:
-    """Every case checked, all in one process; and the heavy modules that it loaded."""
-    made, loaded = catalogue.check(CASES, tmp_path_factory.mktemp("wrong"))
-    return {case.name: result for case, result in zip(CASES, made, strict=True)}, loaded
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_case(case: Case, results: tuple[dict[str, tuple[int, list[Said], str]], list[str]]) -> None:
+def test_case(case: Case, tmp_path: Path) -> None:
     """The diagnostics are those of the page and no others: line, column, extent, code, message, advice; exit code 1."""
-    code, said, printed = results[0][case.name]
+    code, said, printed = catalogue.check(case, tmp_path)
     assert case.wanted, "the page has no diagnostic for this program"
     assert sorted(case.wanted, key=str) == sorted(said, key=str)
     assert (code, printed) == (1, "")
 
 
-def test_nothing_heavy_is_loaded(results: tuple[dict[str, tuple[int, list[Said], str]], list[str]]) -> None:
+def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
     """No wrong program reaches PyTorch, onnx or onnxruntime, nor even numpy."""
-    assert results[1] == []
+    assert catalogue.heavy_modules(CASES, tmp_path) == []
 
 
 def test_number_of_kinds() -> None:
