@@ -108,7 +108,7 @@ def made(net: Path, form: str) -> str:
             return printed.getvalue()
         if name.endswith(".onnx"):
             return listing(onnx.load(name))
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8").replace(f"netdsl {netdsl.__version__}", "netdsl")
 
 
 def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -77,6 +77,16 @@ class Emitter:
         self.nodes.append(made)
         return name
 
+    def pad(self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant") -> str:
+        """A border around every axis but the batch's, of the (begin, end) widths given.
+
+        With its axes given, onnxruntime leaves the border alone; else it makes it the padding of a pooling that follows, and maxima
+        do not see padding. All axes are given: where a transposition goes before, it takes the border to be that of all of them.
+        """
+        ends = [(0, 0), *pairs]
+        pads = self.ints([a for a, _ in ends] + [b for _, b in ends])
+        return self.op("Pad", x, pads, value, self.ints(list(range(len(ends)))), mode=mode)
+
     def param(self, name: str) -> str:
         """The initialiser of a weight or buffer of this layer."""
         assert self._node is not None

@@ -239,5 +239,5 @@ class Deconv(_Windowed):
         rest = [max(0, e - a) for e, a in zip(extra, begin, strict=True)]
         y = g.op("ConvTranspose", xs[0], g.param("weight"), **given, pads=begin + [max(0, a - e) for e, a in zip(extra, begin, strict=True)])
         if any(rest):
-            y = g.op("Pad", y, g.ints([0] * len(rest) + rest), "", g.ints(list(range(2, 2 + len(rest)))))
+            y = g.pad(y, [(0, 0), *((0, e) for e in rest)], "")
         return g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)]))) if bias else y

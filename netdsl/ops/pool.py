@@ -135,7 +135,7 @@ class AvgPool(_Mean):
         # PyTorch's mean counts the padding but not what lies beyond it: pad first, then let nothing else count.
         p = self.geometry(x.type)[2]
         if any(p):
-            x = g.op("Pad", x, g.ints([*p, *p]), g.floats(0.0), g.ints(list(range(2, 2 + len(p)))))
+            x = g.pad(x, [(0, 0), *((a, a) for a in p)], g.floats(0.0))
             pads = window["pads"]
             window["pads"] = [0] * len(p) + [max(0, e - b) for e, b in zip(pads[len(p) :], p, strict=True)]
         return g.op("AveragePool", x, count_include_pad=0, **window)

@@ -138,13 +138,8 @@ class Pad(Op):
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
-        pairs = self._pairs(xs[0].type)
-        c = self.channels
-        pads = g.ints([c, *(a for a, _ in pairs), c, *(b for _, b in pairs)])
         value = g.floats(self.value) if self.mode == "constant" else ""
-        # With its axes given, onnxruntime leaves the border alone; else it makes it the padding of a pooling that follows,
-        # and maxima do not see padding.
-        return g.op("Pad", xs[0], pads, value, g.ints(list(range(1, 2 + len(pairs)))), mode=self.mode)
+        return g.pad(xs[0], [(self.channels, self.channels), *self._pairs(xs[0].type)], value, self.mode)
 
 
 @layer("crop", family="shape", examples=[("2x6x7", "crop(4x5)"), ("2x6x7", "crop(3, offset = 1)"), ("2x9", "crop(4)"), ("2x6x7, 3x4x4", "crop"), ("2x6x7, 3x4x4", "crop(offset = 2x3)")])
