@@ -14,6 +14,9 @@ class Emitter(Protocol):
     def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; returns the name of its result."""
 
+    def pad(self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant") -> str:
+        """A border around every axis but the batch's, of the (begin, end) widths given."""
+
     def param(self, name: str) -> str:
         """The initialiser of a weight or buffer of this layer."""
 
