@@ -54,16 +54,16 @@ class Reached:
             subprocess.run([sys.executable, "-m", "pytest", "-q", "-n", "2", *left_out, *report], cwd=ROOT, env=environment, check=False)
         self.data = coverage.CoverageData(str(path))
         self.data.read()
-        self.files: dict[Path, dict[int, list[str]]] = {}
+        self.files: dict[str, dict[int, list[str]]] = {}
         self.size: Counter[str] = Counter()
         for name in self.data.measured_files():
-            self.files[Path(name)] = lines = self.data.contexts_by_lineno(name)
+            self.files[name.rpartition("/netdsl/")[2]] = lines = self.data.contexts_by_lineno(name)
             for tests in lines.values():
                 self.size.update(tests)
 
     def tests(self, fault: Fault) -> list[str]:
         """Those that reach the fault's line, or its function where the line has no code of its own; the most particular first."""
-        lines = self.files.get(fault.path, {})
+        lines = self.files.get(str(fault.path.relative_to(ROOT / "netdsl")), {})
         begin, end = fault.function
         found = set(lines.get(fault.line, ())) or {t for n in range(begin + 1, end + 1) for t in lines.get(n, ())}
         names = {t.rpartition("|")[0] for t in found if t}
@@ -149,6 +149,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the faults and plant none")
     parser.add_argument("--most", type=int, default=80, help="tests that a fault meets at first")
     parser.add_argument("--coverage", type=Path, help="keep what is learnt of the tests here, and use it where it is there")
+    parser.add_argument("--also", nargs="*", default=[], metavar="TEST", help="tests that every fault meets first, such as new ones of which nothing is learnt yet")
     parser.add_argument("--only", help="faults whose line of print holds this text")
     arguments = parser.parse_args()
     faults = [f for f in drawn(arguments.count, arguments.seed) if not arguments.only or arguments.only in f.key]
@@ -165,7 +166,7 @@ def main() -> int:
     reasons, started = explained(), time.monotonic()
 
     def meet(fault: Fault) -> tuple[bool, str]:
-        selected = reached.tests(fault)
+        selected = [*arguments.also, *reached.tests(fault)]
         noticed, by = try_one(fault, selected[: arguments.most], arguments.cpu_seconds) if selected else (False, "no test reaches it")
         return (noticed, by) if noticed or len(selected) <= arguments.most else try_one(fault, selected[arguments.most :], arguments.cpu_seconds)
 
