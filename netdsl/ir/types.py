@@ -27,7 +27,7 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
-MAX_TERMS = 100_000  # that one product may make
+MAX_TERMS = 10_000  # that one product may make
 
 
 class FormulaTooLong(ArithmeticError):

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Fault, did_you_mean
-from netdsl.ir.types import Sym
+from netdsl.ir.types import MAX_TERMS, FormulaTooLong, Sym
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
 from netdsl.passes.meter import ELEMENTS
@@ -203,6 +203,8 @@ def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
         raise Fault("number-too-large", f"{show(a)} {operator} {show(b)} is beyond 2^63", span) from None
     except ZeroDivisionError:
         raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
+    except FormulaTooLong:
+        raise Fault("formula-too-long", f"the product of these sizes would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`") from None
     except (ArithmeticError, TypeError):
         advice = "`//` divides and rounds down" if operator == "/" else "a negative number has whole powers alone" if operator == "**" else None
         raise Fault("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=advice) from None
