@@ -25,9 +25,9 @@ WHOLE_FILES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
-    """One change: the module, what kind of code it is in, the line, and the text before and after."""
+    """One change: the module, what kind of code it is in, the line, the text before and after, and the syntax tree with what is replaced in it."""
 
     path: Path
     family: str
@@ -35,7 +35,12 @@ class Fault:
     function: tuple[int, int]
     before: str
     after: str
-    source: str
+    change: tuple[ast.Module, ast.AST, ast.AST]
+
+    @property
+    def source(self) -> str:
+        """The text of the whole file with the fault in it."""
+        return replaced(*self.change)
 
     @property
     def module(self) -> str:
@@ -112,7 +117,7 @@ def faults_of(path: Path) -> Iterator[Fault]:
                     continue
                 family = family_of(name, function.name, nearest_statement(node, holders))
                 for other in changes(node) if family else ():
-                    yield Fault(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), brief(node), brief(other), replaced(tree, node, other))
+                    yield Fault(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), brief(node), brief(other), (tree, node, other))
 
 
 def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:
@@ -126,7 +131,7 @@ def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:
 
 def brief(node: ast.AST) -> str:
     """A node's text on one line."""
-    text = " ".join(ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).split())
+    text = " ".join(ast.unparse(node).split())
     return text if len(text) < 120 else text[:117] + "..."
 
 
