@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ _SHOW = "weights,units,memory,field"
 _COLUMNS = f"kind,output,params,macs,{_SHOW}"
 
 
+@cache
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """The parser of all commands, made once for those who run several in one process."""
     parser = argparse.ArgumentParser(prog="netdsl", description="A compiler for network descriptions.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"netdsl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
