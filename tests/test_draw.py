@@ -163,7 +163,7 @@ def test_dot_takes_the_nets_of_the_library(name: str) -> None:
 def test_shared_layers_say_whose_weights_they_use() -> None:
     text = "net T {\n input a: 4\n input b: 4\n tower: dense(3)\n other: @b -> tower\n sub(@tower)\n output y: dense(1)\n}"
     found = labels(emit_dot(netdsl.loads(text).graph))
-    assert "tower\\ndense 3\\nweights of tower" in found
+    assert "tower@2\\ndense 3\\nweights of tower" in found
     assert "−" in found
 
 
