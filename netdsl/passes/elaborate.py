@@ -238,6 +238,8 @@ class Elaborator(Calls):
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
         if element.arguments:
             raise Fault("too-many-arguments", "`frozen` takes no arguments", element.span)
+        if x is not None and x.type is None:
+            return  # the layer before has an error of its own
         if x is None or start == len(self.graph.nodes):
             raise Fault("nothing-to-freeze", "`frozen` follows the layer that it holds fixed", element.span, help="write `conv(8, 3) -> frozen`")
         for node in self.graph.nodes[start:]:
