@@ -41,7 +41,7 @@ def _excerpt(span: Span, arrow: str, mark: str, paint: Any, tone: str) -> list[s
     start = first.column
     if len(line) > MAX_COLUMNS:
         cut = max(0, start - 1 - MAX_COLUMNS // 2)
-        line, start, end = line[cut : cut + MAX_COLUMNS], start - cut, min(end - cut, MAX_COLUMNS)
+        line, start, end = line[cut : cut + MAX_COLUMNS], start - cut, min(end - cut, MAX_COLUMNS + 1)
     lead = "".join("\t" if c == "\t" else " " for c in line[: start - 1])
     return [
         f"{' ' * width}{arrow} {_safe(span.file.name)}:{first.line}:{first.column}",
