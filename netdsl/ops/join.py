@@ -59,7 +59,7 @@ class Concat(Join):
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         axis = axis_index(self, xs[0], self.axis)
-        return [(a, b) for x in xs[1:] for i, (a, b) in enumerate(zip(xs[0].shape, x.shape, strict=True)) if i != axis and a != b]
+        return [(a, b) for x in xs[1:] for i, (a, b) in enumerate(zip(xs[0].shape, x.shape, strict=True)) if i != axis]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
@@ -99,7 +99,7 @@ class _Elementwise(Join):
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         shape = broadcast(self.kind, xs)
-        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if b not in (a, 1)]
+        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if b != 1]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
