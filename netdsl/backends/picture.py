@@ -11,7 +11,8 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from netdsl.analysis.cost import Costs
-from netdsl.ops.args import show
+from netdsl.ir.types import shape_text
+from netdsl.ops.args import dims, padding, show, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,8 +167,9 @@ class Picture:
                     boxes.append(folded[path])
                 box = folded[path]
             box.nodes.append(node)
-            box.aux = node.aux is not None
             self._made[id(node.output)] = box
+        for box in boxes:
+            box.aux = all(n.aux is not None for n in box.nodes)
         for path, box in folded.items():
             box.lines, box.dashed = self._folded(path, box), box.aux
         return boxes
@@ -177,7 +179,7 @@ class Picture:
         for i, name in enumerate(parts, start=1):
             if name not in cluster.children:
                 path = ".".join(parts[:i])
-                cluster.children[name] = Cluster(path, ": ".join(self._scope_title(path)), parts[0] in self._heads)
+                cluster.children[name] = Cluster(path, ": ".join(self._scope_title(path)), cluster.aux or path in self._heads)
             cluster = cluster.children[name]
         return cluster
 
@@ -203,14 +205,14 @@ class Picture:
 
     def _folded(self, path: str, box: Box) -> list[str]:
         lines = self._scope_title(path) or [self.graph.name]
-        counts = f"{len(box.nodes)} layers, {sum(self._params[id(n)] for n in box.nodes):,} parameters"
+        nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]  # heads count for nothing in the net's totals either
+        counts = f"{len(nodes)} layer{'s' if len(nodes) > 1 else ''}, {sum(self._params[id(n)] for n in nodes):,} parameters"
         return lines + [t for t in (self._inside(path, box), counts) if t]
 
     def _inside(self, path: str, box: Box) -> str:
         """`3 × basicblock` where a group is made of calls of one block."""
         scope = self.graph.scopes.get(path)
-        start = len(path) + 1 if path else 0
-        members = dict.fromkeys(n.name[: n.name.find(".", start)] if "." in n.name[start:] else "" for n in box.nodes)
+        members = dict.fromkeys(".".join(n.name.split(".")[: (self.depth or 0) + 1]) for n in box.nodes)
         kinds = {self.graph.scopes[m].kind if m in self.graph.scopes else None for m in members}
         kind = kinds.pop() if len(kinds) == 1 and (scope is None or scope.kind is None) else None
         return f"{len(members)} × {kind}" if kind else ""
@@ -220,8 +222,8 @@ class Picture:
         scope = self.graph.scopes.get(path)
         name = path.rpartition(".")[2]
         kind = scope.kind if scope is not None else None
-        if kind == "aux" and name in self._heads:
-            kind = f"auxiliary head, weight {self._heads[name].weight:g}"
+        if path in self._heads:
+            kind = f"auxiliary head, weight {self._heads[path].weight:g}"
         return list(dict.fromkeys(t for t in ("" if name.isdigit() else name, kind) if t))
 
     # ---- ways
@@ -240,9 +242,9 @@ class Picture:
         self._flows.setdefault(id(value), Flow(source, value)).targets.append(target)
 
     def _aux_end(self, head: AuxHead) -> None:
-        source = self._made[id(head.value)]
-        if source.path[:1] == (head.name,):
-            end = self._place((head.name,), "loss", [f"loss × {head.weight:g}"])
+        source, path = self._made[id(head.value)], tuple(head.name.split("."))
+        if source.path[: len(path)] == path:
+            end = self._place(path, "loss", [f"loss × {head.weight:g}"])
             end.aux = True
             self._note(source, end, head.value)
 
@@ -262,29 +264,28 @@ def short(text: str) -> str:
 
 def describe(op: Op, axes: int) -> str:
     """The kind and what its author would say of it: `conv 3x3, 64, stride 2`."""
-    given = [(a, getattr(op, a.name)) for a in op.args if a.name not in _UNSEEN]
-    window = getattr(op, "k", None) if op.family in ("convolution", "pooling") else None
-    parts = [] if window is None else [_dims(window, axes)]
-    required = [a for a, _ in given if a.required and not (a.name == "k" and window is not None)]
+    windowed = op.family in ("convolution", "pooling")
+    given = [(a, getattr(op, a.name)) for a in op.args if (a.required or a.name not in _UNSEEN) and not (windowed and a.name == "k")]
+    window = getattr(op, "k", None) if windowed else None
+    parts = [] if window is None else ["x".join(map(str, window if isinstance(window, tuple) else [window] * max(1, axes)))]
+    required = [a for a, _ in given if a.required]
     bare = required if len(required) == 1 else [a for a, _ in given if op.family == "regularisation"]
-    told = [(a, v) for a, v in given if a in required or a in bare or (not a.required and _tells(a, v, window))]
-    parts += [_text(v) if a in bare else f"{a.name} {_text(v)}" for a, v in told]
+    parts += [_text(a, v) if a in bare else f"{a.name} {_text(a, v)}" for a, v in given if a.required or a in bare or _tells(a, v, window)]
     return f"{op.kind} {', '.join(parts)}".strip()
 
 
 def _tells(declared: Arg, value: object, window: object) -> bool:
-    if declared.name == "stride":
-        return value is not None and (value != window if declared.default is None else value != 1)
-    return value is not None and value != declared.default
+    """Whether an optional argument says more than its default; a pool steps by its window unless it says otherwise."""
+    default = window if declared.name == "stride" and declared.default is None else declared.default
+    return value is not None and value != default
 
 
-def _dims(value: object, axes: int) -> str:
-    return "x".join([str(value)] * max(1, axes)) if isinstance(value, int) else _text(value)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
-        return str(value[0]) if len(set(value)) == 1 and len(value) > 1 else "x".join(map(str, value))
+def _text(declared: Arg, value: object) -> str:
+    """A value as it is written; one number where all axes have the same."""
+    if isinstance(value, tuple) and declared.convert is sizes:
+        return shape_text(value)
+    if isinstance(value, tuple) and declared.convert in (dims, padding) and isinstance(value[0], int):
+        return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
     return value if isinstance(value, str) else show(value)
 
 

@@ -107,7 +107,8 @@ class SourceEmitter:
         last = self._last_uses(part, pieces)
         for step, (member, nodes) in enumerate(pieces):
             indent = "        "
-            if root and nodes[0].aux is not None:
+            begins_head = all(n.aux for n in nodes) and not all(n.aux for n in part.nodes)
+            if root and begins_head:
                 indent += "    "
                 forward.append("        if self.training:")
             if isinstance(member, _Part):
@@ -120,7 +121,7 @@ class SourceEmitter:
             names.release(v for v in sources if last.get(id(v), -1) <= step)
             fresh = [names.give(v, prefer=arguments) for v in targets]
             text = call.format(*arguments) if not isinstance(member, _Part) else f"{call}({', '.join(arguments)})"
-            forward.append(f"{indent}{', '.join(fresh)} = {text}")
+            forward.append(f"{indent}{', '.join(fresh)} = {text}{' if self.training else None' if begins_head and not root else ''}")
             names.release(v for v in targets if last.get(id(v), -1) < 0)
         forward += self._returns(part, names, root=root)
         return init, forward

@@ -180,7 +180,7 @@ class Elaborator(Calls):
                 raise Fault("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
             weight = float(value)
         path, module = self._scope.join(self._scope.member(statement.name))
-        self._aux = statement.name
+        self._aux = path
         try:
             value = self._inside(Scope(path, module, self._scope), statement.body, env, x)
         finally:
@@ -189,7 +189,7 @@ class Elaborator(Calls):
             raise Fault("no-input", "the head has no input", statement.span)
         self._bind(statement.name, value, statement.span)
         self.graph.scopes[path] = GraphScope(path, "aux", value.site)
-        self.graph.aux.append(AuxHead(statement.name, weight, value))
+        self.graph.aux.append(AuxHead(path, weight, value))
 
     def _chain(self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None) -> Value:
         """Elements one after the other. A label before `@ref`, and an output's name, go to the chain's last layer."""
