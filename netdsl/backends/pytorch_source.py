@@ -10,6 +10,7 @@ import ast as python_ast
 import keyword
 import os
 import re
+from itertools import count
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch_recorder import Lowered, Recorder
@@ -25,13 +26,13 @@ with open(_CUSTOM, encoding="utf-8") as _file:
 _CUSTOM_NODES = {n.name: n for n in python_ast.parse(_CUSTOM_TEXT).body if isinstance(n, (python_ast.ClassDef, python_ast.FunctionDef))}
 _OWN = frozenset(_CUSTOM_NODES)
 _RESERVED = _OWN | {*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super", "prod"}
-# What every module has already: a member of such a name stands in `_modules`, where `state_dict` finds it.
+# What every module has already, or is given by `lower`: a member of such a name stands in `_modules`, where `state_dict` finds it.
 TAKEN = frozenset(
-    "T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float forward get_buffer "
+    "T_destination add_module apply aux_weights bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float forward get_buffer "
     "get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters "
     "register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook "
     "register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
-    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad".split()
+    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory source state_dict to to_empty train training type xpu zero_grad".split()
 )
 _HEADER = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 _INIT = {
@@ -52,8 +53,13 @@ class _Part:
     def __init__(self, name: str, nodes: list[Node]) -> None:
         self.name = name
         self.nodes = nodes
+        self.names: set[str] = set()
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
+
+    def inner(self, path: str) -> str:
+        """The rest of a path that begins here."""
+        return path.removeprefix(f"{self.name}.")
 
 
 class SourceEmitter:
@@ -94,7 +100,7 @@ class SourceEmitter:
 
     def _input_names(self, part: _Part) -> list[str]:
         if part.name == "":
-            return [_identifier(v.name) for v in part.inputs]
+            return _distinct(_identifier(v.name) for v in part.inputs)
         return ["x"] if len(part.inputs) == 1 else [f"x{i}" for i in range(1, len(part.inputs) + 1)]
 
     def _members(self, part: _Part, *, root: bool) -> tuple[list[str], list[str]]:
@@ -118,11 +124,11 @@ class SourceEmitter:
                 call = self._leaf(member, part, init, made)
                 targets, sources = [member.output], list(member.inputs)
             arguments = [names.of(v) for v in sources]
-            names.release(v for v in sources if last.get(id(v), -1) <= step)
+            names.release(v for v in sources if last[id(v)] <= step)
             fresh = [names.give(v, prefer=arguments) for v in targets]
             text = call.format(*arguments) if not isinstance(member, _Part) else f"{call}({', '.join(arguments)})"
             forward.append(f"{indent}{', '.join(fresh)} = {text}{' if self.training else None' if begins_head and not root else ''}")
-            names.release(v for v in targets if last.get(id(v), -1) < 0)
+            names.release(v for v in targets if id(v) not in last)
         forward += self._returns(part, names, root=root)
         return init, forward
 
@@ -138,16 +144,16 @@ class SourceEmitter:
 
     def _pieces(self, part: _Part) -> list[tuple[_Part | Node, list[Node]]]:
         """The members in order: leaves, and scopes with the run of nodes inside them."""
-        start = len(part.name) + 1 if part.name else 0
         pieces: list[tuple[_Part | Node, list[Node]]] = []
         current: _Part | None = None
         for node in part.nodes:
-            head, dot, _ = node.name[start:].partition(".")
+            head, dot, rest = part.inner(node.name).partition(".")
+            part.names.add(head)
             if not dot or self.flat:
                 pieces.append((node, [node]))
                 current = None
                 continue
-            path = node.name[:start] + head
+            path = node.name.removesuffix(f".{rest}")
             if current is None or current.name != path:
                 current = _Part(path, [])
                 pieces.append((current, current.nodes))
@@ -188,10 +194,9 @@ class SourceEmitter:
         return low.call.replace("{m}", _access(name))
 
     def _attribute(self, node: Node, part: _Part) -> str:
-        name = node.module[len(part.name) + 1 if part.name else 0 :]
-        if name.isdigit() and not node.params() and not node.buffers():
-            return f"{node.op.kind}{name}"
-        return name
+        name = part.inner(node.module)
+        told = f"{node.op.kind}{name}"
+        return told if name.isdigit() and not node.params() and not node.buffers() and told not in part.names else name
 
     def _flat_member(self, node: Node, low: Lowered, init: list[str], made: set[str]) -> str:
         path, parent = node.module.split("."), "self"
@@ -206,7 +211,7 @@ class SourceEmitter:
         return _access(path[-1], parent)
 
     def _child(self, child: _Part, part: _Part, init: list[str], made: set[str]) -> str:
-        name = child.name[len(part.name) + 1 if part.name else 0 :]
+        name = part.inner(child.name)
         if name not in made:
             made.add(name)
             init.append(f"        {_assign(name, self._construct(child))}")
@@ -246,7 +251,7 @@ class SourceEmitter:
         for member, _ in self._pieces(part):
             if list(member.inputs) != [value]:
                 return None
-            name = (member.name)[len(part.name) + 1 :]
+            name = part.inner(member.name)
             if isinstance(member, _Part):
                 if len(member.outputs) != 1:
                     return None
@@ -352,6 +357,13 @@ def _member(path: str) -> str:
 def _identifier(name: str) -> str:
     made = re.sub(r"\W", "_", name)
     return made if made.isidentifier() and made not in _RESERVED else f"_{made}"
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    made: list[str] = []
+    for name in names:
+        made.append(next(n for i in count() if (n := name + "_" * i) not in made))
+    return made
 
 
 def _camel(name: str) -> str:

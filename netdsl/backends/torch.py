@@ -5,11 +5,11 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from netdsl.backends.pytorch_source import class_name, emit_source
 
 if TYPE_CHECKING:
+    import torch
+
     from netdsl.ir.graph import Graph
 
 
@@ -23,8 +23,8 @@ def lower(graph: Graph) -> torch.nn.Module:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
     exec(compile(source, name, "exec"), space)
-    module = space[class_name(graph)]()
-    module.aux_weights = [head.weight for head in graph.aux]
-    module.source = source
-    assert isinstance(module, torch.nn.Module)
+    made = space[class_name(graph)]
+    made.aux_weights = [head.weight for head in graph.aux]  # of the class, where members that are so labelled are not in the way
+    made.source = source
+    module: torch.nn.Module = made()
     return module
