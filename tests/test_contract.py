@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import netdsl
 from netdsl.backends.form import OPSETS
 from netdsl.backends.torch_modules import PartialConv
-from netdsl.ops import LAYERS
+from netdsl.ops import LAYERS, connect
 from netdsl.ops.args import integer
 from netdsl.ops.base import Arg, Op
 from netdsl.ops.init import INITS, distribution
@@ -220,8 +220,14 @@ def test_weights_start_alike(example: Example) -> None:
             np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-@pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("call", ["conv(48, 3, groups = 2{})", "deconv(48, 3, groups = 2{})", "dense(300{})"])
+CONNECTED = f"conv(48, 3, connections = {[[(i + j) % 64 for j in range(2 + i % 19)] for i in range(48)]}{{}})"
+
+
+@pytest.mark.parametrize(
+    ("call", "init"),
+    [*((c, i) for c in ("conv(48, 3, groups = 2{})", "deconv(48, 3, groups = 2{})", "dense(300{})") for i in INITS), *((CONNECTED, i) for i in connect.INITS)],
+    ids=lambda w: w.partition("(")[0] if len(w) < 40 else "connected",
+)
 def test_weights_start_with_one_scale(call: str, init: str) -> None:
     """Fresh weights and biases of both back ends have one mean and one standard deviation, whatever the initialiser."""
     shape = "300" if call.startswith("dense") else "64x5x5"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.args import boolean, integer, number, text
-from netdsl.ops.base import LAYERS, Op, Param, arg, axis_index, fixed, layer
+from netdsl.ops.base import LAYERS, Op, OpError, Param, arg, axis_index, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
@@ -81,7 +81,7 @@ class ELU(Op):
         return g.op("Elu", xs[0], alpha=self.alpha)
 
 
-@layer("prelu", family="activation", examples=[("3x4x4", "prelu"), ("5", "prelu(shared = true)"), ("4x6", "prelu(init = 0.1)")])
+@layer("prelu", family="activation", examples=[("3x4x4", "prelu"), ("5", "prelu(shared = true)"), ("4x6", "prelu(init = 0.1)"), ("3x4x4", "prelu(shared = true)")])
 class PReLU(Op):
     """x where positive, a learned slope times x elsewhere (He et al. 2015): one slope for each channel, or one for all."""
 
@@ -90,6 +90,8 @@ class PReLU(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         if not self.shared:
+            if not xs[0].shape:
+                raise OpError("wrong-rank", "`prelu` needs channels, its input is a scalar", help="one slope for all: `prelu(shared = true)`")
             fixed(self, xs[0].channels, "its input channels")
         return xs[0]
 

@@ -288,8 +288,13 @@ def counted(n: int, what: str) -> str:
 
 def divisors(n: int) -> str:
     """Advice for pieces of unlike size: what does divide."""
+    return f"{n} divides by {divisor_list(n)}"
+
+
+def divisor_list(n: int) -> str:
+    """The first of them, smallest first."""
     found = [d for d in range(1, min(n, 1024) + 1) if n % d == 0]
-    return f"{n} divides by " + ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
+    return ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
 
 
 def brief(values: tuple[Any, ...]) -> Any:

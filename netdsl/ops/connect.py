@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from netdsl.ops.args import TYPE_NAMES, WrongType, integers
+from netdsl.ops.args import TYPE_NAMES, WrongType
 from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ Table = tuple[tuple[int, ...], ...]
 
 def table(value: object) -> Table:
     """A list of lists of integers."""
-    if isinstance(value, tuple) and value and all(isinstance(row, tuple) for row in value):
-        return tuple(integers(row) for row in value)
+    if isinstance(value, tuple) and value and all(isinstance(row, tuple) and all(type(m) is int for m in row) for row in value):
+        return value
     raise WrongType("a list of lists of integers, one for each output map")
 
 

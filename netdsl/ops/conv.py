@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import prod
+from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, counted, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class _Windowed(Op):
     ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"), ("3x9", "conv(4, 5, pad = same, init = he_normal)"),
     ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
     ("3x6x6", "conv(4, 3, connections = [[0,1],[1,2],[0,2],[0,1,2]])"), ("2x6", "conv(3, 2, pad = [(0, 1)], bias = false, init = normal, connections = [[0],[1],[1,0]])"),
+    ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
 ])  # fmt: skip
 class Conv(_Windowed):
     """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1 along each axis."""
@@ -87,7 +88,7 @@ class Conv(_Windowed):
         if isinstance(padded, int) and extent > padded:
             shown = f"{k}" if d == 1 else f"{k} (spread over {extent} by dilation {d})"
             plus = f" with its padding of {p[0]} and {p[1]}" if any(p) else ""
-            raise OpError("window-too-large", f"a kernel of {shown} is larger than the input's {size}{plus}", "k", f"use a kernel of at most {padded}, or more padding")
+            raise OpError("window-too-large", f"a kernel of {shown} is larger than the input's {size}{plus}", "k", f"use a kernel of at most {(padded - 1) // d + 1}, or more padding")
         return (padded - extent) // s + 1
 
     def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
@@ -133,8 +134,7 @@ class Conv(_Windowed):
 
 
 def _divisors(a: int, b: int) -> str:
-    both = [str(n) for n in range(1, min(a, b, 64) + 1) if a % n == 0 and b % n == 0]
-    return f"groups that divide {a} and {b}: {', '.join(both)}"
+    return f"groups that divide {a} and {b}: {divisor_list(gcd(a, b))}"
 
 
 @layer("depthwise", family="convolution", examples=[
@@ -175,6 +175,8 @@ class Depthwise(Conv):
 @layer("deconv", family="convolution", examples=[
     ("4x5x5", "deconv(3, 4, stride = 2)"), ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
     ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"), ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+    ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"), ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
+    ("2x3x3", "deconv(2, 3, pad = 2)"), ("2x4x4", "deconv(1, 2, stride = 2, dilation = 3, output_pad = 1x2)"),
 ])  # fmt: skip
 class Deconv(_Windowed):
     """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1 along each axis."""

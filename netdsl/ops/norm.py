@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class _Affine(Op):
     """A scale (weight) and a shift (bias) for each channel."""
 
+    affine: bool
+
     def scale_size(self, x: TensorType) -> int:
         """How many pairs: the channels."""
         return fixed(self, x.channels, "its input channels")
@@ -27,7 +29,7 @@ class _Affine(Op):
         return xs[0]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        if not getattr(self, "affine", True):
+        if not self.affine:
             return {}
         shape = (self.scale_size(xs[0]),)
         return {"weight": Param(shape, "ones"), "bias": Param(shape, "zeros")}
@@ -224,7 +226,7 @@ class Dropout2d(_TrainingOnly):
 
     def infer(self, *xs: TensorType) -> TensorType:
         if not 2 <= len(xs[0].shape) <= 4:
-            raise OpError("wrong-rank", f"`dropout2d` drops maps, its input is {xs[0]}", help="use `dropout` for vectors")
+            raise OpError("wrong-rank", f"`dropout2d` drops maps, its input is {xs[0]}", help="use `dropout` for vectors" if len(xs[0].shape) < 2 else None)
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

@@ -111,6 +111,7 @@ class _Mean(_Pool):
 @layer("avgpool", family="pooling", examples=[
     ("3x8x8", "avgpool(2)"), ("3x9x7", "avgpool(3, stride = 2, pad = 1)"), ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true)"),
     ("2x11", "avgpool(2, ceil = true)"), ("2x4x6x8", "avgpool(2)"), ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
+    ("2x3x4x3", "avgpool(3, stride = 1, pad = 1)"), ("2x3x2", "avgpool(4, stride = 1, pad = 1x2)"),
 ])  # fmt: skip
 class AvgPool(_Mean):
     """The mean of each window; padding counts as zeros unless `count_pad` is false."""
@@ -292,6 +293,7 @@ class Subsample(Op):
         return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0})
 
     def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
         fixed(self, xs[0].channels, "its input channels")
         return self._pool().infer(*xs)
 
