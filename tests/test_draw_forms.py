@@ -17,7 +17,7 @@ from netdsl.backends import picture as picture_module
 from netdsl.backends.dot import emit_dot
 from netdsl.backends.mermaid import emit_mermaid, is_large
 from netdsl.backends.page import emit_page
-from netdsl.backends.picture import COLOURS, Picture
+from netdsl.backends.picture import COLOURS, FOLDED, Picture
 from netdsl.cli import run
 from netdsl.ops import base
 
@@ -133,6 +133,17 @@ def test_a_large_mermaid_text_gets_a_note(tmp_path: Path, capsys: pytest.Capture
     assert not capsys.readouterr().err
     assert is_large("  n1 --> n2\n" * 501)
     assert not is_large("  n1 --> n2\n" * 500)
+    assert is_large("x" * 50_001)
+    assert not is_large("x" * 50_000)
+
+
+def test_a_folded_mermaid_box_has_the_colours_of_dot() -> None:
+    """Its fill and its border are those of the DOT picture; letters of any language stand in the title as they are."""
+    graph = netdsl.loads("net Größe {\n input x: 4\n g: { dense(3) }\n output y: dense(2)\n}").graph
+    text = emit_mermaid(graph, 1)
+    assert text.splitlines()[1] == 'title: "Größe: 23 parameters"'
+    assert f"  classDef folded fill:{FOLDED[0]},stroke:{FOLDED[1]},stroke-width:2px,color:#202020" in text.splitlines()
+    assert f'fillcolor="{FOLDED[0]}", color="{FOLDED[1]}"' in emit_dot(graph, 1)
 
 
 # ---- the page

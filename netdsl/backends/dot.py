@@ -60,7 +60,7 @@ def svg_text(graph: Graph, depth: int | None = None) -> str:
 def render(text: str, form: str) -> bytes:
     """What `dot` makes of a text: svg, png or pdf; raises `CompileError` where it is missing or fails."""
     if form == "png":
-        text = text.replace("digraph {\n", "digraph {\n  dpi=144\n", 1)
+        text = text.replace("digraph {\n", "digraph {\n  dpi=144\n")
     try:
         made: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
     except graphviz.ExecutableNotFound:
