@@ -188,6 +188,11 @@ def test_region_errors(call: str, shapes: list[str], wanted: str) -> None:
     assert wanted == message(call, *shapes)
 
 
+def test_boxes_have_four_corners() -> None:
+    """Where the length of a box is open it must be 4."""
+    assert valid_for(net_of("roi_pool(2, 1, @x1)", "3x8x8", "RxB").graph) == "R >= 1, B in 4"
+
+
 # ---- partial convolutions
 
 C3 = [[(i + d) % 6 for d in range(3)] for i in range(6)] + [[(i + d) % 6 for d in range(4)] for i in range(6)]

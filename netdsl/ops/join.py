@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Sym, TensorType
+from netdsl.ir.types import Sym
 from netdsl.ops.args import integer
-from netdsl.ops.base import Op, OpError, Window, arg, axis_index, layer
+from netdsl.ops.base import Op, OpError, arg, axis_index, layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ir.types import TensorType
     from netdsl.ops.emitter import Emitter
 
 
@@ -18,9 +19,6 @@ class Join(Op):
     """Base of the kinds that take arms, or the current value and `@` references."""
 
     inputs = (2, 10_000)
-
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(Window() for _ in xs[0].spatial)
 
 
 def _differ(a: int | Sym, b: int | Sym) -> bool:
@@ -43,36 +41,40 @@ class Concat(Join):
     axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
 
     def infer(self, *xs: TensorType) -> TensorType:
-        axis = axis_index(self, xs[0], self.axis)
-        first = xs[0].shape
-        for x in xs[1:]:
+        like, *others = xs
+        axis, first = axis_index(self, like, self.axis), like.shape
+        for x in others:
             if len(x.shape) != len(first):
                 raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if i != axis and _differ(a, b):
                     advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else f"give each arm the same channels with `conv({a}, 1)`, or join along axis 1"
                     raise _unlike(self.kind, xs, f"axis {i + 1} is {a} in one and {b} in another", advice)
-        total = sum((x.shape[axis] for x in xs[1:]), start=first[axis])
+        total = sum((x.shape[axis] for x in others), start=first[axis])
         shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
         shape[axis] = total
-        return TensorType(tuple(shape), xs[0].dtype)
+        return like._replace(shape=tuple(shape))
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        axis = axis_index(self, xs[0], self.axis)
-        return [(a, b) for x in xs[1:] for i, (a, b) in enumerate(zip(xs[0].shape, x.shape, strict=True)) if i != axis]
+        first, *others = xs
+        axis = axis_index(self, first, self.axis)
+        return [(a, b) for x in others for i, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)) if i != axis]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
+        first, *_ = xs
         names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
-        return t.inline(f"torch.cat(({names},), {axis_index(self, xs[0], self.axis) + 1})")
+        return t.inline(f"torch.cat(({names},), {axis_index(self, first, self.axis) + 1})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
-        return g.op("Concat", *xs, axis=axis_index(self, xs[0].type, self.axis) + 1)
+        first, *_ = xs
+        return g.op("Concat", *xs, axis=axis_index(self, first.type, self.axis) + 1)
 
 
 def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
     """The common shape of elementwise joins: axes are equal, or one of them is 1; raises `OpError`."""
-    shape = list(xs[0].shape)
-    for x in xs[1:]:
+    first, *others = xs
+    shape = list(first.shape)
+    for x in others:
         if len(x.shape) != len(shape):
             raise _unlike(kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `reshape`")
         for i, d in enumerate(x.shape):
@@ -95,7 +97,8 @@ class _Elementwise(Join):
     symbol, operator = "", ""
 
     def infer(self, *xs: TensorType) -> TensorType:
-        return TensorType(broadcast(self.kind, xs), xs[0].dtype)
+        first, *_ = xs
+        return first._replace(shape=broadcast(self.kind, xs))
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         shape = broadcast(self.kind, xs)
@@ -105,8 +108,9 @@ class _Elementwise(Join):
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
-        y: str = xs[0]
-        for x in xs[1:]:
+        y: str
+        y, *others = xs
+        for x in others:
             y = g.op(self.operator, y, x)
         return y
 

@@ -89,8 +89,11 @@ def _repeats(before: int | Sym, after: int) -> bool:
 
 def _positions(before: int, after: int) -> list[int]:
     """What nearest takes: floor(i before / after), the ratio and the product in float32 as in PyTorch."""
-    ratio = _float32(before / after)
-    return [min(int(_float32(i * ratio)), before - 1) for i in range(after)]
+    return [_position(i, before, after) for i in range(after)]
+
+
+def _position(i: int, before: int, after: int) -> int:
+    return min(int(_float32(i * _float32(before / after))), before - 1)
 
 
 def _float32(value: float) -> float:
