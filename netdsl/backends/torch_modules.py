@@ -194,7 +194,7 @@ def roi_align(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale
         high.append((at.long() + 1).clamp(max=end - 1))
         part.append(at - at.long())
     sample = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1)
-    mean = torch.zeros((), dtype=x.dtype, device=x.device)
+    mean = x.new_zeros(())
     for row, down in ((low[0], (1 - part[0]) * inside[0]), (high[0], part[0] * inside[0])):
         for column, across in ((low[1], (1 - part[1]) * inside[1]), (high[1], part[1] * inside[1])):
             values = x[sample, :, row[..., None], column[:, :, None]]
