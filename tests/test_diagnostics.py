@@ -314,3 +314,13 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "<stdin>:3:13" in done.stderr
+
+
+def test_notes_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many inputs the first three are told, of many calls the eight innermost."""
+    inputs = "".join(f"    input x{i}: {i + 2}\n" for i in range(5))
+    (found,) = said(f"net N {{\n{inputs}    @x0 -> add(@x1, @x2, @x3, @x4)\n}}", tmp_path, capsys)
+    assert [n["message"] for n in found["notes"]] == [f"input `x{i}` here gives {i + 2}" for i in range(3)]
+    blocks = "block B0() { conv(4, 9) }\n" + "".join(f"block B{i}() {{ B{i - 1} }}\n" for i in range(1, 11))
+    (found,) = said(f"{blocks}net N {{\n    input image: 3x8x8\n    B10\n}}", tmp_path, capsys)
+    assert [(n["message"], n["line"]) for n in found["notes"]] == [("input `image` here gives 3x8x8", 13), *(("reached through this call", i) for i in range(2, 10))]

@@ -70,8 +70,10 @@ def _check_sizes(op: Op, type_: TensorType) -> None:
     for d in type_.shape:
         if isinstance(d, Sym):
             terms *= len(d.terms)
-            if d.length > MAX_FORMULA or terms > MAX_FORMULA or max(map(abs, d.terms.values())) > MAX_SIZE:
+            if d.length > MAX_FORMULA or terms > MAX_FORMULA:
                 raise _too_long(op)
+            if max(map(abs, d.terms.values())) > MAX_SIZE:
+                raise OpError("too-large", f"`{op.kind}` would make {type_}: a factor of over 2^62")
         if isinstance(d, int):
             if not 1 <= d <= MAX_DIM:
                 raise OpError("bad-size", f"`{op.kind}` would make {type_}: each size must be between 1 and {MAX_DIM:,}")
