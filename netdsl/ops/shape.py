@@ -159,7 +159,8 @@ class Crop(Op):
             fixed(self, d, "where to cut")
         target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
         if len(target) != n:
-            raise OpError("wrong-rank", f"`crop` to {counted(len(target), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
+            advice = "one number serves all axes" if len(xs) == 1 else "give the reference as many axes as the input has"
+            raise OpError("wrong-rank", f"`crop` to {counted(len(target), 'size')}, the input has {counted(n, 'spatial axis')}", "size", advice)
         if self.offset is None:
             return [((i - o) // 2, o) for i, o in zip(xs[0].spatial, target, strict=True)]
         offset = self.offset * n if len(self.offset) == 1 else self.offset
