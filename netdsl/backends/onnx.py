@@ -173,8 +173,9 @@ def _model(graph: Graph, emitter: Emitter, form: Form, metadata: Mapping[str, st
     outputs = [_value_info(o.name, o.value.type, inner) for o in graph.outputs]
     inputs = [_value_info(v.name, v.type, inner) for v in graph.inputs]
     if form.pixels is not None:
-        shape = ["N", "height", "width", str(graph.inputs[0].type.channels)]
-        inputs[0] = helper.make_tensor_value_info(graph.inputs[0].name, TensorProto.UINT8, [*shape[:3], int(shape[3])])
+        first = graph.inputs[0]
+        dims: list[Any] = ["N", "height", "width", first.type.channels]
+        inputs[0] = helper.make_tensor_value_info(first.name, TensorProto.UINT8, dims)
     functions = group(emitter.nodes, graph.scopes, {o.name for o in graph.outputs}, form.opset) if form.functions else []
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
     model = helper.make_model(made, opset_imports=_opsets(form, functions), ir_version=IR_VERSION, functions=functions, producer_name="netdsl")
@@ -238,7 +239,7 @@ def model_of(skeleton_: Skeleton, chunks: Callable[[str, Param], Iterable[Any]])
     model = onnx.ModelProto()
     model.CopyFrom(skeleton_.model)
     for name, stored in skeleton_.stored.items():
-        array = np.concatenate([np.asarray(c).reshape(-1) for c in stored_chunks(stored, skeleton_.params, chunks)])
+        array = np.concatenate([np.ravel(c) for c in stored_chunks(stored, skeleton_.params, chunks)])
         model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
     return model
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LIMIT = 2_000_000_000
 ALIGN = 4096
+WRITERS = 2  # one sums up, one writes
 NUMPY_DTYPES: dict[str, Any] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
@@ -52,14 +53,14 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], I
         return _write_external(skeleton, path, chunks, sizes)
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
-    graph = model.graph.SerializeToString(deterministic=True)
+    graph = _bytes(model.graph)
     model.ClearField("graph")
     heads = {}
     for name, size in sizes.items():
         inner = _tensor_head(name, skeleton.stored[name].param, skeleton.element) + _tag(_RAW_DATA_FIELD, size)
         heads[name] = _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
     length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
-    head = model.SerializeToString(deterministic=True) + _tag(_GRAPH_FIELD, length)
+    head = _bytes(model) + _tag(_GRAPH_FIELD, length)
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         out = _Out(file, len(head) + length)
         out.write(head + graph)
@@ -85,7 +86,7 @@ def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param
         data_sum = out.sum()
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         small = _Out(file)
-        small.write(model.SerializeToString(deterministic=True))
+        small.write(_bytes(model))
         return {path: small.sum(), data: data_sum}
 
 
@@ -126,11 +127,11 @@ class _Out:
 def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
     dtype = NUMPY_DTYPES[skeleton.dtype]
     written = 0
-    with ThreadPoolExecutor(2) as pool:  # the next numbers are made while the last are summed up and written
+    with ThreadPoolExecutor(WRITERS) as pool:  # the next numbers are made while the last are summed up and written
         pending: list[Future[None]] = []
         for chunk in stored_chunks(stored, skeleton.params, chunks):
             written += chunk.size
-            made = chunk.astype(dtype, copy=False).view(np.uint8)
+            made = np.asarray(chunk, dtype).view(np.uint8)
             for task in pending:
                 task.result()
             pending = [pool.submit(out.add, made), pool.submit(out.put, made)]
@@ -141,8 +142,12 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:
-    head: bytes = TensorProto(name=name, data_type=element, dims=param.shape).SerializeToString(deterministic=True)
-    return head
+    return _bytes(TensorProto(name=name, data_type=element, dims=param.shape))
+
+
+def _bytes(message: Any) -> bytes:
+    made: bytes = message.SerializeToString(deterministic=True)
+    return made
 
 
 def _tag(field: int, length: int) -> bytes:

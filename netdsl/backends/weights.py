@@ -24,7 +24,7 @@ def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
         yield np.array(param.values if kind == "literal" else bilinear(param.shape), dtype=np.float32)
         return
     stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
-    for start in range(0, max(1, param.size), CHUNK):
+    for start in range(0, param.size, CHUNK):
         n = min(CHUNK, param.size - start)
         if kind == "constant":
             yield np.full(n, scale, dtype=np.float32)
@@ -66,9 +66,9 @@ def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable
 
     def chunks(name: str, param: Param) -> Iterator[Any]:
         value = state[name]
-        flat = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value).reshape(-1)
-        for start in range(0, max(1, param.size), CHUNK):
-            yield flat[start : start + CHUNK].astype(np.float32, copy=False)
+        flat = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value).ravel()
+        for start in range(0, param.size, CHUNK):
+            yield np.asarray(flat[start : start + CHUNK], np.float32)
             if release is not None:
                 read.append((name, start))
                 while len(read) > 1:
