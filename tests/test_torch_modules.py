@@ -162,3 +162,18 @@ def test_a_point_one_pixel_outside_is_still_read() -> None:
     assert torch.allclose(y[0, 0, 0], torch.tensor([[1.0, 2.0], [5.0, 6.0]]))
     assert torch.equal(y[0, 1, 0].ravel()[:3], torch.zeros(3))
     assert torch.allclose(y[0, 2, 0], torch.tensor([[16.0, 0.0], [0.0, 0.0]]))
+
+
+def test_only_the_largest_bin_is_looked_at() -> None:
+    """Of a map of any size no more pixels are taken than the largest bin has: what training keeps of one box of 2 x 3 pixels is 6."""
+    x, kept = torch.rand(1, 1, 50, 60, requires_grad=True), []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel() * tensor.is_floating_point())
+        return tensor
+
+    for box, pixels in (([5, 5, 7, 6], 6), ([5, 5, 5, 5], 1)):
+        kept.clear()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            torch_modules.roi_max_pool(x, torch.tensor([[box]]).float(), (1, 1), 1.0)
+        assert max(kept) == pixels

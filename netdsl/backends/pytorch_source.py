@@ -244,30 +244,20 @@ class SourceEmitter:
 
     def _sequential(self, part: _Part) -> str | None:
         """`nn.Sequential(...)` where the scope is a plain chain, None where it is not."""
-        if len(part.inputs) != 1 or len(part.outputs) != 1:
-            return None
-        value = part.inputs[0]
-        items: list[tuple[str, str]] = []
-        for member, _ in self._pieces(part):
-            if list(member.inputs) != [value]:
+        value, members = part.inputs[0], [member for member, _ in self._pieces(part)]
+        for member in members:
+            outputs = member.outputs if isinstance(member, _Part) else [member.output]
+            if list(member.inputs) != [value] or len(outputs) != 1 or not (isinstance(member, _Part) or self.lowered[id(member)].plain):
                 return None
-            name = part.inner(member.name)
-            if isinstance(member, _Part):
-                if len(member.outputs) != 1:
-                    return None
-                items.append((name, self._construct(member)))
-                value = member.outputs[0]
-            else:
-                low = self.lowered[id(member)]
-                if not low.plain:
-                    return None
-                items.append((name, low.module or ""))
-                value = member.output
-        if value is not part.outputs[0] or any(_is_taken(n) for n, _ in items):
+            (value,) = outputs
+        names = [part.inner(member.name) for member in members]
+        if [value] != part.outputs or any(map(_is_taken, names)):
             return None
-        if [n for n, _ in items] == [str(i) for i in range(len(items))]:
-            return f"nn.Sequential({', '.join(text for _, text in items)})"
-        inner = ", ".join(f"{n!r}: {text}" for n, text in items)
+        # Only now: what is inside would be made twice at each level, were this no chain.
+        texts = [self._construct(m) if isinstance(m, _Part) else str(self.lowered[id(m)].module) for m in members]
+        if names == [str(i) for i in range(len(names))]:
+            return f"nn.Sequential({', '.join(texts)})"
+        inner = ", ".join(f"{name!r}: {text}" for name, text in zip(names, texts, strict=True))
         return f"nn.Sequential(OrderedDict({{{inner}}}))"
 
     # ---- starting values

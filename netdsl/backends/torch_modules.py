@@ -96,7 +96,7 @@ class GCNConv(nn.Module):
 
     def forward(self, x: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
         if self.normalize:
-            edges = edges + torch.eye(edges.shape[1], dtype=edges.dtype, device=edges.device)
+            edges = edges + torch.eye(x.shape[1], dtype=edges.dtype, device=edges.device)
             scale = edges.sum(2).clamp(min=1).rsqrt()
             edges = scale[:, :, None] * edges * scale[:, None, :]
         y: torch.Tensor = edges @ self.lin(x)
