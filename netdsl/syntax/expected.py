@@ -39,7 +39,7 @@ _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
 # What stands in the line, and what to write instead.
 _HINTS = (
-    (r"[<>]=?[^<>=]+[<>]", "one comparison at a time: `a < b and b < c`"),
+    (r"(?<![-=])[<>]=?[^<>=]*[^<>=-][<>]", "one comparison at a time: `a < b and b < c`"),
     (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
     (r",\s*,", "between two commas a value is missing"),
     (r"^\s*def\b|^\s*class\b|^\s*function\b", "a piece that has a name is a block: `block Name(...) { ... }`"),
@@ -60,10 +60,10 @@ _HINTS = (
     (r"->\s*$", "a `->` at the end of a line has nothing to lead to; `->` may begin the next line instead"),
     (r"\bConv2d|\bnn\.", "layers are written like `conv(64, 3)`: the input's channels are inferred"),
     (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "a net's body stands in braces: `net Name { ... }`"),
-    (r"(?<![=!<>])=\s*\w+\s*\(.*\)\s*$", "a layer is named with a colon: `name: conv(8, 3)`"),
+    (r"(?:^|->)\s*\w+\s*(?==\s*[A-Za-z_])", "a layer is named with a colon: `name: conv(8, 3)`"),
     (r"=>|→", "layers are chained with `->`"),
     (r"\w\s*;", "statements end with the line; there is no `;`"),
-    (r"//|/\*", "comments begin with `#`"),
+    (r"//\s*[A-Za-z]\w*\s+[A-Za-z]|//|/\*", "comments begin with `#`"),
     (r"&&|\|\|", "write `and`, `or`, `not`"),
     (r"'", 'strings stand in double quotes: "text"'),
     (r"\)\s*\w+\(", "a `->` is missing between two layers"),
@@ -89,17 +89,19 @@ def describe(expected: set[str]) -> str:
 
 
 def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice for the mistakes that people make."""
-    line = source.line(source.location(offset).line)
+    """Advice for the mistakes that people make; one that the line has elsewhere has nothing to do with the error."""
+    number, column = source.location(offset)
+    line, before = source.line(number), column - 1
     if "end of the file" in found and "RBRACE" in expected:
         return "a `{` above has no `}`"
-    if expected & {"RPAR", "RSQB"} and (found == "`}`" or not line[: source.location(offset).column - 1].strip()):
+    if expected & {"RPAR", "RSQB"} and (found == "`}`" or not line[:before].strip()):
         return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found == '`}`' else 'above'} is not closed"
     if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
         return "this `}` closes nothing"
-    code = line.split("#")[0]
+    code = line.partition("#")[0]
+    at = min(before, len(code))
     for pattern, advice in _HINTS:
-        if re.search(pattern, code):
+        if any(m.start() <= at <= m.end() + 1 for m in re.finditer(pattern, code)):  # a space may lie between
             return advice
     if expected >= _TOP:
         return "layers stand in the braces of a `net` or `block`"

@@ -142,6 +142,8 @@ def parse(source: SourceFile) -> ast.File:
             errors.append(diagnostic)
             if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or opens(diagnostic):
                 break
+            if _in_brackets(text, diagnostic.span.start):
+                break
             text = _without_line(text, diagnostic.span.start)
     raise CompileError(errors)
 
@@ -194,6 +196,12 @@ def parse_expression(source: SourceFile) -> ast.Expr:
     """The tree of a text that is one expression, such as the value of `-D`; raises `CompileError`."""
     _filter.source = source
     return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
+
+
+def _in_brackets(text: str, offset: int) -> bool:
+    """Whether a bracket of an earlier line is open: without the line that closes it what follows cannot be read."""
+    words = [m[0] for m in _WORD.finditer(text, 0, text.rfind("\n", 0, offset) + 1)]
+    return sum(w in ("(", "[") for w in words) > sum(w in (")", "]") for w in words)
 
 
 def _without_line(text: str, offset: int) -> str:
