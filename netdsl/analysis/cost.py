@@ -121,19 +121,18 @@ def depth(graph: Graph) -> int:
     deep: dict[int, int] = {}
     for node in graph.nodes:
         if node.aux is None:
-            deep[id(node.output)] = max((deep.get(id(v), 0) for v in node.inputs), default=0) + node.op.multiplies
-    return max((deep.get(id(o.value), 0) for o in graph.outputs), default=0)
+            deep[id(node.output)] = max(deep.get(id(v), 0) for v in node.inputs) + node.op.multiplies
+    return max(deep.get(id(o.value), 0) for o in graph.outputs)
 
 
 def peak_bytes(graph: Graph) -> int | Sym:
     """The most activation memory in use at once for one sample, every buffer freed after its last use.
 
-    Open sizes: the formula of the moment that is largest when each symbol is 512.
+    Open sizes: the formula of the moment that is largest when each symbol is 512, the first of several.
     """
     last: dict[int, int] = {}
     for i, node in enumerate(graph.nodes):
-        for value in node.inputs:
-            last[id(value)] = i
+        last |= {id(v): i for v in node.inputs if node.aux is None}
     for output in graph.outputs:
         last[id(output.value)] = len(graph.nodes)
     at = dict.fromkeys(graph.symbols, 512)

@@ -31,7 +31,7 @@ def receptive_fields(graph: Graph) -> list[Field]:
 
     Where an output depends on everything (dense layers, global pooling), the input's whole size.
     """
-    known: dict[int, tuple[Stretch, ...] | None] = {id(v): (_START,) * max(0, len(v.type.shape) - 1) for v in graph.inputs}
+    known: dict[int, tuple[Stretch, ...] | None] = {id(v): (_START,) * (len(v.type.shape) - 1) for v in graph.inputs}
     roots: dict[int, Value] = {id(v): v for v in graph.inputs}
     steps: dict[tuple[object, ...], tuple[Stretch, ...] | None] = {}
     fields = []
@@ -51,10 +51,8 @@ def _step(node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]) -> tuple[
     if node.op.is_global or any(s is None for s in sources):
         return None
     whole = [s for s in sources if s]
-    if not whole or any(len(s) != len(whole[0]) for s in whole):
-        return whole[0] if len(whole) == 1 else ()
     axes = []
-    for stretches, window in zip(zip(*whole, strict=True), node.op.windows(*node.types), strict=False):
+    for stretches, window in zip(zip(*whole, strict=False), node.op.windows(*node.types), strict=False):
         jump = max(s.jump for s in stretches)
         low, high = min(s.low for s in stretches), max(s.high for s in stretches)
         low -= window.pad * jump

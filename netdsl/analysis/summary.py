@@ -56,10 +56,9 @@ class Summary:
                 folded.append(row)
                 continue
             name = ".".join(parts[:depth])
-            scope = self.graph.scopes.get(name)
-            kind = scope.kind if scope is not None and scope.kind else "group"
-            line = scope.site.span.first.line if scope is not None else row.line
-            if folded and folded[-1].name == name and folded[-1].kind == kind:
+            scope = self.graph.scopes[name]
+            kind, line = scope.kind or "group", scope.site.span.first.line
+            if folded and folded[-1].name == name:
                 last = folded.pop()
                 folded.append(row._replace(
                     name=name, kind=kind, line=line, params=last.params + row.params, macs=last.macs + row.macs, weights=last.weights + row.weights, bytes=last.bytes + row.bytes,
@@ -79,7 +78,7 @@ class Summary:
         if step == 1 or step > 4096:
             return ""
         scaled = macs.subs({s: Sym.var(s) * step for s in symbols})
-        if not isinstance(scaled, Sym) or scaled.period() > 1:
+        if not isinstance(scaled, Sym):
             return ""
         terms = {}
         for monomial, c in scaled.terms.items():

@@ -1,12 +1,13 @@
 """For which input sizes a net is valid.
 
 Every size of every value must be at least 1, sizes that a join needs equal must be equal. For one symbol the conditions are
-decided by trying sizes: the steps of floors repeat with their period, so that a few periods past the last minimum tell the
-whole story.
+decided by trying sizes: the steps of floors repeat with their period, so that each condition is a polynomial of the number of
+periods, and one period past the last of their roots tells the whole story.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,8 @@ from netdsl.ir.types import Sym, compact
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
-LIMIT = 20_000
+LIMIT = 50_000  # sizes that are tried at most
+DEGREE = 3  # of a condition: a size that stands along three axes
 
 
 class Condition(NamedTuple):
@@ -85,24 +87,43 @@ def _side(terms: dict[Any, int]) -> str:
 
 def _one_symbol(symbol: str, own: list[Condition]) -> str:
     period = lcm(*(c.value.period() for c in own))
-    if period > LIMIT // 4:
+    top = period * (DEGREE + 1)  # tried for the differences alone
+    if top <= LIMIT:
+        top = period + max((_settled(symbol, c.value, period) for c in own), default=0)
+    if top > LIMIT:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
-    tried, top = 0, max(64, 8 * period)
-    good = _good(symbol, own, tried, top)
-    while (not good or good[0] > top - 3 * period) and top < LIMIT:
-        tried, top = top, 2 * top
-        good += _good(symbol, own, tried, top)
+    good = _good(symbol, own, top)
     if not good:
-        return f"no {symbol} up to {top:,}"
+        return f"no {symbol}"
     tail = [h for h in good if h > top - period]
     if not tail:
-        return f"{symbol} in {', '.join(map(str, good[:12]))}" if len(good) <= 12 else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
+        return f"{symbol} in {', '.join(map(str, good))}" if len(good) <= 12 else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 
 
-def _good(symbol: str, own: list[Condition], tried: int, top: int) -> list[int]:
+def _settled(symbol: str, value: Sym, period: int) -> int:
+    """A size after which the value keeps its sign in each class of sizes: there it is a polynomial of the number of periods, found by its differences.
+
+    The sum of d_j C(q, j) for j <= k has the sign of d_k where q > k - 1 + k (|d_0| + ... + |d_(k-1)|) / |d_k| and q >= 2 k - 1.
+    """
+    last = 0
+    for first in range(1, period + 1):
+        row = [value.at({symbol: first + i * period}) for i in range(DEGREE + 1)]
+        differences = []
+        while any(row):
+            differences.append(abs(row[0]))
+            row = [b - a for a, b in pairwise(row)]
+        if differences:
+            *lower, leading = differences
+            degree = len(lower)
+            last = max(last, first + period * (2 * degree + degree * sum(lower) // leading))
+    return last
+
+
+def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
+    """The sizes up to that one at which every condition holds."""
     rules, good = list(own), []
-    for h in range(tried + 1, top + 1):
+    for h in range(1, top + 1):
         broken = next((i for i, c in enumerate(rules) if not c.holds({symbol: h})), None)
         if broken is None:
             good.append(h)
@@ -119,13 +140,12 @@ def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> 
             least = next(g for g in good if g > h)
             break
     parts = [f"{symbol} >= {least}"]
-    for n in sorted({d for d in range(2, period + 1) if period % d == 0}, reverse=True):
-        classes = {r % n for r in residues}
-        if len(classes) == 1 and len(residues) == period // n:
-            (r,) = classes
-            parts.append(f"{symbol} divisible by {n}" if r == 0 else f"{symbol} % {n} == {r}")
-            return parts
-    if len(residues) < period:
+    n = period // len(residues)
+    classes = {r % n for r in residues}
+    if len(classes) == 1 and n * len(residues) == period > len(residues):
+        (r,) = classes
+        parts.append(f"{symbol} divisible by {n}" if r == 0 else f"{symbol} % {n} == {r}")
+    elif len(residues) < period:
         runs = _runs(sorted(residues))
         shown = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs[:8])
         parts.append(f"{symbol} % {period} in {shown}" + (", ..." if len(runs) > 8 else ""))
@@ -139,4 +159,3 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
         first = runs.pop()[0] if runs and runs[-1][1] == n - 1 else n
         runs.append((first, n))
     return runs
-
