@@ -357,7 +357,7 @@ FIRST = [examples_of(kind)[0] for kind in LAYERS]
 
 
 @pytest.mark.parametrize("example", [e for e in FIRST if re.fullmatch("[0-9x]+", e.shapes)], ids=lambda e: e.call)
-@pytest.mark.parametrize("shape", ["12", "6x12", "6x8x12", "6x6x8x9", "6x4x5x6x7", "1", "1x1", "6x1x1", "6x5x1"])
+@pytest.mark.parametrize("shape", ["12", "6x12", "6x8x12", "6x6x8x9", "6x4x5x6x7", "1", "1x1", "6x1x1", "6x5x1", "[]"])
 def test_every_accepted_rank_works(example: Example, shape: str) -> None:
     """An input that a kind does not refuse with a diagnostic is one that both back ends take, of whatever rank."""
     tried = Example(example.kind, shape, example.call)

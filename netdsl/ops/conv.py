@@ -218,7 +218,7 @@ class Deconv(_Windowed):
         return xs[0].size * (self.out // self.groups * prod(self.geometry(xs[0])[0]))
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        reach = [((k_ - 1) * d_, s_, p_[0]) for k_, s_, p_, d_ in zip(*self.geometry(xs[0]), strict=True)]
+        reach = [((k_ - 1) * d_, s_, p_) for k_, s_, (p_, _), d_ in zip(*self.geometry(xs[0]), strict=True)]
         return tuple(Window(r // s_ + 1, 1, Fraction(r - p_, s_), s_) for r, s_, p_ in reach)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

@@ -27,7 +27,7 @@ class Dense(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
-        if len(x.shape) > 2:
+        if not 1 <= len(x.shape) <= 2:
             help_ = "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as the last axis `tokens` or `permute`"
             raise OpError("wrong-rank", f"`dense` takes a vector or a sequence of vectors, its input is {x}", help=help_)
         features = fixed(self, x.shape[-1], "the length of its input")
@@ -54,7 +54,7 @@ class Dense(Op):
         return g.op("Add", y, g.param("bias")) if self.bias else y
 
 
-@layer("flatten", family="dense", examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten")])
+@layer("flatten", family="dense", examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten"), ("[]", "flatten")])
 class Flatten(Op):
     """All axes after the batch as one, the last running fastest."""
 
@@ -66,7 +66,7 @@ class Flatten(Op):
         return TensorType((xs[0].size,), xs[0].dtype)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.module("Flatten")
+        return t.module("Flatten") if xs[0].shape else t.inline("{0}.unsqueeze(1)")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         return g.op("Flatten", xs[0], axis=1)

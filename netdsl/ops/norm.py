@@ -226,7 +226,7 @@ class Dropout2d(_TrainingOnly):
 
     def infer(self, *xs: TensorType) -> TensorType:
         if not 2 <= len(xs[0].shape) <= 4:
-            raise OpError("wrong-rank", f"`dropout2d` drops maps, its input is {xs[0]}", help="use `dropout` for vectors" if len(xs[0].shape) < 2 else None)
+            raise OpError("wrong-rank", f"`dropout2d` drops maps, its input is {xs[0]}", help=None if xs[0].spatial else "use `dropout` for vectors")
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

@@ -298,15 +298,16 @@ class Subsample(Op):
         return self._pool().infer(*xs)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        window = prod(self._pool().geometry(xs[0])[0])
+        k, *_ = self._pool().geometry(xs[0])
         shape = (fixed(self, xs[0].channels, "its input channels"),)
-        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}
+        return {"weight": Param(shape, f"constant:{1 / prod(k)}"), "bias": Param(shape)}
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(*xs)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.custom("Subsample", xs[0].channels, self._pool().geometry(xs[0])[0])
+        k, *_ = self._pool().geometry(xs[0])
+        return t.custom("Subsample", xs[0].channels, k)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         shape = [1, xs[0].type.channels, *(1 for _ in xs[0].type.spatial)]
