@@ -34,6 +34,7 @@ WORDS = [
     ("conv(8, 3x3)", "3x8x8", "conv 3x3, 8"),
     ("conv(8, 1x3, stride = 2x1, pad = 1)", "3x8x8", "conv 1x3, 8, stride 2x1"),
     ("conv(8, 3, stride = 1)", "3x8", "conv 3, 8"),
+    ("conv(8, [3], stride = [2])", "3x8", "conv 3, 8, stride 2"),
     ("conv(8, 3, stride = 2x2, dilation = 2)", "3x8x8", "conv 3x3, 8, stride 2, dilation 2"),
     ("conv(6, 2, groups = 3, bias = false)", "3x8x8x8", "conv 2x2x2, 6, groups 3"),
     ("deconv(2, 3, stride = 2, output_pad = 1)", "3x8", "deconv 3, 2, stride 2, output_pad 1"),
@@ -135,6 +136,12 @@ BODY = """
 def test_folding(depth: int, wanted: list[str]) -> None:
     """Scopes deeper than that are one box, in the scope that holds them; a group of calls of one block says so, a block or a mixed group does not."""
     assert tree(picture(BODY, depth, BLOCKS).root) == wanted
+
+
+def test_a_net_of_calls_of_one_block() -> None:
+    """Folded into one box, it says so as a group does."""
+    assert tree(picture("    Two(3)\n    Two(3)", 0, BLOCKS).root)[1] == "folded N / 2 × Two / 8 layers, 192 parameters"
+    assert tree(picture("    Two(3)\n    relu", 0, BLOCKS).root)[1] == "folded N / 5 layers, 96 parameters"
 
 
 def test_scopes_are_darker_the_deeper_they_lie() -> None:
