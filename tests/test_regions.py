@@ -60,6 +60,16 @@ def test_graph_counts() -> None:
     assert [str(net_of(c, *shapes).macs) for c in ("gcn(4, @x1)", "cheb(4, @x1, k = 3)", "sage(4, @x1)")] == ["4 * V * V + 40 * V", "20 * V * V + 120 * V", "10 * V * V + 80 * V"]
 
 
+def test_graph_weights_start() -> None:
+    """As PyTorch Geometric starts them: Glorot's for gcn and cheb, their biases at 0; sage as a dense layer of that many features."""
+    started = {call: {n: (p.shape, p.init) for n, p in node.op.params(*node.types).items()} for call in ("gcn(4, @x1)", "cheb(4, @x1, k = 2)", "sage(4, @x1)") for node in net_of(call, "5x3", "5x5").graph.nodes}
+    assert started == {
+        "gcn(4, @x1)": {"bias": ((4,), "zeros"), "lin.weight": ((4, 3), "xavier_uniform")},
+        "cheb(4, @x1, k = 2)": {"bias": ((4,), "zeros"), "lins.0.weight": ((4, 3), "xavier_uniform"), "lins.1.weight": ((4, 3), "xavier_uniform")},
+        "sage(4, @x1)": {"lin_l.weight": ((4, 3), "default"), "lin_r.weight": ((4, 3), "default"), "lin_l.bias": ((4,), "uniform:3")},
+    }
+
+
 @pytest.mark.parametrize("call", ["gcn(2, @x1, normalize = true)", "cheb(2, @x1, k = 3)", "sage(2, @x1)"])
 def test_graphs_of_any_size(call: str) -> None:
     """One model takes graphs of every size, each sample its own edges."""
