@@ -92,12 +92,12 @@ class Reporter:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Advice naming the closest known names, or None."""
+    """Advice naming the three closest known names, or None."""
     names = list(known)
     if len(names) > MANY:  # comparing with each takes long: those that begin alike will do
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
     folded = {n.lower(): n for n in names}
-    close = get_close_matches(name[:64].lower(), folded, n=3, cutoff=0.6)
+    close = get_close_matches(name[:64].lower(), folded)
     if not close:
         return None
     return "did you mean " + " or ".join(f"`{folded[c]}`" for c in close) + "?"
