@@ -40,7 +40,7 @@ GRAPHS = {
     "a head": net_of("a: conv(8, 3)\naux head(weight = 0.3) { flatten -> dense(200) }\n@a -> conv(4, 1)", "1x8x8"),
     "a head on a value of its own": net_of("b: conv(8, 3)\n@x0 -> conv(4, 3)\naux head(weight = 0.3) { flatten -> dense(2) }\n@b -> conv(2, 1) -> conv(20, 1) -> conv(20, 1) -> conv(2, 1)", "1x8x8"),
     "the input is the largest": net_of("conv(1, 3, stride = 2)", "3x65x65"),
-    "an output that is an input": netdsl.loads("net N {\ninput x: 3x8x8\noutput a: @x\noutput b: conv(2, 1)\n}"),
+    "an output that is an input": netdsl.loads("net N {\ninput x: 3x8x8\noutput a: @x\noutput b: relu\n}"),
     "two outputs": netdsl.loads("net N {\ninput x: 3x8x8\noutput a: conv(40, 1)\n@x -> conv(20, 1)\noutput b: conv(50, 1)\n}"),
 }  # fmt: skip
 
@@ -191,9 +191,12 @@ FOLDED = """net N {
         inner: unit(2)
     }
     repeat 2 { conv(4, 1) -> relu }
-    unit(3) -> flatten
+    unit(3) -> last
     aux head(weight = 0.5) { dense(7) -> dense(2) }
     dense(5)
+}
+block last() {
+    flatten
 }
 block unit(n) {
     conv(n, 3) -> bn -> relu
@@ -212,7 +215,7 @@ def test_folded_rows() -> None:
         ("4", "conv", "8", (4, 6, 6), 20, 576, 16, 576, False),
         ("5", "relu", "8", (4, 6, 6), 0, 0, 0, 576, False),
         ("6", "unit", "9", (3, 4, 4), 108 + 3 + 6, 1728, 108, 576, False),
-        ("7", "flatten", "9", (48,), 0, 0, 0, 192, False),
+        ("7", "last", "9", (48,), 0, 0, 0, 192, False),
         ("head", "aux", "10", (2,), 343 + 16, 336 + 14, 336 + 14, 28 + 8, True),
         ("9", "dense", "11", (5,), 245, 240, 240, 20, False),
     ]

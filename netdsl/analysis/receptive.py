@@ -31,7 +31,7 @@ def receptive_fields(graph: Graph) -> list[Field]:
 
     Where an output depends on everything (dense layers, global pooling), the input's whole size.
     """
-    known: dict[int, tuple[Stretch, ...] | None] = {id(v): (_START,) * (len(v.type.shape) - 1) for v in graph.inputs}
+    known: dict[int, tuple[Stretch, ...] | None] = {id(v): (_START,) * len(v.type.shape) for v in graph.inputs}  # a window takes those of its axes
     roots: dict[int, Value] = {id(v): v for v in graph.inputs}
     steps: dict[tuple[object, ...], tuple[Stretch, ...] | None] = {}
     fields = []

@@ -49,11 +49,9 @@ def conditions(graph: Graph) -> list[Condition]:
             if isinstance(room, Sym):
                 found[Condition(room, equal=False)] = None
     for a, b, _ in graph.equalities:
-        difference = a - b
-        if isinstance(difference, Sym) and next(iter(difference.terms.values())) < 0:
-            difference = -difference
-        if isinstance(difference, Sym):
-            found[Condition(difference, equal=True)] = None
+        for difference in (a - b, b - a):
+            if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
+                found[Condition(difference, equal=True)] = None
     return list(found)
 
 
