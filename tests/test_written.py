@@ -228,7 +228,9 @@ def test_other_opsets_are_refused(opset: int) -> None:
 
 def test_the_text_above_a_net_goes_along() -> None:
     """The comment above a net is the graph's description."""
-    assert netdsl.loads("# LeNet, as drawn\n# in the lecture.\n" + NET).onnx().graph.doc_string == "LeNet, as drawn\nin the lecture."
+    model = netdsl.loads("# LeNet, as drawn\n# in the lecture.\n" + NET).onnx()
+    assert model.graph.doc_string == "LeNet, as drawn\nin the lecture."
+    assert (model.graph.name, model.producer_name, model.ir_version) == ("A", "netdsl", 10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

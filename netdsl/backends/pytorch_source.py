@@ -10,7 +10,7 @@ import ast as python_ast
 import keyword
 import os
 import re
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch_recorder import Lowered, Recorder
@@ -290,7 +290,7 @@ class _Names:
         self._kept = set(inputs) if keep else set()
         self._of = {id(v): n for v, n in zip(values, inputs, strict=True)}
         self._free: list[str] = []
-        self._count = 0
+        self._fresh = chain(["x"], map("x{}".format, count(1)))
 
     def of(self, value: Value) -> str:
         return self._of[id(value)]
@@ -305,9 +305,7 @@ class _Names:
         name = next((n for n in prefer if n in self._free), None) or (self._free[0] if self._free else None)
         if name is None:
             taken = set(self._of.values())
-            while name is None or name in taken:
-                name = "x" if self._count == 0 else f"x{self._count}"
-                self._count += 1
+            name = next(n for n in self._fresh if n not in taken)
         else:
             self._free.remove(name)
         self._of[id(value)] = name
@@ -376,4 +374,4 @@ def class_name(graph: Graph) -> str:
 def emit_source(graph: Graph, *, standalone: bool = True) -> str:
     """PyTorch source of a graph; standalone text runs without netdsl."""
     text = SourceEmitter(graph).emit(standalone=standalone)
-    return text.replace("import torch\n", "from collections import OrderedDict\n\nimport torch\n", 1) if "OrderedDict(" in text else text
+    return text.replace("import torch\n", "from collections import OrderedDict\n\nimport torch\n") if "OrderedDict(" in text else text
