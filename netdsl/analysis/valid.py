@@ -85,55 +85,55 @@ def _side(terms: dict[Any, int]) -> str:
 
 def _one_symbol(symbol: str, own: list[Condition]) -> str:
     period = lcm(*(c.value.period() for c in own))
-    top = period * (DEGREE + 1)  # tried for the differences alone
+    top = period * DEGREE  # tried for the differences alone
     if top <= LIMIT:
-        top = period + max((_settled(symbol, c.value, period) for c in own), default=0)
+        top = period + max((_settled(symbol, c.value, period) for c in own), default=period)
     if top > LIMIT:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
     good = _good(symbol, own, top)
     if not good:
         return f"no {symbol}"
-    tail = [h for h in good if h > top - period]
+    tail = [h for h in good if h >= top - period]
     if not tail:
         return f"{symbol} in {', '.join(map(str, good))}" if len(good) <= 12 else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 
 
 def _settled(symbol: str, value: Sym, period: int) -> int:
-    """A size after which the value keeps its sign in each class of sizes: there it is a polynomial of the number of periods, found by its differences.
+    """A size from which on the value keeps its sign in each class of sizes: there it is a polynomial of the number q of periods, found by its differences.
 
-    The sum of d_j C(q, j) for j <= k has the sign of d_k where q > k - 1 + k (|d_0| + ... + |d_(k-1)|) / |d_k| and q >= 2 k - 1.
+    The sum of d_j C(q, j) for j <= k has the sign of d_k where q >= 2 k and q > k - 1 + k s / |d_k|, s the sum of the |d_j| of the other sign.
     """
-    last = 0
-    for first in range(1, period + 1):
-        row = [value.at({symbol: first + i * period}) for i in range(DEGREE + 1)]
-        differences = []
-        while any(row):
-            differences.append(abs(row[0]))
-            row = [b - a for a, b in pairwise(row)]
-        if differences:
-            *lower, leading = differences
-            degree = len(lower)
-            last = max(last, first + period * (2 * degree + degree * sum(lower) // leading))
-    return last
+    return max(first + period * _periods([value.at({symbol: first + i * period}) for i in range(DEGREE + 1)]) for first in range(period))
+
+
+def _periods(row: list[int]) -> int:
+    differences = []
+    while any(row):
+        differences.append(row[0])
+        row = [b - a for a, b in pairwise(row)]
+    if not differences:
+        return 0
+    *lower, leading = differences
+    return len(lower) * 2 + len(lower) * sum(abs(d) for d in lower if d * leading < 0) // abs(leading)
 
 
 def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
-    """The sizes up to that one at which every condition holds."""
+    """The sizes below that one at which every condition holds."""
     rules, good = list(own), []
-    for h in range(1, top + 1):
+    for h in range(1, top):
         broken = next((i for i, c in enumerate(rules) if not c.holds({symbol: h})), None)
         if broken is None:
             good.append(h)
         else:
-            rules.insert(0, rules.pop(broken))  # it likely fails the next size too
+            rules = [rules.pop(broken), *rules]  # it likely fails the next size too
     return good
 
 
 def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> list[str]:
     """A minimum, and the residues of the sizes above it."""
     least, known = good[0], set(good)
-    for h in reversed(range(good[0], good[-1] + 1)):
+    for h in reversed(range(least, max(good))):
         if (h in known) != (h % period in residues):
             least = next(g for g in good if g > h)
             break

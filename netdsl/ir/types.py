@@ -34,8 +34,8 @@ class FormulaTooLong(ArithmeticError):
     """A product of sums would have too many terms to work with."""
 
 
-def _order(atom: Atom) -> tuple[int, str]:
-    return (0, atom) if isinstance(atom, str) else (1, f"{atom.divisor:09d}{atom.numerator}")
+def _order(atom: Atom) -> tuple[bool, str]:
+    return isinstance(atom, Floor), atom if isinstance(atom, str) else f"{atom.divisor:09d}{atom.numerator}"
 
 
 class Sym:
@@ -154,10 +154,9 @@ def _floor(rest: dict[Monomial, int], k: int) -> int | Sym:
     if not rest:
         return 0
     common = gcd(k, *rest.values())
-    if common > 1:
-        rest, constant, k = {m: c // common for m, c in rest.items()}, constant // common, k // common
-        if k == 1:
-            return _make({**rest, (): constant})
+    rest, constant, k = {m: c // common for m, c in rest.items()}, constant // common, k // common
+    if k == 1:
+        return _make({**rest, (): constant})
     if len(rest) == 1:
         ((monomial, c),) = rest.items()
         if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
@@ -178,7 +177,7 @@ def _text(value: int | Sym, *, compact: bool) -> str:
         return _floor_text(floor.numerator + constant * floor.divisor, floor.divisor, compact)
     parts: list[str] = []
     for monomial, c in terms.items():
-        sign = ("-" if not parts else " - ") if c < 0 else (" + " if parts else "")
+        sign = ("-" if not parts else " - ") if c != abs(c) else (" + " if parts else "")
         parts.append(sign + _product_text(monomial, abs(c), compact))
     return "".join(parts)
 
