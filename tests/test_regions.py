@@ -55,9 +55,9 @@ def test_cora() -> None:
 
 
 def test_graph_counts() -> None:
-    """MACs with the number of vertices open, counted by hand."""
-    shapes = "Vx10", "VxV"
-    assert [str(net_of(c, *shapes).macs) for c in ("gcn(4, @x1)", "cheb(4, @x1, k = 3)", "sage(4, @x1)")] == ["4 * V * V + 40 * V", "20 * V * V + 120 * V", "10 * V * V + 80 * V"]
+    """MACs with the number of vertices open, counted by hand, and told in the vertices' symbol even where the edges have one of their own."""
+    for shapes in (("Vx10", "VxV"), ("Vx10", "WxW")):
+        assert [str(net_of(c, *shapes).macs) for c in ("gcn(4, @x1)", "cheb(4, @x1, k = 3)", "sage(4, @x1)")] == ["4 * V * V + 40 * V", "20 * V * V + 120 * V", "10 * V * V + 80 * V"]
 
 
 def test_graph_weights_start() -> None:
