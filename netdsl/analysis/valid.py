@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 LIMIT = 50_000  # sizes that are tried at most
-DEGREE = 3  # of a condition: a size that stands along three axes
+VALUES = 4  # that tell a polynomial of the third degree, of a size that stands along three axes
 
 
 class Condition(NamedTuple):
@@ -85,7 +85,7 @@ def _side(terms: dict[Any, int]) -> str:
 
 def _one_symbol(symbol: str, own: list[Condition]) -> str:
     period = lcm(*(c.value.period() for c in own))
-    top = period * DEGREE  # tried for the differences alone
+    top = period * VALUES  # tried for the differences alone
     if top <= LIMIT:
         top = period + max((_settled(symbol, c.value, period) for c in own), default=period)
     if top > LIMIT:
@@ -104,7 +104,7 @@ def _settled(symbol: str, value: Sym, period: int) -> int:
 
     The sum of d_j C(q, j) for j <= k has the sign of d_k where q >= 2 k and q > k - 1 + k s / |d_k|, s the sum of the |d_j| of the other sign.
     """
-    return max(first + period * _periods([value.at({symbol: first + i * period}) for i in range(DEGREE + 1)]) for first in range(period))
+    return max(first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)]) for first in range(period))
 
 
 def _periods(row: list[int]) -> int:
