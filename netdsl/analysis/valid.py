@@ -16,7 +16,7 @@ from netdsl.ir.types import Sym, compact
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
-LIMIT = 50_000  # sizes that are tried at most
+LIMIT = 20_000  # sizes that are tried at most
 VALUES = 4  # that tell a polynomial of the third degree, of a size that stands along three axes
 
 
