@@ -10,6 +10,7 @@ import ast as python_ast
 import keyword
 import os
 import re
+import unicodedata
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
@@ -317,7 +318,12 @@ def _is_taken(name: str) -> bool:
 
 
 def _is_plain(name: str) -> bool:
-    return name.isidentifier() and not keyword.iskeyword(name)
+    return name.isidentifier() and name == _word(name) and not keyword.iskeyword(name)
+
+
+def _word(name: str) -> str:
+    """As Python reads it, which takes letters such as ligatures for others; what none of its names can hold becomes `_`."""
+    return "".join(c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", name))
 
 
 def _assign(name: str, text: str, parent: str = "self") -> str:
@@ -343,7 +349,7 @@ def _member(path: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    made = re.sub(r"\W", "_", name)
+    made = _word(name)
     return made if made.isidentifier() and made not in _RESERVED else f"_{made}"
 
 
@@ -355,7 +361,8 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _camel(name: str) -> str:
-    return "".join(p[:1].upper() + p[1:] for p in re.split(r"[\W_]+", name) if p) or "Part"
+    made = "".join(p[:1].upper() + p[1:] for p in re.split(r"[\W_]+", _word(name)) if p)
+    return made if made.isidentifier() else f"Part{made}"
 
 
 def _plain_text(text: str) -> str:
