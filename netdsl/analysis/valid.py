@@ -108,14 +108,14 @@ def _settled(symbol: str, value: Sym, period: int) -> int:
 
 
 def _periods(row: list[int]) -> int:
-    differences = []
+    periods = 0
+    lower: list[int] = []
     while any(row):
-        differences.append(row[0])
+        leading = row[0]
+        periods = len(lower) * 2 + sum(len(lower) * abs(d) // abs(leading) for d in lower if d * leading < 0)
+        lower.append(leading)
         row = [b - a for a, b in pairwise(row)]
-    if not differences:
-        return 0
-    *lower, leading = differences
-    return len(lower) * 2 + len(lower) * sum(abs(d) for d in lower if d * leading < 0) // abs(leading)
+    return periods
 
 
 def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
