@@ -33,6 +33,7 @@ class Fault:
     family: str
     line: int
     function: tuple[int, int]
+    within: str
     before: str
     after: str
     change: tuple[ast.Module, ast.AST, ast.AST]
@@ -48,7 +49,7 @@ class Fault:
 
     @property
     def key(self) -> str:
-        return f"{self.path.relative_to(ROOT / 'netdsl')}: {self.before} => {self.after}"
+        return f"{self.path.relative_to(ROOT / 'netdsl')} {self.within}: {self.before} => {self.after}"
 
 
 # ---- where and what to change
@@ -117,7 +118,7 @@ def faults_of(path: Path) -> Iterator[Fault]:
                     continue
                 family = family_of(name, function.name, nearest_statement(node, holders))
                 for other in changes(node) if family else ():
-                    yield Fault(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), brief(node), brief(other), (tree, node, other))
+                    yield Fault(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), function.name, brief(node), brief(other), (tree, node, other))
 
 
 def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:

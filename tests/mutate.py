@@ -132,7 +132,7 @@ def try_one(fault: Fault | None, selected: Sequence[str], limit: int) -> tuple[b
 
 
 def explained() -> dict[str, str]:
-    """Faults that change nothing one can observe: `- file: before => after` and the reason after a dash."""
+    """Faults that change nothing one can observe: `- file function: before => after` and the reason after a dash."""
     if not EXPLAINED.is_file():
         return {}
     rows = [line[2:] for line in EXPLAINED.read_text(encoding="utf-8").splitlines() if line.startswith("- ")]
