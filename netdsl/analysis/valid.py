@@ -108,8 +108,8 @@ def _settled(symbol: str, value: Sym, period: int) -> int:
 
 
 def _periods(row: list[int]) -> int:
-    periods = 0
     lower: list[int] = []
+    periods = len(lower)
     while any(row):
         leading = row[0]
         periods = len(lower) * 2 + sum(len(lower) * abs(d) // abs(leading) for d in lower if d * leading < 0)
