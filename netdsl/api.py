@@ -32,7 +32,7 @@ class Net:
     def __init__(self, program: Program, name: str, compiled: Compiled) -> None:
         self._program = program
         self._compiled = compiled
-        self._summary = Summary(compiled.graph, compiled.costs)
+        self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         self.name = name
 
     @property

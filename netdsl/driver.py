@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl import library
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
+from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.limits import MAX_DIM
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Compiled:
-    """A net of a program: its graph, its figures, and its `expect` lines not yet checked."""
+    """A net of a program: its graph, its figures, the sizes it is valid for in words, and its `expect` lines not yet checked."""
 
     graph: Graph
     costs: Costs
+    valid_for: str
     expects: list[Expectation]
     labels: dict[str, Value]
     train: ast.Train | None
@@ -176,7 +178,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     if reporter.errors:
         return None
     train = next((t for n in chain for t in program.module.trains if t.net == n), None)
-    return Compiled(graph, Costs(graph), elaborator.expects, elaborator.labels, train, program.module.env)
+    return Compiled(graph, Costs(graph), valid_for(graph), elaborator.expects, elaborator.labels, train, program.module.env)
 
 
 def _make_net(name: str, target: object) -> str:

@@ -210,8 +210,8 @@ def says(phrase: str, size: int) -> bool:
             low, high = words[4:].split(", ")[0].split(" to ")
             good = int(low) <= size <= int(high)
         else:
-            assert words.startswith("no ")
-            good = False
+            assert words.startswith("==")
+            good = size == int(words[2:])
         if not good:
             return False
     return True

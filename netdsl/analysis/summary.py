@@ -32,11 +32,11 @@ class Row(NamedTuple):
 class Summary:
     """Everything that `check` prints about a net."""
 
-    def __init__(self, graph: Graph, costs: Costs) -> None:
+    def __init__(self, graph: Graph, costs: Costs, valid: str | None = None) -> None:
         self.graph = graph
         self.costs = costs
         self.totals = costs.totals()
-        self.valid_for = valid_for(graph)
+        self.valid_for = valid_for(graph) if valid is None else valid
         self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
 
     def rows(self, depth: int | None = None, *, field: bool = True) -> list[Row]:

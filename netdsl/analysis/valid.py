@@ -7,16 +7,19 @@ periods, and one period past the last of their roots tells the whole story.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, combinations, islice, pairwise
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netdsl.diagnostics import Annotation, Fault
 from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 LIMIT = 20_000  # sizes that are tried at most
+TRIED = 500  # sets of conditions that may exclude one another
+_NONE = "none"
 VALUES = 4  # that tell a polynomial of the third degree, of a size that stands along three axes
 
 
@@ -56,7 +59,7 @@ def conditions(graph: Graph) -> list[Condition]:
 
 
 def valid_for(graph: Graph) -> str:
-    """The input sizes a net is valid for, in words: `H >= 32, H divisible by 16`. Empty where nothing is open."""
+    """The input sizes a net is valid for, in words: `H >= 32, H divisible by 16`. Empty where nothing is open; raises `Fault` where no size of a symbol is valid."""
     symbols = graph.symbols
     if not symbols:
         return ""
@@ -64,14 +67,27 @@ def valid_for(graph: Graph) -> str:
     parts = []
     for symbol in symbols:
         own = [c for c in all_ if c.value.symbols() == {symbol}]
-        parts.append(_one_symbol(symbol, own))
-    for condition in all_:
-        if len(condition.value.symbols()) > 1:
-            if not condition.equal:
-                parts.append(f"{compact(condition.value + 1)} >= 1")
-            else:
-                parts.append(_mixed(condition.value))
+        said = _one_symbol(symbol, own)
+        if said == _NONE:
+            raise _never(graph, symbol, own)
+        parts.append(said)
+    parts += [_words(c) for c in all_ if len(c.value.symbols()) > 1]
     return ", ".join(p for p in parts if p)
+
+
+def _never(graph: Graph, symbol: str, own: list[Condition]) -> Fault:
+    """The error of a net that no size suits: the fewest conditions that exclude one another, and the layers that need sizes to be equal."""
+    few = chain(combinations(own, 1), combinations(own, 2), combinations(own, 3))
+    clash = next((some for some in islice(few, TRIED) if _one_symbol(symbol, list(some)) == _NONE), tuple(own))
+    places = [site.span for a, b, site in graph.equalities for c in clash if c.equal and c.value in (a - b, b - a)]
+    declared = next((v.site.span for v in graph.inputs if any(isinstance(d, Sym) and symbol in d.symbols() for d in v.type.shape)), graph.site.span)
+    *others, place = list(dict.fromkeys(places)) or [declared]
+    notes = tuple(Annotation("and so is it here", span) for span in others[:2])
+    return Fault("no-valid-size", f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}", place, help=f"a number for {symbol} in the `input` shows what does not fit", notes=notes)
+
+
+def _words(condition: Condition) -> str:
+    return _mixed(condition.value) if condition.equal else f"{compact(condition.value + 1)} >= 1"
 
 
 def _mixed(value: Sym) -> str:
@@ -92,9 +108,11 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
     good = _good(symbol, own, top)
     if not good:
-        return f"no {symbol}"
+        return _NONE
     tail = [h for h in good if h >= top - period]
     if not tail:
+        if len(good) == 1:
+            return f"{symbol} == {good[0]}"
         return f"{symbol} in {', '.join(map(str, good))}" if len(good) <= 12 else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 

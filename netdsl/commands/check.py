@@ -65,7 +65,7 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
     try:
         checked.sizes = parse_inputs(arguments.input)
         compiled: Compiled = compile_net(program, name, checked.sizes)
-        checked.summary = Summary(compiled.graph, compiled.costs)
+        checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(program, name, compiled, checked.sizes)
         diagnostics += broken
     except CompileError as error:
