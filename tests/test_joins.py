@@ -90,13 +90,13 @@ def test_elementwise_values(call: str, slow: np.ufunc, shapes: tuple[str, ...]) 
 
 @pytest.mark.parametrize(("call", "shapes", "valid"), [
     ("add(@x1)", ("3xH", "3xW"), "H >= 1, W >= 1, H == W"),
-    ("add(@x1)", ("3xH", "3x8"), "H in 8"),
+    ("add(@x1)", ("3xH", "3x8"), "H == 8"),
     ("add(@x1)", ("3xH", "3x1"), "H >= 1"),
     ("add(@x1)", ("3x1", "3xH"), "H >= 1"),
-    ("add(@x1, @x2)", ("3xH", "3x8", "3xW"), "H in 8, W in 8"),
+    ("add(@x1, @x2)", ("3xH", "3x8", "3xW"), "H == 8, W == 8"),
     ("concat(@x1)", ("3xHxW", "4xHxW"), "H >= 1, W >= 1"),
-    ("concat(@x1)", ("3xHxW", "4x8xW"), "H in 8, W >= 1"),
-    ("concat(@x1, axis = 2)", ("CxHxW", "3x8x9"), "C in 3, H >= 1, W in 9"),
+    ("concat(@x1)", ("3xHxW", "4x8xW"), "H == 8, W >= 1"),
+    ("concat(@x1, axis = 2)", ("CxHxW", "3x8x9"), "C == 3, H >= 1, W == 9"),
     ("concat(@x1, axis = -1)", ("CxH", "CxW"), "C >= 1, H >= 1, W >= 1, H + W >= 1"),
 ])  # fmt: skip
 def test_open_sizes(call: str, shapes: tuple[str, ...], valid: str) -> None:

@@ -54,7 +54,7 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
     ("reshape([-1, 4])", "3x8xW"): ("6Wx4", "W >= 1", {"W": 5}, lambda x: x.reshape(-1, 30, 4)),
     ("reshape([in.width, 24])", "3x8xW"): ("Wx24", "W >= 1", {"W": 5}, lambda x: x.reshape(-1, 5, 24)),
     ("reshape([4, -1])", "2xH"): ("4x⌊H/2⌋", "H >= 2, H divisible by 2", {"H": 6}, lambda x: x.reshape(-1, 4, 3)),
-    ("reshape([4, 6])", "2xH"): ("4x6", "H in 12", {"H": 12}, lambda x: x.reshape(-1, 4, 6)),
+    ("reshape([4, 6])", "2xH"): ("4x6", "H == 12", {"H": 12}, lambda x: x.reshape(-1, 4, 6)),
     ("pad(2, mode = reflect)", "2xH"): ("2x(H+4)", "H >= 3", {"H": 3}, lambda x: np.pad(x, [(0, 0), (0, 0), (2, 2)], mode="reflect")),
     ("pad([(1, 3)], mode = reflect)", "2xH"): ("2x(H+4)", "H >= 4", {"H": 4}, lambda x: np.pad(x, [(0, 0), (0, 0), (1, 3)], mode="reflect")),
     ("pad([(1, 3)], mode = edge)", "2xH"): ("2x(H+4)", "H >= 1", {"H": 1}, lambda x: np.pad(x, [(0, 0), (0, 0), (1, 3)], mode="edge")),
