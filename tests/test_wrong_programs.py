@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from catalogue import Case
 
 CASES = catalogue.load()
-LEAST_KINDS = 350
+LEAST_KINDS = 390
 # What these say is all in the message: there is nothing more to advise.
 ADVICE = 0.65
 
