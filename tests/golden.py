@@ -117,7 +117,8 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
         yield FOLDER / "layers" / f"{kind}.txt", (kind,)
     for net in NETS:
         for form in COMMANDS:
-            yield net.with_suffix(f".{form}"), (str(net), form)
+            if form != "html" or net.stem == "forms":  # of the page one is enough: it is the text, the table and the picture
+                yield net.with_suffix(f".{form}"), (str(net), form)
 
 
 def make(what: tuple[str, ...]) -> str:
