@@ -1,7 +1,7 @@
 """What netdsl writes, kept word for word under `tests/golden/`, so that any change of it is read in a diff.
 
 `python tests/golden.py` writes all of it anew. `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
-source and its ONNX nodes; `nets/` holds nets with the table, DOT, Mermaid, page, source and ONNX listing made of each.
+source and its ONNX nodes; `nets/` holds nets with the table, DOT, Mermaid, source and ONNX listing made of each.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NETS = sorted((FOLDER / "nets").glob("*.net"))
 COMMANDS = {
     "txt": ["check", "{}.net", "--show", "all"], "folded.txt": ["check", "{}.net", "--depth", "1"], "json": ["check", "{}.net", "--format", "json"],
     "dot": ["draw", "{}.net", "-o", "made"], "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"], "mmd": ["draw", "{}.net", "-o", "made"],
-    "html": ["draw", "{}.net", "-o", "made"], "py.txt": ["export", "{}.net", "-o", "made"],
+    "py.txt": ["export", "{}.net", "-o", "made"],
     "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"], "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
     "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"], "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
 }  # fmt: skip
@@ -108,7 +108,7 @@ def made(net: Path, form: str) -> str:
             return printed.getvalue()
         if name.endswith(".onnx"):
             return listing(onnx.load(name))
-        return Path(name).read_text(encoding="utf-8").replace(f"netdsl {netdsl.__version__}", "netdsl")
+        return Path(name).read_text(encoding="utf-8")
 
 
 def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
@@ -117,8 +117,7 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
         yield FOLDER / "layers" / f"{kind}.txt", (kind,)
     for net in NETS:
         for form in COMMANDS:
-            if form != "html" or net.stem == "forms":  # of the page one is enough: it is the text, the table and the picture
-                yield net.with_suffix(f".{form}"), (str(net), form)
+            yield net.with_suffix(f".{form}"), (str(net), form)
 
 
 def make(what: tuple[str, ...]) -> str:
