@@ -101,7 +101,8 @@ class Settler:
                 tensor.copy_(torch.tensor(declared[name].values).reshape(declared[name].shape))
             elif name == "running_mean":
                 axes = [i for i in range(x.dim()) if i != 1]
-                spread = x.std(axes, correction=0)
+                # Of values that are all alike a norm would make rounding alone, enlarged from norm to norm.
+                spread = torch.maximum(x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt())
                 tensor.copy_(x.mean(axes) + 0.3 * spread * self._normal(tensor))
                 tensors["running_var"].copy_(spread.square() * self._between(tensor, 0.5, 1.5) + 0.01)
             elif name == "num_batches_tracked":

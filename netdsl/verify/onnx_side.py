@@ -60,7 +60,7 @@ class OnnxSide:
         The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
         """
         shapes = {k: list(v.shape) for k, v in made.items()} | {k: v for k, v in inferred.items() if 0 not in v}
-        if any(name and name not in shapes for node in self.model.graph.node if node.op_type in MULTIPLIED for name in node.input):
+        if any(name and name not in shapes for node in self.model.graph.node if node.op_type in MULTIPLIED for name in (*node.input, *node.output)):
             shapes |= {k: v for k, v in self._from(made).items() if k not in shapes and 0 not in v}
         found: dict[str, int] = {}
         maker = {n.output[0]: n for n in self.model.graph.node}
@@ -153,7 +153,7 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:
-    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes.get(node.output[0], [])
+    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
     if node.op_type == "Conv":
         source = maker.get(node.input[1])
         if source is not None and source.op_type == "ScatterND":  # zero where maps are not connected: those are no products
