@@ -160,13 +160,13 @@ def _lrn(e: Evaluated) -> Tensor:
 
 def _softmax(e: Evaluated) -> Tensor:
     below = e.x.amax(e.module.dim, keepdim=True) - e.x
-    added = e.x.shape[e.module.dim] / 16  # one by one, and like numbers are rounded one way each time
+    added: float = e.x.shape[e.module.dim] / 16  # one by one, and like numbers are rounded one way each time
     return e.y * (1 + added + below + (e.y * below).sum(e.module.dim, keepdim=True))
 
 
 def _log_softmax(e: Evaluated) -> Tensor:
     largest = e.x.amax(e.module.dim, keepdim=True)
-    terms = e.x.shape[e.module.dim]
+    terms: int = e.x.shape[e.module.dim]
     return e.x.abs() + largest.abs() + (largest - e.x) + 1 + terms / 16 + log(terms)
 
 
