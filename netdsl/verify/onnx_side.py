@@ -60,25 +60,23 @@ class OnnxSide:
         The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
         """
         shapes = {k: list(v.shape) for k, v in made.items()} | {k: v for k, v in inferred.items() if 0 not in v}
-        if any(name and name not in shapes for node in self.model.graph.node if node.op_type in MULTIPLIED for name in (*node.input, *node.output)):
+        nodes = [(n, layer) for n, layer in ((n, {p.key: p.value for p in n.metadata_props}) for n in self.model.graph.node) if n.op_type in MULTIPLIED or _is_distance(n, layer)]
+        if any(name and name not in shapes for node, _ in nodes for name in (*node.input, *node.output)):
             shapes |= {k: v for k, v in self._from(made).items() if k not in shapes and 0 not in v}
         found: dict[str, int] = {}
         maker = {n.output[0]: n for n in self.model.graph.node}
-        for node in self.model.graph.node:
-            layer = {p.key: p.value for p in node.metadata_props}
-            count = _macs(node, shapes, maker) if node.op_type in MULTIPLIED else 0
-            if layer.get("netdsl.kind") == "rbf" and node.op_type == "Mul":
-                count = prod(shapes[node.output[0]])  # distances: each square is a product
-            if count:
-                found[layer["netdsl.layer"]] = found.get(layer["netdsl.layer"], 0) + count
+        for node, layer in nodes:
+            count = prod(shapes[node.output[0]]) if _is_distance(node, layer) else _macs(node, shapes, maker)
+            found[layer["netdsl.layer"]] = found.get(layer["netdsl.layer"], 0) + count
         return found
 
     def _from(self, made: dict[str, np.ndarray]) -> dict[str, list[int]]:
         """What ONNX infers of the values inside a layer once the layers' own shapes are known."""
         bare = onnx.ModelProto()
         bare.CopyFrom(self._bare)
-        known = {v.name for v in (*bare.graph.input, *bare.graph.output)}
-        bare.graph.value_info.extend(helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for k, v in made.items() if k not in known)
+        inputs = {v.name for v in bare.graph.input}
+        del bare.graph.output[:]
+        bare.graph.output.extend(helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for k, v in made.items() if k not in inputs)
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
         return {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.value_info if v.type.tensor_type.HasField("shape")}
 
@@ -150,6 +148,11 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
     options.enable_cpu_mem_arena = False
     options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()])
     return onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _is_distance(node: onnx.NodeProto, layer: dict[str, str]) -> bool:
+    """Whether a multiplication makes the squares of a distance: each is a product."""
+    return node.op_type == "Mul" and layer.get("netdsl.kind") == "rbf"
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:
