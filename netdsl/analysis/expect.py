@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TOTALS = ("params", "trainable", "macs", "weights", "units", "depth", "activation_bytes", "peak_bytes")
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+MOST = 16  # sizes that a message shows of a list
 
 
 class Facts:
@@ -126,6 +127,8 @@ def shown(value: Any) -> str:
     """A figure in a message: thousands separated, shapes with x."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple) and len(value) > MOST:
+        return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
     if isinstance(value, tuple):
         return shape_text(value) if all(isinstance(v, (int, Sym)) for v in value) else str(value)
     if isinstance(value, int):

@@ -103,7 +103,7 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     period = lcm(*(c.value.period() for c in own))
     top = period * VALUES  # tried for the differences alone
     if top <= LIMIT:
-        top = period + max((_settled(symbol, c.value, period) for c in own), default=period)
+        top = period + max((_settled(symbol, c.value, c.value.period()) for c in own), default=period)
     if top > LIMIT:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
     good = _good(symbol, own, top)

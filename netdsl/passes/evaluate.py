@@ -175,7 +175,7 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
             return operator == "!="
         a, b = (v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v for v, w in ((a, b), (b, a)))
         return _COMPARE[operator](a, b)
-    if isinstance(a, Sym) or isinstance(b, Sym):
+    if (isinstance(a, Sym) or isinstance(b, Sym)) and all(isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)):
         difference = a - b
         if isinstance(difference, Sym):
             raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
@@ -183,7 +183,11 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     try:
         return _COMPARE[operator](a, b)
     except TypeError:
-        raise Fault("wrong-type", f"cannot compare {show(a)}, {type_name(a)}, with {show(b)}, {type_name(b)}", span) from None
+        raise Fault("wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span) from None
+
+
+def _told(value: Any) -> str:
+    return show(value) if isinstance(value, Sym) else f"{show(value)}, {type_name(value)},"
 
 
 def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
