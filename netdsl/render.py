@@ -36,19 +36,29 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
 def _excerpt(span: Span, arrow: str, mark: str, paint: Any, tone: str) -> list[str]:
     first, last = span.first, span.last
     line = span.file.line(first.line)
-    width = len(str(first.line))
+    margin = " " * len(str(first.line))
     end = last.column if last.line == first.line else len(line) + 1
     start = first.column
     if len(line) > MAX_COLUMNS:
         cut = max(0, start - 1 - MAX_COLUMNS // 2)
         line, start, end = line[cut : cut + MAX_COLUMNS], start - cut, min(end - cut, MAX_COLUMNS + 1)
-    lead = "".join("\t" if c == "\t" else " " for c in line[: start - 1])
+    lead = "".join("\t" if c == "\t" else " " * width_of(_safe(c)) for c in line[: start - 1])
+    marked = width_of(_safe(line[start - 1 : end - 1]))
     return [
-        f"{' ' * width}{arrow} {_safe(span.file.name)}:{first.line}:{first.column}",
-        f"{' ' * width} |",
+        f"{margin}{arrow} {_safe(span.file.name)}:{first.line}:{first.column}",
+        f"{margin} |",
         f"{first.line} | {_safe(line)}",
-        f"{' ' * width} | {lead}{paint(mark * max(1, end - start), tone)}",
+        f"{margin} | {lead}{paint(mark * max(1, marked), tone)}",
     ]
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese, Japanese and Korean letters take two each, combining marks none."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # few texts need it
+
+    return cell_len(text)
 
 
 def _safe(text: str) -> str:

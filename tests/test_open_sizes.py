@@ -120,6 +120,14 @@ def test_room_of_windows() -> None:
     ]  # fmt: skip
 
 
+def test_products_of_sizes_are_not_asked_for_again() -> None:
+    """A flattened picture has a positive size where its sides have; a product of a difference is told, which may be negative."""
+    net = netdsl.loads("net A {\n input image: 3xHxW\n conv(6, 5) -> maxpool(2)\n output y: flatten\n}\n")
+    assert valid_for(net.graph) == "H >= 6, W >= 6"
+    assert not [c for c in conditions(net.graph) if len(c.value.symbols()) > 1]
+    assert valid_for(graph_of([H * W - 4], symbols="HW")) == "H >= 1, W >= 1, H W - 4 >= 1"
+
+
 STEPS = st.builds(lambda a, c, k: a * ((T + c) // k), st.integers(-6, 6), st.integers(-9, 9), st.integers(1, 8))
 VALUES = st.builds(lambda parts, n: sum(parts, start=n), st.lists(STEPS, min_size=1, max_size=3), st.integers(-150, 150)).filter(lambda v: isinstance(v, Sym))
 

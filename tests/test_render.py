@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from netdsl.commands.table import table_of
 from netdsl.diagnostics import MANY, MAX_ERRORS, Annotation, Diagnostic, Reporter, TooManyErrors, did_you_mean
 from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
 from netdsl.source import SourceFile, Span
@@ -45,6 +46,23 @@ def test_colours() -> None:
     assert lines[11] == f"{green}help{off}: write 4"
     assert render_text(BARE, colour=True) == f"{yellow}warning[file-not-found]{off}{bold}: there is no file{off}\n"
     assert render_text(Diagnostic("c", "m", severity="note"), colour=True).startswith(f"{cyan}note[c]{off}")
+
+
+def test_carets_under_wide_letters() -> None:
+    """A Chinese or Japanese letter takes two columns of a terminal, a combining accent none; the column that is named counts letters."""
+    head, _, shown, marks = excerpt("a\u6570\u636ee\u0301 \u7f51\u7edc x", 6, 8)
+    assert head == " --> n.net:1:7"
+    assert (shown, marks) == ("1 | a\u6570\u636ee\u0301 \u7f51\u7edc x", "  | " + " " * 7 + "^^^^")
+    assert excerpt("\u7f51\u7edc x", 3, 4)[3] == "  |      ^"
+    assert excerpt("\x1b[31m x", 6, 7)[3] == "  |       ^"
+
+
+def test_tables_of_wide_letters() -> None:
+    """The columns of a table stand below one another whatever letters the names have, also where a name is cut."""
+    made = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f", "1"], ["ab", "22"]], right=1, width=80).plain
+    assert made.split("\n") == ["layer       n", "\u2500" * 13, "\u7573\u307f\u8fbc\u307f    1", "ab         22"]
+    cut = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f" * 2, "1"]], right=1, width=12).plain
+    assert cut.split("\n")[2] == "\u7573\u307f\u8fbc \u2026   1"
 
 
 def test_carets_stand_under_the_characters() -> None:

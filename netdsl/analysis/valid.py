@@ -16,6 +16,7 @@ from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
+    from netdsl.ir.types import TensorType
 
 LIMIT = 20_000  # sizes that are tried at most
 TRIED = 500  # sets of conditions that may exclude one another
@@ -46,7 +47,7 @@ def conditions(graph: Graph) -> list[Condition]:
         seen.add(key)
         for d in node.type.shape:
             above = d - 1
-            if isinstance(above, Sym):
+            if isinstance(above, Sym) and not _flattened(d, node.types, node.type):
                 found[Condition(above, equal=False)] = None
         for room in node.op.nonnegative(*node.types):
             if isinstance(room, Sym):
@@ -56,6 +57,12 @@ def conditions(graph: Graph) -> list[Condition]:
             if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
                 found[Condition(difference, equal=True)] = None
     return list(found)
+
+
+def _flattened(d: int | Sym, types: tuple[TensorType, ...], made: TensorType) -> bool:
+    """Whether a size is a product of the sizes of the input: it is at least 1 where they are, which is asked of them already."""
+    alone = isinstance(d, Sym) and len(d.symbols()) > 1 and len(types) == 1 and sum(isinstance(o, Sym) for o in made.shape) == 1
+    return alone and types[0].size == made.size
 
 
 def valid_for(graph: Graph) -> str:

@@ -7,12 +7,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
 from netdsl.analysis.figures import figure, memory, totals
 from netdsl.commands.common import UsageError
 from netdsl.ir.types import Sym, shape_text
+from netdsl.render import width_of
 
 if TYPE_CHECKING:
     import argparse
@@ -72,11 +74,16 @@ def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int,
     gap = _gap(len(heads))
     rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
     widths = _widths(heads, rows)
-    head, *lines = [(" " * gap).join(c.rjust(w) if i >= right else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
+    head, *lines = [(" " * gap).join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
     table = Text.assemble((head, "bold"), "\n", "─" * (sum(widths) + gap * (len(heads) - 1)))
     for number, line in enumerate(lines):
         table.append(f"\n{line}", "dim" if number in dim else None)
     return table
+
+
+def _pad(text: str, width: int, *, left: bool) -> str:
+    blanks = " " * (width - width_of(text))
+    return blanks + text if left else text + blanks
 
 
 def _gap(columns: int) -> int:
@@ -84,7 +91,7 @@ def _gap(columns: int) -> int:
 
 
 def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [max(map(width_of, column)) for column in zip(heads, *rows, strict=True)]
 
 
 def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
@@ -95,7 +102,7 @@ def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> 
         if widths[widest] <= LEAST:
             break
         widths[widest] -= 1
-    return [[c if len(c) <= w or i >= right else c[: w - 1] + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
+    return [[c if width_of(c) <= w or i >= right else set_cell_size(c, w - 1) + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
 
 
 def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> None:
