@@ -6,10 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
-from netdsl.driver import Compiled, Program, compile_net, failure, open_program, program_of
+from netdsl.diagnostics import CompileError, Fault
+from netdsl.driver import Compiled, Program, compile_net, open_program, program_of
 from netdsl.ops.args import show
-from netdsl.ops.base import OpError
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
@@ -95,24 +94,21 @@ class Net:
         return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
 
     def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> onnx.ModelProto:
-        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say.
+        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say, and for weights that do not fit.
 
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
         """
         export = import_module("netdsl.backends.export")
-        try:
-            model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
-        except OpError as error:
-            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+        model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
         return model
 
     def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> list[Path]:
-        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes."""
+        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes.
+
+        Raises as `onnx` does; no file is left then.
+        """
         export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
-        try:
-            paths = export.export_onnx(self.graph, path, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
-        except OpError as error:
-            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+        paths = export.export_onnx(self.graph, path, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 
@@ -157,7 +153,7 @@ def _net(program: Program, net: str | None) -> Net:
     try:
         name = program.pick(net)
     except Fault as fault:
-        raise failure([*program.reporter.diagnostics, fault.diagnostic]) from None
+        raise CompileError([*program.reporter.diagnostics, fault.diagnostic]) from None
     return Net(program, name, compile_net(program, name))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,15 +36,21 @@ class Diagnostic:
 
 
 class CompileError(Exception):
-    """The text is not a valid program. `diagnostics` holds every error found."""
+    """Something that the user gave cannot be worked with. `diagnostics` holds every error found, and the text is their print."""
 
     def __init__(self, diagnostics: list[Diagnostic]) -> None:
         super().__init__()
         self.diagnostics = diagnostics
-        self.text = "\n".join(f"{d.code}: {d.message}" for d in diagnostics)  # the driver puts the full print here
 
     def __str__(self) -> str:
-        return self.text
+        from netdsl.render import render_text  # which reads diagnostics
+
+        return "\n".join(render_text(d) for d in self.diagnostics)
+
+
+def fail(code: str, message: str, help: str | None = None) -> NoReturn:
+    """Raise the `CompileError` of one fact that has no place in a text."""
+    raise CompileError([Diagnostic(code, message, help=help)])
 
 
 class Fault(Exception):

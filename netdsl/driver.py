@@ -18,7 +18,6 @@ from netdsl.passes.elaborate import Elaborator, Expectation
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
 from netdsl.passes.parameters import bind_parameters
-from netdsl.render import render_text
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -94,7 +93,7 @@ def open_program(name: str, defines: Mapping[str, str] | None = None) -> Program
     try:
         source = library.open_source(name)
     except Fault as fault:
-        raise failure([fault.diagnostic]) from None
+        raise CompileError([fault.diagnostic]) from None
     return program_of(source, defines)
 
 
@@ -103,20 +102,11 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
     reporter = Reporter()
     try:
         loader, module = load_program(source, reporter)
-    except CompileError as error:
-        raise failure(error.diagnostics) from None
     except TooManyErrors:
-        raise failure(reporter.diagnostics) from None
+        raise CompileError(reporter.diagnostics) from None
     except Fault as fault:
-        raise failure([*reporter.diagnostics, fault.diagnostic]) from None
+        raise CompileError([*reporter.diagnostics, fault.diagnostic]) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
-
-
-def failure(diagnostics: list[Diagnostic]) -> CompileError:
-    """The exception that carries diagnostics and prints as they do."""
-    error = CompileError(diagnostics)
-    error.text = "\n".join(render_text(d) for d in diagnostics)
-    return error
 
 
 def compile_net(program: Program, name: str, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Compiled:
@@ -127,15 +117,15 @@ def compile_net(program: Program, name: str, inputs: Mapping[str, tuple[int, ...
     try:
         compiled = _build(program, name, dict(inputs or {}), reporter)
     except TooManyErrors:
-        raise failure(reporter.diagnostics) from None
+        raise CompileError(reporter.diagnostics) from None
     except Fault as fault:
         if not reporter.errors or fault.diagnostic.code != "no-layers":
             reporter.diagnostics.append(fault.diagnostic)
-        raise failure(reporter.diagnostics) from None
+        raise CompileError(reporter.diagnostics) from None
     except CompileError as error:
-        raise failure([*reporter.diagnostics, *error.diagnostics]) from None
+        raise CompileError([*reporter.diagnostics, *error.diagnostics]) from None
     if reporter.errors or compiled is None:
-        raise failure(reporter.diagnostics)
+        raise CompileError(reporter.diagnostics)
     return compiled
 
 
@@ -211,7 +201,7 @@ def _sized(program: Program, name: str, compiled: Compiled, at: Span, size: tupl
     except CompileError as error:
         for diagnostic in error.diagnostics:
             diagnostic.notes += (Annotation("this `expect` asks for that input", at),)
-        raise failure(error.diagnostics) from None
+        raise
 
 
 def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:

@@ -67,7 +67,7 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
     ("crop(@x1, offset = 1x2)", "2x9x8", "1xAxB"): ("2xAxB", "A in 1, 2, 3, 4, 5, 6, 7, 8, B in 1, 2, 3, 4, 5, 6", {"A": 4, "B": 6}, lambda x: x[:, :, 1:5, 2:]),
     ("channel_shuffle(2)", "4xH"): ("4xH", "H >= 1", {"H": 3}, lambda x: x[:, [0, 2, 1, 3]]),
     ("slice(0, -1, axis = 3)", "3xHx4"): ("3xHx3", "H >= 1", {"H": 2}, lambda x: x[..., :-1]),
-    ("tokens", "3xHxW"): ("HWx3", "H >= 1, W >= 1, H W >= 1", {"H": 2, "W": 5}, lambda x: x.reshape(-1, 3, 10).transpose(0, 2, 1)),
+    ("tokens", "3xHxW"): ("HWx3", "H >= 1, W >= 1", {"H": 2, "W": 5}, lambda x: x.reshape(-1, 3, 10).transpose(0, 2, 1)),
     ("pixel_shuffle(2)", "4xHxW"): ("1x2Hx2W", "H >= 1, W >= 1", {"H": 2, "W": 3}, lambda x: x.reshape(-1, 1, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(-1, 1, 4, 6)),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from netdsl.backends import onnx_file, weights
 from netdsl.backends.form import Form, Pixels
 from netdsl.backends.onnx import check_file, model_of, skeleton
 from netdsl.backends.onnx_file import fresh_weights, write_model
-from netdsl.backends.weights import Mismatch, chunks_of, fresh, fresh_chunks
+from netdsl.backends.weights import chunks_of, fresh, fresh_chunks
 from netdsl.ops.base import Param
 from netdsl.ops.init import INITS
 
@@ -113,9 +113,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused(spoil: Any, message: str, tmp
     net = netdsl.loads(NET)
     state = net.torch().state_dict()
     spoil(state)
-    with pytest.raises(Mismatch) as caught:
+    with pytest.raises(netdsl.CompileError) as caught:
         net.save_onnx(tmp_path / "m.onnx", state)
-    assert str(caught.value) == message
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("weights-mismatch", message)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,12 +15,10 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import NoReturn
 
     from netdsl.ops.base import Param
 
@@ -50,7 +48,7 @@ def read_weights(path: str | Path) -> Weights:
     if path.is_dir():
         path /= "weights.safetensors"
     if not path.is_file():
-        _fail("file-not-found", f"there is no file {path}", "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run")
+        fail("file-not-found", f"there is no file {path}", "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run")
     tensors, metadata = _torch(path) if path.suffix.lower() in TORCH_SUFFIXES else _safetensors(path)
     if tensors and all(name.startswith("module.") for name in tensors):
         for name in list(tensors):
@@ -64,7 +62,7 @@ def _safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             metadata = dict(file.metadata() or {})
         return Mapped(path), metadata
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
-        _fail("corrupt-weights", f"{path} is not a safetensors file: {error}", f"PyTorch checkpoints end in {', '.join(TORCH_SUFFIXES)}")
+        fail("corrupt-weights", f"{path} is not a safetensors file: {error}", f"PyTorch checkpoints end in {', '.join(TORCH_SUFFIXES)}")
 
 
 class Mapped(dict[str, Any]):
@@ -105,16 +103,16 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle makes the unpickler trip over anything
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        _fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")
+        fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")
     for wrapper in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict):
-        _fail("corrupt-weights", f"{path} holds no state dict", "save it with torch.save(module.state_dict(), path)")
+        fail("corrupt-weights", f"{path} holds no state dict", "save it with torch.save(module.state_dict(), path)")
     try:
         return {n: _array(t.detach()) for n, t in loaded.items() if isinstance(n, str) and isinstance(t, torch.Tensor)}, {}
     except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, or without memory of its own
-        _fail("corrupt-weights", f"{path} holds a tensor that is no plain array: {str(error).splitlines()[0][:200]}", "save it with torch.save(module.state_dict(), path)")
+        fail("corrupt-weights", f"{path} holds a tensor that is no plain array: {str(error).splitlines()[0][:200]}", "save it with torch.save(module.state_dict(), path)")
 
 
 def _array(tensor: Any) -> Any:
@@ -147,7 +145,7 @@ def fit(params: Mapping[str, Param], weights: Weights, path: str | Path, *, lazy
             problems.append(f"`{name}` is {_shape(found.shape)} in the file, {_shape(param.shape)} in the net")
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        _fail("weights-mismatch", f"{path} does not fit: {'; '.join(problems[:3])}{more}", f"{len(params) - len(problems)} of {len(params)} tensors fit, {len(spare)} of the file are not used")
+        fail("weights-mismatch", f"{path} does not fit: {'; '.join(problems[:3])}{more}", f"{len(params) - len(problems)} of {len(params)} tensors fit, {len(spare)} of the file are not used")
     if lazy:
         return Fitting(weights.tensors, [n for n in params if n in weights.tensors])
     return {n: weights.tensors[n].astype("float32", copy=False) for n in params if n in weights.tensors}
@@ -168,7 +166,3 @@ class Fitting(dict[str, Any]):
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a scalar"
-
-
-def _fail(code: str, message: str, help: str) -> NoReturn:
-    raise failure([Diagnostic(code, message, help=help)])

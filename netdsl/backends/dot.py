@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import graphviz
 
 from netdsl.backends.picture import FOLDED, Picture, short
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from netdsl.backends.picture import Box, Cluster, Look
@@ -64,11 +63,11 @@ def render(text: str, form: str) -> bytes:
     try:
         made: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
     except graphviz.ExecutableNotFound:
-        raise failure([Diagnostic("graphviz-missing", "the program `dot` is not installed", help=_INSTALL)]) from None
+        fail("graphviz-missing", "the program `dot` is not installed", _INSTALL)
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode("utf-8", "replace").strip() or f"exit code {error.returncode}"
         help_ = "fold blocks with --depth, or write .svg"
-        raise failure([Diagnostic("graphviz-failed", f"`dot` cannot make this picture: {said}", help=help_)]) from None
+        fail("graphviz-failed", f"`dot` cannot make this picture: {said}", help_)
     if form == "pdf":  # cairo writes the time into it, and the same net is to give the same bytes
         made = re.sub(rb"/CreationDate \([^)]*\)", lambda m: b"/CreationDate (D:20000101000000Z)".ljust(len(m[0])), made)
     return made

@@ -28,7 +28,7 @@ def export_onnx(
 ) -> dict[Path, str]:
     """Write a graph with a state dict's weights, or fresh ones; returns the files made with their SHA-256 sums.
 
-    Raises `OpError` for what ONNX cannot say and `Mismatch` for weights that do not fit.
+    Raises `CompileError` for what ONNX cannot say and for weights that do not fit.
     """
     made = skeleton(graph, form, metadata=metadata)
     return write_model(made, Path(path), fresh_weights(seed) if weights is None else chunks_of(made.params, weights))

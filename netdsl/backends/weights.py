@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netdsl.diagnostics import fail
 from netdsl.ops.init import bilinear, distribution
 
 if TYPE_CHECKING:
@@ -44,23 +45,19 @@ def fresh(name: str, param: Param, seed: int = 0) -> Any:
     return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
 
 
-class Mismatch(Exception):
-    """A checkpoint does not fit a net; the text says where."""
-
-
 def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable[[str, Param], Iterator[Any]]:
-    """What gives the numbers of a state dict piece by piece; raises `Mismatch` for what is missing or of another shape.
+    """What gives the numbers of a state dict piece by piece; raises `CompileError` for what is missing or of another shape.
 
     The tensors are not copied, and become float32 a piece at a time: they may be larger than the memory. A state that has
     `release(name)` is told when a tensor is not needed any more.
     """
     missing = [n for n in params if n not in state]
     if missing:
-        raise Mismatch(f"{len(missing)} of {len(params)} tensors are missing, the first is `{missing[0]}`")
+        fail("weights-mismatch", f"{len(missing)} of {len(params)} tensors are missing, the first is `{missing[0]}`")
     for name, param in params.items():
         shape = tuple(state[name].shape)
         if shape != param.shape:
-            raise Mismatch(f"`{name}` has shape {'x'.join(map(str, shape))}, the net needs {'x'.join(map(str, param.shape))}")
+            fail("weights-mismatch", f"`{name}` has shape {'x'.join(map(str, shape))}, the net needs {'x'.join(map(str, param.shape))}")
     release = getattr(state, "release", None)
     read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later
 

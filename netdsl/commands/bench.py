@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from netdsl.commands.common import UsageError, fail, parse_inputs
+from netdsl.commands.common import UsageError, parse_inputs
 from netdsl.commands.models import open_model
+from netdsl.diagnostics import fail
 from netdsl.runtime.measure import OPEN_SIZE, Peak, Times, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
 

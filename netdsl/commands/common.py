@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
-from netdsl.driver import Compiled, Program, compile_net, failure, open_program
+from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
+from netdsl.driver import Compiled, Program, compile_net, open_program
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
     try:
         name = program.pick(net)
     except Fault as fault:
-        raise failure([*program.reporter.diagnostics, fault.diagnostic]) from None
+        raise CompileError([*program.reporter.diagnostics, fault.diagnostic]) from None
     inputs = parse_inputs(getattr(arguments, "input", None))
     return program, name, compile_net(program, name, inputs), inputs
 
@@ -83,11 +83,3 @@ def read_labels(path: str) -> list[str]:
         fail("bad-labels", f"{path} is not a text in UTF-8", advice)
     except OSError as error:
         fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", advice)
-
-
-def fail(code: str, message: str, help: str | None = None) -> NoReturn:
-    """End a command with one clear message and exit code 1."""
-    raise failure([Diagnostic(code, message, help=help)])
-
-
-__all__ = ["CompileError", "UsageError", "fail", "load_one", "parse_defines", "parse_inputs", "print_diagnostics", "read_labels", "split_name", "use_colour"]

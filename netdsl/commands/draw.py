@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.backends.draw import SUFFIXES, draw
 from netdsl.backends.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
-from netdsl.commands.common import UsageError, fail, load_one
+from netdsl.commands.common import UsageError, load_one
+from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
     import argparse

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.pytorch_source import emit_source
-from netdsl.commands.common import UsageError, fail, load_one, read_labels
+from netdsl.commands.common import UsageError, load_one, read_labels
+from netdsl.diagnostics import fail
 from netdsl.files import replacing
-from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
     import argparse
@@ -49,11 +49,8 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, source: Sour
     beside = {**(found.metadata if found else {}), **_given(arguments)}
     form = _form(arguments, beside)
     metadata = export.metadata_of(compiled, beside) | ({"netdsl.prepared": "in the graph"} if form.pixels else {})
-    try:
-        weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
-        sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed, metadata=metadata)
-    except OpError as error:
-        fail(error.code, error.message, error.help)
+    weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
+    sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed, metadata=metadata)
     text = Path(source.path).read_bytes() if source.path else source.text.encode()
     manifest = write_manifest(path, list(sums), (source.name, text), {"net": compiled.graph.name, "weights": what}, sums)
     size = sum(f.stat().st_size for f in sums)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.commands.common import CompileError, print_diagnostics
-from netdsl.diagnostics import Diagnostic, Fault
+from netdsl.commands.common import print_diagnostics
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.files import replacing
 from netdsl.source import Span
 from netdsl.syntax.format import format_source

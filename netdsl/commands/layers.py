@@ -10,9 +10,8 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from netdsl.commands.common import fail
 from netdsl.commands.table import console
-from netdsl.diagnostics import Fault, Reporter
+from netdsl.diagnostics import Fault, Reporter, fail
 from netdsl.driver import compile_net, program_of
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins

@@ -12,8 +12,7 @@ from netdsl.backends.checkpoints import fit, read_weights
 from netdsl.backends.export import export_onnx, metadata_of
 from netdsl.backends.form import Form
 from netdsl.backends.onnx import skeleton
-from netdsl.commands.common import UsageError, fail, load_one
-from netdsl.ops.base import OpError
+from netdsl.commands.common import UsageError, load_one
 from netdsl.runtime.manifest import verify_if_any
 from netdsl.runtime.session import Session, Settings, open_session
 
@@ -47,9 +46,6 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tup
     _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
     found = read_weights(arguments.weights) if arguments.weights else None
-    try:
-        weights = fit(skeleton(compiled.graph).params, found, arguments.weights, lazy=True) if found else None
-        export_onnx(compiled.graph, folder / "model.onnx", weights, Form(fold=True), metadata=metadata_of(compiled, found.metadata if found else None))
-    except OpError as error:
-        fail(error.code, error.message, error.help)
+    weights = fit(skeleton(compiled.graph).params, found, arguments.weights, lazy=True) if found else None
+    export_onnx(compiled.graph, folder / "model.onnx", weights, Form(fold=True), metadata=metadata_of(compiled, found.metadata if found else None))
     return folder / "model.onnx", compiled, weights

@@ -12,8 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from netdsl.commands.common import CompileError, UsageError, fail, print_diagnostics, read_labels
+from netdsl.commands.common import UsageError, print_diagnostics, read_labels
 from netdsl.commands.models import open_model
+from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 

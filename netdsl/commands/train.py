@@ -9,9 +9,10 @@ import torch
 from rich.console import Console
 
 from netdsl.backends.torch import lower
-from netdsl.commands.common import fail, load_one
+from netdsl.commands.common import load_one
 from netdsl.config import ConfigError
 from netdsl.data import open_dataset
+from netdsl.diagnostics import fail
 from netdsl.train.loop import train
 from netdsl.train.section import config_failure, read_config
 

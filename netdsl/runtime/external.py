@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ def check_external(path: Path) -> None:
         fault = _fault(os.path.dirname(os.path.abspath(path)), location)
         if fault is not None:
             shown = "".join(c if c.isprintable() else "\ufffd" for c in location)[:200]
-            raise failure([Diagnostic("outside-data", f"{path} keeps weights in `{shown}`, {fault}", help=_HELP)])
+            fail("outside-data", f"{path} keeps weights in `{shown}`, {fault}", _HELP)
 
 
 def _has_any(path: Path) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from netdsl.runtime.session import DTYPES, stop
+from netdsl.diagnostics import fail
+from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +26,9 @@ def load_input(path: Path, session: Session) -> Any:
     """A batch for the model's only input from a picture or a `.npy` array; raises `CompileError`."""
     target = session.inputs[0]
     if not path.is_file():
-        stop("file-not-found", f"there is no file {path}")
+        fail("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
-        stop("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
+        fail("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
     return load_array(path, target) if path.suffix.lower() == ".npy" else load_picture(path, session)
 
 
@@ -46,7 +47,7 @@ def load_picture(path: Path, session: Session) -> Any:
     mean, std = session.numbers("netdsl.mean", channels), session.numbers("netdsl.std", channels)
     array = array if mean is None else array - mean
     if std is not None and not (std > 0).all():
-        stop("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
+        fail("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
     array = array if std is None else array / std
     return np.ascontiguousarray(array[None], dtype=target.dtype)
 
@@ -54,11 +55,11 @@ def load_picture(path: Path, session: Session) -> Any:
 def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, int | None]]:
     """The channels, and width and height where they are fixed."""
     if len(target.shape) != 4 or not target.dtype.startswith("float"):
-        stop("wrong-shape", f"{path} is a picture, the model takes {target}", "give it an array in a .npy file")
+        fail("wrong-shape", f"{path} is a picture, the model takes {target}", "give it an array in a .npy file")
     channels = target.shape[1] if isinstance(target.shape[1], int) else 3
     if channels not in MODES:
         help_ = "pictures have 1 channel or 3; give it an array in a .npy file"
-        stop("wrong-shape", f"{path} is a picture, the model takes {channels} channels ({target})", help_)
+        fail("wrong-shape", f"{path} is a picture, the model takes {channels} channels ({target})", help_)
     height, width = (d if isinstance(d, int) else None for d in target.shape[2:])
     return channels, (width, height)
 
@@ -70,11 +71,11 @@ def _decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image
             with Image.open(path, formats=FORMATS) as opened:
                 picture = ImageOps.exif_transpose(_eight_bits(opened)).convert(mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        stop("picture-too-large", f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels", "make it smaller first")
+        fail("picture-too-large", f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels", "make it smaller first")
     except UnidentifiedImageError:
-        stop("bad-picture", f"{path} is not a picture in a format that is read", f"{', '.join(FORMATS)} are read, and arrays in .npy files")
+        fail("bad-picture", f"{path} is not a picture in a format that is read", f"{', '.join(FORMATS)} are read, and arrays in .npy files")
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError, struct.error, zlib.error) as error:
-        stop("bad-picture", f"{path} is damaged: {str(error).strip() or type(error).__name__}")
+        fail("bad-picture", f"{path} is damaged: {str(error).strip() or type(error).__name__}")
     wanted = (size[0] or picture.width, size[1] or picture.height)
     return picture if wanted == picture.size else picture.resize(wanted, Image.Resampling.BILINEAR)
 
@@ -94,9 +95,9 @@ def load_array(path: Path, target: Tensor) -> Any:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-        stop("bad-array", f"{path} is not a .npy file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.save")
+        fail("bad-array", f"{path} is not a .npy file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.save")
     if not isinstance(array, np.ndarray):
-        stop("bad-array", f"{path} holds several arrays", "write one array with numpy.save")
+        fail("bad-array", f"{path} holds several arrays", "write one array with numpy.save")
     return as_batch(array, target, path)
 
 
@@ -106,11 +107,11 @@ def as_batch(array: Any, target: Tensor, path: Path) -> Any:
         array = array[None]
     found = "x".join(map(str, array.shape)) or "a scalar"
     if array.ndim != len(target.shape):
-        stop("wrong-shape", f"{path} is {found}, the model takes {target}", "give it one sample, or a batch of them")
+        fail("wrong-shape", f"{path} is {found}, the model takes {target}", "give it one sample, or a batch of them")
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], array.shape[1:], strict=True)):
-        stop("wrong-shape", f"{path} is {found}, the model takes {target}")
+        fail("wrong-shape", f"{path} is {found}, the model takes {target}")
     if 0 in array.shape:
-        stop("wrong-shape", f"{path} is {found}: there is nothing in it")
+        fail("wrong-shape", f"{path} is {found}: there is nothing in it")
     return np.ascontiguousarray(_convert(array, target, path))
 
 
@@ -119,8 +120,8 @@ def _convert(array: Any, target: Tensor, path: Path) -> Any:
     # Bytes of a picture would pass for floats, and not be scaled as in training: kinds are not mixed.
     if (array.dtype.kind in "iu") != (wanted.kind in "iu") or not np.can_cast(array.dtype, wanted, "same_kind"):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
-        stop("wrong-dtype", f"{path} holds {array.dtype}, the model takes {wanted}", help_)
+        fail("wrong-dtype", f"{path} holds {array.dtype}, the model takes {wanted}", help_)
     made = array.astype(wanted)
     if wanted.kind in "iu" and not np.array_equal(made, array):
-        stop("wrong-dtype", f"{path} holds {array.dtype} values that {wanted} cannot hold")
+        fail("wrong-dtype", f"{path} holds {array.dtype} values that {wanted} cannot hold")
     return made

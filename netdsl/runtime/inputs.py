@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netdsl.diagnostics import fail
 from netdsl.runtime.images import as_batch, load_input
-from netdsl.runtime.session import DTYPES, stop
+from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,12 +46,12 @@ def expand(name: str) -> list[Path]:
     if path.is_dir():
         found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
         if not found:
-            stop("no-inputs", f"the folder {path} has no pictures", f"{', '.join(SUFFIXES)} are looked for")
+            fail("no-inputs", f"the folder {path} has no pictures", f"{', '.join(SUFFIXES)} are looked for")
         return found
     if not path.exists() and set(name) & WILD:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not found:
-            stop("no-inputs", f"no file is called as {name}")
+            fail("no-inputs", f"no file is called as {name}")
         return found
     return [path]
 
@@ -61,7 +62,7 @@ def load_item(path: Path, session: Session) -> Item:
         return Item(path, _archive(path, session))
     if len(session.inputs) != 1:
         listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)
-        stop("several-inputs", f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one", "write them to a .npz file under these names: numpy.savez")
+        fail("several-inputs", f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one", "write them to a .npz file under these names: numpy.savez")
     return Item(path, {session.inputs[0].name: load_input(path, session)})
 
 
@@ -70,19 +71,19 @@ def _archive(path: Path, session: Session) -> dict[str, Any]:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
-        stop("bad-array", f"{path} is not a .npz file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.savez")
+        fail("bad-array", f"{path} is not a .npz file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.savez")
     if len(session.inputs) == 1 and len(arrays) == 1:
         arrays = {session.inputs[0].name: next(iter(arrays.values()))}
     missing = [v.name for v in session.inputs if v.name not in arrays]
     if missing:
-        stop("bad-array", f"{path} has no array `{missing[0]}`, it has {', '.join(arrays) or 'none'}", "write each input under its name: numpy.savez")
+        fail("bad-array", f"{path} has no array `{missing[0]}`, it has {', '.join(arrays) or 'none'}", "write each input under its name: numpy.savez")
     unfit = next((v for v in session.inputs if v.dtype not in DTYPES.values()), None)
     if unfit is not None:
-        stop("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
+        fail("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
     feeds = {v.name: as_batch(arrays[v.name], v, path) for v in session.inputs}
     if len({len(a) for a in feeds.values()}) > 1:
         counts = ", ".join(f"{name} {len(a)}" for name, a in feeds.items())
-        stop("wrong-shape", f"the arrays of {path} have different numbers of samples: {counts}")
+        fail("wrong-shape", f"the arrays of {path} have different numbers of samples: {counts}")
     return feeds
 
 

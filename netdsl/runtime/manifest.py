@@ -9,11 +9,10 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl import library
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.diagnostics import fail
 from netdsl.files import replacing
 from netdsl.version import __version__
 
@@ -56,14 +55,14 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
     """Hold a model, its data and its text against its manifest; raises `CompileError` that names the file that differs."""
     model = Path(path)
     if not model.is_file():
-        _fail("file-not-found", f"there is no file {model}", "`netdsl export NET -o model.onnx` makes one")
+        fail("file-not-found", f"there is no file {model}", "`netdsl export NET -o model.onnx` makes one")
     manifest = manifest_path(model)
     if not manifest.is_file():
-        _fail("no-manifest", f"{model} has no manifest: there is no file {manifest}", "`netdsl export` writes one beside the model; keep the two together")
+        fail("no-manifest", f"{model} has no manifest: there is no file {manifest}", "`netdsl export` writes one beside the model; keep the two together")
     entries = _read(manifest)
     files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
     if model.name not in entries["files"]:
-        _fail("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", "a renamed model needs a new export: its data file is named in it")
+        fail("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", "a renamed model needs a new export: its data file is named in it")
     return Verified(files, _check_source(model.parent, entries["source"]))
 
 
@@ -84,7 +83,7 @@ def sha256_of(path: Path) -> str:
 
 def _read(manifest: Path) -> dict[str, Any]:
     if manifest.stat().st_size > _LIMIT:
-        _fail("corrupt-manifest", f"{manifest} is larger than a manifest is", _AGAIN)
+        fail("corrupt-manifest", f"{manifest} is larger than a manifest is", _AGAIN)
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
         own = found.pop("manifest")
@@ -92,7 +91,7 @@ def _read(manifest: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:
-        _fail("corrupt-manifest", f"{manifest} is damaged, or no manifest", _AGAIN)
+        fail("corrupt-manifest", f"{manifest} is damaged, or no manifest", _AGAIN)
     entries: dict[str, Any] = found
     return entries
 
@@ -109,12 +108,12 @@ def _own_sum(entries: Mapping[str, Any]) -> str:
 def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
     path = folder / name
     if not path.is_file():
-        _fail("file-not-found", f"there is no file {path}, which the manifest names", _AGAIN)
+        fail("file-not-found", f"there is no file {path}, which the manifest names", _AGAIN)
     size = path.stat().st_size
     if size != entry["bytes"]:
-        _fail("corrupt-model", f"{path} has {size:,} bytes, {entry['bytes']:,} were written: it is cut off, or another file", _AGAIN)
+        fail("corrupt-model", f"{path} has {size:,} bytes, {entry['bytes']:,} were written: it is cut off, or another file", _AGAIN)
     if sha256_of(path) != entry["sha256"]:
-        _fail("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", _AGAIN)
+        fail("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", _AGAIN)
     return path
 
 
@@ -126,7 +125,7 @@ def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
             return [] if sha256_of(shipped) == entry["sha256"] else [f"{entry['name']} of this version of netdsl is not the text that the model was made from"]
         return [f"the text {entry['name']} is not here, and was not looked at"]
     if sha256_of(path) != entry["sha256"]:
-        _fail("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", "export again, or bring the text back")
+        fail("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", "export again, or bring the text back")
     return []
 
 
@@ -138,7 +137,3 @@ def _relative(name: str, folder: Path) -> str:
         return Path(os.path.relpath(name, folder)).as_posix()
     except ValueError:  # another drive
         return name
-
-
-def _fail(code: str, message: str, help: str) -> NoReturn:
-    raise failure([Diagnostic(code, message, help=help)])

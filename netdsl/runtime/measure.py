@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netdsl.diagnostics import CompileError, Fault
+from netdsl.diagnostics import CompileError, Fault, fail
 from netdsl.passes.evaluate import Env, evaluate
-from netdsl.runtime.session import Session, open_session, stop
+from netdsl.runtime.session import Session, open_session
 from netdsl.source import SourceFile
 from netdsl.syntax.parser import parse_expression
 
@@ -79,16 +79,16 @@ def random_inputs(session: Session, batch: int, given: Mapping[str, tuple[int, .
     """Random numbers for every input of a model; open sizes are those given, else 224 along the picture's axes. Raises `CompileError`."""
     unknown = [n for n in given if n and n not in {v.name for v in session.inputs}]
     if unknown:
-        stop("unknown-input", f"{session.name} has no input `{unknown[0]}`", f"it has {', '.join(v.name for v in session.inputs)}")
+        fail("unknown-input", f"{session.name} has no input `{unknown[0]}`", f"it has {', '.join(v.name for v in session.inputs)}")
     stream = np.random.default_rng(seed)
     return {v.name: _random(session, v, batch, given.get(v.name) or (given.get("") if not i else None), stream) for i, v in enumerate(session.inputs)}
 
 
 def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...] | None, stream: np.random.Generator) -> Any:
     if isinstance(target.shape[0], int) and target.shape[0] != batch:
-        stop("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", f"measure it with --batch {target.shape[0]}")
+        fail("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", f"measure it with --batch {target.shape[0]}")
     if given is not None and (len(given) != len(target.shape) - 1 or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))):
-        stop("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
+        fail("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
     shape = (batch, *(given or (d if isinstance(d, int) else OPEN_SIZE for d in target.shape[1:])))
     if target.dtype == "uint8":
         return stream.integers(0, 256, shape, dtype=np.uint8)

@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from netdsl.diagnostics import Diagnostic
-from netdsl.driver import failure
+from netdsl.diagnostics import fail
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, obstacle
@@ -101,7 +100,7 @@ class Session:
             if _MEMORY.search(str(error)):
                 self._out_of_memory(inputs, said)
             help_ = "its size may not fit the net: `netdsl check` says which sizes do"
-            stop("run-failed", f"{self.name} does not run on this input: {said}", help_)
+            fail("run-failed", f"{self.name} does not run on this input: {said}", help_)
 
     def _run(self, inputs: Mapping[str, Any]) -> list[Any]:
         if self._bound is None or not self._bound.takes(inputs):
@@ -122,7 +121,7 @@ class Session:
                 self._bound = None
                 size //= 2
         help_ = f"a batch of {fits} fits" if fits else "not even one sample fits: free memory, or take smaller inputs"
-        stop("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help_)
+        fail("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help_)
 
     def numbers(self, key: str, count: int) -> Any:
         """A metadata entry with one number for each channel (`netdsl.mean`, `netdsl.std`), or None."""
@@ -130,7 +129,7 @@ class Session:
         if values is None:
             return None
         if len(values) not in (1, count) or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in values):
-            stop("bad-metadata", f"`{key}` of {self.name} is {values}; it must hold {count} numbers")
+            fail("bad-metadata", f"`{key}` of {self.name} is {values}; it must hold {count} numbers")
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
     def listed(self, key: str) -> list[Any] | None:
@@ -143,7 +142,7 @@ class Session:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, list):
-            stop("bad-metadata", f"`{key}` of {self.name} is not a JSON list", "write it again with `netdsl export`")
+            fail("bad-metadata", f"`{key}` of {self.name} is not a JSON list", "write it again with `netdsl export`")
         return values
 
 
@@ -154,12 +153,12 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     """
     settings = settings or Settings()
     if not path.is_file():
-        stop("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
+        fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
     check_external(path)
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
     found = obstacle("cuda" if device == "auto" else device)
     if found is not None and device != "auto":
-        stop("no-cuda", found.fact, found.advice)
+        fail("no-cuda", found.fact, found.advice)
     target = device if device != "auto" else "cpu" if found else "cuda"
     chosen = "" if device != "auto" else found.fact if found else "there is a GPU"
     session = Session(name or str(path), _create(path, target, settings), target, settings, chosen)
@@ -173,11 +172,11 @@ def _check_placement(session: Session, device: str, settings: Settings, *, stric
     first = PROVIDERS[device][0]
     placed = session.placement()
     if not any(n.provider == first for n in placed) and placed:
-        stop("no-cuda", f"onnxruntime's {first} does not start here, or takes no node of {session.name}", f"it takes {INSTALL}")
+        fail("no-cuda", f"onnxruntime's {first} does not start here, or takes no node of {session.name}", f"it takes {INSTALL}")
     astray = [n for n in placed if n.provider == CPU]
     if astray and strict and not settings.allow_cpu_nodes:
         listed = ", ".join(f"`{n.name}` ({n.operator})" for n in astray[:4]) + (", ..." if len(astray) > 4 else "")
-        stop("cpu-nodes", f"{len(astray)} of {len(placed)} nodes of {session.name} would run on the CPU: {listed}", "--allow-cpu-nodes lets them; --device cpu runs all of it there")
+        fail("cpu-nodes", f"{len(astray)} of {len(placed)} nodes of {session.name} would run on the CPU: {listed}", "--allow-cpu-nodes lets them; --device cpu runs all of it there")
 
 
 def cores() -> int:
@@ -207,14 +206,14 @@ def _create(path: Path, device: str, settings: Settings) -> onnxruntime.Inferenc
         if operator:
             name = next(g for g in operator.groups() if g)
             help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
-            stop("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
+            fail("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
         if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
-            stop("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
+            fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
         if _MEMORY.search(said):
-            stop("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
+            fail("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
         if "CUDA" in said:
-            stop("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
-        stop("bad-model", f"onnxruntime does not take {path}: {said}")
+            fail("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
+        fail("bad-model", f"onnxruntime does not take {path}: {said}")
 
 
 def _tensor(value: Any) -> Tensor:
@@ -228,8 +227,3 @@ def said_by(error: Exception) -> str:
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
     text = re.sub(r"^\S+\.(?:cc|h|cpp):\d+ .*?\) ?(?=[A-Z])", "", text)
     return " ".join(text.split())[:300] or type(error).__name__
-
-
-def stop(code: str, message: str, help: str | None = None) -> NoReturn:
-    """Raise the `CompileError` of one fact."""
-    raise failure([Diagnostic(code, message, help=help)])

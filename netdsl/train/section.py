@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.config import Call, ConfigError
-from netdsl.diagnostics import Diagnostic, Fault
-from netdsl.driver import failure
+from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.passes.evaluate import evaluate
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
@@ -33,13 +32,13 @@ def read_config(compiled: Compiled, data: str | None, settings: list[str]) -> Tr
     except ConfigError as error:
         raise config_failure(error, spans) from None
     except Fault as fault:
-        raise failure([fault.diagnostic]) from None
+        raise CompileError([fault.diagnostic]) from None
 
 
-def config_failure(error: ConfigError, spans: dict[str, Any] | None = None) -> Exception:
+def config_failure(error: ConfigError, spans: dict[str, Any] | None = None) -> CompileError:
     """The diagnostic of a wrong entry, at its line where the text has it."""
     span = (spans or {}).get(error.key or "")
-    return failure([Diagnostic(error.code, error.message, span, help=error.help)])
+    return CompileError([Diagnostic(error.code, error.message, span, help=error.help)])
 
 
 def _entry(entry: ast.Entry, env: Env) -> Any:

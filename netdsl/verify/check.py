@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Diagnostic, Fault
-from netdsl.driver import compile_net, failure
+from netdsl.diagnostics import CompileError, Fault
+from netdsl.driver import compile_net
 from netdsl.ops.base import OpError
 from netdsl.verify.numbers import shape_of
 from netdsl.verify.report import Report
@@ -30,13 +30,13 @@ def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, .
     try:
         settings = two_settings(compiled.graph)
     except Fault as fault:
-        raise failure([fault.diagnostic]) from None
+        raise CompileError([fault.diagnostic]) from None
     report = Report(name, sizes=settings)
     try:
         _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
-    except OpError as error:  # some layers need to know their sizes in one of the back ends
+    except OpError:  # some layers need to know their sizes in one of the back ends
         if not compiled.graph.symbols:
-            raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+            raise
         for sizes in settings:
             _merge(report, _fixed(program, name, compiled, sizes, lambda graph: Verification(graph, [{}], report, weights, seed, threads).claims()))
     return report
@@ -52,10 +52,7 @@ def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
 def _fixed(program: Program, name: str, compiled: Compiled, sizes: Sizes, claims: Callable[[Graph], list[Claim]]) -> list[Claim]:
     """The claims about the net with those sizes written in."""
     graph = compile_net(program, name, {v.name: shape_of(v, 1, sizes)[1:] for v in compiled.graph.inputs}).graph
-    try:
-        return claims(graph)
-    except OpError as error:
-        raise failure([Diagnostic(error.code, error.message, help=error.help)]) from None
+    return claims(graph)
 
 
 def _merge(report: Report, claims: list[Claim]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from netdsl.verify.bounds import EXACT
 from netdsl.verify.report import Difference
 
 if TYPE_CHECKING:
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from netdsl.ir.graph import Node
+    from netdsl.ir.graph import Node, Value
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import Step, TorchSide
 
-AGREED = 1e-5  # of the largest output, beside what rounding does to it on its way
+AGREED = 1e-5  # of the largest number that an output was taken from, beside what rounding does to it on its way
+CHOOSING = EXACT - {"embedding", "roi_pool"}  # what those two read beside the numbers they choose are places
 
 
 def compare_modules(side: TorchSide, inputs: dict[int, Tensor], values: Mapping[int, Tensor]) -> Difference | None:
@@ -64,17 +66,37 @@ def compare_models(side: OnnxSide, made: Mapping[str, np.ndarray], alone: Mappin
         inner, named, outer = made[side.tensor[id(output.value)]], made[output.name], alone[output.name]
         if inner.shape != named.shape or not np.array_equal(inner, named, equal_nan=True):
             return _difference("the model has another value under this name", output.name, {"its layer": torch.from_numpy(inner), "the output": torch.from_numpy(named)}, output.value.producer)
-        if outer.shape != inner.shape or _far(outer, inner, values[id(output.value)].numpy()):
+        largest = max(_largest(made.get(side.tensor[id(v)])) for v in _taken_from(output.value))
+        if outer.shape != inner.shape or _far(outer, inner, values[id(output.value)].numpy(), largest):
             return _difference("the exported model gives another value than its layers one by one", output.name, {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}, output.value.producer)
     return None
 
 
-def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray) -> bool:
+def _taken_from(value: Value) -> list[Value]:
+    """A value, and those that it was taken from by layers that only move or choose elements: what is left may be small beside what it was a part of."""
+    found = {id(value): value}
+    waiting = [value]
+    while waiting:
+        node = waiting.pop().producer
+        before = node.inputs if node is not None and node.op.kind in CHOOSING else []
+        waiting += [v for v in before if id(v) not in found]
+        found |= {id(v): v for v in before}
+    return list(found.values())
+
+
+def _largest(array: np.ndarray | None) -> float:
+    """The largest magnitude of the finite numbers."""
+    floating = array is not None and np.issubdtype(array.dtype, np.floating)
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0)) if array is not None and floating else 0.0
+
+
+def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray, largest: float) -> bool:
     """Whether two values differ by more than rounding does on the way: measured by a third that was rounded otherwise."""
-    if not one.size or not np.issubdtype(one.dtype, np.floating):
+    finite = np.isfinite(other)
+    if not np.issubdtype(one.dtype, np.floating) or not np.array_equal(one[~finite], other[~finite], equal_nan=True):
         return not np.array_equal(one, other)
-    largest, between = np.nanmax(np.abs(other)), np.nanmax(np.abs(other - third))
-    return not bool(np.nanmax(np.abs(one - other)) <= AGREED * largest + 64 * between)
+    off = np.abs(one - other)[finite].max(initial=0)
+    return not off <= AGREED * largest + 64 * _largest(other - third)
 
 
 def _difference(what: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:
