@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REQUIRED = object()
 GONE: Any = None  # in place of an inherited argument that a kind does not take
+END = 2**31 - 1  # where a `Slice` goes to the end of an axis
 
 
 class OpError(CompileError):

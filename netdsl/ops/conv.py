@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import GONE, Op, OpError, Param, Window, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import END, GONE, Op, OpError, Param, Window, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
@@ -237,9 +237,12 @@ class Deconv(_Windowed):
         given: dict[str, Any] = {"kernel_shape": k, "strides": s, "dilations": d, "group": self.groups}
         if all(e < s_ for e, s_ in zip(extra, s, strict=True)):
             return g.op("ConvTranspose", xs[0], g.param("weight"), *bias, **given, pads=begin * 2, output_padding=extra)
-        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as zeros, before the bias.
+        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as zeros, before the bias. The start is
+        # cut after that, for without those zeros nothing may be left of a small input.
         rest = [max(0, e - a) for e, a in zip(extra, begin, strict=True)]
-        y = g.op("ConvTranspose", xs[0], g.param("weight"), **given, pads=begin + [max(0, a - e) for e, a in zip(extra, begin, strict=True)])
+        cut = [0 if any(rest) else a for a in begin]
+        y = g.op("ConvTranspose", xs[0], g.param("weight"), **given, pads=cut + [max(0, a - e) for e, a in zip(extra, begin, strict=True)])
         if any(rest):
             y = g.pad(y, [(0, 0), *((0, e) for e in rest)], "")
+            y = g.op("Slice", y, g.ints(begin), g.ints([END] * len(k)), g.ints([2 + i for i in range(len(k))])) if any(begin) else y
         return g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)]))) if bias else y

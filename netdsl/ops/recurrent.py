@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer, number, text
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import END, Op, OpError, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym
     from netdsl.ops.emitter import Emitter
 
-END = 2**31 - 1
 
 
 class _Recurrent(Op):
