@@ -221,6 +221,45 @@ def test_folded_rows() -> None:
     ]
 
 
+JOINS = """net N {
+    input image: 3x8x8
+    mixed: concat {
+        | a: conv(4, 3, pad = 1)
+        | b: conv(6, 1) -> relu
+    }
+    s: {
+        conv(4, 3) -> relu
+        conv(4, 3)
+    }
+    let t = "a.b"
+    l{t}: relu
+    aux head(weight = 0.5) { flatten -> dense(7) }
+    conv(2, 1)
+}
+"""
+
+
+def test_folded_rows_of_joins() -> None:
+    """A labelled join stands for its arms, and a label with a dot for a group; the units of a part are those that `units(label)` gives."""
+    graph = netdsl.loads(JOINS).graph
+    costs = Costs(graph)
+    rows = Summary(graph, costs).rows(1)
+    assert [(r.name, r.kind, r.line, r.params, r.macs, r.units) for r in rows] == [
+        ("mixed", "concat", 3, 112 + 24, 6912 + 1152, 256 + 384), ("s", "group", 7, 364 + 148, 12_960 + 2304, 144 + 64), ("la", "group", 12, 0, 0, 0),
+        ("head", "aux", 13, 455, 448, 7), ("4", "conv", 14, 10, 128, 32),
+    ]  # fmt: skip
+    assert [r.units for r in rows] == [costs.of(r.name)[-1] for r in rows]
+
+
+def test_rows_folded_to_the_net() -> None:
+    """With depth 0 there is one row: the totals of the net at inference."""
+    net = netdsl.loads(JOINS)
+    totals = Costs(net.graph).totals()
+    (row,) = Summary(net.graph, Costs(net.graph)).rows(0)
+    assert (row.name, row.kind, row.line, row.shape, row.aux) == ("N", "net", 1, (2, 4, 4), False)
+    assert (row.params, row.macs, row.weights, row.units) == (totals.params, totals.macs, totals.weights, totals.units)
+
+
 def test_folded_rows_of_nets() -> None:
     """Rows folded at any depth hold what the rows of the layers hold, in their order."""
     for net in [library("googlenet"), library("resnet:ResNet50"), *(netdsl.load(str(p)) for p in golden.NETS)]:
@@ -236,14 +275,14 @@ def test_folded_rows_of_nets() -> None:
 
 
 def test_figures_of_a_part() -> None:
-    """The figures of a layer, block or group are the sums of its layers'; the units those of layers that multiply, or the layer's own."""
+    """The figures of a layer, block or group are the sums of its layers'; the units those of layers that multiply, or of one layer its own."""
     for net in [library("googlenet"), library("resnet:ResNet50"), *(netdsl.load(str(p)) for p in golden.NETS)]:
         costs = Costs(net.graph)
         rows = list(costs.rows())
         for prefix in {".".join(n.name.split(".")[:k]) for n, _ in rows for k in (1, 2, 3)} | {"none"}:
             own = [(n, c) for n, c in rows if (n.name + ".").startswith(prefix + ".")]
             wanted = [sum(getattr(c, figure) for _, c in own) for figure in ("params", "macs", "weights")]
-            assert costs.of(prefix) == (*wanted, sum(c.units for n, c in own if n.op.multiplies or n.name == prefix))
+            assert costs.of(prefix) == (*wanted, sum(c.units for n, c in own if n.op.multiplies or [m.name for m, _ in own] == [prefix]))
 
 
 # ---- MACs for sizes that are multiples of all strides

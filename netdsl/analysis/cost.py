@@ -7,12 +7,13 @@ for inference: auxiliary heads count for nothing but their own rows. Weights use
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.ir.types import ITEM_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import Sym, TensorType
@@ -67,14 +68,8 @@ class Costs:
 
     def of(self, prefix: str) -> tuple[int, int | Sym, int, int | Sym]:
         """Params, MACs, weights and units of the layer, block or group of that name."""
-        params, weights = 0, 0
-        macs: int | Sym = 0
-        units: int | Sym = 0
-        for node, cost in self.rows():
-            if node.name == prefix or node.name.startswith(prefix + "."):
-                params, weights, macs = params + cost.params, weights + cost.weights, macs + cost.macs
-                units = units + cost.units if node.op.multiplies or node.name == prefix else units
-        return params, macs, weights, units
+        own = [(n, c) for n, c in self.rows() if n.name == prefix or n.name.startswith(prefix + ".")]
+        return sum(c.params for _, c in own), total(c.macs for _, c in own), sum(c.weights for _, c in own), units(prefix, own)
 
     def totals(self) -> Totals:
         """The figures of the whole net at inference, computed once."""
@@ -83,37 +78,29 @@ class Costs:
         return self._totals
 
     def _add_up(self) -> Totals:
-        params, trainable, weights = 0, 0, 0
-        macs, units, stored = _Sum(), _Sum(), _Sum()
-        for node, cost in self.rows():
-            if node.aux is not None:
-                continue
-            params += cost.params
-            trainable += 0 if node.frozen else cost.params
-            weights += cost.weights
-            macs.add(cost.macs)
-            stored.add(cost.bytes)
-            if node.op.multiplies:
-                units.add(cost.units)
-        return Totals(params, trainable, macs.value, weights, units.value, depth(self.graph), stored.value, peak_bytes(self.graph))
+        rows = [(n, c) for n, c in self.rows() if n.aux is None]
+        return Totals(
+            params=sum(c.params for _, c in rows),
+            trainable=sum(c.params for n, c in rows if not n.frozen),
+            macs=total(c.macs for _, c in rows),
+            weights=sum(c.weights for _, c in rows),
+            units=total(c.units for n, c in rows if n.op.multiplies),
+            depth=depth(self.graph),
+            activation_bytes=total(c.bytes for _, c in rows),
+            peak_bytes=peak_bytes(self.graph),
+        )
 
 
-class _Sum:
+def units(name: str, rows: Sequence[tuple[Node, Cost]]) -> int | Sym:
+    """Neurons of the part of that name: the elements of its output where it is one layer, else of those of its layers that multiply."""
+    alone = [n.name for n, _ in rows] == [name]
+    return total(c.units for n, c in rows if alone or n.op.multiplies)
+
+
+def total(values: Iterable[int | Sym]) -> int | Sym:
     """A sum that adds the open sizes up by kind, so that a long net of open size takes linear time."""
-
-    def __init__(self) -> None:
-        self._fixed = 0
-        self._open: dict[Sym, int] = {}
-
-    def add(self, value: int | Sym) -> None:
-        if isinstance(value, int):
-            self._fixed += value
-        else:
-            self._open[value] = self._open.get(value, 0) + 1
-
-    @property
-    def value(self) -> int | Sym:
-        return sum((v * n for v, n in self._open.items()), start=self._fixed)
+    counted = Counter(values)
+    return sum((v * n for v, n in counted.items() if not isinstance(v, int)), start=sum(v * n for v, n in counted.items() if isinstance(v, int)))
 
 
 def depth(graph: Graph) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netdsl.analysis.cost import total, units
 from netdsl.analysis.receptive import Field, receptive_fields
 from netdsl.analysis.valid import valid_for
 from netdsl.ir.types import Floor, Sym, compact
 
 if TYPE_CHECKING:
-    from netdsl.analysis.cost import Costs
-    from netdsl.ir.graph import Graph, Value
+    from netdsl.analysis.cost import Cost, Costs
+    from netdsl.ir.graph import Graph, Node, Value
 
 
 class Row(NamedTuple):
@@ -49,23 +51,24 @@ class Summary:
         return made if depth is None else self._folded(made, depth)
 
     def _folded(self, rows: list[Row], depth: int) -> list[Row]:
-        folded: list[Row] = []
-        for row in rows:
-            parts = row.name.split(".")
-            if len(parts) <= depth:
-                folded.append(row)
-                continue
-            name = ".".join(parts[:depth])
-            scope = self.graph.scopes[name]
+        """The layers of one name up to `depth` in one row; with depth 0 those of the net itself, whose heads count for nothing in its totals either."""
+        layers = ((r, nc) for r, nc in zip(rows, self.costs.rows(), strict=True) if depth or not r.aux)
+        parts = groupby(layers, key=lambda layer: ".".join(layer[0].name.split(".")[:depth]))
+        return [self._part(name, *zip(*members, strict=True)) for name, members in parts]
+
+    def _part(self, name: str, rows: tuple[Row, ...], costs: tuple[tuple[Node, Cost], ...]) -> Row:
+        """One row for a part of the net: its sums, the shape and field of its last layer. A join stands for its arms."""
+        last, scope = rows[-1], self.graph.scopes.get(name)
+        if last.name == name:
+            kind, line = last.kind, last.line
+        elif scope is not None:
             kind, line = scope.kind or "group", scope.site.span.first.line
-            if folded and folded[-1].name == name:
-                last = folded.pop()
-                folded.append(row._replace(
-                    name=name, kind=kind, line=line, params=last.params + row.params, macs=last.macs + row.macs, weights=last.weights + row.weights, bytes=last.bytes + row.bytes,
-                ))  # fmt: skip
-            else:
-                folded.append(row._replace(name=name, kind=kind, line=line))
-        return folded
+        else:
+            kind, line = ("group", rows[0].line) if name else ("net", self.graph.site.span.first.line)
+        return last._replace(
+            name=name or self.graph.name, kind=kind, line=line, params=sum(r.params for r in rows), macs=total(r.macs for r in rows),
+            weights=sum(r.weights for r in rows), units=units(name, costs), bytes=total(r.bytes for r in rows),
+        )  # fmt: skip
 
     def macs_of_multiples(self) -> str:
         """The MACs in plain powers of the open sizes, for sizes that are multiples of all strides: `81,456 H W + 2,048,000`."""
