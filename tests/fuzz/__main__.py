@@ -19,6 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .generate import program
 from .shrink import shrunk_program, shrunk_text
 from .texts import text
@@ -45,6 +47,7 @@ class Tally:
         *failures, end = lines
         for f in failures:
             self.failures.setdefault(f["name"], []).append(f["seed"])
+            print(f"seed {f['seed']}, {f['name']}: {f['story']}", file=sys.stderr)
             if self.module == "nets":
                 self.names[f["name"]] += 1
         self.names.update(end.get("names", {}))
@@ -78,6 +81,7 @@ def _chunk(module: str, first: int, count: int, until: float) -> list[dict[str, 
 
 def _keep(tally: Tally) -> list[str]:
     """Shrink the first seed of each kind of failure into tests/regress."""
+    torch.set_num_threads(1)  # as where it was found
     kept = []
     for name, seeds in tally.failures.items():
         stem = re.sub(r"\W+", "_", name.lower()).strip("_")[:40] + f"_{seeds[0]}"

@@ -18,10 +18,10 @@ SPATIAL = (1, 2, 3, 5, 7, 8, 9, 11, 12, 13, 16, 17)
 
 
 def program(seed: int) -> str:
-    """The text of the program of that seed."""
+    """The text of the program of that seed, which is also that of its weights."""
     for attempt in range(50):
         try:
-            return _Program(seed * 50 + attempt).text()
+            return f"# seed: {seed}\n{_Program(seed * 50 + attempt).text()}"
         except Skip:
             continue
     raise AssertionError(f"no program for seed {seed}")

@@ -24,7 +24,7 @@ def run_seeds(first: int, count: int, minutes: float = 1e9) -> tuple[Coverage, l
         if time.monotonic() > until:
             break
         started = time.process_time()
-        failure, made = verdict(program(seed), seed)
+        failure, made = verdict(program(seed))
         took = time.process_time() - started
         if took > slowest:
             slowest, slowest_seed = took, seed

@@ -19,7 +19,7 @@ from netdsl.verify import verify_net
 if TYPE_CHECKING:
     from netdsl.driver import Compiled, Program
 
-_HEAD = re.compile(r"# (net|define|sizes): (.*)")
+_HEAD = re.compile(r"# (net|define|sizes|seed): (.*)")
 
 
 class Failure(NamedTuple):
@@ -35,6 +35,7 @@ class Trial(NamedTuple):
     net: str | None
     defines: dict[str, str]
     sizes: dict[str, int]
+    seed: int  # of the weights
 
 
 class Wrong(Exception):
@@ -43,7 +44,7 @@ class Wrong(Exception):
 
 def trial(text: str) -> Trial:
     """What the comment lines at the top say."""
-    net, defines, sizes = None, dict[str, str](), dict[str, int]()
+    net, defines, sizes, seed = None, dict[str, str](), dict[str, int](), 0
     for line in text.split("\n"):
         found = _HEAD.fullmatch(line)
         if found is None:
@@ -54,9 +55,11 @@ def trial(text: str) -> Trial:
         elif key == "define":
             name, _, given = value.partition("=")
             defines[name] = given
+        elif key == "seed":
+            seed = int(value)
         else:
             sizes = {n: int(v) for n, v in (part.split("=") for part in value.split(", "))}
-    return Trial(net, defines, sizes)
+    return Trial(net, defines, sizes, seed)
 
 
 def compiled(text: str, name: str = "fuzz.net") -> tuple[Program, str, Compiled]:
@@ -85,17 +88,17 @@ def tried_at(made: Compiled, sizes: dict[str, int]) -> dict[str, tuple[int, ...]
     return {v.name: tuple(d if isinstance(d, int) else d.at(sizes) for d in v.type.shape) for v in made.graph.inputs}
 
 
-def verdict(text: str, seed: int = 0) -> tuple[Failure | None, Compiled | None]:
+def verdict(text: str) -> tuple[Failure | None, Compiled | None]:
     """What is wrong with a program, None where nothing is; and the net."""
-    made = None
+    made, how = None, trial(text)
     try:
         program, net, made = compiled(text)
         try:
-            report = verify_net(program, net, seed=seed, threads=1)
+            report = verify_net(program, net, seed=how.seed, threads=1)
         except CompileError as error:
-            if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not trial(text).sizes:
+            if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
-            report = verify_net(program, net, inputs=tried_at(made, trial(text).sizes), seed=seed, threads=1)
+            report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=1)
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made
