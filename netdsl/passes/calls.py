@@ -168,7 +168,7 @@ class Calls(NetBuilder):
             names = " calls ".join(f"`{d.name}`" for d in [*self._calls[self._calls.index(definition) :], definition])
             raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
         source = self._need(x, call.span)
-        self._charge_all(self._estimate.block(definition, target.home.definitions, frozenset(target.home.env.values)), 1, call.span)
+        self._charge_all(self._estimate.block(definition, target.home), 1, call.span)
         frame = Env(target.home.env, self.special, self.meter)
         frame.values["in"] = source
         bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)

@@ -15,6 +15,7 @@ from netdsl.limits import MAX_DIM, raise_help
 from netdsl.ops.args import show
 from netdsl.passes.calls import Calls
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, truth
+from netdsl.passes.infer import check_input
 from netdsl.passes.meter import Overrun
 from netdsl.passes.scope import Binding, Scope
 from netdsl.source import Span
@@ -52,7 +53,7 @@ class Elaborator(Calls):
         value = self._body(definition.body, env, None)
         self._calls.pop()
         if not self.graph.outputs and value is not None:
-            self.graph.outputs.append(Output("output", value))
+            self._put_out("output", value, value.site.span)
         if not self.graph.inputs and not self.reporter.errors:
             raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
         names = [v.name for v in self.graph.inputs]
@@ -102,6 +103,8 @@ class Elaborator(Calls):
         if len(self._calls) > 1 or self._scope.outer is not None:
             raise Fault("misplaced-input", "`input` stands in the body of a net", statement.span)
         name = self._pattern(statement.label, env)
+        if any(o.name == name for o in self.graph.outputs):
+            raise _two_ways(name, statement.span)
         dtype = statement.dtype or "float32"
         if dtype not in ITEM_BYTES:
             end = statement.span.end
@@ -111,6 +114,7 @@ class Elaborator(Calls):
         if given is not None:
             shape = self._override(name, statement, shape, given, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self._caller))
+        check_input(name, value.type, statement.span)
         self._bind(name, value, statement.label.span)
         self.graph.inputs.append(value)
         env.values.setdefault("in", value)
@@ -160,13 +164,18 @@ class Elaborator(Calls):
         if value is None:
             raise Fault("no-input", "there is no value to put out", statement.span)
         name = name or "output"
-        self._check_output(name, statement.span)
-        self.graph.outputs.append(Output(name, value))
+        self._put_out(name, value, statement.span)
         return value
+
+    def _put_out(self, name: str, value: Value, span: Span) -> None:
+        self._check_output(name, span)
+        self.graph.outputs.append(Output(name, value))
 
     def _check_output(self, name: str | None, span: Span) -> None:
         if any(o.name == name for o in self.graph.outputs):
             raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="name them: `output boxes: dense(4)`")
+        if any(v.name == name for v in self.graph.inputs):
+            raise _two_ways(str(name), span)
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self._calls) > 1 or self._aux is not None:
@@ -305,7 +314,7 @@ class Elaborator(Calls):
 
     def _charge_rounds(self, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
         assert self._module is not None
-        least = self._estimate.body(element.body, self._module.definitions, self._hidden(env))
+        least = self._estimate.body(element.body, self._module, self._hidden(env))
         self._charge_all(least._replace(steps=least.steps + 1), count, element.span)
 
     def _group(self, element: ast.Group, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
@@ -325,3 +334,7 @@ class Elaborator(Calls):
             return self._body(body, Env(env), x)
         finally:
             self._scope = outer
+
+
+def _two_ways(name: str, span: Span) -> Fault:
+    return Fault("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")

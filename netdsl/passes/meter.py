@@ -10,8 +10,7 @@ from netdsl.ops import LAYERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from netdsl.passes.modules import Module
     from netdsl.source import Span
 
 ELEMENTS = 16  # of a list that count as a step
@@ -63,60 +62,59 @@ class Estimate:
     """What bodies take at the least, as far as the text alone says: nothing is counted that a condition or a name may take away."""
 
     def __init__(self) -> None:
-        self._bodies: dict[tuple[int, int], Least] = {}
+        self._bodies: dict[int, Least] = {}
         self._blocks: dict[int, Least] = {}
         self._open = 0
 
-    def block(self, definition: ast.Definition, definitions: Mapping[str, ast.Definition | ast.Alias], hidden: frozenset[str]) -> Least:
-        """Of a call; `definitions` are those that its file sees, `hidden` the names that the file gives values."""
+    def block(self, definition: ast.Definition, home: Module) -> Least:
+        """Of a call; `home` is the file that defines the block: its names mean what they mean there."""
         found = self._blocks.get(id(definition))
         if found is None:
             self._blocks[id(definition)] = Least()  # what calls itself is refused when it is called
-            names = hidden | {p.name for p in definition.parameters} | given(definition.body)
-            found = self._blocks[id(definition)] = self.body(definition.body, definitions, names)
+            names = given(definition.body).union(home.env.values, (p.name for p in definition.parameters))
+            found = self._blocks[id(definition)] = self.body(definition.body, home, names)
         return found
 
-    def body(self, body: ast.Body, definitions: Mapping[str, ast.Definition | ast.Alias], hidden: frozenset[str]) -> Least:
-        """Of what stands in braces; `hidden` are names that may not be those of the file's blocks."""
-        key = (id(body), id(definitions))
-        found = self._bodies.get(key)
+    def body(self, body: ast.Body, home: Module, hidden: frozenset[str]) -> Least:
+        """Of what stands in braces in the file `home`; `hidden` are names that may not be those of its blocks."""
+        found = self._bodies.get(id(body))
         if found is None:
             self._open += 1
             found = Least(0, len(body.statements))
             for arm in body.arms if self._open < DEEP else ():
-                found = found.also(self.body(arm, definitions, hidden))
+                found = found.also(self.body(arm, home, hidden))
             for statement in body.statements if self._open < DEEP else ():
                 chain = statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
                 for element in chain.elements if chain else ():
-                    found = found.also(self._element(element, definitions, hidden))
+                    found = found.also(self._element(element, home, hidden))
             self._open -= 1
-            self._bodies[key] = found
+            self._bodies[id(body)] = found
         return found
 
-    def _element(self, element: ast.Element, definitions: Mapping[str, ast.Definition | ast.Alias], hidden: frozenset[str]) -> Least:
+    def _element(self, element: ast.Element, home: Module, hidden: frozenset[str]) -> Least:
         match element:
             case ast.Group():
-                return self.body(element.body, definitions, hidden)
+                return self.body(element.body, home, hidden)
             case ast.Repeat():
                 count = element.count.value if isinstance(element.count, ast.Literal) else 0
-                inside = self.body(element.body, definitions, hidden)
+                inside = self.body(element.body, home, hidden)
                 return Least().also(inside._replace(steps=inside.steps + 1), max(0, count) if isinstance(count, int) else 0)
             case ast.For():
-                inside = self.body(element.body, definitions, hidden)
+                inside = self.body(element.body, home, hidden)
                 return Least().also(inside._replace(steps=inside.steps + 1), _rounds(element.values))
             case ast.Call():
-                return self._call(element, definitions, hidden)
+                return self._call(element, home, hidden)
         return Least()
 
-    def _call(self, call: ast.Call, definitions: Mapping[str, ast.Definition | ast.Alias], hidden: frozenset[str]) -> Least:
-        inside = self.body(call.body, definitions, hidden) if call.body is not None else Least()
-        definition = definitions.get(call.name)
+    def _call(self, call: ast.Call, home: Module, hidden: frozenset[str]) -> Least:
+        inside = self.body(call.body, home, hidden) if call.body is not None else Least()
+        definition = home.definitions.get(call.name)
         if call.name in hidden:
             return Least()
         if call.name == "residual" or (call.name in LAYERS and definition is None):
             return inside.also(Least(1))
         if isinstance(definition, ast.Definition) and not definition.is_net:
-            return self.block(definition, definitions, hidden)
+            return self.block(definition, home.homes[call.name])
         return Least()
 
 
