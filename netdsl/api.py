@@ -64,8 +64,7 @@ class Net:
         print(self._table(depth), end="")
 
     def _table(self, depth: int | None = None) -> str:
-        table = import_module("netdsl.commands.table")
-        return str(table.table_text(self._summary, depth))
+        return str(import_module("netdsl.backends.table").table_text(self._summary, depth))
 
     def __repr__(self) -> str:
         return f"<Net {self.name}: {self.params:,} params>"

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
@@ -17,8 +18,6 @@ from netdsl.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SHOW = "weights,units,memory,field"
-_COLUMNS = f"kind,output,params,macs,{_SHOW}"
 
 
 @cache
@@ -71,8 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_check_options(check: argparse.ArgumentParser) -> None:
     check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
     check.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
-    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {_SHOW}, or all")
-    check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {_COLUMNS}")
+    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {','.join(SHOW)}, or all")
+    check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {','.join(USUAL + SHOW)}")
     check.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), metavar="KINDS", help="the rows of these kinds: conv,dense")
     check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
 
@@ -125,16 +124,16 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     bench.add_argument("--json", action="store_true")
 
 
-def _columns(text: str, known: str = _SHOW) -> tuple[str, ...]:
-    names = tuple(known.split(",") if text == "all" else text.split(","))
-    wrong = [n for n in names if n not in known.split(",")]
+def _columns(text: str, known: tuple[str, ...] = SHOW) -> tuple[str, ...]:
+    names = known if text == "all" else tuple(text.split(","))
+    wrong = [n for n in names if n not in known]
     if wrong:
-        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {known}")
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {','.join(known)}")
     return names
 
 
 def _only_columns(text: str) -> tuple[str, ...]:
-    return _columns(text, _COLUMNS)
+    return _columns(text, USUAL + SHOW)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -101,9 +101,9 @@ def own(names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_upward_import(path: Path) -> None:
-    """A module imports only what stands on its own layer or below, for its types too."""
+    """A module imports only what stands on its own layer or below, for its types and inside functions too."""
     here = name_of(path)
-    for other in own(imports_of(path, types=True, inside=False)):
+    for other in own(imports_of(path, types=True)):
         if (here, other.split(".")[0]) not in TYPES_ONLY:
             assert height(other) <= height(here), f"netdsl.{here} imports netdsl.{other}, which stands above it"
 

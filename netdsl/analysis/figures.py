@@ -9,6 +9,8 @@ from netdsl.ir.types import Sym, compact
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Summary
 
+USUAL = ("kind", "output", "params", "macs")  # the columns of the layer table
+SHOW = ("weights", "units", "memory", "field")  # those that it has on request
 MAX_FORMULA = 24
 
 

@@ -1,35 +1,22 @@
-"""The layer table of `check` for the terminal."""
+"""What `check` prints on the terminal: the table and the totals of each net, or one line for each."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from netdsl.analysis.figures import figure, memory, totals
+from netdsl.analysis.figures import SHOW, USUAL, figure, totals
+from netdsl.backends.table import NARROW, layer_table, table_of
 from netdsl.commands.common import UsageError
-from netdsl.ir.types import Sym, shape_text
-from netdsl.render import width_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
-    from netdsl.analysis.summary import Row, Summary
     from netdsl.commands.check import Checked
-
-USUAL = ("kind", "output", "params", "macs")
-SHOW = ("weights", "units", "memory", "field")
-HEADS = {"macs": "MACs"}  # columns whose head is not their name
-NARROW = 80
-GAP = 3  # blanks between columns
-LEAST = 6  # what a column of names keeps
-MANY = 7  # from more columns than that on, one blank stands between them
 
 
 def console() -> Console:
@@ -66,45 +53,6 @@ def _overview(checked: list[Checked], width: int) -> Text:
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> Text:
-    """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
-
-    The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is felt at some thousand rows.
-    """
-    gap = _gap(len(heads))
-    rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
-    widths = _widths(heads, rows)
-    head, *lines = [(" " * gap).join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
-    table = Text.assemble((head, "bold"), "\n", "─" * (sum(widths) + gap * (len(heads) - 1)))
-    for number, line in enumerate(lines):
-        table.append(f"\n{line}", "dim" if number in dim else None)
-    return table
-
-
-def _pad(text: str, width: int, *, left: bool) -> str:
-    blanks = " " * (width - width_of(text))
-    return blanks + text if left else text + blanks
-
-
-def _gap(columns: int) -> int:
-    return 1 if columns > MANY else GAP
-
-
-def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
-    return [max(map(width_of, column)) for column in zip(heads, *rows, strict=True)]
-
-
-def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
-    """The cells cut so that the table fits: the widest column of names or formulas first, figures never."""
-    widths = _widths(heads, rows)
-    while sum(widths) > width:
-        widest = max(range(right), key=widths.__getitem__)
-        if widths[widest] <= LEAST:
-            break
-        widths[widest] -= 1
-    return [[c if width_of(c) <= w or i >= right else set_cell_size(c, w - 1) + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
-
-
 def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> None:
     summary = item.summary
     assert summary is not None
@@ -115,57 +63,3 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
     out.print()
     for label, text in totals(summary, item.proven, units="units" in columns):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
-
-
-def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> Text:
-    """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
-    rows = [r for r in summary.rows(depth, field="field" in columns) if not only or r.kind in only]
-    # Names to the left, figures to the right: the order is that of the request otherwise.
-    columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
-    heads = ["layer", *(HEADS.get(c, c) for c in columns)]
-    right = 1 + sum(c in ("kind", "output") for c in columns)
-    cells = _cells(rows, columns, figure)
-    if set(columns) - set(USUAL) and sum(_widths(heads, cells)) + _gap(len(heads)) * (len(heads) - 1) > width:
-        cells = _cells(rows, columns, brief)
-    return table_of(heads, cells, right=right, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
-
-
-def _cells(rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]) -> list[list[str]]:
-    return [[r.name, *(_cell(r, c, number) for c in columns)] for r in rows]
-
-
-def table_text(summary: Summary, depth: int | None = None) -> str:
-    """Table and totals as plain text of 80 columns."""
-    out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
-    out.print(layer_table(summary, NARROW, depth), soft_wrap=True)
-    out.print()
-    for label, text in totals(summary):
-        out.print(f"{label:<16}{text}", soft_wrap=True)
-    assert isinstance(out.file, io.StringIO)
-    return out.file.getvalue()
-
-
-def _cell(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
-    match column:
-        case "kind":
-            return row.kind
-        case "output":
-            return shape_text(row.shape)
-        case "memory":
-            return memory(row.bytes)
-        case "field":
-            return shape_text(row.field)
-    value: int | Sym = getattr(row, column)
-    return number(value)
-
-
-def brief(value: int | Sym) -> str:
-    """A figure of at most six characters: `1.35M`."""
-    if isinstance(value, Sym) or value == 0:
-        return figure(value)
-    size = float(value)
-    for unit in ("", "K", "M", "G", "T"):
-        if size < 1000 or unit == "T":
-            return f"{size:.0f}{unit}" if size >= 100 or not unit else f"{size:.3g}{unit}"
-        size /= 1000
-    return ""
