@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl import library
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
+from netdsl.analysis.receptive import hold_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
@@ -167,6 +168,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
             elaborator.expects.append(Expectation(statement, frame, ""))
     if reporter.errors:
         return None
+    hold_strides(graph)
     train = next((t for n in chain for t in program.module.trains if t.net == n), None)
     return Compiled(graph, Costs(graph), valid_for(graph), elaborator.expects, elaborator.labels, train, program.module.env)
 

@@ -2,16 +2,23 @@
 
 An output at index 0 sees the inputs `low` to `high`, the next one the same stretch moved by `jump` (Araujo et al., Computing
 Receptive Fields of Convolutional Neural Networks, Distill 2019). Branches that join see the hull of their stretches.
+
+Strides multiply along a net, and factors of resampling do: to no more than 2^62, so that every figure stays a number that people read.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from math import log2
 from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diagnostics import Fault
+from netdsl.limits import MAX_SIZE
+from netdsl.ops.base import Op
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
-    from netdsl.ir.types import Sym
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Stretch(NamedTuple):
@@ -41,6 +48,7 @@ def receptive_fields(graph: Graph) -> list[Field]:
         key = (node.op, node.types, sources)
         if key not in steps:
             steps[key] = _step(node, sources)
+            _hold(steps[key], node)
         known[id(node.output)] = steps[key]
         roots[id(node.output)] = root
         fields.append(_field(steps[key], root))
@@ -58,6 +66,25 @@ def _step(node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]) -> tuple[
         low -= window.pad * jump
         axes.append(Stretch(jump * window.stride / window.up, low, high - window.pad * jump + (window.extent - 1) * jump))
     return tuple(axes)
+
+
+def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
+    if any(max(s.jump, s.jump.denominator, s.low.denominator, s.high.denominator) > MAX_SIZE for s in stretches or ()):
+        raise Fault("too-large", f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62", node.span, help="the receptive field grows with them: let some of these layers have a stride of 1")
+
+
+def hold_strides(graph: Graph) -> None:
+    """Refuse strides that multiply to more than 2^62; raises `Fault`. Few nets have so many that the fields must be looked at."""
+    known: dict[tuple[Op, TensorType], float] = {}
+    total = 0.0
+    for node in graph.nodes:
+        if type(node.op).windows is not Op.windows:
+            key = (node.op, node.inputs[0].type)
+            if key not in known:
+                known[key] = max((log2(w.stride * w.up * Fraction(w.pad).denominator) for w in node.op.windows(*node.types)), default=0)
+            total += known[key]
+    if total >= log2(MAX_SIZE):
+        receptive_fields(graph)
 
 
 def _field(stretches: tuple[Stretch, ...] | None, root: Value) -> Field:

@@ -28,6 +28,7 @@ class Floor(NamedTuple):
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
 MAX_TERMS = 10_000  # that one product may make
+MAX_SYMBOLS = 4 * MAX_TERMS  # and floors, in all the terms together
 
 
 class FormulaTooLong(ArithmeticError):
@@ -68,8 +69,10 @@ class Sym:
     __radd__ = __add__
 
     def __mul__(self, other: int | Sym) -> int | Sym:
-        if isinstance(other, Sym) and len(self.terms) * len(other.terms) > MAX_TERMS:
-            raise FormulaTooLong
+        if isinstance(other, Sym):
+            ours, theirs = len(self.terms), len(other.terms)
+            if ours * theirs > MAX_TERMS or ours * other.length + theirs * self.length > MAX_SYMBOLS:
+                raise FormulaTooLong
         terms: dict[Monomial, int] = {}
         for m1, c1 in self.terms.items():
             for m2, c2 in _terms(other).items():

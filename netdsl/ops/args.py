@@ -19,7 +19,12 @@ class WrongType(Exception):
 
 def show(value: object) -> str:
     """A value as its author would write it, the middle left out where it is long."""
-    text = _show(value)
+    return clipped(_show(value))
+
+
+def clipped(what: object) -> str:
+    """A text for a message, the middle left out where it is long."""
+    text = str(what)
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 9]} ... {text[-4:]}"
 
 

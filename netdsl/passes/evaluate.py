@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Fault, did_you_mean
-from netdsl.ir.types import MAX_TERMS, FormulaTooLong, Sym
+from netdsl.ir.types import MAX_SYMBOLS, MAX_TERMS, FormulaTooLong, Sym
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
 from netdsl.passes.meter import ELEMENTS
@@ -208,10 +208,14 @@ def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     except ZeroDivisionError:
         raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
     except FormulaTooLong:
-        raise Fault("formula-too-long", f"the product of these sizes would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`") from None
+        raise _too_long(span) from None
     except (ArithmeticError, TypeError):
         advice = "`//` divides and rounds down" if operator == "/" else "a negative number has whole powers alone" if operator == "**" else None
         raise Fault("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=advice) from None
+
+
+def _too_long(span: Span) -> Fault:
+    return Fault("formula-too-long", f"`{_clipped(span)}` would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`")
 
 
 def _compute(operator: str, a: Any, b: Any) -> Any:
@@ -248,6 +252,11 @@ def _power(a: Any, b: Any) -> Any:
 def _bounded(value: Any, span: Span) -> Any:
     if isinstance(value, int) and abs(value) >= MAX_INTEGER:
         raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
+    if isinstance(value, Sym):
+        if value.length > MAX_SYMBOLS:
+            raise _too_long(span)
+        if any(abs(c) >= MAX_INTEGER for c in value.terms.values()):
+            raise Fault("number-too-large", f"a factor of `{_clipped(span)}` is beyond 2^63", span)
     if isinstance(value, float) and not math.isfinite(value):
         raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 1.8e308, the largest float", span)
     if isinstance(value, str):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Annotation, Fault, did_you_mean
-from netdsl.ir.types import FormulaTooLong, Sym
+from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong, Sym
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
+from netdsl.ops.args import clipped
 from netdsl.ops.base import OpError, bind, signature
 from netdsl.syntax import ast
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
     from netdsl.ir.types import TensorType
     from netdsl.ops.base import Op, Param
+    from netdsl.source import Span
 
 
 class Inference:
@@ -44,9 +46,9 @@ class Inference:
             try:
                 found = op.infer(*xs)
             except FormulaTooLong:
-                raise _too_long(op) from None
+                raise _too_long(f"the sizes that `{op.kind}` makes") from None
             params = op.params(*xs)
-            _check_sizes(op, found)
+            check_sizes(found, f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
             _check_params(op, params)
             self._types[key] = found
         return found
@@ -61,25 +63,37 @@ def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
             raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}", help="declare both inputs with the same type")
 
 
-def _too_long(op: Op) -> OpError:
-    return OpError("formula-too-long", f"the sizes that `{op.kind}` makes are formulas of over {MAX_FORMULA} parts", help="write a number for the open sizes in the `input`")
+def _too_long(subject: str) -> OpError:
+    return OpError("formula-too-long", f"{subject} are formulas of over {MAX_FORMULA} parts", help="write a number for the open sizes in the `input`")
 
 
-def _check_sizes(op: Op, type_: TensorType) -> None:
-    total, terms = 1, 1
+def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
+    """Hold the bounds of a tensor; raises `OpError`. `made` begins its message as "`conv` would make" does, `sizes` as "the sizes that `conv` makes"."""
+    total, terms, length = 1, 1, 0
     for d in type_.shape:
         if isinstance(d, Sym):
             terms *= len(d.terms)
-            if d.length > MAX_FORMULA or terms > MAX_FORMULA:
-                raise _too_long(op)
-            if max(map(abs, d.terms.values())) > MAX_SIZE:
-                raise OpError("too-large", f"`{op.kind}` would make {type_}: a factor of over 2^62")
+            length += d.length
+            if d.length > MAX_FORMULA or terms > MAX_FORMULA or length > MAX_SYMBOLS:
+                raise _too_long(sizes)
+            factor = max(map(abs, d.terms.values()))
+            if factor > MAX_SIZE:
+                raise OpError("too-large", f"{made} {clipped(type_)}: a factor of over 2^62")
+            total *= factor
         if isinstance(d, int):
             if not 1 <= d <= MAX_DIM:
-                raise OpError("bad-size", f"`{op.kind}` would make {type_}: each size must be between 1 and {MAX_DIM:,}")
+                raise OpError("bad-size", f"{made} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}")
             total *= d
     if total > MAX_SIZE:
-        raise OpError("too-large", f"`{op.kind}` would make {type_}: more than 2^62 elements")
+        raise OpError("too-large", f"{made} {clipped(type_)}: more than 2^62 elements")
+
+
+def check_input(name: str, type_: TensorType, span: Span) -> None:
+    """Hold the bounds of an input, which may be large with no layer to take it; raises `Fault`."""
+    try:
+        check_sizes(type_, f"input `{name}` would be", f"the sizes of input `{name}`")
+    except OpError as error:
+        raise Fault(error.code, error.message, span, help=error.help) from None
 
 
 def _check_params(op: Op, params: dict[str, Param]) -> None:
