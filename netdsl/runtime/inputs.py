@@ -103,7 +103,7 @@ def run_batch(session: Session, items: list[Item], size: int) -> list[list[Any]]
     """The outputs of each item. A model for a fixed number of samples gets that many, the last ones again where there are fewer."""
     fixed = session.inputs[0].shape[0] if session.inputs[0].shape else size
     step = fixed if isinstance(fixed, int) and fixed > 0 else size
-    feeds = {name: np.concatenate([i.feeds[name] for i in items]) for name in items[0].feeds}
+    feeds = session.joined([i.feeds for i in items])
     count = sum(i.samples for i in items)
     parts = []
     for start in range(0, count, step):

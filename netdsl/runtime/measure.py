@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from netdsl.analysis.sizes import USUAL
 from netdsl.diagnostics import CompileError, Fault, fail
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.runtime.session import Session, open_session
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.session import Settings, Tensor
 
-OPEN_SIZE = 224
 LONGEST = 20.0  # seconds for all rounds of a batch size, but for the fewest rounds
 FEWEST = 3
 PAUSE = 0.02  # for the threads of one engine to stop waiting for work before the other begins
@@ -89,7 +89,7 @@ def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...]
         fail("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", f"measure it with --batch {target.shape[0]}")
     if given is not None and (len(given) != len(target.shape) - 1 or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))):
         fail("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
-    shape = (batch, *(given or (d if isinstance(d, int) else OPEN_SIZE for d in target.shape[1:])))
+    shape = (batch, *(given or (d if isinstance(d, int) else USUAL for d in target.shape[1:])))
     if target.dtype == "uint8":
         return stream.integers(0, 256, shape, dtype=np.uint8)
     if target.dtype.startswith("float"):
