@@ -69,7 +69,7 @@ def _step(node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]) -> tuple[
 
 
 def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
-    if any(max(s.jump, s.jump.denominator, s.low.denominator, s.high.denominator) > MAX_SIZE for s in stretches or ()):
+    if any(n > MAX_SIZE for s in stretches or () for n in (s.jump, s.jump.denominator, s.low.denominator, s.high.denominator)):
         raise Fault("too-large", f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62", node.span, help="the receptive field grows with them: let some of these layers have a stride of 1")
 
 
