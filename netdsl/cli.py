@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import gc
 import os
 import sys
 from functools import cache
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.common import UsageError, print_diagnostics
+from netdsl.commands.common import UsageError, in_ascii, print_diagnostics
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_DIGITS = 9  # what a back end holds in 32 bits
 
 
 @cache
@@ -39,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     draw = add("draw", "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)")
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
     draw.add_argument("--input", action="append", metavar="SIZES")
-    draw.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N into one box")
+    draw.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N into one box")
 
     _add_models(add)
 
@@ -55,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     test.add_argument("--data", metavar="DATA")
     test.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
     test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    test.add_argument("--batch", type=int, default=256)
+    test.add_argument("--batch", type=_positive, default=256, metavar="N", help="how many pictures at once")
 
     fmt = add("fmt", "lay out .net files as the canon has it, comments kept", net=False)
     fmt.add_argument("files", nargs="+", metavar="FILE", help="a .net file, a folder of them, or - for standard input to standard output")
@@ -69,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_check_options(check: argparse.ArgumentParser) -> None:
     check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
-    check.add_argument("--depth", type=int, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
+    check.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
     check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {','.join(SHOW)}, or all")
     check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {','.join(USUAL + SHOW)}")
     check.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), metavar="KINDS", help="the rows of these kinds: conv,dense")
@@ -82,13 +85,13 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("-o", "--output", required=True, metavar="FILE")
     export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint, or the folder of a training run; fresh weights without it")
     export.add_argument("--input", action="append", metavar="SIZES")
-    export.add_argument("--opset", type=int, metavar="N")
-    export.add_argument("--seed", type=int, default=0, help="of fresh weights")
+    export.add_argument("--opset", type=_positive, metavar="N")
+    export.add_argument("--seed", type=_natural, metavar="N", help="of fresh weights; 0 without it")
     half = export.add_mutually_exclusive_group()
     half.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
     half.add_argument("--bf16", action="store_true", help="bfloat16 weights and arithmetic")
     export.add_argument("--keep-io", action="store_true", help="float32 inputs and outputs with --fp16 and --bf16")
-    export.add_argument("--fold", action=argparse.BooleanOptionalAction, default=True, help="take batch norms into the layers before them")
+    export.add_argument("--fold", action=argparse.BooleanOptionalAction, help="take batch norms into the layers before them; done without it")
     export.add_argument("--with-preprocess", action="store_true", help="take pictures as bytes: resize and normalise in the graph")
     export.add_argument("--mean", metavar="NUMBERS", help="of each channel, such as 0.485,0.456,0.406; those beside the weights without it")
     export.add_argument("--std", metavar="NUMBERS")
@@ -99,7 +102,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
     verify.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; random weights without it")
     verify.add_argument("--input", action="append", metavar="SIZES")
-    verify.add_argument("--seed", type=int, default=0, help="of random weights and inputs")
+    verify.add_argument("--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs")
     verify.add_argument("--format", choices=["text", "json"], default="text")
 
     run = add("run", "run a model on pictures or arrays through onnxruntime", net=False)
@@ -110,18 +113,28 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
         command.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "tensorrt"])
         command.add_argument("--allow-cpu-nodes", action="store_true", help="let nodes that the GPU cannot take run on the CPU")
-        command.add_argument("--threads", type=int, metavar="N", help="on the CPU; all cores without it")
+        command.add_argument("--threads", type=_positive, metavar="N", help="on the CPU; all cores without it")
     run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders or patterns of them, .npy or .npz arrays")
-    run.add_argument("--batch", type=int, metavar="N", help="how many pictures at once")
-    run.add_argument("--top", type=int, default=5, metavar="N")
+    run.add_argument("--batch", type=_positive, metavar="N", help="how many pictures at once")
+    run.add_argument("--top", type=_positive, default=5, metavar="N")
     run.add_argument("--labels", metavar="FILE", help="class names, one a line")
     run.add_argument("--json", action="store_true", help="a line of JSON for each sample")
     run.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
     bench.add_argument("--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them")
     bench.add_argument("--input", action="append", metavar="SIZES", help="for open sizes: 3x224x224, or name=SIZES")
     bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
-    bench.add_argument("--rounds", type=int, default=20, metavar="N", help="how often each is timed")
+    bench.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often each is timed")
     bench.add_argument("--json", action="store_true")
+
+
+def _natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > MOST_DIGITS or int(text) < least:
+        raise argparse.ArgumentTypeError(f"it takes an integer from {least} on, of at most {MOST_DIGITS} digits, found {text[:40]}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    return _natural(text, 1)
 
 
 def _columns(text: str, known: tuple[str, ...] = SHOW) -> tuple[str, ...]:
@@ -140,12 +153,19 @@ def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
     gc.freeze()  # what importing made lives as long as the process: no need to look through it again
     gc.set_threshold(100_000, 20, 100)
+    codecs.register_error("netdsl", in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="netdsl")
     sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: list[str]) -> int:
     """Run a command; returns its exit code. No traceback reaches the user."""
-    arguments = build_parser().parse_args(argv)
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has said what is wrong, or its help
+        return int(stop.code or 0)
     try:
         code: int = import_module(f"netdsl.commands.{arguments.command}").run(arguments)
         sys.stdout.flush()
@@ -161,6 +181,9 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        print_diagnostics([Diagnostic("out-of-memory", f"the memory does not hold it: {error}" if str(error) else "the memory does not hold it", help="give smaller sizes or batches")])
+        return 1
     except OSError as error:
         print_diagnostics([Diagnostic("cannot-write", f"{error.filename or 'a file'}: {error.strerror or error}")])
         return 1

@@ -214,14 +214,6 @@ def test_the_model_says_what_it_is(folder: Path, capsys: pytest.CaptureFixture[s
     assert int(found["netdsl.macs"]) == 4 * 3 * 9 * 16 + 12
 
 
-def test_wrong_numbers_of_channels_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--mean takes numbers" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--mean", "a", code=2)[1]
-    assert "mean has 2 numbers" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--mean", "1,2", "--with-preprocess", code=1)[1]
-    assert "bad-metadata" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--std", "0", "--with-preprocess", code=1)[1]
-    assert "go with .onnx" in said(capsys, "export", "tiny.net", "-o", "m.py", "--bf16", code=2)[1]
-    assert not list(folder.glob("m.*"))
-
-
 # ---- blocks as functions
 
 BLOCKS = """

@@ -12,8 +12,9 @@ from onnx import helper
 from test_contract import EXAMPLES, Example
 
 import netdsl
+from netdsl.analysis.sizes import two_settings
 from netdsl.backends import fold, onnx, pytorch_source
-from netdsl.diagnostics import Fault
+from netdsl.diagnostics import CompileError
 from netdsl.driver import open_program, program_of
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
@@ -22,7 +23,6 @@ from netdsl.verify import LIMIT, Report, verify_graph, verify_net
 from netdsl.verify.bounds import EXACT, RELATIVE, RULES, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.outputs import compare_models
-from netdsl.verify.sizes import two_settings
 from netdsl.verify.torch_side import TorchSide
 
 CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
@@ -120,7 +120,7 @@ def test_settings_are_valid(body: str, holds: Any) -> None:
 
 def test_no_valid_setting() -> None:
     """A net whose sizes lie beyond those that are tried says so."""
-    with pytest.raises(Fault, match="no valid setting of H"):
+    with pytest.raises(CompileError, match="no valid setting of H"):
         two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
 
 

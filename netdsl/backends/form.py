@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from netdsl.diagnostics import fail
+
 OPSET = 20
 OPSETS = range(18, 24)
 BFLOAT16_OPSET = 22  # where convolution takes it
@@ -21,6 +23,8 @@ class Pixels(NamedTuple):
 class Form:
     """`fold` takes batch norms into the layers before them; `dtype` is that of weights and arithmetic, and with `keep_io` not that
     of inputs and outputs; `pixels` puts what prepares a picture into the graph; `functions` makes each block an ONNX function.
+
+    Raises `CompileError` for an opset that cannot hold it.
     """
 
     opset: int = OPSET
@@ -29,3 +33,9 @@ class Form:
     keep_io: bool = False
     pixels: Pixels | None = None
     functions: bool = False
+
+    def __post_init__(self) -> None:
+        if self.opset not in OPSETS:
+            fail("bad-argument", f"opset {self.opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
+        if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:
+            fail("bad-argument", f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: convolutions have no bfloat16 before")

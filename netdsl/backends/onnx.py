@@ -14,11 +14,10 @@ from onnx import TensorProto, helper
 
 from netdsl.backends import lrn
 from netdsl.backends.fold import Stored, fold, plain, stored_chunks
-from netdsl.backends.form import OPSETS, Form
+from netdsl.backends.form import Form
 from netdsl.backends.functions import DOMAIN, group
 from netdsl.backends.pixels import prepare
 from netdsl.ir.types import Sym
-from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,8 +137,6 @@ class Skeleton:
 def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
     """Write the graph but for its weights; raises `OpError` for what ONNX cannot say."""
     form = form or Form()
-    if form.opset not in OPSETS:
-        raise OpError("bad-argument", f"opset {form.opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
     emitter = Emitter(form.opset, form.dtype)
     names = _inputs(graph, emitter, form)
     for node in graph.nodes:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from netdsl.commands.common import UsageError, parse_inputs
+from netdsl.analysis.sizes import USUAL, usual_setting
+from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.diagnostics import fail
-from netdsl.runtime.measure import OPEN_SIZE, Peak, Times, in_turns, macs_of, peak, random_inputs, ratio
+from netdsl.runtime.measure import Peak, Times, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
 
 if TYPE_CHECKING:
@@ -32,16 +33,14 @@ AGREE = 2e-2  # of the largest output: TF32 on a GPU has 10 bits
 def run(arguments: Namespace) -> int:
     """Print latency and throughput for each batch size, beside PyTorch's on request."""
     batches = _batches(arguments.batch)
-    if arguments.rounds < 1:
-        raise UsageError(f"--rounds takes 1 or more, found {arguments.rounds}")
-    if arguments.vs and arguments.model.lower().endswith(".onnx"):
+    if arguments.vs and suffix_of(arguments.model) == ".onnx":
         raise UsageError(f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`")
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
         top = peak(folder, session.device, Settings(arguments.allow_cpu_nodes, arguments.threads), "float16" if any(v.dtype == "float16" for v in session.inputs) else "float32")
         theirs = _torch(arguments, compiled, weights, session.device) if arguments.vs and compiled else None
-        sizes = parse_inputs(arguments.input)
+        sizes = _sizes(compiled, parse_inputs(arguments.input))
         made: list[dict[str, Any]] = []
         for batch in batches:
             made += _measure(session, random_inputs(session, batch, sizes), batch, theirs, arguments, top)
@@ -57,6 +56,14 @@ def _batches(text: str) -> list[int]:
     if not all(p.strip().isdecimal() and 0 < int(p) < 1 << 20 for p in parts):
         raise UsageError(f"--batch takes numbers such as 1,8,64, found `{text}`")
     return [int(p) for p in parts]
+
+
+def _sizes(compiled: Compiled | None, given: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The sizes of the inputs: those given, and where a net leaves them open such that it is valid for."""
+    if compiled is None or given:
+        return given
+    at = usual_setting(compiled.graph)
+    return {v.name: tuple(d if isinstance(d, int) else d.at(at) for d in v.type.shape) for v in compiled.graph.inputs}
 
 
 def _measure(session: Session, inputs: dict[str, Any], batch: int, theirs: Callable[..., Any] | None, arguments: Namespace, top: Peak) -> list[dict[str, Any]]:
@@ -161,7 +168,7 @@ def _providers(session: Session) -> dict[str, tuple[int, Counter[str]]]:
 def _document(session: Session, arguments: Namespace, top: Peak, rows: list[dict[str, Any]]) -> dict[str, Any]:
     placed = session.placement()
     return {
-        "model": session.name, "device": session.device, "onnxruntime": onnxruntime.__version__, "threads": arguments.threads or cores(), "open_size": OPEN_SIZE,
+        "model": session.name, "device": session.device, "onnxruntime": onnxruntime.__version__, "threads": arguments.threads or cores(), "open_size": USUAL,
         "providers": dict(Counter(x.provider for x in placed)), "nodes": [x._asdict() for x in placed],
         "peak": {"flops": top.flops, "bytes_per_s": top.bytes}, "results": rows,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     import argparse
 
 
+LABELS_HELP = "--labels takes a file with one class name a line"
+
+
+_IN_ASCII = {"─": "-", "²": "^2", "³": "^3", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")"}
+
+
 class UsageError(Exception):
     """The command line is wrong: exit code 2."""
 
@@ -25,6 +32,17 @@ def split_name(text: str) -> tuple[str, str | None]:
         return text, None
     file, colon, net = text.rpartition(":")
     return (file, net) if colon and len(file) > 1 and re.fullmatch(r"\w+", net) else (text, None)
+
+
+def in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What stands for letters that an output's encoding has not: signs of our own in other words, the rest as JSON escapes it."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_IN_ASCII.get(c) or json.dumps(c)[1:-1] for c in error.object[error.start : error.end]), error.end
+
+
+def suffix_of(name: str) -> str:
+    """What a file's name ends in, in lower case: some systems write it in capitals."""
+    return os.path.splitext(name)[1].lower()
 
 
 def parse_defines(items: list[str] | None) -> dict[str, str]:
@@ -75,11 +93,10 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
 
 def read_labels(path: str) -> list[str]:
     """The class names of a file, one a line."""
-    advice = "--labels takes a file with one class name a line"
     try:
         with open(path, encoding="utf-8-sig") as file:
             return [line.strip() for line in file.read().rstrip().splitlines()]
     except UnicodeDecodeError:
-        fail("bad-labels", f"{path} is not a text in UTF-8", advice)
+        fail("bad-labels", f"{path} is not a text in UTF-8", LABELS_HELP)
     except OSError as error:
-        fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", advice)
+        fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", LABELS_HELP)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.pytorch_source import emit_source
-from netdsl.commands.common import UsageError, load_one, read_labels
-from netdsl.diagnostics import fail
+from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_labels, suffix_of
+from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -19,90 +18,131 @@ if TYPE_CHECKING:
     from netdsl.backends.checkpoints import Weights
     from netdsl.backends.form import Form
     from netdsl.driver import Compiled
+    from netdsl.ir.graph import Graph
     from netdsl.source import SourceFile
 
-ONNX_ONLY = ("weights", "fp16", "bf16", "verify", "keep_io", "with_preprocess", "functions", "mean", "std", "labels")
+ONNX_ONLY = ("weights", "fp16", "bf16", "verify", "keep_io", "with_preprocess", "functions", "mean", "std", "labels", "opset", "seed", "fold")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file that `-o` names; its suffix says what is made."""
-    path = Path(arguments.output)
-    if path.suffix not in (".onnx", ".py"):
+    path, kind = Path(arguments.output), suffix_of(arguments.output)
+    if kind not in (".onnx", ".py"):
         raise UsageError(f"-o takes a name that ends in .onnx or .py, found `{path}`")
-    if path.suffix == ".py" and any(getattr(arguments, name) for name in ONNX_ONLY):
-        raise UsageError("--weights, --fp16, --verify and what else is said of a model go with .onnx: source holds no weights")
+    if kind == ".py":
+        return _export_source(arguments, path)
+    if arguments.bf16 and arguments.verify:
+        raise UsageError("--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU")
+    given = _given(arguments)
     program, _, compiled, _ = load_one(arguments)
-    if path.suffix == ".py":
-        with replacing(path) as temporary:
-            temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
-        print(f"{path}: PyTorch source of {compiled.graph.name}")
-        return 0
-    return _export_onnx(arguments, compiled, program.source, path)
+    return _export_onnx(arguments, compiled, program.source, path, given)
 
 
-def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, source: SourceFile, path: Path) -> int:
+def _export_source(arguments: argparse.Namespace, path: Path) -> int:
+    astray = [name for name in ONNX_ONLY if (value := getattr(arguments, name)) is not None and (value is not False or name == "fold")]
+    if astray:
+        option = "no-fold" if astray[0] == "fold" and not arguments.fold else astray[0].replace("_", "-")
+        raise UsageError(f"--{option} goes with .onnx: source holds no weights, and says the net as it stands")
+    _, _, compiled, _ = load_one(arguments)
+    with replacing(path) as temporary:
+        temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
+    print(f"{path}: PyTorch source of {compiled.graph.name}")
+    return 0
+
+
+def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, source: SourceFile, path: Path, given: dict[str, Any]) -> int:
     # ONNX is imported here so that writing source does not wait for it.
     from netdsl.backends import export, onnx
     from netdsl.runtime.manifest import write_manifest
 
     found, what = _weights(arguments)
-    beside = {**(found.metadata if found else {}), **_given(arguments)}
+    beside = _beside(compiled.graph, found.metadata if found else {}, given)
     form = _form(arguments, beside)
-    metadata = export.metadata_of(compiled, beside) | ({"netdsl.prepared": "in the graph"} if form.pixels else {})
+    metadata = export.metadata_of(compiled, {key: value if isinstance(value, str) else json.dumps(value) for key, value in beside.items()})
+    metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
     weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
-    sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed, metadata=metadata)
+    sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed or 0, metadata=metadata)
     text = Path(source.path).read_bytes() if source.path else source.text.encode()
     manifest = write_manifest(path, list(sums), (source.name, text), {"net": compiled.graph.name, "weights": what}, sums)
     size = sum(f.stat().st_size for f in sums)
     folded = ", batch norms folded" if form.fold else ""
     names = ", ".join(f.name for f in (*sums, manifest))
     print(f"{path}: {compiled.graph.name} with {what}, opset {form.opset}, {form.dtype}{folded}, {size:,} bytes in {names}")
-    return _verify(arguments, path, compiled, form, weights) if arguments.verify else 0
+    if arguments.verify:
+        _verify(arguments, path, compiled, form, weights)
+    return 0
 
 
-def _form(arguments: argparse.Namespace, beside: dict[str, str]) -> Form:
-    from netdsl.backends.form import BFLOAT16_OPSET, OPSET, OPSETS, Form, Pixels
+def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
+    from netdsl.backends.form import BFLOAT16_OPSET, OPSET, Form, Pixels
 
-    if arguments.opset is not None and arguments.opset not in OPSETS:
-        raise UsageError(f"--opset can be {OPSETS[0]} to {OPSETS[-1]}, found {arguments.opset}")
     dtype = "float16" if arguments.fp16 else "bfloat16" if arguments.bf16 else "float32"
-    pixels = Pixels(*(_numbers(key, beside.get(key)) for key in ("mean", "std"))) if arguments.with_preprocess else None
-    opset = arguments.opset or (BFLOAT16_OPSET if arguments.bf16 else OPSET)
-    if arguments.bf16 and opset < BFLOAT16_OPSET:
-        raise UsageError(f"--bf16 needs opset {BFLOAT16_OPSET} or newer, found {opset}: convolutions have no bfloat16 before")
-    return Form(opset, dtype, arguments.fold, arguments.keep_io and dtype != "float32", pixels, arguments.functions)
-
-
-def _numbers(key: str, text: str | None) -> tuple[float, ...]:
-    """What the weights' metadata say of the channels."""
+    opset = (BFLOAT16_OPSET if arguments.bf16 else OPSET) if arguments.opset is None else arguments.opset
+    pixels = Pixels(*(tuple(beside.get(key, ())) for key in ("mean", "std"))) if arguments.with_preprocess else None
     try:
-        values = [] if text is None else json.loads(text)
-        made = tuple(float(v) for v in (values if isinstance(values, list) else [values]))
-    except (ValueError, TypeError, RecursionError):
-        made = (math.nan,)
-    if not all(math.isfinite(v) and (key == "mean" or v > 0) for v in made):
-        fail("bad-metadata", f"`{key}` beside the weights is {text}; it must hold numbers, one for each channel", f"give them with --{key}")
-    return made
+        return Form(opset, dtype, arguments.fold is not False, arguments.keep_io and dtype != "float32", pixels, arguments.functions)
+    except CompileError as error:
+        raise UsageError(error.diagnostics[0].message) from None
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, str]:
-    """What the command line says that stands beside the weights else."""
-    made = {}
+# ---- what stands beside the weights, and what the command line says instead
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of pictures and classes."""
+    made: dict[str, Any] = {}
     for key in ("mean", "std"):
         text = getattr(arguments, key)
         if text is not None:
-            try:
-                made[key] = json.dumps([float(v) for v in text.split(",")])
-            except ValueError:
-                raise UsageError(f"--{key} takes numbers such as 0.485,0.456,0.406, found `{text}`") from None
+            made[key] = _numbers(key, text.split(","))
+            if made[key] is None:
+                above = ", each above 0," if key == "std" else ""
+                raise UsageError(f"--{key} takes numbers{above} such as 0.485,0.456,0.406, found `{text}`")
     if arguments.labels is not None:
-        made["classes"] = json.dumps(read_labels(arguments.labels))
+        made["classes"] = read_labels(arguments.labels)
     return made
+
+
+def _beside(graph: Graph, metadata: dict[str, str], given: dict[str, Any]) -> dict[str, Any]:
+    """What stands beside the weights, with what the command line says in its place: all of it as a run of the model needs it."""
+    made: dict[str, Any] = {**metadata, **given}
+    shape = graph.inputs[0].type.shape
+    for key in ("mean", "std"):
+        if key not in made:
+            continue
+        if key not in given:
+            made[key] = _numbers(key, _listed(metadata[key]))
+        if made[key] is None:
+            fail("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", f"give them with --{key}")
+        if len(shape) == 3 and len(made[key]) not in (1, shape[0]):
+            fail("bad-metadata", f"`{key}` has {len(made[key])} numbers, `{graph.inputs[0].name}` has {shape[0]} channels", f"give one for each channel with --{key}, or one for all")
+    classes = [o.value.type.shape[0] for o in graph.outputs if len(o.value.type.shape) == 1 and o.value.type.shape != (1,)]
+    if "classes" in given and classes and len(given["classes"]) not in classes:
+        fail("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", LABELS_HELP)
+    return made
+
+
+def _listed(text: str) -> list[Any]:
+    """A list as JSON, or one value; none where it is no JSON."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return values if isinstance(values, list) else [values]
+
+
+def _numbers(key: str, values: list[Any]) -> list[float] | None:
+    """The values as numbers that normalise, or None."""
+    try:
+        made = [float(v) for v in values]
+    except (ValueError, TypeError):
+        return None
+    return made if made and all(math.isfinite(v) and (key == "mean" or v > 0) for v in made) else None
 
 
 def _weights(arguments: argparse.Namespace) -> tuple[Weights | None, str]:
     if arguments.weights is None:
-        return None, f"fresh weights of seed {arguments.seed}"
+        return None, f"fresh weights of seed {arguments.seed or 0}"
     from netdsl.backends.checkpoints import read_weights
 
     return read_weights(arguments.weights), arguments.weights
@@ -116,15 +156,12 @@ def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, An
     return made
 
 
-def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form: Form, weights: dict[str, Any] | None) -> int:
+def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form: Form, weights: dict[str, Any] | None) -> None:
     # The witnesses are heavy, and only needed where they are asked for.
-    from netdsl.backends.compare import compare_with_torch
     from netdsl.backends.onnx import skeleton
     from netdsl.backends.weights import fresh
+    from netdsl.verify.exported import compare_with_torch
 
-    if form.dtype == "bfloat16":
-        raise UsageError("--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU")
-    state = weights if weights is not None else {n: fresh(n, p, arguments.seed) for n, p in skeleton(compiled.graph).params.items()}
-    result = compare_with_torch(path, compiled.graph, state, form.pixels)
-    print(f"verify: {result.text}", file=sys.stdout if result.good else sys.stderr)
-    return 0 if result.good else 1
+    state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in skeleton(compiled.graph).params.items()}
+    worst = compare_with_torch(path, compiled.graph, state, form)
+    print(f"verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference {worst:.1e} of the largest output")

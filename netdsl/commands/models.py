@@ -12,7 +12,7 @@ from netdsl.backends.checkpoints import fit, read_weights
 from netdsl.backends.export import export_onnx, metadata_of
 from netdsl.backends.form import Form
 from netdsl.backends.onnx import skeleton
-from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.common import UsageError, load_one, suffix_of
 from netdsl.runtime.manifest import verify_if_any
 from netdsl.runtime.session import Session, Settings, open_session
 
@@ -27,8 +27,6 @@ def open_model(arguments: Namespace, stack: ExitStack, *, need_weights: bool = T
     path, compiled, weights = _model(arguments, stack, need_weights=need_weights)
     if compiled is None:
         verify_if_any(path)
-    if arguments.threads is not None and arguments.threads < 1:
-        raise UsageError(f"--threads takes 1 or more, found {arguments.threads}")
     session = open_session(path, arguments.device, arguments.model, Settings(arguments.allow_cpu_nodes, arguments.threads))
     if arguments.device == "auto":
         print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
@@ -37,7 +35,7 @@ def open_model(arguments: Namespace, stack: ExitStack, *, need_weights: bool = T
 
 def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tuple[Path, Compiled | None, dict[str, Any] | None]:
     path = Path(arguments.model)
-    if path.suffix.lower() == ".onnx":
+    if suffix_of(arguments.model) == ".onnx":
         if arguments.weights or arguments.define:
             raise UsageError("--weights and -D go with a .net file: an .onnx file has its weights")
         return path, None, None

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.analysis.figures import figure
+from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.table import console
@@ -26,13 +27,12 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 
-OPEN = 224
-NOTE = f"For one sample at inference; sizes that a net leaves open count as {OPEN}."
+NOTE = f"For one sample at inference; sizes that a net leaves open count as {USUAL}."
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
 class Line(NamedTuple):
-    """The figures of one shipped net; `macs` is None where its open sizes cannot be `OPEN`."""
+    """The figures of one shipped net; `macs` is None where its open sizes cannot be `USUAL`."""
 
     name: str
     params: int
@@ -70,7 +70,7 @@ def net_lines(file: str, program: Program) -> list[Line]:
 
 
 def _macs(graph: Graph, macs: int | Sym) -> int | None:
-    at = dict.fromkeys(graph.symbols, OPEN)
+    at = dict.fromkeys(graph.symbols, USUAL)
     if not all(condition.holds(at) for condition in conditions(graph)):
         return None
     value = subs(macs, at)

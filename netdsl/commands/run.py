@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from netdsl.commands.common import UsageError, print_diagnostics, read_labels
+from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, read_labels, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
@@ -27,16 +27,11 @@ if TYPE_CHECKING:
 MAX_SHOWN = 100
 BATCH = 64
 PICTURES = 16
-_LABELS_HELP = "--labels takes a file with one class name a line"
 
 
 def run(arguments: Namespace) -> int:
     """Print what the model says of each input; one that fails is named, and the others still run."""
-    for name in ("top", "batch"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} takes 1 or more, found {value}")
-    if arguments.output and not arguments.output.endswith(".npz"):
+    if arguments.output and suffix_of(arguments.output) != ".npz":
         raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
     with ExitStack() as stack:
         session, _, _ = open_model(arguments, stack)
@@ -138,7 +133,7 @@ def _check(path: Path, session: Session, outputs: list[Any], names: list[str]) -
     """Raise `CompileError` for outputs that mean nothing."""
     wide = [o for o in outputs if _has_classes(o)]
     if names and wide and not any(len(names) == o.shape[1] for o in wide):
-        fail("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", _LABELS_HELP)
+        fail("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", LABELS_HELP)
     if not all(np.isfinite(o).all() for o in wide):
         help_ = "look at the weights, and at the scale of the input"
         fail("not-finite", f"the output of {session.name} for {path} holds infinities or not-a-numbers", help_)

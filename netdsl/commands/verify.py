@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netdsl.commands.common import UsageError, load_one, print_diagnostics
+from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.render import as_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify a net, or hold a model against its manifest; returns the exit code."""
-    if arguments.file.endswith(".onnx"):
+    if suffix_of(arguments.file) == ".onnx":
         return _verify_model(arguments)
     # The witnesses are heavy: a wrong text is said without them.
     program, name, compiled, inputs = load_one(arguments)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import CompileError, Fault
+from netdsl.analysis.sizes import two_settings
 from netdsl.driver import compile_net
 from netdsl.ops.base import OpError
 from netdsl.verify.numbers import shape_of
 from netdsl.verify.report import Report
-from netdsl.verify.sizes import two_settings
 from netdsl.verify.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from netdsl.analysis.sizes import Sizes
     from netdsl.driver import Compiled, Program
     from netdsl.ir.graph import Graph
     from netdsl.verify.report import Claim
-    from netdsl.verify.sizes import Sizes
 
 
 def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, ...]] | None = None, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0) -> Report:
@@ -27,10 +26,7 @@ def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, .
     `weights` are arrays by their checkpoint names; random ones without. `threads` are onnxruntime's, 0 for all cores.
     """
     compiled = compile_net(program, name, inputs)
-    try:
-        settings = two_settings(compiled.graph)
-    except Fault as fault:
-        raise CompileError([fault.diagnostic]) from None
+    settings = two_settings(compiled.graph)
     report = Report(name, sizes=settings)
     try:
         _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
@@ -43,7 +39,7 @@ def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, .
 
 
 def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
-    """Verify a graph by itself; raises `Fault` where no valid size is found, `OpError` where a back end needs a size that is open."""
+    """Verify a graph by itself; raises `CompileError` where no valid size is found, or a back end needs a size that is open."""
     report = Report(graph.name, sizes=two_settings(graph))
     _merge(report, Verification(graph, report.sizes, report, None, seed, threads).claims())
     return report

@@ -14,9 +14,9 @@ from netdsl.ir.types import subs
 from netdsl.verify.report import Difference
 
 if TYPE_CHECKING:
+    from netdsl.analysis.sizes import Sizes
     from netdsl.ir.graph import Graph, Node
     from netdsl.verify.onnx_side import OnnxSide
-    from netdsl.verify.sizes import Sizes
     from netdsl.verify.torch_side import Step, TorchSide
 
 FUSED = ("rnn", "lstm", "gru")  # their single-precision kernels are one operator to the counter; in double they are products

@@ -24,9 +24,9 @@ from netdsl.verify.values import LIMIT, Executor, compare_folded, compare_values
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from netdsl.analysis.sizes import Sizes
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.verify.report import Report
-    from netdsl.verify.sizes import Sizes
     from netdsl.verify.torch_side import Step
 
 BATCHES = (7, 2, 1)  # weights settle at the first, values are compared at the second, products are counted at the last

@@ -1,4 +1,4 @@
-"""Two settings of a net's open sizes that its conditions allow: small, but with room for every window."""
+"""Settings of a net's open sizes that its conditions allow: two small ones with room for every window, and one of the usual size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.valid import conditions
-from netdsl.diagnostics import Fault
+from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 Sizes = dict[str, int]
+USUAL = 224
 ROOM = 3  # a map smaller than this hides what happens at its borders
 TARGET = 48  # where maps stay smaller than that, the search for room ends
 LIMIT = 4096
@@ -24,7 +25,7 @@ MOST = 20_000
 
 
 def two_settings(graph: Graph) -> list[Sizes]:
-    """Two different valid settings of every open size, one empty setting where nothing is open; raises `Fault` where none is found."""
+    """Two different valid settings of every open size, one empty setting where nothing is open; raises `CompileError` where none is found."""
     symbols = graph.symbols
     if not symbols:
         return [{}]
@@ -34,8 +35,17 @@ def two_settings(graph: Graph) -> list[Sizes]:
     first = _roomy(symbols, choices, rules, dims, 0)
     second = _roomy(list(reversed(symbols)), choices, rules, dims, max(first.values()) + 3) if first else None
     if not first:
-        raise Fault("no-valid-size", f"`{graph.name}` has no valid setting of {', '.join(symbols)} up to {LIMIT:,}", graph.site.span, help="give the sizes with --input")
+        message = f"`{graph.name}` has no valid setting of {', '.join(symbols)} up to {LIMIT:,}"
+        raise CompileError([Diagnostic("no-valid-size", message, graph.site.span, help="give the sizes with --input")])
     return [first, second] if second and second != first else [first]
+
+
+
+def usual_setting(graph: Graph) -> Sizes:
+    """Every open size `USUAL`, or the next one at which the net is valid; raises `CompileError` where no setting is found."""
+    rules = conditions(graph)
+    alike = (dict.fromkeys(graph.symbols, h) for h in range(USUAL, LIMIT))
+    return next((at for at in alike if all(r.holds(at) for r in rules)), None) or two_settings(graph)[0]
 
 
 def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:
