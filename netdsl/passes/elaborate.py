@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.graph import AuxHead, Output, Site, Value
 from netdsl.ir.graph import Scope as GraphScope
-from netdsl.ir.types import ITEM_BYTES, Sym, TensorType
+from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, subs
 from netdsl.limits import MAX_DIM, raise_help
 from netdsl.ops.args import show
 from netdsl.passes.calls import Calls
@@ -45,6 +45,7 @@ class Elaborator(Calls):
         super().__init__(loader, reporter, graph)
         self.overrides = overrides
         self.expects: list[Expectation] = []
+        self._sizes: dict[str, int] = {}  # of open sizes, as given from outside
 
     def net(self, definition: ast.Definition, home: Module, env: Env) -> None:
         """Unroll a net's body and settle its outputs."""
@@ -57,7 +58,7 @@ class Elaborator(Calls):
         if not self.graph.inputs and not self.reporter.errors:
             raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
         names = [v.name for v in self.graph.inputs]
-        for name in self.overrides.keys() - {"", *names} if not self.reporter.errors else ():
+        for name in sorted(self.overrides.keys() - names) if not self.reporter.errors else ():
             raise Fault("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
         if not self.graph.nodes and not self.reporter.errors:
             raise Fault("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
@@ -109,10 +110,11 @@ class Elaborator(Calls):
         if dtype not in ITEM_BYTES:
             end = statement.span.end
             raise Fault("wrong-dtype", f"there is no element type `{dtype}`", Span(statement.span.file, end - len(dtype), end), help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES))
-        shape = self._input_shape(statement, env)
-        given = self.overrides.get(name, None if self.graph.inputs else self.overrides.get(""))
-        if given is not None:
-            shape = self._override(name, statement, shape, given, env)
+        try:
+            shape = self._input_shape(name, statement.shape, env)
+        except Fault:
+            self._poison(statement.label, env, statement.span)
+            raise
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self._caller))
         check_input(name, value.type, statement.span)
         self._bind(name, value, statement.label.span)
@@ -120,8 +122,20 @@ class Elaborator(Calls):
         env.values.setdefault("in", value)
         return value
 
-    def _input_shape(self, statement: ast.Input, env: Env) -> tuple[int | Sym, ...]:
-        expr = statement.shape
+    def _input_shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
+        if "" in self.overrides:
+            self.overrides.setdefault(name, self.overrides.pop(""))
+        declared = self._declared_shape(expr, env)
+        _check_sizes(declared, expr.span)
+        given = self.overrides.get(name)
+        if given is not None:
+            self._take_sizes(name, declared, given, expr.span, env)
+        shape = given or tuple(subs(d, self._sizes) for d in declared)
+        _check_sizes(shape, expr.span)
+        return shape
+
+    def _declared_shape(self, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
+        """The sizes as the text has them: those given from outside are letters still."""
         names: tuple[int | str, ...] = ()
         if isinstance(expr, ast.DimsLiteral):
             names = expr.parts
@@ -132,22 +146,28 @@ class Elaborator(Calls):
                 raise Fault("reserved-name", "`N` is the batch, which comes before the sizes written here", expr.span, help="choose another letter")
             if isinstance(name, str) and not env.find(name)[0]:
                 env.values[name] = Sym.var(name)
-        value = evaluate(expr, env)
-        shape = value if isinstance(value, tuple) else (value,)
-        for d in shape:
-            if isinstance(d, bool) or not isinstance(d, (int, Sym)) or (isinstance(d, int) and not 1 <= d <= MAX_DIM):
-                raise Fault("bad-size", f"a size of input `{expr.span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", expr.span)
-        return shape
+        frame = Env(env)
+        frame.values = {s: Sym.var(s) for s, n in self._sizes.items() if env.find(s)[1] == n}
+        value = evaluate(expr, frame)
+        return value if isinstance(value, tuple) else (value,)
 
-    def _override(self, name: str, statement: ast.Input, shape: tuple[int | Sym, ...], given: tuple[int, ...], env: Env) -> tuple[int | Sym, ...]:
-        if len(given) != len(shape):
-            message = f"input `{name}` has {len(shape)} sizes ({TensorType(shape)}), {len(given)} are given ({TensorType(given)})"
-            raise Fault("shape-mismatch", message, statement.span)
-        for d, value in zip(shape, given, strict=True):
-            if isinstance(d, Sym):
-                for symbol in d.symbols():
-                    env.values[symbol] = value
-        return given
+    def _take_sizes(self, name: str, declared: tuple[int | Sym, ...], given: tuple[int, ...], span: Span, env: Env) -> None:
+        """Settle the open sizes of an input by those given: one name is one size."""
+        text, sizes = TensorType(declared), TensorType(given)
+        if len(given) != len(declared):
+            raise Fault("shape-mismatch", f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given ({sizes})", span)
+        symbols = {s for d in declared if isinstance(d, Sym) for s in d.symbols()}
+        for value in self.graph.inputs:
+            if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
+                raise Fault("open-size", f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in common with it, is open", span, help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`")
+        for d, n in zip(declared, given, strict=True):
+            if isinstance(d, Sym) and str(d) in symbols:
+                env.values[str(d)] = self._sizes.setdefault(str(d), n)
+        for d, n in zip(declared, given, strict=True):
+            want = subs(d, self._sizes)
+            if isinstance(d, Sym) and want != n:
+                told = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(d.symbols()))
+                raise Fault("shape-mismatch", f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to be {want}, not {n}", span, help="one name is one size")
 
     def _output(self, statement: ast.Output, env: Env, x: Value | None) -> Value:
         if len(self._calls) > 1:
@@ -338,3 +358,10 @@ class Elaborator(Calls):
 
 def _two_ways(name: str, span: Span) -> Fault:
     return Fault("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")
+
+
+def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
+    """Whether an input can have these sizes; raises `Fault`."""
+    for d in shape:
+        if isinstance(d, bool) or not isinstance(d, (int, Sym)) or (isinstance(d, int) and not 1 <= d <= MAX_DIM):
+            raise Fault("bad-size", f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", span)
