@@ -30,9 +30,9 @@ def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
         if kind == "constant":
             yield np.full(n, scale, dtype=np.float32)
         elif kind == "uniform":
-            made = stream.random(n, dtype=np.float32)
-            made -= np.float32(0.5)
-            made *= np.float32(2 * scale)
+            bits = stream.integers(0, 1 << 64, (n + 1) // 2, dtype=np.uint64)  # two numbers each, in half the time of `random`
+            made = bits.view(np.int32)[:n].astype(np.float32)
+            made *= np.float32(scale / (1 << 31))
             yield made
         else:
             made = stream.standard_normal(n, dtype=np.float32)
