@@ -38,8 +38,7 @@ class Calls(NetBuilder):
 
     def _call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         if call.name == "identity":
-            if call.arguments:
-                raise Fault("too-many-arguments", "`identity` takes no arguments", call.span)
+            bare(call)
             value = self._need(x, call.span)
             if label is not None:
                 self._bind(self._pattern(label, env), value, label.span)
@@ -217,6 +216,14 @@ class Calls(NetBuilder):
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
         raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help="weights are shared between inputs of one size: make a layer of its own for this one", notes=(Annotation("it is defined here", binding.span),))
+
+
+def bare(call: ast.Call) -> None:
+    """Refuse what stands behind a word that takes nothing; raises `Fault`."""
+    if call.arguments:
+        raise Fault("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
+    if call.body is not None:
+        raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
 
 
 def arms(call: ast.Call) -> tuple[ast.Body, ...]:

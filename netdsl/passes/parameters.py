@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Fault, did_you_mean
@@ -16,6 +17,7 @@ def bind_parameters(
     frame: Env, name: str, parameters: tuple[ast.Parameter, ...], arguments: tuple[ast.Argument, ...], env: Env, span: Span, defined: Span
 ) -> None:
     """Give the parameters of a block or net their values in `frame`; `env` is the caller's. Raises `Fault`."""
+    check_order(arguments)
     positional = [a for a in arguments if a.name is None]
     declared = {p.name for p in parameters}
     here = (Annotation(f"`{name}` is defined here", defined),)
@@ -40,6 +42,13 @@ def bind_parameters(
         if parameter.default is None:
             raise Fault("missing-argument", f"`{name}` needs `{parameter.name}`", span, notes=here, help=f"write `{_signature(name, parameters)}`")
         frame.values[parameter.name] = evaluate(parameter.default, frame)
+
+
+def check_order(arguments: tuple[ast.Argument, ...]) -> None:
+    """Refuse arguments by position after those by name; raises `Fault`."""
+    for before, argument in pairwise(arguments):
+        if before.name is not None and argument.name is None:
+            raise Fault("misplaced-argument", "a positional argument after a named one", argument.span, help="name it too, or move it to the front")
 
 
 def _signature(name: str, parameters: tuple[ast.Parameter, ...]) -> str:
