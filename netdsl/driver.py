@@ -13,6 +13,7 @@ from netdsl.analysis.receptive import hold_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
+from netdsl.ir.types import Sym
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
 from netdsl.passes.elaborate import Elaborator, Expectation
@@ -131,46 +132,54 @@ def compile_net(program: Program, name: str, inputs: Mapping[str, tuple[int, ...
 
 
 def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], reporter: Reporter) -> Compiled | None:
-    definition, home = program.module.definitions[name], program.module.homes[name]
-    chain = [definition.name]
-    arguments: tuple[ast.Argument, ...] = ()
-    env = home.env
-    alias = definition if isinstance(definition, ast.Alias) else None
-    where = definition.name_span
-    if alias is not None:
-        target = home.definitions.get(alias.target)
-        if isinstance(target, ast.Alias):
-            raise Fault("unknown-net", f"`{alias.target}` is itself made of another net", alias.target_span, help=f"write `net {name} = {target.target}(...)` with all its arguments")
-        if not isinstance(target, ast.Definition) or not target.is_net:
-            known = [n for n, d in home.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
-            shipped = alias.target.lower() if alias.target.lower() in library.library_names() else None
-            advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
-            raise Fault("unknown-net", f"there is no net `{alias.target}`", alias.target_span, help=did_you_mean(alias.target, known) or advice or _make_net(name, target))
-        arguments, definition, home = alias.arguments, target, home.homes[alias.target]
-        chain.append(target.name)
-    assert isinstance(definition, ast.Definition)
-    graph = Graph(name, (alias or definition).doc or definition.doc, Site(where))
+    named, own = program.module.definitions[name], program.module.homes[name]
+    definition, home = _resolve_alias(named, own)
+    graph = Graph(name, named.doc or definition.doc, Site(named.name_span))
     elaborator = Elaborator(program.loader, reporter, graph, inputs)
-    elaborator.enter(program.module.homes[name])
-    outside = Env(env, elaborator.special, elaborator.meter)
+    elaborator.enter(own)
+    outside = Env(own.env, elaborator.special, elaborator.meter)
+    arguments, place = (named.arguments, named.target_span) if isinstance(named, ast.Alias) else ((), named.name_span)
     given = _defines(program, definition, arguments, outside)
     frame = Env(home.env, elaborator.special, elaborator.meter)
-    called, place = (name, where) if alias is None else (alias.target, alias.target_span)
-    bind_parameters(frame, called, definition.parameters, given, outside, place, definition.name_span)
+    bind_parameters(frame, definition.name, definition.parameters, given, outside, place, definition.name_span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator.net(definition, home, frame)
-    if alias is not None:
+    if isinstance(named, ast.Alias):
         if all(p.default is not None for p in definition.parameters):
             elaborator.expects.clear()  # they are about the net as it stands, which is checked under its own name
-        for statement in alias.body.statements if alias.body is not None else ():
-            if not isinstance(statement, ast.Expect):
-                raise Fault("misplaced-statement", "only `expect` lines stand here", statement.span)
-            elaborator.expects.append(Expectation(statement, frame, ""))
+        elaborator.expects += _member_expects(named, graph, outside)
     if reporter.errors:
         return None
     hold_strides(graph)
-    train = next((t for n in chain for t in program.module.trains if t.net == n), None)
+    train = next((t for n in (named.name, definition.name) for t in program.module.trains if t.net == n), None)
     return Compiled(graph, Costs(graph), valid_for(graph), elaborator.expects, elaborator.labels, train, program.module.env)
+
+
+def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.Definition, Module]:
+    """The net that is built under a name of the file `own`, and the file that defines it: for `net A = B(...)` those of B. Raises `Fault`."""
+    if isinstance(named, ast.Definition):
+        return named, own
+    target = own.definitions.get(named.target)
+    if isinstance(target, ast.Alias):
+        raise Fault("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=f"write `net {named.name} = {target.target}(...)` with all its arguments")
+    if isinstance(target, ast.Definition) and target.is_net:
+        return target, own.homes[named.target]
+    known = [n for n, d in own.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
+    shipped = named.target.lower() if named.target.lower() in library.library_names() else None
+    advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
+    raise Fault("unknown-net", f"there is no net `{named.target}`", named.target_span, help=did_you_mean(named.target, known) or advice or _make_net(named.name, target))
+
+
+def _member_expects(alias: ast.Alias, graph: Graph, outside: Env) -> list[Expectation]:
+    """The `expect` lines after `net A = B(...)`: they see the parameters and open sizes of B, and the `let`s of their own file. Raises `Fault`."""
+    env = Env(outside)
+    env.values = {**graph.arguments, **{s: Sym.var(s) for s in graph.symbols}}
+    found = []
+    for statement in alias.body.statements if alias.body is not None else ():
+        if not isinstance(statement, ast.Expect):
+            raise Fault("misplaced-statement", "only `expect` lines stand here", statement.span)
+        found.append(Expectation(statement, env, ""))
+    return found
 
 
 def _make_net(name: str, target: object) -> str:
@@ -215,6 +224,17 @@ def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:
     return sizes
 
 
+def _facts(program: Program, name: str, compiled: Compiled, expectation: Expectation, known: dict[tuple[int, ...], Facts | None]) -> Facts | None:
+    """What an `expect` is held against: the net, or that of the size after `at`. None where the net cannot be of that size, for the second time; raises `Fault` and `CompileError`."""
+    at = expectation.statement.at
+    size = () if at is None else _at(at, expectation.env)
+    if at is not None and size not in known:
+        known[size] = None
+        made = _sized(program, name, compiled, at.span, size)
+        known[size] = Facts(made.graph, made.costs, made.labels)
+    return known[size]
+
+
 def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mapping[str, tuple[int, ...]] | None = None) -> tuple[int, list[Diagnostic]]:
     """How many `expect` lines hold, and the diagnostics of those that do not.
 
@@ -223,19 +243,17 @@ def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mappi
     """
     if inputs or program.defines:
         return 0, []
-    at: dict[tuple[int, ...], Facts] = {}
-    plain = Facts(compiled.graph, compiled.costs, compiled.labels)
-    good, broken = 0, []
+    known: dict[tuple[int, ...], Facts | None] = {(): Facts(compiled.graph, compiled.costs, compiled.labels)}
+    good, broken = 0, list[Diagnostic]()
     for expectation in compiled.expects:
-        facts = plain
-        if expectation.statement.at is not None:
-            size = _at(expectation.statement.at, expectation.env)
-            if size not in at:
-                other = _sized(program, name, compiled, expectation.statement.at.span, size)
-                at[size] = Facts(other.graph, other.costs, other.labels)
-            facts = at[size]
-        diagnostic = facts.check(expectation)
-        good += diagnostic is None
-        if diagnostic is not None:
-            broken.append(diagnostic)
+        try:
+            facts = _facts(program, name, compiled, expectation, known)
+        except Fault as fault:
+            broken.append(fault.diagnostic)
+        except CompileError as error:
+            broken += error.diagnostics
+        else:
+            diagnostic = facts.check(expectation) if facts is not None else None
+            good += facts is not None and diagnostic is None
+            broken += [diagnostic] if diagnostic is not None else []
     return good, broken

@@ -44,3 +44,89 @@ def test_rows_of_a_kind_at_depth_0(tmp_path: Path, capsys: pytest.CaptureFixture
     """With depth 0 there is one row for each net, which no layer kind picks."""
     assert checked(tmp_path, JOINED, "--depth", "0", "--only", "conv") == 2
     assert "there is no row of that kind; there are net" in capsys.readouterr().err
+
+
+# ---- expectations
+
+BAD_AT = """net A {
+    input image: 3xHxW
+    conv(4, 3)
+    expect macs == 3_888 at 3xHxW
+    expect params == 112 at 3x2x2
+    expect macs == 3_888 at 3x8x8
+    expect params == 113
+}
+net B {
+    input image: 3x8x8
+    conv(4, 3)
+    expect params == 112
+}
+"""
+
+
+def test_a_bad_size_of_an_expect_hides_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both nets have their tables and the other lines are held, where one asks for no size and one for a size that cannot be."""
+    assert checked(tmp_path, BAD_AT) == 1
+    made = capsys.readouterr()
+    assert [line for line in made.out.splitlines() if line.startswith(("A ", "B ", "expect"))] == [
+        "A  image 3xHxW", "expect          1 of 4 hold", "B  image 3x8x8", "expect          1 of 1 hold",
+    ]  # fmt: skip
+    assert [line.partition("]")[0] for line in made.err.splitlines() if line.startswith("error")] == ["error[bad-size", "error[window-too-large", "error[expect-failed"]
+
+
+FAMILY = """let factor = 5
+net Plain(deep, width = 8) {
+    input image: 3xHxW
+    repeat deep as i { c{i}: conv(width, 3, pad = 1) }
+    expect params == 1
+}
+"""
+
+MEMBERS = """import "family.net"
+let counts = [2, 3]
+let unit = "a word for another net"
+net Two = Plain(counts[0]) {
+    expect depth == counts[0]
+    expect params(@c{counts[0] - 1}) == width * (9 * width + 1)
+    expect shape(@c{deep - 1}) == [width, H, W]
+    expect factor == 5
+}
+"""
+
+
+def test_expects_of_a_member_see_the_lets_of_their_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines after `net A = B(...)` see the parameters and open sizes of B, and their own file's `let`s and those that it imports; lines inside B are reported once."""
+    (tmp_path / "family.net").write_text(FAMILY, encoding="utf-8")
+    assert checked(tmp_path, MEMBERS + "net Three = Plain(counts[1], width = 4)\n") == 1
+    made = capsys.readouterr()
+    assert [line for line in made.out.splitlines() if line.startswith("expect")] == ["expect          4 of 5 hold", "expect          0 of 1 hold"]
+    assert made.err.count("error[") == 2
+    assert "`params` is 808, expected 1" in made.err
+    assert "`params` is 408, expected 1" in made.err
+
+
+HOLD = """let units = 3
+net N(depth = 7, names = ["left", "right"]) {
+    input image: 3x8x8
+    for name in names {
+        at_{name}: conv(4, 1)
+        expect params(@at_{name}) > 4 and macs(@at_{name}) >= 768
+    }
+    r: relu
+    g: { relu }
+    mixed: concat {
+        | a: conv(4, 1)
+        | b: identity
+    }
+    expect units(r) == 256 and units(g) == 0 and units(mixed) == 256 and units(mixed.a) == 256
+    expect depth == 7 and units == 3
+    expect weights == 12 + 16 + 16
+    expect params(g) == 0 and shape(mixed.b) == 4x8x8
+}
+"""
+
+
+def test_names_in_expects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels are computed as in the net; a parameter or `let` stands before the figure of its name; a part without numbers has none, and a label of a value has its shape."""
+    assert checked(tmp_path, HOLD) == 0
+    assert "expect          6 of 6 hold" in capsys.readouterr().out

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from netdsl.analysis.cost import Totals
 from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean
 from netdsl.ir.types import Sym, shape_text
 from netdsl.passes.evaluate import Env, evaluate, truth
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.analysis.cost import Costs, Totals
+    from netdsl.analysis.cost import Costs
     from netdsl.ir.graph import Graph, Value
     from netdsl.passes.elaborate import Expectation
 
-_TOTALS = ("params", "trainable", "macs", "weights", "units", "depth", "activation_bytes", "peak_bytes")
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+_AT = "it depends on the input: say of which, `expect ... at 3x224x224`"
 MOST = 16  # sizes that a message shows of a list
 
 
@@ -28,30 +29,23 @@ class Facts:
         self.graph = graph
         self.costs = costs
         self.labels = labels
-        self._totals: Totals | None = None
         self.prefix = ""
-
-    @property
-    def totals(self) -> Totals:
-        """The net's totals, computed when first asked for."""
-        if self._totals is None:
-            self._totals = self.costs.totals()
-        return self._totals
 
     def check(self, expectation: Expectation) -> Diagnostic | None:
         """The diagnostic of a broken expectation; None where it holds."""
         statement = expectation.statement
         env = Env(expectation.env, self._special)
-        text = statement.condition.span.text
-        env.values.update((name, getattr(self.totals, name)) for name in _TOTALS if name in text)
         self.prefix = expectation.prefix
         try:
             if truth(evaluate(statement.condition, env), statement.condition.span):
                 return None
             return self._broken(statement, env)
         except Fault as fault:
-            fault.diagnostic.span = fault.diagnostic.span or statement.span
-            return fault.diagnostic
+            diagnostic = fault.diagnostic
+            diagnostic.span = diagnostic.span or statement.span
+            if diagnostic.code == "open-size" and statement.at is None:
+                diagnostic.help = _AT
+            return diagnostic
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition = statement.condition
@@ -62,57 +56,67 @@ class Facts:
             wanted_text = shown(wanted) if operator == "==" else f"{operator} {shown(wanted)}"
             message = f"`{condition.first.span.text}` is {shown(left)}, expected {wanted_text}"
             if isinstance(left, Sym) and statement.at is None:
-                advice = "it depends on the input: say of which, `expect ... at 3x224x224`"
+                advice = _AT
         else:
             message += self._figures(condition, env)
-        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition), help=advice)
+        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition, env), help=advice)
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """What the figures are that a compound condition names."""
-        found = [n for n in _TOTALS if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)]
-        return ": " + ", ".join(f"{n} is {shown(env.find(n)[1])}" for n in found) if found else ""
+        named = [ast.Name(condition.span, n) for n in Totals._fields if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)]
+        return ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named) if named else ""
 
-    def _where(self, condition: ast.Expr) -> tuple[Annotation, ...]:
+    def _where(self, condition: ast.Expr, env: Env) -> tuple[Annotation, ...]:
         first = condition.first if isinstance(condition, ast.Operation) else condition
         if isinstance(first, ast.Function) and len(first.arguments) == 1:
-            value = self.labels.get(self._path(first.arguments[0].value) or "")
+            value = self.labels.get(self._path(first.arguments[0].value, env) or "")
             if value is not None:
                 return (Annotation("this layer", value.site.span),)
         return ()
 
     def _special(self, expr: ast.Expr, env: Env) -> Any:
+        """A figure of the net, where no parameter or `let` has its name, or of a label."""
         if isinstance(expr, ast.Name):
-            raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, _TOTALS) or f"there are {', '.join(_TOTALS)} and shape(label)")
+            if expr.id in Totals._fields:
+                return getattr(self.costs.totals(), expr.id)
+            raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
                 raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
-            return self._of_label(expr)
+            return self._of_label(expr, env)
         raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
-    def _path(self, expr: ast.Expr) -> str | None:
-        """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`."""
+    def _path(self, expr: ast.Expr, env: Env) -> str | None:
+        """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
         if isinstance(expr, ast.Name):
             path: str | None = expr.id
         elif isinstance(expr, ast.Attribute) and expr.value is not None:
-            inner = self._path(expr.value)
+            inner = self._path(expr.value, env)
             return f"{inner}.{expr.name}" if inner else None
         elif isinstance(expr, ast.Reference):
-            path = "".join(map(str, expr.path.pieces))
+            path = "".join(p if isinstance(p, str) else str(evaluate(p, env)) for p in expr.path.pieces)
         else:
             return None
         return f"{self.prefix}.{path}" if self.prefix else path
 
-    def _of_label(self, expr: ast.Function) -> Any:
+    def _of_label(self, expr: ast.Function, env: Env) -> Any:
         argument = expr.arguments[0].value
-        path = self._path(argument)
+        path = self._path(argument, env)
         nodes = {n.name for n in self.graph.nodes}
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             known = [*self.labels, *self.graph.scopes, *nodes]
-            raise Fault("unknown-label", f"there is no label `{argument.span.text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
+            text = f"@{path}" if path and isinstance(argument, ast.Reference) else argument.span.text
+            raise Fault("unknown-label", f"there is no label `{text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
         if expr.name == "shape":
             return self._shape(path, argument)
+        if not (path in nodes or path in self.graph.scopes):
+            raise Fault("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
         params, macs, weights, units = self.costs.of(path)
         return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
+
+    def _made_by(self, value: Value) -> str:
+        """Advice for a label of a value: the layer that makes it."""
+        return "it is an input of the net: its `shape` can be asked for" if value.producer is None else f"ask for that of the layer which makes it, `{value.producer.name}`"
 
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)

@@ -14,8 +14,8 @@ SHOW = ("weights", "units", "memory", "field")  # those that it has on request
 MAX_FORMULA = 24
 
 
-def totals(summary: Summary, proven: int = 0, *, units: bool = False) -> list[tuple[str, str]]:
-    """What stands under the table: a label and a text for each line."""
+def totals(summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = False) -> list[tuple[str, str]]:
+    """What stands under the table: a label and a text for each line. `proven` of the `asked` lines of `expect` hold."""
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
@@ -31,8 +31,8 @@ def totals(summary: Summary, proven: int = 0, *, units: bool = False) -> list[tu
     lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
-    if proven:
-        lines.append(("expect", f"{proven} of {proven} hold"))
+    if asked:
+        lines.append(("expect", f"{proven} of {asked} hold"))
     return lines
 
 

@@ -23,7 +23,8 @@ class Checked:
     def __init__(self, name: str) -> None:
         self.name = name
         self.summary: Summary | None = None
-        self.proven = 0
+        self.proven = 0  # of the `expect` lines that were asked
+        self.asked = 0
         self.sizes: dict[str, tuple[int, ...]] = {}
 
 
@@ -67,7 +68,12 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
         compiled: Compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(program, name, compiled, checked.sizes)
-        diagnostics += broken
+        checked.asked = len(compiled.expects) if checked.proven or broken else 0
+        diagnostics += [d for d in broken if not _known(d, diagnostics)]
+        if compiled.train is not None:
+            from netdsl.train.section import read_config  # few nets have one
+
+            read_config(compiled)
     except CompileError as error:
         diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
     return checked

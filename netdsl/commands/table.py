@@ -61,5 +61,5 @@ def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> No
     columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
     out.print(layer_table(summary, out.width, arguments.depth, columns, arguments.only), soft_wrap=True)
     out.print()
-    for label, text in totals(summary, item.proven, units="units" in columns):
+    for label, text in totals(summary, item.proven, item.asked, units="units" in columns):
         out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
