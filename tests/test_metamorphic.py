@@ -101,8 +101,8 @@ def renamed(text: str) -> str:
     names = own_names(text)
     made, place = [], 0
     for token in parse_with_tokens(SourceFile("text", text))[1]:
-        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS"):
-            pattern = r"(?<=x)[A-Za-z_]\w*?(?=x|$)|^[A-Z_]\w*?(?=x)" if token.type == "DIMS" else r"[^\W\d]\w*"
+        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
+            pattern = r"(?<=x)[A-Za-z_]\w*?(?=x|$)|^[A-Z_]\w*?(?=x)" if "DIMS" in token.type and token not in names else r"[^\W\d]\w*"
             made += [text[place : token.start_pos], re.sub(pattern, lambda m: m[0] + SUFFIX * (m[0] in names), token)]
             place = token.end_pos or 0
     return "".join([*made, text[place:]])

@@ -137,7 +137,7 @@ class Elaborator(Calls):
     def _declared_shape(self, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
         """The sizes as the text has them: those given from outside are letters still."""
         names: tuple[int | str, ...] = ()
-        if isinstance(expr, ast.DimsLiteral):
+        if isinstance(expr, ast.DimsLiteral) or (isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]):
             names = expr.parts
         elif isinstance(expr, ast.Name):
             names = (expr.id,)

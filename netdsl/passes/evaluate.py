@@ -78,7 +78,7 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
             _work(items, env, expr.span)
             return UNKNOWN if any(i is UNKNOWN for i in items) else _bounded(items, expr.span)
         case ast.DimsLiteral():
-            return tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
+            return _sizes(expr, env)
         case ast.Conditional():
             condition = evaluate(expr.condition, env)
             if condition is UNKNOWN:
@@ -106,12 +106,19 @@ def _name(expr: ast.Name, env: Env) -> Any:
     known, value = env.find(expr.id)
     if known:
         return value
+    if isinstance(expr, ast.NameOrDims) and (expr.reads_as_sizes or all(isinstance(p, int) or env.find(p)[0] for p in expr.parts)):
+        return _sizes(expr, env)
     if env.special is not None:
         return env.special(expr, env)
     raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()) or "a `let` at the top of a file sees the `let`s above it")
 
 
-def _dim(name: str, expr: ast.DimsLiteral, env: Env) -> Any:
+def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
+    sizes = tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
+    return UNKNOWN if UNKNOWN in sizes else sizes
+
+
+def _dim(name: str, expr: ast.Expr, env: Env) -> Any:
     known, value = env.find(name)
     if not known:
         advice = "numbers are written in decimals" if expr.span.text.startswith("0x") else "open sizes are introduced by `input`"
@@ -346,6 +353,8 @@ def _function(expr: ast.Function, env: Env) -> Any:
         raise Fault("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS) or "the functions are " + ", ".join(function_names()))
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
+    if len(positional) + len(keywords) < len(expr.arguments):
+        raise Fault("duplicate-argument", f"`{expr.name}` is given an argument twice", expr.span, help=f"it is written `{_USAGE[expr.name]}`")
     if any(v is UNKNOWN for v in (*positional, *keywords.values())):
         return UNKNOWN
     for value in positional:

@@ -133,7 +133,7 @@ def _foreign(name: str, known: set[str]) -> str | None:
 def _literal_help(argument: ast.Argument) -> str | None:
     """Advice for a value that is well formed and of the wrong type."""
     text = argument.value.span.text
-    if isinstance(argument.value, ast.DimsLiteral):
+    if isinstance(argument.value, ast.DimsLiteral) or (isinstance(argument.value, ast.NameOrDims) and argument.value.reads_as_sizes):
         return f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in decimals"
     return "the value of a tensor is known when the net runs; its sizes are `in.channels`, `in.height`, `in.width`" if isinstance(argument.value, ast.Reference) else None
 

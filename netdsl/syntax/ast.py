@@ -32,6 +32,18 @@ class Name(Expr):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class NameOrDims(Name):
+    """`HxW`, or a name such as `Extra`: it is a name where the text gives it a value, else the sizes where it does so for each."""
+
+    parts: tuple[int | str, ...]
+
+    @property
+    def reads_as_sizes(self) -> bool:
+        """Whether a reader would take it for sizes."""
+        return all(isinstance(p, int) or p.isupper() for p in self.parts)
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Reference(Expr):
     """`@pool4`; computed pieces stand between braces: `@layer{i}.relu`."""
 

@@ -251,7 +251,9 @@ class Builder:
             case "TRUE" | "FALSE":
                 return ast.Literal(span, token.type == "TRUE")
             case "DIMS":
-                return ast.DimsLiteral(span, tuple(int(p) if p[0].isdigit() else p for p in token.split("x")))
+                return ast.DimsLiteral(span, _parts(token))
+            case "WORDY_DIMS":
+                return ast.NameOrDims(span, str(token), _parts(token))
             case "REFERENCE":
                 return self._take(token)
         return ast.Name(span, str(token))
@@ -278,3 +280,7 @@ class Builder:
         if getattr(where, "empty", False):
             return Span(self.source, 0, 0)
         return Span(self.source, where.start_pos, where.end_pos)
+
+
+def _parts(token: Token) -> tuple[int | str, ...]:
+    return tuple(int(p) if p[0].isdigit() else p for p in token.split("x"))

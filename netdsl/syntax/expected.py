@@ -17,6 +17,7 @@ _WORDS = {
     "STRING": "a string",
     "REFERENCE": "a reference",
     "DIMS": "sizes",
+    "WORDY_DIMS": "sizes",
     "LPAR": "`(`",
     "RPAR": "`)`",
     "LSQB": "`[`",

@@ -75,13 +75,13 @@ class TokenFilter:
             self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
         if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
             self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)
-        if "_" in token and token.type in ("INTEGER", "FLOAT", "DIMS") and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit()):
+        if "_" in token and token.type in ("INTEGER", "FLOAT", "DIMS", "WORDY_DIMS") and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit()):
             self._fail(token, "bad-number", f"`{token[:40]}` has an underscore that stands between no digits", "underscores part digits: `61_706`")
         if token.type == "FLOAT" and not isfinite(float(token)):
             self._fail(token, "number-too-large", f"`{token[:40]}` is beyond 1.8e308, the largest float", None)
-        if token.type == "DIMS" and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
+        if token.type in ("DIMS", "WORDY_DIMS") and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
             self._fail(token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None)
-        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS") and len(token) > limit("name_length"):
+        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS") and len(token) > limit("name_length"):
             self._fail(token, "name-too-long", f"a name of {len(token):,} characters", raise_help("name_length"))
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:

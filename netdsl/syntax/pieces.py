@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ARROW = "__ANON_0"
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSE = set(OPEN.values())
-OPERANDS = {"NAME", "INTEGER", "FLOAT", "STRING", "DIMS", "REFERENCE", "TRUE", "FALSE", "RPAR", "RSQB"}
+OPERANDS = {"NAME", "INTEGER", "FLOAT", "STRING", "DIMS", "WORDY_DIMS", "REFERENCE", "TRUE", "FALSE", "RPAR", "RSQB"}
 TAB = 4
 _COMPUTED = re.compile(r"\{([^{}]*)\}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Node
 
-FORMS = {ast.Literal: "number", ast.DimsLiteral: "sizes", ast.Sequence: "list", ast.Name: "name", ast.Operation: "expression", ast.Conditional: "expression", ast.Function: "expression", ast.Index: "expression", ast.Unary: "expression", ast.Attribute: "in.size"}
+FORMS = {ast.Literal: "number", ast.DimsLiteral: "sizes", ast.NameOrDims: "sizes", ast.Sequence: "list", ast.Name: "name", ast.Operation: "expression", ast.Conditional: "expression", ast.Function: "expression", ast.Index: "expression", ast.Unary: "expression", ast.Attribute: "in.size"}
 
 
 @dataclass
