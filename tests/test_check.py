@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,10 +41,37 @@ def test_depth_folds_a_labelled_join(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert ["mixed", "concat", "10x8x8", "136"] in [r[:4] for r in rows]
 
 
-def test_rows_of_a_kind_at_depth_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With depth 0 there is one row for each net, which no layer kind picks."""
-    assert checked(tmp_path, JOINED, "--depth", "0", "--only", "conv") == 2
-    assert "there is no row of that kind; there are net" in capsys.readouterr().err
+def test_rows_of_a_kind_that_there_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kind without a row is wrong usage, in a table and in JSON; with depth 0 there is one row for each net."""
+    for options, kinds in ((["--depth", "0"], "net"), ([], "concat, conv, dense, flatten, gap, relu"), (["--format", "json"], "concat, conv, dense, flatten, gap, relu")):
+        assert checked(tmp_path, JOINED, "--only", "bn", *options) == 2
+        assert capsys.readouterr().err == f"netdsl: --only bn: there is no row of that kind; there are {kinds}\n"
+
+
+def test_only_hides_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the text is wrong, that is said, whatever rows were wanted."""
+    assert checked(tmp_path, JOINED.replace("gap ->", "maxpool(9) ->"), "--only", "dense") == 1
+    assert "error[window-too-large]" in capsys.readouterr().err
+
+
+def test_json_has_the_rows_that_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--depth` and `--only` choose rows of JSON as they do of the table."""
+    names = {(): ["mixed.0", "mixed.1", "mixed.2", "mixed", "1", "2", "3"], ("--depth", "1", "--only", "concat,gap"): ["mixed", "1"], ("--depth", "0"): ["N"]}
+    for options, wanted in names.items():
+        assert checked(tmp_path, JOINED, "--format", "json", *options) == 0
+        assert [row["name"] for row in json.loads(capsys.readouterr().out)["nets"][0]["layers"]] == wanted
+
+
+UNUSED = [("json", ["--show", "units"]), ("json", ["--columns", "units"]), ("sarif", ["--only", "conv"]), ("github", ["--depth", "0"])]
+
+
+@pytest.mark.parametrize(("form", "options"), UNUSED)
+def test_options_that_a_format_has_no_use_for(tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, options: list[str]) -> None:
+    """They are wrong usage, and nothing is printed."""
+    assert checked(tmp_path, JOINED, "--format", form, *options) == 2
+    made = capsys.readouterr()
+    assert made.out == ""
+    assert made.err == f"netdsl: {options[0]} is for the table: --format {form} has {'every column' if form == 'json' else 'no table'}\n"
 
 
 # ---- expectations

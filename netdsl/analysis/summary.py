@@ -41,14 +41,18 @@ class Summary:
         self.valid_for = valid_for(graph) if valid is None else valid
         self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
 
-    def rows(self, depth: int | None = None, *, field: bool = True) -> list[Row]:
-        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row. Without `field` they have no receptive field."""
+    def rows(self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True) -> list[Row]:
+        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row; of the kinds in `only` where there are any.
+
+        Without `field` they have no receptive field.
+        """
         fields = receptive_fields(self.graph) if field else [()] * len(self.graph.nodes)
         made = [
             Row(n.name, n.op.kind, n.type.shape, c.params, c.macs, c.weights, c.units, c.bytes, seen, n.span.first.line, n.aux is not None)
             for (n, c), seen in zip(self.costs.rows(), fields, strict=True)
         ]
-        return made if depth is None else self._folded(made, depth)
+        folded = made if depth is None else self._folded(made, depth)
+        return [r for r in folded if r.kind in only] if only else folded
 
     def _folded(self, rows: list[Row], depth: int) -> list[Row]:
         """The layers of one name up to `depth` in one row; with depth 0 those of the net itself, whose heads count for nothing in its totals either."""
@@ -91,8 +95,8 @@ class Summary:
             terms[monomial] = c // divisor
         return f"{compact(Sym(terms))} for {' and '.join(symbols)} divisible by {step}"
 
-    def as_json(self) -> dict[str, Any]:
-        """The net under the keys of the JSON contract."""
+    def as_json(self, depth: int | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The net under the keys of the JSON contract, with the rows that `depth` and `only` choose."""
         graph, t = self.graph, self.totals
         layers = [
             {
@@ -100,7 +104,7 @@ class Summary:
                 "units": _plain(r.units), "receptive_field": [_plain(d) for d in r.field], "line": r.line, "activation_bytes": _plain(r.bytes),
                 "training_only": r.aux,
             }
-            for r in self.rows()
+            for r in self.rows(depth, only)
         ]  # fmt: skip
         return {
             "name": graph.name,

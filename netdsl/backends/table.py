@@ -38,7 +38,7 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
 
 def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> Text:
     """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
-    rows = [r for r in summary.rows(depth, field="field" in columns) if not only or r.kind in only]
+    rows = summary.rows(depth, only, field="field" in columns)
     # Names to the left, figures to the right: the order is that of the request otherwise.
     columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
     heads = ["layer", *(HEADS.get(c, c) for c in columns)]

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
-from netdsl.commands.common import parse_defines, parse_inputs, print_diagnostics, split_name
+from netdsl.commands.common import UsageError, parse_defines, parse_inputs, print_diagnostics, split_name
 from netdsl.diagnostics import MAX_ERRORS, CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
 from netdsl.render import as_github, as_json, as_sarif
@@ -30,6 +30,7 @@ class Checked:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check the nets that are named; returns the exit code."""
+    _refuse_unused(arguments)
     diagnostics: list[Diagnostic] = []
     checked: list[Checked] = []
     try:
@@ -48,6 +49,23 @@ def run(arguments: argparse.Namespace) -> int:
         diagnostics.append(fault.diagnostic)
     _report(arguments, checked, diagnostics)
     return 1 if any(d.severity == "error" for d in diagnostics) else 0
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Options that a format has no use for are wrong usage: JSON has rows to choose, and every column of them; the others have diagnostics alone."""
+    taken = {"text": ("depth", "only", "show", "columns"), "json": ("depth", "only")}.get(arguments.format, ())
+    for option in ("depth", "only", "show", "columns"):
+        if option not in taken and getattr(arguments, option) not in (None, ()):
+            has = "has every column" if arguments.format == "json" else "has no table"
+            raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
+
+
+def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
+    """Whether the nets have rows of the kinds that `--only` names."""
+    kinds = {r.kind for s in summaries for r in s.rows(arguments.depth, field=False)} if arguments.only else set()
+    for kind in arguments.only:
+        if kind not in kinds:
+            raise UsageError(f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}")
 
 
 def _names(program: Program, net: str | None) -> list[str]:
@@ -85,9 +103,12 @@ def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
 
 
 def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]) -> None:
+    summaries = [c.summary for c in checked if c.summary is not None]
+    if summaries and not any(d.severity == "error" for d in diagnostics):  # else they are what is to be read first
+        _check_kinds(arguments, summaries)
     match arguments.format:
         case "json":
-            nets = [c.summary.as_json() for c in checked if c.summary is not None]
+            nets = [s.as_json(arguments.depth, arguments.only) for s in summaries]
             _dump({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]})
         case "sarif":
             _dump(as_sarif(diagnostics, __version__))

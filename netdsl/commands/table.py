@@ -11,7 +11,6 @@ from rich.text import Text
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
 from netdsl.backends.table import NARROW, layer_table, table_of
-from netdsl.commands.common import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -29,10 +28,6 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
     out = console()
     good = [c for c in checked if c.summary is not None]
-    kinds = {r.kind for c in good if c.summary is not None for r in c.summary.rows(arguments.depth, field=False)} if arguments.only else set()
-    for kind in arguments.only:
-        if kind not in kinds:
-            raise UsageError(f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}")
     if arguments.depth == 0:
         out.print(_overview(good, out.width), soft_wrap=True)
         return
