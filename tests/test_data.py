@@ -13,10 +13,14 @@ import platformdirs
 import pytest
 
 from netdsl.config import Call, ConfigError
-from netdsl.data import Accuracy, check_classes, check_shape, download, evaluate, open_dataset
 from netdsl.data import catalog as catalog_module
+from netdsl.data import download
+from netdsl.data.catalog import open_dataset
 from netdsl.data.cifar import RECORD, TEST_FILES, TRAIN_FILES
+from netdsl.data.dataset import check_classes, check_shape
+from netdsl.data.evaluate import evaluate
 from netdsl.data.idx import NAMES
+from netdsl.data.metrics import Accuracy
 
 
 def fails(code: str, call: Call) -> ConfigError:
@@ -180,9 +184,9 @@ def test_damaged_cifar_is_explained(tmp_path: Path) -> None:
         (Call("fashion_mnist_sample", (), {"padd": 2}), "unknown-argument", "`pad`"),
         (Call("fashion_mnist_sample", (), {"pad": "2"}), "wrong-type", '"2"'),
         (Call("fashion_mnist_sample", (), {"pad": True}), "wrong-type", "true"),
-        (Call("fashion_mnist_sample", (), {"pad": -1}), "bad-value", "-1"),
+        (Call("fashion_mnist_sample", (), {"pad": -1}), "bad-argument", "-1"),
         (Call("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 1"),
-        (Call("fashion_mnist_sample", (1,), {"pad": 2}), "repeated-argument", "twice"),
+        (Call("fashion_mnist_sample", (1,), {"pad": 2}), "duplicate-argument", "twice"),
         (Call("mnist", (3,)), "wrong-type", "a text"),
     ],
 )

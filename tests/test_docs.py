@@ -232,7 +232,7 @@ def test_train_sections(block: Block, folder: Path) -> None:
     trained = [c for c in compile_block(block, folder).compiled if c.train is not None]
     assert trained
     for compiled in trained:
-        assert isinstance(read_config(compiled, None, []), TrainConfig)
+        assert isinstance(read_config(compiled), TrainConfig)
 
 
 # ---- the runner itself

@@ -251,7 +251,7 @@ def section_of(name: str) -> Compiled:
 @pytest.mark.parametrize("name", [n for n in NETS if section_of(n).train is not None])
 def test_train_sections(name: str) -> None:
     """Each `train` section is one that training accepts, with the padding that its net needs of its data."""
-    config = read_config(section_of(name), None, [])
+    config = read_config(section_of(name))
     assert isinstance(config, TrainConfig)
     size = {"cifar10": 32}.get(config.data.name, 28) + 2 * config.data.kwargs.get("pad", 0)
     assert load(name).graph.inputs[0].type.shape[1:] == (size, size)
@@ -259,7 +259,7 @@ def test_train_sections(name: str) -> None:
 
 def test_recipe_of_the_cifar_resnets() -> None:
     """ResNet's section 4.2: 64,000 steps of 128 images at 0.1, with a tenth of the rate from 32,000 and 48,000 on; all members have it."""
-    config = read_config(section_of("resnet:CifarResNet110"), None, [])
+    config = read_config(section_of("resnet:CifarResNet110"))
     assert config.optimizer == SGD(lr=0.1, momentum=0.9, weight_decay=1e-4)
     steps = ceil(50_000 / config.batch)
     assert isinstance(config.schedule, MultiStep)

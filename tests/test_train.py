@@ -17,7 +17,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from netdsl.config import Call, ConfigError
-from netdsl.data import Accuracy, Dataset, Split, evaluate, open_dataset
+from netdsl.data.catalog import open_dataset
+from netdsl.data.dataset import Dataset, Split
+from netdsl.data.evaluate import evaluate
+from netdsl.data.metrics import Accuracy
 from netdsl.train import checkpoint, loop, settings
 from netdsl.train.config import TrainConfig
 from netdsl.train.loop import train
@@ -94,22 +97,22 @@ def test_section_is_read_and_overridden() -> None:
     ("section", "code", "text"),
     [
         ({"epoch": 3}, "unknown-entry", "did you mean `epochs`?"),
-        ({"epochs": 0}, "bad-value", "`epochs` is 0; it must be an integer of at least 1"),
+        ({"epochs": 0}, "bad-argument", "`epochs` is 0; it must be an integer from 1 to 1,000,000,000"),
         ({"epochs": 2.5}, "wrong-type", "2.5"),
         ({"batch": "many"}, "wrong-type", '"many"'),
         ({"data": "cifar10"}, "wrong-type", "for example"),
         ({"optimizer": Call("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
         ({"optimizer": Call("sgd")}, "missing-argument", "no `lr`"),
-        ({"optimizer": Call("sgd", (0.1,), {"nesterov": True})}, "bad-value", "`momentum` is 0"),
-        ({"optimizer": Call("adam", (), {"lr": 0})}, "bad-value", "0; it must be a number above 0"),
+        ({"optimizer": Call("sgd", (0.1,), {"nesterov": True})}, "bad-argument", "`momentum` is 0"),
+        ({"optimizer": Call("adam", (), {"lr": 0})}, "bad-argument", "0; it must be a number above 0"),
         ({"optimizer": Call("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
-        ({"schedule": Call("multistep", ([4, 2],))}, "bad-value", "[4, 2]; it must be a rising list"),
+        ({"schedule": Call("multistep", ([4, 2],))}, "bad-argument", "[4, 2]; it must be a rising list"),
         ({"schedule": Call("constant", (), {"gamma": 1})}, "unknown-argument", "takes no arguments"),
         ({"augment": Call("hflip")}, "wrong-type", "must be a list"),
         ({"augment": [Call("flip")]}, "unknown-augmentation", "`hflip`"),
-        ({"augment": [Call("normalize", ([0.5], [0]))]}, "bad-value", "above 0"),
-        ({"metrics": [Call("accuracy", (0,))]}, "bad-value", "at least 1"),
-        ({"loss": Call("cross_entropy", (1.5,))}, "bad-value", "from 0 to below 1"),
+        ({"augment": [Call("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
+        ({"metrics": [Call("accuracy", (0,))]}, "bad-argument", "from 1 to"),
+        ({"loss": Call("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
     ],
 )
 def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.backends.checkpoints import fit, read_weights, report
 from netdsl.commands.common import load_one
 from netdsl.config import ConfigError
-from netdsl.data import open_dataset
+from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
 from netdsl.train.section import config_failure, read_config
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     _, name, compiled, _ = load_one(arguments)
-    config = read_config(compiled, arguments.data, [])
+    config = read_config(compiled, arguments.data)
     found = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
     weights = fit(params, found, arguments.weights)
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         forward = engine(compiled.graph, weights, arguments.device)
         results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
     except ConfigError as error:
-        raise config_failure(error) from None
+        raise config_failure(error, compiled, () if arguments.data is None else ("data",)) from None
     shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
     print(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0

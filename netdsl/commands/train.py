@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 
 from netdsl.backends.torch import lower
-from netdsl.commands.common import load_one
+from netdsl.commands.common import UsageError, load_one
 from netdsl.config import ConfigError
-from netdsl.data import open_dataset
+from netdsl.data.catalog import open_dataset
 from netdsl.diagnostics import fail
 from netdsl.train.loop import train
 from netdsl.train.section import config_failure, read_config
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Train, and say where the results are."""
     _, name, compiled, _ = load_one(arguments)
-    config = read_config(compiled, arguments.data, arguments.set)
+    settings = parse_settings(arguments.set)
+    config = read_config(compiled, arguments.data, settings)
     expects = image_shape(compiled.graph)
     out = Path(arguments.out or f"runs/{name}")
     console = Console(highlight=False, markup=False)
@@ -35,10 +36,21 @@ def run(arguments: argparse.Namespace) -> int:
         torch.manual_seed(config.seed)
         result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=console, name=name, expects=expects)
     except ConfigError as error:
-        spans = {e.name: e.span for e in compiled.train.entries} if compiled.train is not None else {}
-        raise config_failure(error, spans) from None
+        raise config_failure(error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}) from None
     console.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
     return 0
+
+
+def parse_settings(items: list[str]) -> dict[str, str]:
+    """`--set train.KEY=VALUE`: the texts of the values by their keys."""
+    found = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        section, _, key = name.strip().partition(".")
+        if not equals or section != "train" or not key.isidentifier():
+            raise UsageError(f"--set takes train.KEY=VALUE such as train.epochs=3, found `{item}`")
+        found[key] = value.strip()
+    return found
 
 
 def image_shape(graph: Graph) -> tuple[int, ...] | None:

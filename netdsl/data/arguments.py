@@ -3,13 +3,14 @@
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from netdsl.config import Call, ConfigError
+from netdsl.diagnostics import did_you_mean
+from netdsl.ops import args
 
 T = TypeVar("T")
 
@@ -22,8 +23,9 @@ class Bound:
     holds: Callable[[Any], bool]
 
 
-Count = Annotated[int, Bound("an integer of at least 1", lambda v: v >= 1)]
-Natural = Annotated[int, Bound("an integer of at least 0", lambda v: v >= 0)]
+MOST = 10**9  # what PyTorch and numpy hold in any integer
+Count = Annotated[int, Bound(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
+Natural = Annotated[int, Bound(f"an integer from 0 to {MOST:,}", lambda v: 0 <= v <= MOST)]
 Padding = Annotated[int, Bound("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
 Positive = Annotated[float, Bound("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Bound("a number of at least 0", lambda v: v >= 0)]
@@ -50,11 +52,7 @@ def invoke(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key:
 
     Raises ConfigError with entry `key`: an unknown name or argument, a missing one, a wrong type or value.
     """
-    if call.name not in registry:
-        message = f"there is no {what} named `{call.name}`"
-        raise ConfigError(f"unknown-{what}", message, key, suggest(call.name, registry))
-    target = registry[call.name]
-    arguments = _bind(call, target, key)
+    target, arguments = bind(call, registry, what, key)
     try:
         return target(**arguments)
     except ConfigError as error:
@@ -62,17 +60,24 @@ def invoke(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key:
         raise
 
 
-def suggest(name: str, known: Mapping[str, object] | typing.Iterable[str]) -> str:
-    """Advice for a misspelt name: the nearest known one, or all of them."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean `{near[0]}`?" if near else "known: " + ", ".join(f"`{n}`" for n in names)
+def bind(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> tuple[Callable[..., T], dict[str, object]]:
+    """What `call` names, and its arguments by name, without building it; raises as `invoke` does."""
+    if call.name not in registry:
+        message = f"there is no {what} named `{call.name}`"
+        raise ConfigError(f"unknown-{what}", message, key, suggest(call.name, registry))
+    target = registry[call.name]
+    return target, _arguments(call, target, key)
+
+
+def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Advice for a misspelt name: the nearest known ones, or all of them."""
+    return did_you_mean(name, known) or "known: " + ", ".join(f"`{n}`" for n in known)
 
 
 def convert(value: object, annotation: Any, label: str, key: str) -> Any:
     """`value` as the annotated type, lists as tuples and integers as floats where floats are wanted.
 
-    Raises ConfigError `wrong-type`, or `bad-value` where only a `Bound` is broken.
+    Raises ConfigError `wrong-type`, or `bad-argument` where only a `Bound` is broken.
     """
     base, bound = annotation, None
     if typing.get_origin(annotation) is Annotated:
@@ -83,22 +88,18 @@ def convert(value: object, annotation: Any, label: str, key: str) -> Any:
     if result is _WRONG:
         raise ConfigError("wrong-type", message, key)
     if bound and not bound.holds(result):
-        raise ConfigError("bad-value", message, key)
+        raise ConfigError("bad-argument", message, key)
     return result
 
 
 def show(value: object) -> str:
     """A value as it is written in a `train` section."""
     match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"'
         case Call():
             return f"`{value.name}(...)`"
         case list() | tuple():
             return "[" + ", ".join(show(v) for v in value) + "]"
-    return repr(value)
+    return args.show(value)
 
 
 _WRONG = object()
@@ -118,7 +119,7 @@ def _as_type(value: object, base: object) -> object:
     return value if isinstance(value, typing.cast("type", base)) else _WRONG
 
 
-def _bind(call: Call, target: Callable[..., object], key: str) -> dict[str, object]:
+def _arguments(call: Call, target: Callable[..., object], key: str) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     if len(call.args) > len(names):
@@ -140,7 +141,7 @@ def _check_name(call: Call, name: str, names: list[str], given: dict[str, object
         help = suggest(name, names) if names else f"`{call.name}` takes no arguments"
         raise ConfigError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
     if name in given:
-        raise ConfigError("repeated-argument", f"`{call.name}` is given `{name}` twice", key)
+        raise ConfigError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)
 
 
 def _rising(values: tuple[int, ...]) -> bool:

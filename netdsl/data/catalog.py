@@ -1,17 +1,17 @@
-"""The datasets that a `train` section or `--data` can name."""
+"""The datasets that a `train` section or `--data` can name. What reads them is loaded where one is read: `netdsl check` looks at names alone."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from netdsl.config import Call, ConfigError
-from netdsl.data import cifar
-from netdsl.data.arguments import Padding, invoke
-from netdsl.data.dataset import Dataset, Split
-from netdsl.data.download import download
-from netdsl.data.idx import has_idx, read_idx_folder
+from netdsl.data.arguments import Padding, bind, invoke
+
+if TYPE_CHECKING:
+    from netdsl.data.dataset import Dataset, Split
 
 SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -30,7 +30,7 @@ FASHION_HELP = (
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
 
-def open_dataset(call: Call) -> Dataset:
+def open_dataset(call: Call) -> "Dataset":
     """Read the dataset that `call` names into memory.
 
     Raises ConfigError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
@@ -39,32 +39,45 @@ def open_dataset(call: Call) -> Dataset:
     return invoke(call, DATASETS, "dataset", "data")
 
 
-def fashion_mnist_sample(pad: Padding = 0) -> Dataset:
+def check_dataset(call: Call) -> None:
+    """Raise ConfigError for a name or arguments that no dataset has; nothing is read."""
+    bind(call, DATASETS, "dataset", "data")
+
+
+def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
     """The part of Fashion-MNIST that is shipped with netdsl."""
+    from netdsl.data.idx import read_idx_folder
+
     splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
     return _dataset("fashion_mnist_sample", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def fashion_mnist(root: str | None = None, pad: Padding = 0) -> Dataset:
+def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
     """All of Fashion-MNIST: from `root`, from Debian's package, from the user's cache, or downloaded."""
+    from netdsl.data.idx import read_idx_folder
+
     folder = _root(root, FASHION_HELP) if root is not None else _fashion_folder()
     splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
     return _dataset("fashion_mnist", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def mnist(root: str | None = None, pad: Padding = 0) -> Dataset:
+def mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
     """MNIST from the four IDX files in `root`."""
+    from netdsl.data.idx import read_idx_folder
+
     splits = read_idx_folder(_root(root, MNIST_HELP), 10, MNIST_HELP)
     return _dataset("mnist", splits, pad, tuple("0123456789"), MNIST_NORMALISATION)
 
 
-def cifar10(root: str | None = None, pad: Padding = 0) -> Dataset:
+def cifar10(root: str | None = None, pad: Padding = 0) -> "Dataset":
     """CIFAR-10 from its binary files in `root` or in `root`/cifar-10-batches-bin."""
+    from netdsl.data import cifar
+
     splits = cifar.read_cifar_folder(_root(root, cifar.HELP))
     return _dataset("cifar10", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION)
 
 
-DATASETS: dict[str, Callable[..., Dataset]] = {
+DATASETS: dict[str, Callable[..., "Dataset"]] = {
     "fashion_mnist_sample": fashion_mnist_sample,
     "fashion_mnist": fashion_mnist,
     "mnist": mnist,
@@ -80,11 +93,13 @@ TITLES = {
 
 def _dataset(
     name: str,
-    splits: tuple[Split, Split],
+    splits: "tuple[Split, Split]",
     pad: int,
     classes: tuple[str, ...],
     normalisation: tuple[tuple[float, ...], tuple[float, ...]],
-) -> Dataset:
+) -> "Dataset":
+    from netdsl.data.dataset import Dataset
+
     train, test = splits
     counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
     note = TITLES[name].format(counts=counts) + (f", padded by {pad} on each side" if pad else "")
@@ -102,6 +117,9 @@ def _root(root: str | None, help: str) -> Path:
 
 
 def _fashion_folder() -> Path:
+    from netdsl.data.download import download
+    from netdsl.data.idx import has_idx
+
     if has_idx(DEBIAN_FOLDER):
         return DEBIAN_FOLDER
     cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"

@@ -1,42 +1,13 @@
 """Runs a net over a split and counts how often it is right; the net is a plain function on numpy arrays."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from netdsl.config import ConfigError
-from netdsl.data.arguments import Count
-from netdsl.data.dataset import Dataset, Floats, Images, Labels, Split, check_classes
+from netdsl.data.dataset import Dataset, Floats, Images, Split, check_classes
+from netdsl.data.metrics import Accuracy
 
 Forward = Callable[[Floats], Floats]
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """The share of images whose class is among the `top` largest logits."""
-
-    top: Count = 1
-
-    @property
-    def key(self) -> str:
-        """Its name in logs and results: `accuracy`, or `top5_accuracy`."""
-        return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
-
-    def __call__(self, logits: Floats, labels: Labels) -> float:
-        """Logits N x K, labels N: a value from 0 to 1. Of equal logits the first counts as larger."""
-        classes = logits.shape[1]
-        if self.top > classes:
-            message = f"`top` of `accuracy` is {self.top}, the net has {classes} classes"
-            raise ConfigError("bad-value", message, "metrics")
-        own = logits[np.arange(len(labels)), labels][:, None]
-        later = np.arange(classes) > labels[:, None]
-        # Counting what is surely smaller lets a NaN, which compares with nothing, count as a miss.
-        smaller = (logits < own) | ((logits == own) & later)
-        return float((classes - 1 - smaller.sum(axis=1) < self.top).mean())
-
-
-METRICS: dict[str, Callable[..., Accuracy]] = {"accuracy": Accuracy}
 
 
 def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> Floats:

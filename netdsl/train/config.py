@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netdsl.config import Call, ConfigError
 from netdsl.data.arguments import Count, Natural, convert, invoke, show, suggest
-from netdsl.data.dataset import Dataset
-from netdsl.data.evaluate import METRICS, Accuracy
+from netdsl.data.catalog import check_dataset
+from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.train import settings
+
+if TYPE_CHECKING:
+    from netdsl.data.dataset import Dataset
 
 KINDS: dict[str, tuple[str, Mapping[str, Callable[..., Any]]]] = {
     "augment": ("augmentation", settings.AUGMENTS),
@@ -40,22 +43,17 @@ class TrainConfig:
     ) -> "TrainConfig":
         """Check the entries of a section and of the command line, which win unless they are None.
 
-        Raises ConfigError with the entry as its `key`: `unknown-entry`, `wrong-type`, `bad-value`,
-        `unknown-argument`, `missing-argument`, `repeated-argument`, or, for a name, such as
+        Raises ConfigError with the entry as its `key`: `unknown-entry`, `wrong-type`, `bad-argument`,
+        `unknown-argument`, `missing-argument`, `duplicate-argument`, or, for a name, such as
         `unknown-optimizer`.
         """
         entries = {**section, **{k: v for k, v in (overrides or {}).items() if v is not None}}
-        known = [field.name for field in fields(cls)]
-        for key in entries:
-            if key not in known:
-                message = f"a train section has no entry `{key}`"
-                raise ConfigError("unknown-entry", message, key, suggest(key, known))
-        return cls(**{key: _entry(key, value) for key, value in entries.items()})
+        return cls(**{key: check_entry(key, value) for key, value in entries.items()})
 
-    def adapt(self, dataset: Dataset) -> Dataset:
+    def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of a `normalize` among the augmentations, if there is one.
 
-        Raises ConfigError `bad-value` where they are not one for each channel.
+        Raises ConfigError `bad-argument` where they are not one for each channel.
         """
         chosen = [a for a in self.augment if isinstance(a, settings.Normalize)]
         if not chosen:
@@ -64,13 +62,18 @@ class TrainConfig:
         for name, values in (("mean", chosen[-1].mean), ("std", chosen[-1].std)):
             if len(values) != channels:
                 message = f"`{name}` of `normalize` has {len(values)} values, images have {channels} channels"
-                raise ConfigError("bad-value", message, "augment")
+                raise ConfigError("bad-argument", message, "augment")
         return replace(dataset, mean=chosen[-1].mean, std=chosen[-1].std)
 
 
-def _entry(key: str, value: object) -> Any:
+def check_entry(key: str, value: object) -> Any:
+    """The value of one entry as `TrainConfig` holds it; raises ConfigError as `TrainConfig.from_section` does."""
+    known = [field.name for field in fields(TrainConfig)]
+    if key not in known:
+        raise ConfigError("unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known))
     if key == "data":
-        return _call(key, value)
+        check_dataset(call := _call(key, value))
+        return call
     if key in INTEGERS:
         return convert(value, INTEGERS[key], f"`{key}`", key)
     what, registry = KINDS[key]
@@ -80,7 +83,7 @@ def _entry(key: str, value: object) -> Any:
         raise ConfigError("wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]")
     built = tuple(invoke(_call(key, item), registry, what, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in built) > 1:
-        raise ConfigError("bad-value", "`normalize` stands twice in `augment`", key)
+        raise ConfigError("bad-argument", "`normalize` stands twice in `augment`", key)
     return built
 
 

@@ -1,58 +1,91 @@
-"""A `train` section of a text, and what the command line says instead, as plain values for `TrainConfig`."""
+"""A `train` section of a text, and what the command line says instead, as plain values for `TrainConfig`. Loads neither torch nor numpy."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from netdsl.config import Call, ConfigError
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
-from netdsl.passes.evaluate import evaluate
-from netdsl.source import SourceFile
+from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault
+from netdsl.passes.evaluate import evaluate, function_names
+from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
-from netdsl.train.config import TrainConfig
+from netdsl.train.config import TrainConfig, check_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
     from netdsl.driver import Compiled
     from netdsl.passes.evaluate import Env
 
 LISTS = ("augment", "metrics")
 
 
-def read_config(compiled: Compiled, data: str | None, settings: list[str]) -> TrainConfig:
-    """The training that a net's section and the command line ask for; raises `CompileError` at the entry at fault."""
-    spans = {e.name: e.span for e in compiled.train.entries} if compiled.train is not None else {}
-    try:
-        section = {e.name: _entry(e, compiled.env) for e in compiled.train.entries} if compiled.train is not None else {}
-        for text in settings:
-            section |= _setting(text, compiled.env)
-        if data is not None:
-            section["data"] = _inherit(_value(parse_expression(SourceFile("--data", data)), compiled.env), section.get("data"))
-        return TrainConfig.from_section(section)
-    except ConfigError as error:
-        raise config_failure(error, spans) from None
-    except Fault as fault:
-        raise CompileError([fault.diagnostic]) from None
+def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[str, str] | None = None) -> TrainConfig:
+    """The training that a net's section and the command line ask for; raises `CompileError` with every entry at fault.
+
+    `settings` are texts by entry; they stand in place of the section's own. `data` is such a text too.
+    """
+    reader = _Reader(compiled.env)
+    for entry in _entries(compiled):
+        if reader.is_first(entry) and entry.name not in (settings or {}):
+            reader.take(entry.name, entry.values, entry.span)
+    for key, text in (settings or {}).items():
+        reader.given(key, f"--set train.{key}", text)
+    if data is not None:
+        reader.given("data", "--data", data)
+    if reader.errors:
+        raise CompileError(reader.errors)
+    return TrainConfig(**reader.values)
 
 
-def config_failure(error: ConfigError, spans: dict[str, Any] | None = None) -> CompileError:
-    """The diagnostic of a wrong entry, at its line where the text has it."""
-    span = (spans or {}).get(error.key or "")
+def config_failure(error: ConfigError, compiled: Compiled, replaced: Collection[str] = ()) -> CompileError:
+    """The diagnostic of what came to light in training: at the line of its entry, unless the command line says that one."""
+    span = next((e.span for e in _entries(compiled) if e.name == error.key and e.name not in replaced), None)
     return CompileError([Diagnostic(error.code, error.message, span, help=error.help)])
 
 
-def _entry(entry: ast.Entry, env: Env) -> Any:
-    values = [_value(v, env) for v in entry.values]
-    return values if entry.name in LISTS else values[0] if len(values) == 1 else values
+def _entries(compiled: Compiled) -> Iterable[ast.Entry]:
+    return compiled.train.entries if compiled.train is not None else ()
 
 
-def _setting(text: str, env: Env) -> dict[str, Any]:
-    name, equals, value = text.partition("=")
-    key = name.strip().removeprefix("train.")
-    if not equals or not name.strip().startswith("train."):
-        raise ConfigError("wrong-usage", f"--set takes train.KEY=VALUE, found `{text}`", None, "for example --set train.epochs=3")
-    made = _value(parse_expression(SourceFile("--set", value.strip())), env)
-    return {key: [made] if key in LISTS and not isinstance(made, list) else made}
+class _Reader:
+    """Takes entry after entry, and notes what is wrong with each."""
+
+    def __init__(self, env: Env) -> None:
+        self.env = env
+        self.values: dict[str, Any] = {}
+        self.errors: list[Diagnostic] = []
+        self._first: dict[str, ast.Entry] = {}
+
+    def is_first(self, entry: ast.Entry) -> bool:
+        """Whether no entry of that name stands above, which is an error."""
+        first = self._first.setdefault(entry.name, entry)
+        if first is not entry:
+            notes = (Annotation("the first is here", first.span),)
+            self.errors.append(Diagnostic("duplicate-name", f"`{entry.name}` stands twice in one section", entry.span, help="leave one out", notes=notes))
+        return first is entry
+
+    def given(self, key: str, option: str, text: str) -> None:
+        """Take what the command line says."""
+        source = SourceFile(option, text)
+        try:
+            value = parse_expression(source)
+        except CompileError as error:
+            self.errors += error.diagnostics
+            return
+        self.take(key, (value,), Span(source, 0, len(text)))
+
+    def take(self, key: str, exprs: tuple[ast.Expr, ...], span: Span) -> None:
+        """Take the expressions of an entry, which stands there."""
+        try:
+            values = [_value(e, self.env) for e in exprs]
+            value = values if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)) else values[0]
+            self.values[key] = check_entry(key, _inherit(value, self.values.get(key)) if key == "data" else value)
+        except ConfigError as error:
+            self.errors.append(Diagnostic(error.code, error.message, span, help=error.help))
+        except Fault as fault:
+            self.errors.append(fault.diagnostic)
 
 
 def _inherit(call: Any, own: Any) -> Any:
@@ -66,9 +99,18 @@ def _value(expr: ast.Expr, env: Env) -> Any:
     """A value of a section: calls and bare words become `Call`s, the rest is evaluated."""
     if isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
         return Call(expr.id)
-    if isinstance(expr, ast.Function):
-        positional = tuple(_value(a.value, env) for a in expr.arguments if a.name is None)
-        return Call(expr.name, positional, {a.name: _value(a.value, env) for a in expr.arguments if a.name is not None})
+    if isinstance(expr, ast.Function) and expr.name not in function_names():
+        return _call(expr, env)
     if isinstance(expr, ast.Sequence):
         return [_value(i, env) for i in expr.items]
     return evaluate(expr, env)
+
+
+def _call(expr: ast.Function, env: Env) -> Call:
+    named: dict[str, Any] = {}
+    for argument in expr.arguments:
+        if argument.name in named:
+            raise Fault("duplicate-argument", f"`{expr.name}` is given `{argument.name}` twice", argument.span, help="leave one out")
+        if argument.name is not None:
+            named[argument.name] = _value(argument.value, env)
+    return Call(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)

@@ -46,7 +46,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
-            raise ConfigError("bad-value", "`nesterov` of `sgd` is true, and its `momentum` is 0")
+            raise ConfigError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
 
 
 @dataclass(frozen=True)
