@@ -88,11 +88,12 @@ def check_totals(net: netdsl.Net) -> Totals:
     at = dict.fromkeys(graph.symbols, 512)
     totals = costs.totals()
     assert totals.depth == slow_depth(graph)
+    assert int(str(subs(totals.activation_bytes, at))) >= int(str(subs(totals.peak_bytes, at)))
     assert int(str(subs(totals.peak_bytes, at))) == slow_peak(graph, at)
     main = [(n, c) for n, c in costs.rows() if n.aux is None]
     made: dict[str, list[Any]] = {
         "params": [c.params for _, c in main], "trainable": [c.params for n, c in main if not n.frozen], "macs": [c.macs for _, c in main], "weights": [c.weights for _, c in main],
-        "units": [c.units for n, c in main if n.op.multiplies], "activation_bytes": [bytes_of(n.output, at) for n, _ in main],
+        "units": [c.units for n, c in main if n.op.multiplies], "activation_bytes": [bytes_of(v, at) for v in [*graph.inputs, *(n.output for n, _ in main)]],
     }  # fmt: skip
     assert {name: sum(int(str(subs(v, at))) for v in values) for name, values in made.items()} == {name: int(str(subs(getattr(totals, name), at))) for name in made}
     return totals

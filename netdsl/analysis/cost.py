@@ -30,7 +30,7 @@ class Cost(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of a net. `units` sums over the layers with weights; `depth` counts those on the longest path."""
+    """The figures of a net. `units` sums over the layers with weights; `depth` counts those on the longest path; `activation_bytes` are those of all values, the inputs among them."""
 
     params: int
     trainable: int
@@ -86,7 +86,7 @@ class Costs:
             weights=sum(c.weights for _, c in rows),
             units=total(c.units for n, c in rows if n.op.multiplies),
             depth=depth(self.graph),
-            activation_bytes=total(c.bytes for _, c in rows),
+            activation_bytes=total([*(_bytes(v.type) for v in self.graph.inputs), *(c.bytes for _, c in rows)]),
             peak_bytes=peak_bytes(self.graph),
         )
 
