@@ -13,7 +13,7 @@ from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, subs
 from netdsl.limits import MAX_DIM, raise_help
 from netdsl.ops.args import show
-from netdsl.passes.calls import Calls
+from netdsl.passes.calls import Calls, bare
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate, truth
 from netdsl.passes.infer import check_input
 from netdsl.passes.meter import Overrun
@@ -130,7 +130,7 @@ class Elaborator(Calls):
         given = self.overrides.get(name)
         if given is not None:
             self._take_sizes(name, declared, given, expr.span, env)
-        shape = given or tuple(subs(d, self._sizes) for d in declared)
+        shape: tuple[int | Sym, ...] = given or tuple(subs(d, self._sizes) for d in declared)
         _check_sizes(shape, expr.span)
         return shape
 
@@ -200,14 +200,7 @@ class Elaborator(Calls):
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self._calls) > 1 or self._aux is not None:
             raise Fault("misplaced-aux", "an auxiliary head stands in the body of a net", statement.span)
-        weight = 1.0
-        for argument in statement.arguments:
-            if argument.name != "weight":
-                raise Fault("unknown-argument", "`aux` takes `weight` alone", argument.span, help="write `aux name(weight = 0.3) { ... }`")
-            value = evaluate(argument.value, env)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise Fault("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
-            weight = float(value)
+        weight = _aux_weight(statement, env)
         path, module = self._scope.join(self._scope.member(statement.name))
         self._aux = path
         try:
@@ -265,8 +258,9 @@ class Elaborator(Calls):
         return value
 
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
-        if element.arguments:
-            raise Fault("too-many-arguments", "`frozen` takes no arguments", element.span)
+        bare(element)
+        if element.label is not None:
+            raise Fault("misplaced-label", "`frozen` is no layer: it cannot have a label", element.label.span, help="label the layer before it")
         if x is not None and x.type is None:
             return  # the layer before has an error of its own
         if x is None or start == len(self.graph.nodes):
@@ -321,6 +315,9 @@ class Elaborator(Calls):
             return self._unknown(element.span)
         if not isinstance(values, tuple):
             raise Fault("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span)
+        twice = next((t for i, t in enumerate(element.targets) if t in element.targets[:i]), None)
+        if twice is not None:
+            raise Fault("duplicate-name", f"`for` has two variables `{twice}`", element.span, help="choose another name")
         self._charge_rounds(len(values), element, env)
         for value in values:
             self.meter.charge(1, element.span)
@@ -365,3 +362,20 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
     for d in shape:
         if isinstance(d, bool) or not isinstance(d, (int, Sym)) or (isinstance(d, int) and not 1 <= d <= MAX_DIM):
             raise Fault("bad-size", f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", span)
+
+
+def _aux_weight(statement: ast.Aux, env: Env) -> float:
+    """What the loss of an auxiliary head is multiplied by."""
+    weight: float | None = None
+    for argument in statement.arguments:
+        if argument.name != "weight":
+            raise Fault("unknown-argument", "`aux` takes `weight` alone", argument.span, help="write `aux name(weight = 0.3) { ... }`")
+        if weight is not None:
+            raise Fault("duplicate-argument", "`weight` is given twice", argument.span, help="leave one out")
+        value = evaluate(argument.value, env)
+        if value is UNKNOWN:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise Fault("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
+        weight = float(value)
+    return 1.0 if weight is None else weight
