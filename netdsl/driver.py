@@ -19,7 +19,7 @@ from netdsl.ops.args import show
 from netdsl.passes.elaborate import Elaborator, Expectation
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
-from netdsl.passes.parameters import bind_parameters
+from netdsl.passes.parameters import bind_parameters, check_order
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -159,7 +159,7 @@ def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.
     """The net that is built under a name of the file `own`, and the file that defines it: for `net A = B(...)` those of B. Raises `Fault`."""
     if isinstance(named, ast.Definition):
         return named, own
-    target = own.definitions.get(named.target)
+    target = own.definition(named.target, named.target_span)
     if isinstance(target, ast.Alias):
         raise Fault("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=f"write `net {named.name} = {target.target}(...)` with all its arguments")
     if isinstance(target, ast.Definition) and target.is_net:
@@ -191,6 +191,7 @@ def _make_net(name: str, target: object) -> str:
 
 def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.Argument, ...], env: Env) -> tuple[ast.Argument, ...]:
     """A net's arguments with those of -D put in place of the text's."""
+    check_order(arguments)
     declared = [p.name for p in definition.parameters]
     if len([a for a in arguments if not a.name]) > len(declared):
         return arguments

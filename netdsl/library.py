@@ -10,7 +10,7 @@ from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.realpath(__file__))  # as `import_path` has it: a file is read once, whichever way leads to it
 
 
 def resource(folder: str) -> str:
@@ -41,15 +41,21 @@ def block_names() -> list[str]:
     return sorted(f[:-4] for f in os.listdir(os.path.join(resource("nets"), "lib")) if f.endswith(".net"))
 
 
+def shipped(name: str) -> tuple[str, str] | None:
+    """The path of the library's file of that name, or of its composite layer, and what messages call it; None where there is none."""
+    path = library_file(name) or block_file(name)
+    return (path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")) if path else None
+
+
 def open_source(name: str) -> SourceFile:
     """The file that a user names on the command line: a path, a library name, or `-` for standard input."""
     if name == "-":
         return _decode("<stdin>", sys.stdin.buffer.read(limit("source_bytes") + 1), None)
+    path = library_file(name)
+    if path is not None and not os.path.isfile(name):  # a folder of that name does not stand for the net
+        return read(path, shown=f"nets/{name}.net")
     if os.path.exists(name):
         return read(name)
-    path = library_file(name)
-    if path is not None:
-        return read(path, shown=f"nets/{name}.net")
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise Fault("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
 
@@ -93,6 +99,8 @@ def import_path(importer: SourceFile, target: str) -> str:
         raise Fault("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
     if not os.path.isfile(path):
         own = os.path.basename(importer.path)
-        near = did_you_mean(target, [f for f in os.listdir(folder) if f.endswith(".net") and f != own])
+        beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != own]
+        name = target.removesuffix(".net")
+        near = f"the library has it: write `import {name}`" if name in library_names() and f"{name}.net" not in beside else did_you_mean(target, beside)
         raise Fault("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
     return path

@@ -45,7 +45,7 @@ class Calls(NetBuilder):
             return value
         if call.name == "residual":
             return self._join(call, label, env, x)
-        known, target = env.find(call.name)
+        known, target = env.find(call.name, call.name_span)
         if not known:
             assert self._module is not None
             if not is_known(self._module, call.name):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Fault, did_you_mean
-from netdsl.ir.types import MAX_SYMBOLS, MAX_TERMS, FormulaTooLong, Sym
-from netdsl.limits import limit, raise_help
+from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.ir.types import Sym
 from netdsl.ops.args import show
+from netdsl.passes.arithmetic import COMPARE, arithmetic, bounded, check_length, clipped, compare
 from netdsl.passes.meter import ELEMENTS
 from netdsl.syntax import ast
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from netdsl.passes.meter import Meter
     from netdsl.source import Span
-
-MAX_INTEGER = 2**63
 
 
 class Unknown:
@@ -29,6 +27,23 @@ class Unknown:
 
 
 UNKNOWN = Unknown()
+
+
+class Clash:
+    """A name that two imported files give a meaning: an error where it is used, and only there."""
+
+    __slots__ = ("first", "name", "second")
+
+    def __init__(self, name: str, first: Span, second: Span) -> None:
+        self.name = name
+        self.first = first
+        self.second = second
+
+    def fault(self, span: Span | None) -> Fault:
+        """The error of a use there."""
+        files = [span.file.name for span in (self.first, self.second)]
+        notes = (Annotation("the first is here", self.first), Annotation("the second is here", self.second))
+        return Fault("duplicate-name", f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`", span, notes=notes, help=f"define `{self.name}` in this file, which then counts, or import one of the two")
 
 
 class Env:
@@ -42,26 +57,21 @@ class Env:
         self.special: Callable[[ast.Expr, Env], Any] | None = special or (parent.special if parent else None)
         self.meter: Meter | None = meter or (parent.meter if parent else None)
 
-    def find(self, name: str) -> tuple[bool, Any]:
-        """Whether the name is known, and its value."""
+    def find(self, name: str, span: Span | None = None) -> tuple[bool, Any]:
+        """Whether the name is known, and its value; raises `Fault` where imports disagree on it, at `span` or where the caller says."""
         env: Env | None = self
         while env is not None:
             if name in env.values:
-                return True, env.values[name]
+                value = env.values[name]
+                if isinstance(value, Clash):
+                    raise value.fault(span)
+                return True, value
             env = env.parent
         return False, None
 
     def names(self) -> list[str]:
         """Every name in sight."""
         return [n for n in self.values if n != "in"] + (self.parent.names() if self.parent else [])
-
-
-def type_name(value: object) -> str:
-    """The word for a value's type."""
-    for cls, name in ((bool, "a truth value"), (int, "an integer"), (float, "a number"), (str, "a word"), (tuple, "a list"), (Sym, "an open size")):
-        if isinstance(value, cls):
-            return name
-    return getattr(value, "type_word", "a value")
 
 
 def evaluate(expr: ast.Expr, env: Env) -> Any:
@@ -76,7 +86,7 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
         case ast.Sequence():
             items = tuple(evaluate(i, env) for i in expr.items)
             _work(items, env, expr.span)
-            return UNKNOWN if any(i is UNKNOWN for i in items) else _bounded(items, expr.span)
+            return UNKNOWN if any(i is UNKNOWN for i in items) else bounded(items, expr.span)
         case ast.DimsLiteral():
             return _sizes(expr, env)
         case ast.Conditional():
@@ -103,7 +113,7 @@ def truth(value: object, span: Span) -> bool:
 
 
 def _name(expr: ast.Name, env: Env) -> Any:
-    known, value = env.find(expr.id)
+    known, value = env.find(expr.id, expr.span)
     if known:
         return value
     if isinstance(expr, ast.NameOrDims) and (expr.reads_as_sizes or all(isinstance(p, int) or env.find(p)[0] for p in expr.parts)):
@@ -119,7 +129,7 @@ def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
 
 
 def _dim(name: str, expr: ast.Expr, env: Env) -> Any:
-    known, value = env.find(name)
+    known, value = env.find(name, expr.span)
     if not known:
         advice = "numbers are written in decimals" if expr.span.text.startswith("0x") else "open sizes are introduced by `input`"
         raise Fault("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
@@ -154,7 +164,7 @@ def _operation(expr: ast.Operation, env: Env) -> Any:
             value = UNKNOWN
             continue
         _work(value, env, expr.span)
-        value = compare(operator, value, other, expr.span) if operator in _COMPARE else _arithmetic(operator, value, other, expr.span)
+        value = compare(operator, value, other, expr.span) if operator in COMPARE else arithmetic(operator, value, other, expr.span)
         _work(value, env, expr.span)
     return value
 
@@ -163,134 +173,6 @@ def _work(value: object, env: Env, span: Span) -> None:
     """Long lists and words cost what they are long."""
     if env.meter is not None and isinstance(value, (tuple, str)) and len(value) >= ELEMENTS:
         env.meter.charge(len(value) // ELEMENTS, span)
-
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
-def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
-    """`a == b` and its kin. Open sizes compare equal only where they are equal for every input."""
-    if operator in ("==", "!="):
-        if isinstance(a, bool) != isinstance(b, bool):
-            return operator == "!="
-        a, b = (v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v for v, w in ((a, b), (b, a)))
-        return _COMPARE[operator](a, b)
-    if (isinstance(a, Sym) or isinstance(b, Sym)) and all(isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)):
-        difference = a - b
-        if isinstance(difference, Sym):
-            raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
-        return _COMPARE[operator](difference, 0)
-    try:
-        return _COMPARE[operator](a, b)
-    except TypeError:
-        raise Fault("wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span) from None
-
-
-def _told(value: Any) -> str:
-    return show(value) if isinstance(value, Sym) else f"{show(value)}, {type_name(value)},"
-
-
-def _arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
-    if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
-        return _bounded(a + b, span)
-    if operator == "*" and isinstance(b, tuple):
-        a, b = b, a
-    if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
-        _check_length(len(a) * b, span)
-        return _bounded(a * b, span)
-    for v in (a, b):
-        if isinstance(v, bool) or not isinstance(v, (int, float, Sym)):
-            raise Fault("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
-    try:
-        return _bounded(_compute(operator, a, b), span)
-    except OverflowError:
-        raise Fault("number-too-large", f"{show(a)} {operator} {show(b)} is beyond 2^63", span) from None
-    except ZeroDivisionError:
-        raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
-    except FormulaTooLong:
-        raise _too_long(span) from None
-    except (ArithmeticError, TypeError):
-        advice = "`//` divides and rounds down" if operator == "/" else "a negative number has whole powers alone" if operator == "**" else None
-        raise Fault("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=advice) from None
-
-
-def _too_long(span: Span) -> Fault:
-    return Fault("formula-too-long", f"`{_clipped(span)}` would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`")
-
-
-def _compute(operator: str, a: Any, b: Any) -> Any:
-    match operator:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "//":
-            return a // b
-        case "%":
-            return a % b
-        case "**":
-            return _power(a, b)
-    if isinstance(a, Sym):
-        rest = a % b
-        if rest != 0:
-            raise ArithmeticError
-        return a // b
-    return a // b if isinstance(a, int) and isinstance(b, int) and a % b == 0 else a / b
-
-
-def _power(a: Any, b: Any) -> Any:
-    if isinstance(a, Sym) or isinstance(b, Sym) or abs(b) > 128 or (isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b * a.bit_length() > 192):
-        raise OverflowError
-    value = a**b
-    if isinstance(value, complex):
-        raise ArithmeticError
-    return value
-
-
-def _bounded(value: Any, span: Span) -> Any:
-    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
-        raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
-    if isinstance(value, Sym):
-        if value.length > MAX_SYMBOLS:
-            raise _too_long(span)
-        if any(abs(c) >= MAX_INTEGER for c in value.terms.values()):
-            raise Fault("number-too-large", f"a factor of `{_clipped(span)}` is beyond 2^63", span)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise Fault("number-too-large", f"`{_clipped(span)}` is beyond 1.8e308, the largest float", span)
-    if isinstance(value, str):
-        _check_length(len(value), span)
-    if isinstance(value, tuple):
-        _check_length(_elements(value, {}), span)
-    return value
-
-
-def _clipped(span: Span) -> str:
-    return span.text if len(span.text) <= 40 else f"{span.text[:40]}..."
-
-
-def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
-    """Elements of a list and of the lists in it; one that occurs often is looked through once."""
-    total = len(value)
-    for item in value:
-        if isinstance(item, tuple):
-            if id(item) not in known:
-                known[id(item)] = _elements(item, known)
-            total += known[id(item)]
-    return total
-
-
-def _check_length(length: int, span: Span) -> None:
-    if length > limit("list_length"):
-        raise Fault("list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length"))
 
 
 def _index(expr: ast.Index, env: Env) -> Any:
@@ -360,10 +242,12 @@ def _function(expr: ast.Function, env: Env) -> Any:
     for value in positional:
         _work(value, env, expr.span)
     if expr.name == "range" and all(isinstance(v, int) for v in positional) and 1 <= len(positional) <= 3 and 0 not in positional[2:]:
-        _check_length(len(range(*positional)), expr.span)
+        check_length(len(range(*positional)), expr.span)
     try:
-        made = _bounded(function(*positional, **keywords), expr.span)
+        made = bounded(function(*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
+        if any(isinstance(v, Sym) for value in positional for v in (value if isinstance(value, tuple) else (value,))):
+            raise Fault("open-size", f"`{clipped(expr.span)}` depends on the input's size", expr.span, help="write a number for it in the `input`; `+ - * // %` work on open sizes") from None
         given = ", ".join(show(v) for v in positional)
         raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
     _work(made, env, expr.span)

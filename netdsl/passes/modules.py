@@ -11,7 +11,7 @@ from netdsl import library
 from netdsl.diagnostics import Annotation, CompileError, Fault, Reporter, did_you_mean
 from netdsl.limits import limit, raise_help
 from netdsl.ops import LAYERS, load_plugins
-from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
+from netdsl.passes.evaluate import UNKNOWN, Clash, Env, evaluate
 from netdsl.passes.meter import Meter
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
@@ -26,14 +26,47 @@ WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() fo
 
 @dataclass(slots=True, eq=False)
 class Module:
-    """One file: its definitions by name (imported ones too), its train sections and the frame of its `let`s."""
+    """One file: its definitions and `let`s by name (imported ones too), its train sections and the frame of the `let`s' values."""
 
     source: SourceFile
+    declared: frozenset[str] = frozenset()  # the names that the file itself gives a meaning
     definitions: dict[str, ast.Definition | ast.Alias] = field(default_factory=dict)
     homes: dict[str, Module] = field(default_factory=dict)
+    lets: dict[str, ast.Let] = field(default_factory=dict)
     own: list[str] = field(default_factory=list)
     trains: list[ast.Train] = field(default_factory=list)
     env: Env = field(default_factory=Env)
+
+    def definition(self, name: str, span: Span) -> ast.Definition | ast.Alias | None:
+        """The block or net of that name; raises `Fault` where imports disagree on it."""
+        value = self.env.values.get(name)
+        if isinstance(value, Clash):
+            raise value.fault(span)
+        return self.definitions.get(name)
+
+    def take(self, name: str, other: Module) -> None:
+        """Mean by a name what another file does, unless the name has a meaning here: then it is the file's own, or else none."""
+        ours, theirs = self._meaning(name), other._meaning(name)
+        if name in self.declared or ours is theirs or isinstance(ours, Clash) or theirs is None:
+            return
+        if ours is not None and not isinstance(theirs, Clash):
+            theirs = Clash(name, _place(ours), _place(theirs))
+        if isinstance(theirs, Clash):
+            self.definitions.pop(name, None)
+            self.lets.pop(name, None)
+            self.env.values[name] = theirs
+        elif isinstance(theirs, ast.Let):
+            self.lets[name], self.env.values[name] = theirs, other.env.values[name]
+        else:
+            self.definitions[name], self.homes[name] = theirs, other.homes[name]
+
+    def _meaning(self, name: str) -> ast.Definition | ast.Alias | ast.Let | Clash | None:
+        value = self.env.values.get(name)
+        return value if isinstance(value, Clash) else self.definitions.get(name) or self.lets.get(name)
+
+
+def _place(meaning: ast.Definition | ast.Alias | ast.Let) -> Span:
+    return meaning.span if isinstance(meaning, ast.Let) else meaning.name_span
 
 
 class BlockValue:
@@ -97,7 +130,8 @@ class Loader:
         self._loading.append(key)
         try:
             tree = parse(source)
-            module = self._modules[key] = Module(source, trains=list(tree.trains), env=Env(meter=self._meter))
+            declared = frozenset(item.name for item in (*tree.definitions, *tree.lets))
+            module = self._modules[key] = Module(source, declared, trains=list(tree.trains), env=Env(meter=self._meter))
             for item in tree.imports:
                 self._guarded(self._import, module, item)
             for definition in tree.definitions:
@@ -119,23 +153,25 @@ class Loader:
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
-        if item.is_path:
-            path = library.import_path(module.source, item.target)
-            shown: str | None = os.path.join(os.path.dirname(module.source.name), item.target)  # as its importer is named: no absolute paths in models
-        else:
-            found = library.library_file(item.target) or library.block_file(item.target)
-            if found is None:
-                raise Fault("import-not-found", f"the library has no `{item.target}`", item.span, help=did_you_mean(item.target, library.library_names()))
-            path, shown = found, f"nets/{item.target}.net"
+        path, shown = self._target(module, item)
         if path in self._loading:
             names = " imports ".join(p.rpartition("/")[2] for p in [*self._loading[self._loading.index(path) :], path])
             raise Fault("import-cycle", f"files import one another: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
-        for name, definition in imported.definitions.items():
-            module.definitions[name] = definition
-            module.homes[name] = imported.homes[name]
-        for name, value in imported.env.values.items():
-            module.env.values.setdefault(name, value)
+        for name in (*imported.definitions, *imported.env.values):
+            module.take(name, imported)
+
+    def _target(self, module: Module, item: ast.Import) -> tuple[str, str]:
+        """The path of what is imported, and what messages call it."""
+        if item.is_path:
+            # As its importer is named: no absolute paths in models.
+            return library.import_path(module.source, item.target), os.path.join(os.path.dirname(module.source.name), item.target)
+        found = library.shipped(item.target)
+        if found is None:
+            beside = module.source.path is not None and os.path.isfile(os.path.join(os.path.dirname(module.source.path), item.target + ".net"))
+            advice = f'write `import "{item.target}.net"` for the file beside this one' if beside else did_you_mean(item.target, library.library_names())
+            raise Fault("import-not-found", f"the library has no `{item.target}`", item.span, help=advice)
+        return found
 
     def _define(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
         name = definition.name
@@ -158,8 +194,13 @@ class Loader:
         module.own.append(definition.name)
 
     def _let(self, module: Module, let: ast.Let) -> None:
-        if let.name in module.env.values:
-            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span, help="choose another name; a `let` at the top of a file stands once")
+        if let.name in module.lets:
+            notes = (Annotation("the first is here", module.lets[let.name].span),)
+            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span, notes=notes, help="choose another name; a `let` at the top of a file stands once")
+        if let.name in module.definitions:
+            notes = (Annotation("the first is here", module.definitions[let.name].name_span),)
+            raise Fault("duplicate-name", f"`{let.name}` is defined already", let.span, notes=notes, help="choose another name: blocks, nets and values share them")
+        module.lets[let.name] = let
         try:
             module.env.values[let.name] = evaluate(let.value, module.env)
         except Fault:
@@ -167,9 +208,9 @@ class Loader:
             raise
 
     def _train(self, module: Module, train: ast.Train) -> None:
-        if train.net not in module.definitions:
+        definition = module.definition(train.net, train.net_span)
+        if definition is None:
             raise Fault("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
-        definition = module.definitions[train.net]
         if isinstance(definition, ast.Definition) and not definition.is_net:
             raise Fault("unknown-net", f"`{train.net}` is a block; only nets are trained", train.net_span, help="name the net that calls it")
         first = next(t for t in module.trains if t.net == train.net)
