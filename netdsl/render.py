@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.source import printable
+
 if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
     from netdsl.source import Span
@@ -21,19 +23,19 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     tone = _COLOURS[diagnostic.severity]
     lines = [paint(f"{diagnostic.severity}[{diagnostic.code}]", tone) + paint(f": {_safe(diagnostic.message)}", "\x1b[1m")]
     if diagnostic.span is not None:
-        lines += _excerpt(diagnostic.span, "-->", "^", paint, tone)
+        lines += _excerpt(diagnostic.span, "^", paint, tone)
     for note in diagnostic.notes:
         if note.span is None:
             lines.append(f"  = note: {_safe(note.message)}")
         else:
             lines.append(f"note: {_safe(note.message)}")
-            lines += _excerpt(note.span, "-->", "-", paint, _COLOURS["note"])
+            lines += _excerpt(note.span, "-", paint, _COLOURS["note"])
     if diagnostic.help:
         lines.append(paint("help", "\x1b[1;32m") + f": {_safe(diagnostic.help)}")
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(span: Span, arrow: str, mark: str, paint: Any, tone: str) -> list[str]:
+def _excerpt(span: Span, mark: str, paint: Any, tone: str) -> list[str]:
     first, last = span.first, span.last
     line = span.file.line(first.line)
     margin = " " * len(str(first.line))
@@ -45,7 +47,7 @@ def _excerpt(span: Span, arrow: str, mark: str, paint: Any, tone: str) -> list[s
     lead = "".join("\t" if c == "\t" else " " * width_of(_safe(c)) for c in line[: start - 1])
     marked = width_of(_safe(line[start - 1 : end - 1]))
     return [
-        f"{margin}{arrow} {_safe(span.file.name)}:{first.line}:{first.column}",
+        f"{margin}--> {_safe(span.file.name)}:{first.line}:{first.column}",
         f"{margin} |",
         f"{first.line} | {_safe(line)}",
         f"{margin} | {lead}{paint(mark * max(1, marked), tone)}",
@@ -62,8 +64,7 @@ def width_of(text: str) -> int:
 
 
 def _safe(text: str) -> str:
-    """The text without control characters, which could act on a terminal."""
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+    return printable(text, "\t")
 
 
 def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
@@ -105,7 +106,9 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> dict[str, Any]:
 def _sarif_place(span: Span) -> dict[str, Any]:
     first, last = span.first, span.last
     region = {"startLine": first.line, "startColumn": first.column, "endLine": last.line, "endColumn": last.column}
-    return {"physicalLocation": {"artifactLocation": {"uri": span.file.name}, "region": region}}
+    from urllib.parse import quote  # for this format alone
+
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(span.file.name, errors="surrogateescape")}, "region": region}}
 
 
 def as_github(diagnostic: Diagnostic) -> str:

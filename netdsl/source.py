@@ -6,6 +6,11 @@ from bisect import bisect_right
 from typing import NamedTuple
 
 
+def printable(text: str, but: str = "") -> str:
+    """The text with U+FFFD for control characters and the like, which could act on a terminal; those of `but` stay."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
+
+
 class Location(NamedTuple):
     """A position for people: both numbers count from 1."""
 

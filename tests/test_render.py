@@ -148,6 +148,13 @@ def test_sarif() -> None:
     assert one["results"] == [bare, full, bare]
 
 
+@pytest.mark.parametrize(("name", "uri"), [("my net.net", "my%20net.net"), ("<stdin>", "%3Cstdin%3E"), ("a/é:1.net", "a/%C3%A9%3A1.net"), ("a\udcff.net", "a%FF.net")])
+def test_sarif_names_files_by_uri(name: str, uri: str) -> None:
+    """A name is no URI where it has other characters than those, bytes that are no letters among them."""
+    (one,) = as_sarif([Diagnostic("bad-size", "no", Span(SourceFile(name, "text"), 0, 1))], "1.2")["runs"]
+    assert one["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
 def test_github() -> None:
     """A command on one line: commas and colons escaped in its properties, percent signs and line ends everywhere."""
     assert as_github(FULL) == "::error file=n.net,line=2,col=8,endLine=2,endColumn=13,title=bad-size::the size is 3%0Awrite 4"

@@ -20,6 +20,7 @@ from netdsl.diagnostics import fail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.ir.graph import Graph
     from netdsl.ops.base import Param
 
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
@@ -35,11 +36,6 @@ class Weights(NamedTuple):
 
     tensors: dict[str, Any]
     metadata: dict[str, str]
-
-    def listed(self, key: str) -> Any:
-        """A metadata entry that holds JSON (`mean`, `std`, `classes`), or None."""
-        text = self.metadata.get(key)
-        return None if text is None else json.loads(text)
 
 
 def read_weights(path: str | Path) -> Weights:
@@ -120,6 +116,11 @@ def _array(tensor: Any) -> Any:
     if str(tensor.dtype) == "torch.bfloat16":
         return tensor.view(dtype=import_module("torch").int16).numpy().view(DTYPES["BF16"])
     return tensor.numpy()
+
+
+def tensors_of(graph: Graph) -> dict[str, Param]:
+    """Every tensor of the inference graph by its checkpoint name."""
+    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:

@@ -17,6 +17,7 @@ from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.analysis.summary import Summary
 from netdsl.backends.dot import svg_text
 from netdsl.ir.types import shape_text
+from netdsl.source import printable
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
 
 def _text(text: str) -> str:
     """Text that a browser shows as it is; what cannot be printed is replaced."""
-    return escape("".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in text))
+    return escape(printable(text, "\t\n"))
 
 
 def _ends(graph: Graph) -> str:

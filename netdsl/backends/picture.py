@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from netdsl.analysis.cost import Costs
 from netdsl.ir.types import shape_text
 from netdsl.ops.args import dims, padding, show, sizes
+from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,7 +260,7 @@ class Picture:
 def short(text: str) -> str:
     """A line as it is drawn: the middle of a long one is cut out, and what cannot be printed is replaced."""
     cut = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 13]}…{text[-12:]}"
-    return "".join(c if c.isprintable() else "\ufffd" for c in cut)
+    return printable(cut)
 
 
 def describe(op: Op, axes: int) -> str:

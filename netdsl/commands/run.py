@@ -17,6 +17,7 @@ from netdsl.commands.models import open_model
 from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
+from netdsl.source import printable
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -110,7 +111,7 @@ class _Run:
 def _names(labels: str | None, session: Session) -> list[str]:
     """The class names: of the file, or else of the model's metadata."""
     found = session.listed("netdsl.classes") or [] if labels is None else read_labels(labels)
-    return [_plain(str(n)) for n in found]
+    return [printable(str(n)) for n in found]
 
 
 def _write(path: Path, session: Session, kept: list[tuple[Item, list[Any]]]) -> None:
@@ -143,7 +144,7 @@ def _report(path: Path, session: Session, outputs: list[Any], names: list[str], 
     """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
     lines = []
     for spec, output in zip(session.outputs, outputs, strict=True):
-        title = f"{_plain(str(path))}: {_plain(spec.name)}" if len(outputs) > 1 else _plain(str(path))
+        title = f"{printable(str(path))}: {printable(spec.name)}" if len(outputs) > 1 else printable(str(path))
         if not _has_classes(output):
             lines.append(f"{title}: {_summary(output)}")
             continue
@@ -202,8 +203,3 @@ def _summary(output: Any) -> str:
     if output.size <= 8:
         return f"{shape} {output.dtype}: {', '.join(f'{v:g}' for v in output.ravel().tolist())}"
     return f"{shape} {output.dtype}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"
-
-
-def _plain(text: str) -> str:
-    """A text that cannot steer the terminal."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)

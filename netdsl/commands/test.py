@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.backends.checkpoints import fit, read_weights, report
+from netdsl.backends.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.commands.common import load_one
 from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.ir.graph import Graph
-    from netdsl.ops.base import Param
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,11 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
     print(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0
-
-
-def tensors_of(graph: Graph) -> dict[str, Param]:
-    """Every tensor of the inference graph by its checkpoint name."""
-    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
 
 
 def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -53,8 +53,7 @@ def _verify_model(arguments: argparse.Namespace) -> int:
 
 
 def _weights(path: str, graph: Graph) -> dict[str, Any]:
-    from netdsl.backends.checkpoints import fit, read_weights
-    from netdsl.verify.numbers import tensors_of
+    from netdsl.backends.checkpoints import fit, read_weights, tensors_of
 
     return fit(tensors_of(graph), read_weights(path), path)
 

@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from netdsl.diagnostics import fail
+from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def check_external(path: Path) -> None:
     for location in sorted({_location(t) for t in _tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL}):
         fault = _fault(os.path.dirname(os.path.abspath(path)), location)
         if fault is not None:
-            shown = "".join(c if c.isprintable() else "\ufffd" for c in location)[:200]
+            shown = printable(location)[:200]
             fail("outside-data", f"{path} keeps weights in `{shown}`, {fault}", _HELP)
 
 

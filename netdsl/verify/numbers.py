@@ -10,7 +10,6 @@ import torch
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
-    from netdsl.ops.base import Param
 
 PLAIN_EDGES = {"sage"}  # kinds whose edges are zeros and ones
 
@@ -18,11 +17,6 @@ PLAIN_EDGES = {"sage"}  # kinds whose edges are zeros and ones
 def shape_of(value: Value, batch: int, sizes: dict[str, int]) -> tuple[int, ...]:
     """The shape of a value with its batch, its open sizes set."""
     return (batch, *(d if isinstance(d, int) else d.at(sizes) for d in value.type.shape))
-
-
-def tensors_of(graph: Graph) -> dict[str, Param]:
-    """Every tensor of the inference graph by its checkpoint name."""
-    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
 
 
 def inputs_for(graph: Graph, batch: int, sizes: dict[str, int], seed: int) -> dict[int, torch.Tensor]:
