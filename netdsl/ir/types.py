@@ -61,6 +61,8 @@ class Sym:
         return self is other or (isinstance(other, Sym) and self.terms == other.terms)
 
     def __add__(self, other: int | Sym) -> int | Sym:
+        if not isinstance(other, (int, Sym)):
+            return NotImplemented  # coefficients are integers: a size is
         terms = dict(self.terms)
         for monomial, c in _terms(other).items():
             terms[monomial] = terms.get(monomial, 0) + c
@@ -69,7 +71,9 @@ class Sym:
     __radd__ = __add__
 
     def __mul__(self, other: int | Sym) -> int | Sym:
-        if isinstance(other, Sym):
+        if not isinstance(other, int):
+            if not isinstance(other, Sym):
+                return NotImplemented
             ours, theirs = len(self.terms), len(other.terms)
             if ours * theirs > MAX_TERMS or ours * other.length + theirs * self.length > MAX_SYMBOLS:
                 raise FormulaTooLong
@@ -92,6 +96,8 @@ class Sym:
         return self * -1 + other
 
     def __floordiv__(self, k: int | Sym) -> int | Sym:
+        if k == 0:
+            raise ZeroDivisionError
         if not isinstance(k, int) or k <= 0:
             raise ArithmeticError(f"cannot divide {self} by {k}")
         whole = {m: c // k for m, c in self.terms.items()}
