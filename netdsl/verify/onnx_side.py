@@ -31,11 +31,7 @@ class OnnxSide:
         self.params = made.params
         self.model = made.model
         self.outputs = [o.name for o in made.model.graph.output]
-        last = {p.value: n.output[0] for n in made.model.graph.node for p in n.metadata_props if p.key == "netdsl.layer"}
-        self.tensor: dict[int, str] = {id(v): v.name for v in graph.inputs}
-        for node in graph.nodes:
-            if node.aux is None:  # what acts in training alone has no node of its own: its value is its input's
-                self.tensor[id(node.output)] = last.get(node.name, self.tensor[id(node.inputs[0])])
+        self.tensor = _tensors(graph, _last(made.model))
         self._bare = onnx.ModelProto()
         self._bare.CopyFrom(made.model)
         self._bare.graph.input.extend(helper.make_tensor_value_info(k, made.element, p.shape) for k, p in made.params.items())
@@ -119,16 +115,26 @@ class ExportedSide:
             if "netdsl.folded" in told:
                 self.folded[told["netdsl.layer"]] = nodes[told["netdsl.folded"]]
         # A layer may be written otherwise here, its inner values named as the whole layer was.
-        last = {p.value: n.output[0] for n in made.model.graph.node for p in n.metadata_props if p.key == "netdsl.layer"}
-        last |= {norm.name: last[name] for name, norm in self.folded.items()}
-        self.tensor: dict[int, str] = {id(v): v.name for v in side.graph.inputs}
-        for node in side.graph.nodes:
-            if node.aux is None:
-                self.tensor[id(node.output)] = last.get(node.name, self.tensor[id(node.inputs[0])])
+        last = _last(made.model)
+        self.tensor = _tensors(side.graph, last | {norm.name: last[name] for name, norm in self.folded.items()})
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session of the model with those inner values (name and element type) as outputs too."""
         return _session(self.model, self.arrays, wanted, threads)
+
+
+def _last(model: onnx.ModelProto) -> dict[str, str]:
+    """What the last node of each layer makes, by the layer's name."""
+    return {p.value: n.output[0] for n in model.graph.node for p in n.metadata_props if p.key == "netdsl.layer"}
+
+
+def _tensors(graph: Graph, last: dict[str, str]) -> dict[int, str]:
+    """The name of every value of a graph, by its `id`, where `last` has that of each layer."""
+    names = {id(v): v.name for v in graph.inputs}
+    for node in graph.nodes:
+        if node.aux is None:  # what acts in training alone has no node of its own: its value is its input's
+            names[id(node.output)] = last.get(node.name, names[id(node.inputs[0])])
+    return names
 
 
 def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict[str, str], threads: int) -> onnxruntime.InferenceSession:

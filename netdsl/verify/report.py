@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node
 
 
+BATCHES = (7, 2, 1)  # weights settle at the first, values are compared at the second, products are counted at the last
+
+
 class Difference(Diagnostic):
     """Where witnesses disagree first: the node, what was compared, and what each witness says."""
 
@@ -56,7 +59,7 @@ class Report:
     net: str
     claims: list[Claim] = field(default_factory=list)
     sizes: list[dict[str, int]] = field(default_factory=list)
-    batches: tuple[int, ...] = (1, 2, 7)
+    batches: tuple[int, ...] = tuple(sorted(BATCHES))
     comparisons: int = 0
     worst: float = 0.0
     worst_node: str = ""

@@ -17,7 +17,7 @@ from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
 from netdsl.verify.outputs import compare_models, compare_modules
-from netdsl.verify.report import Claim, Difference
+from netdsl.verify.report import BATCHES, Claim, Difference
 from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import LIMIT, Executor, compare_folded, compare_values
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from netdsl.verify.report import Report
     from netdsl.verify.torch_side import Step
 
-BATCHES = (7, 2, 1)  # weights settle at the first, values are compared at the second, products are counted at the last
 WITNESS = "each layer in fp64"
 Inputs = dict[int, torch.Tensor]
 T = TypeVar("T")
