@@ -1,4 +1,4 @@
-"""Files that import files: what a name means in each of them."""
+"""What a name means: in files that import files, and where a label is called as a layer is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 import netdsl
 from netdsl.cli import run
+from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +90,32 @@ def test_folder_called_as_a_net_of_the_library(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "alexnet").write_text("net Own {\ninput x: 3\nrelu\n}")
     assert run(["check", "alexnet"]) == 0
     assert "Own" in capsys.readouterr().out
+
+
+LABELS = {
+    "tanh: conv(3, 1)\ntanh": ["conv", "tanh"],
+    "own: conv(3, 1)\nown": ["conv", "relu"],
+    "se: conv(3, 1) -> relu\nse(ratio = 1)": ["conv", "relu", "gap", "conv", "relu", "conv", "sigmoid", "mul"],
+    "added: conv(3, 1)\nadded": ["conv", "conv"],
+    "free: conv(3, 1)\nfree": ["conv", "conv"],
+    "relu -> added": ["relu", "relu"],
+}
+
+
+@pytest.mark.parametrize("body", LABELS)
+def test_label_called_as_a_layer(body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks and layer kinds stand before labels of their names, labels before the kinds of installed packages, loaded or not."""
+    monkeypatch.setitem(LAYERS, "added", LAYERS["relu"])
+    assert LABELS[body] == kinds(folder(tmp_path, n=f"block own() {{ relu }}\nnet N {{\ninput x: 3x8x8\n{body}\n}}"))
+
+
+def test_broken_package_behind_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that cannot be imported is named where one of its layers may be meant as a value too."""
+    path = folder(tmp_path, n="block B(act) { act }\nnet N {\ninput x: 3\nB(theirs)\n}")
+
+    def broken() -> frozenset[str]:
+        raise ImportError("no module named theirs")
+
+    monkeypatch.setattr("netdsl.passes.modules.load_plugins", broken)
+    with pytest.raises(netdsl.CompileError, match=r"broken-plugin.*no module named theirs"):
+        netdsl.load(path)

@@ -161,10 +161,10 @@ class NetBuilder:
         try:
             return resolve(self.loader, module, expr.id, expr.span)
         except Fault as fault:
-            if fault.diagnostic.code == "not-a-layer":
+            if fault.diagnostic.code != "unknown-layer":
                 raise
             binding = self._scope.find([expr.id])
-            advice = f"write `@{expr.id}` for the value at that label" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions])
+            advice = f"write `@{expr.id}` for the value at that label" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
             raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netdsl.ops.base import Op
     from netdsl.source import SourceFile, Span
 
+_KINDS = frozenset(LAYERS)  # those of installed packages come later, to `LAYERS` alone
 BUILT_IN = ("residual", "identity", "frozen")
 WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
@@ -228,8 +229,8 @@ class Loader:
 
 
 def is_known(module: Module, name: str) -> bool:
-    """Whether a name is a layer or block as seen from a file; labels of such a name are not layers."""
-    return name in LAYERS or name in module.definitions or name in _shipped()
+    """Whether a name is a layer or block as seen from a file; labels of such a name are not layers. What is installed changes nothing."""
+    return name in _KINDS or name in module.definitions or name in _shipped()
 
 
 @cache
