@@ -27,7 +27,7 @@ class Inference:
 
     def op(self, cls: type[Op], positional: tuple[object, ...], keywords: dict[str, object]) -> Op:
         """The layer of a call, made once; raises `OpError`."""
-        key = (cls, positional, tuple(map(type, positional)), *keywords.items(), *map(type, keywords.values()))
+        key = (cls, positional, *map(_kind, positional), *keywords.items(), *map(_kind, keywords.values()))
         found = self._ops.get(key)
         if found is None:
             known = {a.name for a in cls.args}
@@ -52,6 +52,11 @@ class Inference:
             _check_params(op, params)
             self._types[key] = found
         return found
+
+
+def _kind(value: object) -> object:
+    """The type of an argument, and those of a list's elements: `[3.0]` equals `[3]` and `[true]` equals `[1]`, but no layer takes each."""
+    return tuple(map(_kind, value)) if isinstance(value, tuple) else type(value)
 
 
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
