@@ -107,6 +107,7 @@ net Plain(deep, width = 8) {
     input image: 3xHxW
     repeat deep as i { c{i}: conv(width, 3, pad = 1) }
     expect params == 1
+    expect factor == 6
 }
 """
 
@@ -123,12 +124,13 @@ net Two = Plain(counts[0]) {
 
 
 def test_expects_of_a_member_see_the_lets_of_their_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The lines after `net A = B(...)` see the parameters and open sizes of B, and their own file's `let`s and those that it imports; lines inside B are reported once."""
+    """The lines after `net A = B(...)` see the parameters and open sizes of B, and their own file's `let`s and those that it imports; what a line inside B says of both is said once."""
     (tmp_path / "family.net").write_text(FAMILY, encoding="utf-8")
     assert checked(tmp_path, MEMBERS + "net Three = Plain(counts[1], width = 4)\n") == 1
     made = capsys.readouterr()
-    assert [line for line in made.out.splitlines() if line.startswith("expect")] == ["expect          4 of 5 hold", "expect          0 of 1 hold"]
-    assert made.err.count("error[") == 2
+    assert [line for line in made.out.splitlines() if line.startswith("expect")] == ["expect          4 of 6 hold", "expect          0 of 2 hold"]
+    assert made.err.count("error[") == 3
+    assert made.err.count("`factor` is 5, expected 6") == 1
     assert "`params` is 808, expected 1" in made.err
     assert "`params` is 408, expected 1" in made.err
 
