@@ -17,6 +17,7 @@ from conftest import randomise
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.analysis.sizes import usual_setting
 from netdsl.cli import run
 from netdsl.diagnostics import CompileError
 from netdsl.runtime import gpu, measure, session
@@ -324,3 +325,12 @@ def test_the_table_of_engines_on_the_gpu(tmp_path: Path) -> None:
     done = benchmark("--nets", "LeNet-5", "--batches", "1", "--engines", "ours,torch.onnx,eager", "--rounds", "3", "--json", str(tmp_path / "t.json"), device="cuda")
     rows = json.loads((tmp_path / "t.json").read_text())["rows"]
     assert [r["wrong"] for r in rows] == [[]] * 3, done.stdout
+
+
+def test_open_sizes_are_such_that_the_net_is_valid(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A net that is valid for multiples of 3 is measured at the next one after the usual size; one that the usual size suits, at that."""
+    Path("three.net").write_text("net Three {\n input x: 1xHxH\n down: conv(2, 3, stride = 3)\n deconv(1, 3, stride = 3)\n add(@x)\n}\n")
+    assert "onnxruntime" in said(capsys, "three.net", "--batch", "1", "--rounds", "3")[0]
+    assert usual_setting(netdsl.load("three.net").graph) == {"H": 225}
+    assert usual_setting(netdsl.loads("net A {\n input x: 3xHxW\n conv(1, 3)\n}").graph) == {"H": 224, "W": 224}
+    assert usual_setting(netdsl.loads("net A {\n input x: 1xHxH\n conv(1, 3)\n input y: 1x9x9\n add(@y)\n}").graph) == {"H": 11}

@@ -67,3 +67,11 @@ def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert r"\u540d" in table
     net = json.loads(said("--format", "json"))["nets"][0]
     assert (net["name"], net["layers"][0]["name"]) == ("É", "名")
+
+
+@pytest.mark.parametrize("call", [["nets"], ["layers"], ["layers", "conv"], ["verify", "lenet5"], ["check", "lenet5"]], ids=" ".join)
+def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(call) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert len(lines) > 10
+    assert lines == [line.rstrip() for line in lines]

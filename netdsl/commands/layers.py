@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from netdsl.commands.table import console
+from netdsl.commands.listing import listing
 from netdsl.diagnostics import Fault, Reporter, fail
 from netdsl.driver import compile_net, program_of
 from netdsl.library import block_names
@@ -60,9 +60,9 @@ WORDS = (
 def run(arguments: argparse.Namespace) -> int:
     """Print the table of all kinds, or the page of one; returns the exit code."""
     if arguments.kind is None:
-        _print_all(console(), entries())
+        _print_all(listing(), entries())
     else:
-        _print_entry(console(), entry(arguments.kind))
+        _print_entry(listing(), entry(arguments.kind))
     return 0
 
 

@@ -13,7 +13,7 @@ from netdsl.analysis.figures import figure
 from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
-from netdsl.commands.table import console
+from netdsl.commands.listing import listing
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.driver import Program, compile_net, open_program
 from netdsl.ir.types import subs
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 def run(_: argparse.Namespace) -> int:
     """Print the nets of the library, file by file; returns the exit code."""
-    out = console()
+    out = listing()
     wrong: list[Diagnostic] = []
     _print_head(out)
     for name in library_names():

@@ -68,7 +68,7 @@ def _print(report: Report, weights: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from netdsl.commands.table import console
+    from netdsl.commands.listing import listing
     from netdsl.verify import LIMIT
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
@@ -78,7 +78,7 @@ def _print(report: Report, weights: str | None) -> None:
         verdict = Text(claim.verdict, style={"agree": "green", "differ": "bold red"}.get(claim.verdict, "dim"))
         table.add_row(claim.name, verdict, claim.detail if claim.ok else "", ", ".join(claim.witnesses))
     settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
-    out = console()
+    out = listing()
     out.print(f"{report.net} with {weights or 'random weights'}, batches of {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}")
     out.print(table)
     out.print(f"{report.comparisons:,} values compared; the furthest off, of `{report.worst_node}` ({report.worst_kind}), by {report.worst:.2g} units of {LIMIT:g}" if report.worst_node else f"{report.comparisons:,} values compared")
