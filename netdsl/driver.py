@@ -13,7 +13,6 @@ from netdsl.analysis.receptive import hold_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
 from netdsl.ir.graph import Graph, Site, Value
-from netdsl.ir.types import Sym
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
 from netdsl.passes.elaborate import Elaborator, Expectation
@@ -147,7 +146,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     if isinstance(named, ast.Alias):
         if all(p.default is not None for p in definition.parameters):
             elaborator.expects.clear()  # they are about the net as it stands, which is checked under its own name
-        elaborator.expects += _member_expects(named, graph, outside)
+        elaborator.expects += _member_expects(named, definition, graph, frame, outside)
     if reporter.errors:
         return None
     hold_strides(graph)
@@ -170,10 +169,11 @@ def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.
     raise Fault("unknown-net", f"there is no net `{named.target}`", named.target_span, help=did_you_mean(named.target, known) or advice or _make_net(named.name, target))
 
 
-def _member_expects(alias: ast.Alias, graph: Graph, outside: Env) -> list[Expectation]:
+def _member_expects(alias: ast.Alias, definition: ast.Definition, graph: Graph, frame: Env, outside: Env) -> list[Expectation]:
     """The `expect` lines after `net A = B(...)`: they see the parameters and open sizes of B, and the `let`s of their own file. Raises `Fault`."""
     env = Env(outside)
-    env.values = {**graph.arguments, **{s: Sym.var(s) for s in graph.symbols}}
+    inner = {s.name for s in definition.body.statements if isinstance(s, ast.Let)}
+    env.values = {**{name: value for name, value in frame.values.items() if name not in inner}, **graph.arguments}
     found = []
     for statement in alias.body.statements if alias.body is not None else ():
         if not isinstance(statement, ast.Expect):
@@ -225,15 +225,20 @@ def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:
     return sizes
 
 
-def _facts(program: Program, name: str, compiled: Compiled, expectation: Expectation, known: dict[tuple[int, ...], Facts | None]) -> Facts | None:
+def _made_at(program: Program, name: str, compiled: Compiled, expectation: Expectation, known: dict[tuple[int, ...], Compiled | None]) -> Compiled | None:
     """What an `expect` is held against: the net, or that of the size after `at`. None where the net cannot be of that size, for the second time; raises `Fault` and `CompileError`."""
     at = expectation.statement.at
     size = () if at is None else _at(at, expectation.env)
     if at is not None and size not in known:
         known[size] = None
-        made = _sized(program, name, compiled, at.span, size)
-        known[size] = Facts(made.graph, made.costs, made.labels)
+        known[size] = _sized(program, name, compiled, at.span, size)
     return known[size]
+
+
+def _held(expectation: Expectation, number: int, made: Compiled) -> Diagnostic | None:
+    """The diagnostic of an expectation held against a net that was made for it, of whose size its names are."""
+    same = next((e for e in made.expects[number : number + 1] if e.statement is expectation.statement), expectation)
+    return Facts(made.graph, made.costs, made.labels).check(same)
 
 
 def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mapping[str, tuple[int, ...]] | None = None) -> tuple[int, list[Diagnostic]]:
@@ -244,17 +249,17 @@ def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mappi
     """
     if inputs or program.defines:
         return 0, []
-    known: dict[tuple[int, ...], Facts | None] = {(): Facts(compiled.graph, compiled.costs, compiled.labels)}
+    known: dict[tuple[int, ...], Compiled | None] = {(): compiled}
     good, broken = 0, list[Diagnostic]()
-    for expectation in compiled.expects:
+    for number, expectation in enumerate(compiled.expects):
         try:
-            facts = _facts(program, name, compiled, expectation, known)
+            made = _made_at(program, name, compiled, expectation, known)
         except Fault as fault:
             broken.append(fault.diagnostic)
         except CompileError as error:
             broken += error.diagnostics
         else:
-            diagnostic = facts.check(expectation) if facts is not None else None
-            good += facts is not None and diagnostic is None
+            diagnostic = _held(expectation, number, made) if made is not None else None
+            good += made is not None and diagnostic is None
             broken += [diagnostic] if diagnostic is not None else []
     return good, broken

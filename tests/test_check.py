@@ -118,6 +118,7 @@ net Two = Plain(counts[0]) {
     expect depth == counts[0]
     expect params(@c{counts[0] - 1}) == width * (9 * width + 1)
     expect shape(@c{deep - 1}) == [width, H, W]
+    expect macs(@c0) == 27 * width * H * W and H == 9 at 3x9x10
     expect factor == 5
 }
 """
@@ -128,7 +129,7 @@ def test_expects_of_a_member_see_the_lets_of_their_file(tmp_path: Path, capsys: 
     (tmp_path / "family.net").write_text(FAMILY, encoding="utf-8")
     assert checked(tmp_path, MEMBERS + "net Three = Plain(counts[1], width = 4)\n") == 1
     made = capsys.readouterr()
-    assert [line for line in made.out.splitlines() if line.startswith("expect")] == ["expect          4 of 6 hold", "expect          0 of 2 hold"]
+    assert [line for line in made.out.splitlines() if line.startswith("expect")] == ["expect          5 of 7 hold", "expect          0 of 2 hold"]
     assert made.err.count("error[") == 3
     assert made.err.count("`factor` is 5, expected 6") == 1
     assert "`params` is 808, expected 1" in made.err
@@ -160,3 +161,24 @@ def test_names_in_expects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     """Labels are computed as in the net; a parameter or `let` stands before the figure of its name; a part without numbers has none, and a label of a value has its shape."""
     assert checked(tmp_path, HOLD) == 0
     assert "expect          6 of 6 hold" in capsys.readouterr().out
+
+
+AT = """net N {
+    input image: 3xHxW
+    let half = H // 2
+    for i in range(2) {
+        let wide = W * (i + 1)
+        c{i}: conv(8, 3, stride = 2, pad = 1)
+        @image
+        expect shape(@c{i}) == [8, half, 24] and wide == 48 * (i + 1) at 3x32x48
+    }
+    c: conv(8, 1)
+    expect shape(c) == [8, H, W]
+}
+"""
+
+
+def test_names_in_expects_are_of_the_size_after_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `at`, open sizes and what is computed of them are numbers, those of the round of a loop too."""
+    assert checked(tmp_path, AT) == 0
+    assert "expect          3 of 3 hold" in capsys.readouterr().out
