@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-
-from netdsl.diagnostics import Fault
+import sys
 
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
@@ -16,6 +15,8 @@ DEFAULTS = {
     "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
 }
+MOST = {"nesting": 500, "depth": 500}  # to which they can be raised
+FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
 MAX_SIZE = 2**62
@@ -25,15 +26,16 @@ MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to 
 def limit(name: str) -> int:
     """The bound in force: `NETDSL_MAX_LAYERS=200000` in the environment sets `layers`."""
     text = os.environ.get(f"NETDSL_MAX_{name.upper()}", "")
-    return int(text) if text.isdigit() else DEFAULTS[name]
+    set_to = int(text) if text.isdecimal() and len(text) <= INTEGER_DIGITS else DEFAULTS[name]
+    return min(set_to, MOST.get(name, set_to))
 
 
 def raise_help(name: str) -> str:
     """Advice on how to raise a bound."""
-    return f"the limit `{name}` is {limit(name):,}; set NETDSL_MAX_{name.upper()} in the environment to raise it"
+    now = limit(name)
+    return f"the limit `{name}` is {now:,}" + (", the most that it can be" if now == MOST.get(name) else f"; set NETDSL_MAX_{name.upper()} in the environment to raise it")
 
 
-def check_dim(value: object, what: str) -> None:
-    """Refuse a size that no tensor can have."""
-    if isinstance(value, int) and not 1 <= value <= MAX_DIM:
-        raise Fault("bad-size", f"{what} is {value:,}; it must be between 1 and {MAX_DIM:,}")
+def allow_depth() -> None:
+    """Let Python call as deep as `nesting` and `depth` at their most go, with an expression at the bottom; a level of a text is up to eight calls."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

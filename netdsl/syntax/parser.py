@@ -13,7 +13,7 @@ from platformdirs import user_cache_dir
 
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.library import resource
-from netdsl.limits import INTEGER_DIGITS, limit, raise_help
+from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
 from netdsl.syntax.build import Builder
 from netdsl.syntax.expected import STRAY, continues_nothing, describe, follows, opens, syntax_help
@@ -119,6 +119,7 @@ def parse(source: SourceFile) -> ast.File:
 
     After an error its line is blanked but for the braces, and the text is read again: the rest of the file is still checked.
     """
+    allow_depth()
     _check_length(source)
     errors: list[Diagnostic] = []
     text = source.text
