@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import codecs
 import gc
-import os
 import sys
 from functools import cache
 from importlib import import_module
@@ -13,7 +12,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.common import UsageError, in_ascii, print_diagnostics
+from netdsl.commands.common import UsageError, discard_output, in_ascii, print_diagnostics
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
 
@@ -179,7 +178,7 @@ def run(argv: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
     except MemoryError as error:
         print_diagnostics([Diagnostic("out-of-memory", f"the memory does not hold it: {error}" if str(error) else "the memory does not hold it", help="give smaller sizes or batches")])

@@ -91,6 +91,11 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
 
 
+def discard_output() -> None:
+    """Let what is still printed go nowhere: whoever read it has closed the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def read_labels(path: str) -> list[str]:
     """The class names of a file, one a line."""
     try:

@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, read_labels, suffix_of
+from netdsl.commands.common import LABELS_HELP, UsageError, discard_output, print_diagnostics, read_labels, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.diagnostics import CompileError, fail
-from netdsl.files import replacing
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
+from netdsl.runtime.outputs import has_rows, write_outputs
 from netdsl.source import printable
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_SHOWN = 100
 BATCH = 64
 PICTURES = 16
+NUMBERS = "bfiu"
 
 
 def run(arguments: Namespace) -> int:
@@ -47,20 +48,25 @@ class _Run:
         self.names = _names(arguments.labels, session)
         self.top, self.json, self.output = arguments.top, arguments.json, arguments.output
         self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
-        self.failed = False
+        self.failed = self.unread = False
         self.kept: list[tuple[Item, list[Any]]] = []
 
     def all(self, names: list[str]) -> int:
         """Run every input; returns the exit code."""
         paths = [path for name in names for path in self._paths(name)]
         console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal or len(paths) < 2) as progress:
+        # Lines on the same terminal say how far it is by themselves, and would run into the bar.
+        hidden = not console.is_terminal or sys.stdout.isatty() or len(paths) < 2
+        with Progress(console=console, transient=True, disable=hidden, redirect_stdout=False) as progress:
             task = progress.add_task("running", total=len(paths))
             for items in batches(self._items(paths), self.together):
                 self._batch(items)
                 progress.advance(task, len(items))
+                if self.unread and not self.output:
+                    break
         if self.output and self.kept:
-            _write(Path(self.output), self.session, self.kept)
+            for note in write_outputs(Path(self.output), [v.name for v in self.session.outputs], self.kept):
+                print(f"note: {printable(note)}", file=sys.stderr)
         return int(self.failed)
 
     def _paths(self, name: str) -> list[Path]:
@@ -92,15 +98,19 @@ class _Run:
 
     def _one(self, item: Item, outputs: list[Any]) -> None:
         try:
-            _check(item.path, self.session, outputs, self.names)
+            _check(item, self.session, outputs, self.names)
             make = _json_lines if self.json else _report
-            lines = make(item.path, self.session, outputs, self.names, self.top)
+            lines = make(item, self.session, outputs, self.names, self.top)
         except CompileError as error:
             self._said(error)
             return
         if self.output:
             self.kept.append((item, outputs))
-        print("\n".join(lines), flush=True)
+        try:
+            print("\n".join(lines), flush=True)
+        except BrokenPipeError:  # nobody reads on: what goes to a file is made all the same
+            self.unread = True
+            discard_output()
 
     def _said(self, error: CompileError) -> None:
         self.failed = True
@@ -114,38 +124,25 @@ def _names(labels: str | None, session: Session) -> list[str]:
     return [printable(str(n)) for n in found]
 
 
-def _write(path: Path, session: Session, kept: list[tuple[Item, list[Any]]]) -> None:
-    """The outputs under their names, all samples in one array where their sizes are the same, and `inputs`: the name of each sample's file."""
-    arrays: dict[str, Any] = {"inputs": np.array([str(item.path) for item, outputs in kept for _ in range(len(outputs[0]))])}
-    for i, spec in enumerate(session.outputs):
-        parts = [outputs[i] for _, outputs in kept]
-        if len({p.shape[1:] for p in parts}) == 1:
-            arrays[spec.name] = np.concatenate(parts)
-        else:
-            arrays |= {f"{spec.name}_{k}": p for k, p in enumerate(parts)}
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
-
-
 # ---- what is printed
 
 
-def _check(path: Path, session: Session, outputs: list[Any], names: list[str]) -> None:
+def _check(item: Item, session: Session, outputs: list[Any], names: list[str]) -> None:
     """Raise `CompileError` for outputs that mean nothing."""
-    wide = [o for o in outputs if _has_classes(o)]
+    wide = [o for o in outputs if _has_classes(o, item)]
     if names and wide and not any(len(names) == o.shape[1] for o in wide):
         fail("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", LABELS_HELP)
     if not all(np.isfinite(o).all() for o in wide):
         help_ = "look at the weights, and at the scale of the input"
-        fail("not-finite", f"the output of {session.name} for {path} holds infinities or not-a-numbers", help_)
+        fail("not-finite", f"the output of {session.name} for {item.path} holds infinities or not-a-numbers", help_)
 
 
-def _report(path: Path, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
+def _report(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
     """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
-    lines = []
+    lines, path = [], printable(str(item.path))
     for spec, output in zip(session.outputs, outputs, strict=True):
-        title = f"{printable(str(path))}: {printable(spec.name)}" if len(outputs) > 1 else printable(str(path))
-        if not _has_classes(output):
+        title = f"{path}: {printable(spec.name)}" if len(outputs) > 1 else path
+        if not _has_classes(output, item):
             lines.append(f"{title}: {_summary(output)}")
             continue
         own = names if len(names) == output.shape[1] else []
@@ -156,27 +153,32 @@ def _report(path: Path, session: Session, outputs: list[Any], names: list[str], 
     return lines
 
 
-def _json_lines(path: Path, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
-    """A line for each sample: its file, its number there, and of each output the top classes, or its shape and range."""
+def _json_lines(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
+    """A line for each sample: its file, its number there, and of each output the top classes, or its shape and range; an output that the
+    samples have together stands in the line of each.
+    """
     lines = []
-    for i in range(len(outputs[0])):
-        made: dict[str, Any] = {"input": str(path), "sample": i, "outputs": {}}
+    for i in range(item.samples):
+        made: dict[str, Any] = {}
         for spec, output in zip(session.outputs, outputs, strict=True):
-            row = output[i]
-            if _has_classes(output):
-                probabilities = as_probabilities(row)
-                best = np.argsort(-probabilities, kind="stable")[:top]
-                named = names if len(names) == len(row) else None
-                made["outputs"][spec.name] = [{"class": int(k), "probability": float(probabilities[k]), **({"name": named[k]} if named else {})} for k in best]
+            row = output[i] if has_rows(output, item) else output
+            if _has_classes(output, item):
+                made[spec.name] = _top_json(row, names if len(names) == len(row) else [], top)
             else:
-                finite = bool(row.size and np.isfinite(row).all())
-                made["outputs"][spec.name] = {"shape": list(row.shape), "dtype": str(row.dtype), **({"min": float(row.min()), "max": float(row.max())} if finite else {})}
-        lines.append(json.dumps(made))
+                finite = bool(row.size and row.dtype.kind in NUMBERS and np.isfinite(row).all())
+                made[spec.name] = {"shape": list(row.shape), "dtype": str(row.dtype), **({"min": float(row.min()), "max": float(row.max())} if finite else {})}
+        lines.append(json.dumps({"input": str(item.path), "sample": i, "outputs": made}))
     return lines
 
 
-def _has_classes(output: Any) -> bool:
-    return bool(output.ndim == 2 and output.shape[1] > 1 and output.dtype.kind == "f")
+def _top_json(row: Any, names: list[str], top: int) -> list[dict[str, Any]]:
+    probabilities = as_probabilities(row)
+    best = np.argsort(-probabilities, kind="stable")[:top]
+    return [{"class": int(k), "probability": float(probabilities[k]), **({"name": names[k]} if names else {})} for k in best]
+
+
+def _has_classes(output: Any, item: Item) -> bool:
+    return bool(has_rows(output, item) and output.ndim == 2 and output.shape[1] > 1 and output.dtype.kind == "f")
 
 
 def top_lines(row: Any, names: list[str], top: int) -> list[str]:
@@ -200,6 +202,9 @@ def _summary(output: Any) -> str:
     shape = "x".join(map(str, output.shape)) or "scalar"
     if not output.size:
         return f"{shape} {output.dtype}"
+    if output.dtype.kind not in NUMBERS:
+        values = [printable(str(v))[:40] for v in output.ravel()[:8].tolist()]
+        return f"{shape} {output.dtype}: {', '.join(values)}{', ...' if output.size > 8 else ''}"
     if output.size <= 8:
         return f"{shape} {output.dtype}: {', '.join(f'{v:g}' for v in output.ravel().tolist())}"
     return f"{shape} {output.dtype}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"

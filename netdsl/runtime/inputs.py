@@ -100,17 +100,59 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def run_batch(session: Session, items: list[Item], size: int) -> list[list[Any]]:
-    """The outputs of each item. A model for a fixed number of samples gets that many, the last ones again where there are fewer."""
-    fixed = session.inputs[0].shape[0] if session.inputs[0].shape else size
-    step = fixed if isinstance(fixed, int) and fixed > 0 else size
+    """The outputs of each item. A model for a fixed number of samples gets that many, the last ones again where there are fewer.
+
+    Only outputs with a row for each sample can be told apart; of a model that has others, each item runs alone.
+    """
+    fixed = next((v.shape[0] for v in session.inputs if v.shape and isinstance(v.shape[0], int) and v.shape[0] > 0), None)
+    rows = _has_rows(session)
+    if len(items) > 1 and not rows:
+        return [run_batch(session, [item], size)[0] for item in items]
     feeds = session.joined([i.feeds for i in items])
-    count = sum(i.samples for i in items)
+    counts = [i.samples for i in items]
+    outputs = None if rows is False else _in_pieces(session, feeds, sum(counts), fixed or size, fixed)
+    if outputs is None and len(items) > 1:
+        return [run_batch(session, [item], size)[0] for item in items]
+    if outputs is None:
+        return [_alone(session, feeds, counts[0], fixed)]
+    ends = np.cumsum(counts)[:-1]
+    return [list(row) for row in zip(*(np.split(o, ends) for o in outputs), strict=True)]
+
+
+def _has_rows(session: Session) -> bool | None:
+    """Whether the outputs have a row for each sample, as the model says by the name or number of their first size; None where it leaves that open."""
+    first = {v.shape[0] if v.shape else "" for v in session.inputs}
+    if "" not in first and all(v.shape and v.shape[0] in first for v in session.outputs):
+        return True
+    return False if any(v.shape and isinstance(v.shape[0], int) and v.shape[0] not in first for v in session.outputs) else None
+
+
+def _in_pieces(session: Session, feeds: dict[str, Any], count: int, step: int, fixed: int | None) -> list[Any] | None:
+    """The outputs of all samples, `step` at once; None where one has not a row for each sample."""
     parts = []
     for start in range(0, count, step):
         piece = {name: a[start : start + step] for name, a in feeds.items()}
-        short = step - min(step, count - start) if step == fixed else 0
+        there = min(step, count - start)
+        short = step - there if fixed else 0
         padded = {name: np.concatenate([a, np.repeat(a[-1:], short, axis=0)]) for name, a in piece.items()} if short else piece
-        parts.append([np.atleast_1d(o)[: step - short] for o in session.run(padded)])
-    outputs = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    ends = np.cumsum([i.samples for i in items])[:-1]
-    return [list(row) for row in zip(*(np.split(o, ends) for o in outputs), strict=True)]
+        outputs = session.run(padded)
+        if any(o.ndim == 0 or len(o) != there + short for o in outputs):
+            return None
+        parts.append([o[:there] for o in outputs])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | None) -> list[Any]:
+    """The outputs of one item as the model gives them, for all its samples at once; a model for one sample gives a row for each."""
+    if fixed == 1:
+        runs = [session.run({name: a[i : i + 1] for name, a in feeds.items()}) for i in range(count)]
+        return runs[0] if count == 1 else [_stacked(column) for column in zip(*runs, strict=True)]
+    if fixed not in (None, count):
+        fail("wrong-shape", f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a row for each", f"give it {fixed} samples")
+    return session.run(feeds)
+
+
+def _stacked(rows: tuple[Any, ...]) -> Any:
+    if len({r.shape for r in rows}) > 1:
+        fail("wrong-shape", "the outputs of the samples have different sizes", "give it one sample a file")
+    return np.concatenate(rows) if rows[0].ndim and len(rows[0]) == 1 else np.stack(rows)
