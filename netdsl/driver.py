@@ -15,6 +15,7 @@ from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Repo
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
+from netdsl.passes.builder import NetBuilder
 from netdsl.passes.elaborate import Elaborator, Expectation
 from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.modules import Loader, Module, load_program
@@ -134,15 +135,15 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
     named, own = program.module.definitions[name], program.module.homes[name]
     definition, home = _resolve_alias(named, own)
     graph = Graph(name, named.doc or definition.doc, Site(named.name_span))
-    elaborator = Elaborator(program.loader, reporter, graph, inputs)
-    elaborator.enter(own)
-    outside = Env(own.env, elaborator.special, elaborator.meter)
+    net = NetBuilder(program.loader, reporter, graph, own)
+    elaborator = Elaborator(net, inputs)
+    outside = Env(own.env, net.special, net.meter)
     arguments, place = (named.arguments, named.target_span) if isinstance(named, ast.Alias) else ((), named.name_span)
     given = _defines(program, definition, arguments, outside)
-    frame = Env(home.env, elaborator.special, elaborator.meter)
+    frame = Env(home.env, net.special, net.meter)
     bind_parameters(frame, definition.name, definition.parameters, given, outside, place, definition.name_span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
-    elaborator.net(definition, home, frame)
+    elaborator.elaborate(definition, home, frame)
     if isinstance(named, ast.Alias):
         if all(p.default is not None for p in definition.parameters):
             elaborator.expects.clear()  # they are about the net as it stands, which is checked under its own name
@@ -151,7 +152,7 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
         return None
     hold_strides(graph)
     train = next((t for n in (named.name, definition.name) for t in program.module.trains if t.net == n), None)
-    return Compiled(graph, Costs(graph), valid_for(graph), elaborator.expects, elaborator.labels, train, program.module.env)
+    return Compiled(graph, Costs(graph), valid_for(graph), elaborator.expects, net.labels, train, program.module.env)
 
 
 def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.Definition, Module]:

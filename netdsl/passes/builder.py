@@ -28,47 +28,43 @@ _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
 class NetBuilder:
-    """The state of unrolling one net, and what needs nothing but that state."""
+    """The state of unrolling one net, and what needs nothing but that state. Names are resolved as the file `module` sees them."""
 
-    def __init__(self, loader: Loader, reporter: Reporter, graph: Graph) -> None:
+    def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, module: Module) -> None:
         self.loader = loader
         self.reporter = reporter
         self.graph = graph
         self.labels: dict[str, Value] = {}
-        self._owners: dict[str, Node] = {}  # of weights, by their name
-        self._uses: Counter[str] = Counter()  # of labels as layers, by where they stand
-        self._inference = Inference()
-        self._calls: list[ast.Definition] = []
-        self._caller: Site | None = None
-        self._scope = Scope()
-        self._module: Module | None = None
-        self._aux: str | None = None
+        self.owners: dict[str, Node] = {}  # of weights, by their name
+        self.uses: Counter[str] = Counter()  # of labels as layers, by where they stand
+        self.inference = Inference()
+        self.open: list[ast.Definition] = []  # the net, and the blocks in which the work is
+        self.caller: Site | None = None
+        self.scope = Scope()
+        self.module = module
+        self.aux: str | None = None  # the auxiliary head in which the work is
         self.meter = Meter()
-        self._estimate = Estimate()
+        self.estimate = Estimate()
         self._faults = 0
-        self._depth = 0
-        self._max_depth = limit("depth")
-        self._max_layers = limit("layers")
+        self.max_layers = limit("layers")
 
-    def enter(self, home: Module) -> None:
-        """Resolve names as the file `home` sees them."""
-        self._module = home
+    def charge(self, layers: int, span: Span) -> None:
+        """Refuse layers that there is no room for; raises `Overrun`."""
+        if len(self.graph.nodes) + layers > self.max_layers:
+            raise Overrun("too-many-layers", f"the net would have more than {self.max_layers:,} layers", span, help=raise_help("layers"))
 
-    def _charge(self, layers: int, span: Span) -> None:
-        if len(self.graph.nodes) + layers > self._max_layers:
-            raise Overrun("too-many-layers", f"the net would have more than {self._max_layers:,} layers", span, help=raise_help("layers"))
-
-    def _charge_all(self, least: Least, times: int, span: Span) -> None:
+    def charge_all(self, least: Least, times: int, span: Span) -> None:
         """Refuse what is too much before any of it is unrolled."""
-        self._charge(times * least.layers, span)
+        self.charge(times * least.layers, span)
         self.meter.check(times * least.steps, span)
 
-    def _hidden(self, env: Env) -> frozenset[str]:
+    def hidden(self, env: Env) -> frozenset[str]:
         """The names that have values here, or get them further down: they are not those of blocks."""
-        inside = given(self._calls[-1].body) if self._calls else frozenset()
+        inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
-    def _report(self, fault: Fault, span: Span) -> None:
+    def report(self, fault: Fault, span: Span) -> None:
+        """Note an error, at `span` where it has no place of its own. Raises `Overrun`, which ends the work, and `TooManyErrors`."""
         if isinstance(fault, Overrun):
             raise fault
         self._faults += 1
@@ -76,29 +72,42 @@ class NetBuilder:
             raise TooManyErrors  # a loop that goes wrong each time round says nothing new
         diagnostic = fault.diagnostic
         diagnostic.span = diagnostic.span or span
-        diagnostic.notes += call_notes(Site(diagnostic.span, self._caller))
+        diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
         self.reporter.add(diagnostic)
 
-    def _unknown(self, span: Span) -> Value:
-        return Value("?", None, Site(span, self._caller))
+    def unknown(self, span: Span) -> Value:
+        """What stands for the value of something with an error."""
+        return Value("?", None, Site(span, self.caller))
 
-    def _need(self, x: Value | None, span: Span) -> Value:
+    def need(self, x: Value | None, span: Span) -> Value:
+        """The value; raises `Fault` where there is none."""
         if x is None:
             raise Fault("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
         return x
 
-    def _remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Scope | None = None) -> None:
-        binding = self._bind(name, value, label.span)
+    def poison(self, label: ast.Pattern | None, span: Span) -> Value:
+        """The unknown value of an element with an error; its label still stands for something."""
+        value = self.unknown(span)
+        if label is not None and all(isinstance(p, str) for p in label.pieces):
+            name = "".join(map(str, label.pieces))
+            self.scope.labels.setdefault(name, Binding(value, label.span, name, self.scope))
+        return value
+
+    def remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Scope | None = None) -> None:
+        """Bind the label of a layer, block or group, which can be used again."""
+        binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
 
-    def _bind(self, name: str, value: Value, span: Span) -> Binding:
-        binding = self._scope.bind(name, value, span)
-        self.labels.setdefault(self._scope.join(name)[0], value)
+    def bind(self, name: str, value: Value, span: Span) -> Binding:
+        """Bind a label; raises `Fault` where the scope has it."""
+        binding = self.scope.bind(name, value, span)
+        self.labels.setdefault(self.scope.join(name)[0], value)
         return binding
 
-    def _reference(self, reference: ast.Reference, env: Env) -> Value:
-        path = self._pattern(reference.path, env)
-        binding = self._scope.find(path.split("."))
+    def reference(self, reference: ast.Reference, env: Env) -> Value:
+        """The value that `@name` takes up; raises `Fault`."""
+        path = self.pattern(reference.path, env)
+        binding = self.scope.find(path.split("."))
         if binding is not None:
             return binding.value
         known, value = env.find(path)
@@ -107,14 +116,14 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
-        end = self._calls[-1].span.end if self._calls else None
+        end = self.open[-1].span.end if self.open else None
         below = re.search(rf"(?<![\w.]){re.escape(path)}[ \t]*:", reference.span.file.text[reference.span.end : end])
         advice = f"`{path}` stands further down: references lead up the page, so that nothing goes round in a circle" if below else None
-        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self._scope.suggest(path))
+        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self.scope.suggest(path))
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
-        scope: Scope | None = self._scope
+        scope: Scope | None = self.scope
         while scope is not None and "." in path:
             name = scope.join(path)[0]
             self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
@@ -124,7 +133,8 @@ class NetBuilder:
             scope = scope.outer
         return None
 
-    def _pattern(self, pattern: ast.Pattern, env: Env) -> str:
+    def pattern(self, pattern: ast.Pattern, env: Env) -> str:
+        """The name that a label gives; raises `Fault`."""
         pieces = pattern.pieces
         if len(pieces) == 1 and isinstance(pieces[0], str):
             return pieces[0]
@@ -142,7 +152,7 @@ class NetBuilder:
         """Names and forms that only the net knows: references, `in.channels`, blocks and layers as values."""
         match expr:
             case ast.Reference():
-                return self._reference(expr, env)
+                return self.reference(expr, env)
             case ast.Attribute():
                 return _attribute(expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env))
             case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
@@ -154,8 +164,7 @@ class NetBuilder:
         raise Fault("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
 
     def _name(self, expr: ast.Name, env: Env) -> Any:
-        module = self._module
-        assert module is not None
+        module = self.module
         if expr.id in WORDS and not is_known(module, expr.id):
             return expr.id
         try:
@@ -163,7 +172,7 @@ class NetBuilder:
         except Fault as fault:
             if fault.diagnostic.code != "unknown-layer":
                 raise
-            binding = self._scope.find([expr.id])
+            binding = self.scope.find([expr.id])
             advice = f"write `@{expr.id}` for the value at that label" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
             raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.diagnostics import Annotation, Fault
 from netdsl.ir.graph import Node, Site, Value
@@ -10,7 +10,6 @@ from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.ops.base import OpError
-from netdsl.passes.builder import NetBuilder
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import as_fault, new_equalities
 from netdsl.passes.meter import ELEMENTS
@@ -22,39 +21,49 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ops.base import Op
+    from netdsl.passes.builder import NetBuilder
 
 
 _BRACES = "only joins do: concat, add, mul, sub, max, residual"
 
 
-class Calls(NetBuilder):
-    """Adds to the graph what calls make. Bodies and elements are the subclass's."""
+class Bodies(Protocol):
+    """What unrolls the bodies that calls lead to."""
 
-    def _body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
-        raise NotImplementedError
+    def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+        """The value after a body's statements."""
 
-    def _element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
-        raise NotImplementedError
+    def element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+        """The value after one element of a chain."""
 
-    def _call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+
+class Calls:
+    """Adds to the graph what calls make."""
+
+    def __init__(self, net: NetBuilder, bodies: Bodies) -> None:
+        self.net = net
+        self.bodies = bodies
+
+    def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+        """The value after a layer, a join, a block, or a label that is used again."""
         if call.name == "identity":
             bare(call)
-            value = self._need(x, call.span)
+            value = self.net.need(x, call.span)
             if label is not None:
-                self._bind(self._pattern(label, env), value, label.span)
+                self.net.bind(self.net.pattern(label, env), value, label.span)
             return value
         if call.name == "residual":
             return self._join(call, label, env, x)
         known, target = env.find(call.name, call.name_span)
         if not known:
-            assert self._module is not None
-            if not is_known(self._module, call.name):
-                binding = self._scope.find([call.name])
+            if not is_known(self.net.module, call.name):
+                binding = self.net.scope.find([call.name])
                 if binding is not None and binding.element is not None and not call.arguments:
+                    bare(call)
                     return self._again(binding, call, label, env, x)
                 if binding is not None:
                     raise Fault("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
-            target = resolve(self.loader, self._module, call.name, call.name_span)
+            target = resolve(self.net.loader, self.net.module, call.name, call.name_span)
         if isinstance(target, KindValue):
             if call.body is not None:
                 return self._join(call, label, env, x, target.cls)
@@ -64,7 +73,7 @@ class Calls(NetBuilder):
                 raise Fault("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
             return self._block(call, label, env, x, target)
         if target is UNKNOWN:
-            return self._unknown(call.span)
+            return self.net.unknown(call.span)
         raise Fault("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
 
     def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
@@ -81,7 +90,7 @@ class Calls(NetBuilder):
                     fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
                 raise
             if isinstance(value, tuple):
-                self.meter.charge(len(value) // ELEMENTS, argument.span)
+                self.net.meter.charge(len(value) // ELEMENTS, argument.span)
             if argument.name is not None:
                 if argument.name in keywords:
                     raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
@@ -96,42 +105,42 @@ class Calls(NetBuilder):
 
     def _layer(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op]) -> Value:
         positional, keywords, tensors = self._arguments(call, env, cls) if call.arguments else ((), {}, ())
-        return self._make(call, label, env, cls, positional, keywords, (self._need(x, call.span), *tensors))
+        return self._make(call, label, env, cls, positional, keywords, (self.net.need(x, call.span), *tensors))
 
     def _make(self, call: ast.Call, label: ast.Pattern | None, env: Env, cls: type[Op], positional: tuple[Any, ...], keywords: dict[str, Any], xs: tuple[Value, ...]) -> Value:
-        name = self._scope.member(None if label is None else self._pattern(label, env))
+        name = self.net.scope.member(None if label is None else self.net.pattern(label, env))
         if any(v is UNKNOWN for v in (*positional, *keywords.values())):
-            value = self._unknown(call.span)
+            value = self.net.unknown(call.span)
         else:
             try:
-                op = self._inference.op(cls, positional, keywords)
+                op = self.net.inference.op(cls, positional, keywords)
                 _check_inputs(cls, len(xs))
             except OpError as error:
                 raise as_fault(error, call, cls, ()) from None
             try:
-                value = self._node(call, op, xs, name) if all(v.type is not None for v in xs) else self._unknown(call.span)
+                value = self._node(call, op, xs, name) if all(v.type is not None for v in xs) else self.net.unknown(call.span)
             except OpError as error:
                 wrong = unlike(xs[0].type, xs[1].type, error) if call.name == "residual" and len(arms(call)) == 1 else error
                 raise as_fault(wrong, call, cls, xs) from None
         if label is not None:
-            self._remember(name, value, label, call, env)
+            self.net.remember(name, value, label, call, env)
         return value
 
     def _node(self, call: ast.Call, op: Op, xs: tuple[Value, ...], name: str) -> Value:
         types = tuple(v.type for v in xs)
-        type_ = self._inference.type(op, types)
-        nodes = self.graph.nodes
-        if len(nodes) >= self._max_layers:
-            self._charge(1, call.span)
-        site = Site(call.span, self._caller)
-        path, module = self._scope.join(name)
+        type_ = self.net.inference.type(op, types)
+        nodes = self.net.graph.nodes
+        if len(nodes) >= self.net.max_layers:
+            self.net.charge(1, call.span)
+        site = Site(call.span, self.net.caller)
+        path, module = self.net.scope.join(name)
         value = Value(path, type_, site)
-        node = Node(path, module, op, xs, value, self._aux)
+        node = Node(path, module, op, xs, value, self.net.aux)
         value.producer = node
         nodes.append(node)
-        self._owners.setdefault(module, node)
+        self.net.owners.setdefault(module, node)
         if type_.symbolic or any(t.symbolic for t in types):
-            self.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
+            self.net.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
         return value
 
     def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op] | None = None) -> Value:
@@ -144,16 +153,16 @@ class Calls(NetBuilder):
             raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
         if not arms(call):
             raise Fault("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
-        source = self._need(x, call.span)
-        scope, name = self._scope, None
+        source = self.net.need(x, call.span)
+        scope, name = self.net.scope, None
         if label is not None:
-            name = self._pattern(label, env)
-            scope = Scope(*self._scope.join(name), self._scope)
-        outer, self._scope = self._scope, scope
+            name = self.net.pattern(label, env)
+            scope = Scope(*self.net.scope.join(name), self.net.scope)
+        outer, self.net.scope = self.net.scope, scope
         try:
-            values = [self._need(self._body(arm, Env(env), source), arm.span) for arm in arms(call)]
+            values = [self.net.need(self.bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)]
         finally:
-            self._scope = outer
+            self.net.scope = outer
         if call.name == "residual" and len(values) == 1:
             values.append(source)
         if call.name == "residual" and call.arguments:
@@ -163,55 +172,55 @@ class Calls(NetBuilder):
 
     def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, target: BlockValue) -> Value:
         definition = target.definition
-        if definition in self._calls:
-            names = " calls ".join(f"`{d.name}`" for d in [*self._calls[self._calls.index(definition) :], definition])
+        if definition in self.net.open:
+            names = " calls ".join(f"`{d.name}`" for d in [*self.net.open[self.net.open.index(definition) :], definition])
             raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
-        source = self._need(x, call.span)
-        self._charge_all(self._estimate.block(definition, target.home), 1, call.span)
-        frame = Env(target.home.env, self.special, self.meter)
+        source = self.net.need(x, call.span)
+        self.net.charge_all(self.net.estimate.block(definition, target.home), 1, call.span)
+        frame = Env(target.home.env, self.net.special, self.net.meter)
         frame.values["in"] = source
         bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)
-        name = self._scope.member(None if label is None else self._pattern(label, env))
-        path, module = self._scope.join(name)
+        name = self.net.scope.member(None if label is None else self.net.pattern(label, env))
+        path, module = self.net.scope.join(name)
         inner = Scope(path, module)
-        saved = self._scope, self._caller, self._module
-        self._scope, self._caller, self._module = inner, Site(call.span, self._caller), target.home
-        self._calls.append(definition)
+        saved = self.net.scope, self.net.caller, self.net.module
+        self.net.scope, self.net.caller, self.net.module = inner, Site(call.span, self.net.caller), target.home
+        self.net.open.append(definition)
         try:
-            value = self._body(definition.body, frame, source)
+            value = self.bodies.body(definition.body, frame, source)
         finally:
-            self._calls.pop()
-            self._scope, self._caller, self._module = saved
-        self.graph.scopes[path] = GraphScope(path, definition.name, Site(call.span, self._caller))
+            self.net.open.pop()
+            self.net.scope, self.net.caller, self.net.module = saved
+        self.net.graph.scopes[path] = GraphScope(path, definition.name, Site(call.span, self.net.caller))
         if label is not None:
-            self._remember(name, self._need(value, call.span), label, call, env, inner)
-        return self._need(value, call.span)
+            self.net.remember(name, self.net.need(value, call.span), label, call, env, inner)
+        return self.net.need(value, call.span)
 
     def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         """A label used as a layer: the same module, with the same weights, on another value."""
-        source = self._need(x, call.span)
+        source = self.net.need(x, call.span)
         element, frame = binding.element, binding.env
         assert element is not None
         assert frame is not None
-        before = len(self.graph.nodes)
-        outer, caller = self._scope, self._caller
-        self._caller = Site(call.span, caller)
+        before = len(self.net.graph.nodes)
+        outer, caller = self.net.scope, self.net.caller
+        self.net.caller = Site(call.span, caller)
         place = outer.join(binding.label)[0]
-        self._uses[place] += 1
-        self._scope = Scope(outer.path, binding.scope.module, binding.scope, f"@{self._uses[place] + 1}")
+        self.net.uses[place] += 1
+        self.net.scope = Scope(outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}")
         alone = ast.Pattern((binding.label,), call.span)
         try:
-            value = self._element(element, alone, frame, source)
+            value = self.bodies.element(element, alone, frame, source)
         finally:
-            self._scope, self._caller = outer, caller
-        for node in self.graph.nodes[before:]:
+            self.net.scope, self.net.caller = outer, caller
+        for node in self.net.graph.nodes[before:]:
             self._check_shared(binding, node, call)
         if label is not None:
-            self._bind(self._pattern(label, env), value, label.span)
+            self.net.bind(self.net.pattern(label, env), value, label.span)
         return value
 
     def _check_shared(self, binding: Binding, node: Node, call: ast.Call) -> None:
-        original = self._owners[node.module]
+        original = self.net.owners[node.module]
         if original.params() == node.params():
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
