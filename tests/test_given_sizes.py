@@ -57,3 +57,12 @@ def test_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(f"net N {{\n{SQUARE}\nexpect shape(x) == 3x4x8 at 3x4x8\n}}")
     assert run(["check", str(path)]) == 1
     assert "with S = 4 there are to be 4, not 8" in capsys.readouterr().err
+
+
+def test_valid_sizes_of_formulas(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An input's own formula must be at least 1; `verify` tries sizes at which it is."""
+    path = tmp_path / "n.net"
+    path.write_text(f"net N {{\n{LESS}\n}}")
+    assert run(["check", str(path)]) == 0
+    assert "H >= 11" in capsys.readouterr().out
+    assert run(["verify", str(path)]) == 0

@@ -40,6 +40,9 @@ def conditions(graph: Graph) -> list[Condition]:
     """What the sizes of the inputs must satisfy, each condition once."""
     found: dict[Condition, None] = {}
     seen: set[object] = set()
+    for value in graph.inputs:
+        formulas = [d for d in value.type.shape if isinstance(d, Sym) and str(d) not in d.symbols()]
+        found |= {Condition(above, equal=False): None for d in formulas if isinstance(above := d - 1, Sym)}
     for node in graph.nodes:
         key = (node.op, node.types)
         if key in seen:
