@@ -161,13 +161,25 @@ def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.
         return named, own
     target = own.definition(named.target, named.target_span)
     if isinstance(target, ast.Alias):
-        raise Fault("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=f"write `net {named.name} = {target.target}(...)` with all its arguments")
+        raise Fault("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=_beneath(named, target, own))
     if isinstance(target, ast.Definition) and target.is_net:
         return target, own.homes[named.target]
     known = [n for n, d in own.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
     shipped = named.target.lower() if named.target.lower() in library.library_names() else None
     advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
     raise Fault("unknown-net", f"there is no net `{named.target}`", named.target_span, help=did_you_mean(named.target, known) or advice or _make_net(named.name, target))
+
+
+def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
+    """Advice where a net is made of one that is itself made of another: what is beneath them, if they do not go round in a circle."""
+    passed = {named.name}
+    found: ast.Definition | ast.Alias | None = target
+    while isinstance(found, ast.Alias) and found.name not in passed:
+        passed.add(found.name)
+        found = own.definitions.get(found.target)
+    if isinstance(found, ast.Definition):
+        return f"write `net {named.name} = {found.name}(...)` with all its arguments"
+    return f"what it is made of has a body of its own: `net Family(n) {{ input ... }}`, and then `net {named.name} = Family(3)`"
 
 
 def _member_expects(alias: ast.Alias, definition: ast.Definition, graph: Graph, frame: Env, outside: Env) -> list[Expectation]:

@@ -69,7 +69,7 @@ def test_a_page_says_what_the_definition_says(name: str, capsys: pytest.CaptureF
 def test_a_page_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     """The page of a kind that takes references, as a user sees it."""
     lines = [line.rstrip() for line in printed(capsys, "layers", "crop").splitlines()]
-    assert lines[0] == "crop(size = none, offset = none)"
+    assert lines[0] == "crop(size = ..., offset = ...)"
     assert "  the current value and at most 1 `@` reference" in lines
     assert "  2x6x7, 3x4x4  crop(offset = 2x3, @x2)  -> 2x4x4" in lines
     assert lines[-1] == "family: shape"

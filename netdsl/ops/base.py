@@ -215,12 +215,15 @@ def layer(kind: str, *, family: str, examples: Sequence[tuple[str, str]]) -> Cal
     return register
 
 
+_JOINED = "what it joins are arms in braces, `{ | ... | ... }`, or references, `@label`"
+
+
 def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object]) -> Op:
     """Make the op of a call; raises `OpError` (`arg` may be an index of a positional argument)."""
     kind = cls.kind
     if len(positional) > len(cls.args):
         takes = f"at most {len(cls.args)} argument{'s' * (len(cls.args) > 1)}" if cls.args else "no arguments"
-        raise OpError("too-many-arguments", f"`{kind}` takes {takes}, found {len(positional)}", help=f"write `{signature(cls)}`")
+        raise OpError("too-many-arguments", f"`{kind}` takes {takes}, found {len(positional)}", help=_JOINED if cls.inputs[1] > 2 else f"write `{signature(cls)}`")
     values: dict[str, Any] = {}
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
@@ -237,8 +240,8 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
 
 
 def signature(cls: type[Op]) -> str:
-    """`conv(out, k, stride = 1, ...)` as the reference prints it."""
-    parts = [a.name if a.required else f"{a.name} = {show(a.default) if a.default is not None else 'none'}".replace('"', "") for a in cls.args]
+    """`conv(out, k, stride = 1)` as the reference prints it; `stride = ...` where it is not given unless it is written."""
+    parts = [a.name if a.required else f"{a.name} = {show(a.default) if a.default is not None else '...'}".replace('"', "") for a in cls.args]
     return f"{cls.kind}({', '.join(parts)})" if parts else cls.kind
 
 

@@ -126,13 +126,18 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
 _FOREIGN = {
     "kernel_size": "k", "kernel": "k", "window": "k", "filters": "out", "out_channels": "out", "channels": "out", "features": "out", "padding": "pad",
     "out_features": "units", "hidden_size": "hidden", "num_layers": "layers", "num_heads": "heads", "rate": "p", "activation": "nonlinearity", "negative_slope": "slope",
+    "use_bias": "bias", "kernel_initializer": "init",
+}  # fmt: skip
+_ELSEWHERE = {
+    "activation": "it is a layer of its own: write `-> relu` after this one", "in_channels": "leave it out: it is known from the input", "in_features": "leave it out: it is known from the input",
+    "input_shape": "the net's `input` has it: `input image: 3x224x224`", "name": "a name stands before its layer: `name: conv(8, 3)`",
 }  # fmt: skip
 
 
 def _foreign(name: str, known: set[str]) -> str | None:
-    """What other libraries call an argument."""
+    """What other libraries call an argument, or where the language says the same."""
     ours = _FOREIGN.get(name)
-    return f"it is called `{ours}` here" if ours in known else None
+    return f"it is called `{ours}` here" if ours in known else _ELSEWHERE.get(name)
 
 
 def _literal_help(argument: ast.Argument) -> str | None:
