@@ -19,7 +19,8 @@ from netdsl.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_DIGITS = 9  # what a back end holds in 32 bits
+MOST = 10**9  # what a back end holds in 32 bits
+MOST_THREADS = 512  # onnxruntime needs seconds to start more
 
 
 @cache
@@ -112,7 +113,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
         command.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
         command.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "tensorrt"])
         command.add_argument("--allow-cpu-nodes", action="store_true", help="let nodes that the GPU cannot take run on the CPU")
-        command.add_argument("--threads", type=_positive, metavar="N", help="on the CPU; all cores without it")
+        command.add_argument("--threads", type=_threads, metavar="N", help="on the CPU; all cores without it")
     run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders or patterns of them, .npy or .npz arrays")
     run.add_argument("--batch", type=_positive, metavar="N", help="how many pictures at once")
     run.add_argument("--top", type=_positive, default=5, metavar="N")
@@ -126,14 +127,18 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     bench.add_argument("--json", action="store_true")
 
 
-def _natural(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or not text.isascii() or len(text) > MOST_DIGITS or int(text) < least:
-        raise argparse.ArgumentTypeError(f"it takes an integer from {least} on, of at most {MOST_DIGITS} digits, found {text[:40]}")
+def _natural(text: str, least: int = 0, most: int = MOST) -> int:
+    if not (text.isdecimal() and text.isascii() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"it takes an integer from {least} to {most:,}, found {text[:40]}")
     return int(text)
 
 
 def _positive(text: str) -> int:
     return _natural(text, 1)
+
+
+def _threads(text: str) -> int:
+    return _natural(text, 1, MOST_THREADS)
 
 
 def _columns(text: str, known: tuple[str, ...] = SHOW) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_data_keeps_the_padding_of_the_text() -> None:
     assert configured("data = fashion_mnist_sample(pad = 2)", data="fashion_mnist").data.kwargs == {"pad": 2}
 
 
-@pytest.mark.parametrize("entry", ["epochs = 10 ** 12", "seed = 10 ** 18", "batch = 10 ** 10", "seed = -1"])
+@pytest.mark.parametrize("entry", ["epochs = 10 ** 12", "seed = 10 ** 18", "batch = 10 ** 10", "seed = -1", "optimizer = sgd(1e300)", "augment = normalize([1e39], [1])"])
 def test_numbers_that_no_back_end_holds(entry: str) -> None:
     assert places(entry) == [("bad-argument", "a.net", 8)]
 

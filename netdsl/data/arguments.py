@@ -24,6 +24,7 @@ class Bound:
 
 
 MOST = 10**9  # what PyTorch and numpy hold in any integer
+LARGEST = 3.4e38
 Count = Annotated[int, Bound(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
 Natural = Annotated[int, Bound(f"an integer from 0 to {MOST:,}", lambda v: 0 <= v <= MOST)]
 Padding = Annotated[int, Bound("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
@@ -89,6 +90,8 @@ def convert(value: object, annotation: Any, label: str, key: str) -> Any:
         raise ConfigError("wrong-type", message, key)
     if bound and not bound.holds(result):
         raise ConfigError("bad-argument", message, key)
+    if any(isinstance(v, float) and abs(v) > LARGEST for v in (result if isinstance(result, tuple) else (result,))):
+        raise ConfigError("bad-argument", f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32", key)
     return result
 
 
