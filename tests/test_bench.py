@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from conftest import randomise
+from onnx import TensorProto, helper
 from safetensors.torch import save_file
 
 import netdsl
 from netdsl.analysis.sizes import usual_setting
 from netdsl.cli import run
+from netdsl.commands import bench
 from netdsl.diagnostics import CompileError
 from netdsl.runtime import gpu, measure, session
 from netdsl.runtime.binding import Bound
-from netdsl.runtime.measure import in_turns, macs_of, random_inputs, ratio
+from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, random_inputs, ratio
 from netdsl.runtime.session import Placed, Session, Settings, open_session
 
 NET = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
@@ -115,6 +118,42 @@ def test_macs_of_open_sizes_and_of_other_models(folder: Path) -> None:
         assert macs_of(opened, random_inputs(opened, 1, {})) is None
     del opened.metadata["netdsl.macs"]
     assert macs_of(opened, random_inputs(opened, 1, {})) is None
+
+
+def test_macs_and_precision_of_what_is_exported(folder: Path) -> None:
+    """Also where the graph prepares pictures, and where a model of half precision takes and gives other types."""
+    for name, options in (("plain", []), ("half", ["--fp16"]), ("kept", ["--fp16", "--keep-io"]), ("bytes", ["--with-preprocess"]), ("both", ["--fp16", "--with-preprocess"])):
+        assert run(["export", "tiny.net", "-o", f"{name}.onnx", *options]) == 0
+        opened = open_session(folder / f"{name}.onnx")
+        size = (10, 12, 3) if opened.inputs[0].dtype == "uint8" else (3, 10, 12)
+        assert macs_of(opened, random_inputs(opened, 1, {"": size})) == 4 * 27 * 120 + 12
+        assert arithmetic_of(opened) == ("float16" if "--fp16" in options else "float32")
+
+
+def test_the_peak_is_that_of_the_weights_type(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(bench, "peak", lambda *a, **k: asked.append(a[3]) or measure.Peak(1e9, 1e9))
+    assert run(["export", "tiny.net", "-o", "kept.onnx", "--fp16", "--keep-io"]) == 0
+    for name in ("kept.onnx", "m.onnx"):
+        said(capsys, name, "--batch", "1", "--input", "3x8x8")
+    assert asked == ["float16", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("element", "shape", "what"),
+    [
+        (TensorProto.INT8, ["N", 4], "wrong-dtype"), (TensorProto.STRING, ["N", 4], "wrong-dtype"), (TensorProto.BFLOAT16, ["N", 4], "wrong-dtype"),
+        (TensorProto.FLOAT, [], "has no axes"), (TensorProto.FLOAT, None, "has no axes"), (0, None, "wrong-dtype"),
+    ],
+)  # fmt: skip
+def test_inputs_that_no_numbers_are_made_for(folder: Path, capsys: pytest.CaptureFixture[str], element: int, shape: list[int | str] | None, what: str) -> None:
+    """Element types without random numbers, no axes, an unknown number of them, a sequence: one message each."""
+    taken = helper.make_tensor_value_info("x", element, shape) if element else helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None)
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [taken], [onnx.ValueInfoProto(name="y", type=taken.type)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), "odd.onnx")
+    err = said(capsys, "odd.onnx", "--batch", "1", code=1)[1]
+    assert what in err
+    assert err.count("error[") == 1
 
 
 @pytest.mark.parametrize(

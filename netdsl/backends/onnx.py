@@ -16,7 +16,7 @@ from netdsl.backends import lrn
 from netdsl.backends.fold import Stored, fold, plain, stored_chunks
 from netdsl.backends.form import Form
 from netdsl.backends.functions import DOMAIN, group
-from netdsl.backends.pixels import prepare
+from netdsl.backends.pixels import is_resized, prepare
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -171,12 +171,14 @@ def _model(graph: Graph, emitter: Emitter, form: Form, metadata: Mapping[str, st
     inputs = [_value_info(v.name, v.type, inner) for v in graph.inputs]
     if form.pixels is not None:
         first = graph.inputs[0]
-        dims: list[Any] = ["N", "height", "width", first.type.channels]
+        named = ("height", "width") if is_resized(first.type) else first.type.spatial
+        dims: list[Any] = ["N", *(d if isinstance(d, int) else str(d) for d in named), first.type.channels]
         inputs[0] = helper.make_tensor_value_info(first.name, TensorProto.UINT8, dims)
     functions = group(emitter.nodes, graph.scopes, {o.name for o in graph.outputs}, form.opset) if form.functions else []
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
     model = helper.make_model(made, opset_imports=_opsets(form, functions), ir_version=IR_VERSION, functions=functions, producer_name="netdsl")
-    helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **metadata})
+    narrow = {} if form.dtype == "float32" else {"netdsl.dtype": form.dtype}
+    helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **narrow, **metadata})
     return model
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from netdsl.backends.form import Pixels
     from netdsl.ir.graph import Site, Value
+    from netdsl.ir.types import TensorType
 
 FLOAT = 1  # ONNX's number of float32
 
@@ -44,14 +45,18 @@ def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
     assert isinstance(channels, int)
     g.begin_at(value.name, "picture", value.site)
     x = g.op("Cast", g.op("Transpose", value.name, perm=[0, 3, 1, 2]), to=FLOAT)
-    height, width = value.type.spatial
-    if isinstance(height, int) and isinstance(width, int):
-        x = g.op("Resize", x, "", "", g.ints([height, width]), axes=[2, 3], mode="linear", antialias=1, coordinate_transformation_mode="half_pixel")
+    if is_resized(value.type):
+        x = g.op("Resize", x, "", "", g.ints([d for d in value.type.spatial if isinstance(d, int)]), axes=[2, 3], mode="linear", antialias=1, coordinate_transformation_mode="half_pixel")
     mean, std = (_each(v, channels, d, w) for v, d, w in ((pixels.mean, 0.0, "mean"), (pixels.std, 1.0, "std")))
     x = g.op("Mul", x, g.wide([1 / (255 * s) for s in std], (1, channels, 1, 1)))
     if any(mean):
         x = g.op("Sub", x, g.wide([m / s for m, s in zip(mean, std, strict=True)], (1, channels, 1, 1)))
     return x if element == FLOAT else g.op("Cast", x, to=element)
+
+
+def is_resized(type_: TensorType) -> bool:
+    """Whether pictures of any size are brought to that of the net: an open size is that of the picture."""
+    return all(isinstance(d, int) for d in type_.spatial)
 
 
 def _each(values: tuple[float, ...], channels: int, default: float, what: str) -> tuple[float, ...]:

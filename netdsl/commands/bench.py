@@ -17,7 +17,7 @@ from netdsl.analysis.sizes import USUAL, usual_setting
 from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.diagnostics import fail
-from netdsl.runtime.measure import Peak, Times, in_turns, macs_of, peak, random_inputs, ratio
+from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
-        top = peak(folder, session.device, Settings(arguments.allow_cpu_nodes, arguments.threads), "float16" if any(v.dtype == "float16" for v in session.inputs) else "float32")
+        top = peak(folder, session.device, Settings(arguments.allow_cpu_nodes, arguments.threads), arithmetic_of(session))
         theirs = _torch(arguments, compiled, weights, session.device) if arguments.vs and compiled else None
         sizes = _sizes(compiled, parse_inputs(arguments.input))
         made: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from netdsl.analysis.sizes import USUAL
 from netdsl.diagnostics import CompileError, Fault, fail
 from netdsl.passes.evaluate import Env, evaluate
-from netdsl.runtime.session import Session, open_session
+from netdsl.runtime.session import DTYPES, Session, open_session
 from netdsl.source import SourceFile
 from netdsl.syntax.parser import parse_expression
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST = 20.0  # seconds for all rounds of a batch size, but for the fewest rounds
 FEWEST = 3
+HALF = ("float16", "bfloat16")
 PAUSE = 0.02  # for the threads of one engine to stop waiting for work before the other begins
 SIDES = {"cpu": (1536, 1 << 25), "cuda": (8192, 1 << 28), "tensorrt": (8192, 1 << 28)}  # of the matrices; elements of the copy
 
@@ -85,6 +86,10 @@ def random_inputs(session: Session, batch: int, given: Mapping[str, tuple[int, .
 
 
 def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...] | None, stream: np.random.Generator) -> Any:
+    if target.dtype not in DTYPES.values():
+        fail("wrong-dtype", f"`{target.name}` of {session.name} is {target.dtype}, of which there are no random numbers here", f"these are measured: {', '.join(DTYPES.values())}")
+    if not target.shape:
+        fail("wrong-shape", f"`{target.name}` of {session.name} has no axes, or does not say how many", "what is measured takes batches: the first axis of each input")
     if isinstance(target.shape[0], int) and target.shape[0] != batch:
         fail("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", f"measure it with --batch {target.shape[0]}")
     if given is not None and (len(given) != len(target.shape) - 1 or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))):
@@ -113,6 +118,12 @@ def macs_of(session: Session, inputs: Mapping[str, Any]) -> int | None:
 
 
 # ---- the peak of the device
+
+
+def arithmetic_of(session: Session) -> str:
+    """The type whose peak a model is held against: a model of half precision may take and give others. bfloat16 is as fast as float16."""
+    half = session.metadata.get("netdsl.dtype") in HALF or any(v.dtype in HALF for v in session.inputs)
+    return "float16" if half else "float32"
 
 
 def peak(folder: Path, device: str, settings: Settings, dtype: str = "float32", rounds: int = 7) -> Peak:
