@@ -271,8 +271,10 @@ def test_folders_and_patterns(folder: Path, capsys: pytest.CaptureFixture[str]) 
     for name in ("b.jpg", "a.png", "c.PNG"):
         Image.new("RGB", (5, 5)).save(folder / "many" / name)
     (folder / "many" / "notes.txt").write_text("no picture")
-    out, _ = said(capsys, "m.onnx", "many", "--top", "1")
-    assert [line for line in out.splitlines() if "%" not in line] == ["many/a.png", "many/b.jpg", "many/c.PNG"]
+    Image.new("RGB", (5, 5)).save(folder / "many" / "d.tif")
+    out, err = said(capsys, "m.onnx", "many", "--top", "1")
+    assert [line for line in out.splitlines() if "%" not in line] == ["many/a.png", "many/b.jpg", "many/c.PNG", "many/d.tif"]
+    assert err == "note: 1 of the 5 files of many have no name of a picture, and were left\n"
     assert said(capsys, "m.onnx", "many/?.png", "--top", "1")[0].startswith("many/a.png\n")
     assert "error[no-inputs]: the folder many/empty" in said(capsys, "m.onnx", "many/empty", code=1)[1]
     out, err = said(capsys, "m.onnx", "*.webp", "one.npy", code=1)

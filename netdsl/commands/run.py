@@ -71,10 +71,13 @@ class _Run:
 
     def _paths(self, name: str) -> list[Path]:
         try:
-            return expand(name)
+            found = expand(name)
         except CompileError as error:
             self._said(error)
             return []
+        if found.others:
+            print(f"note: {found.others} of the {found.others + len(found.paths)} files of {printable(name)} have no name of a picture, and were left", file=sys.stderr)
+        return found.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
         for path in paths:

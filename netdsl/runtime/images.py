@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.session import Session, Tensor
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -39,7 +39,8 @@ def load_picture(path: Path, session: Session) -> Any:
     """A picture as 1 x C x H x W: the channels and the size of the model's input, 0 to 1, normalised as its metadata say."""
     target = session.inputs[0]
     if target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES:  # the graph prepares it
-        bytes_ = np.asarray(_decode(path, MODES[int(target.shape[3])], (None, None)))
+        height, width = (d if isinstance(d, int) else None for d in target.shape[1:3])
+        bytes_ = np.asarray(_decode(path, MODES[int(target.shape[3])], (width, height)))
         return np.ascontiguousarray(bytes_.reshape(1, *bytes_.shape[:2], int(target.shape[3])))
     channels, size = _picture_shape(path, target)
     pixels = np.asarray(_decode(path, MODES[channels], size), dtype=np.float32) / 255

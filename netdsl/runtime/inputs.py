@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.session import Session
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WILD = set("*?[")
 
 
@@ -40,20 +40,28 @@ class Item(NamedTuple):
         return [(name, a.shape[1:], a.dtype) for name, a in self.feeds.items()]
 
 
-def expand(name: str) -> list[Path]:
+class Found(NamedTuple):
+    """The files that an argument names, and how many others stand in the folder."""
+
+    paths: list[Path]
+    others: int = 0
+
+
+def expand(name: str) -> Found:
     """The files that an argument names; raises `CompileError` where there are none."""
     path = Path(name)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        found = [p for p in files if p.suffix.lower() in SUFFIXES]
         if not found:
             fail("no-inputs", f"the folder {path} has no pictures", f"{', '.join(SUFFIXES)} are looked for")
-        return found
+        return Found(found, len(files) - len(found))
     if not path.exists() and set(name) & WILD:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not found:
             fail("no-inputs", f"no file is called as {name}")
-        return found
-    return [path]
+        return Found(found)
+    return Found([path])
 
 
 def load_item(path: Path, session: Session) -> Item:
