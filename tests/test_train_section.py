@@ -74,8 +74,6 @@ def test_what_the_command_line_says_is_told_there() -> None:
     assert places(section, {"epochs": "-2"}) == [("bad-argument", "a.net", 9), ("bad-argument", "--set train.epochs", 1)]
     assert places(section, {"epochs": "2"}) == [("bad-argument", "a.net", 9)]
     assert places("", {"augment": "hflip -> rotation(3)"}) == [("syntax-error", "--set train.augment", 1)]
-    with pytest.raises(CompileError, match="several stand in a list"):
-        configured("", {"augment": "hflip -> rotation(3)"})
     assert places("", {"epoch": "3"}) == [("unknown-entry", "--set train.epoch", 1)]
     assert configured("epochs = 1", {"epochs": "5"}).epochs == 5
 

@@ -72,8 +72,6 @@ class _Reader:
         try:
             value = parse_expression(source)
         except CompileError as error:
-            for diagnostic in error.diagnostics:
-                diagnostic.help = diagnostic.help or (f"several stand in a list: --set 'train.{key}=[a, b]'" if key in LISTS else None)
             self.errors += error.diagnostics
             return
         self.take(key, (value,), Span(source, 0, len(text)))
