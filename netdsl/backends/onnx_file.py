@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import ml_dtypes
 import numpy as np
@@ -20,6 +20,7 @@ from onnx import TensorProto
 
 from netdsl.backends.fold import stored_chunks
 from netdsl.backends.weights import fresh_chunks
+from netdsl.diagnostics import fail
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -129,9 +130,13 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
     written = 0
     with ThreadPoolExecutor(WRITERS) as pool:  # the next numbers are made while the last are summed up and written
         pending: list[Future[None]] = []
-        for chunk in stored_chunks(stored, skeleton.params, chunks):
+        pieces = iter(stored_chunks(stored, skeleton.params, chunks))
+        for chunk in pieces:
             written += chunk.size
-            made = np.asarray(chunk, dtype).view(np.uint8)
+            with np.errstate(over="ignore"):
+                made = np.asarray(chunk, dtype).view(np.uint8)
+            if dtype.itemsize < chunk.dtype.itemsize and _overflows(chunk, dtype):
+                _fail_overflow(name, max(_largest(c) for c in (chunk, *pieces)), dtype)
             for task in pending:
                 task.result()
             pending = [pool.submit(out.add, made), pool.submit(out.put, made)]
@@ -139,6 +144,23 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
             task.result()
     if written != stored.param.size:
         raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
+
+
+def _largest(chunk: Any) -> float:
+    return max(-float(chunk.min()), float(chunk.max()))
+
+
+def _overflows(chunk: Any, dtype: Any) -> bool:
+    """Whether a finite number of it is an infinity in a narrower type; what is none before passes, as it does unnarrowed."""
+    largest = np.float32(_largest(chunk))
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(largest) and not np.isfinite(largest.astype(dtype)))
+
+
+def _fail_overflow(name: str, largest: float, dtype: Any) -> NoReturn:
+    most = float(ml_dtypes.finfo(dtype).max)
+    help_ = "export without --fp16; or with --bf16, whose numbers are as large as those of float32" if dtype == np.float16 else "export as float32"
+    fail("weights-overflow", f"`{name}` has numbers up to {largest:g}, {dtype.name} ends at {most:g}", help_)
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:
