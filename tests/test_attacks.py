@@ -294,7 +294,7 @@ def external(location: str) -> bytes:
     return made
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "sub/../../w.bin", "/etc/passwd", "link.bin", "hard.bin", "folder/w.bin", "pipe.bin", "none.bin", "", "C:/w.bin", "\\\\host\\w.bin", "a\0b", "~/w.bin", "sub"])
+@pytest.mark.parametrize("location", ["../w.bin", "sub/../../w.bin", "/etc/passwd", "link.bin", "hard.bin", "folder/w.bin", "pipe.bin", "", "C:/w.bin", "\\\\host\\w.bin", "a\0b", "~/w.bin", "sub"])
 def test_external_data_outside(location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weights outside the model's folder, by whatever name or link, are refused before onnxruntime opens them."""
     home = tmp_path / "home"

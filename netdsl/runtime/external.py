@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+from math import prod
 from typing import TYPE_CHECKING
 
 import onnx
@@ -18,21 +19,58 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HELP = "a model's own weights lie beside it, in files that are no links; is this model from a source that you trust?"
+_AGAIN = "copy model and data again from where they came, or write them again with `netdsl export`"
+_PACKED = {getattr(onnx.TensorProto, name) for name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2") if hasattr(onnx.TensorProto, name)}
 
 
-def check_external(path: Path) -> None:
-    """Raise `CompileError` where a model names a file of weights that is not one of its own folder."""
+def check_external(path: Path) -> list[Path]:
+    """The files that a model keeps weights in; raises `CompileError` where one is not of its own folder, is missing or too short."""
     if not _has_any(path):
-        return
+        return []
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError:
-        return  # no model: onnxruntime says so
-    for location in sorted({_location(t) for t in _tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL}):
-        fault = _fault(os.path.dirname(os.path.abspath(path)), location)
-        if fault is not None:
-            shown = printable(location)[:200]
-            fail("outside-data", f"{path} keeps weights in `{shown}`, {fault}", _HELP)
+        return []  # no model: onnxruntime says so
+    held = [t for t in _tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL]
+    for location in sorted({_entry(t, "location") for t in held}):
+        _check_file(path, location)
+    for tensor in held:
+        _check_range(path, tensor)
+    return [path.parent / location for location in sorted({_entry(t, "location") for t in held})]
+
+
+def _check_file(path: Path, location: str) -> None:
+    fault = _fault(os.path.dirname(os.path.abspath(path)), location)
+    if fault is not None:
+        fail("outside-data", f"{path} keeps weights in `{printable(location)[:200]}`, {fault}", _HELP)
+    if not (path.parent / location).is_file():
+        fail("file-not-found", f"there is no file {printable(str(path.parent / location))[:200]}, in which {path} keeps weights", "copy it beside the model: the two belong together")
+
+
+def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
+    """The part of its file that a tensor lies in: within the file, and as long as the tensor."""
+    data = path.parent / _entry(tensor, "location")
+    numbers = {key: _entry(tensor, key) for key in ("offset", "length")}
+    what = f"of `{printable(tensor.name)[:80]}` in {printable(str(data))[:200]}"
+    for key, text in numbers.items():
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
+            fail("corrupt-model", f"the {key} {what} is `{printable(text)[:40]}`, no number of bytes", _AGAIN)
+    size, begin = data.stat().st_size, int(numbers["offset"] or 0)
+    needed = _bytes_of(tensor)
+    length = int(numbers["length"]) if numbers["length"] else needed
+    if needed and length != needed:
+        fail("corrupt-model", f"the length {what} is {length:,} bytes, its numbers are {needed:,}", _AGAIN)
+    if begin + length > size:
+        fail("corrupt-model", f"{printable(str(data))[:200]} has {size:,} bytes, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", _AGAIN)
+
+
+def _bytes_of(tensor: onnx.TensorProto) -> int:
+    """How many bytes a tensor takes, or 0 where its type does not say."""
+    try:
+        bits = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize * 8
+    except (KeyError, ValueError):
+        return 0
+    return 0 if tensor.data_type in _PACKED else prod(tensor.dims) * bits // 8
 
 
 def _has_any(path: Path) -> bool:
@@ -44,8 +82,8 @@ def _has_any(path: Path) -> bool:
             return data.find(b"location") >= 0
 
 
-def _location(tensor: onnx.TensorProto) -> str:
-    return next((e.value for e in reversed(tensor.external_data) if e.key == "location"), "")
+def _entry(tensor: onnx.TensorProto, key: str) -> str:
+    return next((e.value for e in reversed(tensor.external_data) if e.key == key), "")
 
 
 def _fault(folder: str, location: str) -> str | None:
@@ -60,6 +98,8 @@ def _fault(folder: str, location: str) -> str | None:
         return "a link that leads outside the model's folder"
     try:
         found = os.stat(path)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         return f"which cannot be read: {error.strerror}"
     if not stat.S_ISREG(found.st_mode):

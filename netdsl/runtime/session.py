@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from netdsl.diagnostics import fail
-from netdsl.runtime.binding import Bound
+from netdsl.diagnostics import CompileError, fail
+from netdsl.runtime.binding import NO_GRAPH, Bound, NoCaptureError
 from netdsl.runtime.external import check_external
-from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, obstacle
+from netdsl.runtime.gpu import obstacle
 from netdsl.runtime.host import HostBuffers
+from netdsl.runtime.providers import ERRORS, Model, Placed, Settings, astray, check_placement, cores, create, is_full, placement, said_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 DTYPES = {
     "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64", "tensor(int64)": "int64",
     "tensor(int32)": "int32", "tensor(uint8)": "uint8", "tensor(bool)": "bool",
 }  # fmt: skip
-_ERRORS = (
-    states.EPFail, states.EngineError, states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.NoModel,
-    states.NoSuchFile, states.NotImplemented, states.RuntimeException, RuntimeError, ValueError,
-)  # fmt: skip
-_OPERATOR = re.compile(
-    r"No Op registered for (\S+)|error: (\S+?)\(.*is not a registered function|Could not find an implementation for (\w+)"
-)
-_MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:", re.IGNORECASE)
+_Made = TypeVar("_Made")
+GRAPHS = 16  # that `run` captures: each takes memory as long as its session lives
+_OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
+
 
 class Tensor(NamedTuple):
     """An input or output of a model; a size that is open has its name, or an empty text."""
@@ -45,47 +41,30 @@ class Tensor(NamedTuple):
         return f"{'x'.join(str(d) or '?' for d in self.shape)} {self.dtype}"
 
 
-class Settings(NamedTuple):
-    """How a session runs. `threads` on the CPU are as many as cores without it; `graph` captures a CUDA graph, for inputs whose
-    sizes never change.
+class Session:
+    """A model that is ready to run. `chosen` says why it runs where it does, where that was left open, and `no_graph` why it captures
+    no CUDA graph, where one was wanted.
     """
 
-    allow_cpu_nodes: bool = False
-    threads: int | None = None
-    graph: bool = False
-    tf32: bool = True
-
-
-class Placed(NamedTuple):
-    """A node of a model, and the provider that runs it."""
-
-    name: str
-    operator: str
-    provider: str
-
-
-class Session:
-    """A model that is ready to run. `chosen` says why it runs where it does, where that was left open."""
-
-    def __init__(self, name: str, session: onnxruntime.InferenceSession, device: str, settings: Settings, chosen: str = "") -> None:
+    def __init__(self, name: str, model: Model, device: str, settings: Settings) -> None:
         self.name = name
         self.device = device
-        self.chosen = chosen
-        self.graph = settings.graph
-        self._session = session
+        self.chosen = ""
+        self._model, self._settings = model, settings
+        self._engine: onnxruntime.InferenceSession | None
+        self._engine, self.no_graph = create(model, device, settings)
+        self.graph = settings.graph and device != "cpu" and not self.no_graph
+        self._graphs = 0
         self._bound: Bound | None = None
+        self._again = False
         self._host = HostBuffers(locked=device != "cpu")
-        self.inputs = [_tensor(v) for v in session.get_inputs()]
-        self.outputs = [_tensor(v) for v in session.get_outputs()]
-        self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
+        self.inputs = [_tensor(v) for v in self._session.get_inputs()]
+        self.outputs = [_tensor(v) for v in self._session.get_outputs()]
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def placement(self) -> list[Placed]:
         """The provider of every node, as onnxruntime dealt them out."""
-        return [Placed(n.name, n.op_type, part.ep_name) for part in self._session.get_provider_graph_assignment_info() for n in part.get_nodes()]
-
-    def bind(self, inputs: Mapping[str, Any]) -> Bound:
-        """The inputs on the device, with room there for the outputs: what runs again and again without a copy."""
-        return Bound(self._session, inputs, self.memory, fixed=True)
+        return placement(self._session, self._model.path)
 
     @property
     def memory(self) -> str:
@@ -96,46 +75,100 @@ class Session:
         """The samples of several inputs as one batch, in memory that the device reads fast; good until the next one is joined."""
         return {name: self._host.joined(name, [f[name] for f in feeds]) for name in feeds[0]}
 
+    def bind(self, inputs: Mapping[str, Any]) -> Bound:
+        """The inputs on the device, with room there for the outputs: what runs again and again without a copy. Raises as `run` does."""
+        self._bound = None  # what it holds on the device may be what these need
+        return self._guarded(self._fixed, inputs)
+
     def run(self, inputs: Mapping[str, Any]) -> list[Any]:
         """The outputs as arrays; raises `CompileError` for what onnxruntime rejects, and where the memory is too small says what would fit."""
-        try:
-            return self._run(inputs)
-        except _ERRORS as error:
-            self._bound = None
-            said = said_by(error)
-            if _MEMORY.search(str(error)):
-                self._out_of_memory(inputs, said)
-            help_ = "its size may not fit the net: `netdsl check` says which sizes do"
-            fail("run-failed", f"{self.name} does not run on this input: {said}", help_)
+        return self._guarded(self._run, inputs)
 
     def _run(self, inputs: Mapping[str, Any]) -> list[Any]:
         if self._bound is None or not self._bound.takes(inputs):
-            self._bound = Bound(self._session, inputs, self.memory, fixed=self.graph)
+            self._bound, self._again = None, False
+            self._bound = self._plain(inputs)
+        elif self.graph and not self._again and self._graphs < GRAPHS:
+            self._bound, self._again = None, True  # a second batch of these sizes: more of them are likely
+            self._bound = self._fixed(inputs)
         else:
             self._bound.update(inputs)
         self._bound.run()
         return self._bound.outputs()
 
+    def _plain(self, inputs: Mapping[str, Any]) -> Bound:
+        if self.device == "tensorrt" and self.graph:  # it has no runs without its graph
+            self._without_graph("TensorRT would keep one for all sizes")
+        return Bound(self._session, inputs, self.memory, fixed=False)
+
+    def _fixed(self, inputs: Mapping[str, Any]) -> Bound:
+        if self.device == "tensorrt" and self.graph and self._graphs:
+            self._without_graph("TensorRT would keep one for all sizes")
+        self._graphs += self.graph
+        return Bound(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
+
+    def _without_graph(self, reason: str) -> None:
+        """Open the model anew: a capture that failed leaves its session unfit."""
+        self.graph, self.no_graph = False, reason
+        self._close()
+
+    @property
+    def _session(self) -> onnxruntime.InferenceSession:
+        if self._engine is None:
+            self._engine, _ = create(self._model, self.device, self._settings._replace(graph=self.graph))
+        return self._engine
+
+    def _close(self) -> None:
+        """Let go of the device's memory, all of which a session keeps that it ever took; the next use opens it anew."""
+        self._bound = self._engine = None
+
+    def _guarded(self, work: Callable[[Mapping[str, Any]], _Made], inputs: Mapping[str, Any]) -> _Made:
+        try:
+            return work(inputs)
+        except NoCaptureError as error:
+            reason, said, full = str(error), "", False
+        except ERRORS as error:
+            reason, said, full = "", said_by(error), is_full(error)
+        # The exception is gone here, and with it what its frames held on the device.
+        self._bound = None
+        if not reason:
+            self._failed(inputs, said, full=full)
+        self._without_graph(reason)
+        return self._guarded(work, inputs)
+
+    def _failed(self, inputs: Mapping[str, Any], said: str, *, full: bool) -> NoReturn:
+        if full:
+            self._out_of_memory(inputs, said)
+        fail("run-failed", f"{self.name} does not run on this input: {said}", _advice(said))
+
     def _out_of_memory(self, inputs: Mapping[str, Any], said: str) -> NoReturn:
         batch = max(len(a) for a in inputs.values())
-        fits, size = 0, batch // 2
-        while size and not fits:
-            try:
-                self._run({n: a[:size] for n, a in inputs.items()})
-                fits = size
-            except _ERRORS:
-                self._bound = None
-                size //= 2
-        help_ = f"a batch of {fits} fits" if fits else "not even one sample fits: free memory, or take smaller inputs"
+        if any(v.shape and isinstance(v.shape[0], int) for v in self.inputs):
+            help_ = "its batch is fixed: free memory, or export it for a smaller one"
+        else:
+            fits = self._largest(inputs, batch // 2)
+            help_ = f"a batch of {fits} fits" if fits else "not even one sample fits: free memory, or take smaller inputs"
         fail("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help_)
+
+    def _largest(self, inputs: Mapping[str, Any], size: int) -> int:
+        """The first of `size`, its half, a quarter and so on that runs, or 0."""
+        while size:
+            try:
+                self._close()
+                Bound(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
+            except (*ERRORS, CompileError):
+                size //= 2
+            else:
+                break
+        return size
 
     def numbers(self, key: str, count: int) -> Any:
         """A metadata entry with one number for each channel (`netdsl.mean`, `netdsl.std`), or None."""
         values = self.listed(key)
         if values is None:
             return None
-        if len(values) not in (1, count) or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in values):
-            fail("bad-metadata", f"`{key}` of {self.name} is {values}; it must hold {count} numbers")
+        if len(values) not in (1, count) or not all(_is_number(v) for v in values):
+            fail("bad-metadata", f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers")
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
     def listed(self, key: str) -> list[Any] | None:
@@ -160,66 +193,59 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     settings = settings or Settings()
     if not path.is_file():
         fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
-    check_external(path)
+    model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
-    found = obstacle("cuda" if device == "auto" else device)
-    if found is not None and device != "auto":
+    if device == "auto":
+        return _wherever(model, name or str(path), settings)
+    found = obstacle(device)
+    if found is not None:
         fail("no-cuda", found.fact, found.advice)
-    target = device if device != "auto" else "cpu" if found else "cuda"
-    chosen = "" if device != "auto" else found.fact if found else "there is a GPU"
-    session = Session(name or str(path), _create(path, target, settings), target, settings, chosen)
-    if target != "cpu":
-        _check_placement(session, target, settings, strict=device != "auto")
+    return _on(device, model, name or str(path), settings)
+
+
+def _on(device: str, model: Model, name: str, settings: Settings) -> Session:
+    session = Session(name, model, device, settings)
+    if device != "cpu":
+        check_placement(session.placement(), model.path, name, device, allow=settings.allow_cpu_nodes)
     return session
 
 
-def _check_placement(session: Session, device: str, settings: Settings, *, strict: bool) -> None:
-    """Nothing that was to run on the GPU may run elsewhere unsaid."""
-    first = PROVIDERS[device][0]
-    placed = session.placement()
-    if not any(n.provider == first for n in placed) and placed:
-        fail("no-cuda", f"onnxruntime's {first} does not start here, or takes no node of {session.name}", f"it takes {INSTALL}")
-    astray = [n for n in placed if n.provider == CPU]
-    if astray and strict and not settings.allow_cpu_nodes:
-        listed = ", ".join(f"`{n.name}` ({n.operator})" for n in astray[:4]) + (", ..." if len(astray) > 4 else "")
-        fail("cpu-nodes", f"{len(astray)} of {len(placed)} nodes of {session.name} would run on the CPU: {listed}", "--allow-cpu-nodes lets them; --device cpu runs all of it there")
+def _wherever(model: Model, name: str, settings: Settings) -> Session:
+    """On the GPU, or where that cannot be on the CPU; what was chosen is said with the reason."""
+    found = obstacle("cuda")
+    reason = found.fact if found else ""
+    if not reason:
+        try:
+            session = _on("cuda", model, name, settings._replace(allow_cpu_nodes=True))
+        except CompileError as error:
+            reason = error.diagnostics[0].message
+        else:
+            placed = session.placement()
+            strays = astray(placed)
+            others = f", but {len(strays)} of {len(placed)} nodes run on the CPU, the first is `{strays[0].name}` ({strays[0].operator})" if strays else ""
+            session.chosen = f"there is a GPU{others}"
+            return session
+    session = _on("cpu", model, name, settings)
+    session.chosen = reason
+    return session
 
 
-def cores() -> int:
-    """The cores that this process may use: more threads than those only wait for one another."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _advice(said: str) -> str:
+    if _OF_GPU.search(said):
+        return "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with --device cpu"
+    return "its size may not fit the net: `netdsl check` says which sizes do"
 
 
-def _providers(path: Path, device: str, settings: Settings) -> list[Any]:
-    """The providers with their options: TensorRT keeps what it builds beside the model."""
-    cuda = {"use_tf32": str(int(settings.tf32)), "enable_cuda_graph": str(int(settings.graph))}
-    engines = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(path.with_name(path.name + ".engines")), "trt_cuda_graph_enable": str(int(settings.graph))}
-    return [{CUDA: (CUDA, cuda), TENSORRT: (TENSORRT, engines)}.get(p, p) for p in PROVIDERS[device]]
-
-
-def _create(path: Path, device: str, settings: Settings) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = settings.threads or cores()
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # waiting threads take no time from what runs between two runs
+def _is_number(value: Any) -> bool:
     try:
-        # Without `enable_fallback=0` a failure on the GPU starts over on the CPU, unseen.
-        return onnxruntime.InferenceSession(str(path), options, providers=_providers(path, device, settings), enable_fallback=0)
-    except _ERRORS as error:
-        said = said_by(error)
-        operator = _OPERATOR.search(said)
-        if operator:
-            name = next(g for g in operator.groups() if g)
-            help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
-            fail("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
-        if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
-            fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
-        if _MEMORY.search(said):
-            fail("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
-        if "CUDA" in said:
-            fail("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
-        fail("bad-model", f"onnxruntime does not take {path}: {said}")
+        return isinstance(value, (int, float)) and math.isfinite(value) and math.isfinite(np.float32(value))
+    except OverflowError:
+        return False
+
+
+def _short(values: list[Any]) -> str:
+    text = str(values)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _tensor(value: Any) -> Tensor:
@@ -227,9 +253,4 @@ def _tensor(value: Any) -> Tensor:
     return Tensor(value.name, shape, DTYPES.get(value.type, value.type))
 
 
-def said_by(error: Exception) -> str:
-    """What onnxruntime says, without its codes and file names."""
-    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
-    text = re.sub(r"^Load model from .*? failed:\s*", "", text)
-    text = re.sub(r"^\S+\.(?:cc|h|cpp):\d+ .*?\) ?(?=[A-Z])", "", text)
-    return " ".join(text.split())[:300] or type(error).__name__
+__all__ = ["DTYPES", "Placed", "Session", "Settings", "Tensor", "cores", "open_session"]

@@ -1,0 +1,155 @@
+"""onnxruntime's sessions: their options, which node each provider takes, and what their failures mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from netdsl.diagnostics import CompileError, fail
+from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT
+from netdsl.runtime.manifest import sha256_of
+from netdsl.runtime.placement import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+ERRORS = (
+    states.EPFail, states.EngineError, states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.NoModel,
+    states.NoSuchFile, states.NotImplemented, states.RuntimeException, RuntimeError, ValueError,
+)  # fmt: skip
+_OPERATOR = re.compile(
+    r"No Op registered for (\S+)|error: (\S+?)\(.*is not a registered function|Could not find an implementation for (\w+)"
+)
+_MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:|ALLOC_FAILED", re.IGNORECASE)
+_COMPLETE_ON_CUDA = 21  # MaxPool and others have no kernel of opset 22 there
+
+
+class Settings(NamedTuple):
+    """How a session runs. `threads` on the CPU are as many as cores without it; `graph` captures CUDA graphs where that is possible."""
+
+    allow_cpu_nodes: bool = False
+    threads: int | None = None
+    graph: bool = False
+    tf32: bool = True
+
+
+class Placed(NamedTuple):
+    """A node of a model, and the provider that runs it. `sizes_alone`: it computes a few sizes, which is the CPU's work by design."""
+
+    name: str
+    operator: str
+    provider: str
+    sizes_alone: bool = False
+
+
+class Model(NamedTuple):
+    """A model's file, and those that its weights lie in."""
+
+    path: Path
+    data: Sequence[Path] = ()
+
+
+def create(model: Model, device: str, settings: Settings) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session, and why it captures no CUDA graph where one was wanted and it can have none; raises `CompileError`."""
+    if not settings.graph or device == "cpu":
+        return _create(model, device, settings._replace(graph=False)), ""
+    try:
+        return _create(model, device, settings), ""
+    except CompileError as error:
+        reason = error.diagnostics[0].message
+    return _create(model, device, settings._replace(graph=False)), reason
+
+
+def _create(model: Model, device: str, settings: Settings) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = settings.threads or cores()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # waiting threads take no time from what runs between two runs
+    try:
+        # Without `enable_fallback=0` a failure on the GPU starts over on the CPU, unseen.
+        return onnxruntime.InferenceSession(str(model.path), options, providers=options_of(model, device, settings), enable_fallback=0)
+    except ERRORS as error:
+        _cannot_open(model.path, error)
+
+
+def options_of(model: Model, device: str, settings: Settings) -> list[Any]:
+    """The providers with their options. TensorRT keeps what it builds beside the model, under a name that says from which weights."""
+    cuda = {"use_tf32": str(int(settings.tf32)), "enable_cuda_graph": str(int(settings.graph and device == "cuda"))}
+    engines = {} if device != "tensorrt" else {
+        "trt_engine_cache_enable": "True", "trt_engine_cache_path": str(model.path.with_name(model.path.name + ".engines")),
+        "trt_engine_cache_prefix": _sum_of(model), "trt_cuda_graph_enable": str(settings.graph),
+    }  # fmt: skip
+    return [{CUDA: (CUDA, cuda), TENSORRT: (TENSORRT, engines)}.get(p, p) for p in PROVIDERS[device]]
+
+
+def _sum_of(model: Model) -> str:
+    """A name for the model with its weights: an engine of others must not be taken for its own."""
+    return sha256("".join(sha256_of(p) for p in (model.path, *model.data)).encode()).hexdigest()[:16]
+
+
+def _cannot_open(path: Path, error: Exception) -> NoReturn:
+    said = said_by(error)
+    operator = _OPERATOR.search(said)
+    if operator:
+        name = next(g for g in operator.groups() if g)
+        help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
+        fail("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
+    if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
+        fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
+    if is_full(error):
+        fail("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
+    if "CUDA" in said:
+        fail("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
+    fail("bad-model", f"onnxruntime does not take {path}: {said}")
+
+
+def placement(session: onnxruntime.InferenceSession, path: Path) -> list[Placed]:
+    """The provider of every node, as onnxruntime dealt them out."""
+    dealt = [(n.name, n.op_type, part.ep_name) for part in session.get_provider_graph_assignment_info() for n in part.get_nodes()]
+    mixed = len({provider for *_, provider in dealt}) > 1
+    sizes: frozenset[tuple[str, str]] = facts(path).sizes_alone if mixed else frozenset()
+    return [Placed(name, operator, provider, provider == CPU and (name, operator) in sizes) for name, operator, provider in dealt]
+
+
+def astray(placed: Sequence[Placed]) -> list[Placed]:
+    """The nodes whose work is done on the CPU; those that compute a few sizes are no work."""
+    return [n for n in placed if n.provider == CPU and not n.sizes_alone]
+
+
+def check_placement(placed: Sequence[Placed], path: Path, name: str, device: str, *, allow: bool) -> None:
+    """Nothing that was to run on the GPU may run elsewhere unsaid."""
+    first = PROVIDERS[device][0]
+    if placed and not any(n.provider == first for n in placed):
+        fail("no-cuda", f"onnxruntime's {first} takes no node of {name}", f"it takes {INSTALL}")
+    found = astray(placed)
+    if found and not allow:
+        opset = facts(path).opset
+        older = f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default opset has them; or " if opset > _COMPLETE_ON_CUDA else ""
+        listed = ", ".join(f"`{n.name}` ({n.operator})" for n in found[:4]) + (", ..." if len(found) > 4 else "")
+        help_ = f"{older}--allow-cpu-nodes lets them; --device cpu runs all of it there"
+        fail("cpu-nodes", f"{len(found)} of {len(placed)} nodes of {name} would run on the CPU: {listed}", help_)
+
+
+def cores() -> int:
+    """The cores that this process may use: more threads than those only wait for one another."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the memory of the device is what was too small."""
+    return _MEMORY.search(str(error)) is not None
+
+
+def said_by(error: Exception) -> str:
+    """What onnxruntime says, without its codes and file names."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
+    text = re.sub(r"^Load model from .*? failed:\s*", "", text)
+    text = re.sub(r"^\S+\.(?:cc|h|cpp):\d+ .*?\) ?(?=[A-Z])", "", text)
+    return " ".join(text.split())[:300] or type(error).__name__
