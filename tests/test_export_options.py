@@ -73,9 +73,10 @@ def test_verify_takes_inputs_that_the_net_is_valid_for(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("factor", [1.1, np.nan])
 def test_verify_says_that_back_ends_differ(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-    """Other values, and values that are no numbers, are an error."""
+    """Other values, and values that are no numbers, are an error, also where the first output agrees."""
+    (folder / "tiny.net").write_text(NET.replace("}\n", " output z: @n -> gap -> flatten\n}\n"))
     right = exported._in_torch
-    monkeypatch.setattr(exported, "_in_torch", lambda *given: [a * factor for a in right(*given)])
+    monkeypatch.setattr(exported, "_in_torch", lambda *given: [a * by for a, by in zip(right(*given), (1, factor), strict=True)])
     assert "error[back-ends-differ]: onnxruntime and PyTorch differ" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--verify", code=1)[1]
 
 
