@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
@@ -238,7 +237,7 @@ def _advice(said: str) -> str:
 
 def _is_number(value: Any) -> bool:
     try:
-        return isinstance(value, (int, float)) and math.isfinite(value) and math.isfinite(np.float32(value))
+        return isinstance(value, (int, float)) and abs(float(value)) <= np.finfo(np.float32).max
     except OverflowError:
         return False
 
