@@ -16,7 +16,7 @@ LAYER, VALUE, TOP = {"REPEAT", "FOR", "REFERENCE"}, {"INTEGER", "FLOAT", "TRUE"}
     (TOP, "`net`, `block`, `import`, `let` or `train`"), (TOP | {"$END"}, "`net`, `block`, `import`, `let` or `train`"), (TOP - {"IMPORT"}, "`block` or `net`"),
     ({"NAME"}, "a name"), ({"NAME", "LABEL"}, "a name or a label"), ({"NAME", "COMMA", "RPAR"}, "`)`, a name or `,`"),
     ({"NAME", "LABEL", "_NL", "INTEGER"}, "a name, a label, a new line or a number"), ({"NAME", "LABEL", "_NL", "INTEGER", "STRING"}, "a name, a label, a new line or a number"),
-    ({"ARROW", "__ANON_0"}, "`->`"), ({"$END"}, "something else"), (set(), "something else"),
+    ({"ARROW", "__ANON_0"}, "`->`"), ({"$END"}, "the end"), ({"$END", "PLUS"}, "the end"), ({"COMPARE", "$END"}, "`==`"), (set(), "something else"),
 ])  # fmt: skip
 def test_what_could_have_stood_there(expected: set[str], words: str) -> None:
     """A kind of thing where all that begins it is allowed; else at most four words, brackets that close first."""

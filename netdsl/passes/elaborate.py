@@ -229,7 +229,7 @@ class Elaborator:
         if values is UNKNOWN:
             return self.net.unknown(element.span)
         if not isinstance(values, tuple):
-            raise Fault("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span)
+            raise Fault("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span, help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name")
         twice = next((t for i, t in enumerate(element.targets) if t in element.targets[:i]), None)
         if twice is not None:
             raise Fault("duplicate-name", f"`for` has two variables `{twice}`", element.span, help="choose another name")

@@ -33,15 +33,26 @@ _WORDS = {
     "BLOCK": "`block`",
     "NET": "`net`",
     "IN": "`in`",
+    "COMPARE": "`==`",
 }
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
+_START = r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"  # of a layer
+
 # What stands in the line, and what to write instead.
 _HINTS = (
+    (r"^\s*let\s+\w+\s*:", "a value is given with `=`: `let k = 3`"),
+    (r"^\s*return\b", "a block's value is that of its last layer; a net puts one out with `output`"),
+    (r"^\s*import\s+\w[\w/]*\.", 'the path of a file stands in quotes: `import "heads.net"`'),
+    (r"\w\s*[-+*/]=\s", "a name keeps its value; another `let` makes another"),
     (r"(?<![-=])[<>]=?[^<>=]*[^<>=-][<>]", "one comparison at a time: `a < b and b < c`"),
     (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
+    (r"\b\d{1,3}(?:,\d{3})+\b", "digits are parted by underscores: `61_706`"),
+    (r"[\dA-Z]\s+[xX]\s+[\dA-Z]\w*", "sizes are written without blanks: `3x32x32`"),
+    (r"\binput\s+\w+\s*:\s*\w+\s*,", "sizes are joined by x: `3x224x224`"),
+    (r"(?<![\w)\]])\.\d|(?<!\w)\d+\.(?!\w)", "a number has digits on both sides of its point: `0.5`"),
     (r",\s*,", "between two commas a value is missing"),
     (r"^\s*def\b|^\s*class\b|^\s*function\b", "a piece that has a name is a block: `block Name(...) { ... }`"),
     (r"\bblock\s+\w+\s*\{", "a block has parentheses, empty ones too: `block Name() { ... }`"),
@@ -62,14 +73,18 @@ _HINTS = (
     (r"\bConv2d|\bnn\.", "layers are written like `conv(64, 3)`: the input's channels are inferred"),
     (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "a net's body stands in braces: `net Name { ... }`"),
     (r"(?:^|->)\s*\w+\s*(?==\s*[A-Za-z_])", "a layer is named with a colon: `name: conv(8, 3)`"),
-    (r"=>|→", "layers are chained with `->`"),
+    (_START + r"[A-Za-z_]\w*(?:\s*\([^()]*\))?\s*\+", "values are added by a join: `add { | conv(8, 3) | relu }`"),
+    (_START + r"[A-Za-z_]\w*(?:\s+-?[\d.]|\s*\[)", "arguments stand in parentheses: `conv(64, 3)`"),
+    (r"\{\s*[^|{}\s][^|{}]*\|", "each arm begins with a `|`, the first too: `concat { | relu | tanh }`"),
+    (_START + r"\w+\([^()]*\)\s*[.,|]|=>|→", "layers are chained with `->`"),
+    (r"\brepeat\s+\w+\s+\w", "what is repeated stands in braces: `repeat 3 { ... }`"),
     (r"\w\s*;", "statements end with the line; there is no `;`"),
     (r"//\s*[A-Za-z]\w*\s+[A-Za-z]|//|/\*", "comments begin with `#`"),
     (r"&&|\|\|", "write `and`, `or`, `not`"),
     (r"'", 'strings stand in double quotes: "text"'),
     (r"\)\s*\w+\(", "a `->` is missing between two layers"),
     (r"\binput\s+\w+\s+[\dA-Z]", "an input is written `input image: 3x224x224`"),
-    (r"\binput\s*:", "an input has a name: `input image: 3x224x224`"),
+    (r"\binput\s*[:\d(\[]", "an input has a name: `input image: 3x224x224`"),
 )
 
 
@@ -85,7 +100,7 @@ def describe(expected: set[str]) -> str:
     closers = [w for w in words if w in ("`)`", "`]`", "`}`")]
     words = list(dict.fromkeys(closers + words))[:4]
     if not words:
-        return "something else"
+        return "the end" if "$END" in expected else "something else"
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
@@ -95,8 +110,12 @@ def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str)
     line, before = source.line(number), column - 1
     if "end of the file" in found and "RBRACE" in expected:
         return "a `{` above has no `}`"
-    if expected & {"RPAR", "RSQB"} and (found == "`}`" or not line[:before].strip()):
-        return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found == '`}`' else 'above'} is not closed"
+    if expected & {"RPAR", "RSQB"} and (found in ("`}`", "`->`") or not line[:before].strip()):
+        return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found in ('`}`', '`->`') else 'above'} is not closed"
+    if found == "`=`" and "COMPARE" in expected:
+        return "what is equal is asked with `==`"
+    if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
+        return "several values are a list: `[a, b]`"
     if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
         return "this `}` closes nothing"
     code = line.partition("#")[0]

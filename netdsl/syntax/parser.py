@@ -223,7 +223,7 @@ def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedTo
     at_end = token.type == "$END"
     start = len(source.text.rstrip()) if at_end else first
     end = start + 1 if at_end or token.type == "_NL" else last
-    expected = set(error.accepts or error.expected)
+    expected = set(error.accepts or error.expected) or {"$END"}  # where an expression is complete nothing goes on
     found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
