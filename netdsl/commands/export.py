@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from netdsl.backends.checkpoints import Weights
     from netdsl.backends.form import Form
-    from netdsl.driver import Compiled
+    from netdsl.driver import Compiled, Program
     from netdsl.ir.graph import Graph
-    from netdsl.source import SourceFile
 
 ONNX_ONLY = ("weights", "fp16", "bf16", "verify", "keep_io", "with_preprocess", "functions", "mean", "std", "labels", "opset", "seed", "fold")
 
@@ -35,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU")
     given = _given(arguments)
     program, _, compiled, _ = load_one(arguments)
-    return _export_onnx(arguments, compiled, program.source, path, given)
+    return _export_onnx(arguments, compiled, program, path, given)
 
 
 def _export_source(arguments: argparse.Namespace, path: Path) -> int:
@@ -50,11 +49,12 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
     return 0
 
 
-def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, source: SourceFile, path: Path, given: dict[str, Any]) -> int:
+def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Program, path: Path, given: dict[str, Any]) -> int:
     # ONNX is imported here so that writing source does not wait for it.
     from netdsl.backends import export, onnx
-    from netdsl.runtime.manifest import write_manifest
+    from netdsl.runtime.manifest import check_place, write_manifest
 
+    check_place(path)
     found, what = _weights(arguments)
     beside = _beside(compiled.graph, found.metadata if found else {}, given)
     form = _form(arguments, beside)
@@ -62,8 +62,8 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, source: Sour
     metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
     weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
     sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed or 0, metadata=metadata)
-    text = Path(source.path).read_bytes() if source.path else source.text.encode()
-    manifest = write_manifest(path, list(sums), (source.name, text), {"net": compiled.graph.name, "weights": what}, sums)
+    imports = [f for f in program.loader.sources() if f is not program.source]
+    manifest = write_manifest(path, sums, program.source, imports, {"net": compiled.graph.name, "weights": what})
     size = sum(f.stat().st_size for f in sums)
     folded = ", batch norms folded" if form.fold else ""
     names = ", ".join(f.name for f in (*sums, manifest))

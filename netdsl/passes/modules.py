@@ -123,6 +123,10 @@ class Loader:
         self._loading: list[str] = []
         self._meter = Meter()
 
+    def sources(self) -> list[SourceFile]:
+        """Every file that was read: the first is the one that imports the others."""
+        return [module.source for module in self._modules.values()]
+
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `CompileError` where its text cannot be read."""
         key = source.path or source.name

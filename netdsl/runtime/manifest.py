@@ -1,6 +1,7 @@
 """The SHA-256 manifest beside an exported model: of the model, of its data file, and of the text that it was made from.
 
-It is JSON, named as the model with `.manifest.json` after it, and holds a sum over itself, so that no bit of it can turn unseen.
+It is JSON, named as the model with `.manifest.json` after it, and holds a sum over itself, so that no bit of it can turn unseen. Of the
+files that a text imports it has those that are not of the library, which is known by netdsl's version.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl import library
 from netdsl.diagnostics import fail
-from netdsl.files import replacing
+from netdsl.files import check_replaceable, replacing
+from netdsl.source import printable
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+
+    from netdsl.source import SourceFile
 
 SUFFIX = ".manifest.json"
 _LIMIT = 1 << 20
+_LONGEST = 4096  # characters of a path
 _AGAIN = "copy it again from where it came, or write it again with `netdsl export`"
 
 
@@ -36,19 +41,34 @@ def manifest_path(model: Path) -> Path:
     return model.with_name(model.name + SUFFIX)
 
 
-def write_manifest(model: Path, files: Sequence[Path], source: tuple[str, bytes], entries: Mapping[str, Any], sums: Mapping[Path, str] | None = None) -> Path:
-    """Write the manifest of a model. `source` is the name and content of its text, `sums` what is known of the files already."""
-    known = sums or {}
+def check_place(model: Path) -> None:
+    """Raise `OSError` where a model or its manifest could not be written: before the work, and before there is one without the other."""
+    for path in (model, manifest_path(model)):
+        check_replaceable(path)
+
+
+def write_manifest(model: Path, sums: Mapping[Path, str], source: SourceFile, imports: Iterable[SourceFile], entries: Mapping[str, Any]) -> Path:
+    """Write the manifest of a model: `sums` are those of its files, `imports` the files that its text imports."""
     made = {
         "netdsl": __version__,
-        "files": {f.name: {"bytes": f.stat().st_size, "sha256": known.get(f) or sha256_of(f)} for f in files},
-        "source": {"name": _relative(source[0], model.parent), "sha256": hashlib.sha256(source[1]).hexdigest()},
+        "files": {f.name: {"bytes": f.stat().st_size, "sha256": known} for f, known in sums.items()},
+        "source": _entry(source, model.parent),
+        "imports": sorted((_entry(f, model.parent) for f in imports if not _is_shipped(f)), key=lambda e: e["name"]),
         **entries,
     }
     path = manifest_path(model)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps({**made, "manifest": _own_sum(made)}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
+
+
+def _entry(source: SourceFile, folder: Path) -> dict[str, str]:
+    content = Path(source.path).read_bytes() if source.path else source.text.encode()
+    return {"name": _relative(source.name, folder), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _is_shipped(source: SourceFile) -> bool:
+    return source.path is not None and Path(library.resource("nets")) in Path(source.path).parents
 
 
 def verify_model(path: str | os.PathLike[str]) -> Verified:
@@ -63,7 +83,7 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
     files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
     if model.name not in entries["files"]:
         fail("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", "a renamed model needs a new export: its data file is named in it")
-    return Verified(files, _check_source(model.parent, entries["source"]))
+    return Verified(files, [note for entry in (entries["source"], *entries.get("imports", ())) for note in _check_source(model.parent, entry)])
 
 
 def verify_if_any(path: Path) -> None:
@@ -86,14 +106,26 @@ def _read(manifest: Path) -> dict[str, Any]:
         fail("corrupt-manifest", f"{manifest} is larger than a manifest is", _AGAIN)
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
-        own = found.pop("manifest")
-        good = own == _own_sum(found) and all(_is_name(n) for n in found["files"]) and isinstance(found["source"]["name"], str)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        good = isinstance(found, dict) and found.pop("manifest", None) == _own_sum(found) and _is_whole(found)
+    except (ValueError, RecursionError):
         good = False
     if not good:
         fail("corrupt-manifest", f"{manifest} is damaged, or no manifest", _AGAIN)
     entries: dict[str, Any] = found
     return entries
+
+
+def _is_whole(found: dict[str, Any]) -> bool:
+    """Whether it has all that is read of it, as it is read: a sum that fits says nothing of that."""
+    files, texts = found.get("files"), found.get("imports", [])
+    if not isinstance(files, dict) or not isinstance(texts, list):
+        return False
+    sizes = all(_is_name(name) and _has_sum(entry) and type(entry.get("bytes")) is int for name, entry in files.items())
+    return sizes and all(_has_sum(e) and isinstance(e.get("name"), str) and 0 < len(e["name"]) <= _LONGEST for e in (found.get("source"), *texts))
+
+
+def _has_sum(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
 
 
 def _is_name(name: str) -> bool:
@@ -107,7 +139,7 @@ def _own_sum(entries: Mapping[str, Any]) -> str:
 
 def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
     path = folder / name
-    if not path.is_file():
+    if not _is_there(path):
         fail("file-not-found", f"there is no file {path}, which the manifest names", _AGAIN)
     size = path.stat().st_size
     if size != entry["bytes"]:
@@ -119,14 +151,22 @@ def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
 
 def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
     path = folder / entry["name"]
-    if not path.is_file():
+    if not _is_there(path):
         shipped = Path(library.resource("nets")).parent / entry["name"]
-        if entry["name"].startswith("nets/") and shipped.is_file():
-            return [] if sha256_of(shipped) == entry["sha256"] else [f"{entry['name']} of this version of netdsl is not the text that the model was made from"]
-        return [f"the text {entry['name']} is not here, and was not looked at"]
+        if entry["name"].startswith("nets/") and _is_there(shipped):
+            return [] if sha256_of(shipped) == entry["sha256"] else [f"{printable(entry['name'])} of this version of netdsl is not the text that the model was made from"]
+        return [f"the text {printable(entry['name'])} is not here, and was not looked at"]
     if sha256_of(path) != entry["sha256"]:
         fail("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", "export again, or bring the text back")
     return []
+
+
+def _is_there(path: Path) -> bool:
+    """Whether it is a file; a name that no file could have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _relative(name: str, folder: Path) -> str:
