@@ -74,7 +74,7 @@ class TooManyErrors(Exception):
 
 
 class Reporter:
-    """Collects diagnostics: each place and message once, at most `MAX_ERRORS` errors."""
+    """Collects diagnostics: each code once at a place, without a place each message once; at most `MAX_ERRORS` errors."""
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netdsl.backends.pixels import Emitter
+    from netdsl.backends.emitter import Emitter
     from netdsl.ir.types import TensorType
 
 MOST_CHANNELS = 1024  # the band is a matrix of channels x channels

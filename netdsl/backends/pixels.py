@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
-
+    from netdsl.backends.emitter import Emitter
     from netdsl.backends.form import Pixels
-    from netdsl.ir.graph import Site, Value
+    from netdsl.ir.graph import Value
     from netdsl.ir.types import TensorType
 
 FLOAT = 1  # ONNX's number of float32
-
-
-class Emitter(Protocol):
-    """The part of the ONNX back end that is used here."""
-
-    def begin_at(self, name: str, kind: str, site: Site) -> None:
-        """Emit under this name from now on."""
-
-    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node."""
-
-    def ints(self, values: Sequence[int]) -> str:
-        """A constant of integers."""
-
-    def wide(self, values: Sequence[float], shape: tuple[int, ...]) -> str:
-        """A constant of float32."""
 
 
 def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:

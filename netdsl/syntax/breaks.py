@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from netdsl.syntax.pieces import ARROW, CLOSE, OPEN
+from netdsl.syntax.parser import CLOSE, OPEN
+from netdsl.syntax.pieces import ARROW
 
 if TYPE_CHECKING:
     from netdsl.syntax.pieces import Piece

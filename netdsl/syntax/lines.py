@@ -7,7 +7,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from netdsl.syntax.breaks import BLOCK, ONE
-from netdsl.syntax.pieces import ARROW, CLOSE, OPEN
+from netdsl.syntax.parser import CLOSE, OPEN
+from netdsl.syntax.pieces import ARROW
 
 if TYPE_CHECKING:
     from netdsl.syntax.breaks import Breaks

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from netdsl.syntax import ast
 
 MAX_SYNTAX_ERRORS = 20
-_OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-_CLOSE = set(_OPEN.values())
+OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSE = set(OPEN.values())
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
 _LOOSE = re.compile(r"_(?!\d)")
 
@@ -63,15 +63,15 @@ class TokenFilter:
                     yield token
                 continue
             self._check(token, len(open_))
-            if kind in _OPEN:
-                open_.append(_OPEN[kind])
-            elif kind in _CLOSE and open_:
+            if kind in OPEN:
+                open_.append(OPEN[kind])
+            elif kind in CLOSE and open_:
                 open_.pop()
             separates = kind not in ("LBRACE", "VBAR")
             yield token
 
     def _check(self, token: Token, depth: int) -> None:
-        if token.type in _OPEN and depth >= limit("nesting"):
+        if token.type in OPEN and depth >= limit("nesting"):
             self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
         if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
             self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from lark import Token
 
 ARROW = "__ANON_0"
-OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-CLOSE = set(OPEN.values())
 OPERANDS = {"NAME", "INTEGER", "FLOAT", "STRING", "DIMS", "WORDY_DIMS", "REFERENCE", "TRUE", "FALSE", "RPAR", "RSQB"}
 TAB = 4
 _COMPUTED = re.compile(r"\{([^{}]*)\}")
