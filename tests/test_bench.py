@@ -24,6 +24,7 @@ from netdsl.cli import run
 from netdsl.commands import bench
 from netdsl.diagnostics import CompileError
 from netdsl.runtime import gpu, measure, providers, session
+from netdsl.runtime.binding import Bound
 from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, random_inputs, ratio
 from netdsl.runtime.session import Placed, Session, Settings, open_session
 
@@ -172,6 +173,39 @@ def test_wrong_calls(folder: Path, capsys: pytest.CaptureFixture[str], arguments
     assert what in said(capsys, *arguments, code=code)[1]
 
 
+def test_the_peak_of_a_small_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""
+    sides: list[int] = []
+    plain = Bound.__init__
+
+    def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+        sides.append(len(inputs["x0"]))
+        if len(inputs["x0"]) > limit:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+        plain(self, opened, inputs, memory, **options)
+
+    monkeypatch.setattr(Bound, "__init__", make)
+    monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 256)))
+    monkeypatch.setattr(measure, "SMALLEST", 8)
+    limit = 16
+    assert measure.peak(folder, "cpu", Settings()).flops > 0
+    assert sides == [64, 32, 16, 16]
+    limit = 4
+    with pytest.raises(CompileError, match="out-of-memory"):
+        measure.peak(folder, "cpu", Settings())
+
+
+def test_each_batch_is_compiled_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a graph of fixed sizes, whatever was compiled before."""
+    import torch
+
+    made: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: made.append(options) or module)
+    monkeypatch.setattr(torch.compiler, "reset", lambda: made.append("reset"))
+    assert run(["bench", "tiny.net", "--rounds", "3", "--batch", "1,2,3", "--input", "3x8x8", "--vs", "torch-compile"]) == 0
+    assert made == ["reset", {"dynamic": False}] * 3
+
+
 # ---- sessions
 
 
@@ -263,6 +297,24 @@ def test_nodes_on_the_cpu_are_an_error(folder: Path, capsys: pytest.CaptureFixtu
     assert "CPUExecutionProvider: 1 nodes (Shape 1)" in out
     said_of = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "auto")[1]
     assert "device: cuda (there is a GPU, but 1 of 2 nodes run on the CPU, the first is `s` (Shape))" in said_of
+
+
+@pytest.mark.parametrize(("device", "wanted"), [("cuda", True), ("auto", True), ("cpu", False)])
+def test_cuda_graphs_are_used(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, device: str, wanted: bool) -> None:
+    """On a GPU; why a model has none is said once."""
+    pretend(monkeypatch, [Placed("c", "Conv", "CUDAExecutionProvider")])
+    arguments = ("m.onnx", "--batch", "1,2", "--input", "3x8x8", "--device", device)
+    made = json.loads(said(capsys, *arguments, "--json")[0])
+    assert made["cuda_graphs"] == wanted
+
+    def refuse(self: Bound) -> None:
+        if self._options.get_run_config_entry("gpu_graph_id") != "-1":
+            raise RuntimeError("not while capturing")
+        plain(self)
+
+    plain = Bound.run
+    monkeypatch.setattr(Bound, "run", refuse)
+    assert said(capsys, *arguments)[1].count("without a CUDA graph: not while capturing") == wanted
 
 
 def test_a_gpu_that_takes_nothing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

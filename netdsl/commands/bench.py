@@ -110,9 +110,12 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     module = lower(compiled.graph).eval()
     module.load_state_dict({n: torch.from_numpy(np.array(a, dtype=np.float32)) for n, a in state.items()}, strict=False)
     module.to(where)
-    forward: Callable[..., Any] = torch.compile(module) if arguments.vs == "torch-compile" else module
 
     def prepare(inputs: dict[str, Any]) -> tuple[Callable[[], Any], Callable[[Any], list[Any]]]:
+        forward: Callable[..., Any] = module
+        if arguments.vs == "torch-compile":
+            torch.compiler.reset()  # each batch for itself: the third size would be compiled for any size, which is slower
+            forward = torch.compile(module, dynamic=False)
         tensors = [torch.from_numpy(a).to(where) for a in inputs.values()]
 
         def once() -> Any:
@@ -140,7 +143,7 @@ def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
 
 def _print(session: Session, rows: list[dict[str, Any]], top: Peak, *, first: bool, arguments: Namespace) -> None:
     if first:
-        print(f"{session.name} on {session.device}, onnxruntime {onnxruntime.__version__}, {arguments.threads or cores()} threads on the CPU")
+        print(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {arguments.threads or cores()} threads on the CPU")
         for provider, (count, operators) in _providers(session).items():
             print(f"  {provider}: {count} nodes ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
         print(f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product), {top.bytes / 1e9:,.1f} GB/s (copy, read and written)")
@@ -168,7 +171,7 @@ def _providers(session: Session) -> dict[str, tuple[int, Counter[str]]]:
 def _document(session: Session, arguments: Namespace, top: Peak, rows: list[dict[str, Any]]) -> dict[str, Any]:
     placed = session.placement()
     return {
-        "model": session.name, "device": session.device, "onnxruntime": onnxruntime.__version__, "threads": arguments.threads or cores(), "open_size": USUAL,
+        "model": session.name, "device": session.device, "onnxruntime": onnxruntime.__version__, "cuda_graphs": session.graph, "threads": arguments.threads or cores(), "open_size": USUAL,
         "providers": dict(Counter(x.provider for x in placed)), "nodes": [x._asdict() for x in placed],
         "peak": {"flops": top.flops, "bytes_per_s": top.bytes}, "results": rows,
     }  # fmt: skip

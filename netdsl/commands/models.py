@@ -27,10 +27,17 @@ def open_model(arguments: Namespace, stack: ExitStack, *, need_weights: bool = T
     path, compiled, weights = _model(arguments, stack, need_weights=need_weights)
     if compiled is None:
         verify_if_any(path)
-    session = open_session(path, arguments.device, arguments.model, Settings(arguments.allow_cpu_nodes, arguments.threads))
+    session = open_session(path, arguments.device, arguments.model, Settings(arguments.allow_cpu_nodes, arguments.threads, graph=arguments.device in ("cuda", "auto")))
+    stack.callback(_say_graph, session)
     if arguments.device == "auto":
         print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
     return session, compiled, weights
+
+
+def _say_graph(session: Session) -> None:
+    """At the end: whether a model can be captured shows when it runs."""
+    if session.no_graph:
+        print(f"without a CUDA graph: {session.no_graph}", file=sys.stderr)
 
 
 def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tuple[Path, Compiled | None, dict[str, Any] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,8 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
         path = Path(folder) / "model.onnx"
         export_onnx(graph, path, weights)
         session = open_session(path, device)
+    if session.chosen:
+        print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
     name = session.inputs[0].name
 
     def forward(images: np.ndarray) -> np.ndarray:

@@ -29,6 +29,7 @@ FEWEST = 3
 HALF = ("float16", "bfloat16")
 PAUSE = 0.02  # for the threads of one engine to stop waiting for work before the other begins
 SIDES = {"cpu": (1536, 1 << 25), "cuda": (8192, 1 << 28), "tensorrt": (8192, 1 << 28)}  # of the matrices; elements of the copy
+SMALLEST = 256  # side that shows anything of a peak
 
 
 class Times(NamedTuple):
@@ -127,17 +128,26 @@ def arithmetic_of(session: Session) -> str:
 
 
 def peak(folder: Path, device: str, settings: Settings, dtype: str = "float32", rounds: int = 7) -> Peak:
-    """Time a product of two square matrices and a copy in onnxruntime on the device."""
+    """Time a product of two square matrices and a copy in onnxruntime on the device; smaller ones where its memory is too small."""
     side, count = SIDES[device]
-    element = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[dtype]
-    timed = {}
-    cases: list[tuple[str, str, list[tuple[int, ...]]]] = [("product", "MatMul", [(side, side)] * 2), ("copy", "Identity", [(count,)])]
-    for name, operator, shapes in cases:
-        path = folder / f"{name}.onnx"
-        path.write_bytes(_model(operator, shapes, element).SerializeToString())
-        bound = open_session(path, device, name, settings).bind({f"x{i}": np.full(s, 0.5, dtype=dtype) for i, s in enumerate(shapes)})
-        timed[name] = min(in_turns({name: bound.run}, rounds)[name].seconds)
-    return Peak(2 * side**3 / timed["product"], 2 * count * np.dtype(dtype).itemsize / timed["copy"])
+    while True:
+        try:
+            product = _fastest(folder, device, settings, rounds, ("MatMul", [(side, side)] * 2, dtype))
+            copy = _fastest(folder, device, settings, rounds, ("Identity", [(count,)], dtype))
+        except CompileError as error:
+            if error.diagnostics[0].code != "out-of-memory" or side <= SMALLEST:
+                raise
+            side, count = side // 2, count // 4
+        else:
+            return Peak(2 * side**3 / product, 2 * count * np.dtype(dtype).itemsize / copy)
+
+
+def _fastest(folder: Path, device: str, settings: Settings, rounds: int, case: tuple[str, list[tuple[int, ...]], str]) -> float:
+    operator, shapes, dtype = case
+    path = folder / f"{operator}.onnx"
+    path.write_bytes(_model(operator, shapes, {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[dtype]).SerializeToString())
+    bound = open_session(path, device, operator, settings).bind({f"x{i}": np.full(s, 0.5, dtype=dtype) for i, s in enumerate(shapes)})
+    return min(in_turns({operator: bound.run}, rounds)[operator].seconds)
 
 
 def _model(operator: str, shapes: list[tuple[int, ...]], element: int) -> onnx.ModelProto:

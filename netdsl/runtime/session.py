@@ -25,6 +25,7 @@ DTYPES = {
     "tensor(int32)": "int32", "tensor(uint8)": "uint8", "tensor(bool)": "bool",
 }  # fmt: skip
 _Made = TypeVar("_Made")
+_LARGEST = float(np.finfo(np.float32).max)
 GRAPHS = 16  # that `run` captures: each takes memory as long as its session lives
 _OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
 
@@ -237,7 +238,7 @@ def _advice(said: str) -> str:
 
 def _is_number(value: Any) -> bool:
     try:
-        return isinstance(value, (int, float)) and abs(float(value)) <= np.finfo(np.float32).max
+        return isinstance(value, (int, float)) and abs(float(value)) <= _LARGEST
     except OverflowError:
         return False
 
