@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
+from netdsl.backends.checkpoints import fit, read_weights
+from netdsl.backends.weights import CHUNK, chunks_of
 from netdsl.cli import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from netdsl.ops.base import Param
 
 NET = "net Tiny {\n input x: 4\n a: dense(3)\n output b: dense(2)\n}"
 
@@ -62,3 +65,73 @@ def test_the_largest_numbers_that_half_precision_holds(folder: Path, capsys: pyt
     said(capsys, "--weights", "w.safetensors", "--fp16")
     bias = next(t for t in onnx.load("m.onnx").graph.initializer if t.name == "a.bias")
     assert onnx.numpy_helper.to_array(bias).tolist() == [65504, -65504, np.inf]
+
+
+# ---- what a checkpoint may hold
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "int8", "uint8", "int64", "bool"])
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_numbers_that_are_no_floats(folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str) -> None:
+    """Half of a complex number is not taken, and quantised weights not without their scale; what the net has no use for may be anything."""
+    made = {n: torch.from_numpy(a) for n, a in state().items()}
+
+    def save(tensors: dict[str, torch.Tensor]) -> None:
+        torch.save(tensors, "w.pt") if suffix == "pt" else save_tensors(tensors, "w.safetensors")
+
+    save(made | {"a.weight": made["a.weight"].to(getattr(torch, dtype))})
+    assert f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file, the net takes floats" in said(capsys, "--weights", f"w.{suffix}", code=1)[1]
+    save(made | {"other": made["a.weight"].to(getattr(torch, dtype))})
+    assert "1 of the file left: other" in said(capsys, "--weights", f"w.{suffix}")[0]
+
+
+def test_a_whole_module_is_refused_in_plain_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without what PyTorch makes bold on a terminal."""
+    torch.save(torch.nn.Linear(2, 3), "w.pt")
+    err = said(capsys, "--weights", "w.pt", code=1)[1]
+    assert "error[corrupt-weights]: w.pt is not a PyTorch checkpoint of tensors: Weights only load failed" in err
+    assert "[1m" not in err
+    assert "\ufffd" not in err
+
+
+# ---- what stays in its file
+
+
+def resident(path: Path) -> int:
+    """The bytes of a file that stand in this process's memory, as Linux counts them."""
+    total, inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            inside = line.endswith(str(path))
+        elif inside and line.startswith("Rss:"):
+            total += int(line.split()[1]) << 10
+    return total
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system alone decides which pages of a file stay")
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_pages_that_were_read_are_given_back(folder: Path, suffix: str) -> None:
+    """Of either format: a checkpoint of 32 MB leaves 4 MB at most, and its numbers are those of the file, also when they are read again."""
+    values = np.random.default_rng(0).standard_normal((4, 2 * CHUNK), dtype=np.float32)
+    path = folder / f"w.{suffix}"
+    if suffix == "pt":
+        torch.save({f"module.{n}": torch.from_numpy(values + i) for i, n in enumerate("ab")}, path)
+    else:
+        save_file({f"module.{n}": values + i for i, n in enumerate("ab")}, path)
+    params = {n: Param(values.shape) for n in "ab"}
+    chunks = chunks_of(params, fit(params, read_weights(path), path, lazy=True))
+    for _ in range(2):
+        for i, name in enumerate("ab"):
+            for k, chunk in enumerate(chunks(name, params[name])):
+                np.testing.assert_array_equal(chunk, (values + i).ravel()[k * CHUNK :][:CHUNK])
+    assert 0 < resident(path) <= 4 << 20
+
+
+def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(folder: Path) -> None:
+    """A file of PyTorch before 1.6 is read into memory, of which nothing is given back."""
+    values = np.random.default_rng(0).standard_normal((4, CHUNK), dtype=np.float32)
+    torch.save({"a": torch.from_numpy(values)}, "w.pt", _use_new_zipfile_serialization=False)
+    params = {"a": Param(values.shape)}
+    chunks = chunks_of(params, fit(params, read_weights("w.pt"), "w.pt", lazy=True))
+    for _ in range(2):
+        np.testing.assert_array_equal(np.concatenate(list(chunks("a", params["a"]))), values.ravel())

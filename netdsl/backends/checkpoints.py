@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import mmap
+import os
+import re
 import warnings
 import zipfile
 from difflib import get_close_matches
@@ -26,8 +29,9 @@ if TYPE_CHECKING:
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin")
 DTYPES: dict[str, Any] = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": ml_dtypes.bfloat16, "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2, "BOOL": "?",
-    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "C64": "<c8",
 }  # fmt: skip
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # PyTorch prints some words in bold
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
@@ -75,6 +79,8 @@ class Mapped(dict[str, Any]):
         for name, entry in json.loads(self._map[8:start]).items():
             if name == "__metadata__":
                 continue
+            if entry["dtype"] not in DTYPES:
+                fail("corrupt-weights", f"{path} holds `{name}` of type {entry['dtype']}, which is not read", f"these are: {', '.join(DTYPES)}")
             dtype = np.dtype(DTYPES[entry["dtype"]])
             begin, end = entry["data_offsets"]
             array = np.frombuffer(self._map, dtype, (end - begin) // dtype.itemsize, start + begin) if end > begin else np.empty(0, dtype)
@@ -89,6 +95,34 @@ class Mapped(dict[str, Any]):
             self._map.madvise(mmap.MADV_DONTNEED, begin, min(at + min(count, array.size - first) * array.itemsize, len(self._map)) - begin)
 
 
+class MappedByTorch(dict[str, Any]):
+    """The tensors of a PyTorch checkpoint, those that PyTorch has mapped where they lie in the file."""
+
+    def __init__(self, path: Path, tensors: dict[str, Any]) -> None:
+        super().__init__(tensors)
+        self._mapped = _mappings(path)
+
+    def release(self, name: str, first: int, count: int) -> None:
+        """As that of `Mapped`; what is memory of its own stays, for there its numbers would be lost."""
+        array = self[name]
+        at = array.ctypes.data + first * array.itemsize
+        end = at + min(count, array.size - first) * array.itemsize
+        for begin, stop in self._mapped:
+            if begin <= at < end <= stop and array.flags.c_contiguous:
+                page = at // mmap.PAGESIZE * mmap.PAGESIZE
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(page), ctypes.c_size_t(end - page), mmap.MADV_DONTNEED)
+
+
+def _mappings(path: Path) -> list[tuple[int, int]]:
+    """Where a file lies in the addresses of this process, as Linux says it (proc(5)); nowhere on other systems."""
+    maps, name = Path("/proc/self/maps"), os.path.realpath(path)
+    if not maps.is_file() or not hasattr(mmap, "MADV_DONTNEED"):
+        return []
+    lines = [line.split(maxsplit=5) for line in maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()]
+    ends = [fields[0].split("-") for fields in lines if len(fields) > 5 and fields[5] == name]
+    return [(int(begin, 16), int(end, 16)) for begin, end in ends]
+
+
 def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     # PyTorch is imported for its own file format alone: safetensors, the usual one, do without it.
     import torch
@@ -98,7 +132,8 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         with warnings.catch_warnings(action="ignore"):  # what is wrong with the file is said once, below
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle makes the unpickler trip over anything
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        said = _STYLE.sub("", str(error)).strip()
+        reason = said.splitlines()[0][:200].strip() if said else type(error).__name__
         fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", "save it with torch.save(module.state_dict(), path)")
     for wrapper in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
@@ -106,7 +141,7 @@ def _torch(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not isinstance(loaded, dict):
         fail("corrupt-weights", f"{path} holds no state dict", "save it with torch.save(module.state_dict(), path)")
     try:
-        return {n: _array(t.detach()) for n, t in loaded.items() if isinstance(n, str) and isinstance(t, torch.Tensor)}, {}
+        return MappedByTorch(path, {n: _array(t.detach()) for n, t in loaded.items() if isinstance(n, str) and isinstance(t, torch.Tensor)}), {}
     except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, or without memory of its own
         fail("corrupt-weights", f"{path} holds a tensor that is no plain array: {str(error).splitlines()[0][:200]}", "save it with torch.save(module.state_dict(), path)")
 
@@ -144,6 +179,9 @@ def fit(params: Mapping[str, Param], weights: Weights, path: str | Path, *, lazy
             problems.append(f"`{name}` is missing" + (f"; the file has `{near[0]}`" if near else ""))
         elif tuple(found.shape) != param.shape:
             problems.append(f"`{name}` is {_shape(found.shape)} in the file, {_shape(param.shape)} in the net")
+        elif found.dtype.kind in "biuc" and not name.endswith("num_batches_tracked"):
+            # Whole numbers are quantised weights: without their scale they mean nothing. Complex ones would lose a half.
+            problems.append(f"`{name}` holds {found.dtype} in the file, the net takes floats")
     if problems:
         more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
         fail("weights-mismatch", f"{path} does not fit: {'; '.join(problems[:3])}{more}", f"{len(params) - len(problems)} of {len(params)} tensors fit, {len(spare)} of the file are not used")
@@ -161,7 +199,7 @@ class Fitting(dict[str, Any]):
 
     def release(self, name: str, first: int, count: int) -> None:
         """Say that elements are not needed any more."""
-        if isinstance(self._tensors, Mapped):
+        if isinstance(self._tensors, (Mapped, MappedByTorch)):
             self._tensors.release(name, first, count)
 
 

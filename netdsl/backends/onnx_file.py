@@ -36,6 +36,7 @@ LIMIT = 2_000_000_000
 ALIGN = 4096
 WRITERS = 2  # one sums up, one writes
 NUMPY_DTYPES: dict[str, Any] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+MOST = {"float16": 65504.0, "bfloat16": 2.0**128 - 2.0**120}
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
 
@@ -158,9 +159,8 @@ def _overflows(chunk: Any, dtype: Any) -> bool:
 
 
 def _fail_overflow(name: str, largest: float, dtype: Any) -> NoReturn:
-    most = float(ml_dtypes.finfo(dtype).max)
     help_ = "export without --fp16; or with --bf16, whose numbers are as large as those of float32" if dtype == np.float16 else "export as float32"
-    fail("weights-overflow", f"`{name}` has numbers up to {largest:g}, {dtype.name} ends at {most:g}", help_)
+    fail("weights-overflow", f"`{name}` has numbers up to {largest:g}, {dtype.name} ends at {MOST[dtype.name]:g}", help_)
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:
