@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import gc
+import os
 import sys
 from functools import cache
 from importlib import import_module
@@ -189,7 +190,8 @@ def run(argv: list[str]) -> int:
         print_diagnostics([Diagnostic("out-of-memory", f"the memory does not hold it: {error}" if str(error) else "the memory does not hold it", help="give smaller sizes or batches")])
         return 1
     except OSError as error:
-        print_diagnostics([Diagnostic("cannot-write", f"{error.filename or 'a file'}: {error.strerror or error}")])
+        unread = os.path.isfile(error.filename or "") and not os.access(error.filename, os.R_OK)
+        print_diagnostics([Diagnostic("cannot-read" if unread else "cannot-write", f"{error.filename or 'a file'}: {error.strerror or error}")])
         return 1
     return code
 

@@ -45,9 +45,9 @@ class Weights(NamedTuple):
 def read_weights(path: str | Path) -> Weights:
     """The tensors of a checkpoint; a `module.` in front of every name is taken off. Raises `CompileError`."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the path's own questions, for a name that is too long too
         path /= "weights.safetensors"
-    if not path.is_file():
+    if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}", "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run")
     tensors, metadata = _torch(path) if path.suffix.lower() in TORCH_SUFFIXES else _safetensors(path)
     if tensors and all(name.startswith("module.") for name in tensors):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 import zlib
@@ -25,7 +26,7 @@ MODES = {1: "L", 3: "RGB"}
 def load_input(path: Path, session: Session) -> Any:
     """A batch for the model's only input from a picture or a `.npy` array; raises `CompileError`."""
     target = session.inputs[0]
-    if not path.is_file():
+    if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
         fail("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")

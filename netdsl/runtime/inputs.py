@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -50,13 +51,13 @@ class Found(NamedTuple):
 def expand(name: str) -> Found:
     """The files that an argument names; raises `CompileError` where there are none."""
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
         found = [p for p in files if p.suffix.lower() in SUFFIXES]
         if not found:
             fail("no-inputs", f"the folder {path} has no pictures", f"{', '.join(SUFFIXES)} are looked for")
         return Found(found, len(files) - len(found))
-    if not path.exists() and set(name) & WILD:
+    if not os.path.exists(path) and set(name) & WILD:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not found:
             fail("no-inputs", f"no file is called as {name}")
@@ -66,7 +67,7 @@ def expand(name: str) -> Found:
 
 def load_item(path: Path, session: Session) -> Item:
     """The arrays of a file; raises `CompileError`."""
-    if path.suffix.lower() == ".npz" and path.is_file():
+    if path.suffix.lower() == ".npz" and os.path.isfile(path):
         return Item(path, _archive(path, session))
     if len(session.inputs) != 1:
         listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)

@@ -74,10 +74,10 @@ def _is_shipped(source: SourceFile) -> bool:
 def verify_model(path: str | os.PathLike[str]) -> Verified:
     """Hold a model, its data and its text against its manifest; raises `CompileError` that names the file that differs."""
     model = Path(path)
-    if not model.is_file():
+    if not os.path.isfile(model):
         fail("file-not-found", f"there is no file {model}", "`netdsl export NET -o model.onnx` makes one")
     manifest = manifest_path(model)
-    if not manifest.is_file():
+    if not os.path.isfile(manifest):
         fail("no-manifest", f"{model} has no manifest: there is no file {manifest}", "`netdsl export` writes one beside the model; keep the two together")
     entries = _read(manifest)
     files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
@@ -89,7 +89,7 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
 def verify_if_any(path: Path) -> None:
     """Hold a model against its manifest where it has one; its text is left out, which may have gone on since."""
     manifest = manifest_path(path)
-    if not (path.is_file() and manifest.is_file()):
+    if not (os.path.isfile(path) and os.path.isfile(manifest)):
         return
     for name, entry in _read(manifest)["files"].items():
         _check(path.parent, name, entry)
@@ -139,7 +139,7 @@ def _own_sum(entries: Mapping[str, Any]) -> str:
 
 def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
     path = folder / name
-    if not _is_there(path):
+    if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}, which the manifest names", _AGAIN)
     size = path.stat().st_size
     if size != entry["bytes"]:
@@ -151,22 +151,14 @@ def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
 
 def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
     path = folder / entry["name"]
-    if not _is_there(path):
+    if not os.path.isfile(path):
         shipped = Path(library.resource("nets")).parent / entry["name"]
-        if entry["name"].startswith("nets/") and _is_there(shipped):
+        if entry["name"].startswith("nets/") and os.path.isfile(shipped):
             return [] if sha256_of(shipped) == entry["sha256"] else [f"{printable(entry['name'])} of this version of netdsl is not the text that the model was made from"]
         return [f"the text {printable(entry['name'])} is not here, and was not looked at"]
     if sha256_of(path) != entry["sha256"]:
         fail("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", "export again, or bring the text back")
     return []
-
-
-def _is_there(path: Path) -> bool:
-    """Whether it is a file; a name that no file could have is none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _relative(name: str, folder: Path) -> str:

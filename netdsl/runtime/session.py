@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
@@ -191,7 +192,7 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     `name` is what messages call it, the path where it is not given.
     """
     settings = settings or Settings()
-    if not path.is_file():
+    if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
     model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
