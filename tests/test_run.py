@@ -367,6 +367,16 @@ def test_a_model_that_prepares_pictures_itself(folder: Path, capsys: pytest.Capt
     assert said(capsys, "whole.onnx", "noise.png")[0] == said(capsys, "plain.onnx", "noise.png")[0]
 
 
+def test_a_model_that_prepares_pictures_of_open_sizes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An open size is the picture's, and has the net's name for it; one that is fixed is met before the graph, which resizes nothing then."""
+    (folder / "map.net").write_text("net Map {\n input image: 3x4xW\n output map: conv(2, 1)\n}")
+    for name, options in (("plain", []), ("whole", ["--with-preprocess"])):
+        assert run(["export", "map.net", "-o", f"{name}.onnx", *options]) == 0
+    assert open_session(folder / "whole.onnx").inputs[0].shape == ("N", 4, "W", 3)
+    capsys.readouterr()
+    assert said(capsys, "whole.onnx", "ok.png")[0] == said(capsys, "plain.onnx", "ok.png")[0]
+
+
 @pytest.mark.parametrize("where", [0, 0.5, 1])
 def test_a_flipped_bit_of_an_exported_model_is_found(folder: Path, capsys: pytest.CaptureFixture[str], where: float) -> None:
     (folder / "tiny.net").write_text(NET)
