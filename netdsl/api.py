@@ -92,22 +92,23 @@ class Net:
         """The net as PyTorch source that runs without netdsl."""
         return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
 
-    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> onnx.ModelProto:
+    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False, dtype: str = "float32") -> onnx.ModelProto:
         """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say, and for weights that do not fit.
 
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
+        `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).
         """
         export = import_module("netdsl.backends.export")
-        model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
+        model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, dtype, fold=fold), seed=seed, metadata=export.metadata_of(self._compiled))
         return model
 
-    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False) -> list[Path]:
+    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False, dtype: str = "float32") -> list[Path]:
         """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes.
 
         Raises as `onnx` does; no file is left then.
         """
         export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
-        paths = export.export_onnx(self.graph, path, weights, _form(opset, fold), seed=seed, metadata=export.metadata_of(self._compiled))
+        paths = export.export_onnx(self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed, metadata=export.metadata_of(self._compiled))
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 
@@ -119,9 +120,9 @@ class Net:
         import_module("netdsl.backends.draw").draw(self.graph, path, depth)
 
 
-def _form(opset: int | None, fold: bool) -> Any:
+def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
     form = import_module("netdsl.backends.form")
-    return form.Form(opset=opset or form.OPSET, fold=fold)
+    return form.Form(opset=opset or (form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET), dtype=dtype, fold=fold)
 
 
 def load(name: str, /, **parameters: Any) -> Net:

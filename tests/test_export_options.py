@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from conftest import randomise
 from safetensors.torch import save_file
 
 import netdsl
 from netdsl.cli import run
+from netdsl.diagnostics import CompileError
 from netdsl.verify import exported
 
 NET = "net Tiny(classes = 3) {\n input image: 3x6x6\n c: conv(4, 3, bias = false) -> n: bn -> relu\n gap -> flatten -> dropout\n output y: dense(classes)\n}\n"
@@ -84,3 +86,18 @@ def test_verify_says_that_a_back_end_fails(folder: Path, capsys: pytest.CaptureF
     """What a back end raises is an error of the same code, no traceback."""
     monkeypatch.setattr(exported, "_in_onnxruntime", lambda *_: 1 / 0)
     assert "error[back-ends-differ]: onnxruntime fails on m.onnx: division by zero" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--verify", code=1)[1]
+
+
+@pytest.mark.parametrize(("dtype", "element", "opset"), [("float32", 1, 20), ("float16", 10, 20), ("bfloat16", 16, 22)])
+def test_the_type_of_a_model_made_in_python(folder: Path, dtype: str, element: int, opset: int) -> None:
+    """Weights, inputs and outputs have it, in memory and in a file."""
+    net = netdsl.loads(NET)
+    for model in (net.onnx(dtype=dtype, fold=True), onnx.load(net.save_onnx("m.onnx", dtype=dtype, fold=True)[0])):
+        values = [*model.graph.input, *model.graph.output]
+        assert {v.type.tensor_type.elem_type for v in values} | {t.data_type for t in model.graph.initializer if "/" not in t.name} == {element}
+        assert model.opset_import[0].version == opset
+
+
+def test_types_that_no_model_has(folder: Path) -> None:
+    with pytest.raises(CompileError, match="cannot be int8; they can be float32, float16, bfloat16"):
+        netdsl.loads(NET).onnx(dtype="int8")

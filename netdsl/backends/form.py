@@ -9,6 +9,7 @@ from netdsl.diagnostics import fail
 
 OPSET = 20
 OPSETS = range(18, 24)
+DTYPES = ("float32", "float16", "bfloat16")
 BFLOAT16_OPSET = 22  # where convolution takes it
 
 
@@ -35,6 +36,8 @@ class Form:
     functions: bool = False
 
     def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            fail("bad-argument", f"a model's numbers cannot be {self.dtype}; they can be {', '.join(DTYPES)}")
         if self.opset not in OPSETS:
             fail("bad-argument", f"opset {self.opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
         if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:

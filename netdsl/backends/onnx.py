@@ -16,6 +16,7 @@ from netdsl.backends import lrn
 from netdsl.backends.fold import Stored, fold, plain, stored_chunks
 from netdsl.backends.form import Form
 from netdsl.backends.functions import DOMAIN, group
+from netdsl.backends.onnx_file import narrowed
 from netdsl.backends.pixels import is_resized, prepare
 from netdsl.ir.types import Sym
 
@@ -238,7 +239,7 @@ def model_of(skeleton_: Skeleton, chunks: Callable[[str, Param], Iterable[Any]])
     model = onnx.ModelProto()
     model.CopyFrom(skeleton_.model)
     for name, stored in skeleton_.stored.items():
-        array = np.concatenate([np.ravel(c) for c in stored_chunks(stored, skeleton_.params, chunks)])
+        array = np.concatenate([narrowed(name, np.ravel(c), skeleton_.dtype) for c in stored_chunks(stored, skeleton_.params, chunks)])
         model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
     return model
 

@@ -127,17 +127,13 @@ class _Out:
 
 
 def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
-    dtype = NUMPY_DTYPES[skeleton.dtype]
     written = 0
     with ThreadPoolExecutor(WRITERS) as pool:  # the next numbers are made while the last are summed up and written
         pending: list[Future[None]] = []
         pieces = iter(stored_chunks(stored, skeleton.params, chunks))
         for chunk in pieces:
             written += chunk.size
-            with np.errstate(over="ignore"):
-                made = np.asarray(chunk, dtype).view(np.uint8)
-            if dtype.itemsize < chunk.dtype.itemsize and _overflows(chunk, dtype):
-                _fail_overflow(name, max(_largest(c) for c in (chunk, *pieces)), dtype)
+            made = narrowed(name, chunk, skeleton.dtype, pieces).view(np.uint8)
             for task in pending:
                 task.result()
             pending = [pool.submit(out.add, made), pool.submit(out.put, made)]
@@ -145,6 +141,16 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
             task.result()
     if written != stored.param.size:
         raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
+
+
+def narrowed(name: str, chunk: Any, dtype: str, rest: Iterable[Any] = ()) -> Any:
+    """Numbers of a tensor in the model's type; raises `CompileError` where one is too large for it, with the largest of `rest` too."""
+    wanted = NUMPY_DTYPES[dtype]
+    with np.errstate(over="ignore"):
+        made = np.asarray(chunk, wanted)
+    if wanted.itemsize < chunk.dtype.itemsize and _overflows(chunk, wanted):
+        _fail_overflow(name, max(_largest(c) for c in (chunk, *rest)), wanted)
+    return made
 
 
 def _largest(chunk: Any) -> float:
