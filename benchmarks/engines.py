@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import io
 import logging
@@ -14,8 +15,7 @@ import numpy as np
 import torch
 
 import netdsl
-from netdsl.backends.export import export_onnx, metadata_of
-from netdsl.backends.form import Form
+from netdsl.runtime import providers
 from netdsl.runtime.session import Settings, cores, open_session
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ NETS = {
     "ResNet-50": ("resnet:ResNet50", (3, 224, 224)), "SE-ResNet-50": ("senet:SEResNet50", (3, 224, 224)), "FCN-8s": ("fcn:FCN8s", (3, 224, 224)),
 }  # fmt: skip
 DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16"}
+TENSORRT = ("tf32", "fp16")  # onnxruntime has no option that keeps it from TF32
 AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # of the largest output, against float64
 
 
@@ -83,7 +84,7 @@ class Case:
     def _ours(self, dtype: str) -> Path:
         path = self.folder / f"{self.name}-{dtype}.onnx"
         if not path.exists():
-            export_onnx(self.net.graph, path, self.module.state_dict(), Form(dtype=dtype, fold=True), metadata=metadata_of(self.net._compiled))  # noqa: SLF001
+            self.net.save_onnx(path, self.module.state_dict(), dtype=dtype, fold=True)
         return path
 
     def _theirs(self, x: torch.Tensor, dtype: str) -> Path:
@@ -93,8 +94,7 @@ class Case:
             wanted = getattr(torch, dtype)
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
-                torch.onnx.export(self.module.to(wanted), (x.to(wanted),), os.fspath(path), dynamo=True, verbose=False)
-            self.module.float()
+                torch.onnx.export(copy.deepcopy(self.module).to(wanted), (x.to(wanted),), os.fspath(path), dynamo=True, verbose=False)
         return path
 
     def _pytorch(self, x: torch.Tensor, dtype: str, *, compiled: bool) -> Engine:
@@ -102,7 +102,10 @@ class Case:
         module = self.net.torch().eval()
         module.load_state_dict(self.module.state_dict())
         module.to(self.where, wanted)
-        forward = torch.compile(module, mode="max-autotune") if compiled else module
+        forward: Callable[..., Any] = module
+        if compiled:
+            torch.compiler.reset()  # each batch for itself: after two of them the next would be compiled for any size, which is slower
+            forward = torch.compile(module, mode="max-autotune", dynamic=False)
         on_device = x.to(self.where, wanted)
 
         def once() -> Any:
@@ -126,7 +129,7 @@ def difference(ours: list[Any], exact: list[Any]) -> float:
 
 def is_full(error: Exception) -> bool:
     """Whether an engine failed because the memory of the device is too small."""
-    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error).lower() for s in ("out of memory", "failed to allocate", "out-of-memory"))
+    return isinstance(error, torch.OutOfMemoryError) or providers.is_full(error) or "out-of-memory" in str(error)
 
 
 def free() -> None:

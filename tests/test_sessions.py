@@ -166,7 +166,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
         tried.append(len(inputs["x"]))
         if len(inputs["x"]) > 3 or any(b() is not None for b in held):
-            self.inputs = inputs
+            self._inputs = inputs
             held.append(weakref.ref(self))
             raise RuntimeError(FULL)
         plain(self, opened, inputs, memory, **options)
