@@ -54,13 +54,13 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
     from netdsl.backends import export, onnx
     from netdsl.runtime.manifest import check_place, write_manifest
 
-    check_place(path)
     found, what = _weights(arguments)
     beside = _beside(compiled.graph, found.metadata if found else {}, given)
     form = _form(arguments, beside)
     metadata = export.metadata_of(compiled, {key: value if isinstance(value, str) else json.dumps(value) for key, value in beside.items()})
     metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
     weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
+    check_place(path)
     sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed or 0, metadata=metadata)
     imports = [f for f in program.loader.sources() if f is not program.source]
     manifest = write_manifest(path, sums, program.source, imports, {"net": compiled.graph.name, "weights": what})
@@ -80,7 +80,7 @@ def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
     opset = (BFLOAT16_OPSET if arguments.bf16 else OPSET) if arguments.opset is None else arguments.opset
     pixels = Pixels(*(tuple(beside.get(key, ())) for key in ("mean", "std"))) if arguments.with_preprocess else None
     try:
-        return Form(opset, dtype, arguments.fold is not False, arguments.keep_io and dtype != "float32", pixels, arguments.functions)
+        return Form(opset, dtype, arguments.fold is not False, (arguments.keep_io and dtype != "float32") or arguments.bf16, pixels, arguments.functions)
     except CompileError as error:
         raise UsageError(error.diagnostics[0].message) from None
 
