@@ -172,7 +172,7 @@ def test_half_precision_with_and_without_its_inputs(folder: Path, capsys: pytest
 
 def test_bfloat16_is_rounded_to_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weights as torch rounds them; the model passes ONNX's full check."""
-    out, _ = said(capsys, "export", "tiny.net", "-o", "b.onnx", "--weights", "w.safetensors", "--bf16", "--no-fold", "--keep-io")
+    out, _ = said(capsys, "export", "tiny.net", "-o", "b.onnx", "--weights", "w.safetensors", "--bf16", "--no-fold")
     assert "bfloat16" in out
     model = onnx.load("b.onnx")
     onnx.checker.check_model(model, full_check=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,9 +20,6 @@ from netdsl.runtime.external import check_external
 from netdsl.runtime.placement import FEW, facts
 from netdsl.runtime.providers import Model, options_of, placement
 from netdsl.runtime.session import Placed, Session, Settings, open_session
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FULL = "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of size 9"
 
@@ -274,6 +272,33 @@ def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(relu: Path, monkeypatc
     opened = open_session(relu, "auto")
     assert opened.device == "cpu"
     assert "takes no node" in opened.chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "advice"), [("cpu", "run with --device cuda, or export with --fp16"), ("cuda", "export with --fp16")],
+)  # fmt: skip
+def test_what_has_no_bfloat16_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, advice: str) -> None:
+    """The operator and the device: not that onnxruntime were too old."""
+    path = Path(netdsl.loads("net N {\n input x: 3x8x8\n output y: conv(2, 3)\n}").save_onnx(tmp_path / "m.onnx", dtype="bfloat16")[0])
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
+    with pytest.raises(CompileError) as caught:
+        open_session(path, device)
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.message) == ("no-kernel", f"{path} uses `Conv`, which onnxruntime cannot compute on {device} at opset 22 of bfloat16")
+    assert advice in str(found.help)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /src/a/memcpy.cc:253 bool a::b(const Node&) const !x.empty() was false. Provider type is not set.",
+         "Exception during initialization: Provider type is not set."),
+        (f"Status Message: {FULL}", "Status Message: Failed to allocate memory for requested buffer of size 9"),
+    ],
+)  # fmt: skip
+def test_sources_of_onnxruntime_are_not_shown(said: str, shown: str) -> None:
+    assert providers.said_by(RuntimeError(said)) == shown
 
 
 # ---- TensorRT's options

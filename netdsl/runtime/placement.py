@@ -21,6 +21,7 @@ class Facts(NamedTuple):
 
     sizes_alone: frozenset[tuple[str, str]]  # name and operator
     opset: int
+    dtype: str  # of the arithmetic, where an export says that it is not float32
 
 
 def facts(path: Path) -> Facts:
@@ -30,7 +31,8 @@ def facts(path: Path) -> Facts:
     """
     model = onnx.load(path, load_external_data=False)
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
-    return Facts(_sizes_alone(model), opset)
+    dtype = next((p.value for p in model.metadata_props if p.key == "netdsl.dtype"), "")
+    return Facts(_sizes_alone(model), opset, dtype)
 
 
 def _sizes_alone(model: onnx.ModelProto) -> frozenset[tuple[str, str]]:

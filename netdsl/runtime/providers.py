@@ -24,8 +24,9 @@ ERRORS = (
     states.NoSuchFile, states.NotImplemented, states.RuntimeException, RuntimeError, ValueError,
 )  # fmt: skip
 _OPERATOR = re.compile(
-    r"No Op registered for (\S+)|error: (\S+?)\(.*is not a registered function|Could not find an implementation for (\w+)"
+    r"No Op registered for (\S+)|error: (\S+?)\(.*is not a registered function"
 )
+_NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)|Provider type for (\w+) node with name")
 _MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:|ALLOC_FAILED", re.IGNORECASE)
 _COMPLETE_ON_CUDA = 21  # MaxPool and others have no kernel of opset 22 there
 
@@ -76,7 +77,7 @@ def _create(model: Model, device: str, settings: Settings) -> onnxruntime.Infere
         # Without `enable_fallback=0` a failure on the GPU starts over on the CPU, unseen.
         return onnxruntime.InferenceSession(str(model.path), options, providers=options_of(model, device, settings), enable_fallback=0)
     except ERRORS as error:
-        _cannot_open(model.path, error)
+        _cannot_open(model.path, device, error)
 
 
 def options_of(model: Model, device: str, settings: Settings) -> list[Any]:
@@ -94,13 +95,16 @@ def _sum_of(model: Model) -> str:
     return sha256("".join(sha256_of(p) for p in (model.path, *model.data)).encode()).hexdigest()[:16]
 
 
-def _cannot_open(path: Path, error: Exception) -> NoReturn:
+def _cannot_open(path: Path, device: str, error: Exception) -> NoReturn:
     said = said_by(error)
     operator = _OPERATOR.search(said)
     if operator:
         name = next(g for g in operator.groups() if g)
         help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
         fail("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
+    missing = _NO_KERNEL.search(said)
+    if missing:
+        _no_kernel(path, device, missing[1] or missing[2])
     if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
         fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
     if is_full(error):
@@ -108,6 +112,15 @@ def _cannot_open(path: Path, error: Exception) -> NoReturn:
     if "CUDA" in said:
         fail("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
     fail("bad-model", f"onnxruntime does not take {path}: {said}")
+
+
+def _no_kernel(path: Path, device: str, operator: str) -> NoReturn:
+    found = facts(path)
+    help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may have it"
+    if found.dtype == "bfloat16":
+        help_ = f"{'the CPU provider has hardly any of bfloat16: run with --device cuda, or ' if device == 'cpu' else ''}export with --fp16 in place of --bf16"
+    what = f" of {found.dtype}" if found.dtype else ""
+    fail("no-kernel", f"{path} uses `{operator}`, which onnxruntime cannot compute on {device} at opset {found.opset}{what}", help_)
 
 
 def placement(session: onnxruntime.InferenceSession, path: Path) -> list[Placed]:
@@ -151,5 +164,5 @@ def said_by(error: Exception) -> str:
     """What onnxruntime says, without its codes and file names."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
-    text = re.sub(r"^\S+\.(?:cc|h|cpp):\d+ .*?\) ?(?=[A-Z])", "", text)
+    text = re.sub(r"/\S+\.(?:cc|h|cpp):\d+ .*?(?:\) ?(?=[A-Z])| was false\. )", "", text)
     return " ".join(text.split())[:300] or type(error).__name__
