@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,7 @@ from onnx import TensorProto, helper
 
 import netdsl
 from netdsl.diagnostics import CompileError
-from netdsl.runtime import providers, session
+from netdsl.runtime import gpu, providers, session
 from netdsl.runtime.binding import NO_GRAPH, Bound
 from netdsl.runtime.external import check_external
 from netdsl.runtime.placement import FEW, facts
@@ -269,6 +273,7 @@ def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, said: boo
 def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
+    monkeypatch.setattr(providers, "why_not_loaded", lambda device: "")
     opened = open_session(relu, "auto")
     assert opened.device == "cpu"
     assert "takes no node" in opened.chosen
@@ -393,3 +398,50 @@ def test_numbers_beyond_all_bounds(relu: Path, text: str) -> None:
     with pytest.raises(CompileError, match="must hold 3 numbers") as caught:
         opened.numbers("netdsl.mean", 3)
     assert len(str(caught.value)) < 400
+
+
+# ---- the machine
+
+
+@pytest.mark.parametrize(("text", "expected"), [("max 100000", 8), ("150000 100000", 2), ("10000 100000", 1), ("9900000 100000", 8), ("", 8), (None, 8)])
+def test_cores_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: int) -> None:
+    """Its quota of CPU time counts, begun cores as whole ones."""
+    if text is not None:
+        (tmp_path / "cpu.max").write_text(text + "\n")
+    monkeypatch.setattr(providers, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert providers.cores() == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
+@pytest.mark.parametrize("lacking", ["libnvinfer.so.10", "libnvonnxparser.so.10", None])
+def test_the_libraries_of_tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str | None) -> None:
+    """Both are loaded, from the wheel where it is: onnxruntime finds them by name then. The one that is missing is named."""
+    loaded: list[str] = []
+
+    def load(name: str) -> object:
+        if name.endswith(str(lacking)) or not name.startswith(str(tmp_path)):
+            raise OSError(f"{name}: cannot open shared object file")
+        loaded.append(Path(name).name)
+        return object()
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(gpu, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    found = gpu._tensorrt()
+    assert (found and found.fact) == (f"TensorRT's library {lacking} cannot be loaded" if lacking else None)
+    if not lacking:
+        assert loaded == ["libnvinfer.so.10", "libnvonnxparser.so.10"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
+def test_a_provider_that_does_not_start_is_said_why(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime goes on without it, and keeps the reason to itself."""
+
+    def load(name: str) -> object:
+        raise OSError("libcufft.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    with pytest.raises(CompileError, match=r"does not start: libcufft\.so\.12: cannot open"):
+        open_session(relu, "cuda")

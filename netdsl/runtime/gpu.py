@@ -18,6 +18,7 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 PROVIDERS = {"cpu": [CPU], "cuda": [CUDA, CPU], "tensorrt": [TENSORRT, CUDA, CPU]}
 INSTALL = "`pip install 'onnxruntime-gpu[cuda,cudnn]'` (and no `onnxruntime` beside it); or run with --device cpu"
 _NO_DEVICE = 100
+_TENSORRT = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 _LIBRARY = re.compile(r"Failed to load (\S+?):")
 
 
@@ -66,15 +67,30 @@ def _libraries(device: str) -> Obstacle | None:
         missing.append("libcudnn.so.9")
     if missing:
         return Obstacle(f"{_listed(missing)} cannot be loaded", f"CUDA and cuDNN come with PyTorch's wheel for CUDA, or with {INSTALL}")
-    if device == "tensorrt" and not any(_loads(n) for n in _tensorrt_names()):
-        return Obstacle("TensorRT's library libnvinfer.so.10 cannot be loaded", "`pip install tensorrt-cu13`; or run with --device cuda")
+    return _tensorrt() if device == "tensorrt" else None
+
+
+def _tensorrt() -> Obstacle | None:
+    """TensorRT's libraries, in the order of their need: what its wheel brings is found by onnxruntime only where it is loaded already."""
+    spec = find_spec("tensorrt_libs")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    for name in _TENSORRT if sys.platform == "linux" else ():
+        if not any(_loads(n) for n in (*(str(Path(f) / name) for f in folders), name)):
+            return Obstacle(f"TensorRT's library {name} cannot be loaded", "`pip install tensorrt-cu13`; or run with --device cuda")
     return None
 
 
-def _tensorrt_names() -> list[str]:
-    spec = find_spec("tensorrt_libs")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    return [*(str(Path(f) / "libnvinfer.so.10") for f in folders), "libnvinfer.so.10"]
+def why_not_loaded(device: str) -> str:
+    """What the system says of onnxruntime's library for a device, where it does not load it; onnxruntime itself goes on without."""
+    name = f"libonnxruntime_providers_{device}.so"
+    if sys.platform != "linux":
+        return ""
+    try:
+        ctypes.CDLL(str(Path(onnxruntime.__file__).parent / "capi" / name))
+    except OSError as error:
+        said = str(error)
+        return "" if "Provider_GetHost" in said else said  # which stands in a library that onnxruntime loads before
+    return ""
 
 
 def _loads(name: str) -> bool:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import re
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from netdsl.diagnostics import CompileError, fail
-from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT
+from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, why_not_loaded
 from netdsl.runtime.manifest import sha256_of
 from netdsl.runtime.placement import facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 ERRORS = (
     states.EPFail, states.EngineError, states.Fail, states.InvalidArgument, states.InvalidGraph, states.InvalidProtobuf, states.NoModel,
@@ -28,6 +28,7 @@ _OPERATOR = re.compile(
 )
 _NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)|Provider type for (\w+) node with name")
 _MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:|ALLOC_FAILED", re.IGNORECASE)
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU time, and of what time
 _COMPLETE_ON_CUDA = 21  # MaxPool and others have no kernel of opset 22 there
 
 
@@ -109,8 +110,8 @@ def _cannot_open(path: Path, device: str, error: Exception) -> NoReturn:
         fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
     if is_full(error):
         fail("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
-    if "CUDA" in said:
-        fail("no-cuda", f"the GPU cannot be used: {said}", f"it takes {INSTALL}")
+    if device != "cpu" and ("CUDA" in said or "TensorRT" in said):
+        fail("no-cuda", f"the GPU cannot be used: {why_not_loaded(device) or said}", f"it takes {INSTALL}")
     fail("bad-model", f"onnxruntime does not take {path}: {said}")
 
 
@@ -140,7 +141,9 @@ def check_placement(placed: Sequence[Placed], path: Path, name: str, device: str
     """Nothing that was to run on the GPU may run elsewhere unsaid."""
     first = PROVIDERS[device][0]
     if placed and not any(n.provider == first for n in placed):
-        fail("no-cuda", f"onnxruntime's {first} takes no node of {name}", f"it takes {INSTALL}")
+        reason = why_not_loaded(device)
+        fact = f"does not start: {reason}" if reason else f"does not start here, or takes no node of {name}"
+        fail("no-cuda", f"onnxruntime's {first} {fact}", f"it takes {INSTALL}")
     found = astray(placed)
     if found and not allow:
         opset = facts(path).opset
@@ -152,7 +155,12 @@ def check_placement(placed: Sequence[Placed], path: Path, name: str, device: str
 
 def cores() -> int:
     """The cores that this process may use: more threads than those only wait for one another."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = QUOTA.read_text(encoding="ascii").split()
+        return max(1, min(seen, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no Linux, no container, or no quota in it (`max`)
+        return seen
 
 
 def is_full(error: Exception) -> bool:
