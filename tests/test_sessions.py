@@ -194,7 +194,7 @@ def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> No
     assert full == [8]
 
 
-@pytest.mark.parametrize("said", [FULL, "CUDA failure 2: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"])
+@pytest.mark.parametrize("said", [FULL, "CUDA failure 2: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "Available memory of 6 is smaller than requested bytes of 9", "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"])
 def test_what_says_that_memory_is_full(said: str) -> None:
     assert providers.is_full(RuntimeError(said))
 

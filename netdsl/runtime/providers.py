@@ -27,7 +27,7 @@ _OPERATOR = re.compile(
     r"No Op registered for (\S+)|error: (\S+?)\(.*is not a registered function"
 )
 _NO_KERNEL = re.compile(r"Could not find an implementation for (\w+)|Provider type for (\w+) node with name")
-_MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:|ALLOC_FAILED", re.IGNORECASE)
+_MEMORY = re.compile(r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure 2:|ALLOC_FAILED|Available memory of \d+ is smaller", re.IGNORECASE)
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU time, and of what time
 _COMPLETE_ON_CUDA = 21  # MaxPool and others have no kernel of opset 22 there
 
