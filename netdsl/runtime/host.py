@@ -41,9 +41,21 @@ def _locked(size: int) -> Any:
     """Bytes that stay where they are in memory while they live; plain ones where the system gives no more of those, which is slower alone."""
     made = np.empty(size, np.uint8)
     library = _runtime()
-    if size and library is not None and library.cudaHostRegister(ctypes.c_void_p(made.ctypes.data), ctypes.c_size_t(size), _DEFAULT) == 0:
-        weakref.finalize(made, library.cudaHostUnregister, ctypes.c_void_p(made.ctypes.data))
+    pointer = ctypes.c_void_p(made.ctypes.data)
+    if size and library is not None and _done(library, library.cudaHostRegister(pointer, ctypes.c_size_t(size), _DEFAULT)):
+        weakref.finalize(made, _unlock, library, pointer)
     return made
+
+
+def _unlock(library: Any, pointer: ctypes.c_void_p) -> None:
+    _done(library, library.cudaHostUnregister(pointer))
+
+
+def _done(library: Any, code: int) -> bool:
+    """Whether a call succeeded. CUDA keeps the error of one that did not, and onnxruntime would take it for that of its next kernel."""
+    if code:
+        library.cudaGetLastError()
+    return code == 0
 
 
 @cache
