@@ -30,6 +30,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 GRAPHS = 16  # that `run` captures: each takes memory as long as its session lives
 _OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
 
+_OF_SIZES = re.compile(r"\b(dimension|shape|reshape|size|axis|axes|broadcast|rank|mismatch|out of bounds|pad)", re.IGNORECASE)
+
 
 class Tensor(NamedTuple):
     """An input or output of a model; a size that is open has its name, or an empty text."""
@@ -231,10 +233,10 @@ def _wherever(model: Model, name: str, settings: Settings) -> Session:
     return session
 
 
-def _advice(said: str) -> str:
+def _advice(said: str) -> str | None:
     if _OF_GPU.search(said):
         return "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with --device cpu"
-    return "its size may not fit the net: `netdsl check` says which sizes do"
+    return "its size may not fit the net: `netdsl check` says which sizes do" if _OF_SIZES.search(said) else None
 
 
 def _is_number(value: Any) -> bool:
