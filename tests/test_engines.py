@@ -59,7 +59,9 @@ def test_an_engine_that_fails_is_a_cell(tmp_path: Path, script: Any, capsys: pyt
     assert set(first["seconds"]) == {"ours", "torch.onnx"}
     assert set(second["seconds"]) == {"ours"}
     assert (first["failed"], second["failed"], second["notes"]["torch.onnx"]) == (["eager"], ["eager"], "no memory")
-    assert "eager failed: TypeError: no such kernel" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "eager failed: TypeError: no such kernel" in out
+    assert "failed or wrong: eager of LeNet-5 in fp32\n" in out
 
 
 def test_the_engines_leave_the_weights_alone(tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
