@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import Sym, TensorType, shape_text
-from netdsl.ops.args import integer, integers, number, padding, sizes, text
+from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
 from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, check_fans
 
@@ -69,7 +69,7 @@ class Permute(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         n = len(xs[0].shape)
         if sorted(self.order) != list(range(1, n + 1)):
-            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {list(self.order)}", "order", "the batch, 0, stays where it is and is left out")
+            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {show(self.order)}", "order", "the batch, 0, stays where it is and is left out")
         return TensorType(tuple(xs[0].shape[i - 1] for i in self.order), xs[0].dtype)
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
