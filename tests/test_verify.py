@@ -19,7 +19,7 @@ from netdsl.driver import open_program, program_of
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
-from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify import LIMIT, Report, values, verify_graph, verify_net
 from netdsl.verify.bounds import EXACT, RELATIVE, RULES, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.outputs import compare_models
@@ -160,6 +160,18 @@ def test_recurrent_witness_is_its_own(call: str) -> None:
     value, _ = witness(step, xs)
     with torch.no_grad():
         torch.testing.assert_close(value, step([x.double() for x in xs], step.double()), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("made", "bound", "told"), [
+    (float("nan"), 1e46, False), (float("inf"), float("nan"), False), (1e9, float("inf"), False), (float("nan"), 1e44, True), (float("inf"), 1.0, True), (1.0, 1.0, True), (2.0, 1.0, False),
+])  # fmt: skip
+def test_rounding_beyond_every_float32(monkeypatch: pytest.MonkeyPatch, made: float, bound: float, told: bool) -> None:
+    """Where rounding alone may pass float32's range nothing is held against a value; anywhere else infinities and not-a-numbers are told."""
+    node = netdsl.loads(PART).graph.nodes[0]
+    monkeypatch.setattr(values, "witness", lambda *_: (torch.tensor([[2.0]]).double(), torch.tensor([[bound]], dtype=torch.double)))
+    step, x = SimpleNamespace(node=node), torch.ones(1, 1)
+    found = values.compare_values(step, [values.Executor("PyTorch", [x], torch.tensor([[made]]))], Report("Part", sizes=[{}]))  # type: ignore[arg-type]
+    assert list(found) == ["PyTorch"] * told
 
 
 PART = """net Part {

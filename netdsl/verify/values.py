@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNIT = 2.0**-24  # rounding to float32 changes a number by at most this share of it
 LIMIT = 16.0
+RANGE = float(torch.finfo(torch.float32).max)
 
 
 class Executor:
@@ -64,7 +65,8 @@ def _off(y: Tensor, value: Tensor, bound: Tensor | None) -> Tensor:
     if bound is None:
         return torch.where(same, 0.0, torch.inf)
     off = (y.double() - value).abs() / (bound * UNIT)
-    return torch.where(same, 0.0, off).nan_to_num(nan=torch.inf)
+    # Where rounding alone may be larger than any float32, so may each number on the way, and what is made of infinities then tells nothing.
+    return torch.where(same | ~(bound * UNIT <= RANGE), 0.0, off).nan_to_num(nan=torch.inf)
 
 
 def _difference(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, off: Tensor, others: list[Executor]) -> Difference:
