@@ -69,25 +69,27 @@ class Program:
             if len(nets) == 1 or len(alike) == 1:
                 return (alike or nets)[0]
             if not nets:
-                raise Fault("no-net", f"`{self.source.name}` has no net", help="begin with `net Name { ... }`" if not self.module.own else self._templates())
+                raise self._no_net()
             listed = ", ".join(f"{self.source.name}:{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
             raise Fault("which-net", f"`{self.source.name}` has {len(nets)} nets", help=f"name one: {listed}")
         if name not in nets:
             definition = self.module.definitions.get(name)
             if isinstance(definition, ast.Definition) and definition.is_net and name in self.module.own:
-                raise Fault("missing-argument", f"net `{name}` needs {self._needs(definition)}", definition.name_span, help="give them with -D name=value, or in a net: `net A = B(...)`")
+                raise self._needs(definition)
             raise Fault("unknown-net", f"`{self.source.name}` has no net `{name}`", help=did_you_mean(name, nets) or ("it has " + ", ".join(nets) if nets else None))
         return name
 
-    def _needs(self, definition: ast.Definition) -> str:
-        return ", ".join(f"`{p.name}`" for p in definition.parameters if p.default is None)
+    def _no_net(self) -> Fault:
+        nets = [d for d in map(self.module.definitions.get, self.module.own) if isinstance(d, ast.Definition) and d.is_net]
+        if nets:
+            return self._needs(nets[0])
+        return Fault("no-net", f"`{self.source.name}` has no net", help=None if self.module.own else "begin with `net Name { ... }`")
 
-    def _templates(self) -> str | None:
-        for name in self.module.own:
-            definition = self.module.definitions[name]
-            if isinstance(definition, ast.Definition) and definition.is_net:
-                return f"net `{name}` needs {self._needs(definition)}: give them with -D, or write `net A = {name}(...)`"
-        return None
+    def _needs(self, definition: ast.Definition) -> Fault:
+        missing = [p.name for p in definition.parameters if p.default is None and p.name not in self.defines]
+        listed = ", ".join(f"`{m}`" for m in missing)
+        example = f"`-D {missing[0]}=...`, a default value, or a net made of it: `net Other = {definition.name}(...)`"
+        return Fault("missing-argument", f"net `{definition.name}` needs {listed}", definition.name_span, help=f"give {'it' if len(missing) == 1 else 'them'} a value: {example}")
 
 
 def open_program(name: str, defines: Mapping[str, str] | None = None) -> Program:

@@ -110,7 +110,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "absolute": ('import "/etc/passwd"\n' + NET + "relu\n}", Said("import-outside", 1, 1, "outside the folder")),
     # syntax
     "comma": (NET + "conv(4 3)\n}", Said("syntax-error", 3, 12, "found `3`")),
-    "open brace": (NET + "relu\n", Said("syntax-error", 3, 9, "the end of the file", "a `{` above has no `}`")),
+    "open brace": (NET + "relu\n", Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed")),
     "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "closes nothing")),
     "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "no `;`")),
     "assignment": (NET + "x = relu(x)\n}", Said("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`")),

@@ -88,6 +88,10 @@ _HINTS = (
 )
 
 
+_NO_CODE = re.compile(r'"[^"]*"|#.*')
+_TOP_LEVEL = re.compile(r"(?:net|block|import|train)\b")
+
+
 def describe(expected: set[str]) -> str:
     """A short phrase for a set of terminals."""
     if expected >= _LAYER:
@@ -104,12 +108,30 @@ def describe(expected: set[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
 
 
+def _unclosed(source: SourceFile, last: int) -> int | None:
+    """The line of the brace that has no end, seen from another line: the first that a line does not stand inside of, or else the innermost."""
+    opened: list[tuple[int, int]] = []  # lines, and how far they are indented
+    for number in range(1, last + 1):
+        code = _NO_CODE.sub("", source.line(number))
+        margin = len(code) - len(code.lstrip())
+        if opened and code.strip() and (margin < opened[-1][1] or (margin == opened[-1][1] and code[margin] not in "}])|-")):
+            break
+        for c in code:
+            if c == "{":
+                opened.append((number, margin))
+            elif c == "}" and opened:
+                opened.pop()
+    return opened[-1][0] if opened else None
+
+
 def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
     """Advice for the mistakes that people make; one that the line has elsewhere has nothing to do with the error."""
     number, column = source.location(offset)
     line, before = source.line(number), column - 1
-    if "end of the file" in found and "RBRACE" in expected:
-        return "a `{` above has no `}`"
+    if "RBRACE" in expected and ("end of the file" in found or _TOP_LEVEL.match(line)):
+        opening = _unclosed(source, number)
+        if opening is not None:
+            return f"the `{{` of line {opening} is not closed"
     if expected & {"RPAR", "RSQB"} and (found in ("`}`", "`->`") or not line[:before].strip()):
         return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found in ('`}`', '`->`') else 'above'} is not closed"
     if found == "`=`" and "COMPARE" in expected:

@@ -112,7 +112,7 @@ class Settler:
         if tensor.dim() > 1:
             fan = prod(tensor.shape[1:])
             if "_hh_" in name:  # states that neither fade nor grow without end over a long sequence
-                return self._normal(tensor) * (0.5 / fan) ** 0.5
+                return self._normal(tensor) * float((0.5 / fan) ** 0.5)
             return self._normal(tensor) * float((2 / fan) ** 0.5 / (1 if name.startswith("out_proj") else max(size, 1e-3)))
         if name.rpartition(".")[2].startswith(("bias", "in_proj_bias")):
             return self._normal(tensor) * 0.3
