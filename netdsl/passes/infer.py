@@ -120,7 +120,15 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
     if argument is not None:
         span = argument.span
     help_ = error.help or (_literal_help(argument) if argument is not None and error.code == "wrong-type" else None)
+    if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
+        help_ += "; are these H x W x C? channels come first, as in 3x224x224"
     return Fault(error.code, error.message, span, help=help_, notes=tuple(notes))
+
+
+def _channels_last(x: TensorType) -> bool:
+    """Whether a picture's sizes look as if its channels stood last, as in TensorFlow."""
+    known = [d for d in x.shape[1:] if isinstance(d, int)]
+    return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
 
 
 _FOREIGN = {
