@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 import netdsl
+from netdsl.cli import run
 from netdsl.runtime import providers
 from netdsl.runtime.session import Settings, cores, open_session
 
@@ -82,9 +84,13 @@ class Case:
         return Engine(bound.run, bound.outputs)
 
     def _ours(self, dtype: str) -> Path:
-        path = self.folder / f"{self.name}-{dtype}.onnx"
+        """For any size of batch; the picture's sizes are written in, as the peer has them."""
+        path, weights = self.folder / f"{self.name}-{dtype}.onnx", self.folder / f"{self.name}.safetensors"
         if not path.exists():
-            self.net.save_onnx(path, self.module.state_dict(), dtype=dtype, fold=True)
+            save_file(self.module.state_dict(), weights)
+            options = ["--input", "x".join(map(str, self.shape)), "--weights", str(weights), *(["--fp16"] if dtype == "float16" else [])]
+            with contextlib.redirect_stdout(io.StringIO()):
+                assert run(["export", NETS[self.name][0], "-o", str(path), *options]) == 0
         return path
 
     def _theirs(self, x: torch.Tensor, dtype: str) -> Path:
