@@ -11,6 +11,7 @@ import torch
 import netdsl
 from netdsl.verify import Report, values
 from netdsl.verify.outputs import compare_models
+from netdsl.verify.rounding import Bound
 
 PART = """net Part {
     input a: 3x4x4
@@ -27,7 +28,7 @@ PART = """net Part {
 def test_rounding_beyond_every_float32(monkeypatch: pytest.MonkeyPatch, made: float, bound: float, told: bool) -> None:
     """Where rounding alone may pass float32's range nothing is held against a value; anywhere else infinities and not-a-numbers are told."""
     node = netdsl.loads(PART).graph.nodes[0]
-    monkeypatch.setattr(values, "witness", lambda *_: (torch.tensor([[2.0]]).double(), torch.tensor([[bound]], dtype=torch.double)))
+    monkeypatch.setattr(values, "witness", lambda *_: (torch.tensor([[2.0]]).double(), Bound(*torch.tensor([[[bound]], [[0.0]]], dtype=torch.double))))
     step, x = SimpleNamespace(node=node), torch.ones(1, 1)
     found = values.compare_values(step, [values.Executor("PyTorch", [x], torch.tensor([[made]]))], Report("Part", sizes=[{}]))  # type: ignore[arg-type]
     assert list(found) == ["PyTorch"] * told
@@ -48,6 +49,6 @@ def test_a_part_is_as_exact_as_what_it_was_taken_from(all_: float, off: float, t
     model[1, 0, 2, 3] += off
     (output,) = graph.outputs
     side = SimpleNamespace(graph=graph, tensor=tensor)
-    found = compare_models(side, values | {output.name: small}, {output.name: model}, {id(output.value): torch.from_numpy(small)})  # type: ignore[arg-type]
+    found = compare_models(side, values | {output.name: small}, {output.name: model}, {id(output.value): torch.from_numpy(small)}, ())  # type: ignore[arg-type]
     assert (found is not None) == told
     assert found is None or (found.code, found.kind) == ("outputs-differ", "relu6")

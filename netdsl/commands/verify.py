@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.verify import Report
 
+NAMED = 8  # layers that one line of text lists
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify a net, or hold a model against its manifest; returns the exit code."""
@@ -61,7 +63,16 @@ def _weights(path: str, graph: Graph) -> dict[str, Any]:
 def _as_json(report: Report, file: str) -> dict[str, Any]:
     claims = [{"name": c.name, "witnesses": list(c.witnesses), "verdict": c.verdict, "detail": c.detail} for c in report.claims]
     worst = {"k": report.worst, "layer": report.worst_node, "kind": report.worst_kind}
-    return {"name": report.net, "file": file, "ok": report.ok, "sizes": report.sizes, "comparisons": report.comparisons, "worst": worst, "claims": claims}
+    return {
+        "name": report.net,
+        "file": file,
+        "ok": report.ok,
+        "sizes": report.sizes,
+        "comparisons": report.comparisons,
+        "worst": worst,
+        "beyond": sorted(report.beyond),
+        "claims": claims,
+    }
 
 
 def _print(report: Report, weights: str | None) -> None:
@@ -69,7 +80,6 @@ def _print(report: Report, weights: str | None) -> None:
     from rich.text import Text
 
     from netdsl.commands.listing import listing
-    from netdsl.verify import LIMIT
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
     for head in ("claim", "verdict", "", "witnesses"):
@@ -81,4 +91,22 @@ def _print(report: Report, weights: str | None) -> None:
     out = listing()
     out.print(f"{report.net} with {weights or 'random weights'}, batches of {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}")
     out.print(table)
-    out.print(f"{report.comparisons:,} values compared; the furthest off, of `{report.worst_node}` ({report.worst_kind}), by {report.worst:.2g} units of {LIMIT:g}" if report.worst_node else f"{report.comparisons:,} values compared")
+    out.print(_compared(report))
+    if report.beyond:
+        out.print(_not_compared(sorted(report.beyond)))
+
+
+def _compared(report: Report) -> str:
+    from netdsl.verify import LIMIT
+
+    compared = f"{report.comparisons:,} values compared"
+    if not report.worst_node:
+        return compared
+    layer = f"layer `{report.worst_node}` ({report.worst_kind})"
+    return f"{compared}; largest error: {layer}, {report.worst:.2g} of the {LIMIT:g} units allowed"
+
+
+def _not_compared(layers: list[str]) -> str:
+    named = ", ".join(f"`{name}`" for name in layers[:NAMED])
+    more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
+    return f"not compared: values that float32 cannot represent on the way, in {named}{more}"

@@ -2,6 +2,6 @@
 
 from netdsl.verify.check import verify_graph, verify_net
 from netdsl.verify.report import Claim, Difference, Report
-from netdsl.verify.values import LIMIT
+from netdsl.verify.rounding import LIMIT
 
 __all__ = ["LIMIT", "Claim", "Difference", "Report", "verify_graph", "verify_net"]

@@ -1,20 +1,29 @@
-"""What a node's value must be, and how far rounding may carry a sound implementation from it: the fp64 witness and its bound.
+"""What a node's value must be, and how far float32 may carry a sound implementation from it.
 
-A bound is the first-order effect of rounding every number that enters a formula, and its result, once: for a sum of products
-the sum of the absolute products; for a function of one value |y| + |x f'(x)|, and the function's own scale where libraries
-approximate it to a share of that. It is a tensor like the value; a value may be off by k units of float32 rounding (2^-24)
-of it. None: the layer moves or chooses elements, and the result is exact. `docs/verify.md` has the formulas.
+The value comes from the layer in double precision. Its bound has two parts (`Bound`):
+
+- Rounding, in units of 2^-24: the first-order effect of rounding every number that enters a formula
+  once, and its result once. For a sum of products it is the sum of the absolute products; for a
+  function of one value |y| + |x f'(x)|, and the function's own scale where libraries approximate it
+  to a share of that. It is infinite where an intermediate value may overflow.
+- Underflow, in units of 2^-126: the effect of setting to zero each intermediate value, input and
+  weight that is below 2^-126.
+
+A layer that moves or chooses elements has no bound: its result is exact. `docs/verify.md` has the
+formulas.
 """
 
 from __future__ import annotations
 
-from math import log, prod, sqrt
+from math import log, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from netdsl.verify.composite import attention, recurrent
+from netdsl.verify.composite import attention, cheb, gcn, recurrent, sage
+from netdsl.verify.rounding import LIMIT, TINY, UNIT, Bound, Known, grown, lifted, unless_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 
     from netdsl.verify.torch_side import Step
 
-Witness = tuple[Tensor, Tensor | None]
+Witness = tuple[Tensor, Bound | None]
 
 
 class Evaluated(NamedTuple):
@@ -39,23 +48,32 @@ class Evaluated(NamedTuple):
         """The first input."""
         return self.xs[0]
 
-    def affine(self, bound: Tensor) -> Tensor:
-        """The bound after the scale and shift of each channel, where the module has them."""
-        if self.module.weight is None:
-            return bound
-        axes = (1, -1) + (1,) * (bound.dim() - 2)
-        weight, bias = (t.abs().view(axes) for t in (self.module.weight, self.module.bias))
-        return torch.addcmul(bias, bound, weight)
+    @property
+    def constant(self) -> Tensor:
+        """One unit for each element of the value."""
+        return torch.ones_like(self.y)
+
+    def per_channel(self, tensor: Tensor) -> Tensor:
+        """A number for each channel, shaped to meet the input."""
+        return tensor.view((1, -1) + (1,) * (self.x.dim() - 2))
 
 
 EXACT = frozenset(
-    "flatten reshape permute tokens crop slice split channel_shuffle pixel_shuffle concat dropout dropout2d droppath embedding param "
-    "maxpool gmp adaptive_maxpool spp max relu relu6 roi_pool".split()
+    "flatten reshape permute tokens crop slice split channel_shuffle pixel_shuffle concat dropout"
+    " dropout2d droppath embedding param maxpool gmp adaptive_maxpool spp max relu relu6"
+    " roi_pool".split()
 )
-SUMS = frozenset("conv depthwise deconv dense avgpool sumpool gap adaptive_avgpool subsample gcn".split())
-RELATIVE = frozenset("leaky_relu prelu pad mul".split())  # one rounding, or one for each factor
-SCALE = {"sigmoid": 1.0, "softplus": 1.0, "hard_sigmoid": 1.0, "tanh": 1.0, "scaled_tanh": 1.7159, "selu": 1.7581}
-TINY = 2.0**-126  # below it float32 loses digits, or flushes to zero
+SUMS = frozenset("conv depthwise deconv dense".split())
+MEANS = frozenset("avgpool sumpool gap adaptive_avgpool".split())
+SCALE = {
+    "sigmoid": 1.0,
+    "softplus": 1.0,
+    "hard_sigmoid": 1.0,
+    "tanh": 1.0,
+    "scaled_tanh": 1.7159,
+    "selu": 1.7581,
+}
+RECURRENT = frozenset(("rnn", "lstm", "gru"))
 
 
 @torch.no_grad()
@@ -64,166 +82,333 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
     kind = step.node.op.kind
     if kind in EXACT or (kind == "upsample" and step.node.op.given["mode"] == "nearest"):
         return step(xs), None
-    module, wide = step.double(), [x.double() if x.is_floating_point() else x for x in xs]
-    if kind in ("rnn", "lstm", "gru") and module is not None:
+    module = step.double()
+    wide = [x.double() if x.is_floating_point() else x for x in xs]
+    if kind in RECURRENT and module is not None:
         y, bound = recurrent(step.node, dict(module.named_parameters()), wide[0])
     else:
         y = step(wide, module)
         bound = _bound(step, module, wide, y)
-    return y, bound + TINY
+    return y, bound._replace(rounding=unless_beyond(bound.rounding, y.abs()))
 
 
 @torch.no_grad()
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
-    """The same for a layer and the batch norm that was folded into it: the layer's bound goes through the scale."""
+    """The same for a layer and the batch norm that was folded into it."""
     value, bound = witness(step, xs)
     module = norm.double()
     y = norm([value], module)
     assert bound is not None
-    passed = _bn(Evaluated(norm.node.op.given, module, [bound], y))
-    return y, passed + _bn(Evaluated(norm.node.op.given, module, [value], y)) + TINY
+    given = norm.node.op.given
+    carried = _scaled(Evaluated(given, module, [value], y), bound)
+    own = _bn(Evaluated(given, module, [value], y))
+    return y, Bound(carried.rounding + own.rounding, carried.underflow + own.underflow)
 
 
-def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Tensor:
+def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Bound:
     kind = step.node.op.kind
-    if kind in SUMS:  # in single precision, which is several times faster: of a bound the first digits matter
-        grown = _added(step, xs[0], y) if step.node.op.family == "pooling" else _grown(_products(step, xs[0], y))
-        return step([x.abs().float() for x in xs], _absolute(module)).double() * grown
+    evaluated = Evaluated(step.node.op.given, module, xs, y)
+    if kind in SUMS:
+        return _products(step, module, xs[0], y)
+    if kind in MEANS:
+        return _mean(step, module, xs[0], y)
     if kind in RULES:
-        return RULES[kind](Evaluated(step.node.op.given, module, xs, y))
-    if kind in RELATIVE:
-        return y.abs()
+        return RULES[kind](evaluated)
     if kind in SCALE:
-        return y.abs() + SCALE[kind]
-    return y.abs() + y.abs().amax() if y.numel() else y.abs()  # kinds from other packages: of their largest value
+        scale = SCALE[kind]
+        return Bound(y.abs() + scale, evaluated.constant * (1 + scale))
+    # Kinds from other packages: a share of their largest value.
+    largest = y.abs().amax() if y.numel() else y.new_zeros(())
+    return Bound(y.abs() + largest, evaluated.constant * 2)
 
 
-def _grown(terms: float) -> float:
-    """How errors of a long sum add up: like the root of the number of its terms (Higham and Mary 2019), which up to 64 the limit covers."""
-    return max(1.0, sqrt(terms) / 8)
+# ---- sums and means
 
 
-def _added(step: Step, x: Tensor, y: Tensor) -> float:
-    """The same for a mean, which both executors add up one by one: like numbers are rounded one way each time."""
-    window = prod(w.extent for w in step.node.op.windows(*step.node.types))
-    return max(1.0, window / 16, x.numel() / y.numel() / 16)
+def _products(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
+    """A sum of products: in single precision, as the first digits of a bound matter."""
+    weights = [w for w in step.tensors().values() if w.dim() > 1]
+    outputs = 1 if step.node.op.kind == "deconv" else 0  # the axis of its weight
+    terms = max(x.numel() / y.numel(), *(w.numel() / w.shape[outputs] for w in weights))
+    sizes = step([lifted(x).float()], _absolute(module)).double()
+    rounding = unless_beyond(sizes, sizes) * grown(terms)
+    return Bound(rounding, torch.full_like(y, 2 * terms + 1))
 
 
-def _products(step: Step, x: Tensor, y: Tensor) -> float:
-    """The terms of the sum that an element of the value is, at most."""
-    kind = step.node.op.kind
-    outputs = 1 if kind == "deconv" else 0  # the axis of its weight
-    weighted = [w.numel() / w.shape[outputs] for w in step.tensors().values() if w.dim() > 1]
-    return max([x.numel() / y.numel(), *weighted, x.shape[1] if step.node.op.family == "graph" else 1])
+def _mean(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
+    """The mean or the sum of each window.
+
+    Both executors add its elements one by one, so that like numbers are rounded one way each time.
+    """
+    window = float(prod(w.extent for w in step.node.op.windows(*step.node.types)))
+    terms = max(window, x.numel() / y.numel())
+    sizes = step([lifted(x)], module)
+    summed = sizes if step.node.op.kind == "sumpool" else sizes * terms
+    rounding = unless_beyond(sizes * max(1.0, terms / 16), summed)
+    units = 2 * terms + 2 if step.node.op.kind == "sumpool" else 4.0
+    return Bound(rounding, torch.full_like(y, units))
 
 
 def _absolute(module: nn.Module | None) -> nn.Module | None:
     """The module with the absolute values of its weights, in place: it is a copy."""
     if module is not None:
         for tensor in module.float().parameters():
-            tensor.abs_()
+            tensor.copy_(lifted(tensor))
     return module
 
 
-def _bn(e: Evaluated) -> Tensor:
-    axes = (1, -1) + (1,) * (e.x.dim() - 2)
-    scale = (e.module.running_var + e.module.eps).rsqrt().view(axes)
-    return e.affine((e.x.abs() + e.module.running_mean.abs().view(axes)) * scale)
+def _subsample(e: Evaluated) -> Bound:
+    """LeNet-5's pooling: the sum of each window, times a weight, plus a bias."""
+    window = e.module.window
+    count = prod(window)
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(window) - 1]
+    sizes = pool(lifted(e.x), window) * count
+    summed = Known(
+        pool(e.x, window) * count,
+        unless_beyond(sizes * grown(count), sizes),
+        torch.full_like(e.y, 2 * count + 2),
+    )
+    scaled = summed * Known.exactly(e.per_channel(e.module.weight))
+    return scaled.shifted(e.per_channel(e.module.bias)).bound
 
 
-def _normalised(x: Tensor, eps: float) -> Tensor:
-    """Over the last axis: the variance may come from the mean of squares less the square of the mean."""
-    mean, var = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
+def _add(e: Evaluated) -> Bound:
+    sizes = sum((x.abs() for x in e.xs[1:]), start=e.x.abs())
+    terms = len(e.xs)
+    return Bound(unless_beyond(sizes, sizes) * max(1.0, terms / 16), e.constant * (2 * terms))
+
+
+def _mul(e: Evaluated) -> Bound:
+    made = Known.exactly(e.x)
+    for x in e.xs[1:]:
+        made = made * Known.exactly(x)
+    return made.bound
+
+
+# ---- normalisation
+
+
+def _variance(v: Tensor, unsure: Tensor) -> Tensor:
+    """Units of underflow as a relative change of 1 / sqrt(v), infinite where they are most of v."""
+    share = unsure / v  # twice the first-order effect, for v down to four of them
+    return torch.where(v >= 4 * unsure * TINY, share, torch.inf)
+
+
+def _bn(e: Evaluated) -> Bound:
+    return _scaled(e, Bound(e.x.abs(), torch.ones_like(e.x)))
+
+
+def _scaled(e: Evaluated, bound: Bound) -> Bound:
+    """Batch norm, (x - mean) w / sqrt(var + eps) + b, of a value with that bound.
+
+    Executors compute it as it is written, or as x s + (b - mean s) with s = w / sqrt(var + eps).
+    """
+    v = (e.module.running_var + e.module.eps).clamp(min=0)
+    scale, changed = e.per_channel(v.rsqrt()), e.per_channel(_variance(v, torch.ones_like(v)))
+    reach = bound.rounding + e.per_channel(e.module.running_mean.abs())
+    weight, shift = torch.ones_like(scale), torch.zeros_like(scale)
+    if e.module.weight is not None:
+        weight, shift = (e.per_channel(t.abs()) for t in (e.module.weight, e.module.bias))
+    moved = reach * scale
+    rounding = moved * weight + shift
+    rounding = unless_beyond(rounding, reach, moved, moved * weight, weight * scale)
+    underflow = (bound.underflow + 2) * weight * scale + moved * weight * changed
+    return Bound(rounding, underflow + reach * (1 + scale * _subnormal(weight)) + weight + 3)
+
+
+def _normalised(x: Tensor, weight: Tensor, shift: Tensor, eps: float) -> Bound:
+    """(x - mean) w / sqrt(var + eps) + b over the last axis.
+
+    The variance may be the mean of squares less the square of the mean, and the whole may be
+    computed as x s + (b - mean s) with s = w / sqrt(var + eps).
+    """
+    mean, v = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
     size, square = x.abs().mean(-1, keepdim=True), x.square().mean(-1, keepdim=True)
-    return (x.abs() + size + (x - mean).abs() * (square / var + 1)) * var.rsqrt() * _grown(x.shape[-1])
+    off, scale, terms = (x - mean).abs(), v.rsqrt(), x.shape[-1]
+    reach = x.abs() + size
+    moved = (reach + off * (square / v + 1)) * scale * grown(terms)
+    rounding = moved * weight + shift
+    rounding = unless_beyond(rounding, square * terms, size * terms, moved, weight * scale)
+    changed = off * _variance(v, torch.full_like(v, 3))
+    underflow = (3 + changed) * scale * weight + weight + reach * (1 + scale * _subnormal(weight))
+    return Bound(rounding, underflow + 3)
 
 
-def _layernorm(e: Evaluated) -> Tensor:
-    made = _normalised(e.x, e.module.eps)
-    return made if e.module.weight is None else made * e.module.weight.abs() + e.module.bias.abs()
+def _layernorm(e: Evaluated) -> Bound:
+    weight, shift = e.x.new_ones(()), e.x.new_zeros(())
+    if e.module.weight is not None:
+        weight, shift = e.module.weight.abs(), e.module.bias.abs()
+    return _normalised(e.x, weight, shift, e.module.eps)
 
 
-def _groups(e: Evaluated, groups: int) -> Tensor:
-    return e.affine(_normalised(e.x.reshape(e.x.shape[0], groups, -1), e.module.eps).view(e.x.shape))
+def _groups(e: Evaluated, groups: int) -> Bound:
+    rows = e.x.reshape(e.x.shape[0], groups, -1)
+    weight, shift = torch.ones_like(rows), torch.zeros_like(rows)
+    if e.module.weight is not None:
+        weight, shift = (
+            e.per_channel(t.abs()).expand(e.x.shape).reshape(rows.shape)
+            for t in (e.module.weight, e.module.bias)
+        )
+    bound = _normalised(rows, weight, shift, e.module.eps)
+    return Bound(bound.rounding.view(e.x.shape), bound.underflow.view(e.x.shape))
 
 
-def _lrn(e: Evaluated) -> Tensor:
-    n, rows = e.given["n"], e.x.square().flatten(2).transpose(1, 2)
-    around = torch.nn.functional.pad(rows, (n // 2, n // 2)).unfold(2, n, 1).sum(-1).transpose(1, 2).reshape(e.x.shape)
+def _rmsnorm(e: Evaluated) -> Bound:
+    x, terms, weight = e.x, e.x.shape[-1], e.module.weight.abs()
+    square = x.square().mean(-1, keepdim=True)
+    v = square + (e.module.eps or 0.0)
+    scale = v.rsqrt()
+    made = x.abs() * scale
+    rounding = unless_beyond((1 + grown(terms)) * e.y.abs(), square * terms, made)
+    underflow = (1 + made * _variance(v, torch.full_like(v, 3))) * scale.clamp(min=1) * weight
+    return Bound(rounding, underflow + weight + _subnormal(weight) * made + 1)
+
+
+def _lrn(e: Evaluated) -> Bound:
+    n, alpha, beta = e.given["n"], abs(e.given["alpha"]), abs(e.given["beta"])
+    rows = e.x.square().flatten(2).transpose(1, 2)
+    windows = F.pad(rows, (n // 2, n // 2)).unfold(2, n, 1).sum(-1)
+    around = windows.transpose(1, 2).reshape(e.x.shape)
     terms = e.given["alpha"] / n * around
-    total = e.given["k"] + terms
-    # onnxruntime slides its window: what it added for earlier channels it takes off again, and the rounding of that stays.
-    slid = (abs(e.given["k"]) + terms.abs().amax(1, keepdim=True)) * _grown(2 * e.x.shape[1])
-    share: Tensor = 1 + abs(e.given["beta"]) * (slid / total.abs() + total.abs().log().abs())
-    return e.y.abs() * share
+    total = (e.given["k"] + terms).abs()
+    # onnxruntime slides its window: it subtracts what it added for earlier channels, and the
+    # rounding of that remains.
+    channels = e.x.shape[1]
+    most = around.amax(1, keepdim=True)
+    slid = (abs(e.given["k"]) + terms.abs().amax(1, keepdim=True)) * grown(2 * channels)
+    share = 1 + beta * (slid / total + total.log().abs())
+    power = total.pow(e.given["beta"])
+    rounding = unless_beyond(e.y.abs() * share, most, terms.abs(), power, 1 / power)
+    rounding = torch.where(slid * (LIMIT * UNIT) < total, rounding, torch.inf)
+    unsure = torch.full_like(total, alpha * (2 * channels + 2) + 2)
+    changed = 2 * beta * _variance(total, unsure)
+    return Bound(rounding, e.y.abs() * changed + e.x.abs() + 1 / power + 1)
 
 
-def _softmax(e: Evaluated) -> Tensor:
-    below = e.x.amax(e.module.dim, keepdim=True) - e.x
-    added: float = e.x.shape[e.module.dim] / 16  # one by one, and like numbers are rounded one way each time
-    return e.y * (1 + added + below + (e.y * below).sum(e.module.dim, keepdim=True))
+# ---- activations
 
 
-def _log_softmax(e: Evaluated) -> Tensor:
+def _sloped(e: Evaluated, slope: Tensor) -> Bound:
+    """x, or a slope times it."""
+    rounding = unless_beyond(e.y.abs(), slope.abs())
+    return Bound(rounding, e.constant * (slope.abs() + e.x.abs() * _subnormal(slope) + 2))
+
+
+def _leaky_relu(e: Evaluated) -> Bound:
+    return _sloped(e, e.x.new_tensor(e.given["slope"]))
+
+
+def _prelu(e: Evaluated) -> Bound:
+    weight = e.module.weight
+    return _sloped(e, e.per_channel(weight) if weight.numel() > 1 else weight.view(()))
+
+
+def _elu(e: Evaluated) -> Bound:
+    alpha = abs(e.given["alpha"])
+    rounding = unless_beyond(e.y.abs() + alpha, e.x.new_tensor(alpha))
+    return Bound(rounding, e.constant * (alpha + 2))
+
+
+def _gated(e: Evaluated, factor: float) -> Bound:
+    """X times a function between 0 and 1 which libraries approximate to a share of 1."""
+    return Bound(e.x.abs() * factor, e.constant * 2)
+
+
+def _hard_swish(e: Evaluated) -> Bound:
+    size = e.x.abs()
+    return Bound(unless_beyond(size * (size + 3).clamp(max=6) / 6, size * 6), e.constant * 3)
+
+
+def _softmax(e: Evaluated) -> Bound:
+    dim = e.module.dim
+    below = e.x.amax(dim, keepdim=True) - e.x
+    terms = e.x.shape[dim]
+    added = terms / 16  # one by one, and like numbers are rounded one way each time
+    rounding = e.y * (1 + added + below + (e.y * below).sum(dim, keepdim=True))
+    return Bound(rounding, 1 + e.y * terms)
+
+
+def _log_softmax(e: Evaluated) -> Bound:
     largest = e.x.amax(e.module.dim, keepdim=True)
-    terms: int = e.x.shape[e.module.dim]
-    return e.x.abs() + largest.abs() + (largest - e.x) + 1 + terms / 16 + log(terms)
+    terms = e.x.shape[e.module.dim]
+    size = e.x.abs() + largest.abs()
+    rounding = size + (largest - e.x) + 1 + terms / 16 + log(terms)
+    return Bound(unless_beyond(rounding, size), e.constant * (2 + terms))
 
 
-def _upsample(e: Evaluated) -> Tensor:
-    # The places between pixels are rounded too: by a share of the largest coordinate, times the step between pixels.
-    return e.y.abs() + e.x.abs().amax((2, 3), keepdim=True) * max(e.x.shape[2:])
+# ---- the rest
 
 
-def _roi_align(e: Evaluated) -> Tensor:
-    reach = float(1 + e.xs[1].abs().max() * e.given["scale"])
-    return e.y.abs() + (e.x.abs().amax((2, 3)) * reach)[:, None, :, None, None]
+def _pad(e: Evaluated) -> Bound:
+    return Bound(e.y.abs(), e.constant)
 
 
-def _cheb(e: Evaluated) -> Tensor:
-    size, edges = e.x.abs(), e.xs[1].abs()
-    before, term = size, size
-    made: Tensor = size @ e.module.lins[0].weight.abs().T
-    for k, lin in enumerate(e.module.lins[1:], start=1):
-        before, term = term, edges @ size if k == 1 else 2 * (edges @ term) + before
-        made = made + k * (term @ lin.weight.abs().T)
-    shift: Tensor | None = e.module.bias
-    return made if shift is None else made + shift.abs()
+def _l2pool(e: Evaluated) -> Bound:
+    """sqrt(s), with s the sum of squares: near 0 the root of what s lost is lost."""
+    window = e.module.kernel_size
+    terms = prod(window) if isinstance(window, tuple) else window ** (e.x.dim() - 2)
+    square = e.y.square()
+    lost = 3.0 * terms + 1
+    underflow = lost / square.clamp(min=lost * TINY).sqrt()
+    return Bound(unless_beyond((1 + grown(terms)) * e.y.abs(), square), underflow + 1)
 
 
-def _sage(e: Evaluated) -> Tensor:
-    edges, degrees = e.xs[1], e.xs[1].sum(2, keepdim=True).clamp(min=1)
-    mean = (edges.abs() @ e.x.abs() + (edges @ e.x / degrees).abs() * edges.abs().sum(2, keepdim=True)) / degrees
-    bound: Tensor = mean @ e.module.lin_l.weight.abs().T + e.x.abs() @ e.module.lin_r.weight.abs().T
-    shift: Tensor | None = e.module.lin_l.bias
-    return (bound if shift is None else bound + shift.abs()) * _grown(max(e.x.shape[1:]))
+def _upsample(e: Evaluated) -> Bound:
+    # The places between pixels are rounded too: by a share of the largest coordinate, times the
+    # step between pixels.
+    largest = e.x.abs().amax((2, 3), keepdim=True)
+    rounding = e.y.abs() + largest * max(e.x.shape[2:])
+    return Bound(unless_beyond(rounding, 4 * largest), e.constant * 12)
 
 
-def _sum(e: Evaluated) -> Tensor:
-    return sum((x.abs() for x in e.xs[1:]), start=e.x.abs())
+def _roi_align(e: Evaluated) -> Bound:
+    boxes = e.xs[1].abs().max() if e.xs[1].numel() else e.x.new_zeros(())
+    reach = 1 + boxes * e.given["scale"]
+    largest = e.x.abs().amax((2, 3))[:, None, :, None, None]
+    samples = 4.0 * e.given["samples"] ** 2
+    rounding = e.y.abs() + largest * reach
+    return Bound(unless_beyond(rounding, largest * samples, reach), e.constant * (3 * samples))
 
 
-RULES: dict[str, Callable[[Evaluated], Tensor]] = {
+def _rbf(e: Evaluated) -> Bound:
+    sizes = e.x.abs().unsqueeze(1) + e.module.weight.abs()
+    squares = sizes.square().sum(2)
+    underflow = 4 * sizes.sum(2) + 2 * e.x.shape[1] + 1
+    return Bound(unless_beyond(squares, squares), underflow)
+
+
+def _subnormal(x: Tensor) -> Tensor:
+    """1 where a number may be read as zero for being below 2^-126."""
+    return ((x != 0) & (x.abs() < TINY)).to(x.dtype)
+
+
+RULES: dict[str, Callable[[Evaluated], Bound]] = {
+    "subsample": _subsample,
+    "add": _add,
+    "sub": _add,
+    "mul": _mul,
     "bn": _bn,
     "layernorm": _layernorm,
     "groupnorm": lambda e: _groups(e, e.module.num_groups),
     "instancenorm": lambda e: _groups(e, e.x.shape[1]),
+    "rmsnorm": _rmsnorm,
     "lrn": _lrn,
-    "rmsnorm": lambda e: 2 * e.y.abs(),
-    "l2pool": lambda e: 2 * e.y.abs(),
+    "leaky_relu": _leaky_relu,
+    "prelu": _prelu,
+    "elu": _elu,
+    "gelu": lambda e: _gated(e, 1.5),
+    "silu": lambda e: _gated(e, 1.0),
+    "mish": lambda e: _gated(e, 1.0),
+    "hard_swish": _hard_swish,
     "softmax": _softmax,
     "log_softmax": _log_softmax,
+    "pad": _pad,
+    "l2pool": _l2pool,
     "upsample": _upsample,
     "roi_align": _roi_align,
-    "cheb": _cheb,
-    "sage": _sage,
+    "rbf": _rbf,
     "attention": lambda e: attention(e.given, e.module, e.xs),
-    "rbf": lambda e: (e.x.abs().unsqueeze(1) + e.module.weight.abs()).square().sum(2),
-    "add": _sum,
-    "sub": _sum,
-    "elu": lambda e: e.y.abs() + abs(e.given["alpha"]),
-    "gelu": lambda e: e.x.abs() * 1.5,
-    "silu": lambda e: e.x.abs(),
-    "mish": lambda e: e.x.abs(),
-    "hard_swish": lambda e: e.x.abs() * (e.x.abs() + 3) / 6,
+    "gcn": lambda e: gcn(e.module, *e.xs),
+    "cheb": lambda e: cheb(e.module, *e.xs),
+    "sage": lambda e: sage(e.module, *e.xs),
 }

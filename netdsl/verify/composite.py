@@ -1,78 +1,25 @@
-"""Witnesses of the layers that are many products in a row: recurrent layers and attention. Errors are carried from step to step.
+"""Witnesses of layers that are many products in a row: recurrent layers, attention, graph layers.
 
-Every quantity here comes with its error in units of float32 rounding: e(W x + b) = |W| |x| + |b| + |W| e(x), and a function
-adds |f'| times its argument's error and its own scale.
+Each quantity carries its bounds from step to step (`netdsl.verify.rounding.Known`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from netdsl.verify.rounding import NEAR, Bound, Known, grown, joined
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
     from netdsl.ir.graph import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A value and its error."""
-
-    value: Tensor
-    error: Tensor
-
-    def map(self, move: Callable[[Tensor], Tensor]) -> Known:
-        """The elements moved about."""
-        return Known(move(self.value), move(self.error))
-
-    def linear(self, weight: Tensor, bias: Tensor) -> Known:
-        """W x + b."""
-        size, bound = weight.abs(), self.value.abs() + self.error
-        return Known(self.value @ weight.T + bias, bound @ size.T + bias.abs())
-
-    def __add__(self, other: Known) -> Known:
-        made = self.value + other.value
-        return Known(made, self.error + other.error + made.abs())
-
-    def __mul__(self, other: Known) -> Known:
-        made = self.value * other.value
-        return Known(made, self.error * other.value.abs() + other.error * self.value.abs() + made.abs())
-
-    def less_from_one(self) -> Known:
-        """1 - x."""
-        return Known(1 - self.value, self.error + 1)
-
-    def sigmoid(self) -> Known:
-        """Its derivative is y (1 - y); libraries approximate it to a share of 1."""
-        y = self.value.sigmoid()
-        return Known(y, y * (1 - y) * self.error + 1)
-
-    def tanh(self) -> Known:
-        """Its derivative is 1 - y^2."""
-        y = self.value.tanh()
-        return Known(y, (1 - y * y) * self.error + 1)
-
-    def relu(self) -> Known:
-        """Near 0 the argument's error passes in full."""
-        return Known(self.value.relu(), self.error)
-
-    def split(self, parts: int) -> list[Known]:
-        """The gates."""
-        return [Known(a, b) for a, b in zip(self.value.chunk(parts, -1), self.error.chunk(parts, -1), strict=True)]
-
-
-def _joined(parts: Sequence[Known], axis: int, how: Callable[[list[Tensor], int], Tensor] = torch.cat) -> Known:
-    return Known(how([p.value for p in parts], axis), how([p.error for p in parts], axis))
-
-
-def _start(n: int, width: int, like: Tensor) -> Known:
-    zeros = like.new_zeros(n, width)
-    return Known(zeros, zeros)
+# ---- recurrent layers
 
 
 class Moment(NamedTuple):
@@ -106,55 +53,144 @@ def _gru(m: Moment) -> tuple[Known, Known]:
 
 
 _CELLS = {"rnn": _rnn, "rnn relu": _rnn_relu, "lstm": _lstm, "gru": _gru}
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def recurrent(node: Node, weights: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """The layer from its formulas, step by step, and its bound: N x T x D to N x T x hidden, or the last state alone."""
+def recurrent(node: Node, weights: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, Bound]:
+    """The layer from its formulas, step by step, and its bound.
+
+    N x T x D to N x T x hidden, or to N x hidden where only the last state is asked for.
+    """
     given = node.op.given
     ends = ("", "_reverse") if given["bidirectional"] else ("",)
     kind = "rnn relu" if given.get("nonlinearity") == "relu" else node.op.kind
-    known = Known(x, torch.zeros_like(x))
+    known = Known.exactly(x)
     finals: list[Known] = []
     for layer in range(given["layers"]):
-        runs = [_direction(_CELLS[kind], given["hidden"], {n: weights[f"{n}_l{layer}{end}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}, known, reverse=bool(end)) for end in ends]
+        runs = []
+        for end in ends:
+            own = {name: weights[f"{name}_l{layer}{end}"] for name in _WEIGHTS}
+            runs.append(_direction(_CELLS[kind], given["hidden"], own, known, reverse=bool(end)))
         finals = [final for _, final in runs]
-        known = _joined([states for states, _ in runs], -1)
-    made = _joined(finals, -1) if given["last"] else known
-    return made.value, made.error
+        known = joined([states for states, _ in runs], -1)
+    made = joined(finals, -1) if given["last"] else known
+    return made.value, made.bound
 
 
-def _direction(cell: Callable[[Moment], tuple[Known, Known]], hidden: int, w: Mapping[str, Tensor], x: Known, *, reverse: bool) -> tuple[Known, Known]:
+def _direction(
+    cell: Callable[[Moment], tuple[Known, Known]],
+    hidden: int,
+    w: Mapping[str, Tensor],
+    x: Known,
+    *,
+    reverse: bool,
+) -> tuple[Known, Known]:
     """All states of one direction, and the last one that it computes."""
-    h = c = _start(x.value.shape[0], hidden, x.value)
+    h = c = Known.exactly(x.value.new_zeros(x.value.shape[0], hidden))
     states: list[Known] = []
     inner = x.linear(w["weight_ih"], w["bias_ih"])
     steps = range(x.value.shape[1])
     for t in reversed(steps) if reverse else steps:
-        h, c = cell(Moment(Known(inner.value[:, t], inner.error[:, t]), h.linear(w["weight_hh"], w["bias_hh"]), h, c))
+        h, c = cell(Moment(inner.at(t), h.linear(w["weight_hh"], w["bias_hh"]), h, c))
         states.append(h)
     ordered = states[::-1] if reverse else states
-    return _joined(ordered, 1, torch.stack), h
+    return joined(ordered, 1, torch.stack), h
 
 
-def attention(given: Mapping[str, Any], module: Any, xs: list[Tensor]) -> Tensor:
+# ---- attention
+
+
+def attention(given: Mapping[str, Any], module: Any, xs: list[Tensor]) -> Bound:
     """The bound of multi-head attention: projections, scores, softmax, mean of values, projection."""
-    width, heads = xs[0].shape[-1], given["heads"]
+    heads = given["heads"]
+    q, k, v = (
+        part.map(lambda t: torch.unflatten(t, -1, (heads, -1)).transpose(1, 2))
+        for part in _projections(module, xs)
+    )
+    scale = (xs[0].shape[-1] // heads) ** -0.25  # of the queries and of the keys, as PyTorch does
+    scores = q.times(scale) @ k.times(scale).map(lambda t: t.mT)
+    if given["causal"]:
+        masked = torch.ones_like(scores.value, dtype=torch.bool).triu(1)
+        scores = Known(
+            scores.value.masked_fill(masked, float("-inf")),
+            scores.rounding.masked_fill(masked, 0),
+            scores.underflow.masked_fill(masked, 0),
+        )
+    made = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
+    return made.linear(module.out_proj.weight, module.out_proj.bias).bound
+
+
+def _projections(module: Any, xs: list[Tensor]) -> list[Known]:
+    """Queries, keys and values."""
     if module.in_proj_weight is not None:
         weights = module.in_proj_weight.chunk(3)
     else:
         weights = (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight)
-    biases = module.in_proj_bias.chunk(3) if module.in_proj_bias is not None else (xs[0].new_zeros(width),) * 3
-    parts = [Known(x, torch.zeros_like(x)).linear(w, b) for x, w, b in zip((xs[0], xs[-1], xs[-1]), weights, biases, strict=True)]
-    q, k, v = (p.map(lambda t: torch.unflatten(t, -1, (heads, -1)).transpose(1, 2)) for p in parts)
-    scale = (width // heads) ** -0.5
-    scores = q.value @ k.value.mT * scale
-    error = (q.error @ k.value.abs().mT + q.value.abs() @ k.error.mT) * scale + scores.abs()
-    if given["causal"]:
-        scores = scores + torch.full_like(scores, float("-inf")).triu(1)
-    share = scores.softmax(-1)
-    unsure = error + torch.where(share > 0, scores.amax(-1, keepdim=True) - scores, 0)
-    off = share * (1 + unsure + (share * unsure).sum(-1, keepdim=True))
-    joined = Known(share @ v.value, off @ v.value.abs() + share @ v.error).map(lambda t: t.transpose(1, 2).flatten(2))
-    bias = module.out_proj.bias if module.out_proj.bias is not None else xs[0].new_zeros(width)
-    weight: Tensor = module.out_proj.weight
-    return joined.linear(weight, bias).error
+    biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+    sources = (xs[0], xs[-1], xs[-1])
+    return [
+        Known.exactly(x).linear(weight, bias)
+        for x, weight, bias in zip(sources, weights, biases, strict=True)
+    ]
+
+
+def _softmax(scores: Known) -> Known:
+    """Shares along the last axis; a score's error moves its share, and through the sum all others."""
+    share = scores.value.softmax(-1)
+    below = torch.where(share > 0, scores.value.amax(-1, keepdim=True) - scores.value, 0)
+    unsure = scores.rounding + below
+    rounding = share * (1 + unsure + (share * unsure).sum(-1, keepdim=True))
+    moved = (share * scores.underflow).sum(-1, keepdim=True)
+    underflow = share * (scores.underflow + moved + share.shape[-1]) + 1
+    return Known(share, rounding, underflow)
+
+
+# ---- graph layers
+
+
+def gcn(module: Any, x: Tensor, edges: Tensor) -> Bound:
+    """A (X W) + b, with A normalised first where the module does so."""
+    matrix = Known.exactly(edges)
+    if module.normalize:
+        matrix = _normalised(edges)
+    made = matrix @ Known.exactly(x).linear(module.lin.weight)
+    return (made if module.bias is None else made.shifted(module.bias)).bound
+
+
+def _normalised(edges: Tensor) -> Known:
+    """D^(-1/2) (A + I) D^(-1/2): degrees are 1 at least, and sums of numbers from 0 on."""
+    looped = edges + torch.eye(edges.shape[-1], dtype=edges.dtype)
+    scale = looped.sum(2).clamp(min=1).rsqrt()
+    matrix = scale[:, :, None] * looped * scale[:, None, :]
+    most = looped.abs().sum(2)
+    unsure = grown(edges.shape[-1]) * (most / looped.sum(2).clamp(min=1))
+    rounding = matrix.abs() * (3 + unsure[:, :, None] + unsure[:, None, :])
+    rounding = torch.where(most[:, :, None] <= NEAR, rounding, torch.inf)
+    return Known(matrix, rounding, torch.full_like(matrix, 4.0))
+
+
+def cheb(module: Any, x: Tensor, laplacian: Tensor) -> Bound:
+    """The sum over k of T_k(L) X W_k, plus b, for the Chebyshev polynomials T_k."""
+    matrix = Known.exactly(laplacian)
+    before = term = Known.exactly(x)
+    made = term.linear(module.lins[0].weight)
+    for k, lin in enumerate(module.lins[1:], start=1):
+        product = matrix @ term
+        before, term = term, product if k == 1 else product.times(2.0) - before
+        made = made + term.linear(lin.weight)
+    return (made if module.bias is None else made.shifted(module.bias)).bound
+
+
+def sage(module: Any, x: Tensor, edges: Tensor) -> Bound:
+    """W_r x + W_l m + b, with m the mean over the neighbours of each vertex."""
+    own = Known.exactly(x)
+    degrees = Known.exactly(edges) @ Known.exactly(torch.ones_like(x[..., :1]))
+    total = Known.exactly(edges) @ own
+    divisor = degrees.value.clamp(min=1)
+    mean = Known.rounded(
+        total.value / divisor,
+        (total.rounding + (total.value / divisor).abs() * degrees.rounding) / divisor,
+        (total.underflow + (total.value / divisor).abs() * degrees.underflow) / divisor,
+    )
+    made = mean.linear(module.lin_l.weight, module.lin_l.bias)
+    return (made + own.linear(module.lin_r.weight)).bound

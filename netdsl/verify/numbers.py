@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from netdsl.verify.rounding import NEAR
+
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
 
@@ -98,7 +100,8 @@ class Settler:
                 # Of values that are all alike a norm would make rounding alone, enlarged from norm to norm.
                 spread = torch.maximum(x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt())
                 tensor.copy_(x.mean(axes) + 0.3 * spread * self._normal(tensor))
-                tensors["running_var"].copy_(spread.square() * self._between(tensor, 0.5, 1.5) + 0.01)
+                variance = spread.square() * self._between(tensor, 0.5, 1.5) + 0.01
+                tensors["running_var"].copy_(variance.clamp(max=NEAR))
             elif name == "num_batches_tracked":
                 tensor.zero_()
             elif name != "running_var":

@@ -54,7 +54,12 @@ class Claim:
 
 @dataclass(slots=True)
 class Report:
-    """The verification of one net. `worst` is the largest k of any value, in units of float32 rounding of its bound."""
+    """The verification of one net.
+
+    `worst` is the largest k of any value, in units of float32 rounding of its bound. `beyond` names
+    the layers some of whose values were not compared, since float32 cannot represent what they are
+    computed from.
+    """
 
     net: str
     claims: list[Claim] = field(default_factory=list)
@@ -64,6 +69,7 @@ class Report:
     worst: float = 0.0
     worst_node: str = ""
     worst_kind: str = ""
+    beyond: set[str] = field(default_factory=set)
 
     @property
     def ok(self) -> bool:

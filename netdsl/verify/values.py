@@ -8,6 +8,7 @@ import torch
 
 from netdsl.verify.bounds import folded_witness, witness
 from netdsl.verify.report import Difference
+from netdsl.verify.rounding import LARGEST, LIMIT, TINY, UNIT, Bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from netdsl.verify.report import Report
     from netdsl.verify.torch_side import Step
 
-UNIT = 2.0**-24  # rounding to float32 changes a number by at most this share of it
-LIMIT = 16.0
-RANGE = float(torch.finfo(torch.float32).max)
 
 
 class Executor:
@@ -35,51 +33,91 @@ def compare_values(step: Step, executors: list[Executor], report: Report) -> dic
     for i, executor in enumerate(executors):
         n = executor.y.shape[0]
         part = slice(i * n, (i + 1) * n)
-        difference = _judge(step, executor, value[part], None if bound is None else bound[part], report, executors)
+        own = None if bound is None else Bound(bound.rounding[part], bound.underflow[part])
+        difference = _judge(step, executor, value[part], own, report, executors)
         if difference is not None:
             found[executor.name] = difference
     return found
 
 
-def compare_folded(step: Step, norm: Step, executor: Executor, report: Report) -> Difference | None:
+def compare_folded(
+    step: Step, norm: Step, executor: Executor, report: Report
+) -> Difference | None:
     """The difference of a layer with its batch norm folded in."""
     return _judge(norm, executor, *folded_witness(step, norm, executor.xs), report, [])
 
 
-def _judge(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, report: Report, others: list[Executor]) -> Difference | None:
+def _judge(
+    step: Step,
+    executor: Executor,
+    value: Tensor,
+    bound: Bound | None,
+    report: Report,
+    others: list[Executor],
+) -> Difference | None:
     report.comparisons += 1
     off = _off(executor.y, value, bound)
     k = float(off.max()) if off.numel() else 0.0
     if k > LIMIT:
         return _difference(step, executor, value, bound, off, others)
+    if bound is not None and not bool(_comparable(bound).all()):
+        report.beyond.add(step.node.name)
     if k > report.worst:
         report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind
     return None
 
 
-def _off(y: Tensor, value: Tensor, bound: Tensor | None) -> Tensor:
-    """How far each element is off, in units of its bound."""
+def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
+    """How far each element is off, in units of its bound of rounding, past what underflow explains."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
-    same = (y == value) | (y.isnan() & value.isnan())
+    flushed = (y == 0) & (value.abs() < TINY)
+    same = (y == value) | (y.isnan() & value.isnan()) | flushed
     if bound is None:
         return torch.where(same, 0.0, torch.inf)
-    off = (y.double() - value).abs() / (bound * UNIT)
-    # Where rounding alone may be larger than any float32, so may each number on the way, and what is made of infinities then tells nothing.
-    return torch.where(same | ~(bound * UNIT <= RANGE), 0.0, off).nan_to_num(nan=torch.inf)
+    excess = (y.double() - value).abs() - bound.underflow * TINY
+    off = torch.where(excess <= 0, 0.0, excess / (bound.rounding * UNIT))
+    return torch.where(same | ~_comparable(bound), 0.0, off).nan_to_num(nan=torch.inf)
 
 
-def _difference(step: Step, executor: Executor, value: Tensor, bound: Tensor | None, off: Tensor, others: list[Executor]) -> Difference:
+def _comparable(bound: Bound) -> Tensor:
+    """Whether float32 can represent a value and all that it is computed from.
+
+    What is made of infinities tells nothing about the program.
+    """
+    return (bound.rounding * UNIT <= LARGEST) & (bound.underflow * TINY <= LARGEST)
+
+
+def _difference(
+    step: Step,
+    executor: Executor,
+    value: Tensor,
+    bound: Bound | None,
+    off: Tensor,
+    others: list[Executor],
+) -> Difference:
     if executor.y.shape != value.shape:
-        return Difference("values-differ", "the witness has another shape: samples of a batch are mixed", {executor.name: str(tuple(executor.y.shape)), "fp64": str(tuple(value.shape))}, step.node)
+        what = "the witness has another shape: samples of a batch are mixed"
+        shapes = {executor.name: executor.y, "fp64": value}
+        texts = {who: str(tuple(tensor.shape)) for who, tensor in shapes.items()}
+        return Difference("values-differ", what, texts, step.node)
     place = tuple(int(i) for i in torch.unravel_index(off.argmax(), off.shape))
-    values = {f"{executor.name} has": _number(executor.y[place]), "fp64 on the same inputs gives": _number(value[place])}
+    values = {
+        f"{executor.name} has": _number(executor.y[place]),
+        "fp64 on the same inputs gives": _number(value[place]),
+    }
     values |= {f"{e.name} has": _number(e.y[place]) for e in others if e is not executor}
+    values["allowed"] = _allowed(bound, place, float(off.max()))
+    what = f"the value at {list(place)} differs in {executor.name}"
+    return Difference("values-differ", what, values, step.node)
+
+
+def _allowed(bound: Bound | None, place: tuple[int, ...], off: float) -> str:
     if bound is None:
-        values["allowed"] = "no difference: the layer moves or chooses elements"
-    else:
-        values["allowed"] = f"{LIMIT:g} units of {float(bound[place]) * UNIT:.2g}; it is off by {float(off.max()):.3g}"
-    return Difference("values-differ", f"the value at {list(place)} differs in {executor.name}", values, step.node)
+        return "no difference: the layer moves or chooses elements"
+    unit = float(bound.rounding[place]) * UNIT
+    lost = float(bound.underflow[place]) * TINY
+    return f"{LIMIT:g} units of {unit:.2g}, and {lost:.2g} for underflow; it is off by {off:.3g}"
 
 
 def _number(value: Any) -> str:

@@ -18,8 +18,9 @@ from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
 from netdsl.verify.outputs import compare_models, compare_modules
 from netdsl.verify.report import BATCHES, Claim, Difference
+from netdsl.verify.rounding import LIMIT
 from netdsl.verify.torch_side import TorchSide
-from netdsl.verify.values import LIMIT, Executor, compare_folded, compare_values
+from netdsl.verify.values import Executor, compare_folded, compare_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,7 +192,7 @@ class Verification:
         arrays = {k: v.numpy() for k, v in inputs.items()}
         exported = self._try("the model cannot be exported", lambda: ExportedSide(self.onnx, self.arrays))
         alone = self._try("onnxruntime does not take the model as exported", lambda: self.onnx.run(exported.session({}, threads=self.threads), arrays))
-        self.outputs.difference = self.outputs.difference or self._try("the whole module fails", lambda: compare_modules(self.torch, inputs, values)) or compare_models(self.onnx, made, alone, values)
+        self.outputs.difference = self.outputs.difference or self._try("the whole module fails", lambda: compare_modules(self.torch, inputs, values)) or compare_models(self.onnx, made, alone, values, self.report.beyond)
         if exported.folded:
             self._check_folded(exported, arrays)
         self.folded.detail = f"{len(exported.folded):,} layers"

@@ -1,0 +1,179 @@
+"""Running error analysis: numbers with a bound on what float32 arithmetic may do to them.
+
+A float32 operation changes its result in three ways, which are bounded apart:
+
+- Rounding: by at most 2^-24 of it. Bounds of rounding count these units.
+- Underflow: below 2^-126 numbers lose digits, and many processors and libraries set them to zero, so
+  the change is absolute: at most 2^-126. Bounds of underflow count these.
+- Overflow: beyond the largest float32 a result is infinite, and what is made of it tells nothing
+  about the program. The bound of rounding is infinite from there on, and nothing is compared.
+
+Higham: Accuracy and Stability of Numerical Algorithms, 2nd edition, sections 2.2 and 3.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+LIMIT = 16.0  # how many units of rounding a value may be off
+UNIT = 2.0**-24  # what rounding changes, as a share of the number
+TINY = 2.0**-126  # what underflow changes: the smallest normal float32
+LARGEST = float(torch.finfo(torch.float32).max)
+NEAR = LARGEST / 2  # an intermediate value beyond it may overflow: its own rounding included
+
+
+class Bound(NamedTuple):
+    """How far float32 may be from the exact value: units of rounding, and of underflow."""
+
+    rounding: Tensor
+    underflow: Tensor
+
+
+def grown(terms: float) -> float:
+    """How errors of a sum of so many terms add up, as a factor.
+
+    They grow like the root of the number of terms (Higham and Mary 2019), of which the limit of
+    `verify` covers the first 64.
+    """
+    return max(1.0, sqrt(terms) / 8)
+
+
+def unless_beyond(bound: Tensor, *magnitudes: Tensor) -> Tensor:
+    """The bound, infinite where one of the intermediate magnitudes may overflow."""
+    for magnitude in magnitudes:
+        bound = torch.where(magnitude <= NEAR, bound, torch.inf)
+    return bound
+
+
+def lifted(x: Tensor) -> Tensor:
+    """Absolute values in which numbers below 2^-126 count as 2^-102, since 2^-24 of that is 2^-126.
+
+    A bound of rounding made from them covers what is lost when such an input is read as zero.
+    """
+    size = x.abs()
+    return torch.where((size > 0) & (size < TINY), TINY / UNIT, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A number in double precision, with its bounds of rounding and of underflow."""
+
+    value: Tensor
+    rounding: Tensor
+    underflow: Tensor
+
+    @classmethod
+    def exactly(cls, value: Tensor) -> Known:
+        """An input: it has no error but that of being read as zero where it is below 2^-126."""
+        subnormal = (value != 0) & (value.abs() < TINY)
+        return cls(value, torch.zeros_like(value), subnormal.to(value.dtype))
+
+    @classmethod
+    def rounded(cls, value: Tensor, rounding: Tensor, underflow: Tensor) -> Known:
+        """The result of an operation, which is itself rounded and may underflow or overflow."""
+        return cls(value, unless_beyond(rounding + value.abs(), value.abs()), underflow + 1)
+
+    def map(self, move: Callable[[Tensor], Tensor]) -> Known:
+        """The elements moved about."""
+        return Known(move(self.value), move(self.rounding), move(self.underflow))
+
+    def times(self, factor: float) -> Known:
+        """The product with a constant."""
+        size = abs(factor)
+        return Known.rounded(self.value * factor, self.rounding * size, self.underflow * size)
+
+    def linear(self, weight: Tensor, bias: Tensor | None = None) -> Known:
+        """W x + b, for x along the last axis: `weight` is outputs x inputs."""
+        product = self @ Known.exactly(weight.T)
+        return product if bias is None else product.shifted(bias)
+
+    def shifted(self, bias: Tensor) -> Known:
+        """The sum with a learned bias; the rounding of the sum is part of that of the product."""
+        value, added = self.value + bias, self.rounding + bias.abs()
+        return Known(value, unless_beyond(added, value.abs()), self.underflow + 2)
+
+    def __add__(self, other: Known) -> Known:
+        rounding, underflow = self.rounding + other.rounding, self.underflow + other.underflow
+        return Known.rounded(self.value + other.value, rounding, underflow)
+
+    def __sub__(self, other: Known) -> Known:
+        return self + Known(-other.value, other.rounding, other.underflow)
+
+    def __mul__(self, other: Known) -> Known:
+        rounding = self.rounding * other.value.abs() + other.rounding * self.value.abs()
+        underflow = self.underflow * other.value.abs() + other.underflow * self.value.abs()
+        return Known.rounded(self.value * other.value, rounding, underflow)
+
+    def __matmul__(self, other: Known) -> Known:
+        size, size_other = self.value.abs(), other.value.abs()
+        terms = size.shape[-1]
+        products = size @ size_other
+        carried = self.rounding @ size_other + size @ other.rounding
+        rounding = unless_beyond(products * grown(terms) + carried, products)
+        underflow = self.underflow @ size_other + size @ other.underflow + 2 * terms
+        return Known(self.value @ other.value, rounding, underflow)
+
+    def less_from_one(self) -> Known:
+        """1 - x."""
+        return Known(1 - self.value, self.rounding + 1, self.underflow)
+
+    def sigmoid(self) -> Known:
+        """1 / (1 + exp(-x)), which libraries approximate to a share of 1."""
+        slope = self._nearest_to_zero().sigmoid()
+        return self._through(self.value.sigmoid(), slope * (1 - slope), 1.0)
+
+    def tanh(self) -> Known:
+        """Tanh x, which libraries approximate to a share of 1."""
+        return self._through(self.value.tanh(), 1 - self._nearest_to_zero().tanh().square(), 2.0)
+
+    def _nearest_to_zero(self) -> Tensor:
+        """Where between its bounds the argument is smallest: a saturating function is steepest there."""
+        reach = self.rounding * (LIMIT * UNIT) + self.underflow * TINY
+        return (self.value.abs() - reach).clamp(min=0)
+
+    def _through(self, y: Tensor, slope: Tensor, extent: float) -> Known:
+        """A bounded function of that greatest slope: no error is larger than the extent of its values."""
+        carried = (slope * self.rounding).clamp(max=extent / (LIMIT * UNIT))
+        rounding = torch.where(self.rounding.isfinite(), carried, torch.inf)
+        return Known(y, rounding + 1, slope * self.underflow + 1)
+
+    def relu(self) -> Known:
+        """Near 0 the argument's error passes in full."""
+        return Known(self.value.relu(), self.rounding, self.underflow)
+
+    def split(self, parts: int) -> list[Known]:
+        """Equal parts of the last axis."""
+        three = (self.value, self.rounding, self.underflow)
+        chunks = (tensor.chunk(parts, -1) for tensor in three)
+        return [Known(*part) for part in zip(*chunks, strict=True)]
+
+    def at(self, step: int) -> Known:
+        """One step of a sequence, N x T x D to N x D."""
+        return self.map(lambda tensor: tensor[:, step])
+
+    @property
+    def bound(self) -> Bound:
+        """How far it may be off."""
+        return Bound(self.rounding, self.underflow)
+
+
+def joined(
+    parts: Sequence[Known],
+    axis: int,
+    how: Callable[[list[Tensor], int], Tensor] = torch.cat,
+) -> Known:
+    """Several as one, along an axis."""
+    return Known(
+        how([part.value for part in parts], axis),
+        how([part.rounding for part in parts], axis),
+        how([part.underflow for part in parts], axis),
+    )
