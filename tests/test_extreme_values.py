@@ -7,11 +7,14 @@ a library sets what is below 2^-126 to zero or not, and it still finds real faul
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from fuzz.settings import SETTINGS, applied, flushed
+from fuzz.verdict import verdict
 from test_contract import EXAMPLES, Example
 
 from netdsl.driver import program_of
@@ -27,6 +30,8 @@ from netdsl.verify.values import Executor, compare_values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FOLDER = Path(__file__).parent / "regress"
+
 
 def verified(body: str) -> Report:
     """The report of a net of those statements."""
@@ -34,25 +39,11 @@ def verified(body: str) -> Report:
     return verify_net(program, program.pick(None), threads=1)
 
 
-def flushed(y: torch.Tensor) -> torch.Tensor:
-    """What a processor without subnormal numbers makes of a value."""
-    return torch.where(y.abs() < TINY, 0, y) if y.is_floating_point() else y
-
-
-@pytest.fixture(params=["as it is", "outputs flushed", "PyTorch flushes"])
-def underflow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Three ways in which the values of layers may underflow."""
-    if request.param == "outputs flushed":
-
-        def flush(step: Any, executors: list[Executor], report: Report) -> Any:
-            made = [Executor(e.name, e.xs, flushed(e.y)) for e in executors]
-            return compare_values(step, made, report)
-
-        monkeypatch.setattr("netdsl.verify.verification.compare_values", flush)
-    if request.param == "PyTorch flushes" and not torch.set_flush_denormal(True):
-        pytest.skip("this processor cannot flush subnormal numbers")
-    yield request.param
-    torch.set_flush_denormal(False)
+@pytest.fixture(params=["default", "outputs flushed", "PyTorch flushes", "onnxruntime flushes"])
+def underflow(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Ways in which the values of layers may underflow."""
+    with applied(SETTINGS[request.param]):
+        yield request.param
 
 
 # ---- nets
@@ -96,6 +87,13 @@ def test_a_channel_of_extreme_scale(layer: str, underflow: str) -> None:
     for scale in ("1e20", "3e37", "1e-19", "1e-23", "1e-44"):
         report = verified(f"{SCALED.format(scale)}\n y: {layer}")
         assert [] == [(scale, d.message, d.values) for d in report.differences()]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("confident_softmax_*.net")), ids=lambda p: p.stem)
+def test_confident_softmaxes(path: Path, underflow: str) -> None:
+    """Programs whose softmax gives shares below 2^-126, which a processor sets to zero."""
+    assert underflow
+    assert verdict(path.read_text(encoding="utf-8"))[0] is None
 
 
 def test_what_is_not_compared_is_named() -> None:

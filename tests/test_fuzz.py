@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from fuzz import check
 from fuzz.coverage import Coverage
 from fuzz.generate import program
 from fuzz.nets import run_seeds
+from fuzz.settings import SETTINGS
 from fuzz.shrink import shrunk_program, shrunk_text
 from fuzz.texts import text
 from fuzz.verdict import compiled, verdict
@@ -33,6 +35,21 @@ def test_programs(first: int) -> None:
     print(f"{summary['nets']} programs, {len(failures)} failures")
     assert [] == failures
     assert summary["nets"] == NET_CHUNK
+
+
+@pytest.mark.parametrize("setting", ["ATen without vectors", "onnxruntime flushes"])
+def test_programs_in_other_settings(setting: str) -> None:
+    """A share of the programs where PyTorch adds in another order, and where small numbers are lost."""
+    command = [sys.executable, "-W", "ignore", "-m", "fuzz.nets", str(NETS), "40", "60", setting]
+    environment = os.environ | SETTINGS[setting].environment
+    folder = Path(__file__).parent
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [] == lines[:-1]
+    assert lines[-1]["nets"] == 40
 
 
 def test_coverage() -> None:

@@ -60,7 +60,7 @@ def _judge(
     k = float(off.max()) if off.numel() else 0.0
     if k > LIMIT:
         return _difference(step, executor, value, bound, off, others)
-    if bound is not None and not bool(_comparable(bound).all()):
+    if not bool(_comparable(value, bound).all()):
         report.beyond.add(step.node.name)
     if k > report.worst:
         report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind
@@ -73,18 +73,22 @@ def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
         return torch.full((1,), torch.inf)
     flushed = (y == 0) & (value.abs() < TINY)
     same = (y == value) | (y.isnan() & value.isnan()) | flushed
+    ignored = ~_comparable(value, bound)
     if bound is None:
-        return torch.where(same, 0.0, torch.inf)
+        return torch.where(same | ignored, 0.0, torch.inf)
     excess = (y.double() - value).abs() - bound.underflow * TINY
     off = torch.where(excess <= 0, 0.0, excess / (bound.rounding * UNIT))
-    return torch.where(same | ~_comparable(bound), 0.0, off).nan_to_num(nan=torch.inf)
+    return torch.where(same | ignored, 0.0, off).nan_to_num(nan=torch.inf)
 
 
-def _comparable(bound: Bound) -> Tensor:
+def _comparable(value: Tensor, bound: Bound | None) -> Tensor:
     """Whether float32 can represent a value and all that it is computed from.
 
-    What is made of infinities tells nothing about the program.
+    What is made of infinities tells nothing about the program, nor does which of a number and a NaN
+    is the larger.
     """
+    if bound is None:
+        return ~value.isnan()
     return (bound.rounding * UNIT <= LARGEST) & (bound.underflow * TINY <= LARGEST)
 
 

@@ -121,7 +121,7 @@ class Bodies(Generator):
 
     def element(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """One element of a chain."""
-        options = [self._layer] * 9 + [self._labelled] * 3
+        options = [self._layer] * 9 + [self._labelled] * 3 + [self._confident]
         if budget > 2 and self.frame.depth < 6:
             options += [self._group, self._arms, self._residual, self._repeat, self._for, self._if, self._block, self._block, self._composite, self._again, self._growing]
         for _ in range(20):
@@ -139,6 +139,20 @@ class Bodies(Generator):
         if self.chance(0.04):
             text += " -> frozen"
         return text, made, 1
+
+    def _confident(self, t: Type, budget: int) -> tuple[str, Type, int]:
+        """A softmax so sure of one class that other shares are below what float32 can represent."""
+        if not t.floats or t.rank > 2 or t.open[-1] or t.shape[-1] > 8:
+            raise Skip
+        classes = self.pick([2, 3, 4])
+        rows = (("0", "0.5"), ("-100", "-40"), ("80", "100"), ("3", "-300"))
+        weight = ", ".join(
+            "[" + ", ".join(self.pick(rows[i]) for _ in range(t.shape[-1])) + "]"
+            for i in range(classes)
+        )
+        axis = f"(axis = {t.rank})" if t.rank > 1 else ""
+        text = f"dense({classes}, weight = [{weight}]) -> softmax{axis}"
+        return text, t.at(t.rank - 1, classes), 2
 
     def label(self, t: Type, entry: Type | None) -> str:
         """A new label in the scope, bound to a value of that type; in loops one that counts."""

@@ -248,7 +248,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     a: Arguments = []
     if kind == "lrn":
         need(t.rank >= 2)
-        for name, options in (("alpha", (1e-4, 0.01, 1.0)), ("beta", (0.75, 0.5, 1.0)), ("k", (1.0, 2.0))):
+        for name, options in (("alpha", (1e-4, 0.01, 1.0)), ("beta", (0.75, 0.5, 1.0)), ("k", (1.0, 2.0, 1e-20))):
             maybe(g, a, name, g.real(g.pick(options)))
         return [*([("n", g.whole(g.pick((1, 3, 5, 7))))] if g.chance(0.7) else []), *a], t
     if kind == "groupnorm":
@@ -257,7 +257,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         a.append(("groups", g.whole(groups)))
     if kind == "instancenorm":
         need(t.rank >= 2 and prod(t.spatial) > 1)
-    maybe(g, a, "eps", g.real(g.pick((1e-5, 1e-3, 0.01, 1.0))))
+    maybe(g, a, "eps", g.real(g.pick((1e-5, 1e-3, 0.01, 1.0, 1e-12, 0.0))))
     if kind == "bn":
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
     if kind != "rmsnorm":
@@ -321,9 +321,9 @@ def _activation(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     a: Arguments = []
     match kind:
         case "leaky_relu":
-            maybe(g, a, "slope", g.real(g.pick((0.0, 0.01, 0.2, 1.0, -0.5))))
+            maybe(g, a, "slope", g.real(g.pick((0.0, 0.01, 0.2, 1.0, -0.5, 1e-30, 1e25))))
         case "elu":
-            maybe(g, a, "alpha", g.real(g.pick((0.5, 1.0, 2.0))))
+            maybe(g, a, "alpha", g.real(g.pick((0.5, 1.0, 2.0, 1e-35, 1e30))))
         case "prelu":
             shared = flag(g, a, "shared", default=False)
             need(shared or not t.open[0])

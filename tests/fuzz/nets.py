@@ -1,4 +1,8 @@
-"""Random programs through the whole verification: `python -m fuzz.nets FIRST COUNT MINUTES` prints failures and coverage as JSON lines."""
+"""Random programs through the whole verification.
+
+`python -m fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON lines. The
+environment variables of a setting must be set before it starts.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,23 @@ import sys
 import time
 from typing import Any
 
-import torch
-
 from .coverage import Coverage
 from .generate import program
+from .settings import SETTINGS, applied
 from .verdict import Failure, verdict
 
 
-def run_seeds(first: int, count: int, minutes: float = 1e9) -> tuple[Coverage, list[tuple[int, Failure]], dict[str, Any]]:
-    """Verify the programs of these seeds until the time is over."""
-    torch.set_num_threads(1)
+def run_seeds(
+    first: int, count: int, minutes: float = 1e9, setting: str = "one thread"
+) -> tuple[Coverage, list[tuple[int, Failure]], dict[str, Any]]:
+    """Verify the programs of these seeds in a setting until the time is over."""
+    with applied(SETTINGS[setting]):
+        return _run_seeds(first, count, minutes, SETTINGS[setting].threads)
+
+
+def _run_seeds(
+    first: int, count: int, minutes: float, threads: int
+) -> tuple[Coverage, list[tuple[int, Failure]], dict[str, Any]]:
     coverage, failures = Coverage(), []
     until = time.monotonic() + 60 * minutes
     done, slowest, slowest_seed = 0, 0.0, first
@@ -24,7 +35,7 @@ def run_seeds(first: int, count: int, minutes: float = 1e9) -> tuple[Coverage, l
         if time.monotonic() > until:
             break
         started = time.process_time()
-        failure, made = verdict(program(seed))
+        failure, made = verdict(program(seed), threads)
         took = time.process_time() - started
         if took > slowest:
             slowest, slowest_seed = took, seed
@@ -37,7 +48,10 @@ def run_seeds(first: int, count: int, minutes: float = 1e9) -> tuple[Coverage, l
 
 
 if __name__ == "__main__":
-    reached, found, summary = run_seeds(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    chosen = sys.argv[4] if len(sys.argv) > 4 else "one thread"
+    reached, found, summary = run_seeds(
+        int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), chosen
+    )
     for number, what in found:
         print(json.dumps({"seed": number, "name": what.name, "story": what.story}), flush=True)
     print(json.dumps({**summary, "failures": len(found), "layers": reached.layers, "pairs": len(reached.pairs), "never": reached.never(), "table": reached.table()}))

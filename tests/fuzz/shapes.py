@@ -59,7 +59,7 @@ def _pad(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     if mode != "constant" or g.chance(0.1):
         a.append(("mode", g.word(mode)))
     if mode == "constant":
-        maybe(g, a, "value", g.real(g.pick((0.0, 1.0, -2.5))), 0.3)
+        maybe(g, a, "value", g.real(g.pick((0.0, 1.0, -2.5, 1e-40, 3e38))), 0.3)
     if channels:
         a.append(("channels", g.whole(channels)))
     return a, t.with_(t.channels + 2 * channels, tuple(x + b + e for x, (b, e) in zip(t.spatial, pairs, strict=True)))

@@ -88,17 +88,17 @@ def tried_at(made: Compiled, sizes: dict[str, int]) -> dict[str, tuple[int, ...]
     return {v.name: tuple(d if isinstance(d, int) else d.at(sizes) for d in v.type.shape) for v in made.graph.inputs}
 
 
-def verdict(text: str) -> tuple[Failure | None, Compiled | None]:
-    """What is wrong with a program, None where nothing is; and the net."""
+def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | None]:
+    """What is wrong with a program, None where nothing is; and the net. The threads are onnxruntime's."""
     made, how = None, trial(text)
     try:
         program, net, made = compiled(text)
         try:
-            report = verify_net(program, net, seed=how.seed, threads=1)
+            report = verify_net(program, net, seed=how.seed, threads=threads)
         except CompileError as error:
             if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
-            report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=1)
+            report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=threads)
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made

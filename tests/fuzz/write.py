@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ODD_NAMES = ["class", "lambda", "weight", "nn", "torch", "F", "x0", "x", "größe", "None_", "self", "def", "_a", "Tt", "type_"]
 
+USUAL = ("-1", "0", "1", "0.5", "2", "-0.25", "1/3")
+EXTREME = (  # literal weights at the ends of float32's range, beside usual ones
+    ("1e-44", "-1e-40", "1"),
+    ("1e-38", "-2e-37", "0"),
+    ("1e-25", "-1e-22", "1"),
+    ("1e19", "-3e18", "1"),
+    ("1e30", "-1e20", "0", "1"),
+    ("60", "-100", "0", "200"),
+)
+
 
 @dataclass
 class Label:
@@ -239,7 +249,7 @@ class Writer:
 
     def real(self, value: float) -> str:
         """A number; integers are numbers too."""
-        if value == int(value) and self.chance(0.5):
+        if abs(value) < 1e15 and value == int(value) and self.chance(0.5):
             return self.whole(int(value))
         return self.pick([repr(value), repr(value), f"{value:.6e}", f"({value!r} + 0)", self._named(value, repr(value))])
 
@@ -256,7 +266,10 @@ class Writer:
         return value if self.chance(0.6) else f'"{value}"' if self.chance(0.8) else self._named(value, f'"{value}"')
 
     def nested(self, shape: Sequence[int]) -> str:
-        """Literal numbers of that shape."""
+        """Literal numbers of that shape, now and then of extreme scales."""
+        return self._nested(shape, self.pick(EXTREME) if self.chance(0.2) else USUAL)
+
+    def _nested(self, shape: Sequence[int], numbers: Sequence[str]) -> str:
         if not shape:
-            return self.pick(["-1", "0", "1", "0.5", "2", "-0.25", "1/3"])
-        return "[" + ", ".join(self.nested(shape[1:]) for _ in range(shape[0])) + "]"
+            return self.pick(numbers)
+        return "[" + ", ".join(self._nested(shape[1:], numbers) for _ in range(shape[0])) + "]"
