@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads only wait for one another
+from fuzz.settings import applied, chosen
+
+# Two workers on two cores: more threads only wait for one another. PyTorch reads these as it loads.
+if chosen().threads:
+    os.environ.setdefault("OMP_NUM_THREADS", str(chosen().threads))
+os.environ.update(chosen().environment)
 
 import numpy as np
 import onnx
@@ -17,9 +23,18 @@ from PIL import Image
 
 import netdsl
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
-torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _setting() -> Iterator[None]:
+    """The setting that NETDSL_TEST_SETTING names, for all tests."""
+    with applied(chosen()):
+        yield
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -57,7 +72,7 @@ def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.nd
 def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndarray]:
     """The outputs of an ONNX model under onnxruntime."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = chosen().threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     made: list[np.ndarray] = session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})

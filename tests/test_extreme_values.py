@@ -1,7 +1,7 @@
 """`verify` on values at the ends of float32's range.
 
-It raises no false alarm where float32 cannot represent an intermediate value, whether a processor or
-a library sets what is below 2^-126 to zero or not, and it still finds real faults nearby.
+It raises no false alarm where float32 cannot represent an intermediate value, whether or not a
+processor or a library sets numbers below 2^-126 to zero, and it still finds real faults nearby.
 """
 
 from __future__ import annotations
@@ -62,14 +62,48 @@ NETS = {
     "many factors": "input x: 3\n c: dense(3)\n mul(" + ", ".join(["@c"] * 40) + ")",
 }
 LAYERS_AFTER = (
-    "rmsnorm", "rmsnorm(eps = 0)", "layernorm", "layernorm(eps = 0)", "groupnorm(2)", "groupnorm(2, eps = 0)",
-    "instancenorm", "bn", "bn(eps = 0)", "lrn(3)", "lrn(3, k = 0)", "l2pool(2)", "gelu", "gelu(approximate = tanh)",
-    "hard_swish", "mish", "softplus", "selu", "elu(alpha = 2)", "softmax", "log_softmax", "conv(2, 3)", "deconv(2, 3)",
-    "gap", "avgpool(2)", "sumpool(2)", "subsample(2)", "mul(@x)", "mul(@c, @c)", "add(@c)", "sub(@c)", "max(@x)",
-    "upsample(2, mode = bilinear)", "flatten -> dense(3) -> rbf(2)", "pad(1, value = 3e38)", "prelu",
-    "tokens -> attention(1)", "tokens -> lstm(2)", "tokens -> gru(2)", "tokens -> rnn(2, nonlinearity = relu)",
+    "rmsnorm",
+    "rmsnorm(eps = 0)",
+    "layernorm",
+    "layernorm(eps = 0)",
+    "groupnorm(2)",
+    "groupnorm(2, eps = 0)",
+    "instancenorm",
+    "bn",
+    "bn(eps = 0)",
+    "lrn(3)",
+    "lrn(3, k = 0)",
+    "l2pool(2)",
+    "gelu",
+    "gelu(approximate = tanh)",
+    "hard_swish",
+    "mish",
+    "softplus",
+    "selu",
+    "elu(alpha = 2)",
+    "softmax",
+    "log_softmax",
+    "conv(2, 3)",
+    "deconv(2, 3)",
+    "gap",
+    "avgpool(2)",
+    "sumpool(2)",
+    "subsample(2)",
+    "mul(@x)",
+    "mul(@c, @c)",
+    "add(@c)",
+    "sub(@c)",
+    "max(@x)",
+    "upsample(2, mode = bilinear)",
+    "flatten -> dense(3) -> rbf(2)",
+    "pad(1, value = 3e38)",
+    "prelu",
+    "tokens -> attention(1)",
+    "tokens -> lstm(2)",
+    "tokens -> gru(2)",
+    "tokens -> rnn(2, nonlinearity = relu)",
     "conv(2, 3) -> bn -> relu",
-)  # fmt: skip
+)
 SCALED = "input x: 2x6x6\n c: conv(2, 1, bias = false, weight = [[[[{}]], [[0]]], [[[0]], [[1]]]])"
 
 
@@ -89,7 +123,10 @@ def test_a_channel_of_extreme_scale(layer: str, underflow: str) -> None:
         assert [] == [(scale, d.message, d.values) for d in report.differences()]
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("confident_softmax_*.net")), ids=lambda p: p.stem)
+CONFIDENT = sorted(FOLDER.glob("confident_softmax_*.net"))
+
+
+@pytest.mark.parametrize("path", CONFIDENT, ids=lambda p: p.stem)
 def test_confident_softmaxes(path: Path, underflow: str) -> None:
     """Programs whose softmax gives shares below 2^-126, which a processor sets to zero."""
     assert underflow
@@ -154,7 +191,7 @@ class Extreme:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_every_kind(example: Example) -> None:
-    """Inputs and weights of extreme scales: no alarm, with values as they are and flushed to zero."""
+    """Inputs and weights of extreme scales raise no alarm, nor do their values flushed to zero."""
     layer = Extreme(example)
     for inputs, weights in product(INPUTS, WEIGHTS if layer.weights else (None,)):
         step, executors = layer.executors(layer.scale(inputs, weights))
@@ -207,7 +244,12 @@ def test_faults_nearby(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("y", "value", "found"),
-    [(0.0, 0.9 * TINY, False), (0.0, 1.1 * TINY, True), (-TINY, TINY / 2, True), (0.0, -TINY / 4, False)],
+    [
+        (0.0, 0.9 * TINY, False),
+        (0.0, 1.1 * TINY, True),
+        (-TINY, TINY / 2, True),
+        (0.0, -TINY / 4, False),
+    ],
 )
 def test_exact_layers_may_flush(
     y: float, value: float, found: bool, monkeypatch: pytest.MonkeyPatch

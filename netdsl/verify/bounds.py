@@ -36,7 +36,7 @@ Witness = tuple[Tensor, Bound | None]
 
 
 class Evaluated(NamedTuple):
-    """A layer evaluated in double precision: its arguments, its module, its inputs and its value."""
+    """A layer in double precision: its arguments, its module, its inputs and its value."""
 
     given: dict[str, Any]
     module: Any

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Moment(NamedTuple):
-    """What a cell computes the next state from: the products of the input and of the state, and the state itself."""
+    """What the next state is computed from: products of the input and the state, and the state."""
 
     inner: Known
     outer: Known
@@ -101,7 +101,7 @@ def _direction(
 
 
 def attention(given: Mapping[str, Any], module: Any, xs: list[Tensor]) -> Bound:
-    """The bound of multi-head attention: projections, scores, softmax, mean of values, projection."""
+    """Multi-head attention: projections, scores, softmax, mean of values, projection."""
     heads = given["heads"]
     q, k, v = (
         part.map(lambda t: torch.unflatten(t, -1, (heads, -1)).transpose(1, 2))
@@ -135,7 +135,7 @@ def _projections(module: Any, xs: list[Tensor]) -> list[Known]:
 
 
 def _softmax(scores: Known) -> Known:
-    """Shares along the last axis; a score's error moves its share, and through the sum all others."""
+    """Shares along the last axis. A score's error moves its share and, by the sum, all others."""
     share = scores.value.softmax(-1)
     below = torch.where(share > 0, scores.value.amax(-1, keepdim=True) - scores.value, 0)
     unsure = scores.rounding + below

@@ -147,19 +147,13 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
     for name, dtype in values.items():
         if name not in known:
             whole.graph.output.add(name=name).type.tensor_type.elem_type = ELEMENT[dtype]
-    options = session_options(threads)
-    options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()])
-    return onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """The options of every session that verifies a model; 0 threads stands for all cores."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
-    return options
+    options.add_external_initializers(list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()])
+    return onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _is_distance(node: onnx.NodeProto, layer: dict[str, str]) -> bool:

@@ -3,8 +3,8 @@
 A float32 operation changes its result in three ways, which are bounded apart:
 
 - Rounding: by at most 2^-24 of it. Bounds of rounding count these units.
-- Underflow: below 2^-126 numbers lose digits, and many processors and libraries set them to zero, so
-  the change is absolute: at most 2^-126. Bounds of underflow count these.
+- Underflow: below 2^-126 numbers lose digits, and many processors and libraries set them to zero.
+  The change is absolute: at most 2^-126. Bounds of underflow count these.
 - Overflow: beyond the largest float32 a result is infinite, and what is made of it tells nothing
   about the program. The bound of rounding is infinite from there on, and nothing is compared.
 
@@ -136,12 +136,12 @@ class Known:
         return self._through(self.value.tanh(), 1 - self._nearest_to_zero().tanh().square(), 2.0)
 
     def _nearest_to_zero(self) -> Tensor:
-        """Where between its bounds the argument is smallest: a saturating function is steepest there."""
+        """The smallest argument within the bounds: a saturating function is steepest there."""
         reach = self.rounding * (LIMIT * UNIT) + self.underflow * TINY
         return (self.value.abs() - reach).clamp(min=0)
 
     def _through(self, y: Tensor, slope: Tensor, extent: float) -> Known:
-        """A bounded function of that greatest slope: no error is larger than the extent of its values."""
+        """A bounded function of that greatest slope: no error exceeds the range of its values."""
         carried = (slope * self.rounding).clamp(max=extent / (LIMIT * UNIT))
         rounding = torch.where(self.rounding.isfinite(), carried, torch.inf)
         return Known(y, rounding + 1, slope * self.underflow + 1)

@@ -132,7 +132,7 @@ def _run(given: argparse.Namespace, setting: str, texts: int) -> list[Tally]:
     ]
     work.sort(key=lambda chunk: (chunk[1] - given.seed) / counts[chunk[0]])
     with ThreadPoolExecutor(given.jobs) as pool:
-        results = pool.map(lambda chunk: _chunk(*chunk, until, setting), work)
+        results = pool.map(lambda c: _chunk(c[0], c[1], c[2], until, setting), work)
         for (module, _, _), lines in zip(work, results, strict=True):
             if lines:
                 tallies[module].add(lines)

@@ -1,30 +1,28 @@
-"""The settings in which programs are verified: each changes one thing in how the executors compute.
+"""The settings in which tests run: each changes one thing in how PyTorch or onnxruntime computes.
 
-Processors and libraries differ in the order of their sums, in the functions they approximate, and in
-whether they set numbers below 2^-126 to zero. A program must pass in every setting.
+Processors and libraries differ in the order of their sums, in how they approximate functions, and
+in whether they set numbers below 2^-126 to zero. Every test passes in every setting:
+
+    NETDSL_TEST_SETTING="oneDNN for AVX2" pytest -n auto
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-
-from netdsl.verify import onnx_side, verification
-from netdsl.verify.rounding import TINY
-from netdsl.verify.values import Executor
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    import onnxruntime
+    import torch
 
     from netdsl.verify import Report
+    from netdsl.verify.values import Executor
 
 
 class Setting(NamedTuple):
-    """What is changed: environment variables, read when libraries load; or something in the process."""
+    """What is changed: environment variables, which libraries read as they load, or the process."""
 
     environment: dict[str, str] = {}
     threads: int = 1  # 0: as many as PyTorch and onnxruntime choose
@@ -44,47 +42,60 @@ SETTINGS = {
 }
 
 
+def chosen() -> Setting:
+    """The setting that the environment names; one thread otherwise, as tests run side by side."""
+    return SETTINGS[os.environ.get("NETDSL_TEST_SETTING", "one thread")]
+
+
 @contextmanager
 def applied(setting: Setting) -> Iterator[None]:
     """Use a setting in this process, apart from its environment variables."""
-    threads, session, compare = (
-        torch.get_num_threads(),
-        onnx_side.session_options,
-        verification.compare_values,
-    )
+    import onnxruntime  # these are imported late, since environment variables must come before them
+    import torch
+
+    from netdsl.verify import verification
+
+    threads, flushes = torch.get_num_threads(), bool((torch.tensor([1e-40]) * 1 == 0).all())
+    options, compare = onnxruntime.SessionOptions, vars(verification)["compare_values"]
     torch.set_num_threads(setting.threads or threads)
     if setting.flush == "torch" and not torch.set_flush_denormal(True):
         raise RuntimeError("this processor cannot flush subnormal numbers")
     if setting.flush == "onnxruntime":
-        onnx_side.session_options = _flushing(session)  # type: ignore[assignment]
+        onnxruntime.SessionOptions = _flushing(options)
     if setting.flush == "outputs":
-        verification.compare_values = flushing_outputs  # type: ignore[attr-defined]
+        verification.compare_values = _flushing_outputs(compare)  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
-        onnx_side.session_options = session
+        torch.set_flush_denormal(flushes)
+        onnxruntime.SessionOptions = options
         verification.compare_values = compare  # type: ignore[attr-defined]
 
 
-def _flushing(options: Callable[[int], onnxruntime.SessionOptions]) -> Callable[[int], Any]:
-    def with_flush(threads: int) -> onnxruntime.SessionOptions:
-        made = options(threads)
-        made.add_session_config_entry("session.set_denormal_as_zero", "1")
-        return made
+def _flushing(options: Any) -> Any:
+    class Flushing(options):  # type: ignore[misc]
+        """Session options that set subnormal numbers to zero."""
 
-    return with_flush
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_session_config_entry("session.set_denormal_as_zero", "1")
+
+    return Flushing
 
 
 def flushed(y: torch.Tensor) -> torch.Tensor:
     """What a processor without subnormal numbers makes of a value."""
-    return torch.where(y.abs() < TINY, 0, y) if y.is_floating_point() else y
+    from netdsl.verify.rounding import TINY
+
+    return y.where(y.abs() >= TINY, 0) if y.is_floating_point() else y
 
 
-_compare = verification.compare_values
+def _flushing_outputs(compare: Any) -> Any:
+    from netdsl.verify.values import Executor
 
+    def flush(step: Any, executors: list[Executor], report: Report) -> Any:
+        """Compare values in which everything below 2^-126 was set to zero."""
+        return compare(step, [Executor(e.name, e.xs, flushed(e.y)) for e in executors], report)
 
-def flushing_outputs(step: Any, executors: list[Executor], report: Report) -> Any:
-    """Compare values in which everything below 2^-126 was set to zero."""
-    return _compare(step, [Executor(e.name, e.xs, flushed(e.y)) for e in executors], report)
+    return flush
