@@ -18,8 +18,9 @@ from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
 from netdsl.verify import LIMIT, Report, verify_graph, verify_net
-from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, RULES, SCALE, SUMS, witness
+from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
+from netdsl.verify.rules import RULES
 from netdsl.verify.torch_side import TorchSide
 
 CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
