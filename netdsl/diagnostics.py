@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -102,6 +101,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     names = list(known)
     if len(names) > MANY:  # comparing with each takes long: those that begin alike will do
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
+    from difflib import get_close_matches  # few runs need it
+
     folded = {n.lower(): n for n in names}
     close = get_close_matches(name[:64].lower(), folded)
     if not close:

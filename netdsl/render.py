@@ -63,6 +63,15 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
+def cut_to(text: str, columns: int) -> str:
+    """The beginning of a text, so many columns of a terminal wide."""
+    if text.isascii():
+        return text[:columns]
+    from rich.cells import set_cell_size  # few texts need it
+
+    return set_cell_size(text, columns)
+
+
 def _safe(text: str) -> str:
     return printable(text, "\t")
 

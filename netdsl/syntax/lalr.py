@@ -127,9 +127,9 @@ class _Parser:
 
     def _apply(self, rule: Rule) -> None:
         first = len(self.values) - rule.size
-        value = rule.node(self.values[first:])
-        del self.values[first:], self.states[first + 1 :]
-        self.values.append(value)
+        if not (rule.single and rule.size == 1):  # most rules only pass an expression on
+            self.values[first:] = [rule.node(self.values[first:])]
+        del self.states[first + 1 :]
         self.states.append(_GOTOS[self.states[-1]][rule.symbol])
 
     def _expected(self) -> frozenset[str]:
