@@ -1,8 +1,9 @@
-"""Writes `netdsl/syntax/tables.py`: the grammar of `netdsl.lark` as tables that `netdsl/syntax/lalr.py` reads.
+"""Writes `netdsl/syntax/tables.py`: the grammar `netdsl.lark` as tables for our parser, `lalr.py`.
 
     python grammars/generate.py
 
-Run it after every change to the grammar. Lark checks the grammar and makes the tables; netdsl itself runs without lark.
+Run it after every change to the grammar. Lark checks the grammar and computes the tables; netdsl
+itself runs without lark.
 """
 
 from __future__ import annotations
@@ -10,23 +11,22 @@ from __future__ import annotations
 import textwrap
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lark import Lark
-from lark.lexer import BasicLexer, PatternRE, PatternStr
+from lark.lexer import BasicLexer, PatternStr
 from lark.parsers.lalr_analysis import LALR_Analyzer, Shift
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping
 
     from lark.grammar import Rule
-    from lark.lexer import TerminalDef
 
 GRAMMAR = Path(__file__).with_name("netdsl.lark")
 TABLES = GRAMMAR.parents[1] / "netdsl" / "syntax" / "tables.py"
 START = ["expr", "file"]
 WIDTH = 100
-HEAD = '''"""The grammar `grammars/netdsl.lark` as tables; `python grammars/generate.py` writes this file.
+HEAD = '''"""The grammar as tables; `python grammars/generate.py` writes this file.
 
 What each table means is explained where it is read, in `lalr.py` and `lexer.py`.
 """
@@ -40,14 +40,14 @@ class State(NamedTuple):
 
     shifts: dict[str, int]
     gotos: dict[str, int]
-    reductions: dict[int, tuple[str, ...]]  # the terminals that may follow, for the number of each rule
+    reductions: dict[int, tuple[str, ...]]  # for each rule, what may follow
 
 
 class Shared:
     """Rows without duplicates; a table refers to a row by its number."""
 
     def __init__(self) -> None:
-        self.rows: dict[Hashable, int] = {}
+        self.rows: dict[Any, int] = {}
 
     def number(self, row: Hashable) -> int:
         """The number of a row, which is added if it is new."""
@@ -56,7 +56,9 @@ class Shared:
 
 def tables_text() -> str:
     """The text of `tables.py`."""
-    lark = Lark(GRAMMAR.read_text(encoding="utf-8"), parser="lalr", start=START, maybe_placeholders=True)
+    lark = Lark(
+        GRAMMAR.read_text(encoding="utf-8"), parser="lalr", start=START, maybe_placeholders=True
+    )
     rules, shifts, gotos, followers = Shared(), Shared(), Shared(), Shared()
     states, starts, ends = states_of(lark, rules)
     rows = [
@@ -69,11 +71,11 @@ def tables_text() -> str:
     ]
     tables = [
         table("TERMINALS", terminals_of(lark)),
-        f"KEYWORDS = dict({table('', keywords_of(lark).items()).lstrip(' =')})",
+        table("KEYWORDS", keywords_of(lark).items()),
         f"IGNORED = {tuple(sorted(lark.ignore_tokens))}",
         table("RULES", rules.rows),
-        table("SHIFTS", [dict(row) for row in shifts.rows]),  # type: ignore[call-overload]
-        table("GOTOS", [dict(row) for row in gotos.rows]),  # type: ignore[call-overload]
+        table("SHIFTS: tuple[dict[str, int], ...]", map(dict, shifts.rows)),
+        table("GOTOS: tuple[dict[str, int], ...]", map(dict, gotos.rows)),
         table("FOLLOWERS", followers.rows),
         table("STATES", rows),
         f"STARTS = {starts}",
@@ -84,51 +86,53 @@ def tables_text() -> str:
 
 def table(name: str, rows: Iterable[object]) -> str:
     """The definition of a table: short rows share a line, and a long row takes several."""
-    lines = [""]
-    for row in (f"{row!r}," for row in rows):
-        if len(lines[-1]) + 1 + len(row) <= WIDTH:
-            lines[-1] = f"{lines[-1]} {row}".lstrip()
-        elif len(row) <= WIDTH:
-            lines.append(row)
-        else:  # names and numbers only: a blank is always between two of them
-            lines += textwrap.wrap(row, WIDTH)
+    lines: list[str] = []
+    for text in (f"{row!r}," for row in rows):
+        if lines and len(lines[-1]) + 1 + len(text) <= WIDTH:
+            lines[-1] += f" {text}"
+        elif len(text) <= WIDTH:  # a terminal is not wrapped: its pattern may have blanks
+            lines.append(text)
+        else:
+            lines += textwrap.wrap(text, WIDTH)
     return f"{name} = (\n" + "\n".join(lines) + "\n)"
 
 
 def states_of(lark: Lark, rules: Shared) -> tuple[list[State], dict[str, int], dict[str, int]]:
-    """The states, numbered in the order in which they are reached, and those that begin and end a parse."""
-    parser = lark.parser.parser
-    analysis = LALR_Analyzer(parser.parser_conf)
-    analysis.compute_lalr()
+    """The states, in the order in which they are reached, and those that begin and end a parse."""
+    analysis = LALR_Analyzer(lark.parser.parser.parser_conf)
+    analysis.compute_lalr()  # type: ignore[no-untyped-call]
     made = analysis.parse_table
     waiting = [made.start_states[name] for name in START]
-    numbers = dict(zip(waiting, count()))
+    numbers: dict[object, int] = dict(zip(waiting, count()))
     for state in waiting:
         for _, (action, target) in sorted(made.states[state].items()):
             if action is Shift and target not in numbers:
                 numbers[target] = len(numbers)
                 waiting.append(target)
     states = [state_of(made.states[state], numbers, rules) for state in waiting]
-    starts, ends = ({n: numbers[table[n]] for n in START} for table in (made.start_states, made.end_states))
+    starts = {name: numbers[made.start_states[name]] for name in START}
+    ends = {name: numbers[made.end_states[name]] for name in START}
     return states, starts, ends
 
 
-def state_of(actions: dict[str, tuple[object, object]], numbers: dict[int, int], rules: Shared) -> State:
+def state_of(
+    actions: Mapping[str, tuple[Any, Any]], numbers: Mapping[object, int], rules: Shared
+) -> State:
     """One state of lark's, with our numbers."""
     state = State({}, {}, {})
     for symbol, (action, target) in sorted(actions.items()):
         if action is Shift:
-            (state.shifts if symbol.isupper() else state.gotos)[symbol] = numbers[target]  # type: ignore[index]
+            (state.shifts if symbol.isupper() else state.gotos)[symbol] = numbers[target]
         else:
-            rule = rules.number(rule_row(target))  # type: ignore[arg-type]
+            rule = rules.number(rule_row(target))
             state.reductions[rule] = (*state.reductions.get(rule, ()), symbol)
     return state
 
 
 def rule_row(rule: Rule) -> tuple[str, int, str, tuple[int | None, ...], bool]:
-    """The symbol that a rule makes, how many it takes, the name of its node, the node's children, whether a single child replaces it."""
+    """The fields of `Rule` in `lalr.py`."""
     empty = rule.options.empty_indices or (False,) * len(rule.expansion)
-    symbols = iter(enumerate(rule.expansion))
+    symbols: Any = iter(enumerate(rule.expansion))
     children: list[int | None] = []
     for is_empty in empty:
         number, symbol = (0, None) if is_empty else next(symbols)
@@ -144,7 +148,7 @@ def rule_row(rule: Rule) -> tuple[str, int, str, tuple[int | None, ...], bool]:
 
 
 def terminals_of(lark: Lark) -> list[tuple[str, str]]:
-    """Names and patterns, the one to try first at the head. Keywords are left to the pattern of names."""
+    """Names and patterns, the first to try first. The pattern of names matches keywords too."""
     lexer = BasicLexer(lark.lexer_conf)
     keywords = keywords_of(lark).values()
     return [(t.name, t.pattern.to_regexp()) for t in lexer.terminals if t.name not in keywords]
@@ -152,12 +156,8 @@ def terminals_of(lark: Lark) -> list[tuple[str, str]]:
 
 def keywords_of(lark: Lark) -> dict[str, str]:
     """The words that have a terminal of their own."""
-    return {t.pattern.value: t.name for t in sorted(lark.terminals, key=by_name) if isinstance(t.pattern, PatternStr) and t.pattern.value.isalpha()}
-
-
-def by_name(terminal: TerminalDef) -> str:
-    """What terminals are sorted by."""
-    return terminal.name
+    words = [t for t in lark.terminals if isinstance(t.pattern, PatternStr)]
+    return dict(sorted((t.pattern.value, t.name) for t in words if t.pattern.value.isalpha()))
 
 
 if __name__ == "__main__":

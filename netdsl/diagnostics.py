@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,24 +13,33 @@ MAX_ERRORS = 100
 MANY = 1_000
 
 
-@dataclass(slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """A remark, at a place where there is one."""
 
     message: str
     span: Span | None = None
 
 
-@dataclass(slots=True)
 class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice."""
 
-    code: str
-    message: str
-    span: Span | None = None
-    severity: str = "error"
-    notes: tuple[Annotation, ...] = ()
-    help: str | None = None
+    __slots__ = ("code", "help", "message", "notes", "severity", "span")
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        severity: str = "error",
+        notes: tuple[Annotation, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.span = span
+        self.severity = severity
+        self.notes = notes
+        self.help = help
 
 
 class CompileError(Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, RenderHook
 from rich.segment import Segment
 
-from netdsl.commands.table import terminal_width
+from netdsl.commands.common import terminal_width
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult

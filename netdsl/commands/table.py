@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.backends.table import NARROW, Line, layer_table, table_of
-from netdsl.commands.common import use_colour
+from netdsl.backends.table import Line, layer_table, table_of
+from netdsl.commands.common import terminal_width, use_colour
 
 if TYPE_CHECKING:
     import argparse
@@ -29,15 +28,6 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         if i:
             print()
         _print_net(width, item, arguments)
-
-
-def terminal_width() -> int:
-    """The columns of the terminal; 80 where there is none, unless the variable COLUMNS gives another number."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    found = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
-    return found or NARROW
 
 
 def _print_lines(lines: list[Line]) -> None:

@@ -1,4 +1,4 @@
-"""A small LALR(1) parser: tokens to a tree of nodes, by the tables that are generated from the grammar."""
+"""A small LALR(1) parser: tokens to a tree of nodes, by tables generated from the grammar."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """A rule of the grammar as the text has it. The children are nodes, tokens, and None for optional parts that are absent.
+    """A rule of the grammar, applied to a part of the text.
 
-    `start_pos` and `end_pos` are offsets in the text, both 0 where the node takes up no text.
+    The children are nodes, tokens, and None for each optional part that is absent. `start_pos` and
+    `end_pos` are offsets in the text, both 0 where the node takes up no text.
     """
 
     __slots__ = ("children", "data", "end_pos", "start_pos")
@@ -29,8 +30,8 @@ class Node:
 class Rule(NamedTuple):
     """How the last `size` values become one node.
 
-    Each of `parts` gives children: the value of that number, the children of the value `~number`, or None. An only child takes
-    the place of its node where `single` is set.
+    Each of `parts` gives children: the value of that number, the children of the value `~number`,
+    or None. An only child takes the place of its node where `single` is set.
     """
 
     symbol: str
@@ -61,7 +62,7 @@ _RULES = [Rule(*row) for row in RULES]
 
 
 def _actions(shifts: int, reductions: tuple[tuple[int, int], ...]) -> dict[str, int]:
-    """What to do in a state at each terminal: the state to go to, or `~number` for the rule to apply."""
+    """What to do at each terminal: the next state, or `~number` of a rule to apply."""
     row = dict(SHIFTS[shifts])
     for rule, followers in reductions:
         row |= dict.fromkeys(FOLLOWERS[followers], ~rule)

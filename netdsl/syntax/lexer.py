@@ -11,6 +11,7 @@ from netdsl.syntax.tables import IGNORED, KEYWORDS, TERMINALS
 if TYPE_CHECKING:
     from collections.abc import Container
 
+_KEYWORDS = dict(KEYWORDS)
 _ANYWHERE = {*IGNORED, "_NL"}  # whether a line break separates anything is decided later
 
 
@@ -40,7 +41,7 @@ class UnexpectedCharacter(Exception):
 
 
 class UnexpectedToken(Exception):
-    """A token that the grammar does not allow at its place, where it allows the terminals `expected`."""
+    """A token that the grammar does not allow where it is; it allows the terminals `expected`."""
 
     def __init__(self, token: Token, expected: frozenset[str] = frozenset()) -> None:
         super().__init__(token, expected)
@@ -59,8 +60,9 @@ def token_at(text: str, start: int, allowed: Container[str]) -> Token:
     token = _token(match, allowed)
     if token.type in allowed or token.type in _ANYWHERE:
         return token
-    # `a:` is a label where one is allowed; elsewhere the name `a` and a colon.
-    match = _pattern(frozenset(t for t, _ in TERMINALS if t in allowed or t == "NAME")).match(text, start)
+    # `a:` is a label where one is allowed; elsewhere it is the name `a` and a colon.
+    others = frozenset(name for name, _ in TERMINALS if name in allowed or name == "NAME")
+    match = _pattern(others).match(text, start)
     other = token if match is None else _token(match, allowed)
     if other.type not in allowed:
         raise UnexpectedToken(token)
@@ -68,17 +70,18 @@ def token_at(text: str, start: int, allowed: Container[str]) -> Token:
 
 
 def _token(match: re.Match[str], allowed: Container[str]) -> Token:
-    """The token of a match. A keyword is a mere name where the grammar allows a name but not the keyword."""
+    """The token of a match. A keyword is a name where the grammar allows a name and no keyword."""
     text, terminal = match[0], str(match.lastgroup)
-    if terminal == "NAME" and (KEYWORDS.get(text) in allowed or "NAME" not in allowed):
-        terminal = KEYWORDS.get(text, terminal)
+    if terminal == "NAME" and (_KEYWORDS.get(text) in allowed or "NAME" not in allowed):
+        terminal = _KEYWORDS.get(text, terminal)
     return Token(text, terminal, match.start())
 
 
 @cache
 def _pattern(terminals: frozenset[str]) -> re.Pattern[str]:
     """A pattern with a group for each of these terminals."""
-    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in TERMINALS if name in terminals))
+    groups = [f"(?P<{name}>{pattern})" for name, pattern in TERMINALS if name in terminals]
+    return re.compile("|".join(groups))
 
 
 _ANY = _pattern(frozenset(name for name, _ in TERMINALS))

@@ -1,4 +1,4 @@
-"""Text to syntax tree: `lalr` parses the tokens, `build` makes the tree, syntax errors become diagnostics."""
+"""Text to syntax tree: `lalr` parses, `build` makes the tree, syntax errors become diagnostics."""
 
 from __future__ import annotations
 

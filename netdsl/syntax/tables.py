@@ -1,4 +1,4 @@
-"""The grammar `grammars/netdsl.lark` as tables; `python grammars/generate.py` writes this file.
+"""The grammar as tables; `python grammars/generate.py` writes this file.
 
 What each table means is explained where it is read, in `lalr.py` and `lexer.py`.
 """
@@ -19,12 +19,12 @@ TERMINALS = (
 ('MINUS', '\\-'), ('PLUS', '\\+'), ('RBRACE', '\\}'), ('RPAR', '\\)'), ('RSQB', '\\]'),
 ('VBAR', '\\|'),
 )
-KEYWORDS = dict((
+KEYWORDS = (
 ('and', 'AND'), ('as', 'AS'), ('at', 'AT'), ('aux', 'AUX'), ('block', 'BLOCK'), ('else', 'ELSE'),
 ('expect', 'EXPECT'), ('false', 'FALSE'), ('for', 'FOR'), ('if', 'IF'), ('import', 'IMPORT'),
 ('in', 'IN'), ('input', 'INPUT'), ('let', 'LET'), ('net', 'NET'), ('not', 'NOT'), ('or', 'OR'),
 ('output', 'OUTPUT'), ('repeat', 'REPEAT'), ('train', 'TRAIN'), ('true', 'TRUE'),
-))
+)
 IGNORED = ('__IGNORE_0', '__IGNORE_1', '__IGNORE_2')
 RULES = (
 ('file', 0, 'file', (), False), ('atom', 1, 'atom', (0,), False), ('or_', 1, 'or_', (0,), True),
@@ -101,8 +101,7 @@ RULES = (
 ('call', 5, 'call', (0, 2, 4), False), ('__entry_star_8', 2, '__entry_star_8', (1,), False),
 ('aux', 6, 'aux', (1, 3, 5), False), ('__entry_star_8', 3, '__entry_star_8', (-1, 2), False),
 )
-SHIFTS = (
-
+SHIFTS: tuple[dict[str, int], ...] = (
 {'DIMS': 2, 'FALSE': 3, 'FLOAT': 4, 'IN': 5, 'INTEGER': 6, 'LPAR': 7, 'LSQB': 8, 'MINUS': 9, 'NAME':
 10, 'NOT': 11, 'REFERENCE': 12, 'STRING': 13, 'TRUE': 14, 'WORDY_DIMS': 15},
 {'BLOCK': 27, 'IMPORT': 28, 'LET': 29, 'NET': 30, 'TRAIN': 31}, {}, {'DOT': 40},
@@ -149,8 +148,7 @@ SHIFTS = (
 {'COMMA': 247, 'RPAR': 261}, {'NAME': 262}, {'IF': 133, 'LBRACE': 100},
 {'COMMA': 270, '__ANON_0': 271},
 )
-GOTOS = (
-
+GOTOS: tuple[dict[str, int], ...] = (
 {'and_': 16, 'atom': 17, 'comparison': 18, 'expr': 19, 'not_': 20, 'or_': 21, 'postfix': 22,
 'power': 23, 'product': 24, 'sum': 25, 'unary': 26},
 {'alias': 32, 'block': 33, 'file': 34, 'import_': 35, 'item': 36, 'let': 37, 'net': 38, 'train':
