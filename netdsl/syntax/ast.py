@@ -18,7 +18,7 @@ class Tree:
     __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)
+        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)  # type: ignore[misc]
 
     def __init__(self, *values: Any) -> None:
         self.__dict__.update(zip(self.__match_args__, values, strict=True))
