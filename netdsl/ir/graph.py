@@ -101,9 +101,14 @@ class AuxHead(NamedTuple):
     value: Value
 
 
-class Output(NamedTuple):
-    name: str
-    value: Value
+class Output:
+    """A value that the net gives out, under a name of its own."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: Value) -> None:
+        self.name = name
+        self.value = value
 
 
 class Graph:
