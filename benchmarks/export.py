@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from measure import header, in_turns, peak_memory, seconds, verdict, warm_up
+from measure import header, in_turns, peak_memory, ratio, seconds, verdict, warm_up
 
 TORCH_EXPORT = (
     "import sys; sys.path.insert(0, {folder!r}); import torch, resnet50;"
@@ -63,12 +63,10 @@ def _resnet(folder: str) -> list[bool]:
         },
         ROUNDS,
     )
-    for name, value in times.items():
-        print(f"{1000 * value:8.0f} ms  {name}")
     ours, theirs, torch = times.values()
     return [
-        verdict("torch.onnx.export / netdsl export, ResNet-50", theirs / ours, 5, at_most=False),
-        verdict("netdsl export of ResNet-50 / import torch", ours / torch, 1.0, at_most=True),
+        verdict("torch.onnx.export / netdsl export, ResNet-50", ratio(theirs, ours), 5, at_most=False),
+        verdict("netdsl export of ResNet-50 / import torch", ratio(ours, torch), 1.0, at_most=True),
     ]
 
 
@@ -104,7 +102,7 @@ def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> 
     print(f"{1000 * median(copied):8.0f} ms  copying that file")
     print(f"{memory.resident / 1e6:8.0f} MB  peak resident memory, {memory.own / 1e6:.0f} MB of it not pages of files")
     return [
-        verdict(f"netdsl export / copy, {what}, median of pairs", median(a / b for a, b in zip(wrote, copied, strict=True)), bound, at_most=True),
+        verdict(f"netdsl export / copy, {what}, median of pairs", ratio(wrote, copied), bound, at_most=True),
         verdict(f"peak resident memory / weights, {what}", memory.resident / size, 0.5 if options else 1.3, at_most=True),
     ]
 

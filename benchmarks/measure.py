@@ -1,4 +1,8 @@
-"""Times whole processes side by side: in turns, in one run, medians. Peak memory is the process's own."""
+"""Times whole processes side by side: in turns, in one run. Bounds are on medians of ratios.
+
+A bound in seconds would depend on the machine. Each round runs everything once, and a ratio compares
+two times of one round, so that what slows the machine down for a while slows both.
+"""
 
 from __future__ import annotations
 
@@ -35,26 +39,22 @@ def seconds(command: list[str], stdin: str | None = None) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, float]:
-    """The median wall time of each command, all of them run once a round."""
+def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
+    """The wall times of each command, all of them run once a round; prints the medians."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for command in commands.values():
         seconds(command)
     for _ in range(rounds):
         for name, command in commands.items():
             times[name].append(seconds(command))
-    return {name: median(values) for name, values in times.items()}
+    for name, values in times.items():
+        print(f"{1000 * median(values):8.0f} ms  {name}")
+    return times
 
 
-def cpu_seconds(command: list[str], rounds: int) -> float:
-    """The median processor time of one process: what a bound in seconds means where others use the machine too."""
-    times = []
-    for _ in range(rounds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds(command)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return median(times)
+def ratio(above: list[float], below: list[float]) -> float:
+    """The median of the ratios of two times of one round."""
+    return median(a / b for a, b in zip(above, below, strict=True))
 
 
 def peak_bytes(command: list[str]) -> int:

@@ -7,13 +7,13 @@ import codecs
 import gc
 import os
 import sys
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.common import UsageError, discard_output, in_ascii, print_diagnostics
+from netdsl.commands.common import UsageError, discard_output, in_ascii, print_diagnostics, terminal_width
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.version import __version__
 
@@ -27,12 +27,24 @@ MOST_THREADS = 512  # onnxruntime needs seconds to start more
 @cache
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for those who run several in one process."""
-    parser = argparse.ArgumentParser(prog="netdsl", description="A compiler for network descriptions.", allow_abbrev=False)
+    formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)  # else argparse asks for it at every option
+    parser = argparse.ArgumentParser(
+        prog="netdsl",
+        description="A compiler for network descriptions.",
+        allow_abbrev=False,
+        formatter_class=formatter,
+    )
     parser.add_argument("--version", action="version", version=f"netdsl {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="netdsl")
 
     def add(name: str, help_: str, *, net: bool = True) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".", allow_abbrev=False)
+        made = commands.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=formatter,
+        )
         if net:
             made.add_argument("file", metavar="FILE[:NET]", help="a .net file, a name from the library, or - for standard input")
             made.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE", help="set a parameter of the net")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,24 +13,33 @@ MAX_ERRORS = 100
 MANY = 1_000
 
 
-@dataclass(slots=True)
-class Annotation:
+class Annotation(NamedTuple):
     """A remark, at a place where there is one."""
 
     message: str
     span: Span | None = None
 
 
-@dataclass(slots=True)
 class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice."""
 
-    code: str
-    message: str
-    span: Span | None = None
-    severity: str = "error"
-    notes: tuple[Annotation, ...] = ()
-    help: str | None = None
+    __slots__ = ("code", "help", "message", "notes", "severity", "span")
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        severity: str = "error",
+        notes: tuple[Annotation, ...] = (),
+        help: str | None = None,
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.span = span
+        self.severity = severity
+        self.notes = notes
+        self.help = help
 
 
 class CompileError(Exception):
@@ -102,6 +109,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     names = list(known)
     if len(names) > MANY:  # comparing with each takes long: those that begin alike will do
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
+    from difflib import get_close_matches  # few runs need it
+
     folded = {n.lower(): n for n in names}
     close = get_close_matches(name[:64].lower(), folded)
     if not close:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
 from netdsl.analysis.cost import Costs
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(slots=True)
-class Compiled:
+class Compiled(NamedTuple):
     """A net of a program: its graph, its figures, the sizes it is valid for in words, and its `expect` lines not yet checked."""
 
     graph: Graph
@@ -41,15 +39,14 @@ class Compiled:
     env: Env
 
 
-@dataclass(slots=True)
-class Program:
+class Program(NamedTuple):
     """A file that has been read, with everything that it imports."""
 
     source: SourceFile
     loader: Loader
     module: Module
     reporter: Reporter
-    defines: dict[str, str] = field(default_factory=dict)
+    defines: dict[str, str]
 
     def nets(self) -> list[str]:
         """The nets that the file itself defines and that can be built with the parameters given."""

@@ -1,4 +1,4 @@
-"""Finds the grammar, the shipped nets, and the files that users name."""
+"""Finds the shipped nets, and the files that users name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HERE = os.path.dirname(os.path.realpath(__file__))  # as `import_path` has it: 
 
 
 def resource(folder: str) -> str:
-    """The folder `grammars` or `nets`: inside an installed package, beside it in a checkout."""
+    """The folder `nets`: inside an installed package, beside it in a checkout."""
     inside = os.path.join(_HERE, folder)
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_HERE), folder)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_COLUMNS = 160
+_OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
 
 
@@ -56,11 +57,20 @@ def _excerpt(span: Span, mark: str, paint: Any, tone: str) -> list[str]:
 
 def width_of(text: str) -> int:
     """How many columns of a terminal a text takes: Chinese, Japanese and Korean letters take two each, combining marks none."""
-    if text.isascii():
+    if text.translate(_OURS).isascii():
         return len(text)
     from rich.cells import cell_len  # few texts need it
 
     return cell_len(text)
+
+
+def cut_to(text: str, columns: int) -> str:
+    """The beginning of a text, so many columns of a terminal wide."""
+    if text.translate(_OURS).isascii():
+        return text[:columns]
+    from rich.cells import set_cell_size  # few texts need it
+
+    return set_cell_size(text, columns)
 
 
 def _safe(text: str) -> str:

@@ -14,7 +14,7 @@ from netdsl.syntax.pieces import pieces_of
 if TYPE_CHECKING:
     from random import Random
 
-    from lark import Token
+    from netdsl.syntax.lexer import Token
 
 ARROW = "__ANON_0"
 REMARKS = ["#", "#x", "# a remark", "#\ttab", "# ends in blanks  \t ", '# } { ( ] " -> | else', "#! ünïcode → 🙂", "## two", "#net X {", "# a # b", "#9", "# cr \r in it"]

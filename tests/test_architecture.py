@@ -165,7 +165,7 @@ def test_functions_are_short() -> None:
     assert sum(n < 20 for n in lengths.values()) > 0.9 * len(lengths)
 
 
-BOUNDARY = {"cli", "api", "ops", "data.catalog", "data.metrics", "diagnostics", "render", "backends.checkpoints"}  # where what is heavy is loaded when it is asked for; `commands` too
+BOUNDARY = {"", "cli", "api", "ops", "data.catalog", "data.metrics", "diagnostics", "render", "backends.checkpoints"}  # where what is heavy is loaded when it is asked for; `commands` too
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -187,26 +187,59 @@ def test_comments(path: Path) -> None:
 
 # ---- what the light commands load
 
+# What the interpreter loads by itself, for an editable install for example, does not count.
 PROBE = """
-import json, sys
+import sys
+before = set(sys.modules)
 from netdsl.cli import run
-code = run(json.loads(sys.argv[1]))
-print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+code = run(sys.argv[1:])
+names = sorted(set(sys.modules) - before)
+import json
+print(json.dumps([code, names]), file=sys.stderr)
 """
 
 
 def loaded(*arguments: str) -> set[str]:
-    """The top-level packages in memory after a command that went well."""
-    done = subprocess.run([sys.executable, "-c", PROBE, json.dumps(arguments)], capture_output=True, text=True, check=True)
+    """The top-level packages that a command loads which went well."""
+    return {name.split(".")[0] for name in modules_of(*arguments)}
+
+
+def modules_of(*arguments: str) -> set[str]:
+    """The modules that a command loads which went well."""
+    command = [sys.executable, "-c", PROBE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     code, names = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
-    return {n.split(".")[0] for n in names}
+    return set(names)
+
+
+# What `check` does without. Each would cost every run some milliseconds, which
+# `python benchmarks/check.py --phases` prints.
+UNUSED = {*HEAVY, *"""
+    numpy lark rich platformdirs pathlib dataclasses inspect ast pickle shutil tempfile subprocess
+    logging urllib socket difflib random hashlib textwrap asyncio threading
+""".split()}  # fmt: skip
+OWN = set("""
+    analysis backends cli commands diagnostics driver ir library limits ops passes render source
+    syntax version
+""".split())  # fmt: skip
 
 
 def test_check_loads_little() -> None:
-    """`check` loads neither torch nor onnx nor numpy; as JSON not even what draws the table."""
-    assert not loaded("check", "resnet:ResNet50") & {*HEAVY, "numpy"}
-    assert not loaded("check", "resnet:ResNet50", "--format", "json") & {*HEAVY, "numpy", "rich"}
+    """`check` loads no package of another project, and no large part of the standard library."""
+    table = loaded("check", "resnet:ResNet50")
+    assert not table & UNUSED
+    assert not table & {"json"}
+    assert not loaded("check", "resnet:ResNet50", "--format", "json") & UNUSED
+
+
+def test_check_loads_only_what_it_uses() -> None:
+    """Of netdsl, `check` loads the compiler, the table and its own command, and not the API."""
+    names = [name.split(".") for name in modules_of("check", "resnet:ResNet50")]
+    modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
+    assert OWN == {m[0] for m in modules}
+    assert {"check", "common", "table"} == {m[1] for m in modules if m[0] == "commands" and m[1:]}
+    assert {"table"} == {m[1] for m in modules if m[0] == "backends" and m[1:]}
 
 
 def test_draw_loads_little(tmp_path: Path) -> None:
@@ -221,6 +254,20 @@ def test_export_loads_no_runtime(tmp_path: Path) -> None:
 
 
 def test_importing_netdsl_loads_little() -> None:
-    """`import netdsl` loads nothing heavy."""
-    done = subprocess.run([sys.executable, "-c", "import sys, netdsl; print(*sys.modules)"], capture_output=True, text=True, check=True)
+    """`import netdsl` loads nothing but its version; the API comes when a name of it is used."""
+    code = "import sys, netdsl; print(*sys.modules); netdsl.loads; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    first, second = ({m for m in line if m.startswith("netdsl.")} for line in lines)
+    assert {"netdsl.version"} == first
+    assert "netdsl.api" in second
     assert not {n.split(".")[0] for n in done.stdout.split()} & {*HEAVY, "numpy"}
+
+
+def test_netdsl_lists_its_names() -> None:
+    """`dir()` lists names before they are loaded; a wrong name is an `AttributeError`."""
+    code = "import netdsl; print(*dir(netdsl)); print(hasattr(netdsl, 'lods'), netdsl.Net.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, answers = done.stdout.splitlines()
+    assert {"CompileError", "Net", "load", "loads", "__version__"} <= set(names.split())
+    assert "False Net" == answers

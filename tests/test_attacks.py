@@ -152,7 +152,7 @@ print("\\nSEEN", seen, code)
 
 
 def test_check_starts_nothing_and_writes_nothing(tmp_path: Path) -> None:
-    """`check` of a hostile folder starts no process, opens no socket and no file for writing (the grammar's cache is there before)."""
+    """`check` of a hostile folder starts no process, opens no socket and no file for writing (Python wrote its bytecode before)."""
     for name in ("conftest.py", "netdsl.py", "sitecustomize.py", "setup.py", "torch.py", "lark.py", "pyproject.toml", "netdsl.lark"):
         (tmp_path / name).write_text("raise SystemExit('run')\n")
     (tmp_path / "b.net").write_text("block B() { relu }\n")

@@ -59,10 +59,10 @@ def test_carets_under_wide_letters() -> None:
 
 def test_tables_of_wide_letters() -> None:
     """The columns of a table stand below one another whatever letters the names have, also where a name is cut."""
-    made = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f", "1"], ["ab", "22"]], right=1, width=80).plain
-    assert made.split("\n") == ["layer       n", "\u2500" * 13, "\u7573\u307f\u8fbc\u307f    1", "ab         22"]
-    cut = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f" * 2, "1"]], right=1, width=12).plain
-    assert cut.split("\n")[2] == "\u7573\u307f\u8fbc \u2026   1"
+    made = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f", "1"], ["ab", "22"]], right=1, width=80)
+    assert [line.text for line in made] == ["layer       n", "\u2500" * 13, "\u7573\u307f\u8fbc\u307f    1", "ab         22"]
+    cut = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f" * 2, "1"]], right=1, width=12)
+    assert cut[2].text == "\u7573\u307f\u8fbc \u2026   1"
 
 
 def test_carets_stand_under_the_characters() -> None:

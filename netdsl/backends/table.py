@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING
-
-from rich.cells import set_cell_size
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.figures import USUAL, figure, memory, totals
 from netdsl.ir.types import Sym, shape_text
-from netdsl.render import width_of
+from netdsl.render import cut_to, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,18 +20,21 @@ LEAST = 6  # what a column of names keeps
 MANY = 7  # from more columns than that on, one blank stands between them
 
 
+class Line(NamedTuple):
+    """A line of a table, and how a terminal shows it: `bold`, `dim` or plain."""
+
+    text: str
+    style: str = ""
+
+
 def table_text(summary: Summary, depth: int | None = None) -> str:
     """Table and totals as plain text of 80 columns."""
-    out = Console(width=NARROW, highlight=False, markup=False, emoji=False, no_color=True, file=io.StringIO())
-    out.print(layer_table(summary, NARROW, depth), soft_wrap=True)
-    out.print()
-    for label, text in totals(summary):
-        out.print(f"{label:<16}{text}", soft_wrap=True)
-    assert isinstance(out.file, io.StringIO)
-    return out.file.getvalue()
+    lines = [line.text for line in layer_table(summary, NARROW, depth)]
+    lines += ["", *(f"{label:<16}{text}" for label, text in totals(summary))]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> Text:
+def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> list[Line]:
     """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
     rows = summary.rows(depth, only, field="field" in columns)
     # Names to the left, figures to the right: the order is that of the request otherwise.
@@ -79,7 +77,7 @@ def brief(value: int | Sym) -> str:
     return ""
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> Text:
+def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> list[Line]:
     """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
 
     The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is felt at some thousand rows.
@@ -88,10 +86,9 @@ def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int,
     rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
     widths = _widths(heads, rows)
     head, *lines = [(" " * gap).join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
-    table = Text.assemble((head, "bold"), "\n", "─" * (sum(widths) + gap * (len(heads) - 1)))
-    for number, line in enumerate(lines):
-        table.append(f"\n{line}", "dim" if number in dim else None)
-    return table
+    rule = "─" * (sum(widths) + gap * (len(heads) - 1))
+    body = [Line(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
+    return [Line(head, "bold"), Line(rule), *body]
 
 
 def _pad(text: str, width: int, *, left: bool) -> str:
@@ -115,4 +112,4 @@ def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> 
         if widths[widest] <= LEAST:
             break
         widths[widest] -= 1
-    return [[c if width_of(c) <= w or i >= right else set_cell_size(c, w - 1) + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
+    return [[c if width_of(c) <= w or i >= right else cut_to(c, w - 1) + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]

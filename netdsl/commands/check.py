@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
                 diagnostics.append(Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"))
                 break
     except CompileError as error:
-        diagnostics += [d for d in error.diagnostics if d not in diagnostics]
+        diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
     except Fault as fault:
         diagnostics.append(fault.diagnostic)
     _report(arguments, checked, diagnostics)
@@ -98,7 +97,7 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
 
 
 def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
-    """Whether the same was said for another net of the file."""
+    """Whether the same is among the diagnostics already, for another net of the file for example."""
     return any((d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message) for d in diagnostics)
 
 
@@ -124,6 +123,8 @@ def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: 
 
 
 def _dump(value: Any) -> None:
+    import json  # for these formats only
+
     text = json.dumps(value, indent=2, ensure_ascii=False)
     print("".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text) if not text.replace("\n", "").isprintable() else text)
 

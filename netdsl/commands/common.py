@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
 
+NARROW = 80  # columns, where no terminal has a width
 LABELS_HELP = "--labels takes a file with one class name a line"
 
 
@@ -36,6 +36,8 @@ def split_name(text: str) -> tuple[str, str | None]:
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
     """What stands for letters that an output's encoding has not: signs of our own in other words, the rest as JSON escapes it."""
+    import json  # few runs need it
+
     assert isinstance(error, UnicodeEncodeError)
     return "".join(_IN_ASCII.get(c) or json.dumps(c)[1:-1] for c in error.object[error.start : error.end]), error.end
 
@@ -83,6 +85,15 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
 def use_colour(stream: object) -> bool:
     """Whether to print colours: a terminal, and no `NO_COLOR` in the environment."""
     return not os.environ.get("NO_COLOR") and getattr(stream, "isatty", bool)()
+
+
+def terminal_width() -> int:
+    """The columns of the terminal; 80 where there is none, unless the variable COLUMNS gives another number."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    found = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    return found or NARROW
 
 
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:

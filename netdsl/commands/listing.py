@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import RenderHook
+from rich.console import Console, RenderHook
 from rich.segment import Segment
 
-from netdsl.commands.table import console
+from netdsl.commands.common import terminal_width
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
 
 
 def listing() -> Console:
-    """Standard output as `console` gives it, where no line ends in blanks."""
-    out = console()
+    """Standard output as wide as tables are, where no line ends in blanks."""
+    out = Console(width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False)
     out.push_render_hook(_Hook())
     return out
 

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.backends.table import NARROW, layer_table, table_of
+from netdsl.backends.table import Line, layer_table, table_of
+from netdsl.commands.common import terminal_width, use_colour
 
 if TYPE_CHECKING:
     import argparse
 
     from netdsl.commands.check import Checked
 
-
-def console() -> Console:
-    """Standard output as rich sees it: the terminal's width, 80 columns elsewhere unless COLUMNS says otherwise."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else NARROW
-    return Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+_STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
 
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
-    out = console()
+    width = terminal_width()
     good = [c for c in checked if c.summary is not None]
     if arguments.depth == 0:
-        out.print(_overview(good, out.width), soft_wrap=True)
+        _print_lines(_overview(good, width))
         return
     for i, item in enumerate(good):
         if i:
-            out.print()
-        _print_net(out, item, arguments)
+            print()
+        _print_net(width, item, arguments)
 
 
-def _overview(checked: list[Checked], width: int) -> Text:
+def _print_lines(lines: list[Line]) -> None:
+    for line in lines:
+        print(_painted(line.text, line.style))
+
+
+def _painted(text: str, style: str) -> str:
+    return f"{_STYLES[style]}{text}\x1b[0m" if style and use_colour(sys.stdout) else text
+
+
+def _overview(checked: list[Checked], width: int) -> list[Line]:
     rows = []
     for item in checked:
         summary = item.summary
@@ -48,13 +50,13 @@ def _overview(checked: list[Checked], width: int) -> Text:
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
-def _print_net(out: Console, item: Checked, arguments: argparse.Namespace) -> None:
+def _print_net(width: int, item: Checked, arguments: argparse.Namespace) -> None:
     summary = item.summary
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    out.print(Text.assemble((item.name, "bold"), f"  {inputs}"), soft_wrap=True)
+    print(f"{_painted(item.name, 'bold')}  {inputs}")
     columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
-    out.print(layer_table(summary, out.width, arguments.depth, columns, arguments.only), soft_wrap=True)
-    out.print()
+    _print_lines(layer_table(summary, width, arguments.depth, columns, arguments.only))
+    print()
     for label, text in totals(summary, item.proven, item.asked, units="units" in columns):
-        out.print(Text.assemble((f"{label:<16}", "bold"), text), soft_wrap=True)
+        print(_painted(f"{label:<16}", "bold") + text)

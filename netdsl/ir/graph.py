@@ -6,8 +6,7 @@ comes after the ones it takes its inputs from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
@@ -86,8 +85,7 @@ class Node:
         return self.op.buffers(*self.types)
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(NamedTuple):
     """A named part of the net: a block call or a labelled group. `kind` is the block's name."""
 
     name: str
@@ -95,8 +93,7 @@ class Scope:
     site: Site
 
 
-@dataclass(slots=True)
-class AuxHead:
+class AuxHead(NamedTuple):
     """A side branch that exists in training only and adds `weight` times its loss."""
 
     name: str
@@ -104,26 +101,30 @@ class AuxHead:
     value: Value
 
 
-@dataclass(slots=True)
 class Output:
-    name: str
-    value: Value
+    """A value that the net gives out, under a name of its own."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: Value) -> None:
+        self.name = name
+        self.value = value
 
 
-@dataclass(slots=True)
 class Graph:
     """One net, typed. `equalities` are pairs of symbolic sizes that must be equal for the net to be valid."""
 
-    name: str
-    doc: str
-    site: Site
-    arguments: dict[str, object] = field(default_factory=dict)
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)
-    nodes: list[Node] = field(default_factory=list)
-    aux: list[AuxHead] = field(default_factory=list)
-    scopes: dict[str, Scope] = field(default_factory=dict)
-    equalities: list[tuple[int | Sym, int | Sym, Site]] = field(default_factory=list)
+    def __init__(self, name: str, doc: str, site: Site) -> None:
+        self.name = name
+        self.doc = doc
+        self.site = site
+        self.arguments: dict[str, object] = {}
+        self.inputs: list[Value] = []
+        self.outputs: list[Output] = []
+        self.nodes: list[Node] = []
+        self.aux: list[AuxHead] = []
+        self.scopes: dict[str, Scope] = {}
+        self.equalities: list[tuple[int | Sym, int | Sym, Site]] = []
 
     @property
     def symbols(self) -> list[str]:

@@ -71,15 +71,16 @@ class Sym:
     __radd__ = __add__
 
     def __mul__(self, other: int | Sym) -> int | Sym:
-        if not isinstance(other, int):
-            if not isinstance(other, Sym):
-                return NotImplemented
-            ours, theirs = len(self.terms), len(other.terms)
-            if ours * theirs > MAX_TERMS or ours * other.length + theirs * self.length > MAX_SYMBOLS:
-                raise FormulaTooLong
+        if isinstance(other, int):
+            return _make({m: c * other for m, c in self.terms.items()})
+        if not isinstance(other, Sym):
+            return NotImplemented
+        ours, theirs = len(self.terms), len(other.terms)
+        if ours * theirs > MAX_TERMS or ours * other.length + theirs * self.length > MAX_SYMBOLS:
+            raise FormulaTooLong
         terms: dict[Monomial, int] = {}
         for m1, c1 in self.terms.items():
-            for m2, c2 in _terms(other).items():
+            for m2, c2 in other.terms.items():
                 monomial = tuple(sorted(m1 + m2, key=_order))
                 terms[monomial] = terms.get(monomial, 0) + c1 * c2
         return _make(terms)

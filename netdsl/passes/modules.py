@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +24,24 @@ BUILT_IN = ("residual", "identity", "frozen")
 WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
 
-@dataclass(slots=True, eq=False)
 class Module:
     """One file: its definitions and `let`s by name (imported ones too), its train sections and the frame of the `let`s' values."""
 
-    source: SourceFile
-    declared: frozenset[str] = frozenset()  # the names that the file itself gives a meaning
-    definitions: dict[str, ast.Definition | ast.Alias] = field(default_factory=dict)
-    homes: dict[str, Module] = field(default_factory=dict)
-    lets: dict[str, ast.Let] = field(default_factory=dict)
-    own: list[str] = field(default_factory=list)
-    trains: list[ast.Train] = field(default_factory=list)
-    env: Env = field(default_factory=Env)
+    def __init__(
+        self,
+        source: SourceFile,
+        declared: frozenset[str] = frozenset(),
+        trains: tuple[ast.Train, ...] = (),
+        env: Env | None = None,
+    ) -> None:
+        self.source = source
+        self.declared = declared  # the names that the file itself gives a meaning
+        self.definitions: dict[str, ast.Definition | ast.Alias] = {}
+        self.homes: dict[str, Module] = {}
+        self.lets: dict[str, ast.Let] = {}
+        self.own: list[str] = []
+        self.trains = trains
+        self.env = env or Env()
 
     def definition(self, name: str, span: Span) -> ast.Definition | ast.Alias | None:
         """The block or net of that name; raises `Fault` where imports disagree on it."""
@@ -136,7 +141,7 @@ class Loader:
         try:
             tree = parse(source)
             declared = frozenset(item.name for item in (*tree.definitions, *tree.lets))
-            module = self._modules[key] = Module(source, declared, trains=list(tree.trains), env=Env(meter=self._meter))
+            module = self._modules[key] = Module(source, declared, tree.trains, Env(meter=self._meter))
             for item in tree.imports:
                 self._guarded(self._import, module, item)
             for definition in tree.definitions:

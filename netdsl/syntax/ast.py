@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Expr:
+@dataclass_transform(eq_default=False)
+class Tree:
+    """A part of the tree, with a field for each annotation of its class, after those of the base.
+
+    A dataclass is the same, but every command would spend a twentieth of its time on defining them.
+    """
+
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)  # type: ignore[misc]
+
+    def __init__(self, *values: Any) -> None:
+        self.__dict__.update(zip(self.__match_args__, values, strict=True))
+
+
+class Expr(Tree):
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Literal(Expr):
     value: int | float | bool | str
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class DimsLiteral(Expr):
     """`3xHxW`: integers, and names that are parameters or symbols."""
 
     parts: tuple[int | str, ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Name(Expr):
     id: str
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class NameOrDims(Name):
     """`HxW`, or a name such as `Extra`: it is a name where the text gives it a value, else the sizes where it does so for each."""
 
@@ -43,14 +53,12 @@ class NameOrDims(Name):
         return all(isinstance(p, int) or p.isupper() for p in self.parts)
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Reference(Expr):
     """`@pool4`; computed pieces stand between braces: `@layer{i}.relu`."""
 
     path: Pattern
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Sequence(Expr):
     """A list, or a tuple where `is_tuple`."""
 
@@ -58,7 +66,6 @@ class Sequence(Expr):
     is_tuple: bool
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Operation(Expr):
     """A chain of operators of one precedence, taken from the left: first op item op item ..."""
 
@@ -66,7 +73,6 @@ class Operation(Expr):
     rest: tuple[tuple[str, Expr], ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Unary(Expr):
     """`-x` or `not x`."""
 
@@ -74,20 +80,17 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Conditional(Expr):
     value: Expr
     condition: Expr
     otherwise: Expr
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Index(Expr):
     value: Expr
     index: Expr
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Attribute(Expr):
     """`value.name`; `value` is None for `in.name`, the input of the enclosing block."""
 
@@ -95,14 +98,12 @@ class Attribute(Expr):
     name: str
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Argument:
+class Argument(Tree):
     name: str | None
     value: Expr
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Function(Expr):
     """`min(a, b)` in an expression."""
 
@@ -110,8 +111,7 @@ class Function(Expr):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Pattern:
+class Pattern(Tree):
     """Text with computed pieces: a label such as `layer{i}`."""
 
     pieces: tuple[str | Expr, ...]
@@ -121,13 +121,11 @@ class Pattern:
 # ---- elements of a chain
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Element:
+class Element(Tree):
     span: Span
     label: Pattern | None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Call(Element):
     """A layer, a block or a label used as a layer; a join may have a body of arms."""
 
@@ -137,33 +135,28 @@ class Call(Element):
     body: Body | None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Group(Element):
     body: Body
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class TakeUp(Element):
     """`@name` at the start of a chain: go on from the value at that label."""
 
     reference: Reference
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Repeat(Element):
     count: Expr
     variable: str | None
     body: Body
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class For(Element):
     targets: tuple[str, ...]
     values: Expr
     body: Body
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class If(Element):
     condition: Expr
     then: Body
@@ -173,37 +166,31 @@ class If(Element):
 # ---- statements
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Statement:
+class Statement(Tree):
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Chain(Statement):
     elements: tuple[Element, ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Input(Statement):
     label: Pattern
     shape: Expr
     dtype: str | None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Output(Statement):
     label: Pattern | None
     chain: Chain | None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Aux(Statement):
     name: str
     arguments: tuple[Argument, ...]
     body: Body
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Expect(Statement):
     """A condition on the finished net; `at` gives the input size it is evaluated at."""
 
@@ -211,14 +198,12 @@ class Expect(Statement):
     at: Expr | None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Let(Statement):
     name: str
     value: Expr
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Body:
+class Body(Tree):
     """Statements one after the other, or arms side by side."""
 
     statements: tuple[Statement, ...]
@@ -229,15 +214,13 @@ class Body:
 # ---- the file
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Parameter:
+class Parameter(Tree):
     name: str
     default: Expr | None
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Definition:
+class Definition(Tree):
     """A `block` or a `net`."""
 
     name: str
@@ -249,8 +232,7 @@ class Definition:
     is_net: bool
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Alias:
+class Alias(Tree):
     """Another name for a net with arguments: `net ResNet18 = ResNet(BasicBlock, [2, 2, 2, 2])`."""
 
     name: str
@@ -263,8 +245,7 @@ class Alias:
     doc: str
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Import:
+class Import(Tree):
     """Another file (`import "heads.net"`), or a file of the library (`import resnet`)."""
 
     target: str
@@ -272,8 +253,7 @@ class Import:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Entry:
+class Entry(Tree):
     """One line of a `train` section."""
 
     name: str
@@ -281,16 +261,14 @@ class Entry:
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Train:
+class Train(Tree):
     net: str
     net_span: Span
     entries: tuple[Entry, ...]
     span: Span
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class File:
+class File(Tree):
     source: SourceFile
     imports: tuple[Import, ...]
     lets: tuple[Let, ...]

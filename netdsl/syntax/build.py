@@ -1,9 +1,9 @@
-"""Lark's parse tree to the syntax tree of `ast`."""
+"""The parse tree to the syntax tree of `ast`."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.source import Span
@@ -12,20 +12,9 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lark import Token
-    from lark.tree import Meta
-
     from netdsl.source import SourceFile
-
-    class Tree(Protocol):
-        """A tree of lark's. The grammar says what its children are: trees, tokens, None for what is left out."""
-
-        data: str
-        children: list[Any]
-
-        @property
-        def meta(self) -> Meta:
-            """Its place."""
+    from netdsl.syntax.lalr import Node
+    from netdsl.syntax.lexer import Token
 
 MAX_DEPTH = 200
 MAX_ELSE_IF = 90
@@ -36,14 +25,14 @@ _LOGIC = {"or_": "or", "and_": "and"}
 class Builder:
     """Makes the tree of one file. `parse_expression` reads the computed pieces of labels."""
 
-    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], Tree]) -> None:
+    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], Node]) -> None:
         self.source = source
         self._parse_expression = parse_expression
         self._depth = 0
 
     # ---- the file
 
-    def file(self, tree: Tree) -> ast.File:
+    def file(self, tree: Node) -> ast.File:
         items = [getattr(self, t.data.rstrip("_"))(t) for t in tree.children if t is not None]
 
         def of(*kinds: type) -> tuple[Any, ...]:
@@ -51,7 +40,7 @@ class Builder:
 
         return ast.File(self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train))
 
-    def import_(self, tree: Tree) -> ast.Import:
+    def import_(self, tree: Node) -> ast.Import:
         target = tree.children[0]
         is_path = target.type == "STRING"
         return ast.Import(target[1:-1] if is_path else str(target), is_path, self.at(tree))
@@ -61,40 +50,40 @@ class Builder:
             return self.import_
         raise AttributeError(name)
 
-    def block(self, tree: Tree) -> ast.Definition:
+    def block(self, tree: Node) -> ast.Definition:
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=False)
 
-    def net(self, tree: Tree) -> ast.Definition:
+    def net(self, tree: Node) -> ast.Definition:
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=True)
 
-    def _definition(self, tree: Tree, name: Token, parameters: Tree | None, body: Tree, *, is_net: bool) -> ast.Definition:
+    def _definition(self, tree: Node, name: Token, parameters: Node | None, body: Node, *, is_net: bool) -> ast.Definition:
         listed = tuple(self._parameter(p) for p in parameters.children) if parameters else ()
         return ast.Definition(str(name), self.at(name), listed, self.body(body), self.at(tree), self._doc(tree), is_net)
 
-    def _parameter(self, tree: Tree) -> ast.Parameter:
+    def _parameter(self, tree: Node) -> ast.Parameter:
         name, default = tree.children
         return ast.Parameter(str(name), self.expr(default) if default is not None else None, self.at(tree))
 
-    def alias(self, tree: Tree) -> ast.Alias:
+    def alias(self, tree: Node) -> ast.Alias:
         name, target, arguments, body = tree.children
         return ast.Alias(
             str(name), self.at(name), str(target), self.at(target), self.arguments(arguments),
             self.body(body) if body else None, self.at(tree), self._doc(tree),
         )  # fmt: skip
 
-    def train(self, tree: Tree) -> ast.Train:
+    def train(self, tree: Node) -> ast.Train:
         net, *entries = tree.children
         return ast.Train(str(net), self.at(net), tuple(self._entry(e) for e in entries if e is not None), self.at(tree))
 
-    def _entry(self, tree: Tree) -> ast.Entry:
+    def _entry(self, tree: Node) -> ast.Entry:
         name, *values = tree.children
         return ast.Entry(str(name), tuple(self.expr(v) for v in values), self.at(tree))
 
-    def _doc(self, tree: Tree) -> str:
+    def _doc(self, tree: Node) -> str:
         """The comment lines right above a definition."""
-        number = self.source.location(tree.meta.start_pos).line - 1
+        number = self.source.location(tree.start_pos).line - 1
         lines: list[str] = []
         while (line := self.source.line(number).strip()).startswith("#"):
             lines.append(line.lstrip("#").strip())
@@ -103,26 +92,26 @@ class Builder:
 
     # ---- statements
 
-    def body(self, tree: Tree) -> ast.Body:
+    def body(self, tree: Node) -> ast.Body:
         children = [c for c in tree.children if c is not None]
         if children and children[0].data == "arm":
             arms = tuple(self.body(arm) for arm in children)
             return ast.Body((), arms, self.at(tree))
         return ast.Body(tuple(self.statement(c) for c in children), (), self.at(tree))
 
-    def statement(self, tree: Tree) -> ast.Statement:
+    def statement(self, tree: Node) -> ast.Statement:
         made: ast.Statement = getattr(self, tree.data)(tree)
         return made
 
-    def let(self, tree: Tree) -> ast.Let:
+    def let(self, tree: Node) -> ast.Let:
         name, value = tree.children
         return ast.Let(self.at(tree), str(name), self.expr(value))
 
-    def input(self, tree: Tree) -> ast.Input:
+    def input(self, tree: Node) -> ast.Input:
         label, shape, dtype = tree.children
         return ast.Input(self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None)
 
-    def output(self, tree: Tree) -> ast.Output:
+    def output(self, tree: Node) -> ast.Output:
         chain = tree.children[0]
         if chain is None:
             return ast.Output(self.at(tree), None, None)
@@ -130,18 +119,18 @@ class Builder:
         label = first.pop(0) if len(first) > 1 else None
         return ast.Output(self.at(tree), self._label(label) if label is not None else None, self.chain(chain))
 
-    def aux(self, tree: Tree) -> ast.Aux:
+    def aux(self, tree: Node) -> ast.Aux:
         name, arguments, body = tree.children
         return ast.Aux(self.at(tree), str(name), self.arguments(arguments), self.body(body))
 
-    def expect(self, tree: Tree) -> ast.Expect:
+    def expect(self, tree: Node) -> ast.Expect:
         condition, at = tree.children
         return ast.Expect(self.at(tree), self.expr(condition), self.expr(at) if at is not None else None)
 
-    def chain(self, tree: Tree) -> ast.Chain:
+    def chain(self, tree: Node) -> ast.Chain:
         return ast.Chain(self.at(tree), tuple(self.element(c) for c in tree.children))
 
-    def element(self, tree: Tree) -> ast.Element:
+    def element(self, tree: Node) -> ast.Element:
         *labels, node = tree.children
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
@@ -149,27 +138,27 @@ class Builder:
         made: ast.Element = getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
         return made
 
-    def _call(self, tree: Tree, label: ast.Pattern | None) -> ast.Call:
+    def _call(self, tree: Node, label: ast.Pattern | None) -> ast.Call:
         callee, arguments, *body = tree.children
         name = callee.children[0]
         inside = self.body(body[0]) if body and body[0] is not None else None
         return ast.Call(self.at(tree), label, str(name), self.at(name), self.arguments(arguments), inside)
 
-    def _group(self, tree: Tree, label: ast.Pattern | None) -> ast.Group:
+    def _group(self, tree: Node, label: ast.Pattern | None) -> ast.Group:
         return ast.Group(self.at(tree), label, self.body(tree.children[0]))
 
-    def _reference(self, tree: Tree, label: ast.Pattern | None) -> ast.TakeUp:
+    def _reference(self, tree: Node, label: ast.Pattern | None) -> ast.TakeUp:
         return ast.TakeUp(self.at(tree), label, self._take(tree.children[0]))
 
-    def _repeat(self, tree: Tree, label: ast.Pattern | None) -> ast.Repeat:
+    def _repeat(self, tree: Node, label: ast.Pattern | None) -> ast.Repeat:
         count, variable, body = tree.children
         return ast.Repeat(self.at(tree), label, self.expr(count), str(variable) if variable else None, self.body(body))
 
-    def _for(self, tree: Tree, label: ast.Pattern | None) -> ast.For:
+    def _for(self, tree: Node, label: ast.Pattern | None) -> ast.For:
         targets, values, body = tree.children
         return ast.For(self.at(tree), label, tuple(str(t) for t in targets.children), self.expr(values), self.body(body))
 
-    def _if(self, tree: Tree, label: ast.Pattern | None) -> ast.If:
+    def _if(self, tree: Node, label: ast.Pattern | None) -> ast.If:
         condition, then, otherwise = tree.children
         self._depth += 1
         if self._depth > MAX_ELSE_IF:
@@ -185,18 +174,18 @@ class Builder:
 
     # ---- expressions
 
-    def arguments(self, tree: Tree | None) -> tuple[ast.Argument, ...]:
+    def arguments(self, tree: Node | None) -> tuple[ast.Argument, ...]:
         if tree is None:
             return ()
         return tuple(self._argument(c) for c in tree.children if c is not None)
 
-    def _argument(self, tree: Tree) -> ast.Argument:
+    def _argument(self, tree: Node) -> ast.Argument:
         if tree.data == "keyword":
             name, value = tree.children
             return ast.Argument(str(name), self.expr(value), self.at(tree))
         return ast.Argument(None, self.expr(tree), self.at(tree))
 
-    def expr(self, tree: Tree) -> ast.Expr:
+    def expr(self, tree: Node) -> ast.Expr:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"an expression of more than {MAX_DEPTH} levels"
@@ -206,7 +195,7 @@ class Builder:
         finally:
             self._depth -= 1
 
-    def _expr(self, tree: Tree) -> ast.Expr:
+    def _expr(self, tree: Node) -> ast.Expr:
         kind, children, span = tree.data, [c for c in tree.children if c is not None], self.at(tree)
         match kind:
             case "atom":
@@ -259,10 +248,10 @@ class Builder:
         return ast.Name(span, str(token))
 
     def _take(self, token: Token) -> ast.Reference:
-        return ast.Reference(self.at(token), self._pattern(token[1:], (token.start_pos or 0) + 1))
+        return ast.Reference(self.at(token), self._pattern(token[1:], token.start_pos + 1))
 
     def _label(self, token: Token) -> ast.Pattern:
-        return self._pattern(token[:-1].rstrip(), token.start_pos or 0)
+        return self._pattern(token[:-1].rstrip(), token.start_pos)
 
     def _pattern(self, text: str, start: int) -> ast.Pattern:
         pieces: list[str | ast.Expr] = []
@@ -275,11 +264,8 @@ class Builder:
         pieces.append(text[position:])
         return ast.Pattern(tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text)))
 
-    def at(self, node: Tree | Token) -> Span:
-        where: Any = getattr(node, "meta", node)  # a token is its own place
-        if getattr(where, "empty", False):
-            return Span(self.source, 0, 0)
-        return Span(self.source, where.start_pos, where.end_pos)
+    def at(self, node: Node | Token) -> Span:
+        return Span(self.source, node.start_pos, node.end_pos)
 
 
 def _parts(token: Token) -> tuple[int | str, ...]:

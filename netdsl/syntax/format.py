@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import CompileError, Fault
 from netdsl.source import SourceFile, Span
+from netdsl.syntax.ast import Tree
 from netdsl.syntax.breaks import Breaks
 from netdsl.syntax.columns import Columns
 from netdsl.syntax.lines import Structure
@@ -71,8 +71,8 @@ def same(one: object, other: object) -> bool:
             if len(a) != len(b):
                 return False
             waiting += zip(a, b, strict=True)
-        elif is_dataclass(a):
-            waiting += [(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
+        elif isinstance(a, Tree):
+            waiting += [(getattr(a, f), getattr(b, f)) for f in a.__match_args__]
         elif a != b:
             return False
     return True

@@ -1,29 +1,26 @@
-"""Text to syntax tree: lark reads the tokens, `build` makes the tree, syntax errors become diagnostics."""
+"""Text to syntax tree: `lalr` parses, `build` makes the tree, syntax errors become diagnostics."""
 
 from __future__ import annotations
 
-import os
 import re
 from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedToken
-from platformdirs import user_cache_dir
-
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
-from netdsl.library import resource
 from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
+from netdsl.syntax import lalr
 from netdsl.syntax.build import Builder
 from netdsl.syntax.expected import STRAY, continues_nothing, describe, follows, opens, syntax_help
+from netdsl.syntax.lexer import UnexpectedCharacter, UnexpectedToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lark import ParseTree
-
     from netdsl.syntax import ast
+    from netdsl.syntax.lalr import Node
+    from netdsl.syntax.lexer import Token
 
 MAX_SYNTAX_ERRORS = 20
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
@@ -35,24 +32,17 @@ _LOOSE = re.compile(r"_(?!\d)")
 class TokenFilter:
     """Drops the line breaks that separate nothing, and enforces the limits that tokens can break."""
 
-    always_accept = ("_NL",)
-
-    def __init__(self) -> None:
-        self.source: SourceFile | None = None
-        self.seen: list[Token] | None = None  # collects the tokens where the formatter asks for them
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+        self.seen: list[Token] = []
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """Yield the tokens that the grammar sees."""
-        if self.seen is None:
-            return self._process(stream)
-        return self._note(self._process(stream), self.seen)
-
-    def _note(self, stream: Iterator[Token], seen: list[Token]) -> Iterator[Token]:
-        for token in stream:
-            seen.append(token)
+        """Yield the tokens that the grammar sees, and keep them."""
+        for token in self._separating(stream):
+            self.seen.append(token)
             yield token
 
-    def _process(self, stream: Iterator[Token]) -> Iterator[Token]:
+    def _separating(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_: list[str] = []
         separates = False
         for token in stream:
@@ -85,37 +75,17 @@ class TokenFilter:
             self._fail(token, "name-too-long", f"a name of {len(token):,} characters", raise_help("name_length"))
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
-        assert self.source is not None
-        start, end = token.start_pos or 0, token.end_pos or 0
-        raise Fault(code, message, Span(self.source, start, min(end, start + 40)), help=help)
-
-
-_filter = TokenFilter()
-_parser: Lark | None = None
-
-
-def _lark() -> Lark:
-    """The LALR parser; its tables are cached in the user's cache folder where that can be written."""
-    global _parser
-    if _parser is None:
-        with open(os.path.join(resource("grammars"), "netdsl.lark"), encoding="utf-8") as file:
-            grammar = file.read()
-        options = {"parser": "lalr", "start": ["file", "expr"], "propagate_positions": True, "maybe_placeholders": True, "postlex": _filter}
-        _parser = Lark(grammar, cache=_cache_file(), **options)
-    return _parser
-
-
-def _cache_file() -> str | bool:
-    folder = user_cache_dir("netdsl", appauthor=False)
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError:
-        return False
-    return os.path.join(folder, "grammar.lark") if os.access(folder, os.W_OK) else False
+        start = token.start_pos
+        raise Fault(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
 
 
 def parse(source: SourceFile) -> ast.File:
-    """The syntax tree of a file. Raises `CompileError` with every syntax error found.
+    """The syntax tree of a file. Raises `CompileError` with every syntax error found."""
+    return parse_with_tokens(source)[0]
+
+
+def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
+    """As `parse`, with the tokens of the text: the line breaks that separate statements are among them.
 
     After an error its line is blanked but for the braces, and the text is read again: the rest of the file is still checked.
     """
@@ -124,17 +94,16 @@ def parse(source: SourceFile) -> ast.File:
     errors: list[Diagnostic] = []
     text = source.text
     while True:
-        _filter.source = source
+        tokens = TokenFilter(source)
         try:
-            tree = _lark().parse(text, start="file")
-            _filter.seen = None  # what follows are expressions inside labels
+            tree = lalr.parse(text, "file", tokens.process)
             if not errors:
-                return Builder(source, _parse_expression).file(tree)
+                return Builder(source, _parse_expression).file(tree), tokens.seen
             break
         except Fault as fault:
             errors.append(fault.diagnostic)
             break
-        except (UnexpectedCharacters, UnexpectedToken) as error:
+        except (UnexpectedCharacter, UnexpectedToken) as error:
             diagnostic = _syntax_error(source, error)
             if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
                 break
@@ -149,24 +118,11 @@ def parse(source: SourceFile) -> ast.File:
     raise CompileError(errors)
 
 
-def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
-    """As `parse`, with the tokens of the text: the line breaks that separate statements are among them."""
-    seen: list[Token] = []
-    _filter.seen = seen
-    try:
-        return parse(source), seen
-    finally:
-        _filter.seen = None
-
-
 def expression_tokens(text: str) -> list[Token]:
     """The tokens of an expression without errors."""
-    _filter.source, _filter.seen = SourceFile("expression", text), []
-    try:
-        _lark().parse(text, start="expr")
-        return _filter.seen
-    finally:
-        _filter.seen = None
+    tokens = TokenFilter(SourceFile("expression", text))
+    lalr.parse(text, "expr", tokens.process)
+    return tokens.seen
 
 
 def _check_length(source: SourceFile) -> None:
@@ -180,12 +136,12 @@ def _check_length(source: SourceFile) -> None:
         raise CompileError([Diagnostic("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))])
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> ParseTree:
+def _parse_expression(source: SourceFile, start: int, end: int) -> Node:
     """The parse tree of an expression inside a label, with positions of the whole file."""
     from_start = " " * start + source.text[start:end]
     try:
-        return _lark().parse(from_start, start="expr")
-    except (UnexpectedCharacters, UnexpectedToken) as error:
+        return lalr.parse(from_start, "expr", TokenFilter(source).process)
+    except (UnexpectedCharacter, UnexpectedToken) as error:
         diagnostic = _syntax_error(source, error)
         if diagnostic.span is not None and not start <= diagnostic.span.start < end:
             diagnostic.span = Span(source, start, end)
@@ -195,7 +151,6 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseTree:
 
 def parse_expression(source: SourceFile) -> ast.Expr:
     """The tree of a text that is one expression, such as the value of `-D`; raises `CompileError`."""
-    _filter.source = source
     return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
 
 
@@ -212,18 +167,16 @@ def _without_line(text: str, offset: int) -> str:
     return text[:start] + "".join(c if c in "{}" else " " for c in text[start:end]) + text[end:]
 
 
-def _syntax_error(source: SourceFile, error: UnexpectedCharacters | UnexpectedToken) -> Diagnostic:
-    if isinstance(error, UnexpectedCharacters):
-        start = error.pos_in_stream or 0
-        end = start + 1
+def _syntax_error(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> Diagnostic:
+    if isinstance(error, UnexpectedCharacter):
+        start, end = error.start, error.start + 1
         found = f"`{source.text[start]}`" if start < len(source.text) else "end of file"
         return Diagnostic("syntax-error", STRAY.get(source.text[start : start + 1], f"found {found}, which the language does not use"), Span(source, start, end), help=syntax_help(source, start, set(), found))
     token = error.token
-    first, last = token.start_pos or 0, token.end_pos or 0
     at_end = token.type == "$END"
-    start = len(source.text.rstrip()) if at_end else first
-    end = start + 1 if at_end or token.type == "_NL" else last
-    expected = set(error.accepts or error.expected) or {"$END"}  # where an expression is complete nothing goes on
+    start = len(source.text.rstrip()) if at_end else token.start_pos
+    end = start + 1 if at_end or token.type == "_NL" else token.end_pos
+    expected = set(error.expected)
     found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:

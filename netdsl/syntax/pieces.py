@@ -10,7 +10,7 @@ from netdsl.limits import limit
 from netdsl.syntax.parser import expression_tokens
 
 if TYPE_CHECKING:
-    from lark import Token
+    from netdsl.syntax.lexer import Token
 
 ARROW = "__ANON_0"
 OPERANDS = {"NAME", "INTEGER", "FLOAT", "STRING", "DIMS", "WORDY_DIMS", "REFERENCE", "TRUE", "FALSE", "RPAR", "RSQB"}
@@ -57,7 +57,7 @@ class _Scanner:
         self.place = self.line = self.column = 0
 
     def token(self, token: Token, *, separated: bool) -> None:
-        start, end = token.start_pos or 0, token.end_pos or 0
+        start, end = token.start_pos, token.end_pos
         piece = Piece(token.type, _canonical(token), separated=separated)
         self._gap(piece, self.text[self.place : start])
         self._space(piece)

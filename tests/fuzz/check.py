@@ -16,6 +16,7 @@ import tempfile
 import time
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.cli import run
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEMORY = 512 << 20
-SECONDS, BYTES_A_SECOND = 2.0, 25_000  # of the processor: what each net of a text may take, and what long texts may take besides
+# Bounds on processor time, as multiples of what `usual_seconds` measures.
+EACH_NET, EACH_BYTE = 200, 1 / 250  # what each net of a text may take, and what long texts may take besides
 LAYERS = "10000"  # a tenth of the usual bound, so that texts which reach it are soon done
-HANG = 30  # of the processor
+HANG = 3_000
 EACH = 3  # times that one fault is told
 FORMATS = ("text", "github", "sarif", "text")
 PLACELESS = {"not-text", "file-too-large", "no-net", "too-many-errors"}  # about the whole file
@@ -116,10 +118,21 @@ def _stop(*_: object) -> None:
     raise Hang
 
 
+def usual_seconds() -> float:
+    """The processor time of one small net on this machine."""
+    data = (Path(__file__).parents[2] / "nets" / "lenet5.net").read_bytes()
+    times = []
+    for _ in range(5):
+        started = time.process_time()
+        assert verdict(data) is None
+        times.append(time.process_time() - started)
+    return min(times)
+
+
 def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
     """Check the texts of these seeds until the time is over; prints each failure as a line of JSON."""
     signal.signal(signal.SIGPROF, _stop)
-    until = time.monotonic() + 60 * minutes
+    until, usual = time.monotonic() + 60 * minutes, usual_seconds()
     done, slowest, slowest_seed, failures = 0, 0.0, first, 0
     size, names = 0, dict[str, int]()
     for seed in range(first, first + count):
@@ -128,14 +141,15 @@ def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
         data = text(seed)
         size += len(data)
         started = time.process_time()
-        signal.setitimer(signal.ITIMER_PROF, HANG)
+        signal.setitimer(signal.ITIMER_PROF, HANG * usual)
         try:
             found = verdict(data, FORMATS[seed % 12] if seed % 12 < 4 else None)
         except Hang:
-            found = Failure("hang", f"over {HANG} s")
+            found = Failure("hang", f"over {HANG * usual:.0f} s of the processor")
         signal.setitimer(signal.ITIMER_PROF, 0)
         took = time.process_time() - started
-        if found is None and took > SECONDS * max(1, data.count(b"\nnet ")) + len(data) / BYTES_A_SECOND:
+        most = EACH_NET * max(1, data.count(b"\nnet ")) + EACH_BYTE * len(data)
+        if found is None and took > most * usual:
             found = Failure("slow", f"{took:.1f} s of the processor for {len(data):,} bytes")
         if took > slowest:
             slowest, slowest_seed = took, seed

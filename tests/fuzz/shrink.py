@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import CompileError
@@ -66,7 +65,7 @@ def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
         for item in node:
             _collect(item, text, found)
         return
-    if not is_dataclass(node) or isinstance(node, type):
+    if not isinstance(node, ast.Tree):
         return
     span: Span | None = getattr(node, "span", None)
     if isinstance(node, (ast.Statement, ast.Let, ast.Definition, ast.Alias, ast.Train, ast.Import)) and span is not None:
@@ -81,9 +80,9 @@ def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
         found.extend((arm.span.start, arm.span.end, "") for arm in node.arms)
     if isinstance(node, ast.Expr) and not isinstance(node, (ast.Literal, ast.Name)) and span is not None:
         found.append((span.start, span.end, "1"))
-    for f in fields(node):
-        if f.name not in ("span", "source"):
-            _collect(getattr(node, f.name), text, found)
+    for name in node.__match_args__:
+        if name not in ("span", "source"):
+            _collect(getattr(node, name), text, found)
 
 
 def _elements(chain: ast.Chain, text: str, found: list[tuple[int, int, str]]) -> None:
