@@ -23,7 +23,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 LAYERS = (
     ("version", "files", "config", "source"),
     ("diagnostics", "render"),
-    ("limits", "ir.types"),
+    ("limits", "ir.types", "arrays"),
     ("library", "ops"),
     ("ir",),
     ("syntax",),
