@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def array_picture(value: float, dtype: str) -> Image.Image:
 def seen(path: Path) -> tuple[int, tuple[int, ...]]:
     """The first pixel as grey and as colour."""
     grey, colour = (np.asarray(decode(path, m, (None, None))) for m in ("L", "RGB"))
-    assert (grey.dtype, colour.dtype, grey.shape) == (np.uint8, np.uint8, (4, 5))
+    assert (str(grey.dtype), str(colour.dtype), grey.shape) == ("uint8", "uint8", (4, 5))
     return int(grey[0, 0]), tuple(colour[0, 0].tolist())
 
 
@@ -132,11 +133,11 @@ def test_orientation_of_every_depth(tmp_path: Path, orientation: int, dtype: str
     exif[0x0112] = orientation
     Image.fromarray(values).save(tmp_path / "x.png", exif=exif)
     turned = np.asarray(decode(tmp_path / "x.png", "L", (None, None)))
-    expected = {
+    turns: dict[int, Callable[[Any], Any]] = {
         2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
         6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a.T, 2), 8: np.rot90,
-    }[orientation]  # fmt: skip
-    np.testing.assert_array_equal(turned, expected(np.arange(20).reshape(4, 5)))
+    }  # fmt: skip
+    np.testing.assert_array_equal(turned, turns[orientation](np.arange(20).reshape(4, 5)))
 
 
 RED = Image.new("RGB", SIZE, "red")
