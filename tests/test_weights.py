@@ -13,6 +13,7 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
+import netdsl
 from netdsl.backends.checkpoints import fit, read_weights
 from netdsl.backends.weights import CHUNK, chunks_of
 from netdsl.cli import run
@@ -135,3 +136,67 @@ def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(folder: Path) -> N
     chunks = chunks_of(fit(params, read_weights("w.pt"), lazy=True))
     for _ in range(2):
         np.testing.assert_array_equal(np.concatenate(list(chunks("a", params["a"]))), values.ravel())
+
+
+# ---- numbers that float32 does not hold
+
+
+BN = "net Norm {\n input x: 3x4x4\n c: conv(2, 3) -> n: bn\n}\n"
+
+
+def test_folding_beyond_float32(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Finite numbers that become infinite when a batch norm is folded in are an error, and without folding none."""
+    (folder / "tiny.net").write_text(BN)
+    tensors = netdsl.loads(BN).torch().state_dict()
+    tensors |= {"c.weight": torch.full((2, 3, 3, 3), 1e38), "n.running_var": torch.zeros(2), "n.weight": torch.ones(2)}
+    save_tensors(tensors, "w.safetensors")
+    assert "error[weights-overflow]: `c.weight` goes beyond 3.40282e+38" in said(capsys, "--weights", "w.safetensors", code=1)[1]
+    said(capsys, "--weights", "w.safetensors", "--no-fold")
+
+
+def test_folding_numbers_that_are_allowed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is not finite in the checkpoint goes through folding without a warning of NumPy where it is allowed."""
+    (folder / "tiny.net").write_text(BN)
+    for name, number in (("c.weight", float("inf")), ("n.weight", float("nan")), ("n.running_var", float("inf"))):
+        tensors = netdsl.loads(BN).torch().state_dict()
+        tensors[name].fill_(number)
+        save_tensors(tensors, "w.safetensors")
+        said(capsys, "--weights", "w.safetensors", "--allow-nonfinite")
+        (weight,) = (t for t in onnx.load("m.onnx").graph.initializer if t.name == "c.weight/folded")
+        assert np.isfinite(onnx.numpy_helper.to_array(weight)).all() == (name == "n.running_var")
+
+
+def test_the_largest_finite_number_is_reported_beside_an_infinite_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An infinity that is allowed does not hide a number that overflows."""
+    save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
+    err = said(capsys, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite", code=1)[1]
+    assert "error[weights-overflow]: `b.weight` has numbers up to 70000, float16 ends at 65504" in err
+
+
+CONSTANTS = {"pad(1, value = 1e5)": "0", "sumpool(300)": "0"}
+
+
+@pytest.mark.parametrize("call", CONSTANTS)
+def test_numbers_of_the_text_in_half_precision(folder: Path, capsys: pytest.CaptureFixture[str], call: str) -> None:
+    """A layer's own number that float16 does not hold is refused as a weight is, and bfloat16 takes it."""
+    (folder / "tiny.net").write_text(f"net Tiny {{\n input x: 1x300x300\n {call}\n}}\n")
+    assert f"error[weights-overflow]: `{CONSTANTS[call]}" in said(capsys, "--fp16", code=1)[1]
+    said(capsys, "--bf16")
+    said(capsys)
+
+
+LITERALS = ["conv(1, 1, weight = [[[[1e300]]]])", "dense(1, weight = [[1, -1e39]])", "pad(1, value = 3.5e38)", "bn(eps = 1e300)", "leaky_relu(1e40)"]
+
+
+@pytest.mark.parametrize("call", LITERALS)
+def test_numbers_of_the_text_beyond_float32(call: str) -> None:
+    """Every back end would make an infinity of it: the text is at fault, at the argument."""
+    shape = "2" if "dense" in call else "1x4x4"
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"net N {{\n    input x: {shape}\n    {call}\n}}\n")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "number-too-large"
+    assert "beyond 3.40282e+38, the largest float32" in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.first.line == 3
+    assert "e" in diagnostic.span.text

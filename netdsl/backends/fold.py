@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netdsl.backends.tensors import LARGEST
+from netdsl.diagnostics import fail
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -98,25 +101,48 @@ def stored_chunks(stored: Stored, params: Mapping[str, Param], chunks: Callable[
     if stored.norm is None:
         yield from chunks(stored.source, stored.param)
         return
-    scale, shift = _numbers(stored.norm, params, chunks)
+    numbers = _numbers(stored.norm, params, chunks)
     if stored.is_bias:
-        bias = _whole(stored.source, params, chunks) if stored.source else 0.0
-        yield (bias * scale + shift).astype(np.float32)
+        bias = _whole(stored.source, params, chunks) if stored.source else np.zeros(1)
+        yield _folded(bias, numbers.scale, numbers.shift, stored, finite=numbers.finite)
         return
-    narrow, at = scale.astype(np.float32), 0
+    narrow, at = numbers.scale.astype(np.float32), 0
     for chunk in chunks(stored.source, stored.param):
         flat = chunk.reshape(-1)
-        yield flat * _factors(narrow, stored.param.shape, stored.groups, at, flat.size)
+        factors = _factors(narrow, stored.param.shape, stored.groups, at, flat.size)
+        yield _folded(flat, factors, None, stored, finite=numbers.finite)
         at += flat.size
 
 
-def _numbers(norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> tuple[Any, Any]:
-    """Scale and shift for each channel."""
+class _Numbers(NamedTuple):
+    """Scale and shift for each channel, and whether the batch norm's own numbers are finite."""
+
+    scale: Any
+    shift: Any
+    finite: bool
+
+
+def _numbers(norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> _Numbers:
     mean, var = (_whole(name, params, chunks) for name in (norm.mean, norm.var))
-    scale = 1 / np.sqrt(var + norm.eps)
-    if norm.scale:
-        scale *= _whole(norm.scale, params, chunks)
-    return scale, (_whole(norm.shift, params, chunks) if norm.shift else 0.0) - mean * scale
+    gain, shift = (_whole(name, params, chunks) if name else None for name in (norm.scale, norm.shift))
+    with np.errstate(all="ignore"):
+        scale = 1 / np.sqrt(var + norm.eps) * (1 if gain is None else gain)
+        made = (0 if shift is None else shift) - mean * scale
+    given = [a for a in (mean, var, gain, shift) if a is not None]
+    return _Numbers(scale, made, finite=all(np.isfinite(a).all() for a in given))
+
+
+def _folded(values: Any, scale: Any, shift: Any, stored: Stored, *, finite: bool) -> Any:
+    """A weight or bias with its batch norm, as float32; raises `CompileError` where finite numbers give others."""
+    with np.errstate(all="ignore"):
+        made = values * scale
+        if stored.is_bias:
+            made = (made + shift).astype(np.float32)
+    if finite and not np.isfinite(made).all() and np.isfinite(values).all():
+        assert stored.norm is not None
+        fail("weights-overflow", f"`{stored.source or stored.norm.mean}` goes beyond {LARGEST:g}, the largest float32, with its batch norm folded in",
+             "export with --no-fold; the variances of the batch norm may be next to 0")  # fmt: skip
+    return made
 
 
 def _whole(name: str, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> Any:
