@@ -1,4 +1,4 @@
-"""Reads `.npy` and `.npz` files: their headers first, and the numbers only of the arrays that are used."""
+"""Reads `.npy` and `.npz` files: headers first, and the numbers only of arrays that are used."""
 
 from __future__ import annotations
 
@@ -27,13 +27,23 @@ _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_ERRORS = (OSError, ValueError, EOFError, SyntaxError, MemoryError, RecursionError, TypeError,
-           RuntimeError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array that lies in a file: its type and shape from its header. NumPy reads it on demand."""
+    """An array in a file: its type and shape from its header. NumPy reads it on demand."""
 
     path: Path
     member: str | None  # its name in an archive
@@ -98,8 +108,11 @@ def check_size(place: str, shape: tuple[int, ...], itemsize: int) -> None:
     """Raise `CompileError` for an array that would take more memory than the limit."""
     size, most = prod(shape) * itemsize, limit("array_bytes")
     if size > most:
-        fail("array-too-large", f"{place} has {size:,} bytes, the limit is {most:,}",
-             raise_help("array_bytes"))  # fmt: skip
+        fail(
+            "array-too-large",
+            f"{place} has {size:,} bytes, the limit is {most:,}",
+            raise_help("array_bytes"),
+        )
 
 
 def open_array(path: Path) -> StoredArray:
@@ -177,5 +190,8 @@ def _guarded(path: Path) -> Iterator[None]:
 def _fail_unreadable(path: Path, error: Exception) -> NoReturn:
     kind = ".npz" if path.suffix.lower() == ".npz" else SUFFIX
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    fail("bad-array", f"{path} is not a {kind} file of numbers: {reason[:200]}",
-         f"write it with numpy.{'savez' if kind == '.npz' else 'save'}")  # fmt: skip
+    fail(
+        "bad-array",
+        f"{path} is not a {kind} file of numbers: {reason[:200]}",
+        f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
+    )

@@ -128,11 +128,17 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     bench.add_argument("--json", action="store_true")
 
 
-def _add_weights(command: argparse.ArgumentParser, without: str = "", *, required: bool = False) -> None:
+def _add_weights(
+    command: argparse.ArgumentParser, without: str = "", *, required: bool = False
+) -> None:
     """The options of every command that reads weights."""
-    kinds = "a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder of a training run"
-    command.add_argument("--weights", required=required, metavar="W", help=f"{kinds}; {without}" if without else kinds)
-    command.add_argument("--allow-nonfinite", action="store_true", help="take weights that are infinite or not numbers")
+    kinds = "a safetensors file, a PyTorch checkpoint, a .npz archive, or a training run's folder"
+    command.add_argument(
+        "--weights", required=required, metavar="W", help=f"{kinds}{without and '; '}{without}"
+    )
+    command.add_argument(
+        "--allow-nonfinite", action="store_true", help="take weights that are not finite numbers"
+    )
 
 
 def _natural(text: str, least: int = 0, most: int = MOST) -> int:

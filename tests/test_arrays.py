@@ -109,7 +109,10 @@ def test_the_limit_of_an_array(folder: Path, capsys: Say, monkeypatch: pytest.Mo
     write_zeros(folder / "x.npz", "image", (1, 1000, 1000))
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
     err = run_error(capsys, "open.onnx", "x.npz")
-    assert "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, the limit is 3,999,999" in err
+    assert (
+        "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, the limit is 3,999,999"
+        in err
+    )
     assert "NETDSL_MAX_ARRAY_BYTES" in err
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "4000000")
     assert run(["run", "open.onnx", "x.npz"]) == 0
@@ -122,11 +125,17 @@ def test_the_limit_of_an_array(folder: Path, capsys: Say, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_numbers_are_those_of_numpy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, order: Literal["C", "F"], save: Callable[..., None]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    order: Literal["C", "F"],
+    save: Callable[..., None],
 ) -> None:
     """Of every type and order, in pieces that do not divide the array."""
     monkeypatch.setattr("netdsl.arrays.PIECE", 40)
-    array = np.asarray(np.random.default_rng(0).integers(0, 99, (3, 5, 7)).astype(dtype), order=order)
+    array = np.asarray(
+        np.random.default_rng(0).integers(0, 99, (3, 5, 7)).astype(dtype), order=order
+    )
     np.save(tmp_path / "a.npy", array)
     save(tmp_path / "a.npz", a=array, b=array[0, 0, 0])
     archive = open_archive(tmp_path / "a.npz")
@@ -145,7 +154,9 @@ def test_numbers_beyond_the_type_of_the_model(folder: Path, capsys: Say) -> None
     assert err == "error[wrong-dtype]: far.npy has the number -1e+300, which float32 cannot hold\n"
     netdsl.loads("net E {\n input a: 2 int64\n embedding(9, 2)\n}").save_onnx("e.onnx")
     np.save("far.npy", np.array([1, 2**63 + 5], np.uint64))
-    assert "has the number 9223372036854775813, which int64 cannot" in run_error(capsys, "e.onnx", "far.npy")
+    assert "has the number 9223372036854775813, which int64 cannot" in run_error(
+        capsys, "e.onnx", "far.npy"
+    )
     np.save("inf.npy", np.full((1, 4, 4), np.inf))
     assert "error[not-finite]" in run_error(capsys, "m.onnx", "inf.npy")
 
@@ -182,7 +193,9 @@ def test_names_for_one_input(folder: Path, capsys: Say, names: list[str]) -> Non
 def test_other_names_are_refused(folder: Path, capsys: Say, names: list[str], listed: str) -> None:
     """Arrays that the model has no input for are named, beside the inputs that it has."""
     write_ones(names)
-    assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(capsys, "m.onnx", "x.npz")
+    assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(
+        capsys, "m.onnx", "x.npz"
+    )
 
 
 def test_positions_do_not_name_several_inputs(folder: Path, capsys: Say) -> None:
@@ -190,9 +203,13 @@ def test_positions_do_not_name_several_inputs(folder: Path, capsys: Say) -> None
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n}").save_onnx("two.onnx")
     a = np.ones((3, 4), np.float32)
     np.savez("x.npz", a, a)
-    assert "x.npz has `arr_0`, `arr_1`, two.onnx takes `a`, `b`" in run_error(capsys, "two.onnx", "x.npz")
+    assert "x.npz has `arr_0`, `arr_1`, two.onnx takes `a`, `b`" in run_error(
+        capsys, "two.onnx", "x.npz"
+    )
     np.savez("x.npz", a=a, b=a, c=a)
-    assert "x.npz has `a`, `b`, `c`, two.onnx takes `a`, `b`" in run_error(capsys, "two.onnx", "x.npz")
+    assert "x.npz has `a`, `b`, `c`, two.onnx takes `a`, `b`" in run_error(
+        capsys, "two.onnx", "x.npz"
+    )
 
 
 # ---- damage

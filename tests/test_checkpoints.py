@@ -1,11 +1,10 @@
-"""Files of weights: read for what they hold, whatever they are called, or refused with what to do."""
+"""Files of weights: read for what they hold, whatever their names, or refused with what to do."""
 
 from __future__ import annotations
 
 import argparse
 import gzip
 import io
-import os
 import pickle
 import tarfile
 import warnings
@@ -17,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from safetensors.torch import save_file
+from weight_files import KINDS, NET, State, arrays, below, state, torch_file
 
 import netdsl
 from netdsl.backends.checkpoints import read_weights
@@ -26,16 +25,8 @@ from netdsl.cli import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NET = """net Tiny {
-    input image: 3x6x6
-    c: conv(4, 3, bias = false) -> n: bn -> relu
-    gap -> flatten
-    output y: dense(3)
-}
-"""
 LINE = "7 tensors loaded"
 Say = pytest.CaptureFixture[str]
-State = dict[str, Any]
 
 
 @pytest.fixture
@@ -46,40 +37,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def state(dtype: torch.dtype = torch.float32) -> State:
-    """A state dict of the net, with numbers that every element type has."""
-    tensors = netdsl.loads(NET).torch().state_dict()
-    whole = {n: torch.arange(t.numel()).reshape(t.shape) % 7 + 1 for n, t in tensors.items()}
-    return {n: t.to(dtype) if tensors[n].is_floating_point() else t for n, t in whole.items()}
-
-
-def below(prefix: str, tensors: State) -> State:
-    return {prefix + n: t for n, t in tensors.items()}
-
-
-def arrays(tensors: State) -> State:
-    return {n: t.numpy() for n, t in tensors.items()}
-
-
-def torch_file(value: object, **options: bool) -> bytes:
-    made = io.BytesIO()
-    torch.save(value, made, **options)
-    return made.getvalue()
-
-
-def safetensors_file(tensors: State) -> bytes:
-    save_file(tensors, "made.safetensors")
-    return Path("made.safetensors").read_bytes()
-
-
-def npz_file(tensors: State) -> bytes:
-    made = io.BytesIO()
-    np.savez(made, **arrays(tensors))
-    return made.getvalue()
-
-
 def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
-    assert run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options]) == code
+    assert (
+        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
+        == code
+    )
     said = capsys.readouterr()
     assert Path("m.onnx").exists() == (code == 0)
     return said.out, said.err
@@ -92,13 +54,18 @@ def stored() -> State:
 # ---- a file is what it holds
 
 
-KINDS: dict[str, Callable[[State], bytes]] = {
-    "zip": torch_file,
-    "old": lambda t: torch_file(t, _use_new_zipfile_serialization=False),
-    "safetensors": safetensors_file,
-    "npz": npz_file,
-}
-NAMES = ["w.pth", "w.pt", "w.th", "w.bin", "w.ckpt", "model.pth.tar", "w.safetensors", "w.npz", "w", "w.PTH"]
+NAMES = [
+    "w.pth",
+    "w.pt",
+    "w.th",
+    "w.bin",
+    "w.ckpt",
+    "model.pth.tar",
+    "w.safetensors",
+    "w.npz",
+    "w",
+    "w.PTH",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -213,7 +180,10 @@ def model() -> bytes:
 
 def packed() -> bytes:
     made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(torch_file(state()))) as plain, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        zipfile.ZipFile(io.BytesIO(torch_file(state()))) as plain,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for info in plain.infolist():
             archive.writestr(info.filename, plain.read(info) + bytes(99))
     return made.getvalue()
@@ -268,7 +238,10 @@ def test_sizes_that_lie(home: Path, capsys: Say) -> None:
                 cut = 4 if info == records[0] else 0
                 other.writestr(info.filename, archive.read(info)[cut:])
     (home / "w.pt").write_bytes(made.getvalue())
-    assert "error[corrupt-weights]: `c.weight` of w.pt is in 432 bytes" in export(capsys, "w.pt", code=1)[1]
+    assert (
+        "error[corrupt-weights]: `c.weight` of w.pt is in 432 bytes"
+        in export(capsys, "w.pt", code=1)[1]
+    )
 
 
 def test_what_is_not_used_is_not_read(home: Path, capsys: Say) -> None:
@@ -280,7 +253,9 @@ def test_what_is_not_used_is_not_read(home: Path, capsys: Say) -> None:
         assert "1 of the file left: other" in export(capsys, "w.npz")[0]
 
 
-def test_a_checkpoint_is_never_loaded_otherwise(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_is_never_loaded_otherwise(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PyTorch's own reader gets `weights_only=True` for every file, by whatever name."""
     seen = []
     load = torch.load
@@ -294,105 +269,3 @@ def test_a_checkpoint_is_never_loaded_otherwise(home: Path, monkeypatch: pytest.
         torch.save(state(), name)
         read_weights(name)
     assert seen == [True] * 4
-
-
-# ---- numbers that make no sense
-
-
-def spoilt(name: str, number: float, dtype: torch.dtype = torch.float32) -> State:
-    made = state(dtype)
-    made[name].view(-1)[-1] = number
-    return made
-
-
-NUMBERS = [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1e300, "1e+300, beyond 3.40282e+38, the largest float32")]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("number", "shown"), NUMBERS)
-def test_numbers_that_are_not_finite(home: Path, capsys: Say, kind: str, number: float, shown: str) -> None:
-    """The tensor and the number are named, by every command, and taken where that is allowed."""
-    Path("w").write_bytes(KINDS[kind](spoilt("y.weight", number, torch.float64)))
-    fact = f"error[not-finite]: `y.weight` has the number {shown}\n"
-    err = export(capsys, "w", code=1)[1]
-    assert err.startswith(fact)
-    assert "--allow-nonfinite" in err
-    assert "m.onnx" not in os.listdir()
-    export(capsys, "w", "--allow-nonfinite")
-
-
-@pytest.mark.parametrize("command", [["verify", "tiny.net"], ["run", "tiny.net", "x.npy"], ["bench", "tiny.net"], ["test", "tiny.net", "--data", "fashion_mnist_sample()"]])
-def test_every_command_refuses_them(home: Path, capsys: Say, command: list[str]) -> None:
-    """Every command that takes weights looks at their numbers before it uses them."""
-    save_file(spoilt("n.bias", np.nan), "w.safetensors")
-    np.save("x.npy", np.ones((3, 6, 6), np.float32))
-    assert run([*command, "--weights", "w.safetensors"]) == 1
-    assert "error[not-finite]: `n.bias` has the number nan" in capsys.readouterr().err
-    run([*command, "--weights", "w.safetensors", "--allow-nonfinite"])
-    assert "`n.bias`" not in capsys.readouterr().err
-
-
-def test_a_negative_variance(home: Path, capsys: Say) -> None:
-    """No batch norm has one, and its root is not a number."""
-    save_file(spoilt("n.running_var", -0.5), "w.safetensors")
-    for options in ([], ["--fp16"]):
-        err = export(capsys, "w.safetensors", *options, code=1)[1]
-        assert "error[negative-variance]: `n.running_var` has the variance -0.5, below 0" in err
-
-
-# ---- from Python
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("given", [str, Path])
-def test_paths_from_python(home: Path, kind: str, given: Callable[[str], Any]) -> None:
-    """Every function that takes weights takes the path of a file."""
-    (home / "w").write_bytes(KINDS[kind](below("module.", state())))
-    net = netdsl.loads(NET)
-    expected = net.onnx(weights=state())
-    assert net.onnx(weights=given("w")) == expected
-    net.save_onnx("m.onnx", given("w"))
-    assert onnx.load("m.onnx") == expected
-    found = net.torch(given("w")).state_dict()
-    assert all(torch.equal(found[n], t) for n, t in state().items() if "tracked" not in n)
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
-def test_state_dicts_of_every_type(dtype: torch.dtype) -> None:
-    """A state dict of PyTorch, in any type of floats, gives the same model."""
-    net = netdsl.loads(NET)
-    assert net.onnx(weights=state(dtype)) == net.onnx(weights=arrays(state()))
-
-
-WRONG: list[tuple[object, str]] = [
-    (3, "weights must be a state dict or the path of a file, not int"),
-    ([torch.ones(2)], "weights must be a state dict or the path of a file, not list"),
-    (b"w.pt", "weights must be a state dict or the path of a file, not bytes"),
-    (torch.nn.Linear(2, 3), r"not Linear; give its `state_dict\(\)`"),
-    ({"c.weight": [1.0, 2.0]}, r"weights\['c.weight'\] must be a tensor or an array, not list"),
-]
-
-
-@pytest.mark.parametrize(("given", "message"), WRONG)
-def test_other_types_from_python(home: Path, given: Any, message: str) -> None:
-    """They are refused at once, and no file is written."""
-    net = netdsl.loads(NET)
-    for call in (net.onnx, net.torch, lambda w: net.save_onnx("m.onnx", w)):
-        with pytest.raises(TypeError, match=message):
-            call(given)
-    assert not Path("m.onnx").exists()
-
-
-def test_numbers_from_python(home: Path) -> None:
-    """State dicts are held to the same rules as files."""
-    net = netdsl.loads(NET)
-    for call in (net.onnx, net.torch, lambda w, **k: net.save_onnx("m.onnx", w, **k)):
-        with pytest.raises(netdsl.CompileError, match=r"not-finite.*`y.bias` has the number nan"):
-            call(spoilt("y.bias", np.nan))
-        call(spoilt("y.bias", np.nan), allow_nonfinite=True)
-        with pytest.raises(netdsl.CompileError, match="holds complex64 in the state dict"):
-            call(state() | {"y.bias": torch.ones(3, dtype=torch.complex64)})
-        with pytest.raises(netdsl.CompileError, match="holds int64 in the state dict"):
-            call(state() | {"y.bias": np.ones(3, np.int64)})
-    with pytest.raises(netdsl.CompileError, match="file-not-found"):
-        net.onnx(weights="nowhere.pt")

@@ -92,14 +92,24 @@ def test_modes_that_are_read(tmp_path: Path, name: str) -> None:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def deep_png(colour_type: int, value: bytes, *others: bytes) -> bytes:
     """A PNG of 5 x 4 equal pixels with 16 bits for each number."""
     lines = (b"\0" + value * 5) * 4
     head = struct.pack(">IIBBBBB", 5, 4, 16, colour_type, 0, 0, 0)
-    chunks = [chunk(b"IHDR", head), *others, chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b"")]
+    chunks = [
+        chunk(b"IHDR", head),
+        *others,
+        chunk(b"IDAT", zlib.compress(lines)),
+        chunk(b"IEND", b""),
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
@@ -108,7 +118,9 @@ def twelve_bits() -> bytes:
     data = bytes([0x80, 0x08, 0x00]) * 8
     entries = [(256, 3, 4), (257, 3, 4), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1),
                (278, 3, 4), (279, 4, len(data))]  # fmt: skip
-    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in entries)
+    directory = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", t, k, 1, v) for t, k, v in entries
+    )
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4)
 
 
@@ -128,7 +140,9 @@ def test_pictures_of_more_than_eight_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["<u1", "<u2"])
 def test_orientation_of_every_depth(tmp_path: Path, orientation: int, dtype: str) -> None:
     """A turned picture of 16 bits is turned back as one of 8 bits is."""
-    values = np.arange(20, dtype=dtype).reshape(4, 5) * np.array(257 if dtype == "<u2" else 1, dtype)
+    values = np.arange(20, dtype=dtype).reshape(4, 5) * np.array(
+        257 if dtype == "<u2" else 1, dtype
+    )
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(values).save(tmp_path / "x.png", exif=exif)
@@ -146,7 +160,12 @@ REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
     "F.tif": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
     "F.pfm": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
     "I.tif": (array_picture(51400, "<i4"), {}, "holds 32-bit integers, and does not", ".npy"),
-    "I16S.tif": (array_picture(51400, "<i4"), {"tiffinfo": {339: 2}}, "holds 32-bit integers", ".npy"),
+    "I16S.tif": (
+        array_picture(51400, "<i4"),
+        {"tiffinfo": {339: 2}},
+        "holds 32-bit integers",
+        ".npy",
+    ),
     "LAB.tif": (Image.new("LAB", SIZE), {}, "has LAB colours", "convert it to RGB"),
     "frames.gif": (plain("RGB"), SEVERAL, "has several frames", "save the frame"),
     "frames.png": (plain("RGB"), SEVERAL, "has several frames", "save the frame"),
@@ -239,5 +258,11 @@ def test_a_net_of_pictures_is_exported_for_bytes() -> None:
     from netdsl.backends.onnx import skeleton
 
     net = netdsl.loads("net N {\n input image: 1x1x2\n relu\n}")
-    resize = next(n for n in skeleton(net.graph, Form(pixels=Pixels())).model.graph.node if n.op_type == "Resize")
-    assert {a.name: a.i for a in resize.attribute if a.name in ("antialias", "exclude_outside")} == {"antialias": 1, "exclude_outside": 1}
+    resize = next(
+        n
+        for n in skeleton(net.graph, Form(pixels=Pixels())).model.graph.node
+        if n.op_type == "Resize"
+    )
+    assert {
+        a.name: a.i for a in resize.attribute if a.name in ("antialias", "exclude_outside")
+    } == {"antialias": 1, "exclude_outside": 1}

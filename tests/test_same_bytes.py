@@ -58,8 +58,14 @@ def commands() -> list[list[str]]:
         *(["check", "wrong.net", "--format", f] for f in ("text", "json", "sarif", "github")),
         *(["draw", "net.net:Small", "-o", f"out/net.{kind}"] for kind in drawn),
         ["fmt", "net.net"],
-        *(["export", "net.net:Small", "-o", f"out/{name}.onnx", *options] for name, options in EXPORTS.items()),
-        *(["export", "net.net:Flat", "-o", f"out/trained-{name}.onnx", *flat, *options] for name, options in EXPORTS.items()),
+        *(
+            ["export", "net.net:Small", "-o", f"out/{name}.onnx", *options]
+            for name, options in EXPORTS.items()
+        ),
+        *(
+            ["export", "net.net:Flat", "-o", f"out/trained-{name}.onnx", *flat, *options]
+            for name, options in EXPORTS.items()
+        ),
         ["export", "net.net:Small", "-o", "out/seven.onnx", "--seed", "7", "--verify"],
         ["export", "net.net:Small", "-o", "out/net.py"],
         ["verify", "net.net:Small"],
@@ -101,7 +107,9 @@ def lay_ready(folder: Path) -> Path:
     np.savez(folder / "x.npz", image=array)
     (folder / "names.txt").write_text("\n".join("abcdefghij"))
     (folder / "net.net").write_text(TEXT)
-    (folder / "wrong.net").write_text(TEXT.replace("maxpool(4)", "conv(3, 99)").replace("lrn(3)", "lrm(3)"))
+    (folder / "wrong.net").write_text(
+        TEXT.replace("maxpool(4)", "conv(3, 99)").replace("lrn(3)", "lrm(3)")
+    )
     return folder
 
 
@@ -110,7 +118,9 @@ def without_times(path: Path) -> bytes:
     content = path.read_bytes()
     if path.name == "log.jsonl":
         records = [json.loads(line) for line in content.splitlines()]
-        return json.dumps([{k: v for k, v in r.items() if k not in TIMES} for r in records]).encode()
+        return json.dumps(
+            [{k: v for k, v in r.items() if k not in TIMES} for r in records]
+        ).encode()
     if path.name == "checkpoint.safetensors":
         with safe_open(path, "numpy") as file:
             state = json.loads(file.metadata()["state"])
@@ -129,7 +139,12 @@ def made_by(folder: Path, hash_seed: str) -> dict[str, bytes]:
     """All files in the folder after all commands in a process of its own."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(commands())], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, json.dumps(commands())],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     files = sorted(p for p in folder.rglob("*") if p.is_file())
@@ -153,7 +168,20 @@ def test_every_file_is_the_same(made: tuple[dict[str, bytes], dict[str, bytes]])
 def test_every_writer_is_in_it(made: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
     """Each kind of file that netdsl writes is among those compared."""
     first, _ = made
-    kinds = {"onnx", "data", "json", "py", "npz", "safetensors", "jsonl", "png", "dot", "mmd", "net", "txt"}
+    kinds = {
+        "onnx",
+        "data",
+        "json",
+        "py",
+        "npz",
+        "safetensors",
+        "jsonl",
+        "png",
+        "dot",
+        "mmd",
+        "net",
+        "txt",
+    }
     assert kinds <= {name.rpartition(".")[2] for name in first}
     assert "out/run/curves.png" in first
 

@@ -50,9 +50,11 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     if os.path.isdir(path):  # unlike the path's own questions, for a name that is too long too
         path /= "weights.safetensors"
     if not os.path.isfile(path):
-        fail("file-not-found", f"there is no file {path}",
-             "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training "
-             "run")  # fmt: skip
+        fail(
+            "file-not-found",
+            f"there is no file {path}",
+            "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run",
+        )
     found = format_of(path)
     if found == SAFETENSORS:
         return Weights(*read_safetensors(path), str(path))
@@ -81,7 +83,12 @@ def weights_of(given: object) -> Weights:
 
 def tensors_of(graph: Graph) -> dict[str, Param]:
     """Every tensor of the inference graph by its checkpoint name."""
-    return {f"{n.module}.{k}": p for n in graph.nodes if n.aux is None for k, p in (n.params() | n.buffers()).items()}
+    return {
+        f"{n.module}.{k}": p
+        for n in graph.nodes
+        if n.aux is None
+        for k, p in (n.params() | n.buffers()).items()
+    }
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:
@@ -109,13 +116,15 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
     counts = Counter(n[:i] for n in weights.tensors for i in _starts(n) if n[i:] in needed)
     most = max(counts.values(), default=0)
     best = [prefix for prefix, count in counts.items() if count == most]
-    if "" in best or not best:
+    if "" in best or not best or (len(best) > 1 and most < len(needed)):
         return ""
     if len(best) > 1:
-        fail("weights-mismatch",
-             f"{weights.name} has the tensors of the net {len(best)} times, under "
-             f"{' and '.join(f'`{p}`' for p in best[:SHOWN])}",
-             "save the ones that you want under the names of the net")  # fmt: skip
+        fail(
+            "weights-mismatch",
+            f"{weights.name} has the tensors of the net {len(best)} times, under "
+            f"{' and '.join(f'`{p}`' for p in best[:SHOWN])}",
+            "save the ones that you want under the names of the net",
+        )
     return best[0]
 
 
@@ -129,7 +138,11 @@ def _starts(name: str) -> list[int]:
 
 
 def fit(
-    params: Mapping[str, Param], weights: Weights, *, lazy: bool = False, allow_nonfinite: bool = False
+    params: Mapping[str, Param],
+    weights: Weights,
+    *,
+    lazy: bool = False,
+    allow_nonfinite: bool = False,
 ) -> dict[str, Any]:
     """The tensors that a net needs out of a checkpoint, as float32, or with `lazy` as they are.
 
@@ -142,10 +155,12 @@ def fit(
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         spare = sum(not n.endswith(TRACKED) for n in weights.tensors.keys() - held.values())
         needed = len(_needed(params))
-        fail("weights-mismatch",
-             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
-             f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind} are "
-             "not used")  # fmt: skip
+        fail(
+            "weights-mismatch",
+            f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
+            f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind} are "
+            "not used",
+        )
     if lazy:
         return Fitting(weights.tensors, held)
     return {
@@ -154,7 +169,9 @@ def fit(
     }
 
 
-def _problems(params: Mapping[str, Param], weights: Weights, held: dict[str, str], prefix: str) -> list[str]:
+def _problems(
+    params: Mapping[str, Param], weights: Weights, held: dict[str, str], prefix: str
+) -> list[str]:
     wanted = {prefix + n for n in params}
     spare = [n for n in weights.tensors if n not in wanted]
     problems = []
@@ -162,14 +179,18 @@ def _problems(params: Mapping[str, Param], weights: Weights, held: dict[str, str
         found = weights.tensors[held[name]] if name in held else None
         if found is None:
             near = get_close_matches(name, spare, n=1, cutoff=0.5)
-            problems.append(f"`{name}` is missing" + (f"; the {weights.kind} has `{near[0]}`" if near else ""))
+            problems.append(
+                f"`{name}` is missing" + (f"; the {weights.kind} has `{near[0]}`" if near else "")
+            )
         elif tuple(found.shape) != params[name].shape:
             there, here = _shape(found.shape), _shape(params[name].shape)
             problems.append(f"`{name}` is {there} in the {weights.kind}, {here} in the net")
         elif not is_float(found.dtype):
             # Whole numbers are quantised weights: without their scale they mean nothing. Complex
             # ones would lose a half.
-            problems.append(f"`{name}` holds {found.dtype} in the {weights.kind}, the net takes floats")
+            problems.append(
+                f"`{name}` holds {found.dtype} in the {weights.kind}, the net takes floats"
+            )
     return problems
 
 

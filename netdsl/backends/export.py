@@ -35,7 +35,8 @@ def export_onnx(
     cannot hold and for weights that do not fit or are not finite.
     """
     made = skeleton(graph, form, metadata=metadata)
-    return write_model(made, Path(path), _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite))
+    chunks = _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite)
+    return write_model(made, Path(path), chunks)
 
 
 def model_in_memory(

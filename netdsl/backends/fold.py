@@ -122,26 +122,36 @@ class _Numbers(NamedTuple):
     finite: bool
 
 
-def _numbers(norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> _Numbers:
+def _numbers(
+    norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]
+) -> _Numbers:
     mean, var = (_whole(name, params, chunks) for name in (norm.mean, norm.var))
-    gain, shift = (_whole(name, params, chunks) if name else None for name in (norm.scale, norm.shift))
+    gain = _whole(norm.scale, params, chunks) if norm.scale else np.ones(1)
+    shift = _whole(norm.shift, params, chunks) if norm.shift else np.zeros(1)
     with np.errstate(all="ignore"):
-        scale = 1 / np.sqrt(var + norm.eps) * (1 if gain is None else gain)
-        made = (0 if shift is None else shift) - mean * scale
-    given = [a for a in (mean, var, gain, shift) if a is not None]
-    return _Numbers(scale, made, finite=all(np.isfinite(a).all() for a in given))
+        scale = 1 / np.sqrt(var + norm.eps) * gain
+        made = shift - mean * scale
+    finite = all(np.isfinite(a).all() for a in (mean, var, gain, shift))
+    return _Numbers(scale, made, finite)
 
 
 def _folded(values: Any, scale: Any, shift: Any, stored: Stored, *, finite: bool) -> Any:
-    """A weight or bias with its batch norm, as float32; raises `CompileError` where finite numbers give others."""
+    """A weight or bias with its batch norm, as float32.
+
+    Raises `CompileError` where finite numbers give infinite ones.
+    """
     with np.errstate(all="ignore"):
         made = values * scale
         if stored.is_bias:
             made = (made + shift).astype(np.float32)
     if finite and not np.isfinite(made).all() and np.isfinite(values).all():
         assert stored.norm is not None
-        fail("weights-overflow", f"`{stored.source or stored.norm.mean}` goes beyond {LARGEST:g}, the largest float32, with its batch norm folded in",
-             "export with --no-fold; the variances of the batch norm may be next to 0")  # fmt: skip
+        name = stored.source or stored.norm.mean
+        fail(
+            "weights-overflow",
+            f"`{name}` goes beyond {LARGEST:g}, the largest float32, with its batch norm folded in",
+            "export with --no-fold; the variances of the batch norm may be next to 0",
+        )
     return made
 
 

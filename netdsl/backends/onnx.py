@@ -101,7 +101,7 @@ class Emitter:
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant of floats: a scalar, or a vector."""
-        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # refuses what it cannot hold
+        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # refuses an overflow
         if isinstance(values, (int, float)):
             return self._constant(self._float, (), (float(values),))
         return self._constant(self._float, (len(values),), tuple(values))

@@ -32,10 +32,14 @@ def lower(graph: Graph) -> torch.nn.Module:
     return module
 
 
-def load(module: torch.nn.Module, graph: Graph, weights: object, *, allow_nonfinite: bool = False) -> None:
-    """Give a module of a graph the weights of a state dict or of a file; raises `CompileError` for those that do not fit.
+def load(
+    module: torch.nn.Module, graph: Graph, weights: object, *, allow_nonfinite: bool = False
+) -> None:
+    """Give a module of a graph the weights of a state dict or of a file.
 
-    Auxiliary heads keep theirs, as weights need not have them.
+    Auxiliary heads keep theirs, as weights need not have them. Raises `CompileError` for weights
+    that do not fit.
     """
     found = fit(tensors_of(graph), weights_of(weights), allow_nonfinite=allow_nonfinite)
-    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in found.items()}, strict=False)
+    tensors = {n: torch.from_numpy(np.array(a)) for n, a in found.items()}
+    module.load_state_dict(tensors, strict=False)

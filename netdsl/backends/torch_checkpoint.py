@@ -47,9 +47,12 @@ def _load(path: Path, *, mapped: bool) -> Any:
             with open(path, "rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        fail("corrupt-weights",
-             f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "
-             "because that would run their code", _OUTSIDE)  # fmt: skip
+        fail(
+            "corrupt-weights",
+            f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "
+            "because that would run their code",
+            _OUTSIDE,
+        )
     except Exception as error:  # a damaged pickle makes the unpickler trip over anything
         reason = _first_line(error)
         fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", SAVE)
@@ -70,9 +73,12 @@ def _check_objects(path: Path) -> None:
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         listed = ", ".join(f"`{name}`" for name in sorted(found)[:SHOWN])
-        fail("corrupt-weights",
-             f"{path} holds Python objects beside its tensors, of {listed}{more}; they are not "
-             "loaded, because that would run their code", _OUTSIDE)  # fmt: skip
+        fail(
+            "corrupt-weights",
+            f"{path} holds Python objects beside its tensors, of {listed}{more}; they are not "
+            "loaded, because that would run their code",
+            _OUTSIDE,
+        )
 
 
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
@@ -87,9 +93,11 @@ def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
         names = ", ".join(f"`{k}`" for k in list(loaded)[:SHOWN]) or "nothing"
         fail("corrupt-weights", f"{path} holds no tensors; it has {names}", SAVE)
     if usual[0] not in WRAPPERS and len(held) > 1:
-        fail("corrupt-weights",
-             f"{path} holds several state dicts: {', '.join(f'`{k}`' for k in held)}",
-             "save the one that you want: torch.save(checkpoint[name], new_path)")  # fmt: skip
+        fail(
+            "corrupt-weights",
+            f"{path} holds several state dicts: {', '.join(f'`{k}`' for k in held)}",
+            "save the one that you want: torch.save(checkpoint[name], new_path)",
+        )
     return _state(path, held[usual[0]])
 
 
@@ -117,8 +125,11 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         size = tensor.untyped_storage().nbytes() if tensor.layout == torch.strided else 0
         if size and size not in sizes and tensor.device.type == "cpu":
-            fail("corrupt-weights",
-                 f"`{name}` of {path} is in {size:,} bytes, and no record has so many", READ)  # fmt: skip
+            fail(
+                "corrupt-weights",
+                f"`{name}` of {path} is in {size:,} bytes, and no record has so many",
+                READ,
+            )
 
 
 class MappedByTorch(dict[str, Any]):
@@ -129,7 +140,7 @@ class MappedByTorch(dict[str, Any]):
         self._mapped = _mappings(path)
 
     def release(self, name: str, first: int, count: int) -> None:
-        """As that of `Mapped`; memory that is not of the file stays, or its numbers would be lost."""
+        """As that of `Mapped`; memory that is not of the file stays, with its numbers."""
         array = self[name]
         at = array.ctypes.data + first * array.itemsize
         end = at + min(count, array.size - first) * array.itemsize

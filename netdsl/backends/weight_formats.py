@@ -26,32 +26,53 @@ class Unread(NamedTuple):
 
 
 UNREAD = (
-    Unread(b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes",
-           "load it in Keras, and write its arrays under the names of the net: numpy.savez"),
-    Unread(b"\x93NUMPY", "one array without a name",
-           "write every array under the name of its tensor: numpy.savez"),
+    Unread(
+        b"\x89HDF\r\n\x1a\n",
+        "an HDF5 file, as Keras writes",
+        "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+    ),
+    Unread(
+        b"\x93NUMPY",
+        "one array without a name",
+        "write every array under the name of its tensor: numpy.savez",
+    ),
     Unread(b"\x1f\x8b", "compressed with gzip", _UNPACK),
     Unread(b"BZh", "compressed with bzip2", _UNPACK),
     Unread(b"\xfd7zXZ\0", "compressed with xz", _UNPACK),
     Unread(b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
     Unread(b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     Unread(b"GGUF", "a GGUF file", READ),
-    Unread(b"version https://git-lfs", "a pointer of Git LFS, not the weights",
-           "fetch the weights with `git lfs pull`"),
+    Unread(
+        b"version https://git-lfs",
+        "a pointer of Git LFS, not the weights",
+        "fetch the weights with `git lfs pull`",
+    ),
     Unread(b"<!DOCTYPE", "a web page", "download the file itself"),
     Unread(b"<!doctype", "a web page", "download the file itself"),
     Unread(b"<html", "a web page", "download the file itself"),
-)  # fmt: skip
+)
 _ONNX = Unread(b"", "an ONNX model, not weights", "run it with `netdsl run`, it has its weights")
-_TAR = Unread(b"", "a tar archive",
-              "PyTorch before 0.1.10 wrote such checkpoints: load it with torch.load, and save it "
-              "again; if others packed it, unpack it first")  # fmt: skip
-_SCRIPT = Unread(b"", "a TorchScript archive, which is a program",
-                 "write its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)")  # fmt: skip
-_EXPORTED = Unread(b"", "a program of torch.export",
-                   "write its tensors: torch.save(torch.export.load(path).state_dict, new_path)")  # fmt: skip
-_KERAS = Unread(b"", "a model of Keras",
-                "load it in Keras, and write its arrays under the names of the net: numpy.savez")  # fmt: skip
+_TAR = Unread(
+    b"",
+    "a tar archive",
+    "PyTorch before 0.1.10 wrote such checkpoints: load it with torch.load, and save it "
+    "again; if others packed it, unpack it first",
+)
+_SCRIPT = Unread(
+    b"",
+    "a TorchScript archive, which is a program",
+    "write its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)",
+)
+_EXPORTED = Unread(
+    b"",
+    "a program of torch.export",
+    "write its tensors: torch.save(torch.export.load(path).state_dict, new_path)",
+)
+_KERAS = Unread(
+    b"",
+    "a model of Keras",
+    "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+)
 
 
 def format_of(path: Path) -> str:
@@ -60,21 +81,18 @@ def format_of(path: Path) -> str:
         head = file.read(512)
     if not head:
         fail("corrupt-weights", f"{path} is empty", READ)
-    if head[8:9] == b"{" or (path.suffix.lower() == ".safetensors" and not _is_known(head)):
+    if head[8:9] == b"{":
         return SAFETENSORS
     found = _unread(head)
     if found is not None:
         _refuse(path, found)
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
         return TORCH
-    if head[:4] != b"PK\x03\x04":
+    if head[:4] == b"PK\x03\x04":
+        return _format_of_zip(path)
+    if path.suffix.lower() != ".safetensors":
         fail("corrupt-weights", f"{path} is not a file of weights", READ)
-    return _format_of_zip(path)
-
-
-def _is_known(head: bytes) -> bool:
-    """Whether a file is certainly of another format, whatever its name ends in."""
-    return head[:4] == b"PK\x03\x04" or head[:2] in (b"\x80\2", b"\x80\4") or _unread(head) is not None
+    return SAFETENSORS  # its reader finds out what is wrong with it
 
 
 def _unread(head: bytes) -> Unread | None:
@@ -110,7 +128,10 @@ def _format_of_zip(path: Path) -> str:
         fail("corrupt-weights", f"{path} is a zip archive without weights", READ)
     packed = next((m for m in members if m.compress_type or m.compress_size != m.file_size), None)
     if packed is not None:  # PyTorch maps the numbers, and would take the packed bytes for them
-        fail("corrupt-weights",
-             f"`{packed.filename}` of {path} is compressed: {packed.compress_size:,} bytes for "
-             f"{packed.file_size:,}", "PyTorch does not compress checkpoints: save it again")  # fmt: skip
+        fail(
+            "corrupt-weights",
+            f"`{packed.filename}` of {path} is compressed: {packed.compress_size:,} bytes for "
+            f"{packed.file_size:,}",
+            "PyTorch does not compress checkpoints: save it again",
+        )
     return TORCH

@@ -45,10 +45,13 @@ def fresh(name: str, param: Param, seed: int = 0) -> Any:
     return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
 
 
-def chunks_of(state: Mapping[str, Any], *, allow_nonfinite: bool = False) -> Callable[[str, Param], Iterator[Any]]:
-    """What gives the numbers of a state dict that fits, piece by piece, and refuses those that are not finite.
+def chunks_of(
+    state: Mapping[str, Any], *, allow_nonfinite: bool = False
+) -> Callable[[str, Param], Iterator[Any]]:
+    """A function that gives the numbers of a state dict that fits, piece by piece.
 
-    The tensors are not copied, and become float32 a piece at a time: they may be larger than the memory. A state that has
+    It raises `CompileError` for numbers that `as_float32` refuses. The tensors are not copied, and
+    become float32 a piece at a time: they may be larger than the memory. A state that has
     `release(name, first, count)` is told when elements are not needed any more.
     """
     release = getattr(state, "release", None)

@@ -54,6 +54,7 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tup
     weights = fit(skeleton(compiled.graph).params, found, lazy=True) if found else None
     metadata = metadata_of(compiled, found.metadata if found else None)
     export_onnx(
-        compiled.graph, folder / "model.onnx", weights, Form(fold=True), metadata=metadata, allow_nonfinite=arguments.allow_nonfinite
-    )
+        compiled.graph, folder / "model.onnx", weights, Form(fold=True),
+        metadata=metadata, allow_nonfinite=arguments.allow_nonfinite,
+    )  # fmt: skip
     return folder / "model.onnx", compiled, weights

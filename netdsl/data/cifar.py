@@ -39,8 +39,8 @@ def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     try:
         size = path.stat().st_size
         if size == 0 or size % RECORD or size > MAX_BYTES:
-            expected = f"a multiple of {RECORD:,} bytes" if size <= MAX_BYTES else f"at most {MAX_BYTES:,} bytes"
-            message = f"{path} is damaged: expected {expected}, found {size:,}"
+            expected = f"at most {MAX_BYTES:,}" if size > MAX_BYTES else f"a multiple of {RECORD:,}"
+            message = f"{path} is damaged: expected {expected} bytes, found {size:,}"
             raise ConfigError("corrupt-data", message, "data")
         data = np.fromfile(path, np.uint8)
     except OSError as error:

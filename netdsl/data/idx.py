@@ -52,8 +52,8 @@ def read_idx_folder(folder: Path, classes: int, help: str | None = None) -> tupl
 def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
     """The array in one IDX file of unsigned bytes, gzipped if the name says so.
 
-    Raises ConfigError `corrupt-data` for a wrong magic number or length, for a broken gzip stream, and for a
-    first dimension other than `first`.
+    Raises ConfigError `corrupt-data` for a wrong magic number or length, for a broken gzip stream,
+    and for a first dimension other than `first`.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
@@ -82,7 +82,7 @@ def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Im
 
 
 def _read_body(file: BinaryIO, path: Path, size: int) -> Images:
-    """Exactly `size` bytes. The system gives their memory as it is filled: a header that lies takes none."""
+    """Exactly `size` bytes. Memory is taken as it is filled, so a header that lies costs none."""
     body = np.empty(size, np.uint8)
     read = 0
     while read < size and (data := file.read(min(PIECE, size - read))):

@@ -95,7 +95,9 @@ class Arg:
         """Back ends compute in float32, in which a larger number is infinite."""
         for v in _flatten((made,)):
             if isinstance(v, float) and abs(v) > LARGEST:
-                raise OpError("number-too-large", f"`{self.name}` of `{kind}` has the number {v:g}, beyond {LARGEST:g}, the largest float32", self.name)
+                what = f"`{self.name}` of `{kind}` has the number {v:g}"
+                beyond = f"beyond {LARGEST:g}, the largest float32"
+                raise OpError("number-too-large", f"{what}, {beyond}", self.name)
 
     def _check_range(self, kind: str, made: Any, value: object) -> None:
         if self.min is None and self.max is None:

@@ -27,9 +27,10 @@ class HostBuffers:
         self._rooms: dict[str, Any] = {}
 
     def joined(self, name: str, parts: Sequence[Any]) -> Any:
-        """The samples of several arrays of one type one after the other, for the input `name`; good until its next batch.
+        """The samples of several arrays of one type in one, for the input `name`.
 
-        A single array that needs no locked memory is not copied.
+        It is good until the next batch of that input. A single array that needs no locked
+        memory is not copied.
         """
         if len(parts) == 1 and not self.locked:
             return parts[0]

@@ -80,7 +80,8 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
         shape = (1, *shape)
     found = "x".join(map(str, shape)) or "a scalar"
     if len(shape) != len(target.shape):
-        fail("wrong-shape", f"{place} is {found}, the model takes {target}", "give it one sample, or a batch of them")
+        fail("wrong-shape", f"{place} is {found}, the model takes {target}",
+             "give it one sample, or a batch of them")  # fmt: skip
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
         fail("wrong-shape", f"{place} is {found}, the model takes {target}")
     if 0 in shape:

@@ -87,7 +87,9 @@ def _archive(path: Path, session: Session) -> dict[str, Any]:
     return {v.name: as_batch(arrays[v.name], v, arrays[v.name].place) for v in session.inputs}
 
 
-def _by_input(arrays: dict[str, StoredArray], path: Path, session: Session) -> dict[str, StoredArray]:
+def _by_input(
+    arrays: dict[str, StoredArray], path: Path, session: Session
+) -> dict[str, StoredArray]:
     wanted = [v.name for v in session.inputs]
     if len(wanted) == 1 and list(arrays) == [UNNAMED]:
         return {wanted[0]: arrays[UNNAMED]}
@@ -98,8 +100,8 @@ def _by_input(arrays: dict[str, StoredArray], path: Path, session: Session) -> d
 
 
 def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(f"`{n}`" for n in list(names)[:SHOWN])
-    return f"{shown or 'no arrays'}{f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''}"
+    shown = ", ".join(f"`{n}`" for n in list(names)[:SHOWN]) or "no arrays"
+    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
 
 
 def _check_counts(arrays: dict[str, StoredArray], path: Path, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Decodes pictures: what the eye sees of a file, as grey or colour of 8 bits, or the reason why not."""
+"""Decodes pictures to grey or colour of 8 bits as the eye sees them, or refuses them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,19 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 SEVERAL = ("JPEG", "MPO")  # cameras put previews behind the photo, which comes first
 WHITE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
-_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError,
-           MemoryError, OverflowError, struct.error, zlib.error)  # fmt: skip
+_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 
 
 def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
@@ -43,8 +54,11 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
         most = Image.MAX_IMAGE_PIXELS
         fail("picture-too-large", f"{path} has more than {most:,} pixels", "make it smaller first")
     except UnidentifiedImageError:
-        fail("bad-picture", f"{path} is not a picture in a format that is read",
-             f"{', '.join(FORMATS)} are read, and arrays in .npy files")  # fmt: skip
+        fail(
+            "bad-picture",
+            f"{path} is not a picture in a format that is read",
+            f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+        )
     except _ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         fail("bad-picture", f"{path} is damaged: {reason}")
@@ -56,8 +70,11 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
 
 def _check_frames(picture: Image.Image, path: Path) -> None:
     if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
-        fail("bad-picture", f"{path} has several frames or pages; one picture is wanted",
-             "save the frame that you want as a picture of its own")  # fmt: skip
+        fail(
+            "bad-picture",
+            f"{path} has several frames or pages; one picture is wanted",
+            "save the frame that you want as a picture of its own",
+        )
 
 
 def _check_range(picture: Image.Image, path: Path) -> None:
@@ -65,12 +82,18 @@ def _check_range(picture: Image.Image, path: Path) -> None:
     known = picture.format == "PPM" and picture.mode == "I"  # Pillow has scaled it to 16 bits
     if picture.mode in ("F", "I") and not known:
         numbers = "floats" if picture.mode == "F" else "32-bit integers"
-        fail("bad-picture", f"{path} holds {numbers}, and does not define which of them is white",
-             "write it with 8 or 16 bits, or give it as an array in a .npy file, scaled as in "
-             "training")  # fmt: skip
+        fail(
+            "bad-picture",
+            f"{path} holds {numbers}, and does not define which of them is white",
+            "write it with 8 or 16 bits, or give it as an array in a .npy file, scaled as in "
+            "training",
+        )
     if picture.mode == "LAB":
-        fail("bad-picture", f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
-             "convert it to RGB first")  # fmt: skip
+        fail(
+            "bad-picture",
+            f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
+            "convert it to RGB first",
+        )
 
 
 def _eight_bits(picture: Image.Image, tags: Any) -> Image.Image:

@@ -209,11 +209,12 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 def _check_finite(what: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
-        raise ConfigError("diverged", f"the {what} loss is {loss} in epoch {epoch + 1}", "optimizer", CALMER)
+        message = f"the {what} loss is {loss} in epoch {epoch + 1}"
+        raise ConfigError("diverged", message, "optimizer", CALMER)
 
 
 def _check_weights(module: nn.Module, epoch: int) -> None:
-    """Refuse weights that the loss does not show: those of a head, or behind a layer that hides infinities."""
+    """Refuse weights that are not finite though the loss is: those of a head, for one."""
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"
