@@ -155,3 +155,14 @@ def test_numbers_from_python(home: Path) -> None:
             call(state() | {"y.bias": np.ones(3, np.int64)})
     with pytest.raises(netdsl.CompileError, match="file-not-found"):
         net.onnx(weights="nowhere.pt")
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_other_readers_of_the_weights(home: Path, capsys: Say, kind: str) -> None:
+    """`export --verify` and `bench --vs torch` read the same numbers of every format."""
+    (home / "w").write_bytes(KINDS[kind](state(torch.float64)))
+    assert run(["export", "tiny.net", "-o", "m.onnx", "--weights", "w", "--verify"]) == 0
+    assert run(["bench", "tiny.net", "--weights", "w", "--batch", "1", "--rounds", "1", "--vs", "torch"]) == 0
+    (home / "w").write_bytes(KINDS[kind](spoilt("y.weight", 1e300, torch.float64)))
+    run(["export", "tiny.net", "-o", "m.onnx", "--weights", "w", "--verify", "--allow-nonfinite"])
+    capsys.readouterr()

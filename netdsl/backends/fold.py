@@ -8,6 +8,7 @@ the tensor of a checkpoint: `conv1.weight` becomes `conv1.weight/folded`.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -101,55 +102,40 @@ def stored_chunks(stored: Stored, params: Mapping[str, Param], chunks: Callable[
     if stored.norm is None:
         yield from chunks(stored.source, stored.param)
         return
-    numbers = _numbers(stored.norm, params, chunks)
+    scale, shift = _numbers(stored.norm, params, chunks)
+    name = stored.source or stored.norm.mean
     if stored.is_bias:
         bias = _whole(stored.source, params, chunks) if stored.source else np.zeros(1)
-        yield _folded(bias, numbers.scale, numbers.shift, stored, finite=numbers.finite)
+        yield _finite(name, lambda: (bias * scale + shift).astype(np.float32), bias, scale, shift)
         return
-    narrow, at = numbers.scale.astype(np.float32), 0
+    narrow, at = scale.astype(np.float32), 0
     for chunk in chunks(stored.source, stored.param):
         flat = chunk.reshape(-1)
         factors = _factors(narrow, stored.param.shape, stored.groups, at, flat.size)
-        yield _folded(flat, factors, None, stored, finite=numbers.finite)
+        yield _finite(name, partial(np.multiply, flat, factors), flat, factors)
         at += flat.size
-
-
-class _Numbers(NamedTuple):
-    """Scale and shift for each channel, and whether the batch norm's own numbers are finite."""
-
-    scale: Any
-    shift: Any
-    finite: bool
 
 
 def _numbers(
     norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]
-) -> _Numbers:
+) -> tuple[Any, Any]:
+    """Scale and shift for each channel."""
     mean, var = (_whole(name, params, chunks) for name in (norm.mean, norm.var))
     gain = _whole(norm.scale, params, chunks) if norm.scale else np.ones(1)
     shift = _whole(norm.shift, params, chunks) if norm.shift else np.zeros(1)
+    scale = _finite(norm.var, lambda: 1 / np.sqrt(var + norm.eps) * gain, var, gain)
+    return scale, _finite(norm.var, lambda: shift - mean * scale, shift, mean, scale)
+
+
+def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
+    """A product; raises `CompileError` where finite factors give numbers beyond float32."""
     with np.errstate(all="ignore"):
-        scale = 1 / np.sqrt(var + norm.eps) * gain
-        made = shift - mean * scale
-    finite = all(np.isfinite(a).all() for a in (mean, var, gain, shift))
-    return _Numbers(scale, made, finite)
-
-
-def _folded(values: Any, scale: Any, shift: Any, stored: Stored, *, finite: bool) -> Any:
-    """A weight or bias with its batch norm, as float32.
-
-    Raises `CompileError` where finite numbers give infinite ones.
-    """
-    with np.errstate(all="ignore"):
-        made = values * scale
-        if stored.is_bias:
-            made = (made + shift).astype(np.float32)
-    if finite and not np.isfinite(made).all() and np.isfinite(values).all():
-        assert stored.norm is not None
-        name = stored.source or stored.norm.mean
+        made = product()
+        small = np.isfinite(made.astype(np.float32, copy=False)).all()
+    if not small and all(np.isfinite(f).all() for f in factors):
         fail(
             "weights-overflow",
-            f"`{name}` goes beyond {LARGEST:g}, the largest float32, with its batch norm folded in",
+            f"`{name}` goes beyond {LARGEST:g}, the largest float32, where its batch norm is folded",
             "export with --no-fold; the variances of the batch norm may be next to 0",
         )
     return made

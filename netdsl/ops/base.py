@@ -88,7 +88,8 @@ class Arg:
         if self.choices and made not in self.choices:
             raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(self.choices)}", self.name)
         self._check_range(kind, made, value)
-        self._check_size(kind, made)
+        if isinstance(made, (float, tuple)):
+            self._check_size(kind, made)
         return made
 
     def _check_size(self, kind: str, made: object) -> None:

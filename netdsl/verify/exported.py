@@ -10,6 +10,7 @@ import torch
 
 from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx import check_file
+from netdsl.backends.tensors import as_float32
 from netdsl.backends.torch import lower
 from netdsl.diagnostics import fail
 from netdsl.verify.numbers import inputs_for
@@ -66,7 +67,8 @@ def _in_onnxruntime(path: Path, inputs: dict[str, np.ndarray]) -> list[np.ndarra
 
 def _in_torch(graph: Graph, state: Mapping[str, Any], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     module = lower(graph).eval()
-    module.load_state_dict({n: torch.from_numpy(np.array(a, dtype=np.float32)) for n, a in state.items()}, strict=False)
+    numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
+    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
     with torch.inference_mode():
         made = module(*(torch.from_numpy(a) for a in inputs.values()))
     return [t.numpy() for t in (made if isinstance(made, tuple) else (made,))]
