@@ -43,6 +43,10 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form:
     theirs = _tried(f"PyTorch fails on {graph.name}", lambda: _in_torch(graph, state, inputs))
     _tried(f"ONNX's full check refuses {path}", lambda: check_file(path))
     ours = _tried(f"onnxruntime fails on {path}", lambda: _in_onnxruntime(path, fed))
+    if not (_is_finite(ours) or _is_finite(theirs)):
+        fail("not-finite",
+             f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not finite",
+             "look at the weights, or leave out --verify")  # fmt: skip
     worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))  # not a number where one of them is none
     if not worst <= CLOSE[form.dtype]:
         fail("back-ends-differ", f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output", ADVICE)
@@ -79,6 +83,10 @@ def _picture(like: np.ndarray, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     picture = np.random.default_rng(0).integers(0, 256, (len(like), *like.shape[2:], like.shape[1]), dtype=np.uint8)
     mean, std = (np.array(v or (d,), dtype=np.float32) for v, d in ((pixels.mean, 0.0), (pixels.std, 1.0)))
     return picture, np.ascontiguousarray(((picture / np.float32(255) - mean) / std).transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def _is_finite(outputs: list[np.ndarray]) -> bool:
+    return all(np.isfinite(o).all() for o in outputs)
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
