@@ -71,7 +71,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_name_does_not_matter(home: Path, capsys: Say, kind: str, name: str) -> None:
-    """The same bytes load under every name, and all of their numbers are those of the state dict."""
+    """The same bytes load under every name, and their numbers are those of the state dict."""
     (home / name).write_bytes(KINDS[kind](state()))
     assert f"{name}: {LINE}, none left" in export(capsys, name)[0]
     found = stored()
@@ -90,10 +90,18 @@ WRAPPED: dict[str, tuple[Callable[[State], object], str]] = {
     "data parallel": (lambda t: below("module.", t), "module."),
     "compiled": (lambda t: below("_orig_mod.", t), "_orig_mod."),
     "both": (lambda t: {"model": below("module._orig_mod.", t)}, "module._orig_mod."),
-    "Lightning": (lambda t: {"state_dict": below("model.", t), "pytorch-lightning_version": "2.5"}, "model."),
+    "Lightning": (
+        lambda t: {"state_dict": below("model.", t), "pytorch-lightning_version": "2.5"},
+        "model.",
+    ),
     "a part": (lambda t: below("backbone.", t) | {"head.weight": torch.ones(2)}, "backbone."),
-    "parameters": (lambda t: {n: torch.nn.Parameter(v, requires_grad=v.is_floating_point()) for n, v in t.items()}, ""),
-}  # fmt: skip
+    "parameters": (
+        lambda t: {
+            n: torch.nn.Parameter(v, requires_grad=v.is_floating_point()) for n, v in t.items()
+        },
+        "",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WRAPPED)
@@ -114,7 +122,7 @@ def test_scopes_in_other_formats(home: Path, capsys: Say, suffix: str) -> None:
 
 
 def test_counters_of_batches_are_not_reported(home: Path, capsys: Say) -> None:
-    """They are in every checkpoint of PyTorch and no net uses them; other tensors left are named."""
+    """They are in every checkpoint of PyTorch and no net uses them; others left are named."""
     torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
     assert "7 tensors loaded, 1 of the file left: fc.weight\n" in export(capsys, "w.pt")[0]
     bare = {n: t for n, t in state().items() if "tracked" not in n}
@@ -191,33 +199,69 @@ def packed() -> bytes:
 
 NAMESPACE = {"state_dict": {}, "hyper_parameters": argparse.Namespace(lr=1)}
 REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
-    "a whole module": (lambda: torch_file(torch.nn.Linear(2, 3)), "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not loaded", "state_dict()"),
-    "an old whole module": (lambda: torch_file(torch.nn.Linear(2, 3), _use_new_zipfile_serialization=False), "is damaged, or holds Python objects beside its tensors", "state_dict()"),
-    "settings beside": (lambda: torch_file(NAMESPACE), "of `argparse.Namespace`; they are not loaded", "state_dict()"),
+    "a whole module": (
+        lambda: torch_file(torch.nn.Linear(2, 3)),
+        "of `torch.nn.modules.linear.Linear`; they are not loaded",
+        "state_dict()",
+    ),
+    "an old whole module": (
+        lambda: torch_file(torch.nn.Linear(2, 3), _use_new_zipfile_serialization=False),
+        "is damaged, or holds Python objects beside its tensors",
+        "state_dict()",
+    ),
+    "settings beside": (
+        lambda: torch_file(NAMESPACE),
+        "of `argparse.Namespace`; they are not loaded",
+        "state_dict()",
+    ),
     "TorchScript": (script, "is a TorchScript archive, which is a program", "torch.jit.load"),
-    "torch.export": (lambda: zip_of(a__archive_format=b"pt2", a__data_dot_pkl=b""), "is a program of torch.export", "torch.export.load"),
+    "torch.export": (
+        lambda: zip_of(a__archive_format=b"pt2", a__data_dot_pkl=b""),
+        "is a program of torch.export",
+        "torch.export.load",
+    ),
     "ONNX": (model, "is an ONNX model, not weights", "netdsl run"),
-    "Keras": (lambda: zip_of(model_dot_weights_dot_h5=b"", config_dot_json=b"{}"), "is a model of Keras", "numpy.savez"),
-    "Keras, old": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file, as Keras writes", "numpy.savez"),
+    "Keras": (
+        lambda: zip_of(model_dot_weights_dot_h5=b"", config_dot_json=b"{}"),
+        "is a model of Keras",
+        "numpy.savez",
+    ),
+    "Keras, old": (
+        lambda: b"\x89HDF\r\n\x1a\n" + bytes(99),
+        "is an HDF5 file, as Keras writes",
+        "numpy.savez",
+    ),
     "another zip": (lambda: zip_of(a_dot_txt=b""), "is a zip archive without weights", "are read"),
     "a tar": (tar, "is a tar archive", "unpack it"),
     "gzip": (lambda: gzip.compress(torch_file(state())), "is compressed with gzip", "unpack it"),
     "compressed parts": (packed, "is compressed: ", "save it again"),
     "one array": (npy, "is one array without a name", "numpy.savez"),
-    "another pickle": (lambda: pickle.dumps({"a": np.ones(3)}), "is damaged, or holds Python objects", "torch.save"),
-    "a pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS", "git lfs pull"),
+    "another pickle": (
+        lambda: pickle.dumps({"a": np.ones(3)}),
+        "is damaged, or holds Python objects",
+        "torch.save",
+    ),
+    "a pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\n",
+        "is a pointer of Git LFS",
+        "git lfs pull",
+    ),
     "a page": (lambda: b"<!DOCTYPE html><html>", "is a web page", "download"),
     "text": (lambda: b"hello", "is not a file of weights", "are read"),
     "nothing": (lambda: b"", "is empty", "are read"),
-    "no tensors": (lambda: torch_file({"epoch": 1}), "holds no tensors; it has `epoch`", "state_dict()"),
+    "no tensors": (
+        lambda: torch_file({"epoch": 1}),
+        "holds no tensors; it has `epoch`",
+        "state_dict()",
+    ),
     "a list": (lambda: torch_file([torch.ones(2)]), "holds no state dict but list", "state_dict()"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.ckpt", "w"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_files_that_are_not_read(home: Path, capsys: Say, case: str, name: str) -> None:
-    """The message has what the file is, and the help what to do; nothing of PyTorch's own advice."""
+    """The message has what the file is, and the help what to do, without PyTorch's own advice."""
     content, reason, help_ = REFUSED[case]
     (home / name).write_bytes(content())
     fact, _, advice = export(capsys, name, code=1)[1].partition("help: ")

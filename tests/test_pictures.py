@@ -1,4 +1,4 @@
-"""Pictures as inputs: every mode of Pillow is converted or refused, and every way into a model gives the same."""
+"""Pictures as inputs: every mode is converted or refused, and every way in gives the same."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ READ: dict[str, tuple[Image.Image, dict[str, Any], int, tuple[int, ...]]] = {
     "16.pgm": (array_picture(51400, "<u2"), {}, 200, (200, 200, 200)),
     "negative.tif": (array_picture(51400, "<u2"), {"tiffinfo": {262: 0}}, 55, (55, 55, 55)),
     "photo.mpo": (plain("RGB"), {"save_all": True, "append_images": [plain("RGB")]}, GREY, COLOUR),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", READ)
@@ -116,8 +116,17 @@ def deep_png(colour_type: int, value: bytes, *others: bytes) -> bytes:
 def twelve_bits() -> bytes:
     """A TIFF of 4 x 4 pixels, two in three bytes, each 2048 of 4095."""
     data = bytes([0x80, 0x08, 0x00]) * 8
-    entries = [(256, 3, 4), (257, 3, 4), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1),
-               (278, 3, 4), (279, 4, len(data))]  # fmt: skip
+    entries = [
+        (256, 3, 4),
+        (257, 3, 4),
+        (258, 3, 12),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (277, 3, 1),
+        (278, 3, 4),
+        (279, 4, len(data)),
+    ]
     directory = struct.pack("<H", len(entries)) + b"".join(
         struct.pack("<HHII", t, k, 1, v) for t, k, v in entries
     )
@@ -148,9 +157,14 @@ def test_orientation_of_every_depth(tmp_path: Path, orientation: int, dtype: str
     Image.fromarray(values).save(tmp_path / "x.png", exif=exif)
     turned = np.asarray(decode(tmp_path / "x.png", "L", (None, None)))
     turns: dict[int, Callable[[Any], Any]] = {
-        2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
-        6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a.T, 2), 8: np.rot90,
-    }  # fmt: skip
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: np.rot90(a.T, 2),
+        8: np.rot90,
+    }
     np.testing.assert_array_equal(turned, turns[orientation](np.arange(20).reshape(4, 5)))
 
 
@@ -189,9 +203,22 @@ def test_modes_that_are_refused(folder: Path, capsys: Say, name: str) -> None:
 
 
 IDENTITY = "net Same {{\n input image: {shape}\n relu\n}}\n"
-SIZES = [((1, 4), (1, 2)), ((2, 1), (5, 1)), ((1, 1), (4, 3)), ((3, 3), (8, 8)), ((8, 8), (3, 3)), ((7, 5), (14, 10)),
-         ((14, 10), (7, 5)), ((31, 17), (16, 33)), ((100, 9), (9, 100)), ((480, 640), (224, 224)), ((13, 13), (13, 29)),
-         ((24, 24), (24, 24)), ((300, 200), (224, 224)), ((2, 500), (32, 32))]  # fmt: skip
+SIZES = [
+    ((1, 4), (1, 2)),
+    ((2, 1), (5, 1)),
+    ((1, 1), (4, 3)),
+    ((3, 3), (8, 8)),
+    ((8, 8), (3, 3)),
+    ((7, 5), (14, 10)),
+    ((14, 10), (7, 5)),
+    ((31, 17), (16, 33)),
+    ((100, 9), (9, 100)),
+    ((480, 640), (224, 224)),
+    ((13, 13), (13, 29)),
+    ((24, 24), (24, 24)),
+    ((300, 200), (224, 224)),
+    ((2, 500), (32, 32)),
+]
 
 
 def samples(shape: tuple[int, ...]) -> list[np.ndarray]:
@@ -207,7 +234,7 @@ def samples(shape: tuple[int, ...]) -> list[np.ndarray]:
 def test_resizing_in_the_graph_is_that_of_pillow(
     folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
 ) -> None:
-    """In every pixel, within one level of 255; `run` gives the same with a model that takes floats."""
+    """In every pixel, within one level of 255; `run` gives the same to a model of floats."""
     (folder / "same.net").write_text(IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}"))
     assert run(["export", "same.net", "-o", "bytes.onnx", "--with-preprocess"]) == 0
     assert run(["export", "same.net", "-o", "floats.onnx"]) == 0

@@ -1,4 +1,4 @@
-"""Everything that a command writes or prints is the same to the byte in another process, except recorded times."""
+"""All that commands write and print is the same to the byte in another process, except times."""
 
 from __future__ import annotations
 
@@ -41,9 +41,14 @@ train Flat {
 PICTURES = ("svg", "png", "pdf", "html")
 TIMES = ("seconds", "images_per_second")
 EXPORTS = {
-    "plain": [], "half": ["--fp16"], "brain": ["--bf16"], "unfolded": ["--no-fold"], "functions": ["--functions"],
-    "bytes": ["--with-preprocess", "--mean", "0.5", "--std", "0.25"], "labels": ["--labels", "names.txt"],
-}  # fmt: skip
+    "plain": [],
+    "half": ["--fp16"],
+    "brain": ["--bf16"],
+    "unfolded": ["--no-fold"],
+    "functions": ["--functions"],
+    "bytes": ["--with-preprocess", "--mean", "0.5", "--std", "0.25"],
+    "labels": ["--labels", "names.txt"],
+}
 
 
 def commands() -> list[list[str]]:
@@ -87,8 +92,9 @@ from netdsl.cli import run
 for number, command in enumerate(json.loads(sys.argv[1])):
     if "--no-fold" in command:
         onnx_file.LIMIT = 10  # with weights in a file of their own
-    with Path(f"out/{number:02}-{command[0]}.txt").open("w") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        code = run(command)
+    with Path(f"out/{number:02}-{command[0]}.txt").open("w") as file:
+        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            code = run(command)
     onnx_file.LIMIT = 2_000_000_000
     if code != ("wrong.net" in command):
         sys.exit(f"{command} ended with {code}: " + Path(file.name).read_text()[-1000:])
@@ -187,7 +193,7 @@ def test_every_writer_is_in_it(made: tuple[dict[str, bytes], dict[str, bytes]]) 
 
 
 def test_metadata_of_weights_are_in_order(tmp_path: Path) -> None:
-    """The order of metadata in a file of weights is that of their names, and the tensors are untouched."""
+    """The metadata of weights are in the order of their names, and the tensors are untouched."""
     import torch
 
     from netdsl.train.checkpoint import write_tensors

@@ -43,13 +43,7 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters raises
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
-                _check_frames(opened, path)
-                _check_range(opened, path)
-                upright = ImageOps.exif_transpose(opened)
-                if upright.mode.startswith("I"):
-                    upright = _eight_bits(upright, getattr(opened, "tag_v2", {}))
-                picture = _flat(upright, mode)
+            picture = _opened(path, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
         fail("picture-too-large", f"{path} has more than {most:,} pixels", "make it smaller first")
@@ -66,6 +60,17 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
     if wanted == picture.size:
         return picture
     return picture.resize(wanted, Image.Resampling.BILINEAR)
+
+
+def _opened(path: Path, mode: str) -> Image.Image:
+    """The picture in its own size, upright."""
+    with Image.open(path, formats=FORMATS) as opened:
+        _check_frames(opened, path)
+        _check_range(opened, path)
+        upright = ImageOps.exif_transpose(opened)
+        if upright.mode.startswith("I"):
+            upright = _eight_bits(upright, getattr(opened, "tag_v2", {}))
+        return _flat(upright, mode)
 
 
 def _check_frames(picture: Image.Image, path: Path) -> None:

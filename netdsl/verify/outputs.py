@@ -95,8 +95,10 @@ def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray, largest: float) 
     finite = np.isfinite(other)
     if not np.issubdtype(one.dtype, np.floating) or not np.array_equal(one[~finite], other[~finite], equal_nan=True):
         return not np.array_equal(one, other)
-    off = np.abs(one - other)[finite].max(initial=0)
-    return not off <= AGREED * largest + 64 * _largest(other - third)
+    with np.errstate(invalid="ignore"):  # of infinities, which are equal here
+        off = np.abs(one - other)[finite].max(initial=0)
+        rounding = _largest(other - third)
+    return not off <= AGREED * largest + 64 * rounding
 
 
 def _difference(what: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:
