@@ -170,7 +170,8 @@ def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(gzip.compress(zeros, 1))
     call = Call("mnist", (str(idx_folder),))
     assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
-    assert "expected 20 images, as many as labels, found 40,000" in fails("corrupt-data", call).message
+    message = fails("corrupt-data", call).message
+    assert "expected 20 images, as many as labels, found 40,000" in message
 
 
 def test_images_are_held_once(idx_folder: Path) -> None:
@@ -188,7 +189,8 @@ def test_a_large_cifar_file_is_not_read(tmp_path: Path) -> None:
         file.truncate(3073 * 100_000)
     call = Call("cifar10", (str(tmp_path),))
     assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
-    assert "expected at most 30,730,000 bytes, found 307,300,000" in fails("corrupt-data", call).message
+    message = fails("corrupt-data", call).message
+    assert "expected at most 30,730,000 bytes, found 307,300,000" in message
 
 
 def test_a_packed_download_is_bounded(published: Path, tmp_path: Path) -> None:

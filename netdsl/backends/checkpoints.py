@@ -27,7 +27,7 @@ SHOWN = 3  # problems or names in a message
 
 
 class Weights(NamedTuple):
-    """Tensors by name, as numpy arrays, and the strings that stand in the file beside them."""
+    """Tensors by name, as arrays, and the strings that the file has beside them."""
 
     tensors: dict[str, Any]
     metadata: dict[str, str]
@@ -92,7 +92,7 @@ def tensors_of(graph: Graph) -> dict[str, Param]:
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:
-    """What of a checkpoint that fits a net is used.
+    """How much of a checkpoint a net uses, for a checkpoint that fits it.
 
     `122 tensors loaded, 2 of the file left: fc2.bias, fc2.weight`
     """
@@ -108,7 +108,7 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
 
 
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
-    """What stands before the net's names in a checkpoint: `module.`, `model.` or nothing.
+    """The scope that a checkpoint has before the net's names: `module.`, `model.` or nothing.
 
     Raises `CompileError` where the file has the net twice.
     """
@@ -133,7 +133,7 @@ def _needed(params: Iterable[str]) -> list[str]:
 
 
 def _starts(name: str) -> list[int]:
-    """Where a name begins, with every scope that it stands in and with fewer."""
+    """Where a name begins without its first scopes: none of them, one, two and so on."""
     return [0, *(i + 1 for i, c in enumerate(name) if c == ".")]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from netdsl.backends.tensors import as_array
-from netdsl.backends.weight_formats import READ, SAVE
+from netdsl.backends.weight_formats import SAVE
 from netdsl.diagnostics import fail
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module", "weights")
@@ -82,7 +82,7 @@ def _check_objects(path: Path) -> None:
 
 
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict, also where it lies in a dict with other things."""
+    """The tensors of a state dict, also of one inside a dict with other things."""
     if not isinstance(loaded, dict):
         fail("corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", SAVE)
     if _tensors(loaded):
@@ -128,7 +128,7 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
             fail(
                 "corrupt-weights",
                 f"`{name}` of {path} is in {size:,} bytes, and no record has so many",
-                READ,
+                "copy the file again from where it came",
             )
 
 
