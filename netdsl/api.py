@@ -13,6 +13,7 @@ from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
     from pathlib import Path
 
     import onnx
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Row
     from netdsl.ir.graph import Graph, Output
+
+    Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
 
 
 class Net:
@@ -83,32 +86,57 @@ class Net:
         dot = import_module("netdsl.backends.dot")
         return str(dot.svg_text(self.graph))
 
-    def torch(self) -> torch.nn.Module:
-        """The net as a `torch.nn.Module` in training mode, with the names of the file in its `state_dict`."""
-        module: torch.nn.Module = import_module("netdsl.backends.torch").lower(self.graph)
+    def torch(
+        self, weights: Given | None = None, *, allow_nonfinite: bool = False
+    ) -> torch.nn.Module:
+        """The net as a `torch.nn.Module` in training mode, with the names of the file.
+
+        Its weights are fresh ones, or those of a state dict or of a file; raises for these as
+        `onnx` does.
+        """
+        backend = import_module("netdsl.backends.torch")
+        module: torch.nn.Module = backend.lower(self.graph)
+        if weights is not None:
+            backend.load(module, self.graph, weights, allow_nonfinite=allow_nonfinite)
         return module
 
     def pytorch_source(self) -> str:
         """The net as PyTorch source that runs without netdsl."""
         return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
 
-    def onnx(self, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False, dtype: str = "float32") -> onnx.ModelProto:
-        """The net as an ONNX model in memory, with the given state dict or fresh weights; raises `CompileError` for what ONNX cannot say, and for weights that do not fit.
+    def onnx(
+        self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
+        fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
+    ) -> onnx.ModelProto:  # fmt: skip
+        """The net as an ONNX model in memory, with fresh weights or those that are given.
+
+        Raises `CompileError` for a net that ONNX cannot hold, for weights that do not fit, and for
+        those that are infinite or not numbers, unless `allow_nonfinite`; `TypeError` for weights
+        that are neither a state dict nor a path.
 
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
         `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).
         """
         export = import_module("netdsl.backends.export")
-        model: onnx.ModelProto = export.model_in_memory(self.graph, weights, _form(opset, dtype, fold=fold), seed=seed, metadata=export.metadata_of(self._compiled))
+        model: onnx.ModelProto = export.model_in_memory(
+            self.graph, weights, _form(opset, dtype, fold=fold), seed=seed,
+            metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
+        )  # fmt: skip
         return model
 
-    def save_onnx(self, path: str | Path, weights: Mapping[str, Any] | None = None, *, opset: int | None = None, seed: int = 0, fold: bool = False, dtype: str = "float32") -> list[Path]:
+    def save_onnx(
+        self, path: str | Path, weights: Given | None = None, *, opset: int | None = None,
+        seed: int = 0, fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
+    ) -> list[Path]:  # fmt: skip
         """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes.
 
         Raises as `onnx` does; no file is left then.
         """
         export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
-        paths = export.export_onnx(self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed, metadata=export.metadata_of(self._compiled))
+        paths = export.export_onnx(
+            self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed,
+            metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
+        )  # fmt: skip
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 

@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--set", action="append", default=[], metavar="train.KEY=VALUE", help="replace an entry of the train section")
 
     test = add("test", "the metrics of trained weights on the test images")
-    test.add_argument("--weights", required=True, metavar="W")
+    _add_weights(test, required=True)
     test.add_argument("--data", metavar="DATA")
     test.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
     test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -96,7 +96,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that write ONNX models and run them."""
     export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
     export.add_argument("-o", "--output", required=True, metavar="FILE")
-    export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint, or the folder of a training run; fresh weights without it")
+    _add_weights(export, "fresh weights without it")
     export.add_argument("--input", action="append", metavar="SIZES")
     export.add_argument("--opset", type=_positive, metavar="N")
     export.add_argument("--seed", type=_natural, metavar="N", help="of fresh weights; 0 without it")
@@ -113,7 +113,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch")
 
     verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
-    verify.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; random weights without it")
+    _add_weights(verify, "random weights without it")
     verify.add_argument("--input", action="append", metavar="SIZES")
     verify.add_argument("--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs")
     verify.add_argument("--format", choices=["text", "json"], default="text")
@@ -122,7 +122,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     bench = add("bench", "measure latency and throughput of a model through onnxruntime", net=False)
     for command in (run, bench):
         command.add_argument("model", metavar="MODEL", help="a .onnx file, or a net with --weights" if command is run else "a .onnx file, or a net")
-        command.add_argument("--weights", metavar="W")
+        _add_weights(command)
         command.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
         command.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "tensorrt"])
         command.add_argument("--allow-cpu-nodes", action="store_true", help="let nodes that the GPU cannot take run on the CPU")
@@ -138,6 +138,19 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
     bench.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often each is timed")
     bench.add_argument("--json", action="store_true")
+
+
+def _add_weights(
+    command: argparse.ArgumentParser, without: str = "", *, required: bool = False
+) -> None:
+    """The options of every command that reads weights."""
+    kinds = "a safetensors file, a PyTorch checkpoint, a .npz archive, or a training run's folder"
+    command.add_argument(
+        "--weights", required=required, metavar="W", help=f"{kinds}{without and '; '}{without}"
+    )
+    command.add_argument(
+        "--allow-nonfinite", action="store_true", help="take weights that are not finite numbers"
+    )
 
 
 def _natural(text: str, least: int = 0, most: int = MOST) -> int:

@@ -14,6 +14,7 @@ DEFAULTS = {
     "layers": 100_000,  # of one net, repeats unrolled
     "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
+    "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
 }
 MOST = {"nesting": 500, "depth": 500}  # to which they can be raised
 FRAMES = 10_000

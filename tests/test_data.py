@@ -5,6 +5,7 @@ import hashlib
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from netdsl.data.catalog import open_dataset
 from netdsl.data.cifar import RECORD, TEST_FILES, TRAIN_FILES
 from netdsl.data.dataset import check_classes, check_shape
 from netdsl.data.evaluate import evaluate
-from netdsl.data.idx import NAMES
+from netdsl.data.idx import NAMES, read_idx
 from netdsl.data.metrics import Accuracy
 
 
@@ -129,7 +130,7 @@ def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
         (0, lambda b: b"\0\0\x08\x01" + b[4:], "expected the magic number 0x00000803, found 0x00000801"),
         (0, lambda b: b[:4] + b"\xff" * 12, "in the header"),
         (1, lambda b: b[:-1] + b"\x0a", "holds the label 10; 10 classes have labels 0 to 9"),
-        (1, lambda b: idx_bytes(np.zeros(19, np.uint8)), "expected 20 labels, as many as images, found 19"),
+        (1, lambda b: idx_bytes(np.zeros(19, np.uint8)), "expected 19 images, as many as labels, found 20"),
         (2, lambda b: idx_bytes(np.zeros((10, 32, 32), np.uint8)), "images of two sizes"),
     ],
 )
@@ -150,6 +151,53 @@ def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], by
     path.unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(packed)
     assert f"{NAMES[0]}.gz" in fails("corrupt-data", Call("mnist", (str(idx_folder),))).message
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """The bytes that an action allocates at most at one time."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None:
+    """A gzip file of zeros that does not fit the labels is refused from its header."""
+    zeros = idx_bytes(np.zeros((40_000, 28, 28), np.uint8))
+    (idx_folder / NAMES[0]).unlink()
+    (idx_folder / f"{NAMES[0]}.gz").write_bytes(gzip.compress(zeros, 1))
+    call = Call("mnist", (str(idx_folder),))
+    assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
+    message = fails("corrupt-data", call).message
+    assert "expected 20 images, as many as labels, found 40,000" in message
+
+
+def test_images_are_held_once(idx_folder: Path) -> None:
+    """Reading packed images takes the memory of the images."""
+    zeros = np.zeros((40_000, 28, 28), np.uint8)
+    path = idx_folder / f"{NAMES[0]}.gz"
+    path.write_bytes(gzip.compress(idx_bytes(zeros), 1))
+    assert peak_of(lambda: read_idx(path, 3)) < zeros.nbytes + (8 << 20)
+
+
+def test_a_large_cifar_file_is_not_read(tmp_path: Path) -> None:
+    """A file of more than 10,000 images is none of CIFAR-10: it is refused by its size."""
+    write_cifar(tmp_path)
+    with (tmp_path / TRAIN_FILES[0]).open("r+b") as file:
+        file.truncate(3073 * 100_000)
+    call = Call("cifar10", (str(tmp_path),))
+    assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
+    message = fails("corrupt-data", call).message
+    assert "expected at most 30,730,000 bytes, found 307,300,000" in message
+
+
+def test_a_packed_download_is_bounded(published: Path, tmp_path: Path) -> None:
+    """A download that unpacks to far more than the data is refused without unpacking all of it."""
+    (published / f"{NAMES[0]}.gz").write_bytes(gzip.compress(bytes(200 << 20), 1))
+    call = Call("fashion_mnist")
+    assert peak_of(lambda: fails("bad-checksum", call)) < 2 * download.MOST + (8 << 20)
 
 
 @pytest.mark.parametrize("subfolder", ["", "cifar-10-batches-bin"])

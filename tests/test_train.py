@@ -321,6 +321,29 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     assert (tmp_path / checkpoint.FILE).read_bytes() == before
 
 
+class Hidden(nn.Module):
+    """A net in which a weight that becomes infinite changes no output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.lost = nn.Linear(64, 3), nn.Parameter(torch.ones(2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            self.lost.fill_(float("nan"))
+        made: torch.Tensor = self.main(images.flatten(1))
+        return made
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    """A loss that is finite does not hide them; no weights and no checkpoint are written."""
+    with pytest.raises(ConfigError) as caught:
+        run(Hidden(), tmp_path, config(epochs=1))
+    assert caught.value.code == "diverged"
+    assert caught.value.args[0] == "`lost` has numbers that are not finite after epoch 1"
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
 class TwoHeads(nn.Module):
     """Logits, and in training those of an auxiliary head with weights of its own."""
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
+import netdsl
 from netdsl.backends.checkpoints import fit, read_weights
 from netdsl.backends.weights import CHUNK, chunks_of
 from netdsl.cli import run
@@ -60,9 +61,9 @@ def test_a_number_too_large_for_half_precision_is_named(folder: Path, capsys: py
 
 
 def test_the_largest_numbers_that_half_precision_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What rounds to the largest number stays; infinities that the weights have already are theirs."""
+    """What rounds to the largest number stays; infinities are taken where they are allowed."""
     save_file(state(a_bias=np.array([65519, -65504, np.inf], np.float32)), "w.safetensors")
-    said(capsys, "--weights", "w.safetensors", "--fp16")
+    said(capsys, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite")
     bias = next(t for t in onnx.load("m.onnx").graph.initializer if t.name == "a.bias")
     assert onnx.numpy_helper.to_array(bias).tolist() == [65504, -65504, np.inf]
 
@@ -89,7 +90,8 @@ def test_a_whole_module_is_refused_in_plain_words(folder: Path, capsys: pytest.C
     """Without what PyTorch makes bold on a terminal."""
     torch.save(torch.nn.Linear(2, 3), "w.pt")
     err = said(capsys, "--weights", "w.pt", code=1)[1]
-    assert "error[corrupt-weights]: w.pt is not a PyTorch checkpoint of tensors: Weights only load failed" in err
+    what = "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not loaded"
+    assert f"error[corrupt-weights]: w.pt holds {what}" in err
     assert "[1m" not in err
     assert "\ufffd" not in err
 
@@ -119,7 +121,7 @@ def test_pages_that_were_read_are_given_back(folder: Path, suffix: str) -> None:
     else:
         save_file({f"module.{n}": values + i for i, n in enumerate("ab")}, path)
     params = {n: Param(values.shape) for n in "ab"}
-    chunks = chunks_of(params, fit(params, read_weights(path), path, lazy=True))
+    chunks = chunks_of(fit(params, read_weights(path), lazy=True))
     for _ in range(2):
         for i, name in enumerate("ab"):
             for k, chunk in enumerate(chunks(name, params[name])):
@@ -132,6 +134,76 @@ def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(folder: Path) -> N
     values = np.random.default_rng(0).standard_normal((4, CHUNK), dtype=np.float32)
     torch.save({"a": torch.from_numpy(values)}, "w.pt", _use_new_zipfile_serialization=False)
     params = {"a": Param(values.shape)}
-    chunks = chunks_of(params, fit(params, read_weights("w.pt"), "w.pt", lazy=True))
+    chunks = chunks_of(fit(params, read_weights("w.pt"), lazy=True))
     for _ in range(2):
         np.testing.assert_array_equal(np.concatenate(list(chunks("a", params["a"]))), values.ravel())
+
+
+# ---- numbers that float32 does not hold
+
+
+BN = "net Norm {\n input x: 3x4x4\n c: conv(2, 3) -> n: bn\n}\n"
+
+
+def test_folding_beyond_float32(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Finite numbers that folding makes infinite are an error; without folding they are none."""
+    (folder / "tiny.net").write_text(BN)
+    tensors = netdsl.loads(BN).torch().state_dict()
+    tensors |= {"c.weight": torch.full((2, 3, 3, 3), 1e38), "n.running_var": torch.zeros(2)}
+    save_tensors(tensors, "w.safetensors")
+    err = said(capsys, "--weights", "w.safetensors", code=1)[1]
+    assert "error[weights-overflow]: `c.weight` goes beyond 3.40282e+38" in err
+    said(capsys, "--weights", "w.safetensors", "--no-fold")
+
+
+def test_folding_numbers_that_are_allowed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers that are not finite, where allowed, are folded without a warning of NumPy."""
+    (folder / "tiny.net").write_text(BN)
+    cases = {"c.weight": np.inf, "n.weight": np.nan, "n.running_var": np.inf}
+    for name, number in cases.items():
+        tensors = netdsl.loads(BN).torch().state_dict()
+        tensors[name].fill_(number)
+        save_tensors(tensors, "w.safetensors")
+        said(capsys, "--weights", "w.safetensors", "--allow-nonfinite")
+        stored = {t.name: t for t in onnx.load("m.onnx").graph.initializer}
+        weight = onnx.numpy_helper.to_array(stored["c.weight/folded"])
+        assert np.isfinite(weight).all() == (name == "n.running_var")
+
+
+def test_an_infinity_hides_no_overflow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The largest finite number is reported beside an infinity that is allowed."""
+    save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
+    options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
+    err = said(capsys, *options, code=1)[1]
+    assert "`b.weight` has numbers up to 70000, float16 ends at 65504" in err
+
+
+@pytest.mark.parametrize("call", ["pad(1, value = 1e5)", "sumpool(300)"])
+def test_numbers_of_the_text_in_half_precision(
+    folder: Path, capsys: pytest.CaptureFixture[str], call: str
+) -> None:
+    """A layer's number that float16 cannot hold is refused as a weight is; bfloat16 takes it."""
+    (folder / "tiny.net").write_text(f"net Tiny {{\n input x: 1x300x300\n {call}\n}}\n")
+    assert "error[weights-overflow]: `0" in said(capsys, "--fp16", code=1)[1]
+    said(capsys, "--bf16")
+    said(capsys)
+
+
+LITERALS = [
+    "conv(1, 1, weight = [[[[1e300]]]])", "dense(1, weight = [[1, -1e39]])",
+    "pad(1, value = 3.5e38)", "bn(eps = 1e300)", "leaky_relu(1e40)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", LITERALS)
+def test_numbers_of_the_text_beyond_float32(call: str) -> None:
+    """Every back end would make an infinity of it: the text is at fault, at the argument."""
+    shape = "2" if "dense" in call else "1x4x4"
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"net N {{\n    input x: {shape}\n    {call}\n}}\n")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "number-too-large"
+    assert "beyond 3.40282e+38, the largest float32" in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.first.line == 3
+    assert "e" in diagnostic.span.text

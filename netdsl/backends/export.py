@@ -6,40 +6,55 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netdsl.backends.checkpoints import Fitting, fit, weights_of
 from netdsl.backends.onnx import model_of, skeleton
 from netdsl.backends.onnx_file import fresh_weights, write_model
 from netdsl.backends.weights import chunks_of
 from netdsl.ops.args import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import onnx
 
     from netdsl.backends.form import Form
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
+    from netdsl.ops.base import Param
 
 KEPT = ("mean", "std", "classes", "dataset")
 
 
 def export_onnx(
-    graph: Graph, path: str | Path, weights: Mapping[str, Any] | None = None, form: Form | None = None, *, seed: int = 0, metadata: Mapping[str, str] | None = None
-) -> dict[Path, str]:
-    """Write a graph with a state dict's weights, or fresh ones; returns the files made with their SHA-256 sums.
+    graph: Graph, path: str | Path, weights: object = None, form: Form | None = None, *,
+    seed: int = 0, metadata: Mapping[str, str] | None = None, allow_nonfinite: bool = False,
+) -> dict[Path, str]:  # fmt: skip
+    """Write a graph with weights, or fresh ones; returns the files made with their SHA-256 sums.
 
-    Raises `CompileError` for what ONNX cannot say and for weights that do not fit.
+    The weights are a state dict or the path of a file. Raises `CompileError` for a graph that ONNX
+    cannot hold and for weights that do not fit or are not finite.
     """
     made = skeleton(graph, form, metadata=metadata)
-    return write_model(made, Path(path), fresh_weights(seed) if weights is None else chunks_of(made.params, weights))
+    chunks = _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite)
+    return write_model(made, Path(path), chunks)
 
 
 def model_in_memory(
-    graph: Graph, weights: Mapping[str, Any] | None = None, form: Form | None = None, *, seed: int = 0, metadata: Mapping[str, str] | None = None
-) -> onnx.ModelProto:
+    graph: Graph, weights: object = None, form: Form | None = None, *,
+    seed: int = 0, metadata: Mapping[str, str] | None = None, allow_nonfinite: bool = False,
+) -> onnx.ModelProto:  # fmt: skip
     """The same without a file."""
     made = skeleton(graph, form, metadata=metadata)
-    return model_of(made, fresh_weights(seed) if weights is None else chunks_of(made.params, weights))
+    return model_of(made, _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite))
+
+
+def _chunks(
+    params: Mapping[str, Param], weights: object, seed: int, *, allow_nonfinite: bool
+) -> Callable[[str, Param], Iterable[Any]]:
+    if weights is None:
+        return fresh_weights(seed)
+    state = weights if isinstance(weights, Fitting) else fit(params, weights_of(weights), lazy=True)
+    return chunks_of(state, allow_nonfinite=allow_nonfinite)
 
 
 def metadata_of(compiled: Compiled, beside: Mapping[str, str] | None = None) -> dict[str, str]:

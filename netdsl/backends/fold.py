@@ -8,10 +8,14 @@ the tensor of a checkpoint: `conv1.weight` becomes `conv1.weight/folded`.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from netdsl.backends.tensors import LARGEST
+from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -99,24 +103,42 @@ def stored_chunks(stored: Stored, params: Mapping[str, Param], chunks: Callable[
         yield from chunks(stored.source, stored.param)
         return
     scale, shift = _numbers(stored.norm, params, chunks)
+    name = stored.source or stored.norm.mean
     if stored.is_bias:
-        bias = _whole(stored.source, params, chunks) if stored.source else 0.0
-        yield (bias * scale + shift).astype(np.float32)
+        bias = _whole(stored.source, params, chunks) if stored.source else np.zeros(1)
+        yield _finite(name, lambda: (bias * scale + shift).astype(np.float32), bias, scale, shift)
         return
     narrow, at = scale.astype(np.float32), 0
     for chunk in chunks(stored.source, stored.param):
         flat = chunk.reshape(-1)
-        yield flat * _factors(narrow, stored.param.shape, stored.groups, at, flat.size)
+        factors = _factors(narrow, stored.param.shape, stored.groups, at, flat.size)
+        yield _finite(name, partial(np.multiply, flat, factors), flat, factors)
         at += flat.size
 
 
-def _numbers(norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> tuple[Any, Any]:
+def _numbers(
+    norm: Norm, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]
+) -> tuple[Any, Any]:
     """Scale and shift for each channel."""
     mean, var = (_whole(name, params, chunks) for name in (norm.mean, norm.var))
-    scale = 1 / np.sqrt(var + norm.eps)
-    if norm.scale:
-        scale *= _whole(norm.scale, params, chunks)
-    return scale, (_whole(norm.shift, params, chunks) if norm.shift else 0.0) - mean * scale
+    gain = _whole(norm.scale, params, chunks) if norm.scale else np.ones(1)
+    shift = _whole(norm.shift, params, chunks) if norm.shift else np.zeros(1)
+    scale = _finite(norm.var, lambda: 1 / np.sqrt(var + norm.eps) * gain, var, gain)
+    return scale, _finite(norm.var, lambda: shift - mean * scale, shift, mean, scale)
+
+
+def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
+    """A product; raises `CompileError` where finite factors give numbers beyond float32."""
+    with np.errstate(all="ignore"):
+        made = product()
+        small = np.isfinite(made.astype(np.float32, copy=False)).all()
+    if not small and all(np.isfinite(f).all() for f in factors):
+        fail(
+            "weights-overflow",
+            f"`{name}` goes beyond {LARGEST:g}, the largest float32, where its batch norm is folded",
+            "export with --no-fold; the variances of the batch norm may be next to 0",
+        )
+    return made
 
 
 def _whole(name: str, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> Any:

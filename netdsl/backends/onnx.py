@@ -47,7 +47,7 @@ class Emitter:
 
     def __init__(self, opset: int, dtype: str = "float32") -> None:
         self.opset = opset
-        self._float = ELEMENT[dtype]
+        self._dtype, self._float = dtype, ELEMENT[dtype]
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[Any, ...], onnx.TensorProto] = {}
         self.params: dict[str, Param] = {}
@@ -101,6 +101,7 @@ class Emitter:
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant of floats: a scalar, or a vector."""
+        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # refuses an overflow
         if isinstance(values, (int, float)):
             return self._constant(self._float, (), (float(values),))
         return self._constant(self._float, (len(values),), tuple(values))

@@ -148,20 +148,14 @@ def narrowed(name: str, chunk: Any, dtype: str, rest: Iterable[Any] = ()) -> Any
     wanted = NUMPY_DTYPES[dtype]
     with np.errstate(over="ignore"):
         made = np.asarray(chunk, wanted)
-    if wanted.itemsize < chunk.dtype.itemsize and _overflows(chunk, wanted):
+    if wanted.itemsize < chunk.dtype.itemsize and (~np.isfinite(made) & np.isfinite(chunk)).any():
         _fail_overflow(name, max(_largest(c) for c in (chunk, *rest)), wanted)
     return made
 
 
 def _largest(chunk: Any) -> float:
-    return max(-float(chunk.min()), float(chunk.max()))
-
-
-def _overflows(chunk: Any, dtype: Any) -> bool:
-    """Whether a finite number of it is an infinity in a narrower type; what is none before passes, as it does unnarrowed."""
-    largest = np.float32(_largest(chunk))
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(largest) and not np.isfinite(largest.astype(dtype)))
+    finite = np.abs(chunk[np.isfinite(chunk)])
+    return float(finite.max(initial=0))
 
 
 def _fail_overflow(name: str, largest: float, dtype: Any) -> NoReturn:

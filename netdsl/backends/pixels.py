@@ -18,7 +18,9 @@ FLOAT = 1  # ONNX's number of float32
 def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
     """Emit it for an input of the net: to channels first, to the size of the net where that is fixed, to 0..1, normalised.
 
-    The size is met as Pillow's bilinear filter does, which looks at every point also when it makes a picture smaller.
+    The picture is resized as Pillow's bilinear filter does: every pixel counts where a picture is
+    made smaller, none outside the picture does, and the result has whole levels of 0 to 255. Pillow
+    also rounds between the two axes, so that the two differ by one level at most.
     """
     shape = value.type.shape
     if len(shape) != 3 or value.type.dtype != "float32" or shape[0] not in (1, 3):
@@ -28,7 +30,10 @@ def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
     g.begin_at(value.name, "picture", value.site)
     x = g.op("Cast", g.op("Transpose", value.name, perm=[0, 3, 1, 2]), to=FLOAT)
     if is_resized(value.type):
-        x = g.op("Resize", x, "", "", g.ints([d for d in value.type.spatial if isinstance(d, int)]), axes=[2, 3], mode="linear", antialias=1, coordinate_transformation_mode="half_pixel")
+        sizes = g.ints([d for d in value.type.spatial if isinstance(d, int)])
+        bilinear = {"mode": "linear", "antialias": 1, "exclude_outside": 1}
+        bilinear |= {"coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
+        x = g.op("Round", g.op("Resize", x, "", "", sizes, **bilinear))
     mean, std = (_each(v, channels, d, w) for v, d, w in ((pixels.mean, 0.0, "mean"), (pixels.std, 1.0, "std")))
     x = g.op("Mul", x, g.wide([1 / (255 * s) for s in std], (1, channels, 1, 1)))
     if any(mean):

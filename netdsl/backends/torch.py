@@ -5,11 +5,13 @@ from __future__ import annotations
 import linecache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import torch
+
+from netdsl.backends.checkpoints import fit, tensors_of, weights_of
 from netdsl.backends.pytorch_source import class_name, emit_source
 
 if TYPE_CHECKING:
-    import torch
-
     from netdsl.ir.graph import Graph
 
 
@@ -28,3 +30,16 @@ def lower(graph: Graph) -> torch.nn.Module:
     made.source = source
     module: torch.nn.Module = made()
     return module
+
+
+def load(
+    module: torch.nn.Module, graph: Graph, weights: object, *, allow_nonfinite: bool = False
+) -> None:
+    """Give a module of a graph the weights of a state dict or of a file.
+
+    Auxiliary heads keep theirs, as weights need not have them. Raises `CompileError` for weights
+    that do not fit.
+    """
+    found = fit(tensors_of(graph), weights_of(weights), allow_nonfinite=allow_nonfinite)
+    tensors = {n: torch.from_numpy(np.array(a)) for n, a in found.items()}
+    module.load_state_dict(tensors, strict=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.backends.tensors import as_array, as_float32
 from netdsl.ops.init import bilinear, distribution
 
 if TYPE_CHECKING:
@@ -45,27 +45,22 @@ def fresh(name: str, param: Param, seed: int = 0) -> Any:
     return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
 
 
-def chunks_of(params: Mapping[str, Param], state: Mapping[str, Any]) -> Callable[[str, Param], Iterator[Any]]:
-    """What gives the numbers of a state dict piece by piece; raises `CompileError` for what is missing or of another shape.
+def chunks_of(
+    state: Mapping[str, Any], *, allow_nonfinite: bool = False
+) -> Callable[[str, Param], Iterator[Any]]:
+    """A function that gives the numbers of a state dict that fits, piece by piece.
 
-    The tensors are not copied, and become float32 a piece at a time: they may be larger than the memory. A state that has
-    `release(name)` is told when a tensor is not needed any more.
+    It raises `CompileError` for numbers that `as_float32` refuses. The tensors are not copied, and
+    become float32 a piece at a time: they may be larger than the memory. A state that has
+    `release(name, first, count)` is told when elements are not needed any more.
     """
-    missing = [n for n in params if n not in state]
-    if missing:
-        fail("weights-mismatch", f"{len(missing)} of {len(params)} tensors are missing, the first is `{missing[0]}`")
-    for name, param in params.items():
-        shape = tuple(state[name].shape)
-        if shape != param.shape:
-            fail("weights-mismatch", f"`{name}` has shape {'x'.join(map(str, shape))}, the net needs {'x'.join(map(str, param.shape))}")
     release = getattr(state, "release", None)
     read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later
 
     def chunks(name: str, param: Param) -> Iterator[Any]:
-        value = state[name]
-        flat = np.ascontiguousarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value).ravel()
+        flat = np.ascontiguousarray(as_array(state[name])).ravel()
         for start in range(0, param.size, CHUNK):
-            yield np.asarray(flat[start : start + CHUNK], np.float32)
+            yield as_float32(name, flat[start : start + CHUNK], allow_nonfinite=allow_nonfinite)
             if release is not None:
                 read.append((name, start))
                 while len(read) > 1:

@@ -98,6 +98,7 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     import torch
 
     from netdsl.backends.onnx import skeleton
+    from netdsl.backends.tensors import as_float32
     from netdsl.backends.torch import lower
     from netdsl.backends.weights import fresh
 
@@ -108,7 +109,8 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as onnxruntime does
     state = weights if weights is not None else {n: fresh(n, p) for n, p in skeleton(compiled.graph).params.items()}
     module = lower(compiled.graph).eval()
-    module.load_state_dict({n: torch.from_numpy(np.array(a, dtype=np.float32)) for n, a in state.items()}, strict=False)
+    numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
+    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
     module.to(where)
 
     def prepare(inputs: dict[str, Any]) -> tuple[Callable[[], Any], Callable[[Any], list[Any]]]:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled, Program
     from netdsl.ir.graph import Graph
 
-ONNX_ONLY = ("weights", "fp16", "bf16", "verify", "keep_io", "with_preprocess", "functions", "mean", "std", "labels", "opset", "seed", "fold")
+ONNX_ONLY = (
+    "weights", "allow_nonfinite", "fp16", "bf16", "verify", "keep_io", "with_preprocess",
+    "functions", "mean", "std", "labels", "opset", "seed", "fold",
+)  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +64,10 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
     metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
     weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
     check_place(path)
-    sums = export.export_onnx(compiled.graph, path, weights, form, seed=arguments.seed or 0, metadata=metadata)
+    sums = export.export_onnx(
+        compiled.graph, path, weights, form,
+        seed=arguments.seed or 0, metadata=metadata, allow_nonfinite=arguments.allow_nonfinite,
+    )  # fmt: skip
     imports = [f for f in program.loader.sources() if f is not program.source]
     manifest = write_manifest(path, sums, program.source, imports, {"net": compiled.graph.name, "weights": what})
     size = sum(f.stat().st_size for f in sums)
@@ -151,7 +157,7 @@ def _weights(arguments: argparse.Namespace) -> tuple[Weights | None, str]:
 def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, Any]) -> dict[str, Any]:
     from netdsl.backends.checkpoints import fit, report
 
-    made = fit(params, found, arguments.weights, lazy=True)
+    made = fit(params, found, lazy=True)
     print(f"{arguments.weights}: {report(params, found)}")
     return made
 

@@ -51,6 +51,10 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tup
     _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
     found = read_weights(arguments.weights) if arguments.weights else None
-    weights = fit(skeleton(compiled.graph).params, found, arguments.weights, lazy=True) if found else None
-    export_onnx(compiled.graph, folder / "model.onnx", weights, Form(fold=True), metadata=metadata_of(compiled, found.metadata if found else None))
+    weights = fit(skeleton(compiled.graph).params, found, lazy=True) if found else None
+    metadata = metadata_of(compiled, found.metadata if found else None)
+    export_onnx(
+        compiled.graph, folder / "model.onnx", weights, Form(fold=True),
+        metadata=metadata, allow_nonfinite=arguments.allow_nonfinite,
+    )  # fmt: skip
     return folder / "model.onnx", compiled, weights

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_config(compiled, arguments.data)
     found = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
-    weights = fit(params, found, arguments.weights)
+    weights = fit(params, found, allow_nonfinite=arguments.allow_nonfinite)
     print(f"{arguments.weights}: {report(params, found)}")
     try:
         dataset = config.adapt(open_dataset(config.data))
@@ -73,7 +73,7 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(graph, path, weights)
+        export_onnx(graph, path, weights, allow_nonfinite=True)  # they have been looked at
         session = open_session(path, device)
     if session.chosen:
         print(f"device: {session.device} ({session.chosen})", file=sys.stderr)

@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _verify_model(arguments)
     # The witnesses are heavy: a wrong text is said without them.
     program, name, compiled, inputs = load_one(arguments)
-    weights = _weights(arguments.weights, compiled.graph) if arguments.weights else None
+    weights = _weights(arguments, compiled.graph) if arguments.weights else None
     from netdsl.verify import verify_net
 
     report = verify_net(program, name, inputs=inputs, weights=weights, seed=arguments.seed)
@@ -54,10 +54,11 @@ def _verify_model(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _weights(path: str, graph: Graph) -> dict[str, Any]:
+def _weights(arguments: argparse.Namespace, graph: Graph) -> dict[str, Any]:
     from netdsl.backends.checkpoints import fit, read_weights, tensors_of
 
-    return fit(tensors_of(graph), read_weights(path), path)
+    found = read_weights(arguments.weights)
+    return fit(tensors_of(graph), found, allow_nonfinite=arguments.allow_nonfinite)
 
 
 def _as_json(report: Report, file: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ SUBFOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST_FILES = ("test_batch.bin",)
 RECORD = 1 + 3 * 32 * 32
+MAX_BYTES = 10_000 * RECORD  # of one file: each of the published ones has so many images
 HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version"'
 
 
@@ -36,12 +37,14 @@ def _read(paths: list[Path]) -> Split:
 
 def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     try:
+        size = path.stat().st_size
+        if size == 0 or size % RECORD or size > MAX_BYTES:
+            expected = f"at most {MAX_BYTES:,}" if size > MAX_BYTES else f"a multiple of {RECORD:,}"
+            message = f"{path} is damaged: expected {expected} bytes, found {size:,}"
+            raise ConfigError("corrupt-data", message, "data")
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
-    if data.size == 0 or data.size % RECORD:
-        message = f"{path} is damaged: expected a multiple of {RECORD:,} bytes, found {data.size:,}"
-        raise ConfigError("corrupt-data", message, "data")
     records = data.reshape(-1, RECORD)
     check_labels(records[:, 0].astype(np.int64), len(CLASSES), path)
     return records

@@ -14,6 +14,7 @@ from netdsl.data.dataset import Images, Split, check_labels
 
 MAGIC_UBYTE = 0x0800  # the low byte counts the dimensions
 MAX_BYTES = 1 << 31
+PIECE = 1 << 20  # bytes that are read at once
 NAMES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -48,22 +49,23 @@ def read_idx_folder(folder: Path, classes: int, help: str | None = None) -> tupl
     return train, test
 
 
-def read_idx(path: Path, dimensions: int) -> Images:
+def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
     """The array in one IDX file of unsigned bytes, gzipped if the name says so.
 
-    Raises ConfigError `corrupt-data` for a wrong magic number or length and for a broken gzip stream.
+    Raises ConfigError `corrupt-data` for a wrong magic number or length, for a broken gzip stream,
+    and for a first dimension other than `first`.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with cast("BinaryIO", opener(path, "rb")) as file:
-            return _parse(file, path, dimensions)
+            return _parse(file, path, dimensions, first)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ConfigError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
     except OSError as error:
         raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
 
 
-def _parse(file: BinaryIO, path: Path, dimensions: int) -> Images:
+def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Images:
     length = 4 * (1 + dimensions)
     header = file.read(length)
     if len(header) < length:
@@ -74,22 +76,30 @@ def _parse(file: BinaryIO, path: Path, dimensions: int) -> Images:
     size = math.prod(shape)
     if not 0 < size <= MAX_BYTES:
         _corrupt(path, f"1 to {MAX_BYTES:,} values", f"{size:,} in the header")
-    body = file.read(size + 1)
-    if len(body) != size:
-        found = f"{len(body):,}" if len(body) < size else "more"
-        _corrupt(path, f"{size:,} bytes after the header", found)
-    return np.frombuffer(bytearray(body), np.uint8).reshape(shape)  # writable, as torch wants it
+    if first is not None and shape[0] != first:
+        _corrupt(path, f"{first:,} images, as many as labels", f"{shape[0]:,}")
+    return _read_body(file, path, size).reshape(shape)
+
+
+def _read_body(file: BinaryIO, path: Path, size: int) -> Images:
+    """Exactly `size` bytes. Memory is taken as it is filled, so a header that lies costs none."""
+    body = np.empty(size, np.uint8)
+    read = 0
+    while read < size and (data := file.read(min(PIECE, size - read))):
+        body[read : read + len(data)] = np.frombuffer(data, np.uint8)
+        read += len(data)
+    if read < size or file.read(1):
+        _corrupt(path, f"{size:,} bytes after the header", f"{read:,}" if read < size else "more")
+    return body
 
 
 def _read_split(folder: Path, prefix: str, classes: int) -> Split:
     images_path, labels_path = (
         cast("Path", find_idx(folder, name)) for name in NAMES if name.startswith(prefix)
     )
-    images = read_idx(images_path, 3)
     labels = read_idx(labels_path, 1).astype(np.int64)
-    if len(images) != len(labels):
-        _corrupt(labels_path, f"{len(images):,} labels, as many as images", f"{len(labels):,}")
     check_labels(labels, classes, labels_path)
+    images = read_idx(images_path, 3, len(labels))
     return Split(images[:, None], labels)
 
 

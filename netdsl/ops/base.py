@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 REQUIRED = object()
 GONE: Any = None  # in place of an inherited argument that a kind does not take
+LARGEST = 2.0**128 - 2.0**104  # of float32
 END = 2**31 - 1  # where a `Slice` goes to the end of an axis
 
 
@@ -87,7 +88,17 @@ class Arg:
         if self.choices and made not in self.choices:
             raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(self.choices)}", self.name)
         self._check_range(kind, made, value)
+        if isinstance(made, (float, tuple)):
+            self._check_size(kind, made)
         return made
+
+    def _check_size(self, kind: str, made: object) -> None:
+        """Back ends compute in float32, in which a larger number is infinite."""
+        for v in _flatten((made,)):
+            if isinstance(v, float) and abs(v) > LARGEST:
+                what = f"`{self.name}` of `{kind}` has the number {v:g}"
+                beyond = f"beyond {LARGEST:g}, the largest float32"
+                raise OpError("number-too-large", f"{what}, {beyond}", self.name)
 
     def _check_range(self, kind: str, made: Any, value: object) -> None:
         if self.min is None and self.max is None:

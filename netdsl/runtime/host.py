@@ -27,7 +27,13 @@ class HostBuffers:
         self._rooms: dict[str, Any] = {}
 
     def joined(self, name: str, parts: Sequence[Any]) -> Any:
-        """The samples of several arrays of one type one after the other, for the input `name`; good until its next batch."""
+        """The samples of several arrays of one type in one, for the input `name`.
+
+        It is good until the next batch of that input. A single array that needs no locked
+        memory is not copied.
+        """
+        if len(parts) == 1 and not self.locked:
+            return parts[0]
         shape = (sum(len(p) for p in parts), *parts[0].shape[1:])
         dtype = parts[0].dtype
         size = int(np.prod(shape)) * dtype.itemsize

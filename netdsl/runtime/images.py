@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
-import warnings
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
+from netdsl.arrays import open_array
 from netdsl.diagnostics import fail
+from netdsl.runtime.pictures import decode
 from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from netdsl.arrays import StoredArray
     from netdsl.runtime.session import Session, Tensor
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -30,7 +28,9 @@ def load_input(path: Path, session: Session) -> Any:
         fail("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
         fail("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
-    return load_array(path, target) if path.suffix.lower() == ".npy" else load_picture(path, session)
+    if path.suffix.lower() == ".npy":
+        return as_batch(open_array(path), target, str(path))
+    return load_picture(path, session)
 
 
 # ---- pictures
@@ -41,10 +41,11 @@ def load_picture(path: Path, session: Session) -> Any:
     target = session.inputs[0]
     if target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES:  # the graph prepares it
         height, width = (d if isinstance(d, int) else None for d in target.shape[1:3])
-        bytes_ = np.asarray(_decode(path, MODES[int(target.shape[3])], (width, height)))
+        bytes_ = np.asarray(decode(path, MODES[int(target.shape[3])], (width, height)))
         return np.ascontiguousarray(bytes_.reshape(1, *bytes_.shape[:2], int(target.shape[3])))
     channels, size = _picture_shape(path, target)
-    pixels = np.asarray(_decode(path, MODES[channels], size), dtype=np.float32) / 255
+    pixels = np.asarray(decode(path, MODES[channels], size), dtype=np.float32)
+    pixels /= 255
     array = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
     mean, std = session.numbers("netdsl.mean", channels), session.numbers("netdsl.std", channels)
     array = array if mean is None else array - mean
@@ -66,64 +67,33 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
     return channels, (width, height)
 
 
-def _decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
-                picture = ImageOps.exif_transpose(_eight_bits(opened)).convert(mode)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        fail("picture-too-large", f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels", "make it smaller first")
-    except UnidentifiedImageError:
-        fail("bad-picture", f"{path} is not a picture in a format that is read", f"{', '.join(FORMATS)} are read, and arrays in .npy files")
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, MemoryError, struct.error, zlib.error) as error:
-        fail("bad-picture", f"{path} is damaged: {str(error).strip() or type(error).__name__}")
-    wanted = (size[0] or picture.width, size[1] or picture.height)
-    return picture if wanted == picture.size else picture.resize(wanted, Image.Resampling.BILINEAR)
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16-bit grey as 8-bit: Pillow's own conversion cuts everything above 255 to white."""
-    if not picture.mode.startswith("I"):
-        return picture
-    return Image.fromarray((np.asarray(picture, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8))
-
-
 # ---- arrays
 
 
-def load_array(path: Path, target: Tensor) -> Any:
-    """The array of a `.npy` file as a batch: one sample gets a batch axis."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-        fail("bad-array", f"{path} is not a .npy file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.save")
-    if not isinstance(array, np.ndarray):
-        fail("bad-array", f"{path} holds several arrays", "write one array with numpy.save")
-    return as_batch(array, target, path)
+def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
+    """An array as a batch for an input of the model: one sample gets a batch axis.
 
-
-def as_batch(array: Any, target: Tensor, path: Path) -> Any:
-    """An array as a batch for an input of the model; raises `CompileError`."""
-    if array.ndim == len(target.shape) - 1:
-        array = array[None]
-    found = "x".join(map(str, array.shape)) or "a scalar"
-    if array.ndim != len(target.shape):
-        fail("wrong-shape", f"{path} is {found}, the model takes {target}", "give it one sample, or a batch of them")
-    if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], array.shape[1:], strict=True)):
-        fail("wrong-shape", f"{path} is {found}, the model takes {target}")
-    if 0 in array.shape:
-        fail("wrong-shape", f"{path} is {found}: there is nothing in it")
-    return np.ascontiguousarray(_convert(array, target, path))
-
-
-def _convert(array: Any, target: Tensor, path: Path) -> Any:
+    Raises `CompileError` for one that does not fit, before its numbers are read.
+    """
+    shape = stored.shape
+    if len(shape) == len(target.shape) - 1:
+        shape = (1, *shape)
+    found = "x".join(map(str, shape)) or "a scalar"
+    if len(shape) != len(target.shape):
+        fail("wrong-shape", f"{place} is {found}, the model takes {target}",
+             "give it one sample, or a batch of them")  # fmt: skip
+    if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
+        fail("wrong-shape", f"{place} is {found}, the model takes {target}")
+    if 0 in shape:
+        fail("wrong-shape", f"{place} is {found}: there is nothing in it")
     wanted = np.dtype(target.dtype)
+    _check_kind(stored.dtype, wanted, place)
+    return np.ascontiguousarray(stored.read(wanted)).reshape(shape)
+
+
+def _check_kind(found: np.dtype[Any], wanted: np.dtype[Any], place: str) -> None:
     # Bytes of a picture would pass for floats, and not be scaled as in training: kinds are not mixed.
-    if (array.dtype.kind in "iu") != (wanted.kind in "iu") or not np.can_cast(array.dtype, wanted, "same_kind"):
-        help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
-        fail("wrong-dtype", f"{path} holds {array.dtype}, the model takes {wanted}", help_)
-    made = array.astype(wanted)
-    if wanted.kind in "iu" and not np.array_equal(made, array):
-        fail("wrong-dtype", f"{path} holds {array.dtype} values that {wanted} cannot hold")
-    return made
+    same = (found.kind in "iu") == (wanted.kind in "iu")
+    if not same or not np.can_cast(found, wanted, "same_kind"):
+        fail("wrong-dtype", f"{place} holds {found}, the model takes {wanted}",
+             f"convert it: `array.astype('{wanted}')`, and scale it as in training")  # fmt: skip

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import glob
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from netdsl.arrays import open_archive
 from netdsl.diagnostics import fail
 from netdsl.runtime.images import as_batch, load_input
 from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
+    from netdsl.arrays import StoredArray
     from netdsl.runtime.session import Session
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WILD = set("*?[")
+UNNAMED = "arr_0"  # what `numpy.savez` calls an array that has no name
+SHOWN = 6  # names in a message
 
 
 class Item(NamedTuple):
@@ -76,24 +78,41 @@ def load_item(path: Path, session: Session) -> Item:
 
 
 def _archive(path: Path, session: Session) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
-        fail("bad-array", f"{path} is not a .npz file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.savez")
-    if len(session.inputs) == 1 and len(arrays) == 1:
-        arrays = {session.inputs[0].name: next(iter(arrays.values()))}
-    missing = [v.name for v in session.inputs if v.name not in arrays]
-    if missing:
-        fail("bad-array", f"{path} has no array `{missing[0]}`, it has {', '.join(arrays) or 'none'}", "write each input under its name: numpy.savez")
+    """The arrays of a `.npz` file for the inputs of these names, and no others."""
+    arrays = _by_input(open_archive(path), path, session)
     unfit = next((v for v in session.inputs if v.dtype not in DTYPES.values()), None)
     if unfit is not None:
         fail("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
-    feeds = {v.name: as_batch(arrays[v.name], v, path) for v in session.inputs}
-    if len({len(a) for a in feeds.values()}) > 1:
-        counts = ", ".join(f"{name} {len(a)}" for name, a in feeds.items())
-        fail("wrong-shape", f"the arrays of {path} have different numbers of samples: {counts}")
-    return feeds
+    _check_counts(arrays, path, session)
+    return {v.name: as_batch(arrays[v.name], v, arrays[v.name].place) for v in session.inputs}
+
+
+def _by_input(
+    arrays: dict[str, StoredArray], path: Path, session: Session
+) -> dict[str, StoredArray]:
+    wanted = [v.name for v in session.inputs]
+    if len(wanted) == 1 and list(arrays) == [UNNAMED]:
+        return {wanted[0]: arrays[UNNAMED]}
+    if set(arrays) != set(wanted):
+        fail("bad-array", f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
+             "write each input under its name, and nothing else: numpy.savez")  # fmt: skip
+    return arrays
+
+
+def _listed(names: Collection[str]) -> str:
+    shown = ", ".join(f"`{n}`" for n in list(names)[:SHOWN]) or "no arrays"
+    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
+
+
+def _check_counts(arrays: dict[str, StoredArray], path: Path, session: Session) -> None:
+    """Refuse inputs of different numbers of samples before any is read."""
+    counts = {}
+    for v in session.inputs:
+        shape = arrays[v.name].shape
+        counts[v.name] = shape[0] if len(shape) == len(v.shape) and shape else 1
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+        fail("wrong-shape", f"the arrays of {path} have different numbers of samples: {listed}")
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -78,6 +78,23 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     plain = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
         save_file(plain, temporary, metadata)
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Give the metadata of a safetensors file an order: the library writes them in a random one.
+
+    The head keeps its length: JSON in another order is as long, and blanks may follow it.
+    """
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        head = json.loads(file.read(length))
+        head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
+        text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) > length:
+            raise ValueError(f"the head of {path} has grown from {length} to {len(text)} bytes")
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _texts(config: TrainConfig) -> dict[str, str]:

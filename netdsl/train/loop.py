@@ -21,6 +21,7 @@ from netdsl.train.config import TrainConfig
 from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
 
 WEIGHTS = "weights.safetensors"
+CALMER = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
 CHECK_EVERY = 20  # batches between looks at the loss, each of which waits for the device
 
 
@@ -131,6 +132,7 @@ class _Run:
             seconds = time.perf_counter() - start
             measured = self._test()
             _check_finite("test", measured["test_loss"], epoch)
+            _check_weights(self.module, epoch)
             yield {
                 "epoch": epoch + 1,
                 "train_loss": train_loss,
@@ -207,5 +209,13 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 def _check_finite(what: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
-        help = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
-        raise ConfigError("diverged", f"the {what} loss is {loss} in epoch {epoch + 1}", "optimizer", help)
+        message = f"the {what} loss is {loss} in epoch {epoch + 1}"
+        raise ConfigError("diverged", message, "optimizer", CALMER)
+
+
+def _check_weights(module: nn.Module, epoch: int) -> None:
+    """Refuse weights that are not finite though the loss is: those of a head, for one."""
+    for name, tensor in module.state_dict().items():
+        if not tensor.isfinite().all():
+            message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"
+            raise ConfigError("diverged", message, "optimizer", CALMER)

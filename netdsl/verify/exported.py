@@ -10,9 +10,11 @@ import torch
 
 from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx import check_file
+from netdsl.backends.tensors import as_float32
 from netdsl.backends.torch import lower
 from netdsl.diagnostics import fail
 from netdsl.verify.numbers import inputs_for
+from netdsl.verify.rounding import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +44,10 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form:
     theirs = _tried(f"PyTorch fails on {graph.name}", lambda: _in_torch(graph, state, inputs))
     _tried(f"ONNX's full check refuses {path}", lambda: check_file(path))
     ours = _tried(f"onnxruntime fails on {path}", lambda: _in_onnxruntime(path, fed))
+    if not (_is_finite(ours) or _is_finite(theirs)):
+        fail("not-finite",
+             f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not finite",
+             "look at the weights, or leave out --verify")  # fmt: skip
     worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))  # not a number where one of them is none
     if not worst <= CLOSE[form.dtype]:
         fail("back-ends-differ", f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output", ADVICE)
@@ -66,7 +72,8 @@ def _in_onnxruntime(path: Path, inputs: dict[str, np.ndarray]) -> list[np.ndarra
 
 def _in_torch(graph: Graph, state: Mapping[str, Any], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     module = lower(graph).eval()
-    module.load_state_dict({n: torch.from_numpy(np.array(a, dtype=np.float32)) for n, a in state.items()}, strict=False)
+    numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
+    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
     with torch.inference_mode():
         made = module(*(torch.from_numpy(a) for a in inputs.values()))
     return [t.numpy() for t in (made if isinstance(made, tuple) else (made,))]
@@ -79,5 +86,11 @@ def _picture(like: np.ndarray, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     return picture, np.ascontiguousarray(((picture / np.float32(255) - mean) / std).transpose(0, 3, 1, 2), dtype=np.float32)
 
 
+def _is_finite(outputs: list[np.ndarray]) -> bool:
+    return all(np.isfinite(o).all() for o in outputs)
+
+
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a.astype(np.float32) - b).max() / max(1e-12, float(np.abs(b).max())))
+    """The largest difference as a share of the largest number, or of what underflow may change."""
+    largest = max(float(np.abs(b).max()), TINY / CLOSE["float32"])
+    return float(np.abs(a.astype(np.float32) - b).max() / largest)

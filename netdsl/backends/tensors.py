@@ -1,0 +1,65 @@
+"""Tensors of PyTorch and arrays of NumPy as the numbers of a net: plain arrays, float32, finite."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import ml_dtypes
+import numpy as np
+
+from netdsl.diagnostics import fail
+
+LARGEST = float(np.finfo(np.float32).max)
+VARIANCE = "running_var"
+TRACKED = "num_batches_tracked"  # which PyTorch saves and nothing uses
+_FLOATS = tuple(
+    np.dtype(t) for t in (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
+)
+
+
+def as_array(value: Any) -> Any:
+    """The memory of a tensor as an array; NumPy has no bfloat16 of its own."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":
+        import torch  # which is loaded where a tensor is
+
+        return tensor.view(dtype=torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether an element type is one of floats, NumPy's or another's."""
+    return dtype.kind == "f" or dtype in _FLOATS
+
+
+def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
+    """Numbers of a tensor as float32; raises `CompileError` for those that make no sense.
+
+    These are numbers that are not finite as float32, unless they are allowed, and variances
+    below 0.
+    """
+    with np.errstate(over="ignore"):
+        made = np.asarray(values, np.float32)
+    if not allow_nonfinite and not np.isfinite(made).all():
+        _fail_nonfinite(name, np.asarray(values)[~np.isfinite(made)].ravel()[0])
+    if name.endswith(VARIANCE) and (made < 0).any():
+        fail(
+            "negative-variance",
+            f"`{name}` has the variance {made[made < 0][0]:g}, below 0",
+            "these are not the statistics of a batch norm: the file is damaged, or was not "
+            "trained to its end",
+        )
+    return made
+
+
+def _fail_nonfinite(name: str, value: Any) -> NoReturn:
+    number = float(value)
+    beyond = f", beyond {LARGEST:g}, the largest float32" if np.isfinite(number) else ""
+    fail(
+        "not-finite",
+        f"`{name}` has the number {number:g}{beyond}",
+        "look at the training that made it so; --allow-nonfinite takes it as it is, in Python "
+        "`allow_nonfinite=True`",
+    )

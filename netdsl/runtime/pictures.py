@@ -1,0 +1,123 @@
+"""Decodes pictures to grey or colour of 8 bits as the eye sees them, or refuses them."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from netdsl.diagnostics import fail
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+SEVERAL = ("JPEG", "MPO")  # cameras put previews behind the photo, which comes first
+WHITE = 255
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
+_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
+    """A picture as `L` or `RGB` of that width and height, or its own where they are None.
+
+    Raises `CompileError` for a damaged picture and for one whose white or frame is unknown.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters raises
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = _opened(path, mode)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        most = Image.MAX_IMAGE_PIXELS
+        fail("picture-too-large", f"{path} has more than {most:,} pixels", "make it smaller first")
+    except UnidentifiedImageError:
+        fail(
+            "bad-picture",
+            f"{path} is not a picture in a format that is read",
+            f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+        )
+    except _ERRORS as error:
+        reason = str(error).strip() or type(error).__name__
+        fail("bad-picture", f"{path} is damaged: {reason}")
+    wanted = (size[0] or picture.width, size[1] or picture.height)
+    if wanted == picture.size:
+        return picture
+    return picture.resize(wanted, Image.Resampling.BILINEAR)
+
+
+def _opened(path: Path, mode: str) -> Image.Image:
+    """The picture in its own size, upright."""
+    with Image.open(path, formats=FORMATS) as opened:
+        _check_frames(opened, path)
+        _check_range(opened, path)
+        upright = ImageOps.exif_transpose(opened)
+        if upright.mode.startswith("I"):
+            upright = _eight_bits(upright, getattr(opened, "tag_v2", {}))
+        return _flat(upright, mode)
+
+
+def _check_frames(picture: Image.Image, path: Path) -> None:
+    if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
+        fail(
+            "bad-picture",
+            f"{path} has several frames or pages; one picture is wanted",
+            "save the frame that you want as a picture of its own",
+        )
+
+
+def _check_range(picture: Image.Image, path: Path) -> None:
+    """Refuse numbers when the file does not define which of them is white."""
+    known = picture.format == "PPM" and picture.mode == "I"  # Pillow has scaled it to 16 bits
+    if picture.mode in ("F", "I") and not known:
+        numbers = "floats" if picture.mode == "F" else "32-bit integers"
+        fail(
+            "bad-picture",
+            f"{path} holds {numbers}, and does not define which of them is white",
+            "write it with 8 or 16 bits, or give it as an array in a .npy file, scaled as in "
+            "training",
+        )
+    if picture.mode == "LAB":
+        fail(
+            "bad-picture",
+            f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
+            "convert it to RGB first",
+        )
+
+
+def _eight_bits(picture: Image.Image, tags: Any) -> Image.Image:
+    """16-bit grey as 8-bit: Pillow's own conversion cuts everything above 255 to white.
+
+    `tags` are those of a TIFF, in which white may be 2^12 - 1, or 0.
+    """
+    numbers = np.asarray(picture, np.float32)
+    grey = numbers * (WHITE / (2 ** tags.get(_BITS_PER_SAMPLE, (16,))[0] - 1))
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = WHITE - grey
+    grey[numbers == picture.info.get("transparency", -1)] = WHITE
+    return Image.fromarray(grey.round().clip(0, WHITE).astype(np.uint8))
+
+
+def _flat(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture in that mode, on white where it is transparent."""
+    if not picture.has_transparency_data:
+        return picture.convert(mode)
+    visible = picture.convert("RGBA")
+    ground = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(ground, visible).convert("RGB").convert(mode)

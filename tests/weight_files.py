@@ -1,0 +1,65 @@
+"""Files of weights that tests make: of one net, in every format that is read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+import netdsl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NET = """net Tiny {
+    input image: 3x6x6
+    c: conv(4, 3, bias = false) -> n: bn -> relu
+    gap -> flatten
+    output y: dense(3)
+}
+"""
+State = dict[str, Any]
+
+
+def state(dtype: torch.dtype = torch.float32) -> State:
+    """A state dict of the net, with numbers that every element type has."""
+    tensors = netdsl.loads(NET).torch().state_dict()
+    whole = {n: torch.arange(t.numel()).reshape(t.shape) % 7 + 1 for n, t in tensors.items()}
+    return {n: t.to(dtype) if tensors[n].is_floating_point() else t for n, t in whole.items()}
+
+
+def below(prefix: str, tensors: State) -> State:
+    return {prefix + n: t for n, t in tensors.items()}
+
+
+def arrays(tensors: State) -> State:
+    return {n: t.numpy() for n, t in tensors.items()}
+
+
+def torch_file(value: object, **options: bool) -> bytes:
+    made = io.BytesIO()
+    torch.save(value, made, **options)
+    return made.getvalue()
+
+
+def safetensors_file(tensors: State) -> bytes:
+    save_file(tensors, "made.safetensors")
+    return Path("made.safetensors").read_bytes()
+
+
+def npz_file(tensors: State) -> bytes:
+    made = io.BytesIO()
+    np.savez(made, **arrays(tensors))
+    return made.getvalue()
+
+
+KINDS: dict[str, Callable[[State], bytes]] = {
+    "zip": torch_file,
+    "old": lambda t: torch_file(t, _use_new_zipfile_serialization=False),
+    "safetensors": safetensors_file,
+    "npz": npz_file,
+}
