@@ -21,6 +21,7 @@ from netdsl.driver import program_of
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
 from netdsl.verify import Report, values, verify_net
+from netdsl.verify.exported import CLOSE, _difference
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.onnx_side import OnnxSide
 from netdsl.verify.rounding import LARGEST, TINY
@@ -260,3 +261,13 @@ def test_exact_layers_may_flush(
     monkeypatch.setattr(values, "witness", lambda *_: (torch.full((1, 1), value), None))
     made = Executor("PyTorch", executor.xs, torch.full((1, 1), y))
     assert bool(compare_values(step, [made], Report("N"))) == found
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "close"),
+    [(2e-20, 1e-20, False), (1.0001e-20, 1e-20, True), (0.0, 1e-38, True), (1e-33, 1e-34, False)],
+)
+def test_export_compares_small_outputs(ours: float, theirs: float, close: bool) -> None:
+    """`export --verify` judges outputs by their own scale, and allows what underflow changes."""
+    share = _difference(np.array([ours], np.float32), np.array([theirs], np.float32))
+    assert (share <= CLOSE["float32"]) == close
