@@ -50,7 +50,7 @@ def shipped(name: str) -> tuple[str, str] | None:
 def open_source(name: str) -> SourceFile:
     """The file that a user names on the command line: a path, a library name, or `-` for standard input."""
     if name == "-":
-        return _decode("<stdin>", sys.stdin.buffer.read(limit("source_bytes") + 1), None)
+        return _decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
     path = library_file(name)
     if path is not None and not os.path.isfile(name):  # a folder of that name does not stand for the net
         return read(path, shown=f"nets/{name}.net")
@@ -58,6 +58,16 @@ def open_source(name: str) -> SourceFile:
         return read(name)
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise Fault("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
+
+
+def _read_standard_input(most: int) -> bytes:
+    """At most that many bytes; raises `Fault`. Python has no `sys.stdin` where it was closed."""
+    if sys.stdin is None:
+        raise Fault("cannot-read", "cannot read standard input: it is closed")
+    try:
+        return sys.stdin.buffer.read(most)
+    except OSError as error:
+        raise Fault("cannot-read", f"cannot read standard input: {error.strerror}") from None
 
 
 def read(path: str, shown: str | None = None) -> SourceFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 LABELS_HELP = "--labels takes a file with one class name a line"
 
 
-_IN_ASCII = {"─": "-", "²": "^2", "³": "^3", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")"}
-
-
 class UsageError(Exception):
     """The command line is wrong: exit code 2."""
 
@@ -32,12 +28,6 @@ def split_name(text: str) -> tuple[str, str | None]:
         return text, None
     file, colon, net = text.rpartition(":")
     return (file, net) if colon and len(file) > 1 and re.fullmatch(r"\w+", net) else (text, None)
-
-
-def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What stands for letters that an output's encoding has not: signs of our own in other words, the rest as JSON escapes it."""
-    assert isinstance(error, UnicodeEncodeError)
-    return "".join(_IN_ASCII.get(c) or json.dumps(c)[1:-1] for c in error.object[error.start : error.end]), error.end
 
 
 def suffix_of(name: str) -> str:
@@ -89,11 +79,6 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     """To standard error, with carets."""
     colour = use_colour(sys.stderr)
     print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
-
-
-def discard_output() -> None:
-    """Let what is still printed go nowhere: whoever read it has closed the pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def read_labels(path: str) -> list[str]:

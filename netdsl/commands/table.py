@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.backends.table import NARROW, layer_table, table_of
+from netdsl.backends.table import layer_table, table_of
+from netdsl.commands.consoles import console
 
 if TYPE_CHECKING:
     import argparse
 
+    from rich.console import Console
+
     from netdsl.commands.check import Checked
-
-
-def console() -> Console:
-    """Standard output as rich sees it: the terminal's width, 80 columns elsewhere unless COLUMNS says otherwise."""
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else NARROW
-    return Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:

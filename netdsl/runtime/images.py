@@ -95,9 +95,12 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 def load_array(path: Path, target: Tensor) -> Any:
     """The array of a `.npy` file as a batch: one sample gets a batch axis."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-        fail("bad-array", f"{path} is not a .npy file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.save")
+        with warnings.catch_warnings(action="ignore"):  # what is wrong is reported below
+            array = np.load(path, allow_pickle=False)
+    except Exception as error:  # NumPy lets Python parse the header, which can raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"{path} is not a .npy file of numbers: {reason}"
+        fail("bad-array", message, "write it with numpy.save")
     if not isinstance(array, np.ndarray):
         fail("bad-array", f"{path} holds several arrays", "write one array with numpy.save")
     return as_batch(array, target, path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-import zipfile
-import zlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,10 +76,16 @@ def load_item(path: Path, session: Session) -> Item:
 
 def _archive(path: Path, session: Session) -> dict[str, Any]:
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with (
+            warnings.catch_warnings(action="ignore"),  # what is wrong is reported below
+            open(path, "rb") as opened,
+            np.load(opened, allow_pickle=False) as file,
+        ):
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
-        fail("bad-array", f"{path} is not a .npz file of numbers: {str(error).strip() or type(error).__name__}", "write it with numpy.savez")
+    except Exception as error:  # NumPy lets Python parse the headers, which can raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"{path} is not a .npz file of numbers: {reason}"
+        fail("bad-array", message, "write it with numpy.savez")
     if len(session.inputs) == 1 and len(arrays) == 1:
         arrays = {session.inputs[0].name: next(iter(arrays.values()))}
     missing = [v.name for v in session.inputs if v.name not in arrays]
@@ -143,12 +148,23 @@ def _in_pieces(session: Session, feeds: dict[str, Any], count: int, step: int, f
         piece = {name: a[start : start + step] for name, a in feeds.items()}
         there = min(step, count - start)
         short = step - there if fixed else 0
-        padded = {name: np.concatenate([a, np.repeat(a[-1:], short, axis=0)]) for name, a in piece.items()} if short else piece
-        outputs = session.run(padded)
+        if short:
+            piece = {name: _filled_up(session, array, short) for name, array in piece.items()}
+        outputs = session.run(piece)
         if any(o.ndim == 0 or len(o) != there + short for o in outputs):
             return None
         parts.append([o[:there] for o in outputs])
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _filled_up(session: Session, array: Any, short: int) -> Any:
+    """The array with its last sample repeated `short` times; raises `CompileError`."""
+    try:
+        return np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
+    except (ValueError, MemoryError):  # more bytes than an address has, or than there are
+        samples = f"{len(array) + short:,} samples"
+        message = f"{session.name} takes {samples} at once, which do not fit into memory"
+        fail("out-of-memory", message, "export it for a smaller batch")
 
 
 def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | None) -> list[Any]:
