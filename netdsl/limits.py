@@ -14,8 +14,11 @@ DEFAULTS = {
     "layers": 100_000,  # of one net, repeats unrolled
     "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
+    "model_nodes": 20_000,  # of an ONNX model with functions, once they are expanded
+    "model_steps": 100_000_000,  # node runs of an ONNX model, as its loops declare them
+    "model_depth": 100,  # functions and bodies of an ONNX model inside one another
 }
-MOST = {"nesting": 500, "depth": 500}  # to which they can be raised
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # to which they can be raised
 FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from netdsl.commands.output import note_lines
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
 from netdsl.driver import Compiled, Program, compile_net, open_program
 from netdsl.render import render_text
@@ -78,7 +79,7 @@ def use_colour(stream: object) -> bool:
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     """To standard error, with carets."""
     colour = use_colour(sys.stderr)
-    print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
+    note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
 
 
 def read_labels(path: str) -> list[str]:

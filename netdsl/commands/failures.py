@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from netdsl.commands.common import UsageError, print_diagnostics
-from netdsl.commands.output import note
+from netdsl.commands.output import note, note_lines
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.errors import CannotWriteError, CrashedError, Stopped
 from netdsl.stops import stop_word
@@ -96,13 +96,13 @@ def _report_fault(error: BaseException, words: list[str]) -> int:
     details = _details(error, words)
     if os.environ.get("NETDSL_DEBUG") == "1":
         place = "the details are above"
-        print(details, file=sys.stderr)
+        note_lines(details)
     else:
         place = _written(details)
     said = " ".join(str(error).split())[:200]
     kind = "crash" if isinstance(error, CrashedError) else type(error).__name__
     message = f"`netdsl {words[0] if words else ''}` failed: {kind}" + (f": {said}" if said else "")
-    help_ = f"this is a fault of netdsl, not of your files; please report it: {place}"
+    help_ = f"netdsl or a library that it uses is at fault; please report it: {place}"
     print_diagnostics([Diagnostic("internal-error", message, help=help_)])
     return FAULT
 
@@ -111,7 +111,7 @@ def _details(error: BaseException, words: list[str]) -> str:
     system = import_module("platform").platform()  # few commands need these modules
     head = f"netdsl {__version__}, Python {sys.version}, {system}\ncommand: {words!r}\n\n"
     if isinstance(error, CrashedError):
-        return f"{head}{error}\n{error.details}"
+        return f"{head}{error}\n{error.details}\n"
     return head + "".join(import_module("traceback").format_exception(error))
 
 
@@ -122,6 +122,6 @@ def _written(details: str) -> str:
         path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         path.write_text(details, encoding="utf-8", errors="backslashreplace")
     except OSError:
-        print(details, file=sys.stderr)
+        note_lines(details)
         return "the details are above, because the log folder cannot be written"
     return f"the details are in {path}"

@@ -20,6 +20,11 @@ def note(line: str) -> None:
     print(printable(line, "\t"), file=sys.stderr)
 
 
+def note_lines(text: str) -> None:
+    """Print a text that is printable already, to standard error."""
+    print(text, end="", file=sys.stderr)
+
+
 def say_json(value: Any, indent: int | None = None) -> None:
     """Print a value as JSON. Letters stay as they are; what could steer a terminal is escaped."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)

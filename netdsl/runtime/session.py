@@ -12,6 +12,7 @@ import onnxruntime
 
 from netdsl.diagnostics import CompileError, fail
 from netdsl.runtime.binding import NO_GRAPH, Bound, NoCaptureError
+from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import obstacle
 from netdsl.runtime.host import HostBuffers
@@ -196,6 +197,7 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     settings = settings or Settings()
     if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
+    check_work(path)
     model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
     if device == "auto":
