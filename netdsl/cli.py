@@ -197,7 +197,7 @@ def _report(error: BaseException, argv: list[str]) -> int:
         code: int = _failures().report(error, argv)
     except Stopped as stop:
         code = _failures().report(stop, argv)
-    except MemoryError:
+    except (MemoryError, ImportError, SystemError):  # there is not even enough for a message
         os.write(2, b"netdsl: there is not enough memory\n")
         code = 1
     return code

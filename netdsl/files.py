@@ -38,9 +38,9 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 
 def check_replaceable(path: Path) -> None:
     """Raise `CannotWriteError` where `replacing` would fail, before work that would be lost."""
-    if path.is_dir():
-        raise CannotWriteError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         _beside(path).unlink()
     except OSError as error:
         raise _cannot_write(error, path) from error

@@ -19,6 +19,9 @@ from netdsl.stops import stop_word
 from netdsl.streams import OUTPUT, discard_output
 from netdsl.version import __version__
 
+if sys.platform != "win32":
+    import resource  # it cannot be loaded any more where it is needed
+
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
 # How PyTorch, onnxruntime, the C library and Python word that memory or address space ran out.
 _MEMORY = re.compile(
@@ -76,8 +79,9 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, CrashedError):  # libraries abort where a limit keeps memory from them
-        return error.number != signal.SIGKILL and _has_memory_limit()
+    if isinstance(error, (CrashedError, SystemError)):  # what C code ends in without memory
+        killed = isinstance(error, CrashedError) and error.number == signal.SIGKILL
+        return not killed and _has_memory_limit()
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
     named = isinstance(error, (OSError, ImportError, RuntimeError)) and _MEMORY.search(str(error))
@@ -87,7 +91,6 @@ def _is_out_of_memory(error: BaseException) -> bool:
 def _has_memory_limit() -> bool:
     if sys.platform == "win32":
         return False
-    resource = import_module("resource")  # Windows has none
     return bool(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY)
 
 
