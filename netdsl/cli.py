@@ -6,6 +6,7 @@ import argparse
 import gc
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST = 10**9  # what a back end holds in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
+STOPPED = 128  # to which exit codes add the signal that ended a command
 AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have nothing to tidy up
 
 
@@ -171,6 +173,10 @@ def main(argv: list[str] | None = None) -> None:
     open_standard()
     code = _guarded(sys.argv[1:] if argv is None else argv, _perform_watched)
     leave_on_stop()
+    if code > STOPPED:  # libraries would take their time to tidy up, and the user is waiting
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -74,9 +74,8 @@ def _reserve() -> None:
 
 def _text(raw: io.FileIO, before: object) -> io.TextIOWrapper:
     """A text stream over `raw` with the settings of the one before."""
-    encoding, each_line, at_once = "utf-8", False, False
+    encoding, each_line = "utf-8", raw.fileno() == 2
     if isinstance(before, io.TextIOWrapper):
-        encoding, each_line = before.encoding, before.line_buffering
-        at_once = before.write_through
-    made = io.BufferedWriter(raw)
-    return io.TextIOWrapper(made, encoding, "netdsl", None, each_line, at_once)
+        encoding = before.encoding
+        each_line |= before.line_buffering or before.write_through
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, "netdsl", None, each_line)
