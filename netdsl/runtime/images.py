@@ -95,8 +95,11 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 def load_array(path: Path, target: Tensor) -> Any:
     """The array of a `.npy` file as a batch: one sample gets a batch axis."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # what is wrong is reported below
-            array = np.load(path, allow_pickle=False)
+        with (
+            warnings.catch_warnings(action="ignore"),  # what is wrong is reported below
+            open(path, "rb") as file,
+        ):
+            array = np.load(file, allow_pickle=False)
     except Exception as error:  # NumPy lets Python parse the header, which can raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         message = f"{path} is not a .npy file of numbers: {reason}"
