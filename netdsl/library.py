@@ -77,11 +77,20 @@ def read(path: str, shown: str | None = None) -> SourceFile:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise Fault("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+        if is_idle_pipe(path):
+            help_ = "connect it to standard input, and name the file `-`"
+            raise Fault("not-a-file", f"`{name}` is a pipe", help=help_)
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
     except OSError as error:
         raise Fault("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
-    return _decode(name, data, os.path.abspath(path))
+    return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
+
+
+def is_idle_pipe(path: str) -> bool:
+    """Whether reading a file may wait for ever: a pipe, other than those that the shell connects."""
+    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
+    return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from netdsl.commands.output import note_lines
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
 from netdsl.driver import Compiled, Program, compile_net, open_program
+from netdsl.library import is_idle_pipe
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
     import argparse
 
 
+MOST_LABELS = 1 << 24  # characters: a device would give them without end
 LABELS_HELP = "--labels takes a file with one class name a line"
 
 
@@ -84,10 +86,15 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
 
 def read_labels(path: str) -> list[str]:
     """The class names of a file, one a line."""
+    if is_idle_pipe(path):
+        fail("not-a-file", f"{path} is a pipe", LABELS_HELP)
     try:
         with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file.read().rstrip().splitlines()]
+            text = file.read(MOST_LABELS + 1)
     except UnicodeDecodeError:
         fail("bad-labels", f"{path} is not a text in UTF-8", LABELS_HELP)
     except OSError as error:
         fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", LABELS_HELP)
+    if len(text) > MOST_LABELS:
+        fail("bad-labels", f"{path} has over {MOST_LABELS:,} characters", LABELS_HELP)
+    return [line.strip() for line in text.rstrip().splitlines()]

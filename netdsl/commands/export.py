@@ -12,6 +12,7 @@ from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_label
 from netdsl.commands.output import say
 from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
+from netdsl.source import is_utf8
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     path, kind = Path(arguments.output), suffix_of(arguments.output)
     if kind not in (".onnx", ".py"):
         raise UsageError(f"-o takes a name that ends in .onnx or .py, found `{path}`")
+    if not is_utf8(arguments.output):
+        raise UsageError(f"-o takes a name in UTF-8, which a manifest can hold, found `{path}`")
     if kind == ".py":
         return _export_source(arguments, path)
     if arguments.bf16 and arguments.verify:
