@@ -43,6 +43,11 @@ class _Messages(io.FileIO):
 def open_standard() -> None:
     """Make `sys.stdout` and `sys.stderr` of this process safe to print to."""
     codecs.register_error("netdsl", in_ascii)
+    if sys.platform == "win32":  # whose consoles take text through streams of their own
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="netdsl")
+        return
     _reserve()
     sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout)
     sys.stderr = _text(_Messages(2, "w", closefd=False), sys.stderr)
