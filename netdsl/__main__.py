@@ -11,7 +11,7 @@ def main() -> None:
     leave_on_stop()
     try:
         run = import_module("netdsl.cli").main
-    except (ImportError, MemoryError) as error:  # no memory for it, or half an installation
+    except (ImportError, MemoryError, OSError) as error:  # no memory, or half an installation
         sys.exit(f"netdsl: cannot start: {error or 'there is not enough memory'}")
     run()
 

@@ -203,8 +203,8 @@ def _report(error: BaseException, argv: list[str]) -> int:
         code: int = _failures().report(error, argv)
     except Stopped as stop:
         code = _failures().report(stop, argv)
-    except (MemoryError, ImportError, SystemError):  # there is not even enough for a message
-        os.write(2, b"netdsl: there is not enough memory\n")
+    except (MemoryError, ImportError, SystemError, OSError):  # not even a message can be made
+        os.write(2, b"netdsl: the system has too little memory or too few open files\n")
         code = 1
     return code
 
