@@ -1,6 +1,20 @@
-"""`python -m netdsl`."""
+"""The command `netdsl`, and `python -m netdsl`."""
 
-from netdsl.cli import main
+import sys
+from importlib import import_module
+
+from netdsl.stops import leave_on_stop
+
+
+def main() -> None:
+    """Run the command; Control-C ends it from the first moment on, before all is imported."""
+    leave_on_stop()
+    try:
+        run = import_module("netdsl.cli").main
+    except (ImportError, MemoryError, OSError) as error:  # no memory, or half an installation
+        sys.exit(f"netdsl: cannot start: {error or 'there is not enough memory'}")
+    run()
+
 
 if __name__ == "__main__":
     main()

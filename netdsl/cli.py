@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import gc
 import os
 import sys
+from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.common import UsageError, discard_output, in_ascii, print_diagnostics, terminal_width
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.commands.common import terminal_width
+from netdsl.errors import Stopped
+from netdsl.source import printable
+from netdsl.stops import leave_on_stop
+from netdsl.streams import open_standard
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -22,13 +25,23 @@ if TYPE_CHECKING:
 
 MOST = 10**9  # what a back end holds in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
+STOPPED = 128  # to which exit codes add the signal that ended a command
+AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have nothing to tidy up
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages cannot steer a terminal: the shell puts names of files into them."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 @cache
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for those who run several in one process."""
-    formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)  # else argparse asks for it at every option
-    parser = argparse.ArgumentParser(
+    # Else argparse asks for the width at every option.
+    formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
+    parser = _Parser(
         prog="netdsl",
         description="A compiler for network descriptions.",
         allow_abbrev=False,
@@ -183,41 +196,63 @@ def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
     gc.freeze()  # what importing made lives as long as the process: no need to look through it again
     gc.set_threshold(100_000, 20, 100)
-    codecs.register_error("netdsl", in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="netdsl")
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    leave_on_stop()
+    open_standard()
+    code = _guarded(sys.argv[1:] if argv is None else argv, _perform_watched)
+    leave_on_stop()
+    if code > STOPPED:  # libraries would take their time to tidy up, and the user is waiting
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
-    """Run a command; returns its exit code. No traceback reaches the user."""
+    """Run a command in this process; returns its exit code. No traceback reaches the user."""
+    return _guarded(argv, _perform)
+
+
+def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> int:
     try:
-        arguments = build_parser().parse_args(argv)
-    except SystemExit as stop:  # argparse has said what is wrong, or its help
-        return int(stop.code or 0)
+        try:
+            code = perform(build_parser().parse_args(argv))
+            sys.stdout.flush()
+        except SystemExit as stop:  # argparse has printed what is wrong, or its help
+            sys.stdout.flush()
+            code = int(stop.code or 0)
+    except BaseException as error:
+        code = _report(error, argv)
+    return code
+
+
+def _report(error: BaseException, argv: list[str]) -> int:
     try:
-        code: int = import_module(f"netdsl.commands.{arguments.command}").run(arguments)
-        sys.stdout.flush()
-    except UsageError as error:
-        print(f"netdsl: {error}", file=sys.stderr)
-        return 2
-    except CompileError as error:
-        print_diagnostics(error.diagnostics)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        discard_output()
-        return 0
-    except MemoryError as error:
-        print_diagnostics([Diagnostic("out-of-memory", f"the memory does not hold it: {error}" if str(error) else "the memory does not hold it", help="give smaller sizes or batches")])
-        return 1
-    except OSError as error:
-        unread = os.path.isfile(error.filename or "") and not os.access(error.filename, os.R_OK)
-        print_diagnostics([Diagnostic("cannot-read" if unread else "cannot-write", f"{error.filename or 'a file'}: {error.strerror or error}")])
-        return 1
+        code: int = _failures().report(error, argv)
+    except Stopped as stop:
+        code = _failures().report(stop, argv)
+    except (MemoryError, ImportError, SystemError, OSError):  # not even a message can be made
+        os.write(2, b"netdsl: the system has too little memory or too few open files\n")
+        code = 1
+    return code
+
+
+def _failures() -> Any:
+    return import_module("netdsl.commands.failures")
+
+
+def _perform(arguments: argparse.Namespace) -> int:
+    code: int = import_module(f"netdsl.commands.{arguments.command}").run(arguments)
+    return code
+
+
+def _perform_watched(arguments: argparse.Namespace) -> int:
+    """Run a command in a child process, unless it writes nothing and loads nothing heavy."""
+    if arguments.command in AT_ONCE:
+        return _perform(arguments)
+    _failures()  # while there is memory for it
+    watched = import_module("netdsl.watch").watched
+    folders = [Path(arguments.output).parent] if getattr(arguments, "output", None) else []
+    code: int = watched(lambda: _perform(arguments), folders, patient=arguments.command == "train")
     return code
 
 

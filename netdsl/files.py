@@ -2,41 +2,87 @@
 
 import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from netdsl.errors import CannotWriteError
+
+LONGEST_STEM = 40  # characters of a name that its temporary name repeats: longer ones may not fit
 
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; move it into place on success, delete it on failure.
 
-    The folder of `path` is created where it is missing. The temporary name keeps the suffix of `path`. `mode` is the permissions of
-    the file; without it those of a new one.
+    The folder of `path` is created where it is missing. The temporary name keeps the suffix of
+    `path`. `mode` is the permissions of the file; without it those of a new one. Raises
+    `CannotWriteError` with the name of `path`.
     """
-    temporary = _beside(path)
+    temporary = None
     try:
+        temporary = _beside(path)
         yield temporary
-        temporary.chmod(0o666 & ~_umask() if mode is None else mode)  # mkstemp makes the file private, which a result should not be
+        # mkstemp makes the file private, which a result should not be.
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and _is_about(error, path, temporary):
+            raise _cannot_write(error, path) from error
         raise
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `OSError` where `replacing` would fail: for what is to be written later, after work that would be lost."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    _beside(path).unlink()
+    """Raise `CannotWriteError` where `replacing` would fail, before work that would be lost."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _beside(path).unlink()
+    except OSError as error:
+        raise _cannot_write(error, path) from error
+
+
+def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for files that nobody keeps; it is removed with the `with` block."""
+    prefix = f"{_mark(os.getpid())}-"
+    return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+
+
+def remove_leftovers(process: int, folders: Iterable[Path]) -> None:
+    """Delete the temporary files of a process that was killed, and those that it left in `folders`."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_mark(process)}-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for folder in folders:
+        for path in folder.glob(f".*-{_mark(process)}-*"):
+            path.unlink(missing_ok=True)
+
+
+def _is_about(error: OSError, path: Path, temporary: Path | None) -> bool:
+    """Whether an error is about writing `path`, and not about a file that its content comes from."""
+    if temporary is None or error.filename is None:
+        return True
+    return os.fspath(error.filename) in (str(path), str(temporary))
+
+
+def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
+    return CannotWriteError(error.errno, error.strerror or str(error), str(path))
 
 
 def _beside(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    prefix = f".{path.stem[:LONGEST_STEM]}-{_mark(os.getpid())}-"
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     return Path(name)
+
+
+def _mark(process: int) -> str:
+    """What the names of a process's temporary files have in common."""
+    return f"netdsl{process}"
 
 
 def _umask() -> int:

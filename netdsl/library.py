@@ -50,7 +50,7 @@ def shipped(name: str) -> tuple[str, str] | None:
 def open_source(name: str) -> SourceFile:
     """The file that a user names on the command line: a path, a library name, or `-` for standard input."""
     if name == "-":
-        return _decode("<stdin>", sys.stdin.buffer.read(limit("source_bytes") + 1), None)
+        return _decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
     path = library_file(name)
     if path is not None and not os.path.isfile(name):  # a folder of that name does not stand for the net
         return read(path, shown=f"nets/{name}.net")
@@ -60,6 +60,16 @@ def open_source(name: str) -> SourceFile:
     raise Fault("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
 
 
+def _read_standard_input(most: int) -> bytes:
+    """At most that many bytes; raises `Fault`. Python has no `sys.stdin` where it was closed."""
+    if sys.stdin is None:
+        raise Fault("cannot-read", "cannot read standard input: it is closed")
+    try:
+        return sys.stdin.buffer.read(most)
+    except OSError as error:
+        raise Fault("cannot-read", f"cannot read standard input: {error.strerror}") from None
+
+
 def read(path: str, shown: str | None = None) -> SourceFile:
     """Read a `.net` file; raises `Fault` where it cannot be one."""
     name = shown or path
@@ -67,11 +77,20 @@ def read(path: str, shown: str | None = None) -> SourceFile:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise Fault("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+        if is_idle_pipe(path):
+            help_ = "connect it to standard input, and name the file `-`"
+            raise Fault("not-a-file", f"`{name}` is a pipe", help=help_)
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
     except OSError as error:
         raise Fault("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
-    return _decode(name, data, os.path.abspath(path))
+    return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
+
+
+def is_idle_pipe(path: str) -> bool:
+    """Whether reading a file may wait for ever: a pipe, other than those that the shell connects."""
+    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
+    return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:

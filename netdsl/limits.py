@@ -15,8 +15,11 @@ DEFAULTS = {
     "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
     "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
+    "model_nodes": 20_000,  # of an ONNX model with functions, once they are expanded
+    "model_steps": 100_000_000,  # node runs of an ONNX model, as its loops declare them
+    "model_depth": 100,  # functions and bodies of an ONNX model inside one another
 }
-MOST = {"nesting": 500, "depth": 500}  # to which they can be raised
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # to which they can be raised
 FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1

@@ -11,6 +11,11 @@ def printable(text: str, but: str = "") -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
 
 
+def is_utf8(name: str) -> bool:
+    """Whether the name of a file is text: Python has surrogates for bytes that are none."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 class Location(NamedTuple):
     """A position for people: both numbers count from 1."""
 

@@ -49,7 +49,7 @@ def test_memory_that_does_not_suffice(monkeypatch: pytest.MonkeyPatch, capsys: p
 
     monkeypatch.setattr("netdsl.commands.check.run", full)
     assert run(["check", "lenet5"]) == 1
-    assert "error[out-of-memory]: the memory does not hold it: Unable to allocate 1 PiB" in capsys.readouterr().err
+    assert "error[out-of-memory]: there is not enough memory: Unable to allocate 1 PiB" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +14,9 @@ import onnxruntime
 from netdsl.analysis.sizes import USUAL, usual_setting
 from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
+from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import fail
+from netdsl.files import scratch_folder
 from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
 
@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`")
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
+        folder = Path(stack.enter_context(scratch_folder()))
         top = peak(folder, session.device, Settings(arguments.allow_cpu_nodes, arguments.threads), arithmetic_of(session))
         theirs = _torch(arguments, compiled, weights, session.device) if arguments.vs and compiled else None
         sizes = _sizes(compiled, parse_inputs(arguments.input))
@@ -47,7 +47,7 @@ def run(arguments: Namespace) -> int:
             if not arguments.json:
                 _print(session, made[-2 if theirs else -1 :], top, first=batch == batches[0], arguments=arguments)
     if arguments.json:
-        print(json.dumps(_document(session, arguments, top, made), indent=1))
+        say_json(_document(session, arguments, top, made), indent=1)
     return 0
 
 
@@ -145,18 +145,18 @@ def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
 
 def _print(session: Session, rows: list[dict[str, Any]], top: Peak, *, first: bool, arguments: Namespace) -> None:
     if first:
-        print(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {arguments.threads or cores()} threads on the CPU")
+        say(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {arguments.threads or cores()} threads on the CPU")
         for provider, (count, operators) in _providers(session).items():
-            print(f"  {provider}: {count} nodes ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
-        print(f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product), {top.bytes / 1e9:,.1f} GB/s (copy, read and written)")
-        print(f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11} {'GFLOP/s':>9} {'of peak':>8}")
+            say(f"  {provider}: {count} nodes ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
+        say(f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product), {top.bytes / 1e9:,.1f} GB/s (copy, read and written)")
+        say(f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11} {'GFLOP/s':>9} {'of peak':>8}")
     for row in rows:
         flops = "-" if row["flops"] is None else f"{row['flops'] / 1e9:,.0f}"
         share = "-" if row["share_of_peak"] is None else f"{100 * row['share_of_peak']:.0f} %"
-        print(f"{row['batch']:>6}  {row['engine']:<13} {_time(row['median_s']):>10} {_time(row['p95_s']):>10} {row['samples_per_s']:>11,.1f} {flops:>9} {share:>8}")
+        say(f"{row['batch']:>6}  {row['engine']:<13} {_time(row['median_s']):>10} {_time(row['p95_s']):>10} {row['samples_per_s']:>11,.1f} {flops:>9} {share:>8}")
         for key, value in row.items():
             if key.startswith("ratio_"):
-                print(f"{'':>6}  {value:.2f} times as fast as {key.removeprefix('ratio_')} (median of {row['rounds']} pairs)")
+                say(f"{'':>6}  {value:.2f} times as fast as {key.removeprefix('ratio_')} (median of {row['rounds']} pairs)")
     sys.stdout.flush()
 
 

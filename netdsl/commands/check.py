@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import Summary
 from netdsl.commands.common import UsageError, parse_defines, parse_inputs, print_diagnostics, split_name
+from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import MAX_ERRORS, CompileError, Diagnostic, Fault
 from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
 from netdsl.render import as_github, as_json, as_sarif
@@ -108,25 +109,15 @@ def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: 
     match arguments.format:
         case "json":
             nets = [s.as_json(arguments.depth, arguments.only) for s in summaries]
-            _dump({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]})
+            say_json({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]}, indent=2)
         case "sarif":
-            _dump(as_sarif(diagnostics, __version__))
+            say_json(as_sarif(diagnostics, __version__), indent=2)
         case "github":
             for diagnostic in diagnostics:
-                print(as_github(diagnostic))
+                say(as_github(diagnostic))
         case _:
             from netdsl.commands.table import print_nets
 
             print_nets(checked, arguments)
             sys.stdout.flush()
             print_diagnostics(diagnostics)
-
-
-def _dump(value: Any) -> None:
-    import json  # for these formats only
-
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    print("".join(c if c.isprintable() or c == "\n" else f"\\u{ord(c):04x}" for c in text) if not text.replace("\n", "").isprintable() else text)
-
-
-

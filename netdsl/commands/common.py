@@ -7,19 +7,19 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from netdsl.backends.table import NARROW
+from netdsl.commands.output import note_lines, use_colour
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
 from netdsl.driver import Compiled, Program, compile_net, open_program
+from netdsl.library import is_idle_pipe
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
     import argparse
 
 
-NARROW = 80  # columns, where no terminal has a width
+MOST_LABELS = 1 << 24  # characters: a device would give them without end
 LABELS_HELP = "--labels takes a file with one class name a line"
-
-
-_IN_ASCII = {"─": "-", "²": "^2", "³": "^3", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")"}
 
 
 class UsageError(Exception):
@@ -32,14 +32,6 @@ def split_name(text: str) -> tuple[str, str | None]:
         return text, None
     file, colon, net = text.rpartition(":")
     return (file, net) if colon and len(file) > 1 and re.fullmatch(r"\w+", net) else (text, None)
-
-
-def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What stands for letters that an output's encoding has not: signs of our own in other words, the rest as JSON escapes it."""
-    import json  # few runs need it
-
-    assert isinstance(error, UnicodeEncodeError)
-    return "".join(_IN_ASCII.get(c) or json.dumps(c)[1:-1] for c in error.object[error.start : error.end]), error.end
 
 
 def suffix_of(name: str) -> str:
@@ -82,11 +74,6 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
     return program, name, compile_net(program, name, inputs), inputs
 
 
-def use_colour(stream: object) -> bool:
-    """Whether to print colours: a terminal, and no `NO_COLOR` in the environment."""
-    return not os.environ.get("NO_COLOR") and getattr(stream, "isatty", bool)()
-
-
 def terminal_width() -> int:
     """The columns of the terminal; 80 where there is none, unless the variable COLUMNS gives another number."""
     columns = os.environ.get("COLUMNS", "")
@@ -99,20 +86,20 @@ def terminal_width() -> int:
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     """To standard error, with carets."""
     colour = use_colour(sys.stderr)
-    print("\n".join(render_text(d, colour=colour) for d in diagnostics), end="", file=sys.stderr)
-
-
-def discard_output() -> None:
-    """Let what is still printed go nowhere: whoever read it has closed the pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
 
 
 def read_labels(path: str) -> list[str]:
     """The class names of a file, one a line."""
+    if is_idle_pipe(path):
+        fail("not-a-file", f"{path} is a pipe", LABELS_HELP)
     try:
         with open(path, encoding="utf-8-sig") as file:
-            return [line.strip() for line in file.read().rstrip().splitlines()]
+            text = file.read(MOST_LABELS + 1)
     except UnicodeDecodeError:
         fail("bad-labels", f"{path} is not a text in UTF-8", LABELS_HELP)
     except OSError as error:
         fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", LABELS_HELP)
+    if len(text) > MOST_LABELS:
+        fail("bad-labels", f"{path} has over {MOST_LABELS:,} characters", LABELS_HELP)
+    return [line.strip() for line in text.rstrip().splitlines()]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.pytorch_source import emit_source
 from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_labels, suffix_of
+from netdsl.commands.output import say
 from netdsl.diagnostics import CompileError, fail
 from netdsl.files import replacing
+from netdsl.source import is_utf8
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     path, kind = Path(arguments.output), suffix_of(arguments.output)
     if kind not in (".onnx", ".py"):
         raise UsageError(f"-o takes a name that ends in .onnx or .py, found `{path}`")
+    if not is_utf8(arguments.output):
+        raise UsageError(f"-o takes a name in UTF-8, which a manifest can hold, found `{path}`")
     if kind == ".py":
         return _export_source(arguments, path)
     if arguments.bf16 and arguments.verify:
@@ -48,7 +52,7 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
     _, _, compiled, _ = load_one(arguments)
     with replacing(path) as temporary:
         temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
-    print(f"{path}: PyTorch source of {compiled.graph.name}")
+    say(f"{path}: PyTorch source of {compiled.graph.name}")
     return 0
 
 
@@ -73,7 +77,7 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
     size = sum(f.stat().st_size for f in sums)
     folded = ", batch norms folded" if form.fold else ""
     names = ", ".join(f.name for f in (*sums, manifest))
-    print(f"{path}: {compiled.graph.name} with {what}, opset {form.opset}, {form.dtype}{folded}, {size:,} bytes in {names}")
+    say(f"{path}: {compiled.graph.name} with {what}, opset {form.opset}, {form.dtype}{folded}, {size:,} bytes in {names}")
     if arguments.verify:
         _verify(arguments, path, compiled, form, weights)
     return 0
@@ -158,7 +162,7 @@ def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, An
     from netdsl.backends.checkpoints import fit, report
 
     made = fit(params, found, lazy=True)
-    print(f"{arguments.weights}: {report(params, found)}")
+    say(f"{arguments.weights}: {report(params, found)}")
     return made
 
 
@@ -170,4 +174,4 @@ def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form:
 
     state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in skeleton(compiled.graph).params.items()}
     worst = compare_with_torch(path, compiled.graph, state, form)
-    print(f"verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference {worst:.1e} of the largest output")
+    say(f"verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference {worst:.1e} of the largest output")

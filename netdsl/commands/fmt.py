@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netdsl import library
 from netdsl.commands.common import print_diagnostics
+from netdsl.commands.output import say
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.files import replacing
 from netdsl.source import Span
@@ -63,7 +64,7 @@ def _format(name: str, *, check: bool) -> list[Diagnostic]:
             sys.stdout.buffer.write(text.encode())
         elif changes:
             _write(name, text)
-            print(f"formatted {name}")
+            say(f"formatted {name}")
     except CompileError as error:
         return error.diagnostics
     except Fault as fault:

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
-from netdsl.commands.listing import listing
+from netdsl.commands.consoles import listing
 from netdsl.diagnostics import Fault, Reporter, fail
 from netdsl.driver import compile_net, program_of
 from netdsl.library import block_names

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,8 @@ from netdsl.backends.export import export_onnx, metadata_of
 from netdsl.backends.form import Form
 from netdsl.backends.onnx import skeleton
 from netdsl.commands.common import UsageError, load_one, suffix_of
+from netdsl.commands.output import note
+from netdsl.files import scratch_folder
 from netdsl.runtime.manifest import verify_if_any
 from netdsl.runtime.session import Session, Settings, open_session
 
@@ -30,14 +30,14 @@ def open_model(arguments: Namespace, stack: ExitStack, *, need_weights: bool = T
     session = open_session(path, arguments.device, arguments.model, Settings(arguments.allow_cpu_nodes, arguments.threads, graph=arguments.device in ("cuda", "auto")))
     stack.callback(_say_graph, session)
     if arguments.device == "auto":
-        print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
+        note(f"device: {session.device} ({session.chosen})")
     return session, compiled, weights
 
 
 def _say_graph(session: Session) -> None:
     """At the end: whether a model can be captured shows when it runs."""
     if session.no_graph:
-        print(f"without a CUDA graph: {session.no_graph}", file=sys.stderr)
+        note(f"without a CUDA graph: {session.no_graph}")
 
 
 def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tuple[Path, Compiled | None, dict[str, Any] | None]:
@@ -49,7 +49,7 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tup
     if not arguments.weights and need_weights:
         raise UsageError(f"`{arguments.model}` is a net without weights: name them with --weights, or run a .onnx file")
     _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="netdsl-", ignore_cleanup_errors=True)))
+    folder = Path(stack.enter_context(scratch_folder()))
     found = read_weights(arguments.weights) if arguments.weights else None
     weights = fit(skeleton(compiled.graph).params, found, lazy=True) if found else None
     metadata = metadata_of(compiled, found.metadata if found else None)

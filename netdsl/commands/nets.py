@@ -13,7 +13,7 @@ from netdsl.analysis.figures import figure
 from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
-from netdsl.commands.listing import listing
+from netdsl.commands.consoles import listing
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.driver import Program, compile_net, open_program
 from netdsl.ir.types import subs

@@ -12,12 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from netdsl.commands.common import LABELS_HELP, UsageError, discard_output, print_diagnostics, read_labels, suffix_of
+from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, read_labels, suffix_of
 from netdsl.commands.models import open_model
+from netdsl.commands.output import note, say
 from netdsl.diagnostics import CompileError, fail
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 from netdsl.runtime.outputs import has_rows, write_outputs
-from netdsl.source import printable
+from netdsl.streams import discard_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,8 +66,8 @@ class _Run:
                 if self.unread and not self.output:
                     break
         if self.output and self.kept:
-            for note in write_outputs(Path(self.output), [v.name for v in self.session.outputs], self.kept):
-                print(f"note: {printable(note)}", file=sys.stderr)
+            for renamed in write_outputs(Path(self.output), [v.name for v in self.session.outputs], self.kept):
+                note(f"note: {renamed}")
         return int(self.failed)
 
     def _paths(self, name: str) -> list[Path]:
@@ -76,7 +77,8 @@ class _Run:
             self._said(error)
             return []
         if found.others:
-            print(f"note: {found.others} of the {found.others + len(found.paths)} files of {printable(name)} have no name of a picture, and were left", file=sys.stderr)
+            files = f"{found.others} of the {found.others + len(found.paths)} files of {name}"
+            note(f"note: {files} have no name of a picture, and were left")
         return found.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
@@ -110,7 +112,8 @@ class _Run:
         if self.output:
             self.kept.append((item, outputs))
         try:
-            print("\n".join(lines), flush=True)
+            say(*lines)
+            sys.stdout.flush()
         except BrokenPipeError:  # nobody reads on: what goes to a file is made all the same
             self.unread = True
             discard_output()
@@ -124,7 +127,7 @@ class _Run:
 def _names(labels: str | None, session: Session) -> list[str]:
     """The class names: of the file, or else of the model's metadata."""
     found = session.listed("netdsl.classes") or [] if labels is None else read_labels(labels)
-    return [printable(str(n)) for n in found]
+    return [str(n) for n in found]
 
 
 # ---- what is printed
@@ -142,9 +145,9 @@ def _check(item: Item, session: Session, outputs: list[Any], names: list[str]) -
 
 def _report(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
     """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
-    lines, path = [], printable(str(item.path))
+    lines, path = [], str(item.path)
     for spec, output in zip(session.outputs, outputs, strict=True):
-        title = f"{path}: {printable(spec.name)}" if len(outputs) > 1 else path
+        title = f"{path}: {spec.name}" if len(outputs) > 1 else path
         if not _has_classes(output, item):
             lines.append(f"{title}: {_summary(output)}")
             continue
@@ -206,7 +209,7 @@ def _summary(output: Any) -> str:
     if not output.size:
         return f"{shape} {output.dtype}"
     if output.dtype.kind not in NUMBERS:
-        values = [printable(str(v))[:40] for v in output.ravel()[:8].tolist()]
+        values = [str(v)[:40] for v in output.ravel()[:8].tolist()]
         return f"{shape} {output.dtype}: {', '.join(values)}{', ...' if output.size > 8 else ''}"
     if output.size <= 8:
         return f"{shape} {output.dtype}: {', '.join(f'{v:g}' for v in output.ravel().tolist())}"

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
 from netdsl.backends.table import Line, layer_table, table_of
-from netdsl.commands.common import terminal_width, use_colour
+from netdsl.commands.common import terminal_width
+from netdsl.commands.output import say, say_styled
 
 if TYPE_CHECKING:
     import argparse
 
     from netdsl.commands.check import Checked
-
-_STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
-
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
@@ -26,17 +23,13 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         return
     for i, item in enumerate(good):
         if i:
-            print()
+            say("")
         _print_net(width, item, arguments)
 
 
 def _print_lines(lines: list[Line]) -> None:
     for line in lines:
-        print(_painted(line.text, line.style))
-
-
-def _painted(text: str, style: str) -> str:
-    return f"{_STYLES[style]}{text}\x1b[0m" if style and use_colour(sys.stdout) else text
+        say_styled((line.text, line.style))
 
 
 def _overview(checked: list[Checked], width: int) -> list[Line]:
@@ -54,9 +47,9 @@ def _print_net(width: int, item: Checked, arguments: argparse.Namespace) -> None
     summary = item.summary
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    print(f"{_painted(item.name, 'bold')}  {inputs}")
+    say_styled((item.name, "bold"), (f"  {inputs}", ""))
     columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
     _print_lines(layer_table(summary, width, arguments.depth, columns, arguments.only))
-    print()
+    say("")
     for label, text in totals(summary, item.proven, item.asked, units="units" in columns):
-        print(_painted(f"{label:<16}", "bold") + text)
+        say_styled((f"{label:<16}", "bold"), (text, ""))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +9,12 @@ import numpy as np
 
 from netdsl.backends.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.commands.common import load_one
+from netdsl.commands.output import note, say
 from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
+from netdsl.files import scratch_folder
 from netdsl.train.section import config_failure, read_config
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     found = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
     weights = fit(params, found, allow_nonfinite=arguments.allow_nonfinite)
-    print(f"{arguments.weights}: {report(params, found)}")
+    say(f"{arguments.weights}: {report(params, found)}")
     try:
         dataset = config.adapt(open_dataset(config.data))
-        print(dataset.note)
+        say(dataset.note)
         shape = compiled.graph.inputs[0].type.shape
         if all(isinstance(d, int) for d in shape):
             check_shape(dataset, tuple(d for d in shape if isinstance(d, int)))
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         raise config_failure(error, compiled, () if arguments.data is None else ("data",)) from None
     shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
-    print(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
+    say(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0
 
 
@@ -71,12 +71,12 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
     from netdsl.backends.export import export_onnx
     from netdsl.runtime.session import open_session
 
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         path = Path(folder) / "model.onnx"
         export_onnx(graph, path, weights, allow_nonfinite=True)  # they have been looked at
         session = open_session(path, device)
     if session.chosen:
-        print(f"device: {session.device} ({session.chosen})", file=sys.stderr)
+        note(f"device: {session.device} ({session.chosen})")
     name = session.inputs[0].name
 
     def forward(images: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from rich.console import Console
 
 from netdsl.backends.torch import lower
 from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.consoles import console
 from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
 from netdsl.diagnostics import fail
@@ -29,15 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_config(compiled, arguments.data, settings)
     expects = image_shape(compiled.graph)
     out = Path(arguments.out or f"runs/{name}")
-    console = Console(highlight=False, markup=False)
+    screen = console()
     try:
         dataset = open_dataset(config.data)
-        console.print(dataset.note, soft_wrap=True)
+        screen.print(dataset.note, soft_wrap=True)
         torch.manual_seed(config.seed)
-        result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=console, name=name, expects=expects)
+        result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=screen, name=name, expects=expects)
     except ConfigError as error:
         raise config_failure(error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}) from None
-    console.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
+    screen.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
     return 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
+from netdsl.commands.output import say, say_json
 from netdsl.render import as_json
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = verify_net(program, name, inputs=inputs, weights=weights, seed=arguments.seed)
     if arguments.format == "json":
-        json.dump({"nets": [_as_json(report, program.source.name)], "diagnostics": [as_json(d) for d in report.differences()]}, sys.stdout, indent=2, ensure_ascii=False)
-        print()
+        nets = [_as_json(report, program.source.name)]
+        diagnostics = [as_json(d) for d in report.differences()]
+        say_json({"nets": nets, "diagnostics": diagnostics}, indent=2)
     else:
         _print(report, arguments.weights)
         sys.stdout.flush()
@@ -45,12 +46,12 @@ def _verify_model(arguments: argparse.Namespace) -> int:
 
     found = verify_model(arguments.file)
     if arguments.format == "json":
-        json.dump({"files": [str(f) for f in found.files], "notes": found.notes, "diagnostics": []}, sys.stdout, indent=2, ensure_ascii=False)
-        print()
+        files = [str(f) for f in found.files]
+        say_json({"files": files, "notes": found.notes, "diagnostics": []}, indent=2)
         return 0
     for note in found.notes:
-        print(f"note: {note}")
-    print(f"{arguments.file}: {', '.join(f.name for f in found.files)} as the manifest has it")
+        say(f"note: {note}")
+    say(f"{arguments.file}: {', '.join(f.name for f in found.files)} as the manifest has it")
     return 0
 
 
@@ -80,7 +81,7 @@ def _print(report: Report, weights: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from netdsl.commands.listing import listing
+    from netdsl.commands.consoles import listing
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
     for head in ("claim", "verdict", "", "witnesses"):

@@ -162,12 +162,23 @@ def _in_pieces(session: Session, feeds: dict[str, Any], count: int, step: int, f
         piece = {name: a[start : start + step] for name, a in feeds.items()}
         there = min(step, count - start)
         short = step - there if fixed else 0
-        padded = {name: np.concatenate([a, np.repeat(a[-1:], short, axis=0)]) for name, a in piece.items()} if short else piece
-        outputs = session.run(padded)
+        if short:
+            piece = {name: _filled_up(session, array, short) for name, array in piece.items()}
+        outputs = session.run(piece)
         if any(o.ndim == 0 or len(o) != there + short for o in outputs):
             return None
         parts.append([o[:there] for o in outputs])
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _filled_up(session: Session, array: Any, short: int) -> Any:
+    """The array with its last sample repeated `short` times; raises `CompileError`."""
+    try:
+        return np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
+    except (ValueError, MemoryError):  # more bytes than an address has, or than there are
+        samples = f"{len(array) + short:,} samples"
+        message = f"{session.name} takes {samples} at once, which do not fit into memory"
+        fail("out-of-memory", message, "export it for a smaller batch")
 
 
 def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | None) -> list[Any]:

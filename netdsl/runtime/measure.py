@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import prod
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,11 +97,21 @@ def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...]
     if given is not None and (len(given) != len(target.shape) - 1 or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))):
         fail("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
     shape = (batch, *(given or (d if isinstance(d, int) else USUAL for d in target.shape[1:])))
-    if target.dtype == "uint8":
+    try:
+        return _drawn(shape, target.dtype, stream)
+    except (ValueError, MemoryError):  # more bytes than an address has, or than there are
+        size = f"{prod(shape) * np.dtype(target.dtype).itemsize:,} bytes"
+        sizes = "x".join(map(str, shape))
+        message = f"`{target.name}` of {session.name} at {sizes} takes {size}, which do not fit"
+        fail("out-of-memory", f"{message} into memory", "measure it with smaller sizes or batches")
+
+
+def _drawn(shape: tuple[int, ...], dtype: str, stream: np.random.Generator) -> Any:
+    if dtype == "uint8":
         return stream.integers(0, 256, shape, dtype=np.uint8)
-    if target.dtype.startswith("float"):
-        return stream.standard_normal(shape, dtype=np.float32).astype(target.dtype)
-    return np.zeros(shape, dtype=target.dtype)
+    if dtype.startswith("float"):
+        return stream.standard_normal(shape, dtype=np.float32).astype(dtype)
+    return np.zeros(shape, dtype=dtype)
 
 
 def macs_of(session: Session, inputs: Mapping[str, Any]) -> int | None:

@@ -12,10 +12,12 @@ import onnxruntime
 
 from netdsl.diagnostics import CompileError, fail
 from netdsl.runtime.binding import NO_GRAPH, Bound, NoCaptureError
+from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import obstacle
 from netdsl.runtime.host import HostBuffers
 from netdsl.runtime.providers import ERRORS, Model, Placed, Settings, astray, check_placement, cores, create, is_full, placement, said_by
+from netdsl.source import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -196,6 +198,9 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
     settings = settings or Settings()
     if not os.path.isfile(path):
         fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
+    if not is_utf8(str(path)):
+        fail("cannot-read", f"onnxruntime cannot open {path}: its name is not UTF-8", "rename it")
+    check_work(path)
     model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
     if device == "auto":

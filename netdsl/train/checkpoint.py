@@ -77,7 +77,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     # Cloned because safetensors refuses tensors that share memory, as tied weights do.
     plain = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
-        save_file(plain, temporary, metadata)
+        try:
+            save_file(plain, temporary, metadata)
+        except SafetensorError as error:  # its only reason here is that the file cannot be written
+            raise OSError(str(error)) from error
         _sort_metadata(temporary)
 
 

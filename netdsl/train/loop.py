@@ -79,11 +79,21 @@ def train(
                 checkpoint.save(out, module, run.optimizer, progress, config)
                 line = report.epoch_line(record, config.epochs, keys)
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
-        finally:
-            if progress.history:
-                title = f"{name} on {dataset.name}"
-                report.write_curves(out / "curves.png", progress.history, keys, title)
+        except OSError:
+            raise  # the curves cannot be written either
+        except BaseException:
+            _write_curves(out, progress, keys, name, dataset)
+            raise
+        _write_curves(out, progress, keys, name, dataset)
     return Result(tuple(progress.history), out / WEIGHTS)
+
+
+def _write_curves(
+    out: Path, progress: Progress, keys: list[str], name: str, dataset: Dataset
+) -> None:
+    if progress.history:
+        title = f"{name} on {dataset.name}"
+        report.write_curves(out / "curves.png", progress.history, keys, title)
 
 
 def torch_device(name: str) -> torch.device:

@@ -1,0 +1,70 @@
+"""Where rich prints: what comes out of a file cannot steer the terminal, and no line ends in blanks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderHook
+from rich.segment import Segment
+
+from netdsl.commands.common import terminal_width
+from netdsl.source import printable
+
+if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
+
+
+def console() -> Console:
+    """Standard output for rich, as wide as tables are."""
+    out = _Screen(width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False)
+    out.push_render_hook(_Hook(_Printable))
+    return out
+
+
+def listing() -> Console:
+    """The same where no line ends in blanks, with which rich fills up the lines of a table."""
+    out = console()
+    out.push_render_hook(_Hook(_Trimmed))
+    return out
+
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end as it does when its other output is not read: rich would exit with 1."""
+        raise BrokenPipeError
+
+
+class _Hook(RenderHook):
+    def __init__(self, wrapper: type[_Wrapped]) -> None:
+        self._wrapper = wrapper
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [self._wrapper(r) for r in renderables]
+
+
+class _Wrapped:
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._inner, options)
+
+
+class _Printable(_Wrapped):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text, "\t\n"), segment.style)
+
+
+class _Trimmed(_Wrapped):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in Segment.split_lines(console.render(self._inner, options)):
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+            yield from line
+            yield Segment.line()

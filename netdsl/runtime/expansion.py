@@ -1,0 +1,218 @@
+"""How much work an ONNX model declares in a few bytes: functions that call functions, endless loops.
+
+onnxruntime puts the nodes of every function in place of its calls before it runs a model, which
+takes time that grows faster than their number, and follows bodies inside bodies with its stack.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from graphlib import CycleError, TopologicalSorter
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import AttributeProto
+
+from netdsl.diagnostics import fail
+from netdsl.limits import limit, raise_help
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    Constants = Mapping[str, onnx.TensorProto]
+
+MOST = 10**18  # numbers above it are not told apart
+_FUNCTIONS_FIELD = 25  # of ModelProto, in onnx.proto
+_FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type, in the encoding of protobuf
+
+_WHOLE = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+
+Key = tuple[str, str, str]  # domain, name and overload
+
+
+class Work(NamedTuple):
+    """What a graph or function becomes: nodes, how often nodes run, how deep bodies are nested."""
+
+    nodes: int = 0
+    steps: int = 0
+    depth: int = 0
+
+    def also(self, other: Work, times: int = 1) -> Work:
+        """Add a part that runs that many times inside it."""
+        nodes = min(MOST, self.nodes + other.nodes)
+        steps = min(MOST, self.steps + times * other.steps)
+        return Work(nodes, steps, max(self.depth, 1 + other.depth))
+
+
+_IN_FUNCTION = Work(1, 1, -1)  # a node, which each call of the function adds to the model
+_IN_GRAPH = Work(0, 1, -1)  # a node that the file has already
+
+
+def check_work(path: Path) -> None:
+    """Raise `CompileError` for a model that would not be opened or run in reasonable time."""
+    if not _can_expand(path):
+        return
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError:
+        return  # no model, which onnxruntime reports
+    work = work_of(model, path)
+    for name, found, what in (
+        ("model_nodes", work.nodes, "nodes in the calls of its functions"),
+        ("model_steps", work.steps, "node runs in loops whose end is known"),
+        ("model_depth", work.depth, "functions and bodies inside one another"),
+    ):
+        if found > limit(name):
+            number = f"{found:,}" if found < MOST else "more than 10^18"
+            fail("model-too-large", f"{path} has {number} {what}", raise_help(name))
+
+
+def work_of(model: onnx.ModelProto, path: Path) -> Work:
+    """The work of a whole model; raises `CompileError` where a function calls itself."""
+    functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
+    calls = {key: _calls(f.node) for key, f in functions.items()}
+    known: dict[Key, Work] = {}
+    try:
+        for key in TopologicalSorter(calls).static_order():
+            if key in functions:
+                known[key] = _work(functions[key].node, known, {}, _IN_FUNCTION)
+    except CycleError as error:
+        name = error.args[1][0][1]
+        message = f"the function `{name}` of {path} calls itself"
+        fail("recursive-function", message, "a function of an ONNX model cannot be recursive")
+    return _work(model.graph.node, known, _initial(model.graph), _IN_GRAPH)
+
+
+def _work(
+    nodes: Sequence[onnx.NodeProto], known: Mapping[Key, Work], outside: Constants, one: Work
+) -> Work:
+    """The work of nodes, of which each is `one`; `known` is that of the functions they call."""
+    constants = {**outside, **_constants(nodes)}
+    total = Work()
+    for node in nodes:
+        callee = known.get(_key(node.domain, node.op_type, node.overload))
+        if callee is not None:
+            total = total.also(callee)
+            continue
+        total = total.also(one)
+        for body in _bodies(node):
+            inside = _work(body.node, known, {**constants, **_initial(body)}, one)
+            total = total.also(inside, _rounds(node, body, constants))
+    return total
+
+
+def _rounds(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constants) -> int:
+    """How often the body of a node runs if the model itself says so; 1 where data decide."""
+    if node.op_type != "Loop" or not _never_stops(node, body, constants):
+        return 1
+    count = node.input[0] if node.input else ""
+    if not count:
+        return MOST
+    return max(0, _number(constants[count])) if count in constants else 1
+
+
+def _never_stops(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constants) -> bool:
+    """Whether only the trip count ends a loop: its condition is true from the first round on."""
+    begins = node.input[1] if len(node.input) > 1 else ""
+    if begins and not (begins in constants and _number(constants[begins])):
+        return False
+    if not body.output or len(body.input) < 2:
+        return False  # no loop, which onnxruntime reports
+    known = {**constants, **_initial(body), **_constants(body.node)}
+    makers = {name: n for n in body.node for name in n.output}
+    goes_on = body.output[0].name
+    while goes_on in makers and makers[goes_on].op_type == "Identity":
+        goes_on = makers.pop(goes_on).input[0]
+    if goes_on in known:
+        return _number(known[goes_on]) != 0
+    return bool(goes_on == body.input[1].name)
+
+
+def _initial(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    return {t.name: t for t in graph.initializer}
+
+
+def _constants(nodes: Iterable[onnx.NodeProto]) -> dict[str, onnx.TensorProto]:
+    found = {}
+    for node in nodes:
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value":
+                found[node.output[0]] = attribute.t
+            if attribute.name == "value_int":
+                tensor = onnx.helper.make_tensor("", onnx.TensorProto.INT64, [], [attribute.i])
+                found[node.output[0]] = tensor
+    return found
+
+
+def _number(tensor: onnx.TensorProto) -> int:
+    """The only number of a trip count or condition; 0 where it has none, or it is elsewhere."""
+    if prod(tensor.dims) != 1 or tensor.data_type not in _WHOLE:
+        return 0
+    if tensor.HasField("raw_data"):
+        return int.from_bytes(tensor.raw_data, "little", signed=True)
+    return next(iter((*tensor.int64_data, *tensor.int32_data)), 0)
+
+
+def _calls(nodes: Iterable[onnx.NodeProto]) -> set[Key]:
+    found = set()
+    for node in nodes:
+        found.add(_key(node.domain, node.op_type, node.overload))
+        for body in _bodies(node):
+            found |= _calls(body.node)
+    return found
+
+
+def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    made = []
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            made.append(attribute.g)
+        made += attribute.graphs
+    return made
+
+
+def _key(domain: str, name: str, overload: str) -> Key:
+    return ("" if domain == "ai.onnx" else domain, name, overload)
+
+
+# ---- whether there is anything to count, without reading the weights
+
+
+def _can_expand(path: Path) -> bool:
+    with open(path, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return data.find(b"Loop") >= 0 or _FUNCTIONS_FIELD in _fields(data)
+
+
+def _fields(data: mmap.mmap) -> Iterator[int]:
+    """The numbers of a message's fields, as far as it is one."""
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        yield key >> 3
+        length = _FIXED.get(key & 7, 0)
+        if key & 7 == 0:
+            _, place = _varint(data, place)
+        elif key & 7 == 2:
+            length, place = _varint(data, place)
+        elif not length:
+            return
+        place += length
+
+
+def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+    """A number of variable length, and the place after it."""
+    value = shift = 0
+    while place < len(data) and shift < 64:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            break
+    return value, place
