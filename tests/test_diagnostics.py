@@ -120,8 +120,8 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "letters": ("net Größe {\n    input bild: 3x8x8\n    größe: conv(4, 9)\n}", Said("window-too-large", 3, 20, "a kernel of 9")),
     "mark at the start": (b"\xef\xbb\xbf" + NET.encode() + b"conv(4, 9)\n}", Said("window-too-large", 3, 13, "a kernel of 9")),
     # texts that are no programs, and programs that are too much
-    "empty": ("", Said("no-net", None, None, "has no net", "net Name {")),
-    "comments alone": ("# nothing\n", Said("no-net", None, None, "has no net", "net Name {")),
+    "empty": ("", Said("no-net", 1, 1, "has no net", "net Name {")),
+    "comments alone": ("# nothing\n", Said("no-net", 1, 1, "has no net", "net Name {")),
     "binary": (bytes(range(128, 256)) * 9, Said("not-text", None, None, "not UTF-8 text: byte 0x80 at offset 0", "plain text")),
     "zero byte": (b"net N {\0}", Said("not-text", None, None, "a zero byte at offset 7")),
     "a billion repeats": (NET + "repeat 1000000000 { relu }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers", "NETDSL_MAX_LAYERS")),

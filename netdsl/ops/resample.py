@@ -6,7 +6,7 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Sym, TensorType
+from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
 from netdsl.ops.base import Op, OpError, Window, arg, counted, fixed, layer, spatial_rank
 
@@ -35,6 +35,9 @@ class Upsample(Op):
         size = self.size * n if len(self.size) == 1 else self.size
         if len(size) != n:
             raise OpError("wrong-rank", f"`size` has {counted(len(size), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
+        if any(isinstance(d, Sym) for d in size):
+            message = f"`upsample` to {shape_text(size)}: the size must be a number"
+            raise OpError("open-size", message, "size", "a factor goes with open sizes: `upsample(2)`, then `crop(@label)` to the size of another value")
         return TensorType((xs[0].channels, *size), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
@@ -103,8 +106,6 @@ def _float32(value: float) -> float:
 @layer("pixel_shuffle", family="shape", examples=[("8x3x4", "pixel_shuffle(2)"), ("9x2x2", "pixel_shuffle(3)")])
 class PixelShuffle(Op):
     """Channels into space (Shi et al. 2016): C r^2 x H x W to C x H r x W r."""
-
-    any_dtype = True
 
     r: int = arg(integer, doc="factor", min=1)
 

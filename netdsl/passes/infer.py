@@ -61,11 +61,21 @@ def _kind(value: object) -> object:
 
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
     for x in xs:
-        if not op.any_dtype and not x.dtype.startswith("float"):
-            advice = "declare its `input` without a type for floats" + ("; `embedding` makes vectors of integers" if x is xs[0] and x.dtype.startswith("int") else "")
-            raise OpError("wrong-dtype", f"`{op.kind}` computes with floats, its {'input' if x is xs[0] else 'reference'} is {x.dtype}", help=advice)
+        if not op.any_dtype and x.dtype != "float32":
+            raise _no_floats(op, x, reference=x is not xs[0])
         if x.dtype != xs[0].dtype:
             raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}", help="declare both inputs with the same type")
+
+
+def _no_floats(op: Op, x: TensorType, *, reference: bool) -> OpError:
+    """The error of a layer that is given anything else than float32."""
+    given = "reference" if reference else "input"
+    advice = "declare its `input` without a type, which is float32"
+    if x.dtype.startswith("int") and not reference:
+        advice += "; `embedding` makes vectors of integers"
+    if x.dtype == "float16":
+        advice += "; `netdsl export --fp16` writes a model of 16 bits"
+    return OpError("wrong-dtype", f"`{op.kind}` computes in float32, its {given} is {x.dtype}", help=advice)
 
 
 def _too_long(subject: str) -> OpError:
