@@ -95,7 +95,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "braces after a layer": (NET + "relu { | tanh }\n}", Said("unexpected-body", 3, 10, "takes no braces", "only joins do")),
     "no input": ("net N {\n    relu\n}", Said("no-input", 2, 5, "no value", "`input` stands above")),
     "no layers": ("net N {\n    input image: 3x8x8\n}", Said("no-layers", 1, 5, "`N` has no layers")),
-    "two outputs": (NET + "output relu\n    output tanh\n}", Said("duplicate-label", 4, 5, "two outputs `output`", "name them")),
+    "two outputs": (NET + "output relu\n    output tanh\n}", Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own")),
     "two nets": (NET + "relu\n}\n" + NET + "relu\n}", Said("duplicate-name", 5, 5, "`N` is defined twice")),
     "name of a layer": ("block conv() { relu }\n" + NET + "relu\n}", Said("duplicate-name", 1, 7, "a layer of the language", "another name")),
     "frozen alone": (NET + "frozen\n}", Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen")),

@@ -32,7 +32,10 @@ class _Windowed(Op):
         k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
         if self.pad == "same":
             if any(v != 1 for v in s):
-                raise OpError("bad-padding", f"`pad = same` needs stride 1, the stride is {brief(s)}", "pad", "give the padding as numbers")
+                halves = tuple(d_ * (k_ - 1) // 2 for k_, d_ in zip(k, d, strict=True))
+                advice = f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`"
+                message = f"`pad = same` needs stride 1, the stride is {brief(s)}"
+                raise OpError("bad-padding", message, "pad", advice)
             total = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
             return k, s, tuple((t // 2, t - t // 2) for t in total), d
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):

@@ -43,12 +43,26 @@ class Reshape(Op):
             new[new.index(-1)] = x.size // rest
         difference = prod(new) - x.size
         if isinstance(difference, int) and difference:
-            raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)} elements, its input {x} has {x.size}", "shape", "-1 stands for the size that fits, as in `reshape([2, -1])`")
+            needs = f"{'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)}"
+            message = f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has {x.size}"
+            raise OpError("shape-mismatch", message, "shape", self._what_fits(x))
         self._target(x, new)
         return TensorType(tuple(new), x.dtype)
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         return [(xs[0].size, prod(self.infer(*xs).shape))]
+
+    def _what_fits(self, x: TensorType) -> str | None:
+        """Sizes that hold the elements of the input, with one of those written made -1; else what divides them."""
+        if not isinstance(x.size, int):
+            return None
+        for i in reversed(range(len(self.shape))):
+            rest = [*self.shape[:i], *self.shape[i + 1 :]]
+            known = prod(d for d in rest if isinstance(d, int))
+            if -1 not in rest and len(rest) > 0 and x.size % known == 0:
+                sizes = [*self.shape[:i], -1, *self.shape[i + 1 :]]
+                return f"-1 is the size that fits: `reshape({show(tuple(sizes))})`"
+        return divisors(x.size)
 
     def _target(self, x: TensorType, new: Sequence[int | Sym]) -> list[int | Axis]:
         """The sizes for the back ends: numbers, axes of the input that have the size, and at most one -1."""
@@ -181,7 +195,7 @@ class Crop(Op):
         if (self.size is None) == (len(xs) == 1):
             raise OpError("missing-argument", "`crop` needs a size or a reference, and not both", help="write `crop(24x24)` or `crop(@image)`")
         for d in (*(self.size or ()), *(self.offset or ())):
-            fixed(self, d, "where to cut")
+            fixed(self, d, "where to cut", "cut to the size of another value: `crop(@label)`")
         target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
         if len(target) != n:
             advice = "one number serves all axes" if len(xs) == 1 else "give the reference as many axes as the input has"

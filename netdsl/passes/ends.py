@@ -131,7 +131,7 @@ class Ends:
     def check_output(self, name: str | None, span: Span) -> None:
         """Whether an output may have that name; raises `Fault`."""
         if any(o.name == name for o in self.net.graph.outputs):
-            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="name them: `output boxes: dense(4)`")
+            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="give each output a name of its own: `output boxes: dense(4)`")
         if any(v.name == name for v in self.net.graph.inputs):
             raise _two_ways(str(name), span)
 
