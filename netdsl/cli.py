@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import UsageError, discard_output, in_ascii, print_diagnostics
 from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.limits import WrongLimit, check_environment
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 10**9  # what a back end holds in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
+INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
 
 @cache
@@ -42,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     draw = add("draw", "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)")
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
-    draw.add_argument("--input", action="append", metavar="SIZES")
+    draw.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     draw.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N into one box")
 
     _add_models(add)
@@ -72,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_check_options(check: argparse.ArgumentParser) -> None:
-    check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
+    check.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     check.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
     check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {','.join(SHOW)}, or all")
     check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {','.join(USUAL + SHOW)}")
@@ -85,7 +87,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
     export.add_argument("-o", "--output", required=True, metavar="FILE")
     export.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint, or the folder of a training run; fresh weights without it")
-    export.add_argument("--input", action="append", metavar="SIZES")
+    export.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     export.add_argument("--opset", type=_positive, metavar="N")
     export.add_argument("--seed", type=_natural, metavar="N", help="of fresh weights; 0 without it")
     half = export.add_mutually_exclusive_group()
@@ -102,7 +104,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
     verify.add_argument("--weights", metavar="W", help="a safetensors or .pt checkpoint; random weights without it")
-    verify.add_argument("--input", action="append", metavar="SIZES")
+    verify.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     verify.add_argument("--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs")
     verify.add_argument("--format", choices=["text", "json"], default="text")
 
@@ -122,7 +124,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     run.add_argument("--json", action="store_true", help="a line of JSON for each sample")
     run.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
     bench.add_argument("--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them")
-    bench.add_argument("--input", action="append", metavar="SIZES", help="for open sizes: 3x224x224, or name=SIZES")
+    bench.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
     bench.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often each is timed")
     bench.add_argument("--json", action="store_true")
@@ -172,9 +174,10 @@ def run(argv: list[str]) -> int:
     except SystemExit as stop:  # argparse has said what is wrong, or its help
         return int(stop.code or 0)
     try:
+        check_environment()
         code: int = import_module(f"netdsl.commands.{arguments.command}").run(arguments)
         sys.stdout.flush()
-    except UsageError as error:
+    except (UsageError, WrongLimit) as error:
         print(f"netdsl: {error}", file=sys.stderr)
         return 2
     except CompileError as error:

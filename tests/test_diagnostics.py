@@ -136,7 +136,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "conditions": (NET + "conv(" + "1 if true else " * 3000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
     "digits": (NET + f"conv({'9' * 5000}, 1)\n}}", Said("number-too-long", 3, 10, "5000 digits")),
     "big power": (NET + "conv(2 ** 100, 1)\n}", Said("number-too-large", 3, 10, "2 ** 100")),
-    "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,001 characters", "NAME_LENGTH")),
+    "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,000 characters", "NAME_LENGTH")),
     "long net name": (f"net {'N' * 10_000} {{\n    relu\n}}", Said("name-too-long", 1, 5, "10,000 characters")),
 }  # fmt: skip
 

@@ -63,7 +63,7 @@ class Conv(_Windowed):
     out: int = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="step of the window", min=1)
-    pad = arg(padding, 0, doc="zeros around the input", min=0)
+    pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
     dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
     groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
