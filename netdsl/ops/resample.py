@@ -18,7 +18,7 @@ FLOAT, INT64 = 1, 7  # element types of ONNX
 
 @layer("upsample", family="shape", examples=[("2x3x4", "upsample(2)"), ("2x3x4", "upsample(2, mode = bilinear)"), ("2x5", "upsample(3)"), ("2x3x4", "upsample(size = 7x5, mode = bilinear)"), ("2x3x4", "upsample(size = 6x8)"), ("2x14x7", "upsample(size = 2x3)")])
 class Upsample(Op):
-    """Enlarge the spatial axes by a factor, or bring them to a size, larger or smaller: output i takes input floor(i in / out), or bilinear values between pixel centres."""
+    """Enlarge the spatial axes by a factor, or bring them to a size, larger or smaller: output i takes input floor(i in / out), the ratio rounded to single precision as in PyTorch, or bilinear values between pixel centres."""
 
     scale = arg(integer, None, doc="factor", min=1)
     size = arg(sizes, None, doc="the new size, instead of a factor")
