@@ -1,4 +1,4 @@
-"""The formulas that `netdsl layers` prints, written out in numpy, against what the layers compute."""
+"""Hold the formulas that `netdsl layers` prints, written out in numpy, against the layers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ FORMULAS: dict[tuple[str, str], Callable[[Array, Weights], Array]] = {
     ("softplus", "3x4"): lambda x, _: softplus(x),
     ("hard_swish", "3x4"): lambda x, _: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
     ("mish", "3x4"): lambda x, _: x * np.tanh(softplus(x)),
-    ("selu", "3x4"): lambda x, _: SELU[0] * (np.maximum(0, x) + np.minimum(0, SELU[1] * (np.exp(x) - 1))),
+    ("selu", "3x4"): lambda x, _: (
+        SELU[0] * (np.maximum(0, x) + np.minimum(0, SELU[1] * (np.exp(x) - 1)))
+    ),
     ("relu6", "3x4"): lambda x, _: np.minimum(np.maximum(0, x), 6),
     ("leaky_relu(0.2)", "3x4"): lambda x, _: np.where(x > 0, x, 0.2 * x),
     ("elu(0.5)", "3x4"): lambda x, _: np.where(x > 0, x, 0.5 * (np.exp(x) - 1)),
@@ -76,27 +78,36 @@ FORMULAS: dict[tuple[str, str], Callable[[Array, Weights], Array]] = {
     ("lrn(3, 0.5, 0.75, 2)", "5x4x4"): lambda x, _: x / (2 + 0.5 / 3 * neighbours(x, 3)) ** 0.75,
     ("layernorm", "3x4x6"): lambda x, w: w["weight"] * normalised(x, (3,)) + w["bias"],
     ("rmsnorm", "3x6"): lambda x, w: w["weight"] * x / np.sqrt(mean_square(x) + 1e-6),
-    ("groupnorm(2, affine = false)", "4x3x3"): lambda x, _: normalised(x.reshape(2, 2, -1), (2,)).reshape(x.shape),
+    ("groupnorm(2, affine = false)", "4x3x3"): lambda x, _: normalised(
+        x.reshape(2, 2, -1), (2,)
+    ).reshape(x.shape),
     ("instancenorm", "4x3x3"): lambda x, _: normalised(x, (2, 3)),
     ("maxpool(2)", "3x4x6"): lambda x, _: windows(x, 2).max(-1),
     ("avgpool(2)", "3x4x6"): lambda x, _: windows(x, 2).mean(-1),
     ("sumpool(2)", "3x4x6"): lambda x, _: windows(x, 2).sum(-1),
     ("l2pool(2)", "3x4x6"): lambda x, _: np.sqrt((windows(x, 2) ** 2).sum(-1)),
-    ("subsample(2)", "3x4x6"): lambda x, w: windows(x, 2).sum(-1) * w["weight"][:, None, None] + w["bias"][:, None, None],
+    ("subsample(2)", "3x4x6"): lambda x, w: (
+        windows(x, 2).sum(-1) * w["weight"][:, None, None] + w["bias"][:, None, None]
+    ),
     ("gap", "3x4x6"): lambda x, _: x.mean((2, 3), keepdims=True),
     ("gmp", "3x4x6"): lambda x, _: x.max((2, 3), keepdims=True),
     ("spp([2, 1])", "3x4x6"): lambda x, _: np.concatenate([_grid(x, 2), _grid(x, 1)], 1),
     ("adaptive_avgpool(3)", "3x7x7"): lambda x, _: _adaptive(x, 3),
-    ("upsample(size = 3x7)", "3x4x5"): lambda x, _: x[:, :, [0, 1, 2]][:, :, :, [i * 5 // 7 for i in range(7)]],
+    ("upsample(size = 3x7)", "3x4x5"): lambda x, _: x[:, :, [0, 1, 2]][
+        :, :, :, [i * 5 // 7 for i in range(7)]
+    ],
     ("upsample(3)", "3x5"): lambda x, _: x[:, :, [i * 5 // 15 for i in range(15)]],
     ("channel_shuffle(2)", "4x3x3"): lambda x, _: x[:, [0, 2, 1, 3]],
     ("split(3, 1, axis = 2)", "2x6"): lambda x, _: x[:, :, 2:4],
     ("slice(-3, -1, axis = 2)", "2x6"): lambda x, _: x[:, :, 3:5],
-}  # fmt: skip
+}
 
 
 def test_the_ratio_is_rounded() -> None:
-    """Nearest takes the ratio of the sizes in single precision: of 2 places and 82, place 41 is not the second yet."""
+    """Nearest takes the ratio of the sizes in single precision.
+
+    Of 2 places and 82, place 41 is not the second yet.
+    """
     module = netdsl.loads("net N {\ninput x: 1x2\nupsample(size = [82])\n}").torch()
     made = module(torch.tensor([[[0.0, 1.0]]]))[0, 0]
     assert [int(v) for v in made[40:43]] == [0, 0, 1]
@@ -124,7 +135,11 @@ def test_formula(case: tuple[str, str]) -> None:
     with torch.no_grad():
         for tensor in module.parameters():
             tensor.uniform_(0.2, 1, generator=generator)
-        x = 2 * torch.randn(2, *map(int, shape.split("x")), generator=generator, dtype=torch.float64)
+        x = 2 * torch.randn(
+            2, *map(int, shape.split("x")), generator=generator, dtype=torch.float64
+        )
         made = module(x).numpy()
-    weights = {name.removeprefix("l."): tensor.numpy() for name, tensor in module.state_dict().items()}
+    weights = {
+        name.removeprefix("l."): tensor.numpy() for name, tensor in module.state_dict().items()
+    }
     np.testing.assert_allclose(made, FORMULAS[case](x.numpy(), weights), rtol=1e-6, atol=1e-8)

@@ -46,7 +46,10 @@ GIVEN = {
 
 @pytest.mark.parametrize("case", GIVEN)
 def test_given(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sizes given are those of the text's letters, in formulas too; where they do not go with it, one error says so."""
+    """Sizes given are those of the text's letters, in formulas too.
+
+    Where they do not go with it, one error says so.
+    """
     body, given, wanted = GIVEN[case]
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{body}\n}}")
@@ -99,7 +102,7 @@ NEAR = {
 
 @pytest.mark.parametrize("case", NEAR)
 def test_advice(case: str) -> None:
-    """The help of sizes that do not fit has those that were probably meant, or how to change them."""
+    """The help proposes the sizes that were probably meant, or how to change them."""
     body, given, wanted = NEAR[case]
     text = body if body.startswith("net") else f"net N {{\n{body}\n}}"
     sizes = tuple(int(n) for n in given.split("x"))
@@ -111,7 +114,10 @@ def test_advice(case: str) -> None:
 
 
 def test_the_advice_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The parameter that the help names does change the size, and sizes that are in the text can be repeated."""
+    """The parameter that the help names does change the size.
+
+    Sizes that are in the text can be repeated.
+    """
     path = tmp_path / "n.net"
     path.write_text(PARAMETER)
     assert run(["check", str(path), "-D", "size=9"]) == 0
@@ -123,7 +129,10 @@ def test_the_advice_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     "command", [["draw", "-o", "n.dot"], ["export", "-o", "n.onnx"], ["export", "-o", "n.py"], ["verify"]]
 )  # fmt: skip
 def test_every_command(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command with `--input` refuses sizes that change a number of the text, and writes nothing."""
+    """Every command with `--input` refuses sizes that change a number of the text.
+
+    Writes nothing.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.net").write_text(f"net N {{\n{FIXED}\n}}")
     assert run([command[0], "n.net", *command[1:], "--input", "8x9x3"]) == 1

@@ -1,4 +1,7 @@
-"""What `check` accepts can be lowered: every kind of layer, with any of its sizes open and any element type."""
+"""What `check` accepts can be lowered.
+
+Every kind of layer, with any of its sizes open and any element type.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,24 @@ Shapes = list[tuple[list[str], str]]  # the sizes of each input, and its element
 LOWERED = [Form(), Form(fold=True), Form(dtype="float16", keep_io=True), Form(functions=True)]
 # Calls that the examples of the reference, whose sizes are numbers, do not reach.
 MORE = {
-    "reshape": [("3x8x9", "reshape([1, 3, 8, 9])"), ("3x8x9", "reshape([24, 9])"), ("3x8x9", "reshape([9, 8, 3])"), ("3x8", "reshape([-1, 3])")],
+    "reshape": [
+        ("3x8x9", "reshape([1, 3, 8, 9])"),
+        ("3x8x9", "reshape([24, 9])"),
+        ("3x8x9", "reshape([9, 8, 3])"),
+        ("3x8", "reshape([-1, 3])"),
+    ],
     "adaptive_avgpool": [("3x9x7", "adaptive_avgpool(4x3)"), ("3x9x7x5", "adaptive_avgpool(2)")],
     "spp": [("2x9x7", "spp([3, 2, 1])")],
-    "maxpool": [("2x9x8", "maxpool(2, stride = 4, pad = 1, ceil = true)"), ("2x9", "maxpool(4, stride = 3, pad = 2, ceil = true)")],
-    "avgpool": [("2x9x8", "avgpool(2, stride = 4, pad = 1, ceil = true)"), ("2x9x8", "avgpool(3, ceil = true, count_pad = false)")],
+    "maxpool": [
+        ("2x9x8", "maxpool(2, stride = 4, pad = 1, ceil = true)"),
+        ("2x9", "maxpool(4, stride = 3, pad = 2, ceil = true)"),
+    ],
+    "avgpool": [
+        ("2x9x8", "avgpool(2, stride = 4, pad = 1, ceil = true)"),
+        ("2x9x8", "avgpool(3, ceil = true, count_pad = false)"),
+    ],
     "upsample": [("2x3x4", "upsample(size = 2x9, mode = bilinear)")],
-}  # fmt: skip
+}
 
 
 def examples(kind: str) -> Iterator[tuple[Shapes, str]]:
@@ -52,17 +66,24 @@ def examples(kind: str) -> Iterator[tuple[Shapes, str]]:
 
 def written(inputs: Shapes, call: str) -> str:
     """The text of a net of one layer."""
-    lines = [f"    input x{i}: {'x'.join(sizes) or '[]'} {t}\n" for i, (sizes, t) in enumerate(inputs)]
+    lines = [
+        f"    input x{i}: {'x'.join(sizes) or '[]'} {t}\n" for i, (sizes, t) in enumerate(inputs)
+    ]
     return f"net N {{\n{''.join(lines)}    {call}\n}}\n"
 
 
 def opened(inputs: Shapes, chosen: Callable[[int], bool]) -> Shapes:
-    """The inputs with a letter for each number on the chosen axes; equal numbers get the same letter."""
+    """The inputs with a letter for each number on the chosen axes.
+
+    Equal numbers get the same letter.
+    """
     letters: dict[str, str] = {}
     fresh = (chr(ord("A") + i) for i in count() if chr(ord("A") + i) != "N")
     made: Shapes = []
     for sizes, dtype in inputs:
-        made.append(([_letter(s, letters, fresh) if chosen(i) else s for i, s in enumerate(sizes)], dtype))
+        made.append(
+            ([_letter(s, letters, fresh) if chosen(i) else s for i, s in enumerate(sizes)], dtype)
+        )
     return made
 
 
@@ -73,9 +94,13 @@ def _letter(size: str, letters: dict[str, str], fresh: Iterator[str]) -> str:
 
 
 CHOICES: dict[str, Callable[[int], bool]] = {
-    "no size": lambda _: False, "the spatial sizes": lambda i: i > 0, "all sizes": lambda _: True,
-    "the channels": lambda i: i == 0, "the first spatial size": lambda i: i == 1, "the second spatial size": lambda i: i == 2,
-}  # fmt: skip
+    "no size": lambda _: False,
+    "the spatial sizes": lambda i: i > 0,
+    "all sizes": lambda _: True,
+    "the channels": lambda i: i == 0,
+    "the first spatial size": lambda i: i == 1,
+    "the second spatial size": lambda i: i == 2,
+}
 
 
 def accepted(text: str) -> netdsl.Net | None:
@@ -98,7 +123,10 @@ def assert_lowered(net: netdsl.Net, text: str) -> None:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_open_sizes(kind: str) -> None:
-    """Whichever sizes are open: what is accepted is written by both back ends, and computes the types' shapes in both."""
+    """Whichever sizes are open.
+
+    What is accepted is written by both back ends, and computes the types' shapes in both.
+    """
     for inputs, call in examples(kind):
         for chosen in CHOICES.values():
             text = written(opened(inputs, chosen), call)
@@ -128,7 +156,10 @@ def assert_shapes(net: netdsl.Net, sizes: dict[str, int], text: str) -> None:
 @pytest.mark.parametrize("dtype", [t for t in ITEM_BYTES if t != "float32"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_element_types(kind: str, dtype: str) -> None:
-    """Of whichever type the inputs are: what is accepted is lowered, and onnxruntime has the operators for it."""
+    """Of whichever type the inputs are.
+
+    What is accepted is lowered, and onnxruntime has the operators for it.
+    """
     for inputs, call in examples(kind):
         text = written([(sizes, dtype) for sizes, _ in inputs], call)
         net = accepted(text)
@@ -150,12 +181,20 @@ def test_ranks(kind: str, rank: int) -> None:
 
 
 REFUSED = {
-    "upsample to an open size": ("input a: 3xHxW\nmaxpool(2)\nupsample(size = [shape(@a)[1], shape(@a)[2]])", "open-size", (4, 10)),
-    "several open sizes": ("input a: 3xHxW\ntokens -> permute([2, 1]) -> reshape([3, H, W])", "open-size", (3, 38)),
+    "upsample to an open size": (
+        "input a: 3xHxW\nmaxpool(2)\nupsample(size = [shape(@a)[1], shape(@a)[2]])",
+        "open-size",
+        (4, 10),
+    ),
+    "several open sizes": (
+        "input a: 3xHxW\ntokens -> permute([2, 1]) -> reshape([3, H, W])",
+        "open-size",
+        (3, 38),
+    ),
     "16 bits": ("input a: 3x8x8 float16\nconv(4, 3)", "wrong-dtype", (3, 1)),
     "64 bits": ("input a: 3x8x8\ninput b: 3x8x8 float64\nx: @b -> add(@a)", "wrong-dtype", (4, 10)),
     "integers into space": ("input a: 4x8x8 int64\npixel_shuffle(2)", "wrong-dtype", (3, 1)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -175,7 +214,9 @@ def test_every_diagnostic_has_a_place(case: Case) -> None:
     assert [w for w in case.wanted if w.line is None or w.column is None] == []
 
 
-def test_pictures_for_a_net_that_takes_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_for_a_net_that_takes_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`export --with-preprocess` of a net that takes no pictures points at the input."""
     path = tmp_path / "n.net"
     path.write_text("net N {\n    input x: 5\n    relu\n}")

@@ -1,4 +1,7 @@
-"""Sentences of the README and of the manuals about the commands: one small test for each, by page."""
+"""Sentences of the README and of the manuals about the commands.
+
+One small test for each, by page.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ---- README
 
 
-COMMANDS = [c for c in re.findall(r"`(netdsl [^`]+)`", README) if re.match(r"netdsl (check|fmt|layers|nets|export)\b", c) and "--weights" not in c]
+COMMANDS = [
+    c
+    for c in re.findall(r"`(netdsl [^`]+)`", README)
+    if re.match(r"netdsl (check|fmt|layers|nets|export)\b", c) and "--weights" not in c
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -127,7 +134,10 @@ def model_with(operator: str, domain: str, inputs: list[str]) -> Callable[[Path]
         x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", 4]) for n in "xy")
         node = helper.make_node(operator, inputs, ["y"], domain=domain)
         graph = helper.make_graph([node], "g", [x], [y])
-        opsets = [helper.make_opsetid("", 20), *([helper.make_opsetid(domain, 1)] if domain else [])]
+        opsets = [
+            helper.make_opsetid("", 20),
+            *([helper.make_opsetid(domain, 1)] if domain else []),
+        ]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / "m.onnx")
         np.save(folder / "x.npy", np.zeros((1, 4), np.float32))
         return ("", ["run", "m.onnx", "x.npy"], 1)
@@ -164,7 +174,10 @@ def test_codes(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Opsets are those of the table; the default is printed."""
-    assert f"| `--opset N` | {OPSETS[0]} to {OPSETS[-1]}; {OPSET} without it. The command prints it. |" in RUNNING
+    assert (
+        f"| `--opset N` | {OPSETS[0]} to {OPSETS[-1]}; {OPSET} without it. The command prints it. |"
+        in RUNNING
+    )
     assert run(["export", "net.net", "-o", "m.onnx"]) == 0
     assert f"opset {OPSET}," in capsys.readouterr().out
     for opset in OPSETS:
@@ -175,7 +188,10 @@ def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_metadata(folder: Path) -> None:
-    """The model's metadata have the keys of the page, and each node the line of the text that it comes from."""
+    """The model's metadata have the keys of the page.
+
+    Each node the line of the text that it comes from.
+    """
     listed = re.search(r"The model's metadata hold (.*?)\. Each node", RUNNING, re.DOTALL)
     assert listed is not None
     (folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
@@ -189,12 +205,20 @@ def test_metadata(folder: Path) -> None:
 
 
 def test_manifest(folder: Path) -> None:
-    """The manifest has sums of the model, of the text, of the files that it imports but for the library's, and of itself."""
+    """The manifest has sums of the model, of the text, of what it imports, and of itself.
+
+    The library's files are left out.
+    """
     (folder / "part.net").write_text("block part() { relu }\n")
     (folder / "net.net").write_text(f'import "part.net"\nimport resnet\n{SMALL}')
     assert run(["export", "net.net:Small", "-o", "m.onnx"]) == 0
     text = (folder / "m.onnx.manifest.json").read_text(encoding="utf-8")
-    assert [name in text for name in ("m.onnx", "net.net", "part.net", "resnet")] == [True, True, True, False]
+    assert [name in text for name in ("m.onnx", "net.net", "part.net", "resnet")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert len(set(re.findall(r"\b[0-9a-f]{64}\b", text))) == 4
     whole = (folder / "m.onnx").read_bytes()
     (folder / "m.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -203,14 +227,23 @@ def test_manifest(folder: Path) -> None:
 
 def test_training_layers_are_gone() -> None:
     """Dropout is gone from every model; `Net.onnx()` folds only with `fold=True`."""
-    net = netdsl.loads("net N {\ninput x: 3x8x8\nc: conv(4, 3, bias = false) -> bn -> dropout -> relu\n}")
+    net = netdsl.loads(
+        "net N {\ninput x: 3x8x8\nc: conv(4, 3, bias = false) -> bn -> dropout -> relu\n}"
+    )
     kinds = [[n.op_type for n in net.onnx(fold=fold).graph.node] for fold in (False, True)]
     assert kinds == [["Conv", "BatchNormalization", "Relu"], ["Conv", "Relu"]]
 
 
 def test_half_precision_keeps_its_ends(folder: Path) -> None:
-    """`--fp16` makes everything of 16 bits, and `--keep-io` leaves inputs and outputs in float32, as `--bf16` does."""
-    for options, wanted in ((["--fp16"], onnx.TensorProto.FLOAT16), (["--fp16", "--keep-io"], onnx.TensorProto.FLOAT), (["--bf16"], onnx.TensorProto.FLOAT)):
+    """`--fp16` makes everything of 16 bits.
+
+    `--keep-io` leaves inputs and outputs in float32, as `--bf16` does.
+    """
+    for options, wanted in (
+        (["--fp16"], onnx.TensorProto.FLOAT16),
+        (["--fp16", "--keep-io"], onnx.TensorProto.FLOAT),
+        (["--bf16"], onnx.TensorProto.FLOAT),
+    ):
         assert run(["export", "net.net", "-o", "m.onnx", *options]) == 0
         graph = onnx.load(folder / "m.onnx").graph
         assert {v.type.tensor_type.elem_type for v in (*graph.input, *graph.output)} == {wanted}

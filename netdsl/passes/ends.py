@@ -116,7 +116,7 @@ class Ends:
                 raise Fault("fixed-size", message, expr.span, help=advice)
 
     def _how_to_change(self, expr: ast.Expr, axis: int) -> str:
-        """Advice for a size that is fixed: the parameter of the net that sets it, if there is one."""
+        """Advice for a fixed size: the parameter of the net that sets it, if there is one."""
         names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
         for parameter in self.net.open[0].parameters:
             if parameter.name in names:
@@ -141,7 +141,10 @@ def _two_ways(name: str, span: Span) -> Fault:
 
 
 def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The sizes that were probably meant: the given ones in another order, with the channels added or the batch removed."""
+    """The sizes that were probably meant.
+
+    They are the given ones in another order, with the channels added or the batch removed.
+    """
     candidates: list[tuple[int, ...]] = []
     if not declared:
         return None
