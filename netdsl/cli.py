@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import terminal_width
 from netdsl.errors import Stopped
+from netdsl.limits import check_environment
 from netdsl.source import printable
 from netdsl.stops import leave_on_stop
 from netdsl.streams import open_standard
@@ -27,6 +28,7 @@ MOST = 10**9  # what a back end holds in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
 STOPPED = 128  # to which exit codes add the signal that ended a command
 AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have nothing to tidy up
+INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -67,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     draw = add("draw", "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)")
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
-    draw.add_argument("--input", action="append", metavar="SIZES")
+    draw.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     draw.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N into one box")
 
     _add_models(add)
@@ -97,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_check_options(check: argparse.ArgumentParser) -> None:
-    check.add_argument("--input", action="append", metavar="SIZES", help="input sizes such as 3x256x256, or name=SIZES")
+    check.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     check.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
     check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {','.join(SHOW)}, or all")
     check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {','.join(USUAL + SHOW)}")
@@ -110,7 +112,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     export = add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)")
     export.add_argument("-o", "--output", required=True, metavar="FILE")
     _add_weights(export, "fresh weights without it")
-    export.add_argument("--input", action="append", metavar="SIZES")
+    export.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     export.add_argument("--opset", type=_positive, metavar="N")
     export.add_argument("--seed", type=_natural, metavar="N", help="of fresh weights; 0 without it")
     half = export.add_mutually_exclusive_group()
@@ -127,7 +129,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
 
     verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
     _add_weights(verify, "random weights without it")
-    verify.add_argument("--input", action="append", metavar="SIZES")
+    verify.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     verify.add_argument("--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs")
     verify.add_argument("--format", choices=["text", "json"], default="text")
 
@@ -147,7 +149,7 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     run.add_argument("--json", action="store_true", help="a line of JSON for each sample")
     run.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
     bench.add_argument("--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them")
-    bench.add_argument("--input", action="append", metavar="SIZES", help="for open sizes: 3x224x224, or name=SIZES")
+    bench.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
     bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
     bench.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often each is timed")
     bench.add_argument("--json", action="store_true")
@@ -215,7 +217,9 @@ def run(argv: list[str]) -> int:
 def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> int:
     try:
         try:
-            code = perform(build_parser().parse_args(argv))
+            arguments = build_parser().parse_args(argv)
+            check_environment()
+            code = perform(arguments)
             sys.stdout.flush()
         except SystemExit as stop:  # argparse has printed what is wrong, or its help
             sys.stdout.flush()

@@ -48,6 +48,11 @@ class Program(NamedTuple):
     reporter: Reporter
     defines: dict[str, str]
 
+    @property
+    def start(self) -> Span:
+        """Where the file begins, for errors that are about all of it."""
+        return Span(self.source, 0, 0)
+
     def nets(self) -> list[str]:
         """The nets that the file itself defines and that can be built with the parameters given."""
         names = []
@@ -68,19 +73,19 @@ class Program(NamedTuple):
             if not nets:
                 raise self._no_net()
             listed = ", ".join(f"{self.source.name}:{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
-            raise Fault("which-net", f"`{self.source.name}` has {len(nets)} nets", help=f"name one: {listed}")
+            raise Fault("which-net", f"`{self.source.name}` has {len(nets)} nets", self.start, help=f"name one: {listed}")
         if name not in nets:
             definition = self.module.definitions.get(name)
             if isinstance(definition, ast.Definition) and definition.is_net and name in self.module.own:
                 raise self._needs(definition)
-            raise Fault("unknown-net", f"`{self.source.name}` has no net `{name}`", help=did_you_mean(name, nets) or ("it has " + ", ".join(nets) if nets else None))
+            raise Fault("unknown-net", f"`{self.source.name}` has no net `{name}`", self.start, help=did_you_mean(name, nets) or ("it has " + ", ".join(nets) if nets else None))
         return name
 
     def _no_net(self) -> Fault:
         nets = [d for d in map(self.module.definitions.get, self.module.own) if isinstance(d, ast.Definition) and d.is_net]
         if nets:
             return self._needs(nets[0])
-        return Fault("no-net", f"`{self.source.name}` has no net", help=None if self.module.own else "begin with `net Name { ... }`")
+        return Fault("no-net", f"`{self.source.name}` has no net", self.start, help=None if self.module.own else "begin with `net Name { ... }`")
 
     def _needs(self, definition: ast.Definition) -> Fault:
         missing = [p.name for p in definition.parameters if p.default is None and p.name not in self.defines]

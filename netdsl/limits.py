@@ -20,6 +20,7 @@ DEFAULTS = {
     "model_depth": 100,  # functions and bodies of an ONNX model inside one another
 }
 MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # to which they can be raised
+PREFIX = "NETDSL_MAX_"  # of the variables of the environment that set them
 FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
@@ -27,17 +28,41 @@ MAX_SIZE = 2**62
 MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
 
 
+class WrongLimit(ValueError):
+    """A variable of the environment that sets a bound has a value that is no bound."""
+
+
 def limit(name: str) -> int:
-    """The bound in force: `NETDSL_MAX_LAYERS=200000` in the environment sets `layers`."""
-    text = os.environ.get(f"NETDSL_MAX_{name.upper()}", "")
-    set_to = int(text) if text.isdecimal() and len(text) <= INTEGER_DIGITS else DEFAULTS[name]
-    return min(set_to, MOST.get(name, set_to))
+    """The bound in force: `NETDSL_MAX_LAYERS=200000` in the environment sets `layers`.
+
+    Raises `WrongLimit` for a value that is not a whole number above 0.
+    """
+    variable = PREFIX + name.upper()
+    text = os.environ.get(variable, "")
+    if not text:
+        return DEFAULTS[name]
+    if not text.isdecimal() or len(text) > INTEGER_DIGITS or int(text) == 0:
+        message = f"{variable} is `{text[:40]}`; it takes a whole number above 0"
+        raise WrongLimit(message)
+    return min(int(text), MOST.get(name, int(text)))
+
+
+def check_environment() -> None:
+    """Refuse variables that set no bound, or set one wrongly; raises `WrongLimit`."""
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if name == variable:
+            continue
+        if name.lower() not in DEFAULTS:
+            known = ", ".join(PREFIX + n.upper() for n in DEFAULTS)
+            raise WrongLimit(f"{variable} is set, and there is no such limit; there are {known}")
+        limit(name.lower())
 
 
 def raise_help(name: str) -> str:
     """Advice on how to raise a bound."""
     now = limit(name)
-    return f"the limit `{name}` is {now:,}" + (", the most that it can be" if now == MOST.get(name) else f"; set NETDSL_MAX_{name.upper()} in the environment to raise it")
+    return f"the limit `{name}` is {now:,}" + (", the most that it can be" if now == MOST.get(name) else f"; set {PREFIX}{name.upper()} in the environment to raise it")
 
 
 def allow_depth() -> None:

@@ -58,7 +58,9 @@ def inputs_for(net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = N
         if value.type.dtype == "float32":
             made.append(torch.randn(shape, generator=generator))
         else:
-            made.append(torch.randint(0, 3, shape, generator=generator, dtype=getattr(torch, value.type.dtype)))
+            dtype = getattr(torch, value.type.dtype)
+            high = 2 if dtype == torch.bool else 3
+            made.append(torch.randint(0, high, shape, generator=generator, dtype=dtype))
     return made
 
 

@@ -301,7 +301,7 @@ def test_shape_mismatch_advises_padding() -> None:
     with pytest.raises(ConfigError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
-    assert "`pad = 2`" in (caught.value.help or "")
+    assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     for expects in [(3, 32, 32), (1, 27, 27), (1, 30, 32), (784,)]:
         with pytest.raises(ConfigError) as caught:
             check_shape(data, expects)

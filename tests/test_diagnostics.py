@@ -95,7 +95,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "braces after a layer": (NET + "relu { | tanh }\n}", Said("unexpected-body", 3, 10, "takes no braces", "only joins do")),
     "no input": ("net N {\n    relu\n}", Said("no-input", 2, 5, "no value", "`input` stands above")),
     "no layers": ("net N {\n    input image: 3x8x8\n}", Said("no-layers", 1, 5, "`N` has no layers")),
-    "two outputs": (NET + "output relu\n    output tanh\n}", Said("duplicate-label", 4, 5, "two outputs `output`", "name them")),
+    "two outputs": (NET + "output relu\n    output tanh\n}", Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own")),
     "two nets": (NET + "relu\n}\n" + NET + "relu\n}", Said("duplicate-name", 5, 5, "`N` is defined twice")),
     "name of a layer": ("block conv() { relu }\n" + NET + "relu\n}", Said("duplicate-name", 1, 7, "a layer of the language", "another name")),
     "frozen alone": (NET + "frozen\n}", Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen")),
@@ -120,8 +120,8 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "letters": ("net Größe {\n    input bild: 3x8x8\n    größe: conv(4, 9)\n}", Said("window-too-large", 3, 20, "a kernel of 9")),
     "mark at the start": (b"\xef\xbb\xbf" + NET.encode() + b"conv(4, 9)\n}", Said("window-too-large", 3, 13, "a kernel of 9")),
     # texts that are no programs, and programs that are too much
-    "empty": ("", Said("no-net", None, None, "has no net", "net Name {")),
-    "comments alone": ("# nothing\n", Said("no-net", None, None, "has no net", "net Name {")),
+    "empty": ("", Said("no-net", 1, 1, "has no net", "net Name {")),
+    "comments alone": ("# nothing\n", Said("no-net", 1, 1, "has no net", "net Name {")),
     "binary": (bytes(range(128, 256)) * 9, Said("not-text", None, None, "not UTF-8 text: byte 0x80 at offset 0", "plain text")),
     "zero byte": (b"net N {\0}", Said("not-text", None, None, "a zero byte at offset 7")),
     "a billion repeats": (NET + "repeat 1000000000 { relu }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers", "NETDSL_MAX_LAYERS")),
@@ -136,7 +136,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "conditions": (NET + "conv(" + "1 if true else " * 3000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
     "digits": (NET + f"conv({'9' * 5000}, 1)\n}}", Said("number-too-long", 3, 10, "5000 digits")),
     "big power": (NET + "conv(2 ** 100, 1)\n}", Said("number-too-large", 3, 10, "2 ** 100")),
-    "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,001 characters", "NAME_LENGTH")),
+    "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,000 characters", "NAME_LENGTH")),
     "long net name": (f"net {'N' * 10_000} {{\n    relu\n}}", Said("name-too-long", 1, 5, "10,000 characters")),
 }  # fmt: skip
 

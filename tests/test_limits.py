@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import netdsl
-from netdsl.limits import DEFAULTS, MOST, limit, raise_help
+from netdsl.cli import run
+from netdsl.limits import DEFAULTS, MOST, WrongLimit, limit, raise_help
 from netdsl.source import SourceFile
 from netdsl.syntax.format import format_source
 
@@ -13,11 +16,92 @@ BODIES = [("{ ", " }"), ("g: { ", " }"), ("residual { ", " }"), ("add { | ", " |
 DEEP = {"conditional": "1 if true else " * 195 + "1", "power": "1 ** " * 195 + "1", "minus": "-" * 194 + "1"}
 
 
-@pytest.mark.parametrize("text", ["²", "9" * 5000, "-1", "1.5", "many", "", " 7"])
-def test_what_is_no_number_sets_nothing(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python reads more as a number than `int` takes."""
+@pytest.mark.parametrize("text", ["²", "9" * 5000, "-1", "1.5", "many", "0", " 7"])
+def test_a_wrong_value(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value that is no whole number above 0 is an error that names the variable and the value: wrong usage."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", text)
-    assert limit("layers") == DEFAULTS["layers"]
+    message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it takes a whole number above 0"
+    with pytest.raises(WrongLimit, match=re.escape(message)):
+        limit("layers")
+    assert run(["check", "lenet5"]) == 2
+    assert capsys.readouterr().err == f"netdsl: {message}\n"
+
+
+def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable of a limit that does not exist is wrong usage too; an empty one sets nothing."""
+    monkeypatch.setenv("NETDSL_MAX_LAYERS", "")
+    assert run(["layers", "relu"]) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("NETDSL_MAX_LAYER", "7")
+    assert run(["layers", "relu"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("netdsl: NETDSL_MAX_LAYER is set, and there is no such limit; there are NETDSL_MAX_SOURCE_BYTES")
+
+
+@pytest.mark.parametrize("name", [n for n in DEFAULTS if n != "source_bytes"])
+def test_each_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable of each limit is named by its error, and raises that limit."""
+    text, wanted = TOO_MUCH[name]
+    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "8")
+    with pytest.raises(netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in") as caught:
+        netdsl.loads(text)
+    assert caught.value.diagnostics[0].code == wanted
+    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "99")
+    netdsl.loads(text)
+
+
+NET = "net N {\n    input x: 4\n    %s\n}"
+TOO_MUCH = {
+    "tokens": (NET % "relu", "file-too-large"),
+    "nesting": (NET % f"{'{' * 9}relu{'}' * 9}", "nesting-too-deep"),
+    "depth": (NET % f"{'{' * 9}relu{'}' * 9}", "nesting-too-deep"),
+    "name_length": (NET % "activation: relu", "name-too-long"),
+    "layers": (NET % "repeat 9 { relu }", "too-many-layers"),
+    "steps": (NET % "repeat 9 { relu }", "too-many-steps"),
+    "list_length": (NET % "for i in range(9) { relu }", "list-too-long"),
+}
+
+
+def test_source_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """So it is for the bytes of a file."""
+    monkeypatch.setenv("NETDSL_MAX_SOURCE_BYTES", "8")
+    assert run(["check", "lenet5"]) == 1
+    assert "set NETDSL_MAX_SOURCE_BYTES in the environment" in capsys.readouterr().err
+
+
+def test_more_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable of `layers` allows as many layers as it has, as the manual says."""
+    monkeypatch.setenv("NETDSL_MAX_LAYERS", "130000")
+    assert len(netdsl.loads(NET % "repeat 130_000 { relu }").graph.nodes) == 130_000
+
+
+LONG = "n" * 128
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"{LONG}: relu",
+        f"{LONG} : relu",
+        f"{LONG}: relu\n    @{LONG} -> relu",
+        f"{LONG}: {{ {LONG}: relu }}\n    @{LONG}.{LONG} -> relu",
+        f"let {LONG} = 4\n    dense({LONG})",
+        "repeat 2 as i { " + "n" * 100 + "{i + 1 * 1 * 1 * 1 * 1 * 1 * 1 * 1 * 1 * 1}: relu }",
+        f"output {LONG}: relu",
+    ],
+)
+def test_names_as_long_as_allowed(body: str) -> None:
+    """A name of 128 characters can be a label, a reference, each part of a path: only the name counts."""
+    netdsl.loads(NET % body)
+    with pytest.raises(netdsl.CompileError, match=r"a name of 129 characters|is not a name") as caught:
+        netdsl.loads(NET % body.replace(LONG, f"{LONG}n").replace("n" * 100 + "{i", "n" * 128 + "{i"))
+    assert caught.value.diagnostics[0].code in ("name-too-long", "bad-label")
+
+
+def test_sizes_are_no_name() -> None:
+    """Sizes that are too long are called sizes."""
+    with pytest.raises(netdsl.CompileError, match="sizes of 129 characters"):
+        netdsl.loads(NET % f"reshape({'x'.join('1' * 65)})")
 
 
 def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:

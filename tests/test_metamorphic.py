@@ -250,6 +250,6 @@ def test_heads_and_sizes_differ() -> None:
     """Weights of heads, element types and open sizes are seen too."""
     head = "conv(4, 1)\naux h(weight = {}) {{ relu }}\nrelu"
     assert nameless(graph_of(head.format(1)))["heads"] != nameless(graph_of(head.format(0.5)))["heads"]
-    texts = ["net N { input x: 3xHxH\nrelu }", "net N { input x: 3xHxW\nrelu }", "net N { input x: 3xHxH float16\nrelu }"]
+    texts = ["net N { input x: 3xHxH\nflatten }", "net N { input x: 3xHxW\nflatten }", "net N { input x: 3xHxH float16\nflatten }"]
     forms: list[Any] = [nameless(graph_of(t)) for t in texts]
     assert forms[0] != forms[1] != forms[2] != forms[0]

@@ -382,7 +382,7 @@ def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
 def test_misfits_are_told_before_training(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
-    assert "`pad = 2`" in (caught.value.help or "")
+    assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
     with pytest.raises(ConfigError, match="gives 5 numbers for an image, tiny has 3 classes"):
         run(five, tmp_path, config())

@@ -92,7 +92,7 @@ def test_every_kind_has_a_bound() -> None:
 
 
 def test_open_sizes() -> None:
-    """Open sizes are verified at two settings, and a layer that needs to know its size has it written in."""
+    """Open sizes are verified at two settings, which differ."""
     report = verified("net A {\n    input x: 2xHxW\n    conv(3, 3, stride = 2) -> upsample(2)\n    residual { conv(3, 3, pad = 1) }\n}")
     assert report.ok
     assert len(report.sizes) == 2

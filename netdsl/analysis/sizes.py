@@ -35,7 +35,7 @@ def two_settings(graph: Graph) -> list[Sizes]:
     first = _roomy(symbols, choices, rules, dims, 0)
     second = _roomy(list(reversed(symbols)), choices, rules, dims, max(first.values()) + 3) if first else None
     if not first:
-        message = f"`{graph.name}` has no valid setting of {', '.join(symbols)} up to {LIMIT:,}"
+        message = f"no valid setting of {', '.join(symbols)} from 2 to {LIMIT:,} was found for `{graph.name}`"
         raise CompileError([Diagnostic("no-valid-size", message, graph.site.span, help="give the sizes with --input")])
     return [first, second] if second and second != first else [first]
 

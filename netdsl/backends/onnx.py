@@ -18,6 +18,7 @@ from netdsl.backends.form import Form
 from netdsl.backends.functions import DOMAIN, group
 from netdsl.backends.onnx_file import narrowed
 from netdsl.backends.pixels import is_resized, prepare
+from netdsl.backends.place import at
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Skeleton:
 
 
 def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
-    """Write the graph but for its weights; raises `OpError` for what ONNX cannot say."""
+    """Write the graph but for its weights; raises `CompileError` for pictures that the net does not take."""
     form = form or Form()
     emitter = Emitter(form.opset, form.dtype)
     names = _inputs(graph, emitter, form)
@@ -146,7 +147,8 @@ def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, s
             emitter.begin(node)
             given = [names[id(v)] for v in node.inputs]
             fast = form.fold and lrn.applies(node.op, node.type, form.dtype)
-            result = lrn.emit(emitter, node.op, given[0], node.type) if fast else node.op.onnx(emitter, *given)
+            with at(node.output):
+                result = lrn.emit(emitter, node.op, given[0], node.type) if fast else node.op.onnx(emitter, *given)
             names[id(node.output)] = _tensor(node.output, result)
     stored = fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs}) if form.fold else plain(emitter.params)
     _rename_outputs(graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs})
@@ -160,7 +162,9 @@ def _inputs(graph: Graph, emitter: Emitter, form: Form) -> dict[int, Tensor]:
     names = {id(v): _tensor(v, v.name) for v in graph.inputs}
     for value in graph.inputs:
         if form.pixels is not None and value is graph.inputs[0]:
-            names[id(value)] = _tensor(value, prepare(emitter, value, form.pixels, ELEMENT[form.dtype]))
+            with at(value):
+                made = prepare(emitter, value, form.pixels, ELEMENT[form.dtype])
+            names[id(value)] = _tensor(value, made)
         elif form.keep_io and form.dtype != "float32" and value.type.dtype == "float32":
             emitter.begin_at(value.name, "cast", value.site)
             names[id(value)] = _tensor(value, emitter.op("Cast", value.name, to=ELEMENT[form.dtype]))

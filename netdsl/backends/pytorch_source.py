@@ -14,6 +14,7 @@ import unicodedata
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from netdsl.backends.place import at
 from netdsl.backends.torch_recorder import Lowered, Recorder
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ class SourceEmitter:
         self.uses = graph.uses()
         self.kept = {id(o.value) for o in graph.outputs} | {id(h.value) for h in graph.aux}
         self.flat = any(n.shared for n in graph.nodes)
-        self.lowered: dict[int, Lowered] = {id(n): n.op.torch(Recorder(), *n.types) for n in graph.nodes}
+        self.lowered: dict[int, Lowered] = {}
+        for node in graph.nodes:
+            with at(node.output):
+                self.lowered[id(node)] = node.op.torch(Recorder(), *node.types)
         self.classes: dict[str, str] = {}
         self.custom: set[str] = {low.uses for low in self.lowered.values() if low.uses}
         self.root = class_name(graph)

@@ -15,6 +15,7 @@ from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.commands.output import note, note_lines
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.errors import CannotWriteError, CrashedError, Stopped
+from netdsl.limits import WrongLimit
 from netdsl.stops import stop_word
 from netdsl.streams import OUTPUT, discard_output
 from netdsl.version import __version__
@@ -41,7 +42,7 @@ def report(error: BaseException, words: list[str]) -> int:
         case KeyboardInterrupt():
             note("interrupted")
             return 128 + signal.SIGINT
-        case UsageError():
+        case UsageError() | WrongLimit():
             note(f"netdsl: {error}")
             return 2
         case BrokenPipeError():  # whoever read the output has seen enough

@@ -12,7 +12,7 @@ from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.consoles import console
 from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
-from netdsl.diagnostics import fail
+from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.train.loop import train
 from netdsl.train.section import config_failure, read_config
 
@@ -56,6 +56,9 @@ def parse_settings(items: list[str]) -> dict[str, str]:
 def image_shape(graph: Graph) -> tuple[int, ...] | None:
     """The (C, H, W) that the net takes; None where sizes are open. A net of several inputs cannot be trained on images."""
     if len(graph.inputs) != 1:
-        fail("cannot-train", f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label", "train it from Python: `netdsl.load(...).torch()`")
+        message = f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
+        advice = "train it from Python: `netdsl.load(...).torch()`"
+        place = graph.inputs[1].site.span
+        raise CompileError([Diagnostic("cannot-train", message, place, help=advice)])
     shape = graph.inputs[0].type.shape
     return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None

@@ -75,7 +75,8 @@ def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
     if tuple(outputs) == (classes,):
         return
     message = f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
-    raise ConfigError("data-mismatch", message, "data", f"let the last layer have {classes} outputs")
+    end = f"dense({classes})" if len(outputs) == 1 else f"flatten -> dense({classes})"
+    raise ConfigError("data-mismatch", message, "data", f"let the net end with `{end}`")
 
 
 def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:
@@ -83,8 +84,9 @@ def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:
     gap = expects[1] - height if len(expects) == 3 else 0
     same_gap = len(expects) == 3 and expects[0] == channels and expects[2] - width == gap
     if same_gap and gap > 0 and gap % 2 == 0:
-        return f"give the dataset `pad = {gap // 2}`"
-    return f"declare the input of the net as {_by(dataset.shape)}, or choose other data with `--data`"
+        return f"increase the `pad` of the dataset by {gap // 2}"
+    sizes = "x".join(map(str, dataset.shape))
+    return f"declare the input of the net as {sizes}, or choose other data with `--data`"
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -283,12 +283,15 @@ def spatial_rank(op: Op, x: TensorType) -> int:
     return n
 
 
-def fixed(op: Op, value: int | Sym, what: str) -> int:
-    """A size that must be known; raises `OpError` where it is open."""
-    if not isinstance(value, int):
-        pool = "" if "channels" in what else ", or pool to a fixed size first (`gap`)"
-        raise OpError("open-size", f"`{op.kind}` needs to know {what}: it is {value}", help=f"write a number for it in the `input`{pool}")
-    return value
+def fixed(op: Op, value: int | Sym, what: str, otherwise: str | None = None) -> int:
+    """A size that must be known; raises `OpError` where it is open. `otherwise` is what can be done instead."""
+    if isinstance(value, int):
+        return value
+    names = " and ".join(sorted(value.symbols()))
+    advice = f"write a number for {names} in the `input`"
+    if otherwise is not None:
+        advice += f", or {otherwise}"
+    raise OpError("open-size", f"`{op.kind}` needs to know {what}: it is {value}", help=advice)
 
 
 def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:

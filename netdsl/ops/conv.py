@@ -32,7 +32,10 @@ class _Windowed(Op):
         k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
         if self.pad == "same":
             if any(v != 1 for v in s):
-                raise OpError("bad-padding", f"`pad = same` needs stride 1, the stride is {brief(s)}", "pad", "give the padding as numbers")
+                halves = tuple(d_ * (k_ - 1) // 2 for k_, d_ in zip(k, d, strict=True))
+                advice = f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`"
+                message = f"`pad = same` needs stride 1, the stride is {brief(s)}"
+                raise OpError("bad-padding", message, "pad", advice)
             total = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
             return k, s, tuple((t // 2, t - t // 2) for t in total), d
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
@@ -60,7 +63,7 @@ class Conv(_Windowed):
     out: int = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="step of the window", min=1)
-    pad = arg(padding, 0, doc="zeros around the input", min=0)
+    pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
     dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
     groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import TensorType
+from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import boolean, integer, literal, text
 from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
-    from netdsl.ir.types import Sym
     from netdsl.ops.emitter import Emitter
+
+
+def _features(op: Op, x: TensorType) -> int:
+    """The length of the vectors that a layer takes; raises `OpError` where it is open."""
+    size = x.shape[-1]
+    flattened = isinstance(size, Sym) and len(x.shape) == 1 and str(size) not in size.symbols()
+    otherwise = "pool to a fixed size first: `gap -> flatten`" if flattened else None
+    return fixed(op, size, "the length of its input", otherwise)
 
 
 @layer("dense", family="dense", examples=[("10", "dense(4)"), ("5x8", "dense(3, bias = false)"), ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)")])
 class Dense(Op):
-    """A fully connected layer, W x + b, on the last axis."""
+    """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D."""
 
     units: int = arg(integer, doc="outputs", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output")
@@ -30,13 +37,13 @@ class Dense(Op):
         if not 1 <= len(x.shape) <= 2:
             help_ = "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as the last axis `tokens` or `permute`"
             raise OpError("wrong-rank", f"`dense` takes a vector or a sequence of vectors, its input is {x}", help=help_)
-        features = fixed(self, x.shape[-1], "the length of its input")
+        features = _features(self, x)
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))
         return TensorType((*x.shape[:-1], self.units), x.dtype)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        features = fixed(self, xs[0].shape[-1], "the length of its input")
+        features = _features(self, xs[0])
         shape = (self.units, features)
         weight = Param(shape, self.init) if self.weight is None else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
         return {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")} if self.bias else {"weight": weight}
@@ -83,7 +90,7 @@ class Embedding(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         if xs[0].dtype not in ("int64", "int32"):
-            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {xs[0].dtype}", help="declare it: `input tokens: T int64`")
+            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {xs[0].dtype}")
         return TensorType((*xs[0].shape, self.dim))
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
@@ -108,13 +115,13 @@ class RBF(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         if len(xs[0].shape) != 1:
             raise OpError("wrong-rank", f"`rbf` takes a vector, its input is {xs[0]}", help="write `flatten -> rbf(...)`")
-        features = fixed(self, xs[0].shape[0], "the length of its input")
+        features = _features(self, xs[0])
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))
         return TensorType((self.units,), xs[0].dtype)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        shape = (self.units, fixed(self, xs[0].shape[0], "the length of its input"))
+        shape = (self.units, _features(self, xs[0]))
         if self.weight is None:
             return {"weight": Param(shape, "normal:1")}
         return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}

@@ -29,7 +29,10 @@ class _GraphLayer(Op):
         vertices = x.shape[0]
         for d in edges.shape:
             if len(edges.shape) != 2 or (isinstance(d - vertices, int) and d != vertices):
-                help_ = f"declare it: `input edges: {vertices}x{vertices}`"
+                size = f"{vertices}x{vertices}"
+                if " " in size:
+                    size = f"[{vertices}, {vertices}]"
+                help_ = f"edges are usually an input of their own: `input edges: {size}`"
                 raise OpError("shape-mismatch", f"`{self.kind}` has {vertices} vertices and edges of {edges}; they must be {vertices}x{vertices}", help=help_)
         fixed(self, x.shape[1], "the number of features")
         return TensorType((vertices, self.units), x.dtype)

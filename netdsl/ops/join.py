@@ -48,8 +48,8 @@ class Concat(Join):
                 raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if i != axis and _differ(a, b):
-                    advice = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)" if i else f"give each arm the same channels with `conv({a}, 1)`, or join along axis 1"
-                    raise _unlike(self.kind, xs, f"axis {i + 1} is {a} in one and {b} in another", advice)
+                    why = f"axis {i + 1} is {a} in one and {b} in another"
+                    raise _unlike(self.kind, xs, why, _way_to_join(len(first), i, a, b))
         total = sum((x.shape[axis] for x in others), start=first[axis])
         shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
         shape[axis] = total
@@ -85,12 +85,41 @@ def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
     return tuple(shape)
 
 
-def _why(shape: Sequence[int | Sym], other: Sequence[int | Sym]) -> tuple[str, str]:
+def _why(shape: Sequence[int | Sym], other: Sequence[int | Sym]) -> tuple[str, str | None]:
     """Which axes differ, and what to do about it."""
     unlike = [(i, a, b) for i, (a, b) in enumerate(zip(shape, other, strict=True)) if 1 not in (a, b) and _differ(a, b)]
     facts = [f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}" for i, a, b in unlike]
-    advice = [f"project one arm with `conv({unlike[0][1]}, 1)`"] * (unlike[0][0] == 0) + ["give the arms the same stride and padding, or `crop`"] * (unlike[-1][0] > 0)
-    return ", ".join(facts), "; ".join(advice)
+    advice: list[str] = []
+    for i, a, b in unlike:
+        way = _projection(len(shape), i, a, b) or (_SAME_SIZES if i > 0 else None)
+        if way is not None and way not in advice:
+            advice.append(way)
+    return ", ".join(facts), "; ".join(advice) or None
+
+
+_SAME_SIZES = "give the arms the same stride and padding, or `crop`"
+
+
+def _projection(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
+    """A layer that makes an axis equal in both arms, where there is one for arms of that rank."""
+    wanted = a if isinstance(a, int) else b
+    if not isinstance(wanted, int):
+        return None
+    if rank == 1:
+        return f"project one arm with `dense({wanted})`"
+    if rank == 2 and axis == 1:
+        return f"project sequences with `dense({wanted})`; give convolutions the same padding"
+    if rank <= 4 and axis == 0:
+        return f"project one arm with `conv({wanted}, 1)`"
+    return None
+
+
+def _way_to_join(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
+    """What makes the axes equal along which `concat` does not join."""
+    projection = _projection(rank, axis, a, b)
+    if axis == 0:
+        return f"{projection}, or join along axis 1" if projection else "join along axis 1"
+    return projection or "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
 
 
 class _Elementwise(Join):

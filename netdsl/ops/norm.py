@@ -132,10 +132,13 @@ class RMSNorm(_Affine):
         return g.op("Mul", g.op("Div", xs[0], root), g.param("weight"))
 
 
-def _several(op: Op, size: int | Sym) -> None:
+_OVER_THE_BATCH = "`bn` normalises each channel over the batch"
+
+
+def _several(op: Op, size: int | Sym, advice: str) -> None:
     """Refuse statistics of a single value: the result would be the shift alone, and PyTorch refuses it too."""
     if size == 1:
-        raise OpError("bad-size", f"`{op.kind}` would normalise a single value, which gives 0", help="put it before the pooling, or use `layernorm`")
+        raise OpError("bad-size", f"`{op.kind}` would normalise a single value, which gives 0", help=advice)
 
 
 @layer("groupnorm", family="normalisation", examples=[("6x4x4", "groupnorm(2)"), ("4x7", "groupnorm(4, affine = false)"), ("8x3x3", "groupnorm(groups = 1, eps = 0.01)")])
@@ -153,7 +156,8 @@ class GroupNorm(_Affine):
         channels = self.scale_size(xs[0])
         if channels % self.groups:
             raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups", divisors(channels))
-        _several(self, self._group_size(xs[0]))
+        fewer = "use fewer groups; " if self.groups > 1 else ""
+        _several(self, self._group_size(xs[0]), f"{fewer}{_OVER_THE_BATCH}")
         return xs[0]
 
     def _group_size(self, x: TensorType) -> int | Sym:
@@ -187,7 +191,7 @@ class InstanceNorm(_Affine):
     def infer(self, *xs: TensorType) -> TensorType:
         if not 2 <= len(xs[0].shape) <= 4:
             raise OpError("wrong-rank", f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {xs[0]}")
-        _several(self, prod(xs[0].spatial))
+        _several(self, prod(xs[0].spatial), _OVER_THE_BATCH)
         return super().infer(*xs)
 
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:

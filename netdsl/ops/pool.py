@@ -47,27 +47,17 @@ class _Pool(Op):
             raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")
         return out
 
-    def end_pads(self, x: TensorType) -> list[int] | None:
-        """Padding at the end that makes plain rounding down give the size rounded up; None where the size is open."""
-        k, s, p = self.geometry(x)
-        if not self.ceil:
-            return list(p)
-        if x.symbolic:
-            return None
-        y = self.infer(x)
-        return [max(0, (o - 1) * s_ + k_ - i - p_) for o, i, k_, s_, p_ in zip(self._sizes(y), self._sizes(x), k, s, p, strict=True)]
-
-    def _sizes(self, x: TensorType) -> list[int]:
-        return [fixed(self, d, "the size of its input") for d in x.spatial]
-
     def onnx_window(self, x: TensorType) -> dict[str, Any]:
-        """The attributes of ONNX's pooling operators."""
+        """The attributes of ONNX's pooling operators.
+
+        With `ceil`, padding at the end makes plain rounding down give the size rounded up, whatever
+        the size of the input is. ONNX's own `ceil_mode` has a last window that starts in the
+        padding, which PyTorch drops.
+        """
         k, s, p = self.geometry(x)
-        end = self.end_pads(x)
-        if end is None:
-            if any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True)):
-                raise OpError("open-size", f"`{self.kind}` with `ceil` and this padding needs to know its input's size in ONNX", "ceil", "give the input's size")
-            return {"kernel_shape": k, "strides": s, "pads": [*p, *p], "ceil_mode": 1}
+        end = p
+        if self.ceil:
+            end = tuple(min(p_ + s_, k_) - 1 for k_, s_, p_ in zip(k, s, p, strict=True))
         return {"kernel_shape": k, "strides": s, "pads": [*p, *end]}
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
@@ -222,28 +212,43 @@ class _Adaptive(Op):
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         x = xs[0]
-        out = spread(self.size, len(x.type.spatial), self.kind, "size")
+        sizes = x.type.spatial
+        out = spread(self.size, len(sizes), self.kind, "size")
         if all(o == 1 for o in out):
             return g.op("GlobalAveragePool" if self.reduce == "Avg" else "GlobalMaxPool", x)
-        sizes = tuple(fixed(self, i, "its input's size in ONNX") for i in x.type.spatial)
-        if all(i % o == 0 for i, o in zip(sizes, out, strict=True)):
+        if all(isinstance(i, int) and i % o == 0 for i, o in zip(sizes, out, strict=True)):
             k = [i // o for i, o in zip(sizes, out, strict=True)]
             return g.op("AveragePool" if self.reduce == "Avg" else "MaxPool", x, kernel_shape=k, strides=k)
         y: str = x
-        for axis, (i, o) in enumerate(zip(sizes, out, strict=True)):
-            y = self._reduce_axis(g, y, axis + 2, i, o)
+        for axis, (i, o) in enumerate(zip(sizes, out, strict=True), start=2):
+            if i != o:
+                y = self._reduce_axis(g, y, axis, i, o)
         return y
 
-    def _reduce_axis(self, g: Emitter, x: str, axis: int, size: int, out: int) -> str:
+    def _reduce_axis(self, g: Emitter, x: str, axis: int, size: int | Sym, out: int) -> str:
         """Pool one axis with windows of unequal width: slices, each reduced, joined again."""
-        if size == out:
-            return x
+        reduce = "ReduceMean" if self.reduce == "Avg" else "ReduceMax"
+        if isinstance(size, int):
+            bounds = [(g.ints([i * size // out]), g.ints([-(-(i + 1) * size // out)])) for i in range(out)]
+        else:
+            bounds = _open_bounds(g, x, axis, out)
         parts = []
-        for i in range(out):
-            piece = g.op("Slice", x, g.ints([i * size // out]), g.ints([-(-(i + 1) * size // out)]), g.ints([axis]))
-            reduce = "ReduceMean" if self.reduce == "Avg" else "ReduceMax"
+        for begin, end in bounds:
+            piece = g.op("Slice", x, begin, end, g.ints([axis]))
             parts.append(g.op(reduce, piece, g.ints([axis]), keepdims=1))
         return g.op("Concat", *parts, axis=axis)
+
+
+def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str]]:
+    """Begin and end of each window along an axis whose length the model finds when it runs."""
+    length = g.op("Shape", x, start=axis, end=axis + 1)
+    count = g.ints([out])
+    bounds = []
+    for i in range(out):
+        begin = g.op("Div", g.op("Mul", length, g.ints([i])), count)
+        last = g.op("Add", g.op("Mul", length, g.ints([i + 1])), g.ints([out - 1]))
+        bounds.append((begin, g.op("Div", last, count)))
+    return bounds
 
 
 @layer("adaptive_avgpool", family="pooling", examples=[("3x8x8", "adaptive_avgpool(2)"), ("3x7x5", "adaptive_avgpool(3x2)"), ("2x9", "adaptive_avgpool(4)")])

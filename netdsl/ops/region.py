@@ -26,7 +26,7 @@ class _Regions(Op):
         if len(x.shape) != 3:
             raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, its input is {x}")
         if len(boxes.shape) != 2 or (isinstance(boxes.shape[1], int) and boxes.shape[1] != 4):
-            raise OpError("shape-mismatch", f"the boxes of `{self.kind}` are {boxes}; they must be R x 4: x1, y1, x2, y2", help="declare them: `input boxes: Rx4`")
+            raise OpError("shape-mismatch", f"the boxes of `{self.kind}` are {boxes}; they must be R x 4: x1, y1, x2, y2", help="boxes are usually an input of their own: `input boxes: Rx4`")
         if self.scale <= 0:
             raise OpError("bad-argument", f"`scale` of `{self.kind}` must be above 0, found {self.scale:g}", "scale")
         return TensorType((boxes.shape[0], x.channels, *self.bins()), x.dtype)

@@ -6,7 +6,7 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from netdsl.ir.types import Sym, TensorType
+from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
 from netdsl.ops.base import Op, OpError, Window, arg, counted, fixed, layer, spatial_rank
 
@@ -18,11 +18,11 @@ FLOAT, INT64 = 1, 7  # element types of ONNX
 
 @layer("upsample", family="shape", examples=[("2x3x4", "upsample(2)"), ("2x3x4", "upsample(2, mode = bilinear)"), ("2x5", "upsample(3)"), ("2x3x4", "upsample(size = 7x5, mode = bilinear)"), ("2x3x4", "upsample(size = 6x8)"), ("2x14x7", "upsample(size = 2x3)")])
 class Upsample(Op):
-    """Enlarge the spatial axes by a factor or to a size: nearest, or bilinear between pixel centres."""
+    """Enlarge the spatial axes by a factor, or bring them to a size, larger or smaller: output i takes input floor(i in / out), the ratio rounded to single precision as in PyTorch, or bilinear values between pixel centres."""
 
     scale = arg(integer, None, doc="factor", min=1)
     size = arg(sizes, None, doc="the new size, instead of a factor")
-    mode = arg(text, "nearest", doc="how values in between are made", choices=("nearest", "bilinear"))
+    mode = arg(text, "nearest", doc="which values are taken: those of one input, or of those around the place", choices=("nearest", "bilinear"))
 
     def infer(self, *xs: TensorType) -> TensorType:
         n = spatial_rank(self, xs[0])
@@ -35,6 +35,9 @@ class Upsample(Op):
         size = self.size * n if len(self.size) == 1 else self.size
         if len(size) != n:
             raise OpError("wrong-rank", f"`size` has {counted(len(size), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
+        if any(isinstance(d, Sym) for d in size):
+            message = f"`upsample` to {shape_text(size)}: the size must be a number"
+            raise OpError("open-size", message, "size", "a factor goes with open sizes: `upsample(2)`, then `crop(@label)` to the size of another value")
         return TensorType((xs[0].channels, *size), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
@@ -103,8 +106,6 @@ def _float32(value: float) -> float:
 @layer("pixel_shuffle", family="shape", examples=[("8x3x4", "pixel_shuffle(2)"), ("9x2x2", "pixel_shuffle(3)")])
 class PixelShuffle(Op):
     """Channels into space (Shi et al. 2016): C r^2 x H x W to C x H r x W r."""
-
-    any_dtype = True
 
     r: int = arg(integer, doc="factor", min=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.ops.emitter import Emitter
+
+
+class Axis(NamedTuple):
+    """An axis of the input, the batch being 0."""
+
+    number: int
 
 
 @layer("reshape", family="shape", examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")])
@@ -33,28 +39,61 @@ class Reshape(Op):
         if -1 in new:
             rest = prod(d for d in new if d != -1)
             if not isinstance(rest, int):
-                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape")
+                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape", "write numbers beside -1, or no -1")
             new[new.index(-1)] = x.size // rest
         difference = prod(new) - x.size
         if isinstance(difference, int) and difference:
-            raise OpError("shape-mismatch", f"`reshape` to {shape_text(self.shape)} needs {'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)} elements, its input {x} has {x.size}", "shape", "-1 stands for the size that fits, as in `reshape([2, -1])`")
+            needs = f"{'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)}"
+            message = f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has {x.size}"
+            raise OpError("shape-mismatch", message, "shape", self._what_fits(x))
+        self._target(x, new)
         return TensorType(tuple(new), x.dtype)
 
     def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
         return [(xs[0].size, prod(self.infer(*xs).shape))]
 
-    def _target(self, x: TensorType) -> list[int]:
-        """Sizes for the back ends, with at most one open (-1)."""
-        new = [d if isinstance(d, int) else -1 for d in self.infer(x).shape]
-        if new.count(-1) > 1:
-            raise OpError("open-size", f"`reshape` to {shape_text(self.shape)} leaves more than one size open", "shape", "give the input's size")
-        return new
+    def _what_fits(self, x: TensorType) -> str | None:
+        """Sizes that hold the elements of the input, with one of those written made -1; else what divides them."""
+        if not isinstance(x.size, int):
+            return None
+        for i in reversed(range(len(self.shape))):
+            rest = [*self.shape[:i], *self.shape[i + 1 :]]
+            known = prod(d for d in rest if isinstance(d, int))
+            if -1 not in rest and len(rest) > 0 and x.size % known == 0:
+                sizes = [*self.shape[:i], -1, *self.shape[i + 1 :]]
+                return f"-1 is the size that fits: `reshape({show(tuple(sizes))})`"
+        return divisors(x.size)
+
+    def _target(self, x: TensorType, new: Sequence[int | Sym]) -> list[int | Axis]:
+        """The sizes for the back ends: numbers, axes of the input that have the size, and at most one -1."""
+        made: list[int | Axis] = []
+        for d in new:
+            if isinstance(d, int):
+                made.append(d)
+            elif d in x.shape:
+                made.append(Axis(x.shape.index(d) + 1))
+            else:
+                made.append(-1)
+        if made.count(-1) > 1:
+            message = f"`reshape` of {x} to {shape_text(new)}: several sizes are open, and the input has no axis of these sizes"
+            raise OpError("open-size", message, "shape", "write numbers in the `input`; one size that is new can stay open")
+        return made
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.inline(f"{{0}}.reshape({{0}}.shape[0], {', '.join(map(str, self._target(xs[0])))})")
+        target = self._target(xs[0], self.infer(*xs).shape)
+        sizes = [f"{{0}}.shape[{d.number}]" if isinstance(d, Axis) else str(d) for d in target]
+        return t.inline(f"{{0}}.reshape({', '.join(['{0}.shape[0]', *sizes])})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
-        return g.op("Reshape", xs[0], g.ints([0, *self._target(xs[0].type)]))
+        target = self._target(xs[0].type, self.infer(xs[0].type).shape)
+        known = [d for d in target if isinstance(d, int)]
+        if len(known) == len(target):
+            return g.op("Reshape", xs[0], g.ints([0, *known]))
+        parts = [
+            g.op("Shape", xs[0], start=d.number, end=d.number + 1) if isinstance(d, Axis) else g.ints([d])
+            for d in target
+        ]
+        return g.op("Reshape", xs[0], g.op("Concat", g.ints([0]), *parts, axis=0))
 
 
 @layer("permute", family="shape", examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")])
@@ -156,7 +195,7 @@ class Crop(Op):
         if (self.size is None) == (len(xs) == 1):
             raise OpError("missing-argument", "`crop` needs a size or a reference, and not both", help="write `crop(24x24)` or `crop(@image)`")
         for d in (*(self.size or ()), *(self.offset or ())):
-            fixed(self, d, "where to cut")
+            fixed(self, d, "where to cut", "cut to the size of another value: `crop(@label)`")
         target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
         if len(target) != n:
             advice = "one number serves all axes" if len(xs) == 1 else "give the reference as many axes as the input has"

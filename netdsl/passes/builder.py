@@ -191,7 +191,7 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
     if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
         return UNKNOWN
     if not isinstance(value, Value):
-        raise Fault("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="`in` is the input of the enclosing block")
+        raise Fault("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="a tensor is `in`, the input of the block, or the value at a label, `@label`")
     shape = value.type.shape
     if expr.name == "shape":
         return shape

@@ -12,7 +12,7 @@ from netdsl.ops.args import show
 from netdsl.ops.base import OpError
 from netdsl.passes.evaluate import UNKNOWN, Env, evaluate
 from netdsl.passes.infer import as_fault, new_equalities
-from netdsl.passes.meter import ELEMENTS
+from netdsl.passes.meter import ELEMENTS, Overrun
 from netdsl.passes.modules import BlockValue, KindValue, is_known, resolve
 from netdsl.passes.parameters import bind_parameters
 from netdsl.passes.scope import Binding, Scope
@@ -114,7 +114,7 @@ class Calls:
         else:
             try:
                 op = self.net.inference.op(cls, positional, keywords)
-                _check_inputs(cls, len(xs))
+                _check_inputs(cls, len(xs), call)
             except OpError as error:
                 raise as_fault(error, call, cls, ()) from None
             try:
@@ -211,6 +211,10 @@ class Calls:
         alone = ast.Pattern((binding.label,), call.span)
         try:
             value = self.bodies.element(element, alone, frame, source)
+        except Fault as fault:
+            if not isinstance(fault, Overrun):
+                raise _used_again(fault, call) from None
+            raise
         finally:
             self.net.scope, self.net.caller = outer, caller
         for node in self.net.graph.nodes[before:]:
@@ -224,7 +228,15 @@ class Calls:
         if original.params() == node.params():
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
-        raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help="weights are shared between inputs of one size: make a layer of its own for this one", notes=(Annotation("it is defined here", binding.span),))
+        raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
+
+
+def _used_again(fault: Fault, call: ast.Call) -> Fault:
+    """The error of a layer that is applied a second time, at that use."""
+    found = fault.diagnostic
+    place = () if found.span is None else (Annotation("it is defined here", found.span),)
+    advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"
+    return Fault(found.code, found.message, call.span, help=advice, notes=(*place, *found.notes))
 
 
 def bare(call: ast.Call) -> None:
@@ -242,13 +254,17 @@ def arms(call: ast.Call) -> tuple[ast.Body, ...]:
     return call.body.arms or ((call.body,) if call.name == "residual" else ())
 
 
-def _check_inputs(cls: type[Op], found: int) -> None:
+def _check_inputs(cls: type[Op], found: int, call: ast.Call) -> None:
     """Whether a layer takes so many tensors; raises `OpError`."""
     least, most = cls.inputs
     if least <= found <= most:
         return
     if found > most > 100:
         raise OpError("wrong-inputs", f"`{cls.kind}` joins at most {most:,} arms or references, found {found:,}", help="join some of them first")
+    if most > 100 and call.body is not None:
+        message = f"`{cls.kind}` joins two arms or more, found {found}"
+        advice = f"an arm that passes the input on is `| identity`: `{cls.kind} {{ | ... | identity }}`"
+        raise OpError("wrong-inputs", message, help=advice)
     if most > 100:
         raise OpError("wrong-inputs", f"`{cls.kind}` joins arms or references, and there are none", help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`")
     takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else "at most one reference" if most == 2 else f"{least - 1} to {most - 1} references"

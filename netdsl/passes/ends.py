@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.ir.graph import Output, Site, Value
-from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, subs
+from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
 from netdsl.passes.evaluate import Env, evaluate
@@ -16,6 +18,8 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.passes.builder import NetBuilder
+
+MOST_AXES = 6  # of an input whose orders are tried
 
 
 class Ends:
@@ -52,6 +56,7 @@ class Ends:
         _check_sizes(declared, expr.span)
         given = self.overrides.get(name)
         if given is not None:
+            self._refuse_change(name, declared, given, expr)
             self._take_sizes(name, declared, given, expr.span, env)
         shape: tuple[int | Sym, ...] = given or tuple(subs(d, self._sizes) for d in declared)
         _check_sizes(shape, expr.span)
@@ -77,8 +82,6 @@ class Ends:
     def _take_sizes(self, name: str, declared: tuple[int | Sym, ...], given: tuple[int, ...], span: Span, env: Env) -> None:
         """Settle the open sizes of an input by those given: one name is one size."""
         text, sizes = TensorType(declared), TensorType(given)
-        if len(given) != len(declared):
-            raise Fault("shape-mismatch", f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given ({sizes})", span)
         symbols = {s for d in declared if isinstance(d, Sym) for s in d.symbols()}
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
@@ -92,6 +95,34 @@ class Ends:
                 told = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(d.symbols()))
                 raise Fault("shape-mismatch", f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to be {want}, not {n}", span, help="one name is one size")
 
+    def _refuse_change(
+        self,
+        name: str,
+        declared: tuple[int | Sym, ...],
+        given: tuple[int, ...],
+        expr: ast.Expr,
+    ) -> None:
+        """Refuse sizes that contradict a number of the text; raises `Fault`."""
+        text, sizes = shape_text(declared), shape_text(given)
+        near = nearest_fit(declared, given)
+        advice = f"did you mean {shape_text(near)}?" if near is not None else None
+        if len(given) != len(declared):
+            message = f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given"
+            raise Fault("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
+        for i, (d, n) in enumerate(zip(declared, given, strict=True)):
+            if isinstance(d, int) and d != n:
+                message = f"input `{name}` is {text}, and is given as {sizes}: {d} cannot become {n}"
+                advice = advice or self._how_to_change(expr, i)
+                raise Fault("fixed-size", message, expr.span, help=advice)
+
+    def _how_to_change(self, expr: ast.Expr, axis: int) -> str:
+        """Advice for a fixed size: the parameter of the net that sets it, if there is one."""
+        names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
+        for parameter in self.net.open[0].parameters:
+            if parameter.name in names:
+                return f"it depends on a parameter of the net: set that with `-D {parameter.name}=...`"
+        return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
+
     def put_out(self, name: str, value: Value, span: Span) -> None:
         """Add an output; raises `Fault`."""
         self.check_output(name, span)
@@ -100,13 +131,47 @@ class Ends:
     def check_output(self, name: str | None, span: Span) -> None:
         """Whether an output may have that name; raises `Fault`."""
         if any(o.name == name for o in self.net.graph.outputs):
-            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="name them: `output boxes: dense(4)`")
+            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="give each output a name of its own: `output boxes: dense(4)`")
         if any(v.name == name for v in self.net.graph.inputs):
             raise _two_ways(str(name), span)
 
 
 def _two_ways(name: str, span: Span) -> Fault:
     return Fault("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")
+
+
+def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The sizes that were probably meant.
+
+    They are the given ones in another order, with the channels added or the batch removed.
+    """
+    candidates: list[tuple[int, ...]] = []
+    if not declared:
+        return None
+    channels = declared[0]
+    if len(given) == len(declared) - 1 and isinstance(channels, int) and channels != given[0]:
+        candidates.append((channels, *given))
+    rest = given[1:] if len(given) == len(declared) + 1 else given
+    if len(rest) == len(declared) <= MOST_AXES:
+        candidates += [rest, (*rest[-1:], *rest[:-1]), *permutations(rest)]
+    return next((c for c in candidates if c != given and _fits(declared, c)), None)
+
+
+def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
+    known: dict[str, int] = {}
+    return all(
+        known.setdefault(str(d), n) == n if isinstance(d, Sym) else d == n
+        for d, n in zip(declared, sizes, strict=True)
+    )
+
+
+def _written_size(expr: ast.Expr, axis: int) -> str:
+    """The text of one size of an input: `size` in `3xsizexsize` and in `[3, size, size]`."""
+    if isinstance(expr, ast.DimsLiteral | ast.NameOrDims) and axis < len(expr.parts):
+        return str(expr.parts[axis])
+    if isinstance(expr, ast.Sequence):
+        return expr.items[axis].span.text
+    return expr.span.text
 
 
 def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:

@@ -61,11 +61,12 @@ def _kind(value: object) -> object:
 
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
     for x in xs:
-        if not op.any_dtype and not x.dtype.startswith("float"):
-            advice = "declare its `input` without a type for floats" + ("; `embedding` makes vectors of integers" if x is xs[0] and x.dtype.startswith("int") else "")
-            raise OpError("wrong-dtype", f"`{op.kind}` computes with floats, its {'input' if x is xs[0] else 'reference'} is {x.dtype}", help=advice)
+        if not op.any_dtype and x.dtype != "float32":
+            given = "input" if x is xs[0] else "reference"
+            message = f"`{op.kind}` computes in float32, its {given} is {x.dtype}"
+            raise OpError("wrong-dtype", message)
         if x.dtype != xs[0].dtype:
-            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}", help="declare both inputs with the same type")
+            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
 
 
 def _too_long(subject: str) -> OpError:
@@ -120,9 +121,39 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
     if argument is not None:
         span = argument.span
     help_ = error.help or (_literal_help(argument) if argument is not None and error.code == "wrong-type" else None)
+    if error.code == "wrong-dtype":
+        help_ = _dtype_help(cls, xs)
     if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
     return Fault(error.code, error.message, span, help=help_, notes=tuple(notes))
+
+
+def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
+    """Advice for an element type that a layer does not take: the input of the net that it comes from."""
+    sources = [_source(x) for x in xs]
+    declared = [x for x in sources if x.producer is None]
+    if cls.kind == "embedding":
+        if declared:
+            return f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+        return "integers are an input of the net, as in `input tokens: T int64`; layers compute floats"
+    wrong = [x for x in declared if x.type.dtype != "float32"]
+    if not wrong:
+        return None
+    advice = f"declare input `{wrong[0].name}` without a type, which is float32"
+    if wrong[0].type.dtype.startswith("int"):
+        advice += "; `embedding` makes vectors of integers"
+    if wrong[0].type.dtype == "float16":
+        advice += "; `netdsl export --fp16` writes a model of 16 bits"
+    return advice
+
+
+def _source(value: Value) -> Value:
+    """The value whose elements a chain of layers has only moved."""
+    while (node := value.producer) is not None:
+        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
+            break
+        value = node.inputs[0]
+    return value
 
 
 def _channels_last(x: TensorType) -> bool:

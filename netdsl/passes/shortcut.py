@@ -26,6 +26,9 @@ def _projection(body: TensorType, source: TensorType) -> str | None:
         return f"project the input in a second arm: `residual {{ | ... | dense({body.shape[0]}) }}`"
     strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
     stride = strides.pop() if len(strides) == 1 else None
+    if stride is None and len(body.shape) == 2 and body.shape[0] == source.shape[0]:
+        width = body.shape[1]
+        return f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body, or in a second arm `dense({width})`"
     if stride is None:
         return "keep the input's size in the body: stride 1 and `pad = k // 2`"
     return f"project the input in a second arm: `residual {{ | ... | conv({body.shape[0]}, 1{f', stride = {stride}' if stride > 1 else ''}) }}`"

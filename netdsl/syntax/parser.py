@@ -26,6 +26,7 @@ MAX_SYNTAX_ERRORS = 20
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSE = set(OPEN.values())
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
+_COMPUTED = re.compile(r"\{[^{}\n]*\}")  # a piece of a label
 _LOOSE = re.compile(r"_(?!\d)")
 
 
@@ -71,12 +72,23 @@ class TokenFilter:
             self._fail(token, "number-too-large", f"`{token[:40]}` is beyond 1.8e308, the largest float", None)
         if token.type in ("DIMS", "WORDY_DIMS") and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
             self._fail(token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None)
-        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS") and len(token) > limit("name_length"):
-            self._fail(token, "name-too-long", f"a name of {len(token):,} characters", raise_help("name_length"))
+        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
+            length = _name_length(token)
+            if length > limit("name_length"):
+                what = "sizes" if token.type in ("DIMS", "WORDY_DIMS") else "a name"
+                self._fail(token, "name-too-long", f"{what} of {length:,} characters", raise_help("name_length"))
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
         start = token.start_pos
         raise Fault(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
+
+
+def _name_length(token: Token) -> int:
+    """The characters of the longest name of a label or reference, without what is computed in braces."""
+    if token.type not in ("LABEL", "REFERENCE"):
+        return len(token)
+    written = _COMPUTED.sub("", token).rstrip(": \t").removeprefix("@")
+    return max(map(len, written.split(".")))
 
 
 def parse(source: SourceFile) -> ast.File:

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netdsl.limits import limit
 from netdsl.syntax.parser import expression_tokens
 
 if TYPE_CHECKING:
@@ -125,8 +124,7 @@ def _canonical(token: Token) -> str:
     if token.type == "LABEL":
         text = text[:-1].rstrip() + ":"
     if token.type in ("LABEL", "REFERENCE") and "{" in text:
-        laid_out = _COMPUTED.sub(_expression, text)
-        return laid_out if len(laid_out) <= limit("name_length") else text
+        return _COMPUTED.sub(_expression, text)
     return text
 
 

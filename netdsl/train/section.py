@@ -40,9 +40,19 @@ def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[s
 
 
 def config_failure(error: ConfigError, compiled: Compiled, replaced: Collection[str] = ()) -> CompileError:
-    """The diagnostic of what came to light in training: at the line of its entry, unless the command line says that one."""
-    span = next((e.span for e in _entries(compiled) if e.name == error.key and e.name not in replaced), None)
+    """The diagnostic of what came to light in training: at its entry, at the net where the text has no such entry.
+
+    What the command line gives, and what is no entry, has no place in the text.
+    """
+    span = None if error.key in replaced else _place(error.key, compiled)
     return CompileError([Diagnostic(error.code, error.message, span, help=error.help)])
+
+
+def _place(key: str | None, compiled: Compiled) -> Span | None:
+    written = next((e.span for e in _entries(compiled) if e.name == key), None)
+    if written is not None or key not in TrainConfig.__dataclass_fields__:
+        return written
+    return compiled.train.net_span if compiled.train is not None else compiled.graph.site.span
 
 
 def _entries(compiled: Compiled) -> Iterable[ast.Entry]:

@@ -6,49 +6,34 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.sizes import two_settings
 from netdsl.driver import compile_net
-from netdsl.ops.base import OpError
-from netdsl.verify.numbers import shape_of
 from netdsl.verify.report import Report
 from netdsl.verify.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from netdsl.analysis.sizes import Sizes
-    from netdsl.driver import Compiled, Program
+    from netdsl.driver import Program
     from netdsl.ir.graph import Graph
     from netdsl.verify.report import Claim
 
 
 def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, ...]] | None = None, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0) -> Report:
-    """Verify one net of a program; raises `CompileError` where the text has errors or a back end cannot say the net.
+    """Verify one net of a program; raises `CompileError` where the text has errors.
 
     `weights` are arrays by their checkpoint names; random ones without. `threads` are onnxruntime's, 0 for all cores.
     """
     compiled = compile_net(program, name, inputs)
     settings = two_settings(compiled.graph)
     report = Report(name, sizes=settings)
-    try:
-        _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
-    except OpError:  # some layers need to know their sizes in one of the back ends
-        if not compiled.graph.symbols:
-            raise
-        for sizes in settings:
-            _merge(report, _fixed(program, name, compiled, sizes, lambda graph: Verification(graph, [{}], report, weights, seed, threads).claims()))
+    _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
     return report
 
 
 def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
-    """Verify a graph by itself; raises `CompileError` where no valid size is found, or a back end needs a size that is open."""
+    """Verify a graph by itself; raises `CompileError` where no valid size is found."""
     report = Report(graph.name, sizes=two_settings(graph))
     _merge(report, Verification(graph, report.sizes, report, None, seed, threads).claims())
     return report
-
-
-def _fixed(program: Program, name: str, compiled: Compiled, sizes: Sizes, claims: Callable[[Graph], list[Claim]]) -> list[Claim]:
-    """The claims about the net with those sizes written in."""
-    graph = compile_net(program, name, {v.name: shape_of(v, 1, sizes)[1:] for v in compiled.graph.inputs}).graph
-    return claims(graph)
 
 
 def _merge(report: Report, claims: list[Claim]) -> None:

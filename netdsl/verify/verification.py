@@ -12,7 +12,6 @@ from netdsl.backends.form import OPSET
 from netdsl.backends.onnx import Emitter, Tensor
 from netdsl.backends.torch_recorder import Recorder
 from netdsl.ir.types import subs
-from netdsl.ops.base import OpError
 from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
@@ -84,8 +83,6 @@ class Verification:
     def _lower(self) -> None:
         try:
             self.torch, self.onnx = TorchSide(self.graph), OnnxSide(self.graph)
-        except OpError:
-            raise
         except Exception as error:  # whatever a lowering raises is the finding
             self._stop("the net cannot be lowered", error, _culprit(self.graph))
 

@@ -1,0 +1,24 @@
+"""The place of an error that a layer raises while it is lowered."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.ops.base import OpError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Value
+
+
+@contextmanager
+def at(value: Value) -> Iterator[None]:
+    """Report an `OpError` at the line of the layer, or of the input, that makes the value."""
+    try:
+        yield
+    except OpError as error:
+        found = Diagnostic(error.code, error.message, value.site.span, help=error.help)
+        raise CompileError([found]) from None
