@@ -9,7 +9,6 @@ import sys
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netdsl.analysis.figures import SHOW, USUAL
@@ -17,7 +16,7 @@ from netdsl.commands.common import terminal_width
 from netdsl.errors import Stopped
 from netdsl.limits import check_environment
 from netdsl.source import printable
-from netdsl.stops import leave_on_stop
+from netdsl.stops import leave_on_stop, raise_on_stop
 from netdsl.streams import open_standard
 from netdsl.version import __version__
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 MOST = 10**9  # what a back end holds in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
 STOPPED = 128  # to which exit codes add the signal that ended a command
+TIDYING = ("draw", "fmt", "train")  # a signal lets these save or remove what they have begun
 AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have nothing to tidy up
 INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
@@ -255,8 +255,19 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
         return _perform(arguments)
     _failures()  # while there is memory for it
     watched = import_module("netdsl.watch").watched
-    folders = [Path(arguments.output).parent] if getattr(arguments, "output", None) else []
-    code: int = watched(lambda: _perform(arguments), folders, patient=arguments.command == "train")
+    folders = [os.path.dirname(arguments.output)] if getattr(arguments, "output", None) else []
+    code: int = watched(
+        lambda: _perform_stoppable(arguments), folders, patient=arguments.command == "train"
+    )
+    return code
+
+
+def _perform_stoppable(arguments: argparse.Namespace) -> int:
+    """Run a command that a signal ends at once, or once it has tidied up."""
+    run_command = import_module(f"netdsl.commands.{arguments.command}").run
+    if arguments.command in TIDYING:  # not before: a library that is still loading would crash
+        raise_on_stop()
+    code: int = run_command(arguments)
     return code
 
 

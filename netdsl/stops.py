@@ -20,12 +20,17 @@ def leave_on_stop() -> None:
     on_stop(_leave)
 
 
+def end_on_stop() -> None:
+    """Let them end the process in the midst of whatever it does, as they do by default."""
+    on_stop(signal.SIG_DFL)
+
+
 def raise_on_stop() -> None:
     """Let the first of them raise `Stopped`; those after it do not interrupt the tidying up."""
     on_stop(_raise)
 
 
-def on_stop(handler: Callable[[int, object], None]) -> None:
+def on_stop(handler: Callable[[int, object], None] | signal.Handlers) -> None:
     """Handle them, except those that the caller chose to ignore."""
     for number in STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:

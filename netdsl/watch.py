@@ -13,22 +13,22 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.errors import CrashedError, Stopped
 from netdsl.files import remove_leftovers
-from netdsl.stops import STOPS, on_stop, raise_on_stop
+from netdsl.stops import STOPS, end_on_stop, on_stop, raise_on_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 GRACE = 0.5  # seconds that a child has to tidy up
 PAUSE = 1.0  # seconds after which the same signal means that the user has waited long enough
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def watched(work: Callable[[], int], folders: Iterable[Path], *, patient: bool) -> int:
+def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -> int:
     """Do the work in a child process; returns its exit code.
 
     A child that was asked to stop has `GRACE` seconds, or with `patient` as long as it takes. What
@@ -45,7 +45,7 @@ def watched(work: Callable[[], int], folders: Iterable[Path], *, patient: bool) 
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        raise_on_stop()
+        end_on_stop()
         _end_with(parent)
         faulthandler.enable(stack)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
@@ -65,14 +65,14 @@ class _Watcher:
         on_stop(self._stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
-    def wait(self, stack: int, folders: Iterable[Path]) -> int:
+    def wait(self, stack: int, folders: Iterable[str]) -> int:
         """Wait for the child's end; returns its exit code."""
         _, status = os.waitpid(self.child, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         code = os.waitstatus_to_exitcode(status)
         if code >= 0:
             return code
-        remove_leftovers(self.child, folders)
+        remove_leftovers(self.child, map(Path, folders))
         if self.stopped or -code in STOPS:
             raise Stopped(self.stopped or -code)
         os.lseek(stack, 0, os.SEEK_SET)

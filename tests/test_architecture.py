@@ -166,7 +166,7 @@ def test_functions_are_short() -> None:
     assert sum(n < 20 for n in lengths.values()) > 0.9 * len(lengths)
 
 
-BOUNDARY = {"", "cli", "__main__", "api", "ops", "data.catalog", "data.metrics", "diagnostics", "render", "backends.checkpoints", "backends.tensors"}  # where what is heavy is loaded when it is asked for; `commands` too
+BOUNDARY = {"", "cli", "__main__", "streams", "api", "ops", "data.catalog", "data.metrics", "diagnostics", "render", "backends.checkpoints", "backends.tensors"}  # where what is heavy is loaded when it is asked for; `commands` too
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -221,8 +221,8 @@ UNUSED = {*HEAVY, *"""
     logging urllib socket difflib random hashlib textwrap asyncio threading
 """.split()}  # fmt: skip
 OWN = set("""
-    analysis backends cli commands diagnostics driver ir library limits ops passes render source
-    syntax version
+    analysis backends cli commands diagnostics driver errors ir library limits ops passes render
+    source stops streams syntax version
 """.split())  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def test_check_loads_only_what_it_uses() -> None:
     names = [name.split(".") for name in modules_of("check", "resnet:ResNet50")]
     modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
     assert OWN == {m[0] for m in modules}
-    assert {"check", "common", "table"} == {m[1] for m in modules if m[0] == "commands" and m[1:]}
+    assert {"check", "common", "output", "table"} == {m[1] for m in modules if m[0] == "commands" and m[1:]}
     assert {"table"} == {m[1] for m in modules if m[0] == "backends" and m[1:]}
 
 

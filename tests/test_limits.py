@@ -38,18 +38,6 @@ def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert err.startswith("netdsl: NETDSL_MAX_LAYER is set, and there is no such limit; there are NETDSL_MAX_SOURCE_BYTES")
 
 
-@pytest.mark.parametrize("name", [n for n in DEFAULTS if n != "source_bytes"])
-def test_each_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable of each limit is named by its error, and raises that limit."""
-    text, wanted = TOO_MUCH[name]
-    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "8")
-    with pytest.raises(netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in") as caught:
-        netdsl.loads(text)
-    assert caught.value.diagnostics[0].code == wanted
-    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "99")
-    netdsl.loads(text)
-
-
 NET = "net N {\n    input x: 4\n    %s\n}"
 TOO_MUCH = {
     "tokens": (NET % "relu", "file-too-large"),
@@ -60,6 +48,24 @@ TOO_MUCH = {
     "steps": (NET % "repeat 9 { relu }", "too-many-steps"),
     "list_length": (NET % "for i in range(9) { relu }", "list-too-long"),
 }
+ELSEWHERE = {"source_bytes", "array_bytes", "model_nodes", "model_steps", "model_depth"}  # tested with what they bound
+
+
+def test_every_limit_is_tried() -> None:
+    """Each limit of a text is exceeded here."""
+    assert {*TOO_MUCH, *ELSEWHERE} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("name", list(TOO_MUCH))
+def test_each_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable of each limit is named by its error, and raises that limit."""
+    text, wanted = TOO_MUCH[name]
+    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "8")
+    with pytest.raises(netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in") as caught:
+        netdsl.loads(text)
+    assert caught.value.diagnostics[0].code == wanted
+    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "99")
+    netdsl.loads(text)
 
 
 def test_source_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

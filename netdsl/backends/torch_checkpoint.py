@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-import pickle
 import re
 import warnings
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -46,7 +46,7 @@ def _load(path: Path, *, mapped: bool) -> Any:
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             with open(path, "rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except UnpicklingError:
         fail(
             "corrupt-weights",
             f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "

@@ -18,8 +18,10 @@ import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 from netdsl.cli import run
+from netdsl.commands import failures
 
 from .texts import text
 
@@ -77,9 +79,15 @@ def _file(data: bytes) -> Iterator[str]:
 
 def _check(path: str, form: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    unforeseen = patch.object(failures, "_report_fault", _raise)
+    with redirect_stdout(out), redirect_stderr(err), unforeseen:
         code = run(["check", path, "--format", form])
     return code, out.getvalue(), err.getvalue()
+
+
+def _raise(error: BaseException, _words: list[str]) -> int:
+    """What no command foresees is a failure here, and not a message."""
+    raise error
 
 
 def _where(error: BaseException) -> str:
