@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.common import terminal_width
+from netdsl.commands.common import UsageError, terminal_width
 from netdsl.errors import Stopped
 from netdsl.limits import check_environment
 from netdsl.source import printable
@@ -218,6 +218,7 @@ def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> i
     try:
         try:
             arguments = build_parser().parse_args(argv)
+            _check_together(arguments)
             check_environment()
             code = perform(arguments)
             sys.stdout.flush()
@@ -227,6 +228,12 @@ def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> i
     except BaseException as error:
         code = _report(error, argv)
     return code
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse an option that has no effect without another; raises `UsageError`."""
+    if getattr(arguments, "allow_nonfinite", False) and not arguments.weights:
+        raise UsageError("--allow-nonfinite goes with --weights")
 
 
 def _report(error: BaseException, argv: list[str]) -> int:

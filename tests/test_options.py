@@ -75,3 +75,18 @@ def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().out.split("\n")
     assert len(lines) > 10
     assert lines == [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "lenet5:LeNet5", "-o", "m.onnx"],
+        ["verify", "lenet5:LeNet5"],
+        ["run", "m.onnx", "x.npy"],
+        ["bench", "m.onnx"],
+    ],
+)
+def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`--allow-nonfinite` without weights would do nothing, and is refused."""
+    assert run([*command, "--allow-nonfinite"]) == 2
+    assert capsys.readouterr().err == "netdsl: --allow-nonfinite goes with --weights\n"
