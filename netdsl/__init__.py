@@ -14,7 +14,7 @@ __all__ = ["CompileError", "Net", "__version__", "load", "loads"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the API when it is first used: the command line does without it."""
+    """Load the API when it is first used: the command line does not need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from netdsl import api

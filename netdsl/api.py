@@ -91,8 +91,8 @@ class Net:
     ) -> torch.nn.Module:
         """The net as a `torch.nn.Module` in training mode, with the names of the file.
 
-        Its weights are fresh ones, or those of a state dict or of a file; raises for these as
-        `onnx` does.
+        Its weights are fresh, or come from a state dict or a file; for those it raises the same
+        errors as `onnx`.
         """
         backend = import_module("netdsl.backends.torch")
         module: torch.nn.Module = backend.lower(self.graph)
@@ -110,9 +110,9 @@ class Net:
     ) -> onnx.ModelProto:  # fmt: skip
         """The net as an ONNX model in memory, with fresh weights or those that are given.
 
-        Raises `CompileError` for a net that ONNX cannot hold, for weights that do not fit, and for
-        those that are infinite or not numbers, unless `allow_nonfinite`; `TypeError` for weights
-        that are neither a state dict nor a path.
+        Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
+        for weights that are infinite or not numbers, unless `allow_nonfinite` is set. Raises
+        `TypeError` for weights that are neither a state dict nor a path.
 
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
         `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).

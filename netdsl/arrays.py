@@ -1,4 +1,4 @@
-"""Reads `.npy` and `.npz` files: headers first, and the numbers only of arrays that are used."""
+"""Reads `.npy` and `.npz` files: all headers first, then the numbers of arrays that are used."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _READERS = {
 
 @dataclass(frozen=True)
 class StoredArray:
-    """An array in a file: its type and shape from its header. NumPy reads it on demand."""
+    """An array in a file. Its header gives its type and shape; NumPy reads it on demand."""
 
     path: Path
     member: str | None  # its name in an archive
@@ -40,19 +40,19 @@ class StoredArray:
 
     @property
     def place(self) -> str:
-        """What messages call it."""
+        """The name of the array in messages."""
         if self.member is None:
             return str(self.path)
         return f"`{self.member.removesuffix(SUFFIX)}` of {self.path}"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """The numbers, as another type where one is given."""
+        """The numbers, converted to another type if one is given."""
         return self.read(np.dtype(dtype or self.dtype))
 
     def read(self, dtype: np.dtype[Any]) -> Any:
         """The numbers as `dtype`, read and converted piece by piece.
 
-        Raises `CompileError` for numbers that `dtype` cannot hold and for a damaged file.
+        Raises `CompileError` for a damaged file and for numbers that `dtype` cannot represent.
         """
         check_size(self.place, self.shape, max(dtype.itemsize, self.dtype.itemsize))
         made = np.empty(prod(self.shape), dtype)
@@ -72,12 +72,12 @@ class StoredArray:
                 raise EOFError("it is cut off")
             piece = np.frombuffer(data, self.dtype)
             made[at : at + count] = converted(piece, made.dtype, self.place)
-        if file.read(1):  # at the end of a member, this also checks its sum
+        if file.read(1):  # at the end of a member, this also checks its checksum
             raise ValueError("it has more numbers than its header declares")
 
 
 def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
-    """Numbers as another type; raises `CompileError` for one that the type cannot hold."""
+    """Numbers as another type; raises `CompileError` for one that the type cannot represent."""
     with np.errstate(over="ignore", invalid="ignore"):
         made = values.astype(dtype, copy=False)
     if dtype.kind in "iu":
@@ -141,11 +141,11 @@ class _Header(NamedTuple):
 
 
 def _header(file: BinaryIO) -> _Header:
-    """The header of an array, with the file after it. Nothing of an array of objects is read."""
+    """The header of an array and the file after it. Refuses an array of objects, unread."""
     version = np.lib.format.read_magic(file)
     if version not in _READERS:
         raise ValueError(f"its format {version[0]}.{version[1]} is not read")
-    with warnings.catch_warnings(action="ignore"):  # NumPy warns of headers from Python 2
+    with warnings.catch_warnings(action="ignore"):  # NumPy warns about headers written by Python 2
         header = _Header(*_READERS[version](file))
     if header.dtype.hasobject:
         raise ValueError("it holds Python objects")
@@ -167,7 +167,7 @@ def _opened(path: Path, member: str | None) -> Iterator[Any]:
 
 @contextmanager
 def _guarded(path: Path) -> Iterator[None]:
-    """Turn what a damaged file raises into one diagnostic."""
+    """Turn any error that a damaged file causes into one diagnostic."""
     try:
         yield
     except CompileError:

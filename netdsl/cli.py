@@ -23,16 +23,16 @@ from netdsl.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST = 10**9  # what a back end holds in 32 bits
+MOST = 10**9  # back ends keep such numbers in 32 bits
 MOST_THREADS = 512  # onnxruntime needs seconds to start more
-STOPPED = 128  # to which exit codes add the signal that ended a command
-TIDYING = ("draw", "fmt", "train")  # a signal lets these save or remove what they have begun
+STOPPED = 128  # the exit code is this plus the number of the signal that ended a command
+TIDYING = ("draw", "fmt", "train")  # on a signal, these save or remove what they have begun
 AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have nothing to tidy up
 INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose messages cannot steer a terminal: the shell puts names of files into them."""
+    """A parser whose messages cannot steer a terminal: arguments may be names of files."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 @cache
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for those who run several in one process."""
-    # Else argparse asks for the width at every option.
+    # Otherwise argparse asks for the terminal's width at every option.
     formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
     parser = _Parser(
         prog="netdsl",
@@ -164,7 +164,7 @@ def _add_weights(
         "--weights", required=required, metavar="W", help=f"{kinds}{without and '; '}{without}"
     )
     command.add_argument(
-        "--allow-nonfinite", action="store_true", help="take weights that are not finite numbers"
+        "--allow-nonfinite", action="store_true", help="accept weights that are not finite numbers"
     )
 
 
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> None:
     open_standard()
     code = _guarded(sys.argv[1:] if argv is None else argv, _perform_watched)
     leave_on_stop()
-    if code > STOPPED:  # libraries would take their time to tidy up, and the user is waiting
+    if code > STOPPED:  # the user waits, and libraries may be slow to tidy up
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(code)
@@ -241,8 +241,8 @@ def _report(error: BaseException, argv: list[str]) -> int:
         code: int = _failures().report(error, argv)
     except Stopped as stop:
         code = _failures().report(stop, argv)
-    except (MemoryError, ImportError, SystemError, OSError):  # not even a message can be made
-        os.write(2, b"netdsl: the system has too little memory or too few open files\n")
+    except (MemoryError, ImportError, SystemError, OSError):  # there is no memory for a message
+        os.write(2, b"netdsl: the system has too little memory or too many open files\n")
         code = 1
     return code
 
@@ -257,10 +257,10 @@ def _perform(arguments: argparse.Namespace) -> int:
 
 
 def _perform_watched(arguments: argparse.Namespace) -> int:
-    """Run a command in a child process, unless it writes nothing and loads nothing heavy."""
+    """Run a command in a child process, unless a signal can end it at once (`AT_ONCE`)."""
     if arguments.command in AT_ONCE:
         return _perform(arguments)
-    _failures()  # while there is memory for it
+    _failures()  # loaded now, while there is memory for it
     watched = import_module("netdsl.watch").watched
     folders = [os.path.dirname(arguments.output)] if getattr(arguments, "output", None) else []
     code: int = watched(
@@ -270,9 +270,9 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
 
 
 def _perform_stoppable(arguments: argparse.Namespace) -> int:
-    """Run a command that a signal ends at once, or once it has tidied up."""
+    """Run a command; a signal ends it at once, or, for `TIDYING`, after it has tidied up."""
     run_command = import_module(f"netdsl.commands.{arguments.command}").run
-    if arguments.command in TIDYING:  # not before: a library that is still loading would crash
+    if arguments.command in TIDYING:  # only now: it would crash a library that still loads
         raise_on_stop()
     code: int = run_command(arguments)
     return code

@@ -107,7 +107,7 @@ class Reporter:
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice naming the three closest known names, or None."""
     names = list(known)
-    if len(names) > MANY:  # comparing with each takes long: those that begin alike will do
+    if len(names) > MANY:  # comparing with all takes long: only those that begin alike count
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
     from difflib import get_close_matches  # few runs need it
 

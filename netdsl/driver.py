@@ -50,7 +50,7 @@ class Program(NamedTuple):
 
     @property
     def start(self) -> Span:
-        """Where the file begins, for errors that are about all of it."""
+        """The beginning of the file, as the place of errors about the whole file."""
         return Span(self.source, 0, 0)
 
     def nets(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What ends a command other than a wrong text: an output that cannot be written, a signal, a crash."""
+"""Errors that no text causes: an output that cannot be written, a signal, a crash."""
 
 from __future__ import annotations
 

@@ -10,22 +10,22 @@ from pathlib import Path
 
 from netdsl.errors import CannotWriteError
 
-LONGEST_STEM = 40  # characters of a name that its temporary name repeats: longer ones may not fit
+LONGEST_STEM = 40  # a temporary name repeats so many characters of a name: more may not fit
 
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; move it into place on success, delete it on failure.
 
-    The folder of `path` is created where it is missing. The temporary name keeps the suffix of
-    `path`. `mode` is the permissions of the file; without it those of a new one. Raises
+    The folder of `path` is created if it is missing. The temporary name keeps the suffix of `path`.
+    `mode` is the permissions of the file; without it the file gets those of any new file. Raises
     `CannotWriteError` with the name of `path`.
     """
     temporary = None
     try:
         temporary = _beside(path)
         yield temporary
-        # mkstemp makes the file private, which a result should not be.
+        # mkstemp makes the file private, but a result should not be private.
         temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         os.replace(temporary, path)
     except BaseException as error:
@@ -37,7 +37,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `CannotWriteError` where `replacing` would fail, before work that would be lost."""
+    """Raise `CannotWriteError` if `replacing` would fail, before any work that would be lost."""
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -47,13 +47,13 @@ def check_replaceable(path: Path) -> None:
 
 
 def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for files that nobody keeps; it is removed with the `with` block."""
+    """A folder for files that nobody keeps; it is removed when the `with` block ends."""
     prefix = f"{_mark(os.getpid())}-"
     return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
 
 
 def remove_leftovers(process: int, folders: Iterable[Path]) -> None:
-    """Delete the temporary files of a process that was killed, and those that it left in `folders`."""
+    """Delete the temporary files that a killed process left in `folders` and elsewhere."""
     for path in Path(tempfile.gettempdir()).glob(f"{_mark(process)}-*"):
         shutil.rmtree(path, ignore_errors=True)
     for folder in folders:
@@ -81,7 +81,7 @@ def _beside(path: Path) -> Path:
 
 
 def _mark(process: int) -> str:
-    """What the names of a process's temporary files have in common."""
+    """The part that the names of all temporary files of a process share."""
     return f"netdsl{process}"
 
 

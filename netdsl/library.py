@@ -1,4 +1,4 @@
-"""Finds the shipped nets, and the files that users name."""
+"""Finds the shipped nets and the files that users name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HERE = os.path.dirname(os.path.realpath(__file__))  # as `import_path` has it: 
 
 
 def resource(folder: str) -> str:
-    """The folder `nets`: inside an installed package, beside it in a checkout."""
+    """The folder `nets`: inside the package if it is installed, beside it in a checkout."""
     inside = os.path.join(_HERE, folder)
     return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_HERE), folder)
 
@@ -61,7 +61,7 @@ def open_source(name: str) -> SourceFile:
 
 
 def _read_standard_input(most: int) -> bytes:
-    """At most that many bytes; raises `Fault`. Python has no `sys.stdin` where it was closed."""
+    """At most that many bytes of standard input; raises `Fault`. `sys.stdin` is None if closed."""
     if sys.stdin is None:
         raise Fault("cannot-read", "cannot read standard input: it is closed")
     try:
@@ -88,7 +88,7 @@ def read(path: str, shown: str | None = None) -> SourceFile:
 
 
 def is_idle_pipe(path: str) -> bool:
-    """Whether reading a file may wait for ever: a pipe, other than those that the shell connects."""
+    """Whether reading a file may wait for ever: a pipe, unless the shell connected it."""
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 

@@ -15,12 +15,12 @@ DEFAULTS = {
     "steps": 400_000,  # statements and loop iterations that one net may take to unroll
     "list_length": 100_000,
     "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
-    "model_nodes": 20_000,  # of an ONNX model with functions, once they are expanded
+    "model_nodes": 20_000,  # that the function calls of an ONNX model expand to
     "model_steps": 100_000_000,  # node runs of an ONNX model, as its loops declare them
-    "model_depth": 100,  # functions and bodies of an ONNX model inside one another
+    "model_depth": 100,  # nested functions and bodies of an ONNX model
 }
-MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # to which they can be raised
-PREFIX = "NETDSL_MAX_"  # of the variables of the environment that set them
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # the most to which these can be raised
+PREFIX = "NETDSL_MAX_"  # of the environment variables that set them
 FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
@@ -29,7 +29,7 @@ MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to 
 
 
 class WrongLimit(ValueError):
-    """A variable of the environment that sets a bound has a value that is no bound."""
+    """An environment variable that sets a bound has a wrong value or an unknown name."""
 
 
 def limit(name: str) -> int:
@@ -48,7 +48,7 @@ def limit(name: str) -> int:
 
 
 def check_environment() -> None:
-    """Refuse variables that set no bound, or set one wrongly; raises `WrongLimit`."""
+    """Raise `WrongLimit` for variables with an unknown bound or a wrong value."""
     for variable in os.environ:
         name = variable.removeprefix(PREFIX)
         if name == variable:

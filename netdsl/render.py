@@ -65,7 +65,7 @@ def width_of(text: str) -> int:
 
 
 def cut_to(text: str, columns: int) -> str:
-    """The beginning of a text, so many columns of a terminal wide."""
+    """The beginning of a text that fits into so many columns of a terminal."""
     if text.translate(_OURS).isascii():
         return text[:columns]
     from rich.cells import set_cell_size  # few texts need it

@@ -12,7 +12,7 @@ def printable(text: str, but: str = "") -> str:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether the name of a file is text: Python has surrogates for bytes that are none."""
+    """Whether the name of a file is text: Python uses surrogates for bytes that are not."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 

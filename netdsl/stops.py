@@ -16,22 +16,22 @@ STOPS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(
 
 
 def leave_on_stop() -> None:
-    """Let them end the process at once: there is nothing to tidy up."""
+    """Let these signals end the process at once: there is nothing to tidy up."""
     on_stop(_leave)
 
 
 def end_on_stop() -> None:
-    """Let them end the process in the midst of whatever it does, as they do by default."""
+    """Let these signals end the process whatever it is doing, as they do by default."""
     on_stop(signal.SIG_DFL)
 
 
 def raise_on_stop() -> None:
-    """Let the first of them raise `Stopped`; those after it do not interrupt the tidying up."""
+    """Let the first signal raise `Stopped`; later ones do not interrupt the tidying up."""
     on_stop(_raise)
 
 
 def on_stop(handler: Callable[[int, object], None] | signal.Handlers) -> None:
-    """Handle them, except those that the caller chose to ignore."""
+    """Install a handler for these signals, except those that the caller chose to ignore."""
     for number in STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
@@ -54,4 +54,4 @@ def _raise(number: int, _: object) -> NoReturn:
 
 
 def _go_on(_number: int, _frame: object) -> None:
-    """The process is ending already."""
+    """Ignore the signal: the process is already ending."""

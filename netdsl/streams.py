@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever the caller has closed, filled up or set to ASCII."""
+"""Makes standard input, output and error safe, even if they are closed, full or set to ASCII."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_ASCII = {"─": "-", "²": "^2", "³": "^3", "⌊": "floor(", "⌋": ")", "�
 
 
 class _Output(io.FileIO):
-    """Standard output: an error names it."""
+    """Standard output, whose errors name it."""
 
     def write(self, data: ReadableBuffer) -> int:
         try:
@@ -30,7 +30,7 @@ class _Output(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Standard error: what it cannot take is lost, because there is no other place to report it."""
+    """Standard error. Text that it cannot take is lost: there is no other place to report it."""
 
     def write(self, data: ReadableBuffer) -> int:
         try:
@@ -42,7 +42,7 @@ class _Messages(io.FileIO):
 def open_standard() -> None:
     """Make `sys.stdout` and `sys.stderr` of this process safe to print to."""
     codecs.register_error("netdsl", in_ascii)
-    if sys.platform == "win32":  # whose consoles take text through streams of their own
+    if sys.platform == "win32":  # its consoles take text through streams of their own
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="netdsl")
@@ -53,12 +53,12 @@ def open_standard() -> None:
 
 
 def discard_output() -> None:
-    """Send what is still printed nowhere: nobody reads it, or it cannot be written."""
+    """Discard all further output: nobody reads it, or it cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Write signs that an encoding lacks in other words if they are ours, else as JSON does."""
+    """Replace signs that an encoding lacks: our own by ASCII, all others as JSON escapes them."""
     import json  # few runs need it
 
     assert isinstance(error, UnicodeEncodeError)
@@ -67,9 +67,9 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def _reserve() -> None:
-    """Take the descriptors that the caller closed: the next file to be opened would get them.
+    """Occupy the descriptors that the caller closed, so that the next open file cannot get them.
 
-    Each is opened the wrong way round, so that using it still fails as using a closed one does.
+    Each is opened in the wrong direction, so that using it still fails as with a closed one.
     """
     for descriptor, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
         try:

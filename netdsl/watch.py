@@ -31,16 +31,16 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -> int:
     """Do the work in a child process; returns its exit code.
 
-    A child that was asked to stop has `GRACE` seconds, or with `patient` as long as it takes. What
-    a killed one leaves in `folders` is removed. Raises `Stopped` and `CrashedError`.
+    After a signal, the child has `GRACE` seconds to end, or any time if `patient`. Files that a
+    killed child leaves in `folders` are removed. Raises `Stopped` and `CrashedError`.
 
-    Only Linux can end the child together with its parent: elsewhere the work is done here.
+    Only Linux can end a child together with its parent: elsewhere this process does the work.
     """
     if sys.platform != "linux":
         raise_on_stop()
         return work()
     stack = os.memfd_create("stack")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a caller that ignores it takes exit codes away
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, exit codes are lost
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     parent = os.getpid()
     child = os.fork()
@@ -54,7 +54,7 @@ def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -
 
 
 class _Watcher:
-    """The parent of a child that works."""
+    """Waits for a child process, and passes signals on to it."""
 
     def __init__(self, child: int, *, patient: bool) -> None:
         self.child = child
@@ -79,7 +79,7 @@ class _Watcher:
         raise CrashedError(-code, os.read(stack, 1 << 20).decode("utf-8", "replace"))
 
     def _stop(self, number: int, _: object) -> None:
-        """Pass a signal on; the same one again, later than `PAUSE`, ends the child."""
+        """Pass a signal on. The same signal again, more than `PAUSE` later, ends the child."""
         if not self.stopped:
             self.stopped, self.since = number, time.monotonic()
             self._send(number)
@@ -89,7 +89,7 @@ class _Watcher:
             self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it may have ended by now
+        with contextlib.suppress(ProcessLookupError):  # the child may have ended by now
             os.kill(self.child, number)
 
 

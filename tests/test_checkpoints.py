@@ -283,7 +283,7 @@ def test_sizes_that_lie(home: Path, capsys: Say) -> None:
                 other.writestr(info.filename, archive.read(info)[cut:])
     (home / "w.pt").write_bytes(made.getvalue())
     assert (
-        "error[corrupt-weights]: `c.weight` of w.pt is in 432 bytes"
+        "error[corrupt-weights]: `c.weight` of w.pt takes 432 bytes"
         in export(capsys, "w.pt", code=1)[1]
     )
 

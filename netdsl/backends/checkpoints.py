@@ -1,4 +1,4 @@
-"""Reads weights that a user names, and fits them to a net."""
+"""Reads the weights that a user names and fits them to a net."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 3  # problems or names in a message
 
 
 class Weights(NamedTuple):
-    """Tensors by name, as arrays, and the strings that the file has beside them."""
+    """Tensors by name, as arrays, and the strings that the file has besides them."""
 
     tensors: dict[str, Any]
     metadata: dict[str, str]
@@ -35,19 +35,19 @@ class Weights(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call them."""
+        """The name of the weights in messages."""
         return self.path or "the state dict"
 
     @property
     def kind(self) -> str:
-        """What they were read from."""
+        """The kind of source that the weights come from."""
         return "file" if self.path else "state dict"
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """The tensors of a checkpoint, whose content decides how it is read. Raises `CompileError`."""
+    """Read a checkpoint; its content decides how. Raises `CompileError`."""
     path = Path(path)
-    if os.path.isdir(path):  # unlike the path's own questions, for a name that is too long too
+    if os.path.isdir(path):  # unlike `Path.is_dir`, it accepts a name that is too long
         path /= "weights.safetensors"
     if not os.path.isfile(path):
         fail(
@@ -60,14 +60,14 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         return Weights(*read_safetensors(path), str(path))
     if found == NPZ:
         return Weights(dict(open_archive(path)), {}, str(path))
-    # PyTorch is imported for its own file format only: the others do without it.
+    # PyTorch is imported only for its own file format: the others do not need it.
     from netdsl.backends.torch_checkpoint import read_torch
 
     return Weights(read_torch(path), {}, str(path))
 
 
 def weights_of(given: object) -> Weights:
-    """Weights from Python: a state dict, or the path of a file. Raises `TypeError` for others."""
+    """Take weights from Python: a state dict or the path of a file. Else raises `TypeError`."""
     if isinstance(given, (str, os.PathLike)):
         return read_weights(given)
     found = type(given).__name__
@@ -110,7 +110,7 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
     """The scope that a checkpoint has before the net's names: `module.`, `model.` or nothing.
 
-    Raises `CompileError` where the file has the net twice.
+    Raises `CompileError` if the file has the net more than once.
     """
     needed = set(_needed(params))
     counts = Counter(n[:i] for n in weights.tensors for i in _starts(n) if n[i:] in needed)
@@ -133,7 +133,7 @@ def _needed(params: Iterable[str]) -> list[str]:
 
 
 def _starts(name: str) -> list[int]:
-    """Where a name begins without its first scopes: none of them, one, two and so on."""
+    """The offsets in a name after its first scopes: after none of them, one, two and so on."""
     return [0, *(i + 1 for i, c in enumerate(name) if c == ".")]
 
 
@@ -144,9 +144,9 @@ def fit(
     lazy: bool = False,
     allow_nonfinite: bool = False,
 ) -> dict[str, Any]:
-    """The tensors that a net needs out of a checkpoint, as float32, or with `lazy` as they are.
+    """The tensors of a checkpoint that a net needs, as float32, or unchanged with `lazy`.
 
-    Raises `CompileError` for what does not fit.
+    Raises `CompileError` if they do not fit the net.
     """
     prefix = prefix_of(params, weights)
     held = {n: prefix + n for n in params if prefix + n in weights.tensors}
@@ -186,8 +186,8 @@ def _problems(
             there, here = _shape(found.shape), _shape(params[name].shape)
             problems.append(f"`{name}` is {there} in the {weights.kind}, {here} in the net")
         elif not is_float(found.dtype):
-            # Whole numbers are quantised weights: without their scale they mean nothing. Complex
-            # ones would lose a half.
+            # Whole numbers are quantised weights, which mean nothing without their scale. Complex
+            # numbers would lose their imaginary part.
             problems.append(
                 f"`{name}` holds {found.dtype} in the {weights.kind}, the net takes floats"
             )
@@ -195,7 +195,7 @@ def _problems(
 
 
 class Fitting(dict[str, Any]):
-    """The tensors that a net needs, under its names, as they lie in the checkpoint."""
+    """The tensors that a net needs, under its names, unchanged from the checkpoint."""
 
     def __init__(self, tensors: Mapping[str, Any], held: dict[str, str]) -> None:
         super().__init__({name: tensors[there] for name, there in held.items()})
@@ -203,7 +203,7 @@ class Fitting(dict[str, Any]):
         self._release = getattr(tensors, "release", None)
 
     def release(self, name: str, first: int, count: int) -> None:
-        """Give back the memory of elements that are not needed any more."""
+        """Free the memory of elements that are no longer needed."""
         if self._release is not None:
             self._release(self._held[name], first, count)
 

@@ -29,10 +29,10 @@ def export_onnx(
     graph: Graph, path: str | Path, weights: object = None, form: Form | None = None, *,
     seed: int = 0, metadata: Mapping[str, str] | None = None, allow_nonfinite: bool = False,
 ) -> dict[Path, str]:  # fmt: skip
-    """Write a graph with weights, or fresh ones; returns the files made with their SHA-256 sums.
+    """Write a graph with given or fresh weights; returns the files made and their SHA-256 sums.
 
     The weights are a state dict or the path of a file. Raises `CompileError` for a graph that ONNX
-    cannot hold and for weights that do not fit or are not finite.
+    cannot represent and for weights that do not fit or are not finite.
     """
     made = skeleton(graph, form, metadata=metadata)
     chunks = _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite)

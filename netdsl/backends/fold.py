@@ -128,15 +128,15 @@ def _numbers(
 
 
 def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
-    """A product; raises `CompileError` where finite factors give numbers beyond float32."""
+    """Multiply; raises `CompileError` if finite factors give a product beyond float32."""
     with np.errstate(all="ignore"):
         made = product()
         small = np.isfinite(made.astype(np.float32, copy=False)).all()
     if not small and all(np.isfinite(f).all() for f in factors):
         fail(
             "weights-overflow",
-            f"`{name}` goes beyond {LARGEST:g}, the largest float32, where its batch norm is folded",
-            "export with --no-fold; the variances of the batch norm may be next to 0",
+            f"`{name}` goes beyond {LARGEST:g}, the largest float32, when its batch norm is folded",
+            "export with --no-fold; the variances of the batch norm may be close to 0",
         )
     return made
 

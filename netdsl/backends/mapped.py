@@ -1,4 +1,4 @@
-"""The tensors of a safetensors file where they lie in it."""
+"""Reads the tensors of a safetensors file in place, without loading the file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ DTYPES: dict[str, Any] = {
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tensors of a file and the strings beside them; raises `CompileError`."""
+    """The tensors and the metadata strings of a file; raises `CompileError`."""
     try:
-        with safe_open(path, framework="numpy") as file:  # checks the head, and that the sizes fit
+        with safe_open(path, framework="numpy") as file:  # checks the header and that the sizes fit
             metadata = dict(file.metadata() or {})
         return Mapped(path), metadata
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
@@ -34,9 +34,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 class Mapped(dict[str, Any]):
-    """Arrays over the mapped file, read when they are looked at.
+    """Arrays over the mapped file, which the system reads when they are used.
 
-    The head is 8 bytes of its length and JSON (https://github.com/huggingface/safetensors#format).
+    The header is its length in 8 bytes, then JSON
+    (https://github.com/huggingface/safetensors#format).
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +51,7 @@ class Mapped(dict[str, Any]):
             if entry["dtype"] not in DTYPES:
                 fail("corrupt-weights",
                      f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
-                     f"these are: {', '.join(DTYPES)}")  # fmt: skip
+                     f"these types are read: {', '.join(DTYPES)}")  # fmt: skip
             dtype = np.dtype(DTYPES[entry["dtype"]])
             begin, end = entry["data_offsets"]
             self[name] = self._array(dtype, start + begin, end - begin).reshape(entry["shape"])
@@ -61,14 +62,14 @@ class Mapped(dict[str, Any]):
         return np.frombuffer(self._map, dtype, size // dtype.itemsize, begin)
 
     def release(self, name: str, first: int, count: int) -> None:
-        """Give back the memory of elements that were read.
+        """Free the memory of elements that were read.
 
-        It would stay with the process until another needs it.
+        Otherwise the process would keep it until another process needs memory.
         """
         array = self[name]
         base = np.frombuffer(self._map, np.uint8, 1).ctypes.data
         at = array.ctypes.data - base + first * array.itemsize
         begin = at // mmap.PAGESIZE * mmap.PAGESIZE
-        if array.size and hasattr(mmap, "MADV_DONTNEED"):  # what is read again is mapped again
+        if array.size and hasattr(mmap, "MADV_DONTNEED"):  # the next read maps a page again
             end = min(at + min(count, array.size - first) * array.itemsize, len(self._map))
             self._map.madvise(mmap.MADV_DONTNEED, begin, end - begin)

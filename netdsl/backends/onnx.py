@@ -138,7 +138,7 @@ class Skeleton:
 
 
 def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
-    """Write the graph but for its weights; raises `CompileError` for pictures that the net does not take."""
+    """Write the graph without weights; raises `CompileError` if the net cannot take pictures."""
     form = form or Form()
     emitter = Emitter(form.opset, form.dtype)
     names = _inputs(graph, emitter, form)

@@ -18,9 +18,9 @@ FLOAT = 1  # ONNX's number of float32
 def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
     """Emit it for an input of the net: to channels first, to the size of the net where that is fixed, to 0..1, normalised.
 
-    The picture is resized as Pillow's bilinear filter does: every pixel counts where a picture is
-    made smaller, none outside the picture does, and the result has whole levels of 0 to 255. Pillow
-    also rounds between the two axes, so that the two differ by one level at most.
+    The graph resizes a picture as Pillow's bilinear filter does: when a picture is made smaller,
+    every pixel counts; nothing outside the picture counts; and the result has whole levels from 0
+    to 255. Pillow also rounds between the two axes, so its results may differ by one level.
     """
     shape = value.type.shape
     if len(shape) != 3 or value.type.dtype != "float32" or shape[0] not in (1, 3):

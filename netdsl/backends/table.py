@@ -21,7 +21,7 @@ MANY = 7  # from more columns than that on, one blank stands between them
 
 
 class Line(NamedTuple):
-    """A line of a table, and how a terminal shows it: `bold`, `dim` or plain."""
+    """A line of a table and its style on a terminal: `bold`, `dim` or plain."""
 
     text: str
     style: str = ""

@@ -1,4 +1,4 @@
-"""Tensors of PyTorch and arrays of NumPy as the numbers of a net: plain arrays, float32, finite."""
+"""Converts PyTorch tensors and NumPy arrays to the numbers of a net: finite float32 arrays."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from netdsl.diagnostics import fail
 
 LARGEST = float(np.finfo(np.float32).max)
 VARIANCE = "running_var"
-TRACKED = "num_batches_tracked"  # which PyTorch saves and nothing uses
+TRACKED = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 _FLOATS = tuple(
     np.dtype(t) for t in (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2)
 )
 
 
 def as_array(value: Any) -> Any:
-    """The memory of a tensor as an array; NumPy has no bfloat16 of its own."""
+    """A tensor as an array that shares its memory; NumPy has no bfloat16 of its own."""
     if not hasattr(value, "detach"):
         return value
     tensor = value.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":
-        import torch  # which is loaded where a tensor is
+        import torch  # whoever has a tensor has loaded it already
 
         return tensor.view(dtype=torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether an element type is one of floats, NumPy's or another's."""
+    """Whether an element type, of NumPy or of another library, is a float type."""
     return dtype.kind == "f" or dtype in _FLOATS
 
 
 def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
-    """Numbers of a tensor as float32; raises `CompileError` for those that make no sense.
+    """The numbers of a tensor as float32.
 
-    These are numbers that are not finite as float32, unless they are allowed, and variances
-    below 0.
+    Raises `CompileError` for variances below 0, and for numbers that are not finite as float32
+    unless they are allowed.
     """
     with np.errstate(over="ignore"):
         made = np.asarray(values, np.float32)
@@ -60,6 +60,6 @@ def _fail_nonfinite(name: str, value: Any) -> NoReturn:
     fail(
         "not-finite",
         f"`{name}` has the number {number:g}{beyond}",
-        "look at the training that made it so; --allow-nonfinite takes it as it is, in Python "
+        "check the training that produced it; --allow-nonfinite accepts it as it is, in Python "
         "`allow_nonfinite=True`",
     )

@@ -1,4 +1,4 @@
-"""Reads PyTorch checkpoints without running anything that they hold."""
+"""Reads PyTorch checkpoints without running any code in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netdsl.diagnostics import fail
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module", "weights")
 SHOWN = 3  # names in a message
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # PyTorch prints some words in bold
-_OUTSIDE = "load it where its code is, and save it with torch.save(module.state_dict(), path)"
+_OUTSIDE = "load it beside its code, and save it with torch.save(module.state_dict(), path)"
 
 
 def read_torch(path: Path) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def read_torch(path: Path) -> dict[str, Any]:
 
 def _load(path: Path, *, mapped: bool) -> Any:
     try:
-        with warnings.catch_warnings(action="ignore"):  # what is wrong is reported once, below
-            if mapped and path.suffix != ".safetensors":  # PyTorch takes such a name at its word
+        with warnings.catch_warnings(action="ignore"):  # errors are reported once, below
+            if mapped and path.suffix != ".safetensors":  # PyTorch trusts such a name
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             with open(path, "rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
@@ -53,7 +53,7 @@ def _load(path: Path, *, mapped: bool) -> Any:
             "because that would run their code",
             _OUTSIDE,
         )
-    except Exception as error:  # a damaged pickle makes the unpickler trip over anything
+    except Exception as error:  # a damaged pickle can raise any error
         reason = _first_line(error)
         fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", SAVE)
 
@@ -82,7 +82,7 @@ def _check_objects(path: Path) -> None:
 
 
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
-    """The tensors of a state dict, also of one inside a dict with other things."""
+    """The tensors of a state dict, which may be inside a dict with other things."""
     if not isinstance(loaded, dict):
         fail("corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", SAVE)
     if _tensors(loaded):
@@ -102,12 +102,12 @@ def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
 
 
 def _dicts(state: dict[Any, Any]) -> dict[str, dict[Any, Any]]:
-    """What is in a dict under a name and is a dict; an optimizer numbers its own."""
+    """The dicts in a dict whose keys are names: an optimizer numbers its own."""
     return {k: v for k, v in state.items() if isinstance(k, str) and isinstance(v, dict)}
 
 
 def _has_tensors(state: dict[Any, Any], levels: int = 2) -> bool:
-    """Whether it is a state dict, or has one within a few levels."""
+    """Whether a value is a state dict or has one within a few levels."""
     if _tensors(state) or not levels:
         return bool(_tensors(state))
     return any(_has_tensors(v, levels - 1) for v in _dicts(state).values())
@@ -119,7 +119,7 @@ def _tensors(state: dict[Any, Any]) -> dict[str, torch.Tensor]:
 
 
 def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Refuse tensors of other sizes than the records of the archive: PyTorch would read on."""
+    """Refuse tensors whose sizes are not those of the records: PyTorch would read past the end."""
     with zipfile.ZipFile(path) as archive:
         sizes = {m.file_size for m in archive.infolist() if "/data/" in m.filename}
     for name, tensor in tensors.items():
@@ -127,20 +127,20 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
         if size and size not in sizes and tensor.device.type == "cpu":
             fail(
                 "corrupt-weights",
-                f"`{name}` of {path} is in {size:,} bytes, and no record has so many",
-                "copy the file again from where it came",
+                f"`{name}` of {path} takes {size:,} bytes, and no record of the file has that size",
+                "copy the file again from its source",
             )
 
 
 class MappedByTorch(dict[str, Any]):
-    """The tensors of a checkpoint, those that PyTorch has mapped where they lie in the file."""
+    """The tensors of a checkpoint, of which PyTorch may have mapped some from the file."""
 
     def __init__(self, path: Path, tensors: dict[str, Any]) -> None:
         super().__init__(tensors)
         self._mapped = _mappings(path)
 
     def release(self, name: str, first: int, count: int) -> None:
-        """As that of `Mapped`; memory that is not of the file stays, with its numbers."""
+        """Free memory as `Mapped.release` does, but only if it is mapped from the file."""
         array = self[name]
         at = array.ctypes.data + first * array.itemsize
         end = at + min(count, array.size - first) * array.itemsize
@@ -152,7 +152,7 @@ class MappedByTorch(dict[str, Any]):
 
 
 def _mappings(path: Path) -> list[tuple[int, int]]:
-    """Where a file lies in the addresses of this process, from proc(5); nowhere but on Linux."""
+    """The addresses at which this process has mapped a file, from proc(5); none except on Linux."""
     maps, name = Path("/proc/self/maps"), os.path.realpath(path)
     if not maps.is_file() or not hasattr(mmap, "MADV_DONTNEED"):
         return []

@@ -1,4 +1,4 @@
-"""Finds out from its first bytes what a file of weights is: a file's name does not decide it."""
+"""Finds the format of a file of weights from its first bytes: its name does not matter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAR_AT = 257
 
 
 class Unread(NamedTuple):
-    """A format that is not read: how its files begin, what they are, and what to do."""
+    """A format that netdsl does not read: how its files begin, what they are, and what to do."""
 
     start: bytes
     what: str
@@ -51,7 +51,7 @@ UNREAD = (
     Unread(b"<!doctype", "a web page", "download the file itself"),
     Unread(b"<html", "a web page", "download the file itself"),
 )
-_ONNX = Unread(b"", "an ONNX model, not weights", "run it with `netdsl run`, it has its weights")
+_ONNX = Unread(b"", "an ONNX model, not weights", "run it with `netdsl run`: its weights are in it")
 _TAR = Unread(
     b"",
     "a tar archive",
@@ -76,7 +76,7 @@ _KERAS = Unread(
 
 
 def format_of(path: Path) -> str:
-    """`safetensors`, `torch` or `npz`; raises `CompileError` for everything else."""
+    """Return `safetensors`, `torch` or `npz`; raises `CompileError` for any other format."""
     with open(path, "rb") as file:
         head = file.read(512)
     if not head:
@@ -92,13 +92,13 @@ def format_of(path: Path) -> str:
         return _format_of_zip(path)
     if path.suffix.lower() != ".safetensors":
         fail("corrupt-weights", f"{path} is not a file of weights", READ)
-    return SAFETENSORS  # its reader finds out what is wrong with it
+    return SAFETENSORS  # its reader reports any error in it
 
 
 def _unread(head: bytes) -> Unread | None:
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return _TAR
-    # The first field of a model is its version, a small number; its producer or graph is next.
+    # A model begins with its version, a small number; its producer or graph comes next.
     if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
         return _ONNX
     return next((u for u in UNREAD if head.startswith(u.start)), None)

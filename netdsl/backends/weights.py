@@ -50,9 +50,10 @@ def chunks_of(
 ) -> Callable[[str, Param], Iterator[Any]]:
     """A function that gives the numbers of a state dict that fits, piece by piece.
 
-    It raises `CompileError` for numbers that `as_float32` refuses. The tensors are not copied, and
-    become float32 a piece at a time: they may be larger than the memory. A state that has
-    `release(name, first, count)` is told when elements are not needed any more.
+    The function raises `CompileError` for numbers that `as_float32` refuses. The tensors are not
+    copied, and are converted to float32 a piece at a time, so they may be larger than the memory.
+    If the state has a method `release(name, first, count)`, the function calls it when elements are
+    no longer needed.
     """
     release = getattr(state, "release", None)
     read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later

@@ -98,7 +98,7 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
 
 
 def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
-    """Whether the same is among the diagnostics already, for another net of the file for example."""
+    """Whether an equal diagnostic is in the list already, perhaps from another net of the file."""
     return any((d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message) for d in diagnostics)
 
 

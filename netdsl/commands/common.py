@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-MOST_LABELS = 1 << 24  # characters: a device would give them without end
+MOST_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
 LABELS_HELP = "--labels takes a file with one class name a line"
 
 
@@ -75,7 +75,7 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
 
 
 def terminal_width() -> int:
-    """The columns of the terminal; 80 where there is none, unless the variable COLUMNS gives another number."""
+    """The width of the terminal, or without one 80; the variable COLUMNS overrides both."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)

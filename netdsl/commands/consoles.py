@@ -1,4 +1,4 @@
-"""Where rich prints: what comes out of a file cannot steer the terminal, and no line ends in blanks."""
+"""Consoles for rich: text from a file cannot steer the terminal, and no line ends in blanks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output for rich, as wide as tables are."""
+    """A console on standard output, as wide as tables are."""
     out = _Screen(width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False)
     out.push_render_hook(_Hook(_Printable))
     return out
 
 
 def listing() -> Console:
-    """The same where no line ends in blanks, with which rich fills up the lines of a table."""
+    """The same console, but without the blanks with which rich fills up the lines of a table."""
     out = console()
     out.push_render_hook(_Hook(_Trimmed))
     return out
@@ -30,7 +30,7 @@ def listing() -> Console:
 
 class _Screen(Console):
     def on_broken_pipe(self) -> None:
-        """Let the command end as it does when its other output is not read: rich would exit with 1."""
+        """End the command as for any other output that nobody reads: rich would exit with 1."""
         raise BrokenPipeError
 
 

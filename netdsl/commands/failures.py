@@ -1,4 +1,4 @@
-"""What a command that fails prints, and its exit code: nobody is shown a traceback."""
+"""Reports why a command failed and gives its exit code: users never see a traceback."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from netdsl.streams import OUTPUT, discard_output
 from netdsl.version import __version__
 
 if sys.platform != "win32":
-    import resource  # it cannot be loaded any more where it is needed
+    import resource  # once memory is short, it can no longer be loaded
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
-# How PyTorch, onnxruntime, the C library and Python word that memory or address space ran out.
+# The words of PyTorch, onnxruntime, the C library and Python when memory or address space runs out.
 _MEMORY = re.compile(
     r"can(?:no|')t allocate memory|failed to map segment|bad_alloc|Unable to allocate"
     r"|can't start new thread|Failed to allocate memory|out of memory",
@@ -34,7 +34,7 @@ _LESS = "give smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
 def report(error: BaseException, words: list[str]) -> int:
-    """Print why the command with these words failed; returns its exit code."""
+    """Print why the command, given as its words, failed; returns its exit code."""
     match error:
         case Stopped():
             note(stop_word(error.number))
@@ -58,7 +58,7 @@ def report(error: BaseException, words: list[str]) -> int:
 
 
 def _diagnostics(error: BaseException) -> list[Diagnostic]:
-    """What is to be said of an error that is not a fault of netdsl; nothing of one that is."""
+    """The diagnostics of an error, or none if it is a fault of netdsl."""
     if isinstance(error, CompileError):
         return error.diagnostics
     if isinstance(error, CannotWriteError):
@@ -70,7 +70,7 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
         return [Diagnostic("out-of-memory", message, help=_LESS)]
     if isinstance(error, CrashedError) and error.number == signal.SIGKILL:
         message = "the system ended the process with SIGKILL"
-        help_ = "most often the memory was full: give smaller sizes or batches"
+        help_ = "most likely the memory was full: give smaller sizes or batches"
         return [Diagnostic("killed", message, help=help_)]
     if isinstance(error, OSError) and error.filename is not None:
         return [Diagnostic("cannot-read", f"{error.filename}: {error.strerror}")]
@@ -80,7 +80,7 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (CrashedError, SystemError)):  # what C code ends in without memory
+    if isinstance(error, (CrashedError, SystemError)):  # what C code does when memory runs out
         killed = isinstance(error, CrashedError) and error.number == signal.SIGKILL
         return not killed and _has_memory_limit()
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -96,7 +96,7 @@ def _has_memory_limit() -> bool:
 
 
 def _report_fault(error: BaseException, words: list[str]) -> int:
-    """Say that netdsl itself failed, and write the details to the user's log folder."""
+    """Report that netdsl itself failed, and write the details to the user's log folder."""
     details = _details(error, words)
     if os.environ.get("NETDSL_DEBUG") == "1":
         place = "the details are above"
@@ -120,7 +120,7 @@ def _details(error: BaseException, words: list[str]) -> str:
 
 
 def _written(details: str) -> str:
-    """Where the details are: a new file in the log folder, or standard error if there can be none."""
+    """Write the details to a new file in the log folder, else to standard error; returns where."""
     try:
         folder = Path(import_module("platformdirs").user_log_path("netdsl", ensure_exists=True))
         path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"

@@ -1,4 +1,4 @@
-"""The only way to a terminal: names out of files are printed without what could steer it."""
+"""Prints everything that goes to a terminal; names from files cannot steer it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m"}
 
 
 def use_colour(stream: object) -> bool:
-    """Whether to print colours: a terminal, and no `NO_COLOR` in the environment."""
+    """Whether to print colours: only on a terminal, and without `NO_COLOR` in the environment."""
     return not os.environ.get("NO_COLOR") and getattr(stream, "isatty", bool)()
 
 
@@ -33,18 +33,18 @@ def say_styled(*pieces: tuple[str, str]) -> None:
 
 
 def note(line: str) -> None:
-    """Print a line that is no result, to standard error."""
+    """Print a line that is not a result to standard error."""
     print(printable(line, "\t"), file=sys.stderr)
 
 
 def note_lines(text: str) -> None:
-    """Print a text that is printable already, to standard error."""
+    """Print a text that has no control characters to standard error."""
     print(text, end="", file=sys.stderr)
 
 
 def say_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON. Letters stay as they are; what could steer a terminal is escaped."""
-    import json  # for these formats only
+    """Print a value as JSON. Letters stay as they are; control characters are escaped."""
+    import json  # only these formats need it
 
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     if not text.replace("\n", "").isprintable():

@@ -114,7 +114,7 @@ class _Run:
         try:
             say(*lines)
             sys.stdout.flush()
-        except BrokenPipeError:  # nobody reads on: what goes to a file is made all the same
+        except BrokenPipeError:  # nobody reads the output any more, but files are still written
             self.unread = True
             discard_output()
 

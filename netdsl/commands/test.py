@@ -73,7 +73,7 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
 
     with scratch_folder() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(graph, path, weights, allow_nonfinite=True)  # they have been looked at
+        export_onnx(graph, path, weights, allow_nonfinite=True)  # they were checked before
         session = open_session(path, device)
     if session.chosen:
         note(f"device: {session.device} ({session.chosen})")

@@ -111,4 +111,4 @@ def _compared(report: Report) -> str:
 def _not_compared(layers: list[str]) -> str:
     named = ", ".join(f"`{name}`" for name in layers[:NAMED])
     more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
-    return f"not compared: values that float32 cannot represent on the way, in {named}{more}"
+    return f"not compared: values whose computation may exceed float32, in {named}{more}"

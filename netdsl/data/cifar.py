@@ -12,7 +12,7 @@ SUBFOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 TEST_FILES = ("test_batch.bin",)
 RECORD = 1 + 3 * 32 * 32
-MAX_BYTES = 10_000 * RECORD  # of one file: each of the published ones has so many images
+MAX_BYTES = 10_000 * RECORD  # of one file: each published file has 10,000 images
 HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version"'
 
 

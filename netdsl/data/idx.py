@@ -82,7 +82,7 @@ def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Im
 
 
 def _read_body(file: BinaryIO, path: Path, size: int) -> Images:
-    """Exactly `size` bytes. Memory is taken as it is filled, so a header that lies costs none."""
+    """Exactly `size` bytes. Memory grows with the bytes read, so a wrong header costs none."""
     body = np.empty(size, np.uint8)
     read = 0
     while read < size and (data := file.read(min(PIECE, size - read))):

@@ -102,7 +102,7 @@ class AuxHead(NamedTuple):
 
 
 class Output:
-    """A value that the net gives out, under a name of its own."""
+    """A value that the net returns, under a name of its own."""
 
     __slots__ = ("name", "value")
 

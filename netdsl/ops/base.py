@@ -93,7 +93,7 @@ class Arg:
         return made
 
     def _check_size(self, kind: str, made: object) -> None:
-        """Back ends compute in float32, in which a larger number is infinite."""
+        """Refuse numbers beyond float32, in which back ends compute: they would be infinite."""
         for v in _flatten((made,)):
             if isinstance(v, float) and abs(v) > LARGEST:
                 what = f"`{self.name}` of `{kind}` has the number {v:g}"
@@ -284,7 +284,7 @@ def spatial_rank(op: Op, x: TensorType) -> int:
 
 
 def fixed(op: Op, value: int | Sym, what: str, otherwise: str | None = None) -> int:
-    """A size that must be known; raises `OpError` where it is open. `otherwise` is what can be done instead."""
+    """A size that must be known; raises `OpError` if it is open. `otherwise` is other advice."""
     if isinstance(value, int):
         return value
     names = " and ".join(sorted(value.symbols()))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _features(op: Op, x: TensorType) -> int:
-    """The length of the vectors that a layer takes; raises `OpError` where it is open."""
+    """The length of the vectors that a layer takes; raises `OpError` if it is open."""
     size = x.shape[-1]
     flattened = isinstance(size, Sym) and len(x.shape) == 1 and str(size) not in size.symbols()
     otherwise = "pool to a fixed size first: `gap -> flatten`" if flattened else None

@@ -101,7 +101,7 @@ _SAME_SIZES = "give the arms the same stride and padding, or `crop`"
 
 
 def _projection(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
-    """A layer that makes an axis equal in both arms, where there is one for arms of that rank."""
+    """Advice for a layer that makes an axis equal in both arms, if arms of that rank have one."""
     wanted = a if isinstance(a, int) else b
     if not isinstance(wanted, int):
         return None
@@ -115,7 +115,7 @@ def _projection(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
 
 
 def _way_to_join(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
-    """What makes the axes equal along which `concat` does not join."""
+    """Advice that makes those axes equal along which `concat` does not join."""
     projection = _projection(rank, axis, a, b)
     if axis == 0:
         return f"{projection}, or join along axis 1" if projection else "join along axis 1"

@@ -50,9 +50,9 @@ class _Pool(Op):
     def onnx_window(self, x: TensorType) -> dict[str, Any]:
         """The attributes of ONNX's pooling operators.
 
-        With `ceil`, padding at the end makes plain rounding down give the size rounded up, whatever
-        the size of the input is. ONNX's own `ceil_mode` has a last window that starts in the
-        padding, which PyTorch drops.
+        With `ceil`, extra padding at the end gives the size that rounding up would give, for every
+        size of the input. ONNX's own `ceil_mode` would keep a last window that starts in the
+        padding, but PyTorch drops that window.
         """
         k, s, p = self.geometry(x)
         end = p
@@ -240,7 +240,7 @@ class _Adaptive(Op):
 
 
 def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str]]:
-    """Begin and end of each window along an axis whose length the model finds when it runs."""
+    """Begin and end of each window along an axis whose length is known only when the model runs."""
     length = g.op("Shape", x, start=axis, end=axis + 1)
     count = g.ints([out])
     bounds = []

@@ -22,7 +22,7 @@ class Upsample(Op):
 
     scale = arg(integer, None, doc="factor", min=1)
     size = arg(sizes, None, doc="the new size, instead of a factor")
-    mode = arg(text, "nearest", doc="which values are taken: those of one input, or of those around the place", choices=("nearest", "bilinear"))
+    mode = arg(text, "nearest", doc="`nearest` takes one input, `bilinear` mixes the inputs around the place", choices=("nearest", "bilinear"))
 
     def infer(self, *xs: TensorType) -> TensorType:
         n = spatial_rank(self, xs[0])
@@ -37,7 +37,8 @@ class Upsample(Op):
             raise OpError("wrong-rank", f"`size` has {counted(len(size), 'size')}, the input has {counted(n, 'spatial axis')}", "size", "one number serves all axes")
         if any(isinstance(d, Sym) for d in size):
             message = f"`upsample` to {shape_text(size)}: the size must be a number"
-            raise OpError("open-size", message, "size", "a factor goes with open sizes: `upsample(2)`, then `crop(@label)` to the size of another value")
+            way = "`upsample(2)`, then `crop(@label)` to the size of another value"
+            raise OpError("open-size", message, "size", f"a factor works with open sizes: {way}")
         return TensorType((xs[0].channels, *size), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:

@@ -39,7 +39,7 @@ class Reshape(Op):
         if -1 in new:
             rest = prod(d for d in new if d != -1)
             if not isinstance(rest, int):
-                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape", "write numbers beside -1, or no -1")
+                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape", "write numbers beside -1, or leave -1 out")
             new[new.index(-1)] = x.size // rest
         difference = prod(new) - x.size
         if isinstance(difference, int) and difference:
@@ -53,7 +53,7 @@ class Reshape(Op):
         return [(xs[0].size, prod(self.infer(*xs).shape))]
 
     def _what_fits(self, x: TensorType) -> str | None:
-        """Sizes that hold the elements of the input, with one of those written made -1; else what divides them."""
+        """Advice: the sizes with one changed to -1, which fit the input, else its divisors."""
         if not isinstance(x.size, int):
             return None
         for i in reversed(range(len(self.shape))):
@@ -65,7 +65,7 @@ class Reshape(Op):
         return divisors(x.size)
 
     def _target(self, x: TensorType, new: Sequence[int | Sym]) -> list[int | Axis]:
-        """The sizes for the back ends: numbers, axes of the input that have the size, and at most one -1."""
+        """The sizes for back ends: numbers, axes of the input with that size, at most one -1."""
         made: list[int | Axis] = []
         for d in new:
             if isinstance(d, int):
@@ -76,7 +76,8 @@ class Reshape(Op):
                 made.append(-1)
         if made.count(-1) > 1:
             message = f"`reshape` of {x} to {shape_text(new)}: several sizes are open, and the input has no axis of these sizes"
-            raise OpError("open-size", message, "shape", "write numbers in the `input`; one size that is new can stay open")
+            advice = "write numbers in the `input`; only one new size can be open"
+            raise OpError("open-size", message, "shape", advice)
         return made
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

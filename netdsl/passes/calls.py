@@ -232,7 +232,7 @@ class Calls:
 
 
 def _used_again(fault: Fault, call: ast.Call) -> Fault:
-    """The error of a layer that is applied a second time, at that use."""
+    """The error of a layer that is applied a second time, placed at the second use."""
     found = fault.diagnostic
     place = () if found.span is None else (Annotation("it is defined here", found.span),)
     advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"

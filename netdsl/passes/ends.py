@@ -19,7 +19,7 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.passes.builder import NetBuilder
 
-MOST_AXES = 6  # of an input whose orders are tried
+MOST_AXES = 6  # with more axes, an input has too many orders to try
 
 
 class Ends:
@@ -102,7 +102,7 @@ class Ends:
         given: tuple[int, ...],
         expr: ast.Expr,
     ) -> None:
-        """Refuse sizes that contradict a number of the text; raises `Fault`."""
+        """Raise `Fault` for sizes that contradict a number in the text."""
         text, sizes = shape_text(declared), shape_text(given)
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
@@ -143,7 +143,7 @@ def _two_ways(name: str, span: Span) -> Fault:
 def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
     """The sizes that were probably meant.
 
-    They are the given ones in another order, with the channels added or the batch removed.
+    These are the given sizes in another order, with the channels added, or without the batch.
     """
     candidates: list[tuple[int, ...]] = []
     if not declared:

@@ -129,7 +129,7 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
 
 
 def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
-    """Advice for an element type that a layer does not take: the input of the net that it comes from."""
+    """Advice for an element type that a layer does not take: how to declare the net's input."""
     sources = [_source(x) for x in xs]
     declared = [x for x in sources if x.producer is None]
     if cls.kind == "embedding":
@@ -139,16 +139,16 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return None
-    advice = f"declare input `{wrong[0].name}` without a type, which is float32"
+    advice = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if wrong[0].type.dtype.startswith("int"):
         advice += "; `embedding` makes vectors of integers"
     if wrong[0].type.dtype == "float16":
-        advice += "; `netdsl export --fp16` writes a model of 16 bits"
+        advice += "; `netdsl export --fp16` writes a 16-bit model"
     return advice
 
 
 def _source(value: Value) -> Value:
-    """The value whose elements a chain of layers has only moved."""
+    """The value from which a chain of layers that only move elements begins."""
     while (node := value.producer) is not None:
         if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
             break

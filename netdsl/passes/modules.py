@@ -35,7 +35,7 @@ class Module:
         env: Env | None = None,
     ) -> None:
         self.source = source
-        self.declared = declared  # the names that the file itself gives a meaning
+        self.declared = declared  # the names that the file itself defines
         self.definitions: dict[str, ast.Definition | ast.Alias] = {}
         self.homes: dict[str, Module] = {}
         self.lets: dict[str, ast.Let] = {}

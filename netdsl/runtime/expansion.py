@@ -1,7 +1,7 @@
 """How much work an ONNX model declares in a few bytes: functions that call functions, endless loops.
 
-onnxruntime puts the nodes of every function in place of its calls before it runs a model, which
-takes time that grows faster than their number, and follows bodies inside bodies with its stack.
+Before onnxruntime runs a model, it replaces every call by the nodes of the function. The time for
+this grows faster than the number of nodes. It also follows nested bodies recursively, on its stack.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Constants = Mapping[str, onnx.TensorProto]
 
-MOST = 10**18  # numbers above it are not told apart
+MOST = 10**18  # all numbers above it count as it
 _FUNCTIONS_FIELD = 25  # of ModelProto, in onnx.proto
 _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type, in the encoding of protobuf
 
@@ -35,31 +35,31 @@ Key = tuple[str, str, str]  # domain, name and overload
 
 
 class Work(NamedTuple):
-    """What a graph or function becomes: nodes, how often nodes run, how deep bodies are nested."""
+    """The size of an expanded graph or function: its nodes, their runs and its depth of nesting."""
 
     nodes: int = 0
     steps: int = 0
     depth: int = 0
 
     def also(self, other: Work, times: int = 1) -> Work:
-        """Add a part that runs that many times inside it."""
+        """Add the work of an inner part that runs `times` times."""
         nodes = min(MOST, self.nodes + other.nodes)
         steps = min(MOST, self.steps + times * other.steps)
         return Work(nodes, steps, max(self.depth, 1 + other.depth))
 
 
-_IN_FUNCTION = Work(1, 1, -1)  # a node, which each call of the function adds to the model
-_IN_GRAPH = Work(0, 1, -1)  # a node that the file has already
+_IN_FUNCTION = Work(1, 1, -1)  # each call of the function adds such a node to the model
+_IN_GRAPH = Work(0, 1, -1)  # the file has such a node already
 
 
 def check_work(path: Path) -> None:
-    """Raise `CompileError` for a model that would not be opened or run in reasonable time."""
+    """Raise `CompileError` for a model that would take too long to open or run."""
     if not _can_expand(path):
         return
     try:
         model = onnx.load(path, load_external_data=False)
     except DecodeError:
-        return  # no model, which onnxruntime reports
+        return  # not a model: onnxruntime reports that
     work = work_of(model, path)
     for name, found, what in (
         ("model_nodes", work.nodes, "nodes in the calls of its functions"),
@@ -72,7 +72,7 @@ def check_work(path: Path) -> None:
 
 
 def work_of(model: onnx.ModelProto, path: Path) -> Work:
-    """The work of a whole model; raises `CompileError` where a function calls itself."""
+    """The work of a whole model; raises `CompileError` if a function calls itself."""
     functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
     calls = {key: _calls(f.node) for key, f in functions.items()}
     known: dict[Key, Work] = {}
@@ -90,7 +90,7 @@ def work_of(model: onnx.ModelProto, path: Path) -> Work:
 def _work(
     nodes: Sequence[onnx.NodeProto], known: Mapping[Key, Work], outside: Constants, one: Work
 ) -> Work:
-    """The work of nodes, of which each is `one`; `known` is that of the functions they call."""
+    """The work of nodes: `one` for each, `known` for the functions that they call."""
     constants = {**outside, **_constants(nodes)}
     total = Work()
     for node in nodes:
@@ -106,7 +106,7 @@ def _work(
 
 
 def _rounds(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constants) -> int:
-    """How often the body of a node runs if the model itself says so; 1 where data decide."""
+    """How often the body of a node runs, if the model fixes that; 1 if it depends on the data."""
     if node.op_type != "Loop" or not _never_stops(node, body, constants):
         return 1
     count = node.input[0] if node.input else ""
@@ -121,7 +121,7 @@ def _never_stops(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constan
     if begins and not (begins in constants and _number(constants[begins])):
         return False
     if not body.output or len(body.input) < 2:
-        return False  # no loop, which onnxruntime reports
+        return False  # not a loop: onnxruntime reports that
     known = {**constants, **_initial(body), **_constants(body.node)}
     makers = {name: n for n in body.node for name in n.output}
     goes_on = body.output[0].name
@@ -149,7 +149,7 @@ def _constants(nodes: Iterable[onnx.NodeProto]) -> dict[str, onnx.TensorProto]:
 
 
 def _number(tensor: onnx.TensorProto) -> int:
-    """The only number of a trip count or condition; 0 where it has none, or it is elsewhere."""
+    """The only number of a trip count or condition; 0 if it has none or keeps it in a file."""
     if prod(tensor.dims) != 1 or tensor.data_type not in _WHOLE:
         return 0
     if tensor.HasField("raw_data"):
@@ -191,7 +191,7 @@ def _can_expand(path: Path) -> bool:
 
 
 def _fields(data: mmap.mmap) -> Iterator[int]:
-    """The numbers of a message's fields, as far as it is one."""
+    """The numbers of a message's fields, up to the first that cannot be read."""
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
@@ -207,7 +207,7 @@ def _fields(data: mmap.mmap) -> Iterator[int]:
 
 
 def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
-    """A number of variable length, and the place after it."""
+    """A number of variable length, and the offset after it."""
     value = shift = 0
     while place < len(data) and shift < 64:
         byte = data[place]

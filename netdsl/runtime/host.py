@@ -29,8 +29,8 @@ class HostBuffers:
     def joined(self, name: str, parts: Sequence[Any]) -> Any:
         """The samples of several arrays of one type in one, for the input `name`.
 
-        It is good until the next batch of that input. A single array that needs no locked
-        memory is not copied.
+        The result is valid until the next batch of that input. A single array that needs no
+        locked memory is not copied.
         """
         if len(parts) == 1 and not self.locked:
             return parts[0]

@@ -71,9 +71,9 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
 
 
 def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
-    """An array as a batch for an input of the model: one sample gets a batch axis.
+    """An array as a batch for an input of the model: a single sample gets a batch axis.
 
-    Raises `CompileError` for one that does not fit, before its numbers are read.
+    Raises `CompileError` for an array that does not fit, before its numbers are read.
     """
     shape = stored.shape
     if len(shape) == len(target.shape) - 1:

@@ -105,7 +105,7 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _check_counts(arrays: dict[str, StoredArray], path: Path, session: Session) -> None:
-    """Refuse inputs of different numbers of samples before any is read."""
+    """Refuse inputs that have different numbers of samples, before any is read."""
     counts = {}
     for v in session.inputs:
         shape = arrays[v.name].shape

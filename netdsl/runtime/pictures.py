@@ -1,4 +1,4 @@
-"""Decodes pictures to grey or colour of 8 bits as the eye sees them, or refuses them."""
+"""Decodes pictures to 8-bit grey or colour as the eye sees them, or refuses them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
-SEVERAL = ("JPEG", "MPO")  # cameras put previews behind the photo, which comes first
+SEVERAL = ("JPEG", "MPO")  # cameras put the photo first and previews after it
 WHITE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 _ERRORS = (
@@ -35,13 +35,14 @@ _ERRORS = (
 
 
 def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
-    """A picture as `L` or `RGB` of that width and height, or its own where they are None.
+    """A picture as `L` or `RGB` of that width and height, or of its own if they are None.
 
-    Raises `CompileError` for a damaged picture and for one whose white or frame is unknown.
+    Raises `CompileError` for a damaged picture, for one that does not define its white, and for
+    one with several frames.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters raises
+            warnings.simplefilter("ignore")  # anything that matters is an error
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = _opened(path, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -63,7 +64,7 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
 
 
 def _opened(path: Path, mode: str) -> Image.Image:
-    """The picture in its own size, upright."""
+    """The picture in its own size, turned upright."""
     with Image.open(path, formats=FORMATS) as opened:
         _check_frames(opened, path)
         _check_range(opened, path)
@@ -77,7 +78,7 @@ def _check_frames(picture: Image.Image, path: Path) -> None:
     if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
         fail(
             "bad-picture",
-            f"{path} has several frames or pages; one picture is wanted",
+            f"{path} has several frames or pages; only single pictures are read",
             "save the frame that you want as a picture of its own",
         )
 

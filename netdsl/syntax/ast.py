@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 @dataclass_transform(eq_default=False)
 class Tree:
-    """A part of the tree, with a field for each annotation of its class, after those of the base.
+    """A part of the tree; its fields are the annotations of its base, then those of its class.
 
-    A dataclass is the same, but every command would spend a twentieth of its time on defining them.
+    Dataclasses would do the same, but every command would spend a twentieth of its time on
+    defining them.
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()

@@ -1,4 +1,4 @@
-"""The parse tree to the syntax tree of `ast`."""
+"""Converts the parse tree to the syntax tree of `ast`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small LALR(1) parser: tokens to a tree of nodes, by tables generated from the grammar."""
+"""A small LALR(1) parser: makes a tree from tokens, with tables generated from the grammar."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Node:
 class Rule(NamedTuple):
     """How the last `size` values become one node.
 
-    Each of `parts` gives children: the value of that number, the children of the value `~number`,
-    or None. An only child takes the place of its node where `single` is set.
+    Each of `parts` gives children: a number n the value n, `~n` the children of the value n, and
+    None a None. If `single` is set, an only child takes the place of its node.
     """
 
     symbol: str
@@ -50,7 +50,7 @@ class Rule(NamedTuple):
                 children.append(values[part])
             elif children:
                 children += values[~part].children
-            else:  # the list itself, or a long list would be copied for each of its members
+            else:  # not a copy: a long list would be copied for each of its members
                 children = values[~part].children
         if self.single and len(children) == 1:
             return children[0]
@@ -62,7 +62,7 @@ _RULES = [Rule(*row) for row in RULES]
 
 
 def _actions(shifts: int, reductions: tuple[tuple[int, int], ...]) -> dict[str, int]:
-    """What to do at each terminal: the next state, or `~number` of a rule to apply."""
+    """The action at each terminal: the next state, or `~number` of a rule to apply."""
     row = dict(SHIFTS[shifts])
     for rule, followers in reductions:
         row |= dict.fromkeys(FOLLOWERS[followers], ~rule)
@@ -74,7 +74,7 @@ _GOTOS = [GOTOS[gotos] for _, gotos, _ in STATES]
 
 
 def parse(text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]) -> Node:
-    """The tree of a text that is what the grammar calls `start`. `process` may leave out tokens.
+    """The tree of a text, which must match the rule `start`. `process` may leave out tokens.
 
     Raises `UnexpectedToken` and `UnexpectedCharacter`.
     """
@@ -85,7 +85,7 @@ def parse(text: str, start: str, process: Callable[[Iterator[Token]], Iterator[T
 
 
 class _Parser:
-    """The states passed on the way here, and the values between them."""
+    """A parser with its stacks: the states that it passed, and the values between them."""
 
     def __init__(self, text: str, start: str) -> None:
         self.text = text
@@ -134,7 +134,7 @@ class _Parser:
         self.states.append(_GOTOS[self.states[-1]][rule.symbol])
 
     def _expected(self) -> frozenset[str]:
-        """The terminals that the text could go on with, `$END` among them where it could end."""
+        """The terminals that could come next, with `$END` if the text could end here."""
         return frozenset(t for t in (*_ACTIONS[self.states[-1]], "$END") if self._goes_on(t))
 
     def _goes_on(self, terminal: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tokens: the next one of a text, among those that the grammar allows at its place."""
+"""Finds the next token of a text among those that the grammar allows there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 _KEYWORDS = dict(KEYWORDS)
-_ANYWHERE = {*IGNORED, "_NL"}  # whether a line break separates anything is decided later
+_ANYWHERE = {*IGNORED, "_NL"}  # the parser decides later whether a line break separates anything
 
 
 class Token(str):
@@ -41,7 +41,7 @@ class UnexpectedCharacter(Exception):
 
 
 class UnexpectedToken(Exception):
-    """A token that the grammar does not allow where it is; it allows the terminals `expected`."""
+    """A token that the grammar does not allow here: it allows the terminals `expected`."""
 
     def __init__(self, token: Token, expected: frozenset[str] = frozenset()) -> None:
         super().__init__(token, expected)
@@ -50,7 +50,7 @@ class UnexpectedToken(Exception):
 
 
 def token_at(text: str, start: int, allowed: Container[str]) -> Token:
-    """The token that begins at the offset `start`: one that is allowed or ignored.
+    """The token that begins at the offset `start`, if it is allowed or ignored.
 
     Raises `UnexpectedToken` and `UnexpectedCharacter`.
     """
@@ -60,7 +60,7 @@ def token_at(text: str, start: int, allowed: Container[str]) -> Token:
     token = _token(match, allowed)
     if token.type in allowed or token.type in _ANYWHERE:
         return token
-    # `a:` is a label where one is allowed; elsewhere it is the name `a` and a colon.
+    # `a:` is a label where the grammar allows one; elsewhere it is the name `a` and a colon.
     others = frozenset(name for name, _ in TERMINALS if name in allowed or name == "NAME")
     match = _pattern(others).match(text, start)
     other = token if match is None else _token(match, allowed)
@@ -70,7 +70,7 @@ def token_at(text: str, start: int, allowed: Container[str]) -> Token:
 
 
 def _token(match: re.Match[str], allowed: Container[str]) -> Token:
-    """The token of a match. A keyword is a name where the grammar allows a name and no keyword."""
+    """The token of a match. A keyword becomes a name where the grammar allows only a name."""
     text, terminal = match[0], str(match.lastgroup)
     if terminal == "NAME" and (_KEYWORDS.get(text) in allowed or "NAME" not in allowed):
         terminal = _KEYWORDS.get(text, terminal)

@@ -1,4 +1,4 @@
-"""Text to syntax tree: `lalr` parses, `build` makes the tree, syntax errors become diagnostics."""
+"""Makes the syntax tree of a text with `lalr` and `build`; syntax errors become diagnostics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TokenFilter:
         self.seen: list[Token] = []
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """Yield the tokens that the grammar sees, and keep them."""
+        """Yield the tokens that the parser gets, and keep them."""
         for token in self._separating(stream):
             self.seen.append(token)
             yield token
@@ -84,7 +84,7 @@ class TokenFilter:
 
 
 def _name_length(token: Token) -> int:
-    """The characters of the longest name of a label or reference, without what is computed in braces."""
+    """The length of the longest name in a label or reference, without computed parts in braces."""
     if token.type not in ("LABEL", "REFERENCE"):
         return len(token)
     written = _COMPUTED.sub("", token).rstrip(": \t").removeprefix("@")

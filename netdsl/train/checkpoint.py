@@ -79,7 +79,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     with replacing(path) as temporary:
         try:
             save_file(plain, temporary, metadata)
-        except SafetensorError as error:  # its only reason here is that the file cannot be written
+        except SafetensorError as error:  # here it can only mean that the file cannot be written
             raise OSError(str(error)) from error
         _sort_metadata(temporary)
 
@@ -87,7 +87,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
 def _sort_metadata(path: Path) -> None:
     """Give the metadata of a safetensors file an order: the library writes them in a random one.
 
-    The head keeps its length: JSON in another order is as long, and blanks may follow it.
+    The header keeps its length: JSON in another order has the same length, or blanks fill it up.
     """
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -95,7 +95,7 @@ def _sort_metadata(path: Path) -> None:
         head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
         text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
         if len(text) > length:
-            raise ValueError(f"the head of {path} has grown from {length} to {len(text)} bytes")
+            raise ValueError(f"the header of {path} has grown from {length} to {len(text)} bytes")
         file.seek(8)
         file.write(text.ljust(length))
 

@@ -80,7 +80,7 @@ def train(
                 line = report.epoch_line(record, config.epochs, keys)
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         except OSError:
-            raise  # the curves cannot be written either
+            raise  # the disk does not take the curves either
         except BaseException:
             _write_curves(out, progress, keys, name, dataset)
             raise
@@ -224,7 +224,7 @@ def _check_finite(what: str, loss: float, epoch: int) -> None:
 
 
 def _check_weights(module: nn.Module, epoch: int) -> None:
-    """Refuse weights that are not finite though the loss is: those of a head, for one."""
+    """Refuse weights that are not finite even if the loss is, such as those of one head."""
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"

@@ -1,16 +1,16 @@
-"""What a node's value must be, and how far float32 may carry a sound implementation from it.
+"""Computes a node's value, and how far float32 may take a sound implementation from that value.
 
 The value comes from the layer in double precision. Its bound has two parts (`Bound`):
 
 - Rounding, in units of 2^-24: the first-order effect of rounding every number that enters a formula
-  once, and its result once. For a sum of products it is the sum of the absolute products; for a
-  function of one value |y| + |x f'(x)|, and the function's own scale where libraries approximate it
-  to a share of that. It is infinite where an intermediate value may overflow.
+  once, and its result once. For a sum of products this is the sum of the absolute products. For a
+  function of one value it is |y| + |x f'(x)|, plus the function's own scale if the error of
+  libraries is relative to that scale. It is infinite where an intermediate value may overflow.
 - Underflow, in units of 2^-126: the effect of setting to zero each intermediate value, input and
   weight that is below 2^-126.
 
-A layer that moves or chooses elements has no bound: its result is exact. `docs/verify.md` has the
-formulas.
+A layer that moves or chooses elements has no bound: its result is exact. The formulas are in
+`docs/verify.md`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
 
 @torch.no_grad()
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
-    """The same for a layer and the batch norm that was folded into it."""
+    """Value and bound of a layer into which a batch norm was folded."""
     value, bound = witness(step, xs)
     module = norm.double()
     y = norm([value], module)
@@ -100,7 +100,7 @@ def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) ->
 
 
 def _products(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
-    """A sum of products: in single precision, as the first digits of a bound matter."""
+    """A sum of products, in single precision: only the first digits of a bound matter."""
     weights = [w for w in step.tensors().values() if w.dim() > 1]
     outputs = 1 if step.node.op.kind == "deconv" else 0  # the axis of its weight
     terms = max(x.numel() / y.numel(), *(w.numel() / w.shape[outputs] for w in weights))
@@ -112,7 +112,8 @@ def _products(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bou
 def _mean(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
     """The mean or the sum of each window.
 
-    Both executors add its elements one by one, so that like numbers are rounded one way each time.
+    Both executors add its elements one by one, so sums of equal numbers may be rounded in the same
+    direction each time.
     """
     window = float(prod(w.extent for w in step.node.op.windows(*step.node.types)))
     terms = max(window, x.numel() / y.numel())

@@ -1,4 +1,4 @@
-"""Witnesses of layers that are many products in a row: recurrent layers, attention, graph layers.
+"""Witnesses of layers that compute many products in a row: recurrent, attention, graph layers.
 
 Each quantity carries its bounds from step to step (`netdsl.verify.rounding.Known`).
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Moment(NamedTuple):
-    """What the next state is computed from: products of the input and the state, and the state."""
+    """The operands of the next state: products of the input and of the state, and the state."""
 
     inner: Known
     outer: Known
@@ -59,7 +59,7 @@ _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def recurrent(node: Node, weights: Mapping[str, Tensor], x: Tensor) -> tuple[Tensor, Bound]:
     """The layer from its formulas, step by step, and its bound.
 
-    N x T x D to N x T x hidden, or to N x hidden where only the last state is asked for.
+    It takes N x T x D to N x T x hidden, or to N x hidden if only the last state is wanted.
     """
     given = node.op.given
     ends = ("", "_reverse") if given["bidirectional"] else ("",)
@@ -135,7 +135,7 @@ def _projections(module: Any, xs: list[Tensor]) -> list[Known]:
 
 
 def _softmax(scores: Known) -> Known:
-    """Shares along the last axis. A score's error moves its share and, by the sum, all others."""
+    """Shares along the last axis. An error in a score changes its share and all others."""
     share = scores.value.softmax(-1)
     below = torch.where(share > 0, scores.value.amax(-1, keepdim=True) - scores.value, 0)
     unsure = scores.rounding + below
@@ -158,7 +158,7 @@ def gcn(module: Any, x: Tensor, edges: Tensor) -> Bound:
 
 
 def _normalised(edges: Tensor) -> Known:
-    """D^(-1/2) (A + I) D^(-1/2): degrees are 1 at least, and sums of numbers from 0 on."""
+    """D^(-1/2) (A + I) D^(-1/2): degrees are sums of numbers that are at least 0, plus 1."""
     looped = edges + torch.eye(edges.shape[-1], dtype=edges.dtype)
     scale = looped.sum(2).clamp(min=1).rsqrt()
     matrix = scale[:, :, None] * looped * scale[:, None, :]

@@ -91,6 +91,6 @@ def _is_finite(outputs: list[np.ndarray]) -> bool:
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest difference as a share of the largest number, or of what underflow may change."""
+    """The largest difference, relative to the largest number or to the effect of underflow."""
     largest = max(float(np.abs(b).max()), TINY / CLOSE["float32"])
     return float(np.abs(a.astype(np.float32) - b).max() / largest)

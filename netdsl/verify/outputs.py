@@ -68,10 +68,10 @@ def compare_models(
     values: Mapping[int, Tensor],
     beyond: Collection[str],
 ) -> Difference | None:
-    """The model as exported, with all of onnxruntime's optimisations, gives what its layers gave.
+    """Compare the exported model, with all of onnxruntime's optimisations, with its layers.
 
-    Rounding on the way is measured by PyTorch's value. An output that is computed from a layer in
-    `beyond`, some of whose values float32 cannot represent, only has the same shape.
+    PyTorch's value measures the rounding on the way. Float32 cannot represent some values of the
+    layers in `beyond`: of an output that is computed from them, only the shape is compared.
     """
     for output in side.graph.outputs:
         inner, named, outer = (
@@ -96,7 +96,7 @@ def compare_models(
 
 
 def _depends(value: Value, names: Collection[str]) -> bool:
-    """Whether a value is computed from one of the layers of those names."""
+    """Whether a value is computed from one of the layers with these names."""
     seen: set[int] = set()
     waiting = [value] if names else []
     while waiting:

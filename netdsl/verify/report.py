@@ -56,9 +56,9 @@ class Claim:
 class Report:
     """The verification of one net.
 
-    `worst` is the largest k of any value, in units of float32 rounding of its bound. `beyond` names
-    the layers some of whose values were not compared, since float32 cannot represent what they are
-    computed from.
+    `worst` is the largest error of any value, in units of float32 rounding of its bound. `beyond`
+    names the layers that have values which were not compared, because float32 cannot represent the
+    numbers from which they are computed.
     """
 
     net: str

@@ -1,12 +1,12 @@
-"""Running error analysis: numbers with a bound on what float32 arithmetic may do to them.
+"""Running error analysis: numbers with a bound on the errors of float32 arithmetic.
 
-A float32 operation changes its result in three ways, which are bounded apart:
+A float32 operation can change its result in three ways, which have separate bounds:
 
-- Rounding: by at most 2^-24 of it. Bounds of rounding count these units.
+- Rounding changes the result by at most 2^-24 of its size. Bounds of rounding count these units.
 - Underflow: below 2^-126 numbers lose digits, and many processors and libraries set them to zero.
-  The change is absolute: at most 2^-126. Bounds of underflow count these.
-- Overflow: beyond the largest float32 a result is infinite, and what is made of it tells nothing
-  about the program. The bound of rounding is infinite from there on, and nothing is compared.
+  The change is absolute, at most 2^-126. Bounds of underflow count units of 2^-126.
+- Overflow: beyond the largest float32 a result is infinite, and numbers computed from it show
+  nothing about the program. Their bound of rounding is infinite, and they are not compared.
 
 Higham: Accuracy and Stability of Numerical Algorithms, 2nd edition, sections 2.2 and 3.3.
 """
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIMIT = 16.0  # how many units of rounding a value may be off
-UNIT = 2.0**-24  # what rounding changes, as a share of the number
-TINY = 2.0**-126  # what underflow changes: the smallest normal float32
+UNIT = 2.0**-24  # the most that rounding changes, as a share of the number
+TINY = 2.0**-126  # the most that underflow changes: the smallest normal float32
 LARGEST = float(torch.finfo(torch.float32).max)
-NEAR = LARGEST / 2  # an intermediate value beyond it may overflow: its own rounding included
+NEAR = LARGEST / 2  # an intermediate value beyond it may overflow, because it is rounded too
 
 
 class Bound(NamedTuple):
@@ -39,10 +39,10 @@ class Bound(NamedTuple):
 
 
 def grown(terms: float) -> float:
-    """How errors of a sum of so many terms add up, as a factor.
+    """The factor by which the error of a sum grows with the number of its terms.
 
-    They grow like the root of the number of terms (Higham and Mary 2019), of which the limit of
-    `verify` covers the first 64.
+    It grows like the root of that number (Higham and Mary 2019); the limit of `verify` covers the
+    first 64 terms.
     """
     return max(1.0, sqrt(terms) / 8)
 
@@ -55,9 +55,9 @@ def unless_beyond(bound: Tensor, *magnitudes: Tensor) -> Tensor:
 
 
 def lifted(x: Tensor) -> Tensor:
-    """Absolute values in which numbers below 2^-126 count as 2^-102, since 2^-24 of that is 2^-126.
+    """Absolute values; numbers below 2^-126 count as 2^-102, because 2^-24 of that is 2^-126.
 
-    A bound of rounding made from them covers what is lost when such an input is read as zero.
+    A bound of rounding made from them covers the loss when such an input is read as zero.
     """
     size = x.abs()
     return torch.where((size > 0) & (size < TINY), TINY / UNIT, size)
@@ -73,17 +73,17 @@ class Known:
 
     @classmethod
     def exactly(cls, value: Tensor) -> Known:
-        """An input: it has no error but that of being read as zero where it is below 2^-126."""
+        """An input: its only error is that it may be read as zero where it is below 2^-126."""
         subnormal = (value != 0) & (value.abs() < TINY)
         return cls(value, torch.zeros_like(value), subnormal.to(value.dtype))
 
     @classmethod
     def rounded(cls, value: Tensor, rounding: Tensor, underflow: Tensor) -> Known:
-        """The result of an operation, which is itself rounded and may underflow or overflow."""
+        """The result of an operation; it is rounded too, and may underflow or overflow."""
         return cls(value, unless_beyond(rounding + value.abs(), value.abs()), underflow + 1)
 
     def map(self, move: Callable[[Tensor], Tensor]) -> Known:
-        """The elements moved about."""
+        """The same numbers after `move`, which only moves elements."""
         return Known(move(self.value), move(self.rounding), move(self.underflow))
 
     def times(self, factor: float) -> Known:
@@ -127,12 +127,12 @@ class Known:
         return Known(1 - self.value, self.rounding + 1, self.underflow)
 
     def sigmoid(self) -> Known:
-        """1 / (1 + exp(-x)), which libraries approximate to a share of 1."""
+        """1 / (1 + exp(-x)); the error of libraries is relative to 1, not to the value."""
         slope = self._nearest_to_zero().sigmoid()
         return self._through(self.value.sigmoid(), slope * (1 - slope), 1.0)
 
     def tanh(self) -> Known:
-        """Tanh x, which libraries approximate to a share of 1."""
+        """Tanh x; the error of libraries is relative to 1, not to the value."""
         return self._through(self.value.tanh(), 1 - self._nearest_to_zero().tanh().square(), 2.0)
 
     def _nearest_to_zero(self) -> Tensor:
@@ -141,13 +141,13 @@ class Known:
         return (self.value.abs() - reach).clamp(min=0)
 
     def _through(self, y: Tensor, slope: Tensor, extent: float) -> Known:
-        """A bounded function of that greatest slope: no error exceeds the range of its values."""
+        """A bounded function with that largest slope; no error exceeds the range of its values."""
         carried = (slope * self.rounding).clamp(max=extent / (LIMIT * UNIT))
         rounding = torch.where(self.rounding.isfinite(), carried, torch.inf)
         return Known(y, rounding + 1, slope * self.underflow + 1)
 
     def relu(self) -> Known:
-        """Near 0 the argument's error passes in full."""
+        """max(x, 0). Near 0 the result has the full error of the argument."""
         return Known(self.value.relu(), self.rounding, self.underflow)
 
     def split(self, parts: int) -> list[Known]:
@@ -157,12 +157,12 @@ class Known:
         return [Known(*part) for part in zip(*chunks, strict=True)]
 
     def at(self, step: int) -> Known:
-        """One step of a sequence, N x T x D to N x D."""
+        """One step of a sequence: takes N x T x D to N x D."""
         return self.map(lambda tensor: tensor[:, step])
 
     @property
     def bound(self) -> Bound:
-        """How far it may be off."""
+        """How far the number may be off."""
         return Bound(self.rounding, self.underflow)
 
 
@@ -171,7 +171,7 @@ def joined(
     axis: int,
     how: Callable[[list[Tensor], int], Tensor] = torch.cat,
 ) -> Known:
-    """Several as one, along an axis."""
+    """Several numbers joined into one along an axis."""
     return Known(
         how([part.value for part in parts], axis),
         how([part.rounding for part in parts], axis),

@@ -74,8 +74,8 @@ def _mul(e: Evaluated) -> Bound:
 
 
 def _variance(v: Tensor, unsure: Tensor) -> Tensor:
-    """Units of underflow as a relative change of 1 / sqrt(v), infinite where they are most of v."""
-    share = unsure / v  # twice the first-order effect, for v down to four of them
+    """The units of a change of v as a relative change of 1 / sqrt(v); infinite over a quarter."""
+    share = unsure / v  # twice the first-order effect, which covers changes up to a quarter of v
     return torch.where(v >= 4 * unsure * TINY, share, torch.inf)
 
 
@@ -86,7 +86,7 @@ def bn(e: Evaluated) -> Bound:
 def normed(e: Evaluated, bound: Bound) -> Bound:
     """Batch norm, (x - mean) w / sqrt(var + eps) + b, of a value with that bound.
 
-    Executors compute it as it is written, or as x s + (b - mean s) with s = w / sqrt(var + eps).
+    Executors compute this formula, or x s + (b - mean s) with s = w / sqrt(var + eps).
     """
     v = (e.module.running_var + e.module.eps).clamp(min=0)
     scale, changed = e.per_channel(v.rsqrt()), e.per_channel(_variance(v, torch.ones_like(v)))
@@ -104,8 +104,8 @@ def normed(e: Evaluated, bound: Bound) -> Bound:
 def _normalised(x: Tensor, weight: Tensor, shift: Tensor, eps: float) -> Bound:
     """(x - mean) w / sqrt(var + eps) + b over the last axis.
 
-    The variance may be the mean of squares less the square of the mean, and the whole may be
-    computed as x s + (b - mean s) with s = w / sqrt(var + eps).
+    Executors may compute the variance as the mean of squares less the square of the mean, and the
+    result as x s + (b - mean s) with s = w / sqrt(var + eps).
     """
     mean, v = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
     size, square = x.abs().mean(-1, keepdim=True), x.square().mean(-1, keepdim=True)
@@ -156,8 +156,8 @@ def _lrn(e: Evaluated) -> Bound:
     around = windows.transpose(1, 2).reshape(e.x.shape)
     terms = e.given["alpha"] / n * around
     total = (e.given["k"] + terms).abs()
-    # onnxruntime slides its window: it subtracts what it added for earlier channels, and the
-    # rounding of that remains.
+    # onnxruntime slides its window: it subtracts the squares that it added for earlier channels,
+    # but their rounding remains.
     channels = e.x.shape[1]
     most = around.amax(1, keepdim=True)
     slid = (abs(e.given["k"]) + terms.abs().amax(1, keepdim=True)) * grown(2 * channels)
@@ -195,7 +195,7 @@ def _elu(e: Evaluated) -> Bound:
 
 
 def _gated(e: Evaluated, factor: float) -> Bound:
-    """X times a function between 0 and 1 which libraries approximate to a share of 1."""
+    """X times a function between 0 and 1, in which the error of libraries is relative to 1."""
     return Bound(e.x.abs() * factor, e.constant * 2)
 
 
@@ -208,7 +208,7 @@ def _softmax(e: Evaluated) -> Bound:
     dim = e.module.dim
     below = e.x.amax(dim, keepdim=True) - e.x
     terms = e.x.shape[dim]
-    added = terms / 16  # one by one, and like numbers are rounded one way each time
+    added = terms / 16  # one by one: equal numbers may be rounded in the same direction
     rounding = e.y * (1 + added + below + (e.y * below).sum(dim, keepdim=True))
     return Bound(rounding, 1 + e.y * terms)
 
@@ -229,7 +229,7 @@ def _pad(e: Evaluated) -> Bound:
 
 
 def _l2pool(e: Evaluated) -> Bound:
-    """sqrt(s), with s the sum of squares: near 0 the root of what s lost is lost."""
+    """sqrt(s), with s the sum of squares: near 0 its loss is the root of the loss of s."""
     window = e.module.kernel_size
     terms = prod(window) if isinstance(window, tuple) else window ** (e.x.dim() - 2)
     square = e.y.square()
@@ -239,8 +239,8 @@ def _l2pool(e: Evaluated) -> Bound:
 
 
 def _upsample(e: Evaluated) -> Bound:
-    # The places between pixels are rounded too: by a share of the largest coordinate, times the
-    # step between pixels.
+    # The coordinates between pixels are rounded too: the effect is a share of the largest
+    # coordinate, times the step between pixels.
     largest = e.x.abs().amax((2, 3), keepdim=True)
     rounding = e.y.abs() + largest * max(e.x.shape[2:])
     return Bound(unless_beyond(rounding, 4 * largest), e.constant * 12)
@@ -263,7 +263,7 @@ def _rbf(e: Evaluated) -> Bound:
 
 
 def _subnormal(x: Tensor) -> Tensor:
-    """1 where a number may be read as zero for being below 2^-126."""
+    """1 where a number may be read as zero because it is below 2^-126."""
     return ((x != 0) & (x.abs() < TINY)).to(x.dtype)
 
 

@@ -68,7 +68,7 @@ def _judge(
 
 
 def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
-    """How far each element is off, in units of its bound of rounding, past what underflow explains."""
+    """The error of each element beyond underflow, in units of its bound of rounding."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
     flushed = (y == 0) & (value.abs() < TINY)
@@ -82,10 +82,10 @@ def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
 
 
 def _comparable(value: Tensor, bound: Bound | None) -> Tensor:
-    """Whether float32 can represent a value and all that it is computed from.
+    """Whether float32 can represent a value and all numbers from which it is computed.
 
-    What is made of infinities tells nothing about the program, nor does which of a number and a NaN
-    is the larger.
+    A value that is computed from infinities shows nothing about the program; nor does a choice
+    between a number and a NaN.
     """
     if bound is None:
         return ~value.isnan()
