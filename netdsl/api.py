@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +154,9 @@ def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
     return form.Form(opset=opset or (form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET), dtype=dtype, fold=fold)
 
 
-def load(name: str, /, **parameters: Any) -> Net:
+def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
     """Load a net: `load("resnet:ResNet50", classes=10)`; raises `CompileError`, whose text is the diagnostics."""
+    name = os.fspath(name)
     file, colon, net = name.rpartition(":")
     if not colon or not net.isidentifier():
         file, net = name, ""

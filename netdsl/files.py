@@ -19,15 +19,16 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 
     The folder of `path` is created if it is missing. The temporary name keeps the suffix of `path`.
     `mode` is the permissions of the file; without it the file gets those of any new file. Raises
-    `CannotWriteError` with the name of `path`.
+    `CannotWriteError` with the name of `path`. A link is followed; a device or a pipe is refused.
     """
     temporary = None
     try:
-        temporary = _beside(path)
+        destination = _behind(path)
+        temporary = _beside(destination)
         yield temporary
         # mkstemp makes the file private, but a result should not be private.
         temporary.chmod(0o666 & ~_umask() if mode is None else mode)
-        os.replace(temporary, path)
+        os.replace(temporary, destination)
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -39,9 +40,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 def check_replaceable(path: Path) -> None:
     """Raise `CannotWriteError` if `replacing` would fail, before any work that would be lost."""
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        _beside(path).unlink()
+        _beside(_behind(path)).unlink()
     except OSError as error:
         raise _cannot_write(error, path) from error
 
@@ -70,6 +69,16 @@ def _is_about(error: OSError, path: Path, temporary: Path | None) -> bool:
 
 def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
     return CannotWriteError(error.errno, error.strerror or str(error), str(path))
+
+
+def _behind(path: Path) -> Path:
+    """The file that a link leads to; raises `OSError` for what a file must not replace."""
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if real.exists() and not real.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
+    return real
 
 
 def _beside(path: Path) -> Path:

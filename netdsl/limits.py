@@ -35,7 +35,7 @@ class WrongLimit(ValueError):
 def limit(name: str) -> int:
     """The bound in force: `NETDSL_MAX_LAYERS=200000` in the environment sets `layers`.
 
-    Raises `WrongLimit` for a value that is not a whole number above 0.
+    Raises `WrongLimit` for a value that is not a whole number above 0, or is more than it can be.
     """
     variable = PREFIX + name.upper()
     text = os.environ.get(variable, "")
@@ -44,7 +44,10 @@ def limit(name: str) -> int:
     if not text.isdecimal() or len(text) > INTEGER_DIGITS or int(text) == 0:
         message = f"{variable} is `{text[:40]}`; it takes a whole number above 0"
         raise WrongLimit(message)
-    return min(int(text), MOST.get(name, int(text)))
+    most = MOST.get(name)
+    if most is not None and int(text) > most:
+        raise WrongLimit(f"{variable} is {text}; it can be {most} at most")
+    return int(text)
 
 
 def check_environment() -> None:

@@ -22,7 +22,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 # From the ground up: a module imports only from its own line or a line above it.
 LAYERS = (
     ("version", "errors", "config", "source"),
-    ("files", "stops", "streams", "watch"),
+    ("files", "memory", "stops", "streams", "watch"),
     ("diagnostics", "render"),
     ("limits", "ir.types", "arrays"),
     ("library", "ops"),

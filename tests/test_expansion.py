@@ -73,6 +73,43 @@ def circle(*names: str) -> onnx.ModelProto:
     return model_of([helper.make_node(names[0], ["x"], ["y"], domain="f")], made)
 
 
+def counted(node: onnx.NodeProto, **numbers: Any) -> onnx.ModelProto:
+    """A loop whose trip count is what a node makes of constants."""
+    node.output[:] = ["count"]
+    return model_of([node, loop()], **numbers)
+
+
+def made_of(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
+    """A node without a name for its result."""
+    return helper.make_node(operator, inputs, [""], **attributes)
+
+
+CONSTANT_COUNTS = {
+    "a list of integers": counted(made_of("Constant", value_ints=[ENDLESS])),
+    "the same number": counted(made_of("Identity", "n"), n=ENDLESS),
+    "a number of 32 bits": counted(
+        made_of("Cast", "n", to=TensorProto.INT64), n=np.int32(2**31 - 1)
+    ),
+    "a list of one": counted(made_of("Squeeze", "n"), n=[ENDLESS]),
+    "a product": counted(made_of("Mul", "n", "n"), n=2**31),
+}
+TRUE_AGAIN = {
+    "or": [helper.make_node("Or", ["c", "c"], ["d"])],
+    "not not": [helper.make_node("Not", ["c"], ["e"]), helper.make_node("Not", ["e"], ["d"])],
+    "a cast": [helper.make_node("Cast", ["c"], ["d"], to=TensorProto.BOOL)],
+}
+
+
+def while_true(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """An endless loop whose condition those nodes compute."""
+    made = loop()
+    body = made.attribute[0].g
+    kept = [n for n in body.node if n.output[0] != "d"]
+    del body.node[:]
+    body.node.extend([*nodes, *kept])
+    return model_of([made], count=ENDLESS)
+
+
 INNER = [loop("count", "", "Identity")]
 INNER[0].input[2] = "v"
 INNER[0].output[0] = "w"
@@ -87,6 +124,8 @@ REFUSED = {
     "no count and no condition": (model_of([loop("")]), "has more than 10^18 node runs"),
     "a condition that is true": (model_of([loop("count", "go")], count=ENDLESS, go=True), "has more than 10^18"),
     "a function that calls itself": (circle("a"), "the function `a` of m.onnx calls itself"),
+    **{name: (model, "node runs in loops") for name, model in CONSTANT_COUNTS.items()},
+    **{name: (while_true(nodes), "node runs in loops") for name, nodes in TRUE_AGAIN.items()},
     "three functions in a circle": (circle("a", "b", "c"), "of m.onnx calls itself"),
 }  # fmt: skip
 

@@ -134,6 +134,24 @@ def test_confident_softmaxes(path: Path, underflow: str) -> None:
     assert verdict(path.read_text(encoding="utf-8"))[0] is None
 
 
+BEYOND = {
+    "the largest of infinities": (
+        "input x: 1x3x4x4\n conv(1, 1, bias = false, weight = [[[[3e38]]]]) -> maxpool(1)",
+        "1",
+    ),
+    "squares times alpha": ("input x: 4x6x6\n n: lrn(3, alpha = 3e38)", "n"),
+}
+
+
+@pytest.mark.parametrize("net", BEYOND)
+def test_not_compared(net: str) -> None:
+    """Where intermediate values overflow there is no alarm, and the layer is named."""
+    body, layer = BEYOND[net]
+    report = verified(body)
+    assert [] == [d.message for d in report.differences()]
+    assert layer in report.beyond
+
+
 def test_what_is_not_compared_is_named() -> None:
     """The report names the layers some of whose values float32 cannot represent, and no others."""
     report = verified(f"{SCALED.format('1e20')}\n n: rmsnorm\n r: relu\n flatten -> dense(3)")

@@ -114,10 +114,22 @@ def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound goes where it is set, depths no further than Python can call; the advice says which."""
     assert raise_help("depth") == "the limit `depth` is 100; set NETDSL_MAX_DEPTH in the environment to raise it"
     for name in DEFAULTS:
-        monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "1000000")
-        assert limit(name) == MOST.get(name, 1_000_000)
+        value = MOST.get(name, 1_000_000)
+        monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", str(value))
+        assert limit(name) == value
     assert raise_help("depth") == "the limit `depth` is 500, the most that it can be"
     assert raise_help("steps").startswith("the limit `steps` is 1,000,000; set ")
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_beyond_the_most(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit that cannot be raised so far is not lowered in silence."""
+    monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "501")
+    assert run(["check", "lenet5"]) == 2
+    message = f"netdsl: NETDSL_MAX_{name.upper()} is 501; it can be 500 at most\n"
+    assert capsys.readouterr().err == message
 
 
 def nested(body: tuple[str, str], levels: int, expression: str = "3") -> str:
@@ -137,8 +149,8 @@ def test_as_deep_as_allowed(body: tuple[str, str], expression: str) -> None:
 @pytest.mark.parametrize("body", BODIES, ids=lambda b: b[0].strip())
 def test_as_deep_as_it_goes(body: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """So it does where the bounds are at their most, and one level more is an error."""
-    monkeypatch.setenv("NETDSL_MAX_NESTING", "9999")
-    monkeypatch.setenv("NETDSL_MAX_DEPTH", "9999")
+    monkeypatch.setenv("NETDSL_MAX_NESTING", "500")
+    monkeypatch.setenv("NETDSL_MAX_DEPTH", "500")
     monkeypatch.setenv("NETDSL_MAX_NAME_LENGTH", "9999")
     assert netdsl.loads(nested(body, MOST["nesting"] - 2, DEEP["conditional"])).layers
     with pytest.raises(netdsl.CompileError, match="the most that it can be"):

@@ -90,3 +90,10 @@ def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixtu
     """`--allow-nonfinite` without weights would do nothing, and is refused."""
     assert run([*command, "--allow-nonfinite"]) == 2
     assert capsys.readouterr().err == "netdsl: --allow-nonfinite goes with --weights\n"
+
+
+def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second sizes of one input would win in silence."""
+    sizes = ["--input", "3x64x64", "--input", "3x96x96"]
+    assert run(["check", "resnet:ResNet18", *sizes]) == 2
+    assert capsys.readouterr().err == "netdsl: --input is given twice for the first input\n"

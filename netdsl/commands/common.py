@@ -58,6 +58,9 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
         sizes = text.strip().split("x")
         if not all(re.fullmatch(r"[0-9]{1,10}", s) for s in sizes):
             raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
+        if name in found:
+            which = f"input `{name}`" if name else "the first input"
+            raise UsageError(f"--input is given twice for {which}")
         found[name] = tuple(int(s) for s in sizes)
     return found
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import signal
 import sys
 import time
@@ -16,20 +14,12 @@ from netdsl.commands.output import note, note_lines
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.errors import CannotWriteError, CrashedError, Stopped
 from netdsl.limits import WrongLimit
+from netdsl.memory import MEMORY, is_out_of_memory
 from netdsl.stops import stop_word
 from netdsl.streams import OUTPUT, discard_output
 from netdsl.version import __version__
 
-if sys.platform != "win32":
-    import resource  # once memory is short, it can no longer be loaded
-
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
-# The words of PyTorch, onnxruntime, the C library and Python when memory or address space runs out.
-_MEMORY = re.compile(
-    r"can(?:no|')t allocate memory|failed to map segment|bad_alloc|Unable to allocate"
-    r"|can't start new thread|Failed to allocate memory|out of memory",
-    re.IGNORECASE,
-)
 _LESS = "give smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
@@ -63,8 +53,8 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
         return error.diagnostics
     if isinstance(error, CannotWriteError):
         return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]
-    if _is_out_of_memory(error):
-        lines = [line for line in str(error).splitlines() if _MEMORY.search(line)]
+    if is_out_of_memory(error):
+        lines = [line for line in str(error).splitlines() if MEMORY.search(line)]
         said = " ".join((lines or [str(error)])[0].split())[:200]
         message = "there is not enough memory" + (f": {said}" if said else "")
         return [Diagnostic("out-of-memory", message, help=_LESS)]
@@ -77,22 +67,6 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
     if isinstance(error, OSError):
         return [Diagnostic("system-error", f"the system refuses a request: {error}")]
     return []
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (CrashedError, SystemError)):  # what C code does when memory runs out
-        killed = isinstance(error, CrashedError) and error.number == signal.SIGKILL
-        return not killed and _has_memory_limit()
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    named = isinstance(error, (OSError, ImportError, RuntimeError)) and _MEMORY.search(str(error))
-    return isinstance(error, MemoryError) or bool(named)
-
-
-def _has_memory_limit() -> bool:
-    if sys.platform == "win32":
-        return False
-    return bool(resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY)
 
 
 def _report_fault(error: BaseException, words: list[str]) -> int:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
     from netdsl.ops.emitter import Emitter
 
+SMALLEST = 2.0**-126  # the smallest normal float32
+
 
 class _Affine(Op):
     """A scale (weight) and a shift (bias) for each channel."""
@@ -69,8 +71,8 @@ class LocalResponseNorm(Op):
     """Local response normalisation (Krizhevsky et al. 2012): x / (k + alpha / n x sum of x^2 over n neighbouring channels)^beta."""
 
     n: int = arg(integer, 5, doc="how many neighbouring channels", min=1)
-    alpha: float = arg(number, 1e-4, doc="weight of the sum, divided by n")
-    beta: float = arg(number, 0.75, doc="exponent")
+    alpha: float = arg(number, 1e-4, doc="weight of the sum, divided by n; above 0")
+    beta: float = arg(number, 0.75, doc="exponent; above 0")
     k: float = arg(number, 1.0, doc="constant in the denominator")
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -78,6 +80,10 @@ class LocalResponseNorm(Op):
             raise OpError("wrong-rank", f"`lrn` needs channels and spatial axes, its input is {xs[0]}")
         if self.n % 2 == 0:
             raise OpError("bad-argument", f"`n` of `lrn` must be odd, found {self.n}", "n", "an even window has no middle channel")
+        for name, value in (("alpha", self.alpha), ("beta", self.beta)):
+            if value < SMALLEST:  # onnxruntime refuses what float32 makes 0 of
+                message = f"`{name}` of `lrn` must be above 0, found {value:g}"
+                raise OpError("bad-argument", message, name)
         return xs[0]
 
     def torch(self, t: Any, *xs: TensorType) -> Any:

@@ -12,9 +12,11 @@ from graphlib import CycleError, TopologicalSorter
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto
+from onnx import AttributeProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from netdsl.diagnostics import fail
 from netdsl.limits import limit, raise_help
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    Constants = Mapping[str, onnx.TensorProto]
+    Constants = Mapping[str, np.ndarray]
 
 MOST = 10**18  # all numbers above it count as it
 _FUNCTIONS_FIELD = 25  # of ModelProto, in onnx.proto
 _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type, in the encoding of protobuf
 
-_WHOLE = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL)
+SMALL = 64  # elements of a constant that is worked out
+_EVALUATED = frozenset(
+    "Constant Identity Cast Squeeze Unsqueeze Reshape Add Sub Mul Div Neg Abs Min Max"
+    " Not And Or Xor Equal Less LessOrEqual Greater GreaterOrEqual".split()
+)
 
 Key = tuple[str, str, str]  # domain, name and overload
 
@@ -91,7 +97,7 @@ def _work(
     nodes: Sequence[onnx.NodeProto], known: Mapping[Key, Work], outside: Constants, one: Work
 ) -> Work:
     """The work of nodes: `one` for each, `known` for the functions that they call."""
-    constants = {**outside, **_constants(nodes)}
+    constants = _constants(nodes, outside)
     total = Work()
     for node in nodes:
         callee = known.get(_key(node.domain, node.op_type, node.overload))
@@ -122,39 +128,45 @@ def _never_stops(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constan
         return False
     if not body.output or len(body.input) < 2:
         return False  # not a loop: onnxruntime reports that
-    known = {**constants, **_initial(body), **_constants(body.node)}
-    makers = {name: n for n in body.node for name in n.output}
+    while_true = {**constants, **_initial(body), body.input[1].name: np.array(True)}
+    known = _constants(body.node, while_true)
     goes_on = body.output[0].name
-    while goes_on in makers and makers[goes_on].op_type == "Identity":
-        goes_on = makers.pop(goes_on).input[0]
-    if goes_on in known:
-        return _number(known[goes_on]) != 0
-    return bool(goes_on == body.input[1].name)
+    return goes_on in known and _number(known[goes_on]) != 0
 
 
-def _initial(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    return {t.name: t for t in graph.initializer}
+def _initial(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    """The small initialisers that are in the model itself."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if prod(tensor.dims) <= SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL
+    }
 
 
-def _constants(nodes: Iterable[onnx.NodeProto]) -> dict[str, onnx.TensorProto]:
-    found = {}
+def _constants(nodes: Iterable[onnx.NodeProto], known: Constants) -> dict[str, np.ndarray]:
+    """`known`, and what small arithmetic on it gives, as ONNX's reference evaluates it."""
+    found = dict(known)
     for node in nodes:
-        for attribute in node.attribute if node.op_type == "Constant" else ():
-            if attribute.name == "value":
-                found[node.output[0]] = attribute.t
-            if attribute.name == "value_int":
-                tensor = onnx.helper.make_tensor("", onnx.TensorProto.INT64, [], [attribute.i])
-                found[node.output[0]] = tensor
+        given = [name for name in node.input if name]
+        if node.op_type in _EVALUATED and not node.domain and all(n in found for n in given):
+            found |= _evaluated(node, {name: found[name] for name in given})
     return found
 
 
-def _number(tensor: onnx.TensorProto) -> int:
-    """The only number of a trip count or condition; 0 if it has none or keeps it in a file."""
-    if prod(tensor.dims) != 1 or tensor.data_type not in _WHOLE:
-        return 0
-    if tensor.HasField("raw_data"):
-        return int.from_bytes(tensor.raw_data, "little", signed=True)
-    return next(iter((*tensor.int64_data, *tensor.int32_data)), 0)
+def _evaluated(node: onnx.NodeProto, given: Constants) -> dict[str, np.ndarray]:
+    """The results of one node; nothing where it is large or wrong, which onnxruntime reports."""
+    try:
+        results = ReferenceEvaluator(node).run(None, dict(given))
+    except Exception:  # the reference raises whatever Python and NumPy do
+        return {}
+    named = zip(node.output, results, strict=False)
+    arrays = {name: np.asarray(made) for name, made in named}
+    return {name: array for name, array in arrays.items() if array.size <= SMALL}
+
+
+def _number(array: np.ndarray) -> int:
+    """The only number of a trip count or condition; 0 if it has none."""
+    return int(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind in "iub" else 0
 
 
 def _calls(nodes: Iterable[onnx.NodeProto]) -> set[Key]:

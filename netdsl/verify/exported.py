@@ -13,6 +13,7 @@ from netdsl.backends.onnx import check_file
 from netdsl.backends.tensors import as_float32
 from netdsl.backends.torch import lower
 from netdsl.diagnostics import fail
+from netdsl.memory import is_out_of_memory
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.rounding import TINY
 
@@ -58,6 +59,8 @@ def _tried(what: str, action: Callable[[], T]) -> T:
     try:
         return action()
     except Exception as error:  # PyTorch, onnx and onnxruntime have a class for each failure
+        if is_out_of_memory(error):
+            raise
         fail("back-ends-differ", f"{what}: {' '.join(str(error).split())[:300]}", ADVICE)
 
 

@@ -159,11 +159,11 @@ def _lrn(e: Evaluated) -> Bound:
     # onnxruntime slides its window: it subtracts the squares that it added for earlier channels,
     # but their rounding remains.
     channels = e.x.shape[1]
-    most = around.amax(1, keepdim=True)
+    most = around.amax(1, keepdim=True) * max(1.0, alpha / n)
     slid = (abs(e.given["k"]) + terms.abs().amax(1, keepdim=True)) * grown(2 * channels)
     share = 1 + beta * (slid / total + total.log().abs())
     power = total.pow(e.given["beta"])
-    rounding = unless_beyond(e.y.abs() * share, most, terms.abs(), power, 1 / power)
+    rounding = unless_beyond(e.y.abs() * share, most, power, 1 / power)
     rounding = torch.where(slid * (LIMIT * UNIT) < total, rounding, torch.inf)
     unsure = torch.full_like(total, alpha * (2 * channels + 2) + 2)
     changed = 2 * beta * _variance(total, unsure)

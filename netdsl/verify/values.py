@@ -88,7 +88,7 @@ def _comparable(value: Tensor, bound: Bound | None) -> Tensor:
     between a number and a NaN.
     """
     if bound is None:
-        return ~value.isnan()
+        return value.isfinite()
     return (bound.rounding * UNIT <= LARGEST) & (bound.underflow * TINY <= LARGEST)
 
 

@@ -12,6 +12,7 @@ from netdsl.backends.form import OPSET
 from netdsl.backends.onnx import Emitter, Tensor
 from netdsl.backends.torch_recorder import Recorder
 from netdsl.ir.types import subs
+from netdsl.memory import is_out_of_memory
 from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
@@ -152,6 +153,8 @@ class Verification:
             self._stop(what, error, self.onnx.node_named(str(error)))
 
     def _stop(self, what: str, error: Exception, node: Node | None) -> NoReturn:
+        if is_out_of_memory(error):  # which tells nothing about the net
+            raise error
         text = str(error).strip()
         self.shapes.difference = Difference("back-end-fails", what, {type(error).__name__: text[:600]}, node)
         raise Stop from error
