@@ -143,12 +143,13 @@ def test_every_command(command: list[str], tmp_path: Path, capsys: pytest.Captur
 
 
 def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`bench` measures the net of the text, and refuses a batch of other sizes."""
+    """`bench` measures the net of the text, and refuses other sizes at their line."""
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{FIXED}\n}}")
     assert run(["bench", str(path), "--batch", "1", "--input", "8x9x3"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error[wrong-shape]: `x` of ")
+    assert err.startswith("error[fixed-size]: input `x` is ")
+    assert "n.net:2:" in err
 
 
 def test_at_a_fixed_size() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import onnxruntime
 
 from netdsl.analysis.sizes import USUAL, usual_setting
-from netdsl.commands.common import UsageError, parse_inputs, suffix_of
+from netdsl.commands.common import UsageError, load_one, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import fail
@@ -21,7 +22,6 @@ from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of
 from netdsl.runtime.session import Settings, cores
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable
 
     from netdsl.driver import Compiled
@@ -35,6 +35,9 @@ def run(arguments: Namespace) -> int:
     batches = _batches(arguments.batch)
     if arguments.vs and suffix_of(arguments.model) == ".onnx":
         raise UsageError(f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`")
+    if arguments.input and suffix_of(arguments.model) != ".onnx":
+        # The net is measured with its sizes open; those given are checked as by any command.
+        load_one(Namespace(file=arguments.model, define=arguments.define, input=arguments.input))
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
         folder = Path(stack.enter_context(scratch_folder()))

@@ -144,7 +144,10 @@ class NetBuilder:
             if isinstance(value, bool) or not isinstance(value, (str, int)):
                 raise Fault("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
             text += str(value)
-        if len(text) > limit("name_length") or not text.replace(".", "_").isidentifier():
+        if len(text) > limit("name_length"):
+            message = f"a name of {len(text):,} characters"
+            raise Fault("name-too-long", message, pattern.span, help=raise_help("name_length"))
+        if not text.replace(".", "_").isidentifier():
             raise Fault("bad-label", f"`{text[:40]}` is not a name", pattern.span)
         return text
 
@@ -173,7 +176,7 @@ class NetBuilder:
             if fault.diagnostic.code != "unknown-layer":
                 raise
             binding = self.scope.find([expr.id])
-            advice = f"write `@{expr.id}` for the value at that label" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
+            advice = f"write `@{expr.id}` for the value at that label; `shape(@{expr.id})` is its sizes" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
             raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
 
 

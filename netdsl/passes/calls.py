@@ -58,7 +58,11 @@ class Calls:
         if not known:
             if not is_known(self.net.module, call.name):
                 binding = self.net.scope.find([call.name])
-                if binding is not None and binding.element is not None and not call.arguments:
+                if binding is not None and binding.element is not None:
+                    if call.arguments:
+                        message = f"`{call.name}` is the layer of that label again, and takes no arguments"
+                        advice = f"write `{call.name}` to apply it once more, or the layer's kind for another layer"
+                        raise Fault("too-many-arguments", message, call.arguments[0].span, help=advice)
                     bare(call)
                     return self._again(binding, call, label, env, x)
                 if binding is not None:
