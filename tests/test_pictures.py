@@ -173,7 +173,7 @@ SEVERAL: dict[str, Any] = {"save_all": True, "append_images": [RED]}
 REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
     "F.tif": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
     "F.pfm": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
-    "I.tif": (array_picture(51400, "<i4"), {}, "holds 32-bit integers, and does not", ".npy"),
+    "I.tif": (array_picture(51400, "<i4"), {}, "holds signed integers, and does not", ".npy"),
     "I16S.tif": (
         array_picture(51400, "<i4"),
         {"tiffinfo": {339: 2}},
@@ -293,3 +293,20 @@ def test_a_net_of_pictures_is_exported_for_bytes() -> None:
     assert {
         a.name: a.i for a in resize.attribute if a.name in ("antialias", "exclude_outside")
     } == {"antialias": 1, "exclude_outside": 1}
+
+
+def test_signed_numbers_are_refused(tmp_path: Path) -> None:
+    """Pillow reads the numbers of a TIFF of signed bytes as unsigned: -1 would become white."""
+    path = tmp_path / "signed.tif"
+    signed = 2  # of the tag SampleFormat
+    Image.fromarray(np.zeros((2, 2), np.uint8)).save(path, tiffinfo={339: signed})
+    with pytest.raises(CompileError, match="holds signed integers, and does not define"):
+        decode(path, "L", (None, None))
+
+
+def test_unknown_kinds_of_tiff(tmp_path: Path) -> None:
+    """A TIFF that Pillow cannot read is called one, and the help does not list TIFF as read."""
+    path = tmp_path / "unknown.tif"
+    path.write_bytes(b"II*\0" + bytes(20))
+    with pytest.raises(CompileError, match="is a TIFF of a kind that is not read"):
+        decode(path, "L", (None, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 SEVERAL = ("JPEG", "MPO")  # cameras put the photo first and previews after it
 WHITE = 255
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_WHITE_IS_ZERO, _SIGNED = 0, 2  # and values of the last two
+_TIFF = (b"II*\0", b"MM\0*")
 _ERRORS = (
     OSError,
     SyntaxError,
@@ -49,11 +51,7 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
         most = Image.MAX_IMAGE_PIXELS
         fail("picture-too-large", f"{path} has more than {most:,} pixels", "make it smaller first")
     except UnidentifiedImageError:
-        fail(
-            "bad-picture",
-            f"{path} is not a picture in a format that is read",
-            f"{', '.join(FORMATS)} are read, and arrays in .npy files",
-        )
+        _fail_unknown(path)
     except _ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         fail("bad-picture", f"{path} is damaged: {reason}")
@@ -61,6 +59,23 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
     if wanted == picture.size:
         return picture
     return picture.resize(wanted, Image.Resampling.BILINEAR)
+
+
+def _fail_unknown(path: Path) -> NoReturn:
+    with open(path, "rb") as file:
+        is_tiff = file.read(4) in _TIFF
+    if is_tiff:
+        fail(
+            "bad-picture",
+            f"{path} is a TIFF of a kind that is not read",
+            "grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a "
+            ".npy file, scaled as in training",
+        )
+    fail(
+        "bad-picture",
+        f"{path} is not a picture in a format that is read",
+        f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+    )
 
 
 def _opened(path: Path, mode: str) -> Image.Image:
@@ -86,12 +101,15 @@ def _check_frames(picture: Image.Image, path: Path) -> None:
 def _check_range(picture: Image.Image, path: Path) -> None:
     """Refuse numbers when the file does not define which of them is white."""
     known = picture.format == "PPM" and picture.mode == "I"  # Pillow has scaled it to 16 bits
-    if picture.mode in ("F", "I") and not known:
+    signed = _SIGNED in getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, ())
+    if signed or (picture.mode in ("F", "I") and not known):
         numbers = "floats" if picture.mode == "F" else "32-bit integers"
+        if signed:
+            numbers = "signed integers"
         fail(
             "bad-picture",
             f"{path} holds {numbers}, and does not define which of them is white",
-            "write it with 8 or 16 bits, or give it as an array in a .npy file, scaled as in "
+            "write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file, scaled as in "
             "training",
         )
     if picture.mode == "LAB":
