@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
     "I16S.tif": (
         array_picture(51400, "<i4"),
         {"tiffinfo": {339: 2}},
-        "holds 32-bit integers",
+        "holds signed integers",
         ".npy",
     ),
     "LAB.tif": (Image.new("LAB", SIZE), {}, "has LAB colours", "convert it to RGB"),
