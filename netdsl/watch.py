@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 GRACE = 0.5  # seconds that a child has to tidy up
 PAUSE = 1.0  # seconds after which the same signal means that the user has waited long enough
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -> int:
@@ -40,6 +41,7 @@ def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -
         raise_on_stop()
         return work()
     stack = os.memfd_create("stack")
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the processes of a killed child become those of this one
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, exit codes are lost
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     parent = os.getpid()
@@ -70,6 +72,8 @@ class _Watcher:
         _, status = os.waitpid(self.child, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         code = os.waitstatus_to_exitcode(status)
+        if self.stopped or code < 0:
+            _kill_children()
         if code >= 0:
             return code
         remove_leftovers(self.child, map(Path, folders))
@@ -95,6 +99,19 @@ class _Watcher:
 
 def _end_with(parent: int) -> None:
     """End this process when its parent is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(128 + signal.SIGKILL)
+
+
+def _kill_children() -> None:
+    """End what the child has started, for example `dot`, and what that has started in turn."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children")
+    while children := own.read_text(encoding="ascii").split():
+        for process in map(int, children):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 HANGING = 60.0  # seconds after which a process counts as one that does not end
+ENDING = 10.0  # seconds within which a killed process is gone; the work in `heavy` takes longer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
 
@@ -56,15 +57,35 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
 
 def children(process: int) -> list[int]:
     """The processes below one."""
-    own = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    try:
+        own = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since its parent listed it
+        return []
     return [int(p) for p in own] + [q for p in own for q in children(int(p))]
+
+
+def runs(process: int) -> bool:
+    """Whether a process has not ended; one that only waits to be collected (`Z`) has."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_until_ended(processes: list[int]) -> None:
+    """The kernel may still be taking a process apart when its parent has already gone."""
+    deadline = time.monotonic() + ENDING
+    while left := [p for p in processes if runs(p)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
 
 
 def busy(process: int) -> float:
     """Seconds of processor time that a process and those below it have used."""
     ticks = 0
     for number in (process, *children(process)):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             fields = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2]
             ticks += sum(int(f) for f in fields.split()[11:13])
     return ticks / os.sysconf("SC_CLK_TCK")
@@ -98,7 +119,7 @@ def test_a_signal_ends_a_command(case: str, number: signal.Signals, group: bool,
     (os.killpg if group else os.kill)(running.pid, number)
     _, said = running.communicate(timeout=HANGING)
     assert (running.returncode, said) == (CODES[number], f"{WORDS[number]}\n")
-    assert not [p for p in below if Path(f"/proc/{p}").exists()]
+    wait_until_ended(below)
     assert not list((heavy / "tmp").glob("netdsl*"))
     assert not list(heavy.glob(".*")) + list(heavy.glob("v.onnx*"))
 
@@ -112,8 +133,21 @@ def test_a_signal_ends_a_drawing(heavy: Path) -> None:
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=HANGING)
     assert (running.returncode, said) == (130, "interrupted\n")
-    assert not [p for p in below if Path(f"/proc/{p}").exists()]
+    wait_until_ended(below)
     assert not (heavy / "t.svg").exists()
+
+
+def test_a_drawing_that_is_killed_leaves_no_process(heavy: Path) -> None:
+    """`SIGKILL` ends the process that draws before it can end `dot`."""
+    running = start(["draw", "tiny.net", "-o", "t.svg"], heavy)
+    while len(children(running.pid)) < 2:
+        time.sleep(0.02)
+    below = children(running.pid)
+    os.kill(below[0], signal.SIGKILL)
+    _, said = running.communicate(timeout=HANGING)
+    assert running.returncode == 1
+    assert said.startswith("error[killed]: the system ended the process with SIGKILL\n")
+    wait_until_ended(below)
 
 
 def test_the_worker_ends_with_its_parent(heavy: Path) -> None:
@@ -123,7 +157,7 @@ def test_the_worker_ends_with_its_parent(heavy: Path) -> None:
     (worker,) = children(running.pid)
     running.kill()
     running.communicate(timeout=HANGING)  # the worker would keep the pipes open
-    assert not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text()
+    wait_until_ended([worker])
 
 
 def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
