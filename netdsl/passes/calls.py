@@ -67,7 +67,7 @@ class Calls:
                     return self._again(binding, call, label, env, x)
                 if binding is not None:
                     raise Fault("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
-            target = resolve(self.net.loader, self.net.module, call.name, call.name_span)
+            target = self._resolve(call)
         if isinstance(target, KindValue):
             if call.body is not None:
                 return self._join(call, label, env, x, target.cls)
@@ -79,6 +79,19 @@ class Calls:
         if target is UNKNOWN:
             return self.net.unknown(call.span)
         raise Fault("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
+
+    def _resolve(self, call: ast.Call) -> BlockValue | KindValue:
+        """The block or layer kind of a call; raises `Fault`, whose help looks at labels too."""
+        net = self.net
+        labels = [] if call.arguments else net.scope.layers()
+        try:
+            return resolve(net.loader, net.module, call.name, call.name_span, labels)
+        except Fault as fault:
+            if fault.diagnostic.code == "unknown-layer" and not call.arguments:
+                path = net.scope.path_to(call.name)
+                if path is not None:
+                    fault.diagnostic.help = f"write `@{path}` to take up the value at that label"
+            raise
 
     def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
         """Positional arguments, keywords, and the tensors among the positional ones."""
@@ -172,7 +185,10 @@ class Calls:
         if call.name == "residual" and call.arguments:
             raise Fault("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
         positional, keywords, tensors = self._arguments(call, env, cls)
-        return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
+        made = self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
+        if name is not None:
+            self.net.scope.labels[name].inner = scope
+        return made
 
     def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, target: BlockValue) -> Value:
         definition = target.definition
