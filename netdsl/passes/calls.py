@@ -83,7 +83,7 @@ class Calls:
     def _resolve(self, call: ast.Call) -> BlockValue | KindValue:
         """The block or layer kind of a call; raises `Fault`, whose help looks at labels too."""
         net = self.net
-        labels = [] if call.arguments else net.scope.layers()
+        labels = () if call.arguments else net.scope.layers()
         try:
             return resolve(net.loader, net.module, call.name, call.name_span, labels)
         except Fault as fault:

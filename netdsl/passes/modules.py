@@ -16,7 +16,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from netdsl.ops.base import Op
     from netdsl.source import SourceFile, Span
@@ -250,7 +250,7 @@ def _shipped() -> frozenset[str]:
 
 
 def resolve(
-    loader: Loader, module: Module, name: str, span: Span, labels: Sequence[str] = ()
+    loader: Loader, module: Module, name: str, span: Span, labels: Iterable[str] = ()
 ) -> BlockValue | KindValue:
     """The block or layer kind of that name as seen from a file.
 

@@ -115,10 +115,11 @@ class Scope:
             return name
         return next((path for path in self.paths() if path.endswith(f".{name}")), None)
 
-    def layers(self) -> list[str]:
+    def layers(self) -> Iterator[str]:
         """The labels that can be used as layers from here."""
-        inner = [label for label, binding in self.labels.items() if binding.element is not None]
-        return inner + (self.outer.layers() if self.outer is not None else [])
+        yield from (label for label, bound in self.labels.items() if bound.element is not None)
+        if self.outer is not None:
+            yield from self.outer.layers()
 
     def suggest(self, path: str) -> str:
         """Advice for a label that is not there."""
