@@ -21,7 +21,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 
 # From the ground up: a module imports only from its own line or a line above it.
 LAYERS = (
-    ("version", "errors", "config", "source"),
+    ("version", "errors", "config", "words", "source"),
     ("files", "memory", "stops", "streams", "watch"),
     ("diagnostics", "render"),
     ("limits", "ir.types", "arrays"),
@@ -222,7 +222,7 @@ UNUSED = {*HEAVY, *"""
 """.split()}  # fmt: skip
 OWN = set("""
     analysis backends cli commands diagnostics driver errors ir library limits ops passes render
-    source stops streams syntax version
+    source stops streams syntax version words
 """.split())  # fmt: skip
 
 

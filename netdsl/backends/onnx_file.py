@@ -22,6 +22,7 @@ from netdsl.backends.fold import stored_chunks
 from netdsl.backends.weights import fresh_chunks
 from netdsl.diagnostics import fail
 from netdsl.files import replacing
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -140,7 +141,7 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
         for task in pending:
             task.result()
     if written != stored.param.size:
-        raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
+        raise ValueError(f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}")
 
 
 def narrowed(name: str, chunk: Any, dtype: str, rest: Iterable[Any] = ()) -> Any:

@@ -14,6 +14,7 @@ from netdsl.analysis.cost import Costs
 from netdsl.ir.types import shape_text
 from netdsl.ops.args import dims, padding, show, sizes
 from netdsl.source import printable
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,7 +208,7 @@ class Picture:
     def _folded(self, path: str, box: Box) -> list[str]:
         lines = self._scope_title(path) or [self.graph.name]
         nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]  # heads count for nothing in the net's totals either
-        counts = f"{len(nodes)} layer{'s' if len(nodes) > 1 else ''}, {sum(self._params[id(n)] for n in nodes):,} parameters"
+        counts = f"{counted(len(nodes), 'layer')}, {sum(self._params[id(n)] for n in nodes):,} parameters"
         return lines + [t for t in (self._inside(path, box), counts) if t]
 
     def _inside(self, path: str, box: Box) -> str:

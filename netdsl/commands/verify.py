@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.commands.output import say, say_json
 from netdsl.render import as_json
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -101,7 +102,7 @@ def _print(report: Report, weights: str | None) -> None:
 def _compared(report: Report) -> str:
     from netdsl.verify import LIMIT
 
-    compared = f"{report.comparisons:,} values compared"
+    compared = counted(report.comparisons, "value") + " compared"
     if not report.worst_node:
         return compared
     layer = f"layer `{report.worst_node}` ({report.worst_kind})"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 from netdsl.config import Call, ConfigError
 from netdsl.diagnostics import did_you_mean
 from netdsl.ops import args
+from netdsl.words import are, counted
 
 T = TypeVar("T")
 
@@ -126,7 +127,7 @@ def _arguments(call: Call, target: Callable[..., object], key: str) -> dict[str,
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     if len(call.args) > len(names):
-        message = f"`{call.name}` takes at most {len(names)} arguments, {len(call.args)} are given"
+        message = f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)} {are(len(call.args))} given"
         raise ConfigError("unknown-argument", message, key)
     given = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():

@@ -11,7 +11,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.ops.args import TYPE_NAMES, WrongType, show
+from netdsl.ops.args import TYPE_NAMES, WrongType, even_padding, padding, padding_advice, show
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,13 +85,18 @@ class Arg:
         try:
             made = self.convert(value)
         except WrongType as wrong:
-            raise OpError("wrong-type", f"`{self.name}` of `{kind}` must be {wrong}, found {show(value)}", self.name) from None
+            message = f"`{self.name}` of `{kind}` must be {wrong}, found {show(value)}"
+            raise OpError("wrong-type", message, self.name, self.advice(value)) from None
         if self.choices and made not in self.choices:
             raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(self.choices)}", self.name)
         self._check_range(kind, made, value)
         if isinstance(made, (float, tuple)):
             self._check_size(kind, made)
         return made
+
+    def advice(self, value: object) -> str | None:
+        """What to write for a value that the argument does not take."""
+        return padding_advice(value) if self.convert in (padding, even_padding) else None
 
     def _check_size(self, kind: str, made: object) -> None:
         """Refuse numbers beyond float32, in which back ends compute: they would be infinite."""
@@ -301,11 +307,6 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
         axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
         raise OpError("bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name)
     return axis - 1 if axis > 0 else axis + rank - 1
-
-
-def counted(n: int, what: str) -> str:
-    """`1 axis`, `2 axes`, `2 sizes`."""
-    return f"{n} {what}" if n == 1 else f"{n} {what.removesuffix('axis')}axes" if what.endswith("axis") else f"{n} {what}s"
 
 
 def divisors(n: int) -> str:

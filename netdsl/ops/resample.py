@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import Op, OpError, Window, arg, counted, fixed, layer, spatial_rank
+from netdsl.ops.base import Op, OpError, Window, arg, fixed, layer, spatial_rank
+from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ops.emitter import Emitter
@@ -115,7 +116,7 @@ class PixelShuffle(Op):
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {xs[0]}")
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.r**2:
-            raise OpError("bad-groups", f"{channels} channels do not divide by {self.r} x {self.r}", "r", f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it needs")
+            raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}", "r", f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it needs")
         return TensorType((channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:

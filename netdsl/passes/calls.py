@@ -102,9 +102,8 @@ class Calls:
             try:
                 value = evaluate(argument.value, env)
             except Fault as fault:
-                choices = next((a.choices for a in cls.args if a.name == argument.name), None)
-                if fault.diagnostic.code == "unknown-name" and choices and isinstance(argument.value, ast.Name):
-                    fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
+                if fault.diagnostic.code == "unknown-name":
+                    _advise_word(fault, argument, cls, len(positional))
                 raise
             if isinstance(value, tuple):
                 self.net.meter.charge(len(value) // ELEMENTS, argument.span)
@@ -249,6 +248,21 @@ class Calls:
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
         raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
+
+
+def _advise_word(fault: Fault, argument: ast.Argument, cls: type[Op], position: int) -> None:
+    """Replace the help where an argument is a word that is not known."""
+    if not isinstance(argument.value, ast.Name):
+        return
+    declared = next((a for a in cls.args if a.name == argument.name), None)
+    if argument.name is None and position < len(cls.args):
+        declared = cls.args[position]
+    if declared is None:
+        return
+    advice = declared.advice(argument.value.id)
+    if declared.choices:
+        advice = f"`{declared.name}` of `{cls.kind}` can be {', '.join(declared.choices)}"
+    fault.diagnostic.help = advice or fault.diagnostic.help
 
 
 def _used_again(fault: Fault, call: ast.Call) -> Fault:

@@ -15,6 +15,7 @@ from netdsl.passes.evaluate import Env, evaluate
 from netdsl.passes.infer import check_input
 from netdsl.source import Span
 from netdsl.syntax import ast
+from netdsl.words import are, counted
 
 if TYPE_CHECKING:
     from netdsl.passes.builder import NetBuilder
@@ -107,7 +108,7 @@ class Ends:
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
-            message = f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given"
+            message = f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)} {are(len(given))} given"
             raise Fault("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (d, n) in enumerate(zip(declared, given, strict=True)):
             if isinstance(d, int) and d != n:

@@ -113,7 +113,7 @@ class Scope:
         """The path to a label of that name, which may be inside a group, block or join."""
         if self.find([name]) is not None:
             return name
-        return next((path for path in self.paths() if path.endswith(f".{name}")), None)
+        return next((p for p in self.first_paths() if p.endswith(f".{name}")), None)
 
     def layers(self) -> Iterator[str]:
         """The labels that can be used as layers from here."""

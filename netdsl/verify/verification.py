@@ -21,6 +21,7 @@ from netdsl.verify.report import BATCHES, Claim, Difference
 from netdsl.verify.rounding import LIMIT
 from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import Executor, compare_folded, compare_values
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ class Verification:
         self.graph, self.settings, self.report, self.weights, self.seed, self.threads = graph, settings, report, weights, seed, threads
         layers = sum(n.aux is None for n in graph.nodes)
         self.params = Claim("params", ("layers", "PyTorch", "ONNX's initialisers"))
-        self.shapes = Claim("shapes", ("types", "PyTorch", "ONNX's inference", "onnxruntime"), f"{layers:,} layers")
+        self.shapes = Claim("shapes", ("types", "PyTorch", "ONNX's inference", "onnxruntime"), counted(layers, "layer"))
         self.macs = Claim("macs", ("layers", "PyTorch, counted", "ONNX's nodes"))
         self.in_torch = Claim("values in PyTorch", (WITNESS,))
         self.in_onnx = Claim("values in onnxruntime", (WITNESS,))
@@ -195,7 +196,7 @@ class Verification:
         self.outputs.difference = self.outputs.difference or self._try("the whole module fails", lambda: compare_modules(self.torch, inputs, values)) or compare_models(self.onnx, made, alone, values, self.report.beyond)
         if exported.folded:
             self._check_folded(exported, arrays)
-        self.folded.detail = f"{len(exported.folded):,} layers"
+        self.folded.detail = counted(len(exported.folded), "layer")
 
     def _check_folded(self, exported: ExportedSide, arrays: dict[int, np.ndarray]) -> None:
         """Each layer with its batch norm folded in, on what the exported model feeds to it."""
