@@ -14,6 +14,7 @@ from onnx import helper
 from netdsl.backends.fold import stored_chunks
 from netdsl.backends.form import Form
 from netdsl.backends.onnx import ELEMENT, skeleton
+from netdsl.runtime.quiet import quiet_options
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
@@ -147,8 +148,7 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
     for name, dtype in values.items():
         if name not in known:
             whole.graph.output.add(name=name).type.tensor_type.elem_type = ELEMENT[dtype]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = quiet_options()
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False

@@ -65,6 +65,9 @@ class Verification:
         except Stop:
             for claim in every:
                 claim.ran = claim.difference is not None or (claim is self.params and self.counted)
+        for claim in every:
+            if claim.difference is not None and claim.difference.span is None:
+                claim.difference.span = self.graph.site.span  # no layer: the net
         return every
 
     def _run(self) -> None:
