@@ -74,6 +74,8 @@ def _as_json(report: Report, file: str) -> dict[str, Any]:
         "comparisons": report.comparisons,
         "worst": worst,
         "beyond": sorted(report.beyond),
+        "numbers": report.numbers,
+        "not_compared": report.skipped,
         "claims": claims,
     }
 
@@ -96,7 +98,7 @@ def _print(report: Report, weights: str | None) -> None:
     out.print(table)
     out.print(_compared(report))
     if report.beyond:
-        out.print(_not_compared(sorted(report.beyond)))
+        out.print(_not_compared(report))
 
 
 def _compared(report: Report) -> str:
@@ -109,7 +111,10 @@ def _compared(report: Report) -> str:
     return f"{compared}; largest error: {layer}, {report.worst:.2g} of the {LIMIT:g} units allowed"
 
 
-def _not_compared(layers: list[str]) -> str:
+def _not_compared(report: Report) -> str:
+    layers = sorted(report.beyond)
     named = ", ".join(f"`{name}`" for name in layers[:NAMED])
     more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
-    return f"not compared: values whose computation may exceed float32, in {named}{more}"
+    count = f"{report.skipped:,} of {report.numbers:,} numbers"
+    why = "their computation is not finite in float32, or may exceed it"
+    return f"not compared: {count}, in {named}{more}: {why}"

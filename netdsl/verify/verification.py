@@ -65,10 +65,20 @@ class Verification:
         except Stop:
             for claim in every:
                 claim.ran = claim.difference is not None or (claim is self.params and self.counted)
+        if self.report.empty:
+            self._nothing_compared()
         for claim in every:
             if claim.difference is not None and claim.difference.span is None:
                 claim.difference.span = self.graph.site.span  # no layer: the net
         return every
+
+    def _nothing_compared(self) -> None:
+        """The claims about values fail where all values are computed from what is not finite."""
+        message = "no value can be compared: all depend on numbers that are not finite in float32"
+        for claim in (self.in_torch, self.in_onnx, self.outputs):
+            if claim.ran and claim.difference is None:
+                advice = "look at the weights: numbers that are not finite prove nothing"
+                claim.difference = Difference("not-finite", message, {}, help=advice)
 
     def _run(self) -> None:
         self._lower()
