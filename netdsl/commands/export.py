@@ -125,8 +125,8 @@ def _beside(graph: Graph, metadata: dict[str, str], given: dict[str, Any]) -> di
             made[key] = _numbers(key, _listed(metadata[key]))
         if made[key] is None:
             fail("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", f"give them with --{key}")
-        channels = counted(shape[0], "channel") if isinstance(shape[0], int) else f"{shape[0]} channels"
         if len(shape) == 3 and len(made[key]) not in (1, shape[0]):
+            channels = counted(shape[0], "channel") if isinstance(shape[0], int) else f"{shape[0]} channels"
             fail("bad-metadata", f"`{key}` has {counted(len(made[key]), 'number')}, `{graph.inputs[0].name}` has {channels}", f"give one for each channel with --{key}, or one for all")
     classes = [o.value.type.shape[0] for o in graph.outputs if len(o.value.type.shape) == 1 and o.value.type.shape != (1,)]
     if "classes" in given and classes and len(given["classes"]) not in classes:
