@@ -112,8 +112,8 @@ def _format_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        fail("corrupt-weights", f"{path} is a damaged archive: {error}", "copy it again")
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        fail("corrupt-weights", f"{path} is a damaged archive", "copy it again")
     names = [m.filename for m in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):
