@@ -27,7 +27,7 @@ _LARGEST = 2**63  # a header can declare a number of any length: no size and no 
 _HEADER = 10_000  # bytes of a header, and axes of an array, that NumPy reads
 _AXES = 64
 _SHOWN = 40  # characters of an array's name in a message
-_ENCRYPTED = 1  # the bit of a member's flags
+ENCRYPTED = 1  # a bit of the flags of a zip archive's member
 # NumPy writes no other kinds, of which a few bytes could unpack to an array that fills the memory.
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _KINDS = {"U": "text", "S": "bytes", "O": "Python objects"}
@@ -158,7 +158,7 @@ def _named(member: str | None) -> str:
 
 
 def _check_packing(info: zipfile.ZipInfo) -> None:
-    if info.flag_bits & _ENCRYPTED:
+    if info.flag_bits & ENCRYPTED:
         raise _Unreadable("is encrypted")
     if info.compress_type not in _PACKED:
         raise _Unreadable("is compressed by another method than NumPy's")

@@ -100,7 +100,8 @@ def test_weights_of_a_module_are_read_one_at_a_time(tmp_path: Path) -> None:
     """A module's tensors are filled from the archive without a second copy of all of them."""
     layers = "\n".join(f" d{i}: dense(1024, bias = false)" for i in range(8))
     net = netdsl.loads(f"net T {{\n input a: 1024\n{layers}\n}}")
-    weights = {f"d{i}.weight": np.ones((1024, 1024), np.float32) for i in range(8)}
+    ones = np.ones((1024, 1024), np.float32)
+    weights: dict[str, Any] = {f"d{i}.weight": ones for i in range(8)}
     np.savez(tmp_path / "w.npz", **weights)
     net.torch()  # what the first call loads is not counted
     size = 4 << 20  # of one tensor; those of PyTorch are not counted

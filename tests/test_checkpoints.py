@@ -194,8 +194,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "an encrypted checkpoint": (
         lambda: encrypted(torch_file(state())),
-        "is damaged, or no PyTorch checkpoint of tensors",
-        "torch.save",
+        "is an encrypted archive",
+        "decrypt it",
     ),
     "a damaged archive": (
         lambda: zip_file({"x/data.pkl": b""})[:-10],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.backends.tensors import as_float32
+from netdsl.backends.tensors import as_array, as_float32
 from netdsl.ops.init import bilinear, distribution
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def chunks_of(
     read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later
 
     def chunks(name: str, param: Param) -> Iterator[Any]:
-        flat = np.ascontiguousarray(state[name]).ravel()
+        flat = np.ascontiguousarray(as_array(state[name])).ravel()
         for start in range(0, param.size, CHUNK):
             yield as_float32(name, flat[start : start + CHUNK], allow_nonfinite=allow_nonfinite)
             if release is not None:
