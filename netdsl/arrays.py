@@ -38,7 +38,7 @@ _READERS = {
 
 
 class _Unreadable(Exception):
-    """A file that is not one of arrays. Its text is the reason: what `it`, or an array in it, is."""
+    """A file that is not one of arrays. Its text is what is wrong with it, or with an array."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def _opened(path: Path, member: str | None) -> Iterator[Any]:
 
 @contextmanager
 def _guarded(path: Path, subject: str = "it") -> Iterator[None]:
-    """Turn any error that a file causes into one diagnostic; `subject` is what a reason is about."""
+    """Turn any error that a file causes into one diagnostic, whose reason is about `subject`."""
     try:
         yield
     except (CompileError, MemoryError):

@@ -30,6 +30,8 @@ FUNCTIONS: list[Callable[..., Any]] = [
     netdsl.Net.save_onnx,
     netdsl.Net.draw,
 ]
+LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
+LOADS: Any = netdsl.loads
 PARAMETRIC = "net T(classes = 3, on = true, sizes = [1, 2]) {\n input a: 4\n dense(classes)\n}"
 OTHER = {"self", "weights", "parameters"}  # which have checks of their own
 
@@ -52,32 +54,32 @@ class Bytes(os.PathLike[bytes]):
         return b"m.onnx"
 
 
-WRONG_TYPES: list[tuple[Callable[[netdsl.Net], object], str]] = [
-    (lambda n: netdsl.loads(b"net"), "text must be a str, not bytes"),  # type: ignore[arg-type]
-    (lambda n: netdsl.loads(None), "text must be a str, not NoneType"),  # type: ignore[arg-type]
-    (lambda n: netdsl.loads(TINY, 3), "net must be a str, or None, not int"),  # type: ignore[arg-type]
-    (lambda n: netdsl.load(3), "name must be a path without zero bytes, not int"),  # type: ignore[arg-type]
-    (lambda n: netdsl.load(b"lenet5"), "name must be a path without zero bytes, not bytes"),  # type: ignore[arg-type]
-    (lambda n: n.onnx(seed="x"), "seed must be an int of at least 0, not str"),  # type: ignore[arg-type]
+WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
+    (lambda _: LOADS(b"net"), "text must be a str, not bytes"),
+    (lambda _: LOADS(None), "text must be a str, not NoneType"),
+    (lambda _: LOADS(TINY, 3), "net must be a str, or None, not int"),
+    (lambda _: LOAD(3), "name must be a path without zero bytes, not int"),
+    (lambda _: LOAD(b"lenet5"), "name must be a path without zero bytes, not bytes"),
+    (lambda n: n.onnx(seed="x"), "seed must be an int of at least 0, not str"),
     (lambda n: n.onnx(seed=True), "seed must be an int of at least 0, not bool"),
-    (lambda n: n.onnx(seed=1.0), "seed must be an int of at least 0, not float"),  # type: ignore[arg-type]
-    (lambda n: n.onnx(opset="20"), "opset must be an int, or None, not str"),  # type: ignore[arg-type]
-    (lambda n: n.onnx(fold="no"), "fold must be a bool, not str"),  # type: ignore[arg-type]
-    (lambda n: n.onnx(dtype=np.float32), "dtype must be a str, not type"),  # type: ignore[arg-type]
-    (lambda n: n.torch(allow_nonfinite=1), "allow_nonfinite must be a bool, not int"),  # type: ignore[arg-type]
-    (lambda n: n.save_onnx(3), "path must be a path without zero bytes, not int"),  # type: ignore[arg-type]
-    (lambda n: n.save_onnx(Bytes()), "path must be a path without zero bytes, not Bytes"),  # type: ignore[arg-type]
-    (lambda n: n.draw(None), "path must be a path without zero bytes, not NoneType"),  # type: ignore[arg-type]
-    (lambda n: n.draw("n.dot", "1"), "depth must be an int of at least 0, or None, not str"),  # type: ignore[arg-type]
-    (lambda n: n.summary(1.5), "depth must be an int of at least 0, or None, not float"),  # type: ignore[arg-type]
+    (lambda n: n.onnx(seed=1.0), "seed must be an int of at least 0, not float"),
+    (lambda n: n.onnx(opset="20"), "opset must be an int, or None, not str"),
+    (lambda n: n.onnx(fold="no"), "fold must be a bool, not str"),
+    (lambda n: n.onnx(dtype=np.float32), "dtype must be a str, not type"),
+    (lambda n: n.torch(allow_nonfinite=1), "allow_nonfinite must be a bool, not int"),
+    (lambda n: n.save_onnx(3), "path must be a path without zero bytes, not int"),
+    (lambda n: n.save_onnx(Bytes()), "path must be a path without zero bytes, not Bytes"),
+    (lambda n: n.draw(None), "path must be a path without zero bytes, not NoneType"),
+    (lambda n: n.draw("n.dot", "1"), "depth must be an int of at least 0, or None, not str"),
+    (lambda n: n.summary(1.5), "depth must be an int of at least 0, or None, not float"),
 ]
 
 
 @pytest.mark.parametrize(("call", "message"), WRONG_TYPES, ids=[m for _, m in WRONG_TYPES])
 def test_wrong_types(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[netdsl.Net], object], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
 ) -> None:
-    """A `TypeError` has the name of the argument, its type and what is wanted; nothing is written."""
+    """A `TypeError` names the argument, its type and what is wanted. Nothing is written."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         call(netdsl.loads(TINY))
@@ -85,21 +87,30 @@ def test_wrong_types(
 
 
 OPSETS = "is not supported; it can be 18 to 23"
-WRONG_VALUES: list[tuple[Callable[[netdsl.Net], object], str]] = [
+WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.onnx(seed=-1), "seed must be an int of at least 0, not -1"),
-    (lambda n: n.onnx(seed=-(1 << 20_000)), "seed must be an int of at least 0, not a number of 20,001 bits"),
+    (
+        lambda n: n.onnx(seed=-(1 << 20_000)),
+        "seed must be an int of at least 0, not a number of 20,001 bits",
+    ),
     (lambda n: n.onnx(opset=0), f"opset 0 {OPSETS}"),
     (lambda n: n.save_onnx("m.onnx", opset=24), f"opset 24 {OPSETS}"),
-    (lambda n: n.onnx(dtype="int8"), "dtype 'int8' is not supported; it can be float32, float16, bfloat16"),
+    (
+        lambda n: n.onnx(dtype="int8"),
+        "dtype 'int8' is not supported; it can be float32, float16, bfloat16",
+    ),
     (lambda n: n.summary(-1), "depth must be an int of at least 0, or None, not -1"),
     (lambda n: n.draw("a\0.dot"), r"path must be a path without zero bytes, not 'a\x00.dot'"),
-    (lambda n: n.draw("a.bmp"), "a picture's name ends in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`"),
+    (
+        lambda n: n.draw("a.bmp"),
+        "a picture's name ends in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("call", "message"), WRONG_VALUES, ids=[m for _, m in WRONG_VALUES])
 def test_wrong_values(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[netdsl.Net], object], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
 ) -> None:
     """A value of the right type that is not one of the argument is a `ValueError`."""
     monkeypatch.chdir(tmp_path)
@@ -110,8 +121,8 @@ def test_wrong_values(
 
 def test_numbers_of_numpy_are_ints() -> None:
     """A seed, an opset and a parameter may come out of an array."""
-    net = netdsl.loads(TINY)
-    assert net.onnx(seed=np.int64(3), opset=np.int32(19)) == net.onnx(seed=3, opset=19)  # type: ignore[arg-type]
+    net = LOADS(TINY)
+    assert net.onnx(seed=np.int64(3), opset=np.int32(19)) == net.onnx(seed=3, opset=19)
     assert netdsl.loads(PARAMETRIC, classes=np.int64(5)).params == 25
 
 
@@ -131,7 +142,9 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.parametrize(("value", "error", "message"), PARAMETERS, ids=[m for _, _, m in PARAMETERS])
+@pytest.mark.parametrize(
+    ("value", "error", "message"), PARAMETERS, ids=[m for _, _, m in PARAMETERS]
+)
 def test_parameters(value: object, error: type[Exception], message: str) -> None:
     """A value that the language cannot write is refused by the name of the parameter."""
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
@@ -141,7 +154,10 @@ def test_parameters(value: object, error: type[Exception], message: str) -> None
 TENSORS: dict[str, tuple[Callable[[], Any], str]] = {
     "sparse": (lambda: torch.eye(3).to_sparse(), "a sparse tensor"),
     "sparse rows": (lambda: torch.eye(3).to_sparse_csr(), "a sparse tensor"),
-    "meta": (lambda: torch.ones(3, device="meta"), "a tensor without numbers, on the device `meta`"),
+    "meta": (
+        lambda: torch.ones(3, device="meta"),
+        "a tensor without numbers, on the device `meta`",
+    ),
     "complex32": (
         lambda: torch.ones(3, dtype=torch.complex32),
         "a Tensor of torch.complex32, which cannot be converted to an array",
@@ -176,7 +192,7 @@ def test_quantised_tensors() -> None:
 def test_names_of_weights() -> None:
     """A state dict is by names: numbers are not taken for them."""
     with pytest.raises(TypeError, match=r"^the names of weights must be str, not int$"):
-        netdsl.loads(NET).torch({3: torch.ones(2)})  # type: ignore[dict-item]
+        LOADS(NET).torch({3: torch.ones(2)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
@@ -197,7 +213,10 @@ def test_a_wrong_limit_is_a_compile_error(
 ) -> None:
     """A program that catches `CompileError` gets wrong variables of the environment too."""
     monkeypatch.setenv(variable, value)
-    calls: list[tuple[Callable[[str], netdsl.Net], str]] = [(netdsl.loads, TINY), (netdsl.load, "lenet5")]
+    calls: list[tuple[Callable[[str], netdsl.Net], str]] = [
+        (netdsl.loads, TINY),
+        (netdsl.load, "lenet5"),
+    ]
     for call, given in calls:
         with pytest.raises(netdsl.CompileError, match=variable) as caught:
             call(given)
@@ -217,7 +236,7 @@ def test_folders_are_not_created(tmp_path: Path) -> None:
 
 
 def test_help_has_no_options_of_commands() -> None:
-    """What a caller of the API reads is right there: no option of a command without its argument."""
+    """A help text does not name options of commands only, and it names every format."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(TINY).onnx(weights="nowhere.npz")
     help_ = caught.value.diagnostics[0].help or ""

@@ -53,8 +53,8 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         fail(
             "file-not-found",
             f"there is no file {path}",
-            "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder of a "
-            "training run",
+            "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder "
+            "of a training run",
         )
     found = format_of(path)
     if found == SAFETENSORS:

@@ -37,7 +37,8 @@ class Form:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise ValueError(f"dtype {self.dtype!r} is not supported; it can be {', '.join(DTYPES)}")
+            allowed = ", ".join(DTYPES)
+            raise ValueError(f"dtype {self.dtype!r} is not supported; it can be {allowed}")
         if self.opset not in OPSETS:
             allowed = f"{OPSETS[0]} to {OPSETS[-1]}"
             raise ValueError(f"opset {clipped(self.opset)} is not supported; it can be {allowed}")
