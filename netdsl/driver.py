@@ -72,7 +72,8 @@ class Program(NamedTuple):
                 return (alike or nets)[0]
             if not nets:
                 raise self._no_net()
-            listed = ", ".join(f"{self.source.name}:{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
+            file = f"{self.source.name}:" if self.source.path else ""
+            listed = ", ".join(f"{file}{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
             raise Fault("which-net", f"`{self.source.name}` has {len(nets)} nets", self.start, help=f"name one: {listed}")
         if name not in nets:
             definition = self.module.definitions.get(name)
@@ -90,7 +91,7 @@ class Program(NamedTuple):
     def _needs(self, definition: ast.Definition) -> Fault:
         missing = [p.name for p in definition.parameters if p.default is None and p.name not in self.defines]
         listed = ", ".join(f"`{m}`" for m in missing)
-        example = f"`-D {missing[0]}=...`, a default value, or a net made of it: `net Other = {definition.name}(...)`"
+        example = f"`-D {missing[0]}=...` (in Python `{missing[0]}=...`), a default value, or a net made of it: `net Other = {definition.name}(...)`"
         return Fault("missing-argument", f"net `{definition.name}` needs {listed}", definition.name_span, help=f"give {'it' if len(missing) == 1 else 'them'} a value: {example}")
 
 

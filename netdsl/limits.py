@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from netdsl.diagnostics import CompileError, Diagnostic
+
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
     "tokens": 100_000,  # words, numbers and signs of one file
@@ -28,8 +30,11 @@ MAX_SIZE = 2**62
 MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
 
 
-class WrongLimit(ValueError):
+class WrongLimit(CompileError):
     """An environment variable that sets a bound has a wrong value or an unknown name."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Diagnostic("wrong-limit", message)])
 
 
 def limit(name: str) -> int:

@@ -33,7 +33,7 @@ LAYERS = (
     ("driver",),
     ("backends", "data"),
     ("runtime", "train", "importers", "verify"),
-    ("api",),
+    ("api", "api_arguments"),
     ("",),
     ("commands",),
     ("cli",),

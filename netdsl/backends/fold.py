@@ -136,7 +136,7 @@ def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
         fail(
             "weights-overflow",
             f"`{name}` goes beyond {LARGEST:g}, the largest float32, when its batch norm is folded",
-            "export with --no-fold; the variances of the batch norm may be close to 0",
+            "export without folding (`--no-fold`, in Python `fold=False`); the variances of the batch norm may be close to 0",
         )
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from netdsl.arrays import ENCRYPTED
 from netdsl.diagnostics import fail
 
 if TYPE_CHECKING:
@@ -112,8 +113,10 @@ def _format_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        fail("corrupt-weights", f"{path} is a damaged archive: {error}", "copy it again")
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        fail("corrupt-weights", f"{path} is a damaged archive", "copy it again")
+    if any(m.flag_bits & ENCRYPTED for m in members):
+        fail("corrupt-weights", f"{path} is an encrypted archive", "decrypt it first")
     names = [m.filename for m in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):
