@@ -36,8 +36,8 @@ WIDE = """net WideVGG {
 SAVE = """
 import netdsl, sys
 from safetensors.numpy import save_file
-from netdsl.backends.onnx import skeleton
-from netdsl.backends.weights import fresh
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.weights.fresh import fresh
 net = netdsl.load(sys.argv[1])
 save_file({n: fresh(n, p) for n, p in skeleton(net.graph).params.items()}, sys.argv[2])
 """

@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from netdsl.stops import leave_on_stop
+from netdsl.process.stops import leave_on_stop
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ class Net:
         print(self._table(depth), end="")
 
     def _table(self, depth: int | None = None) -> str:
-        return str(import_module("netdsl.backends.table").table_text(self._summary, depth))
+        return str(import_module("netdsl.draw.table").table_text(self._summary, depth))
 
     def __repr__(self) -> str:
         return f"<Net {self.name}: {self.params:,} params>"
@@ -84,7 +84,7 @@ class Net:
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
     def _svg(self) -> str:
-        dot = import_module("netdsl.backends.dot")
+        dot = import_module("netdsl.draw.dot")
         return str(dot.svg_text(self.graph))
 
     def torch(
@@ -95,7 +95,7 @@ class Net:
         Its weights are fresh, or come from a state dict or a file; for those it raises the same
         errors as `onnx`.
         """
-        backend = import_module("netdsl.backends.torch")
+        backend = import_module("netdsl.backends.torch.module")
         module: torch.nn.Module = backend.lower(self.graph)
         if weights is not None:
             backend.load(module, self.graph, weights, allow_nonfinite=allow_nonfinite)
@@ -103,7 +103,7 @@ class Net:
 
     def pytorch_source(self) -> str:
         """The net as PyTorch source that runs without netdsl."""
-        return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
+        return str(import_module("netdsl.backends.torch.source").emit_source(self.graph))
 
     def onnx(
         self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
@@ -118,7 +118,7 @@ class Net:
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
         `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).
         """
-        export = import_module("netdsl.backends.export")
+        export = import_module("netdsl.backends.onnx.export")
         model: onnx.ModelProto = export.model_in_memory(
             self.graph, weights, _form(opset, dtype, fold=fold), seed=seed,
             metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
@@ -133,7 +133,7 @@ class Net:
 
         Raises as `onnx` does; no file is left then.
         """
-        export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
+        export, manifest = import_module("netdsl.backends.onnx.export"), import_module("netdsl.backends.onnx.manifest")
         paths = export.export_onnx(
             self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed,
             metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
@@ -146,11 +146,11 @@ class Net:
 
         Raises `ValueError` for another suffix, `CompileError` where graphviz is missing (.dot and .mmd are text and need none).
         """
-        import_module("netdsl.backends.draw").draw(self.graph, path, depth)
+        import_module("netdsl.draw.formats").draw(self.graph, path, depth)
 
 
 def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
-    form = import_module("netdsl.backends.form")
+    form = import_module("netdsl.backends.onnx.form")
     return form.Form(opset=opset or (form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET), dtype=dtype, fold=fold)
 
 

@@ -15,9 +15,9 @@ from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import UsageError, terminal_width
 from netdsl.errors import Stopped
 from netdsl.limits import check_environment
+from netdsl.process.stops import leave_on_stop, raise_on_stop
+from netdsl.process.streams import open_standard
 from netdsl.source import printable
-from netdsl.stops import leave_on_stop, raise_on_stop
-from netdsl.streams import open_standard
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
     if arguments.command in AT_ONCE:
         return _perform(arguments)
     _failures()  # loaded now, while there is memory for it
-    watched = import_module("netdsl.watch").watched
+    watched = import_module("netdsl.process.watch").watched
     folders = [os.path.dirname(arguments.output)] if getattr(arguments, "output", None) else []
     code: int = watched(
         lambda: _perform_stoppable(arguments), folders, patient=arguments.command == "train"

@@ -11,14 +11,14 @@ from netdsl.analysis.expect import Facts
 from netdsl.analysis.receptive import hold_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
+from netdsl.elaborate.bodies import Elaborator, Expectation
+from netdsl.elaborate.builder import NetBuilder
+from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.loader import Loader, Module, load_program
+from netdsl.elaborate.parameters import bind_parameters, check_order
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
-from netdsl.passes.builder import NetBuilder
-from netdsl.passes.elaborate import Elaborator, Expectation
-from netdsl.passes.evaluate import Env, evaluate
-from netdsl.passes.modules import Loader, Module, load_program
-from netdsl.passes.parameters import bind_parameters, check_order
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression

@@ -19,9 +19,9 @@ EMITTERS = {"torch", "onnx"}
 WHOLE_FILES = {
     "analysis/cost.py": "counters", "analysis/receptive.py": "counters", "analysis/summary.py": "counters",
     "analysis/valid.py": "shape rules", "ir/types.py": "shape rules", "ops/conv.py": "shape rules", "ops/pool.py": "shape rules",
-    "backends/onnx.py": "emitters", "backends/onnx_file.py": "emitters", "backends/pytorch_source.py": "emitters",
-    "backends/torch_modules.py": "emitters", "backends/dot.py": "emitters", "backends/mermaid.py": "emitters", "backends/picture.py": "emitters", "backends/weights.py": "emitters",
-    "render.py": "diagnostics", "diagnostics.py": "diagnostics", "passes/infer.py": "diagnostics", "syntax/expected.py": "diagnostics",
+    "backends/onnx/graph.py": "emitters", "backends/onnx/write.py": "emitters", "backends/torch/source.py": "emitters",
+    "backends/torch/modules.py": "emitters", "draw/dot.py": "emitters", "draw/mermaid.py": "emitters", "draw/picture.py": "emitters", "weights/fresh.py": "emitters",
+    "render.py": "diagnostics", "diagnostics.py": "diagnostics", "elaborate/infer.py": "diagnostics", "syntax/expected.py": "diagnostics",
 }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ import torch
 from weight_files import KINDS, NET, State, arrays, below, state, torch_file
 
 import netdsl
-from netdsl.backends.checkpoints import read_weights
 from netdsl.cli import run
+from netdsl.weights.checkpoints import read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,8 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
-from netdsl.backends.form import OPSETS
-from netdsl.backends.torch_modules import PartialConv
+from netdsl.backends.onnx.form import OPSETS
+from netdsl.backends.torch.modules import PartialConv
 from netdsl.ops import LAYERS, connect
 from netdsl.ops.args import integer
 from netdsl.ops.base import Arg, Op

@@ -12,10 +12,10 @@ import pytest
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, program_of
+from netdsl.elaborate.evaluate import function_names
 from netdsl.ir.types import ITEM_BYTES, shape_text
 from netdsl.limits import DEFAULTS
 from netdsl.ops.init import INITS
-from netdsl.passes.evaluate import function_names
 from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig

@@ -11,13 +11,13 @@ from fuzz.generate import program
 from relayout import Laid, Relayout, comments_in, definitions_in, differences, round_trip
 from test_docs import BLOCKS, Block
 
-import netdsl.syntax.format as formatter
+import netdsl.layout.format as formatter
 from netdsl.cli import run
 from netdsl.diagnostics import CompileError, Fault
+from netdsl.layout.format import format_source, same
+from netdsl.layout.pieces import pieces_of
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source, same
 from netdsl.syntax.parser import parse, parse_with_tokens
-from netdsl.syntax.pieces import pieces_of
 
 ROOT = Path(__file__).parent.parent
 NETS = sorted([*(ROOT / "nets").rglob("*.net"), *(ROOT / "examples").rglob("*.net")])

@@ -12,8 +12,8 @@ import pytest
 
 import netdsl
 from netdsl import CompileError
-from netdsl.backends.dot import _frame, emit_dot, render
-from netdsl.backends.picture import Cluster
+from netdsl.draw.dot import _frame, emit_dot, render
+from netdsl.draw.picture import Cluster
 
 if TYPE_CHECKING:
     from pathlib import Path

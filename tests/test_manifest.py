@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from netdsl.backends.onnx.manifest import _own_sum, manifest_path, verify_if_any, verify_model
 from netdsl.cli import run
 from netdsl.diagnostics import CompileError
-from netdsl.runtime.manifest import _own_sum, manifest_path, verify_if_any, verify_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

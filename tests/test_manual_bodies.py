@@ -13,8 +13,8 @@ import netdsl
 from netdsl import library
 from netdsl.cli import run
 from netdsl.driver import check_expects, compile_net, program_of
+from netdsl.layout.format import format_source
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
 

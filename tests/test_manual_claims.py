@@ -14,7 +14,7 @@ from small_nets import LANGUAGE, X, code_of, net, shape
 from torch import nn
 
 import netdsl
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.torch.recorder import Recorder
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
 

@@ -17,7 +17,7 @@ import pytest
 from onnx import helper
 
 import netdsl
-from netdsl.backends.form import OPSET, OPSETS
+from netdsl.backends.onnx.form import OPSET, OPSETS
 from netdsl.cli import run
 from netdsl.driver import compile_net, open_program, program_of
 from netdsl.library import library_names

@@ -18,8 +18,8 @@ from conftest import assert_back_ends_agree, inputs_for, run_onnx, run_torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from netdsl.api import Net
-from netdsl.backends.dot import emit_dot
-from netdsl.backends.onnx import Skeleton, skeleton
+from netdsl.backends.onnx.graph import Skeleton, skeleton
+from netdsl.draw.dot import emit_dot
 from netdsl.driver import Compiled, check_expects, compile_net, open_program, program_of
 from netdsl.ir.types import subs
 from netdsl.library import library_names, resource

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl.backends.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, describe, short
+from netdsl.draw.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, describe, short
 
 if TYPE_CHECKING:
-    from netdsl.backends.picture import Cluster
+    from netdsl.draw.picture import Cluster
 
 
 def picture(body: str, depth: int | None = None, blocks: str = "") -> Picture:

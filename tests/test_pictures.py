@@ -281,8 +281,8 @@ def test_the_memory_of_a_picture_is_bounded(tmp_path: Path) -> None:
 
 def test_a_net_of_pictures_is_exported_for_bytes() -> None:
     """The resizing weighs no pixel outside the picture."""
-    from netdsl.backends.form import Form, Pixels
-    from netdsl.backends.onnx import skeleton
+    from netdsl.backends.onnx.form import Form, Pixels
+    from netdsl.backends.onnx.graph import skeleton
 
     net = netdsl.loads("net N {\n input image: 1x1x2\n relu\n}")
     resize = next(

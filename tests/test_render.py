@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from netdsl.backends.table import table_of
 from netdsl.diagnostics import MANY, MAX_ERRORS, Annotation, Diagnostic, Reporter, TooManyErrors, did_you_mean
+from netdsl.draw.table import table_of
 from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
 from netdsl.source import SourceFile, Span
 

@@ -11,7 +11,9 @@ from test_contract import EXAMPLES, Example
 
 import netdsl
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends import fold, onnx, pytorch_source
+from netdsl.backends.onnx import fold
+from netdsl.backends.onnx import graph as onnx
+from netdsl.backends.torch import source as pytorch_source
 from netdsl.diagnostics import CompileError
 from netdsl.driver import open_program, program_of
 from netdsl.library import library_names

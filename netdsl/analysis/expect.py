@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.cost import Totals
 from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean
+from netdsl.elaborate.evaluate import Env, evaluate, truth
 from netdsl.ir.types import Sym, shape_text
-from netdsl.passes.evaluate import Env, evaluate, truth
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
+    from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
-    from netdsl.passes.elaborate import Expectation
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")

@@ -100,10 +100,10 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     """What takes the inputs, and gives a function that runs once and one that reads its outputs."""
     import torch
 
-    from netdsl.backends.onnx import skeleton
-    from netdsl.backends.tensors import as_float32
-    from netdsl.backends.torch import lower
-    from netdsl.backends.weights import fresh
+    from netdsl.backends.onnx.graph import skeleton
+    from netdsl.backends.torch.module import lower
+    from netdsl.weights.fresh import fresh
+    from netdsl.weights.tensors import as_float32
 
     where = "cpu" if device == "cpu" else "cuda"
     if where == "cuda" and not torch.cuda.is_available():

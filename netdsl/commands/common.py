@@ -7,9 +7,9 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.backends.table import NARROW
 from netdsl.commands.output import note_lines, use_colour
 from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
+from netdsl.draw.table import NARROW
 from netdsl.driver import Compiled, Program, compile_net, open_program
 from netdsl.library import is_idle_pipe
 from netdsl.render import render_text

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.backends.draw import SUFFIXES, draw
-from netdsl.backends.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
 from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.output import note, say
+from netdsl.draw.formats import SUFFIXES, draw
+from netdsl.draw.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
 
 if TYPE_CHECKING:
     import argparse

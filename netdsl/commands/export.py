@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.pytorch_source import emit_source
+from netdsl.backends.torch.source import emit_source
 from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_labels, suffix_of
 from netdsl.commands.output import say
 from netdsl.diagnostics import CompileError, fail
@@ -17,10 +17,10 @@ from netdsl.source import is_utf8
 if TYPE_CHECKING:
     import argparse
 
-    from netdsl.backends.checkpoints import Weights
-    from netdsl.backends.form import Form
+    from netdsl.backends.onnx.form import Form
     from netdsl.driver import Compiled, Program
     from netdsl.ir.graph import Graph
+    from netdsl.weights.checkpoints import Weights
 
 ONNX_ONLY = (
     "weights", "allow_nonfinite", "fp16", "bf16", "verify", "keep_io", "with_preprocess",
@@ -58,8 +58,9 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
 
 def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Program, path: Path, given: dict[str, Any]) -> int:
     # ONNX is imported here so that writing source does not wait for it.
-    from netdsl.backends import export, onnx
-    from netdsl.runtime.manifest import check_place, write_manifest
+    from netdsl.backends.onnx import export
+    from netdsl.backends.onnx import graph as onnx
+    from netdsl.backends.onnx.manifest import check_place, write_manifest
 
     found, what = _weights(arguments)
     beside = _beside(compiled.graph, found.metadata if found else {}, given)
@@ -84,7 +85,7 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
 
 
 def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
-    from netdsl.backends.form import BFLOAT16_OPSET, OPSET, Form, Pixels
+    from netdsl.backends.onnx.form import BFLOAT16_OPSET, OPSET, Form, Pixels
 
     dtype = "float16" if arguments.fp16 else "bfloat16" if arguments.bf16 else "float32"
     opset = (BFLOAT16_OPSET if arguments.bf16 else OPSET) if arguments.opset is None else arguments.opset
@@ -153,13 +154,13 @@ def _numbers(key: str, values: list[Any]) -> list[float] | None:
 def _weights(arguments: argparse.Namespace) -> tuple[Weights | None, str]:
     if arguments.weights is None:
         return None, f"fresh weights of seed {arguments.seed or 0}"
-    from netdsl.backends.checkpoints import read_weights
+    from netdsl.weights.checkpoints import read_weights
 
     return read_weights(arguments.weights), arguments.weights
 
 
 def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, Any]) -> dict[str, Any]:
-    from netdsl.backends.checkpoints import fit, report
+    from netdsl.weights.checkpoints import fit, report
 
     made = fit(params, found, lazy=True)
     say(f"{arguments.weights}: {report(params, found)}")
@@ -168,9 +169,9 @@ def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, An
 
 def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form: Form, weights: dict[str, Any] | None) -> None:
     # The witnesses are heavy, and only needed where they are asked for.
-    from netdsl.backends.onnx import skeleton
-    from netdsl.backends.weights import fresh
+    from netdsl.backends.onnx.graph import skeleton
     from netdsl.verify.exported import compare_with_torch
+    from netdsl.weights.fresh import fresh
 
     state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in skeleton(compiled.graph).params.items()}
     worst = compare_with_torch(path, compiled.graph, state, form)

@@ -14,9 +14,9 @@ from netdsl.commands.output import note, note_lines
 from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.errors import CannotWriteError, CrashedError, Stopped
 from netdsl.limits import WrongLimit
-from netdsl.memory import MEMORY, is_out_of_memory
-from netdsl.stops import stop_word
-from netdsl.streams import OUTPUT, discard_output
+from netdsl.process.memory import MEMORY, is_out_of_memory
+from netdsl.process.stops import stop_word
+from netdsl.process.streams import OUTPUT, discard_output
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h

@@ -14,8 +14,8 @@ from netdsl.commands.common import print_diagnostics
 from netdsl.commands.output import say
 from netdsl.diagnostics import CompileError, Diagnostic, Fault
 from netdsl.files import replacing
+from netdsl.layout.format import format_source
 from netdsl.source import Span
-from netdsl.syntax.format import format_source
 
 if TYPE_CHECKING:
     import argparse

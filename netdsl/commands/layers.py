@@ -13,11 +13,11 @@ from rich.text import Text
 from netdsl.commands.consoles import listing
 from netdsl.diagnostics import Fault, Reporter, fail
 from netdsl.driver import compile_net, program_of
+from netdsl.elaborate.loader import KindValue, Loader, Module, resolve
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.ops.args import show
 from netdsl.ops.base import signature
-from netdsl.passes.modules import KindValue, Loader, Module, resolve
 from netdsl.source import SourceFile, Span
 
 if TYPE_CHECKING:

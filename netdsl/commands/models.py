@@ -6,15 +6,15 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.checkpoints import fit, read_weights
-from netdsl.backends.export import export_onnx, metadata_of
-from netdsl.backends.form import Form
-from netdsl.backends.onnx import skeleton
+from netdsl.backends.onnx.export import export_onnx, metadata_of
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.manifest import verify_if_any
 from netdsl.commands.common import UsageError, load_one, suffix_of
 from netdsl.commands.output import note
 from netdsl.files import scratch_folder
-from netdsl.runtime.manifest import verify_if_any
 from netdsl.runtime.session import Session, Settings, open_session
+from netdsl.weights.checkpoints import fit, read_weights
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -16,9 +16,9 @@ from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, r
 from netdsl.commands.models import open_model
 from netdsl.commands.output import note, say
 from netdsl.diagnostics import CompileError, fail
+from netdsl.process.streams import discard_output
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 from netdsl.runtime.outputs import has_rows, write_outputs
-from netdsl.streams import discard_output
 
 if TYPE_CHECKING:
     from argparse import Namespace

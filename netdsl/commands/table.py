@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.backends.table import Line, layer_table, table_of
 from netdsl.commands.common import terminal_width
 from netdsl.commands.output import say, say_styled
+from netdsl.draw.table import Line, layer_table, table_of
 
 if TYPE_CHECKING:
     import argparse

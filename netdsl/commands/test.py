@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.backends.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.commands.common import load_one
 from netdsl.commands.output import note, say
 from netdsl.config import ConfigError
@@ -16,6 +15,7 @@ from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
 from netdsl.files import scratch_folder
 from netdsl.train.section import config_failure, read_config
+from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    from netdsl.backends.torch import lower
+    from netdsl.backends.torch.module import lower
     from netdsl.train.loop import torch_device
 
     where = torch_device(device)
@@ -68,7 +68,7 @@ def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.n
 
 
 def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
-    from netdsl.backends.export import export_onnx
+    from netdsl.backends.onnx.export import export_onnx
     from netdsl.runtime.session import open_session
 
     with scratch_folder() as folder:

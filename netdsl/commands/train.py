@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from netdsl.backends.torch import lower
+from netdsl.backends.torch.module import lower
 from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.consoles import console
 from netdsl.config import ConfigError

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify_model(arguments: argparse.Namespace) -> int:
     if arguments.weights or arguments.define or arguments.input:
         raise UsageError("--weights, --input and -D go with a net: a model is held against its manifest")
-    from netdsl.runtime.manifest import verify_model
+    from netdsl.backends.onnx.manifest import verify_model
 
     found = verify_model(arguments.file)
     if arguments.format == "json":
@@ -56,7 +56,7 @@ def _verify_model(arguments: argparse.Namespace) -> int:
 
 
 def _weights(arguments: argparse.Namespace, graph: Graph) -> dict[str, Any]:
-    from netdsl.backends.checkpoints import fit, read_weights, tensors_of
+    from netdsl.weights.checkpoints import fit, read_weights, tensors_of
 
     found = read_weights(arguments.weights)
     return fit(tensors_of(graph), found, allow_nonfinite=arguments.allow_nonfinite)

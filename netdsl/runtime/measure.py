@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from netdsl.analysis.sizes import USUAL
 from netdsl.diagnostics import CompileError, Fault, fail
-from netdsl.passes.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.runtime.session import DTYPES, Session, open_session
 from netdsl.source import SourceFile
 from netdsl.syntax.parser import parse_expression

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from netdsl.backends.onnx.manifest import sha256_of
 from netdsl.diagnostics import CompileError, fail
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, why_not_loaded
-from netdsl.runtime.manifest import sha256_of
 from netdsl.runtime.placement import facts
 
 if TYPE_CHECKING:

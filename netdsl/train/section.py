@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.config import Call, ConfigError
 from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault
-from netdsl.passes.evaluate import evaluate, function_names
+from netdsl.elaborate.evaluate import evaluate, function_names
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from netdsl.driver import Compiled
-    from netdsl.passes.evaluate import Env
+    from netdsl.elaborate.evaluate import Env
 
 LISTS = ("augment", "metrics")
 

@@ -9,19 +9,19 @@ import onnxruntime
 import torch
 
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends.onnx import check_file
-from netdsl.backends.tensors import as_float32
-from netdsl.backends.torch import lower
+from netdsl.backends.onnx.graph import check_file
+from netdsl.backends.torch.module import lower
 from netdsl.diagnostics import fail
-from netdsl.memory import is_out_of_memory
+from netdsl.process.memory import is_out_of_memory
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.rounding import TINY
+from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from netdsl.backends.form import Form, Pixels
+    from netdsl.backends.onnx.form import Form, Pixels
     from netdsl.ir.graph import Graph
 
 BATCH = 2

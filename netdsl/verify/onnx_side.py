@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from netdsl.backends.fold import stored_chunks
-from netdsl.backends.form import Form
-from netdsl.backends.onnx import ELEMENT, skeleton
+from netdsl.backends.onnx.fold import stored_chunks
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import ELEMENT, skeleton
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node

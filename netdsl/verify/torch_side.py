@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from netdsl.backends import torch_modules
-from netdsl.backends.torch import lower
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.torch import modules as torch_modules
+from netdsl.backends.torch.module import lower
+from netdsl.backends.torch.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 import torch
 
-from netdsl.backends.form import OPSET
-from netdsl.backends.onnx import Emitter, Tensor
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.onnx.form import OPSET
+from netdsl.backends.onnx.graph import Emitter, Tensor
+from netdsl.backends.torch.recorder import Recorder
 from netdsl.ir.types import subs
-from netdsl.memory import is_out_of_memory
+from netdsl.process.memory import is_out_of_memory
 from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide

@@ -8,11 +8,11 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.expect import Facts
-from netdsl.backends.dot import emit_dot
 from netdsl.diagnostics import CompileError
+from netdsl.draw.dot import emit_dot
 from netdsl.driver import compile_net, program_of
+from netdsl.elaborate.evaluate import evaluate
 from netdsl.ops.base import OpError
-from netdsl.passes.evaluate import evaluate
 from netdsl.source import SourceFile
 from netdsl.verify import verify_net
 

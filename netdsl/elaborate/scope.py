@@ -1,0 +1,95 @@
+"""Names inside a net: positions and labels, as `nn.Sequential` and published checkpoints have them.
+
+A block call, a labelled group and each unlabelled member get a name in their scope: the label, or else the position.
+`repeat`, `if`, `for`, unlabelled groups and arms unroll into the scope around them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation, Fault, did_you_mean
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.evaluate import Env
+    from netdsl.ir.graph import Value
+    from netdsl.source import Span
+    from netdsl.syntax import ast
+
+
+class Binding:
+    """What a label stands for: a value, and where it is a layer, block or group the means to use it again."""
+
+    __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
+
+    def __init__(self, value: Value, span: Span, label: str, scope: Scope) -> None:
+        self.value = value
+        self.span = span
+        self.label = label
+        self.scope = scope
+        self.element: ast.Element | None = None
+        self.env: Env | None = None
+        self.inner: Scope | None = None
+
+
+class Scope:
+    """The members of one block call, labelled group or net.
+
+    `path` prefixes the names of its nodes and `module` those of their weights: they differ where a labelled module is used
+    again, whose members' names end in `use`. `outer` is the scope in which labels are looked up next; blocks have none.
+    """
+
+    __slots__ = ("count", "labels", "module", "outer", "path", "use")
+
+    def __init__(self, path: str = "", module: str = "", outer: Scope | None = None, use: str = "") -> None:
+        self.path = path
+        self.module = module
+        self.outer = outer
+        self.use = use
+        self.count = 0
+        self.labels: dict[str, Binding] = {}
+
+    def member(self, label: str | None) -> str:
+        """The next member's name in this scope: its label, or else its position."""
+        position = self.count
+        self.count += 1
+        return str(position) if label is None else label
+
+    def join(self, name: str) -> tuple[str, str]:
+        """The member's full name, and that of its weights."""
+        own = name + self.use
+        return (f"{self.path}.{own}" if self.path else own), (f"{self.module}.{name}" if self.module else name)
+
+    def bind(self, label: str, value: Value, span: Span) -> Binding:
+        """Give a label its meaning; raises `Fault` where the scope has it already."""
+        if label == "training":
+            raise Fault("reserved-name", "`training` cannot be a label: every PyTorch module has an attribute of that name", span, help="choose another label")
+        first = self.labels.get(label)
+        if first is not None:
+            notes = (Annotation("the first is here", first.span),) if first.span != span else ()
+            advice = "count it: `name{i}: ...` in `repeat n as i`" if first.span == span else "choose another label"
+            raise Fault("duplicate-label", f"label `{label}` stands twice in one scope", span, notes=notes, help=advice)
+        binding = self.labels[label] = Binding(value, span, label, self)
+        return binding
+
+    def find(self, path: list[str]) -> Binding | None:
+        """The binding of a dotted path, searched outwards."""
+        scope: Scope | None = self
+        while scope is not None:
+            binding = scope.labels.get(path[0])
+            if binding is not None:
+                for name in path[1:]:
+                    binding = binding.inner.labels.get(name) if binding and binding.inner else None
+                return binding
+            scope = scope.outer
+        return None
+
+    def suggest(self, name: str) -> str | None:
+        """Advice for a label that is not there."""
+        known: list[str] = []
+        scope: Scope | None = self
+        while scope is not None:
+            known += scope.labels
+            scope = scope.outer
+        listed = ", ".join(f"`{k}`" for k in known[:12])
+        return did_you_mean(name, known) or (f"labels so far: {listed}" if known else "no label stands above this line")
