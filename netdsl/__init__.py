@@ -8,7 +8,7 @@ from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from netdsl.api import Net, load, loads
-    from netdsl.diagnostics import CompileError
+    from netdsl.errors import CompileError
 
 __all__ = ["CompileError", "Net", "__version__", "load", "loads"]
 

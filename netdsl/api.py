@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from netdsl.analysis.summary import Summary
-from netdsl.diagnostics import CompileError, Fault
 from netdsl.driver import Compiled, Program, compile_net, open_program, program_of
+from netdsl.errors import CompileError, NetdslError
 from netdsl.ops.args import show
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from os import PathLike
     from pathlib import Path
 
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Output
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def public(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function of the API raise `CompileError` for every error of netdsl's family."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except NetdslError as error:
+            raise CompileError.of(error.diagnostics) from None
+
+    return call
 
 
 class Net:
@@ -63,6 +81,7 @@ class Net:
         """The outputs, each with a `name` and a `value` that has a `type`."""
         return self.graph.outputs
 
+    @public
     def summary(self, depth: int | None = None) -> None:
         """Print the layer table; `depth` folds deeper blocks into one row."""
         print(self._table(depth), end="")
@@ -79,7 +98,7 @@ class Net:
 
         try:
             picture = self._svg()
-        except CompileError as error:  # no graphviz: the table is worth showing alone
+        except NetdslError as error:  # no graphviz: the table is worth showing alone
             picture = f"<p>{escape(error.diagnostics[0].message)}</p>"
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
@@ -87,6 +106,7 @@ class Net:
         dot = import_module("netdsl.draw.dot")
         return str(dot.svg_text(self.graph))
 
+    @public
     def torch(
         self, weights: Given | None = None, *, allow_nonfinite: bool = False
     ) -> torch.nn.Module:
@@ -101,10 +121,12 @@ class Net:
             backend.load(module, self.graph, weights, allow_nonfinite=allow_nonfinite)
         return module
 
+    @public
     def pytorch_source(self) -> str:
         """The net as PyTorch source that runs without netdsl."""
         return str(import_module("netdsl.backends.torch.source").emit_source(self.graph))
 
+    @public
     def onnx(
         self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
         fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
@@ -125,6 +147,7 @@ class Net:
         )  # fmt: skip
         return model
 
+    @public
     def save_onnx(
         self, path: str | Path, weights: Given | None = None, *, opset: int | None = None,
         seed: int = 0, fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
@@ -141,6 +164,7 @@ class Net:
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 
+    @public
     def draw(self, path: str | Path, depth: int | None = None) -> None:
         """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot, .mmd, .html); `depth` folds deeper blocks.
 
@@ -154,6 +178,7 @@ def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
     return form.Form(opset=opset or (form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET), dtype=dtype, fold=fold)
 
 
+@public
 def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
     """Load a net: `load("resnet:ResNet50", classes=10)`; raises `CompileError`, whose text is the diagnostics."""
     name = os.fspath(name)
@@ -163,6 +188,7 @@ def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
     return _net(open_program(file, _defines(parameters)), net or None)
 
 
+@public
 def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
     """Load a net from text; raises `CompileError`."""
     return _net(program_of(SourceFile("<text>", text), _defines(parameters)), net)
@@ -182,8 +208,8 @@ def _text(value: Any) -> str:
 def _net(program: Program, net: str | None) -> Net:
     try:
         name = program.pick(net)
-    except Fault as fault:
-        raise CompileError([*program.reporter.diagnostics, fault.diagnostic]) from None
+    except NetdslError as error:
+        raise NetdslError.of([*program.reporter.diagnostics, *error.diagnostics]) from None
     return Net(program, name, compile_net(program, name))
 
 

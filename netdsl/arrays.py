@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from netdsl.diagnostics import CompileError, fail
+from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class StoredArray:
     def read(self, dtype: np.dtype[Any]) -> Any:
         """The numbers as `dtype`, read and converted piece by piece.
 
-        Raises `CompileError` for a damaged file and for numbers that `dtype` cannot represent.
+        Raises `NetdslError` for a damaged file and for numbers that `dtype` cannot represent.
         """
         check_size(self.place, self.shape, max(dtype.itemsize, self.dtype.itemsize))
         made = np.empty(prod(self.shape), dtype)
@@ -77,7 +77,7 @@ class StoredArray:
 
 
 def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
-    """Numbers as another type; raises `CompileError` for one that the type cannot represent."""
+    """Numbers as another type; raises `NetdslError` for one that the type cannot represent."""
     with np.errstate(over="ignore", invalid="ignore"):
         made = values.astype(dtype, copy=False)
     if dtype.kind in "iu":
@@ -87,23 +87,23 @@ def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
     else:
         return made
     if lost.any():
-        fail("wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold")
+        raise NetdslError("wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold")
     return made
 
 
 def check_size(place: str, shape: tuple[int, ...], itemsize: int) -> None:
-    """Raise `CompileError` for an array that would take more memory than the limit."""
+    """Raise `NetdslError` for an array that would take more memory than the limit."""
     size, most = prod(shape) * itemsize, limit("array_bytes")
     if size > most:
-        fail(
+        raise NetdslError(
             "array-too-large",
             f"{place} has {size:,} bytes, the limit is {most:,}",
-            raise_help("array_bytes"),
+            help=raise_help("array_bytes"),
         )
 
 
 def open_array(path: Path) -> StoredArray:
-    """The array of a `.npy` file; raises `CompileError`."""
+    """The array of a `.npy` file; raises `NetdslError`."""
     with _guarded(path), _opened(path, None) as file:
         if file.read(4) == b"PK\x03\x04":
             raise ValueError("it is an archive of arrays, whose name ends in .npz")
@@ -112,7 +112,7 @@ def open_array(path: Path) -> StoredArray:
 
 
 def open_archive(path: Path) -> dict[str, StoredArray]:
-    """The arrays of a `.npz` file by their names; raises `CompileError`."""
+    """The arrays of a `.npz` file by their names; raises `NetdslError`."""
     with _guarded(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         found = {}
@@ -170,7 +170,7 @@ def _guarded(path: Path) -> Iterator[None]:
     """Turn any error that a damaged file causes into one diagnostic."""
     try:
         yield
-    except CompileError:
+    except NetdslError:
         raise
     except Exception as error:  # NumPy lets Python parse headers, which can raise anything
         _fail_unreadable(path, error)
@@ -179,8 +179,8 @@ def _guarded(path: Path) -> Iterator[None]:
 def _fail_unreadable(path: Path, error: Exception) -> NoReturn:
     kind = ".npz" if path.suffix.lower() == ".npz" else SUFFIX
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
-    fail(
+    raise NetdslError(
         "bad-array",
         f"{path} is not a {kind} file of numbers: {reason[:200]}",
-        f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
+        help=f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
     )

@@ -10,12 +10,13 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.expect import Facts
 from netdsl.analysis.receptive import hold_strides
 from netdsl.analysis.valid import valid_for
-from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault, Reporter, TooManyErrors, did_you_mean
+from netdsl.diagnostics import Abandoned, Annotation, Diagnostic, Reporter, did_you_mean
 from netdsl.elaborate.bodies import Elaborator, Expectation
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.loader import Loader, Module, load_program
 from netdsl.elaborate.parameters import bind_parameters, check_order
+from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site, Value
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
@@ -63,7 +64,7 @@ class Program(NamedTuple):
         return names
 
     def pick(self, name: str | None) -> str:
-        """The net that is meant: the one named, the only one, or the one called as the file; raises `Fault` where that is not clear."""
+        """The net that is meant: the one named, the only one, or the one called as the file; raises `NetdslError` where that is not clear."""
         nets = self.nets()
         if name is None:
             stem = os.path.basename(self.source.name).removesuffix(".net").lower()
@@ -73,65 +74,59 @@ class Program(NamedTuple):
             if not nets:
                 raise self._no_net()
             listed = ", ".join(f"{self.source.name}:{n}" for n in nets[:8]) + (", ..." if len(nets) > 8 else "")
-            raise Fault("which-net", f"`{self.source.name}` has {len(nets)} nets", self.start, help=f"name one: {listed}")
+            raise NetdslError("which-net", f"`{self.source.name}` has {len(nets)} nets", self.start, help=f"name one: {listed}")
         if name not in nets:
             definition = self.module.definitions.get(name)
             if isinstance(definition, ast.Definition) and definition.is_net and name in self.module.own:
                 raise self._needs(definition)
-            raise Fault("unknown-net", f"`{self.source.name}` has no net `{name}`", self.start, help=did_you_mean(name, nets) or ("it has " + ", ".join(nets) if nets else None))
+            raise NetdslError("unknown-net", f"`{self.source.name}` has no net `{name}`", self.start, help=did_you_mean(name, nets) or ("it has " + ", ".join(nets) if nets else None))
         return name
 
-    def _no_net(self) -> Fault:
+    def _no_net(self) -> NetdslError:
         nets = [d for d in map(self.module.definitions.get, self.module.own) if isinstance(d, ast.Definition) and d.is_net]
         if nets:
             return self._needs(nets[0])
-        return Fault("no-net", f"`{self.source.name}` has no net", self.start, help=None if self.module.own else "begin with `net Name { ... }`")
+        return NetdslError("no-net", f"`{self.source.name}` has no net", self.start, help=None if self.module.own else "begin with `net Name { ... }`")
 
-    def _needs(self, definition: ast.Definition) -> Fault:
+    def _needs(self, definition: ast.Definition) -> NetdslError:
         missing = [p.name for p in definition.parameters if p.default is None and p.name not in self.defines]
         listed = ", ".join(f"`{m}`" for m in missing)
         example = f"`-D {missing[0]}=...`, a default value, or a net made of it: `net Other = {definition.name}(...)`"
-        return Fault("missing-argument", f"net `{definition.name}` needs {listed}", definition.name_span, help=f"give {'it' if len(missing) == 1 else 'them'} a value: {example}")
+        return NetdslError("missing-argument", f"net `{definition.name}` needs {listed}", definition.name_span, help=f"give {'it' if len(missing) == 1 else 'them'} a value: {example}")
 
 
 def open_program(name: str, defines: Mapping[str, str] | None = None) -> Program:
-    """Read the file of that name (see `library.open_source`); raises `CompileError`."""
-    try:
-        source = library.open_source(name)
-    except Fault as fault:
-        raise CompileError([fault.diagnostic]) from None
-    return program_of(source, defines)
+    """Read the file of that name (see `library.open_source`); raises `NetdslError`."""
+    return program_of(library.open_source(name), defines)
 
 
 def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> Program:
-    """The program of a text; raises `CompileError`."""
+    """The program of a text; raises `NetdslError`."""
     reporter = Reporter()
     try:
         loader, module = load_program(source, reporter)
-    except TooManyErrors:
-        raise CompileError(reporter.diagnostics) from None
-    except Fault as fault:
-        raise CompileError([*reporter.diagnostics, fault.diagnostic]) from None
+    except Abandoned:
+        raise NetdslError.of(reporter.diagnostics) from None
+    except NetdslError as error:
+        raise NetdslError.of([*reporter.diagnostics, *error.diagnostics]) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
 
 
 def compile_net(program: Program, name: str, inputs: Mapping[str, tuple[int, ...]] | None = None) -> Compiled:
-    """Build one net of the program, its sizes overridden by `inputs` ("" is the first input's); raises `CompileError`."""
+    """Build one net of the program, its sizes overridden by `inputs` ("" is the first input's); raises `NetdslError`."""
     reporter = Reporter()
     reporter.diagnostics.extend(program.reporter.diagnostics)
     reporter.errors = program.reporter.errors
     try:
         compiled = _build(program, name, dict(inputs or {}), reporter)
-    except TooManyErrors:
-        raise CompileError(reporter.diagnostics) from None
-    except Fault as fault:
-        if not reporter.errors or fault.diagnostic.code != "no-layers":
-            reporter.diagnostics.append(fault.diagnostic)
-        raise CompileError(reporter.diagnostics) from None
-    except CompileError as error:
-        raise CompileError([*reporter.diagnostics, *error.diagnostics]) from None
+    except Abandoned:
+        raise NetdslError.of(reporter.diagnostics) from None
+    except NetdslError as error:
+        if not reporter.errors or error.code != "no-layers":
+            reporter.diagnostics += error.diagnostics
+        raise NetdslError.of(reporter.diagnostics) from None
     if reporter.errors or compiled is None:
-        raise CompileError(reporter.diagnostics)
+        raise NetdslError.of(reporter.diagnostics)
     return compiled
 
 
@@ -160,18 +155,18 @@ def _build(program: Program, name: str, inputs: dict[str, tuple[int, ...]], repo
 
 
 def _resolve_alias(named: ast.Definition | ast.Alias, own: Module) -> tuple[ast.Definition, Module]:
-    """The net that is built under a name of the file `own`, and the file that defines it: for `net A = B(...)` those of B. Raises `Fault`."""
+    """The net that is built under a name of the file `own`, and the file that defines it: for `net A = B(...)` those of B. Raises `NetdslError`."""
     if isinstance(named, ast.Definition):
         return named, own
     target = own.definition(named.target, named.target_span)
     if isinstance(target, ast.Alias):
-        raise Fault("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=_beneath(named, target, own))
+        raise NetdslError("unknown-net", f"`{named.target}` is itself made of another net", named.target_span, help=_beneath(named, target, own))
     if isinstance(target, ast.Definition) and target.is_net:
         return target, own.homes[named.target]
     known = [n for n, d in own.definitions.items() if isinstance(d, ast.Definition) and d.is_net]
     shipped = named.target.lower() if named.target.lower() in library.library_names() else None
     advice = f"write `import {shipped}` above, and use a net that it defines" if shipped else None
-    raise Fault("unknown-net", f"there is no net `{named.target}`", named.target_span, help=did_you_mean(named.target, known) or advice or _make_net(named.name, target))
+    raise NetdslError("unknown-net", f"there is no net `{named.target}`", named.target_span, help=did_you_mean(named.target, known) or advice or _make_net(named.name, target))
 
 
 def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
@@ -187,14 +182,14 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
 
 
 def _member_expects(alias: ast.Alias, definition: ast.Definition, graph: Graph, frame: Env, outside: Env) -> list[Expectation]:
-    """The `expect` lines after `net A = B(...)`: they see the parameters and open sizes of B, and the `let`s of their own file. Raises `Fault`."""
+    """The `expect` lines after `net A = B(...)`: they see the parameters and open sizes of B, and the `let`s of their own file. Raises `NetdslError`."""
     env = Env(outside)
     inner = {s.name for s in definition.body.statements if isinstance(s, ast.Let)}
     env.values = {**{name: value for name, value in frame.values.items() if name not in inner}, **graph.arguments}
     found = []
     for statement in alias.body.statements if alias.body is not None else ():
         if not isinstance(statement, ast.Expect):
-            raise Fault("misplaced-statement", "only `expect` lines stand here", statement.span)
+            raise NetdslError("misplaced-statement", "only `expect` lines stand here", statement.span)
         found.append(Expectation(statement, env, ""))
     return found
 
@@ -215,7 +210,7 @@ def _defines(program: Program, definition: ast.Definition, arguments: tuple[ast.
     named = [a if a.name else ast.Argument(declared[i], a.value, a.span) if i < len(declared) else a for i, a in enumerate(arguments)]
     for name, text in program.defines.items():
         if name not in declared:
-            raise Fault("unknown-argument", f"net `{definition.name}` has no parameter `{name}`", definition.name_span, help=did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}")
+            raise NetdslError("unknown-argument", f"net `{definition.name}` has no parameter `{name}`", definition.name_span, help=did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}")
         source = SourceFile(f"-D {name}", text)
         value = parse_expression(source)
         evaluate(value, env)
@@ -227,23 +222,23 @@ def _sized(program: Program, name: str, compiled: Compiled, at: Span, size: tupl
     """The net with the input that an `expect` asks for."""
     try:
         return compile_net(program, name, {compiled.graph.inputs[0].name: size})
-    except CompileError as error:
+    except NetdslError as error:
         for diagnostic in error.diagnostics:
             diagnostic.notes += (Annotation("this `expect` asks for that input", at),)
         raise
 
 
 def _at(expr: ast.Expr, env: Env) -> tuple[int, ...]:
-    """The sizes after `at`: `at 3x224x224`, or `at 16` for an input of one axis; raises `Fault`."""
+    """The sizes after `at`: `at 3x224x224`, or `at 16` for an input of one axis; raises `NetdslError`."""
     size = evaluate(expr, env)
     sizes = size if isinstance(size, tuple) else (size,)
     if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
-        raise Fault("bad-size", f"`at` takes the sizes of the first input, found {show(size)}", expr.span, help="write it as in `at 3x224x224`")
+        raise NetdslError("bad-size", f"`at` takes the sizes of the first input, found {show(size)}", expr.span, help="write it as in `at 3x224x224`")
     return sizes
 
 
 def _made_at(program: Program, name: str, compiled: Compiled, expectation: Expectation, known: dict[tuple[int, ...], Compiled | None]) -> Compiled | None:
-    """What an `expect` is held against: the net, or that of the size after `at`. None where the net cannot be of that size, for the second time; raises `Fault` and `CompileError`."""
+    """What an `expect` is held against: the net, or that of the size after `at`. None where the net cannot be of that size, for the second time; raises `NetdslError` and `NetdslError`."""
     at = expectation.statement.at
     size = () if at is None else _at(at, expectation.env)
     if at is not None and size not in known:
@@ -271,9 +266,7 @@ def check_expects(program: Program, name: str, compiled: Compiled, inputs: Mappi
     for number, expectation in enumerate(compiled.expects):
         try:
             made = _made_at(program, name, compiled, expectation, known)
-        except Fault as fault:
-            broken.append(fault.diagnostic)
-        except CompileError as error:
+        except NetdslError as error:
             broken += error.diagnostics
         else:
             diagnostic = _held(expectation, number, made) if made is not None else None

@@ -13,7 +13,7 @@ import pytest
 import netdsl
 from netdsl.arrays import PIECE, open_archive, open_array
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,5 +254,5 @@ def test_damaged_archives(folder: Path, capsys: Say, case: str) -> None:
 def test_headers_of_arrays_that_lie(tmp_path: Path, shape: tuple[int, ...]) -> None:
     """A file must have the bytes that its header declares."""
     (tmp_path / "x.npy").write_bytes(header(shape) + bytes(64))
-    with pytest.raises(CompileError, match=r"bad-array.*its header declares"):
+    with pytest.raises(NetdslError, match=r"bad-array.*its header declares"):
         open_array(tmp_path / "x.npy")

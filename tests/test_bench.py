@@ -21,7 +21,7 @@ import netdsl
 from netdsl.analysis.sizes import usual_setting
 from netdsl.cli import run
 from netdsl.commands import bench
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.runtime import gpu, measure, providers, session
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, random_inputs, ratio
@@ -190,7 +190,7 @@ def test_the_peak_of_a_small_device(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert measure.peak(folder, "cpu", Settings()).flops > 0
     assert sides == [64, 32, 16, 16]
     limit = 4
-    with pytest.raises(CompileError, match="out-of-memory"):
+    with pytest.raises(NetdslError, match="out-of-memory"):
         measure.peak(folder, "cpu", Settings())
 
 
@@ -328,7 +328,7 @@ def test_cuda_graphs_are_used(folder: Path, capsys: pytest.CaptureFixture[str], 
 
 def test_a_gpu_that_takes_nothing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, [Placed("c", "Conv", "CPUExecutionProvider")])
-    with pytest.raises(CompileError, match="no-cuda"):
+    with pytest.raises(NetdslError, match="no-cuda"):
         open_session(folder / "m.onnx", "cuda", settings=Settings(allow_cpu_nodes=True))
 
 

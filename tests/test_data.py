@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 import pytest
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import Call
 from netdsl.data import catalog as catalog_module
 from netdsl.data import download
 from netdsl.data.catalog import open_dataset
@@ -22,10 +22,11 @@ from netdsl.data.dataset import check_classes, check_shape
 from netdsl.data.evaluate import evaluate
 from netdsl.data.idx import NAMES, read_idx
 from netdsl.data.metrics import Accuracy
+from netdsl.errors import SettingError
 
 
-def fails(code: str, call: Call) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
+def fails(code: str, call: Call) -> SettingError:
+    with pytest.raises(SettingError) as caught:
         open_dataset(call)
     assert caught.value.code == code
     assert caught.value.key == "data"
@@ -298,12 +299,12 @@ def test_changed_download_is_refused(published: Path, tmp_path: Path, content: b
 def test_shape_mismatch_advises_padding() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
     check_shape(data, (1, 28, 28))
-    with pytest.raises(ConfigError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
+    with pytest.raises(SettingError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     for expects in [(3, 32, 32), (1, 27, 27), (1, 30, 32), (784,)]:
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(SettingError) as caught:
             check_shape(data, expects)
         assert "pad" not in (caught.value.help or "")
 
@@ -311,7 +312,7 @@ def test_shape_mismatch_advises_padding() -> None:
 def test_class_mismatch_is_explained() -> None:
     data = open_dataset(Call("fashion_mnist_sample"))
     check_classes(data, (10,))
-    with pytest.raises(ConfigError, match=r"gives 1000 numbers .* has 10 classes"):
+    with pytest.raises(SettingError, match=r"gives 1000 numbers .* has 10 classes"):
         check_classes(data, (1000,))
 
 
@@ -320,7 +321,7 @@ def test_top_k_ranks_ties_in_order_and_nan_last() -> None:
     labels = np.array([1, 2, 0])
     assert [Accuracy(top)(logits, labels) for top in (1, 2, 3)] == [0, pytest.approx(1 / 3), 1]
     assert Accuracy(1)(logits, np.array([0, 0, 1])) == pytest.approx(2 / 3)
-    with pytest.raises(ConfigError, match="is 4, the net has 3 classes"):
+    with pytest.raises(SettingError, match="is 4, the net has 3 classes"):
         Accuracy(4)(logits, labels)
 
 

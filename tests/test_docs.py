@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from netdsl.analysis.valid import valid_for
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, program_of
 from netdsl.elaborate.evaluate import function_names
+from netdsl.errors import NetdslError
 from netdsl.ir.types import ITEM_BYTES, shape_text
 from netdsl.limits import DEFAULTS
 from netdsl.ops.init import INITS
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 LANGUAGE = ROOT / "docs" / "language.md"
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"Fault", "OpError", "Diagnostic", "ConfigError", "fail", "stop"}
+RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
 
 
 class Block(NamedTuple):
@@ -114,9 +115,9 @@ def compile_block(block: Block, folder: Path) -> Outcome:
                 made = compile_net(program, name)
                 compiled.append(made)
                 collect(found, check_expects(program, name, made)[1])
-            except CompileError as error:
+            except NetdslError as error:
                 collect(found, error.diagnostics)
-    except CompileError as error:
+    except NetdslError as error:
         collect(found, error.diagnostics)
     return Outcome(compiled, list(found.values()))
 

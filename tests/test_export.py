@@ -24,7 +24,7 @@ from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.manifest import manifest_path, verify_model
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.weights.checkpoints import read_weights
 from netdsl.weights.safetensors import Mapped
 
@@ -333,7 +333,7 @@ def test_any_flipped_bit_is_found(folder: Path, capsys: pytest.CaptureFixture[st
             path.write_bytes(bad)
             if path.suffix == ".json" and equal_as_json(bad, good):
                 continue
-            with pytest.raises(CompileError) as caught:
+            with pytest.raises(NetdslError) as caught:
                 verify_model(model)
             assert caught.value.diagnostics[0].code in {"corrupt-model", "source-changed", "corrupt-manifest", "file-not-found"}
         path.write_bytes(good)
@@ -353,10 +353,10 @@ def test_a_model_without_its_parts_is_told(folder: Path, capsys: pytest.CaptureF
     (folder / "tiny.net").unlink()
     assert "tiny.net is not here" in verify_model(model).notes[0]
     (folder / "m.onnx.data").unlink()
-    with pytest.raises(CompileError, match=r"m\.onnx\.data, which the manifest names"):
+    with pytest.raises(NetdslError, match=r"m\.onnx\.data, which the manifest names"):
         verify_model(model)
     manifest_path(model).unlink()
-    with pytest.raises(CompileError, match="has no manifest"):
+    with pytest.raises(NetdslError, match="has no manifest"):
         verify_model(model)
 
 
@@ -368,7 +368,7 @@ def test_a_manifest_names_files_of_its_folder_alone(folder: Path, capsys: pytest
     entries.pop("manifest")
     entries["files"]["../secret"] = {"bytes": 1, "sha256": ""}
     manifest_path(model).write_text(json.dumps({**entries, "manifest": _own_sum(entries)}))
-    with pytest.raises(CompileError, match="is damaged"):
+    with pytest.raises(NetdslError, match="is damaged"):
         verify_model(model)
 
 

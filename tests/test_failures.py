@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 
 from netdsl.cli import run
 from netdsl.commands import check, failures
-from netdsl.errors import CannotWriteError, CrashedError
+from netdsl.process.errors import CannotWriteError, CrashedError
 from netdsl.train import checkpoint
 
 if TYPE_CHECKING:

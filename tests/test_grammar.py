@@ -14,7 +14,7 @@ import pytest
 from fuzz.texts import valid_files
 from lark import Lark, Token, Tree
 
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 from netdsl.syntax.lalr import Node, parse
 from netdsl.syntax.lexer import Token as OurToken
@@ -82,7 +82,7 @@ def test_trees_are_those_of_lark(number: int, lark: Lark) -> None:
 )
 def test_a_keyword_is_a_whole_word(text: str) -> None:
     """A word that begins with a keyword is a name, where only the keyword is allowed too."""
-    with pytest.raises(CompileError, match="syntax-error"):
+    with pytest.raises(NetdslError, match="syntax-error"):
         parse_with_tokens(SourceFile("n.net", text))
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl import CompileError
 from netdsl.draw.dot import _frame, emit_dot, render
 from netdsl.draw.picture import Cluster
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_dot_says_where_it_fails(script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Its own words, or else its exit code; they are told once."""
     stand_in(tmp_path, script, monkeypatch)
-    with pytest.raises(CompileError) as error:
+    with pytest.raises(NetdslError) as error:
         render("digraph {\n}", "svg")
     (told,) = error.value.diagnostics
     assert (told.code, told.message, told.help) == ("graphviz-failed", f"`dot` cannot make this picture: {said}", "fold blocks with --depth, or write .svg")

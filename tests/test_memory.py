@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from netdsl.errors import CrashedError
 from netdsl.process import memory
+from netdsl.process.errors import CrashedError
 from netdsl.process.memory import is_out_of_memory
 
 ALWAYS = (

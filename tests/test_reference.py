@@ -13,7 +13,7 @@ import pytest
 import netdsl
 from netdsl.cli import run
 from netdsl.commands.layers import COMPOSITE, FAMILIES, LANGUAGE, entries, entry, outcomes
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.library import block_names, library_names
 from netdsl.ops import LAYERS
 
@@ -152,5 +152,5 @@ assert run(["layers", "swish_beta"]) == 0
 
 def test_the_entry_of_an_unknown_kind_fails() -> None:
     """`entry` raises what the command prints."""
-    with pytest.raises(CompileError, match="unknown-layer"):
+    with pytest.raises(NetdslError, match="unknown-layer"):
         entry("no_such_layer")

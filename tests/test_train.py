@@ -16,11 +16,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import Call
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import Dataset, Split
 from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
+from netdsl.errors import SettingError
 from netdsl.train import checkpoint, loop, settings
 from netdsl.train.config import TrainConfig
 from netdsl.train.loop import train
@@ -58,8 +59,8 @@ def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None =
     return train(module, data or tiny(), setup, out, console=console, **options)
 
 
-def fails(code: str, section: dict[str, object]) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
+def fails(code: str, section: dict[str, object]) -> SettingError:
+    with pytest.raises(SettingError) as caught:
         TrainConfig.from_section(section)
     assert caught.value.code == code
     assert caught.value.key == next(iter(section))
@@ -150,7 +151,7 @@ def test_optimizers_get_their_settings() -> None:
     adamw = build_optimizer(settings.AdamW(), weights)
     assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
     assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
-    with pytest.raises(ConfigError, match="no weights"):
+    with pytest.raises(SettingError, match="no weights"):
         build_optimizer(settings.Adam(), [])
 
 
@@ -192,12 +193,12 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
-    with pytest.raises(ConfigError, match="`mean` of `normalize` has 1 values, images have 3 channels"):
+    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 values, images have 3 channels"):
         setup.adapt(tiny(channels=3))
 
 
 def test_crop_must_keep_the_size(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="makes 6 x 6 images, tiny has 8 x 8"):
+    with pytest.raises(SettingError, match="makes 6 x 6 images, tiny has 8 x 8"):
         run(net(), tmp_path, config(augment=[Call("random_crop", (6,))]))
 
 
@@ -295,7 +296,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypa
 
 def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
     def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(SettingError) as caught:
             run(module, tmp_path, setup, resume=True)
         assert caught.value.code == code
         return caught.value.message
@@ -314,7 +315,7 @@ def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
 def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     run(net(), tmp_path, config())
     before = (tmp_path / checkpoint.FILE).read_bytes()
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingError) as caught:
         run(net(), tmp_path, config(optimizer=Call("sgd", (1e30,))))
     assert caught.value.code == "diverged"
     assert "lower `lr`" in (caught.value.help or "")
@@ -337,7 +338,7 @@ class Hidden(nn.Module):
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     """A loss that is finite does not hide them; no weights and no checkpoint are written."""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingError) as caught:
         run(Hidden(), tmp_path, config(epochs=1))
     assert caught.value.code == "diverged"
     assert caught.value.args[0] == "`lost` has numbers that are not finite after epoch 1"
@@ -380,13 +381,13 @@ def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
 
 
 def test_misfits_are_told_before_training(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
+    with pytest.raises(SettingError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
-    with pytest.raises(ConfigError, match="gives 5 numbers for an image, tiny has 3 classes"):
+    with pytest.raises(SettingError, match="gives 5 numbers for an image, tiny has 3 classes"):
         run(five, tmp_path, config())
-    with pytest.raises(ConfigError, match="`top` of `accuracy` is 5"):
+    with pytest.raises(SettingError, match="`top` of `accuracy` is 5"):
         run(net(), tmp_path, config(metrics=[Call("accuracy", (5,))]))
     assert not list(tmp_path.iterdir())
 
@@ -400,7 +401,7 @@ def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
 
 def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match="no CUDA device") as caught:
+    with pytest.raises(SettingError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
     assert caught.value.code == "no-device"
     assert loop.torch_device("auto") == CPU

@@ -14,8 +14,8 @@ from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx import fold
 from netdsl.backends.onnx import graph as onnx
 from netdsl.backends.torch import source as pytorch_source
-from netdsl.diagnostics import CompileError
 from netdsl.driver import open_program, program_of
+from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
@@ -120,7 +120,7 @@ def test_settings_are_valid(body: str, holds: Any) -> None:
 
 def test_no_valid_setting() -> None:
     """A net whose sizes lie beyond those that are tried says so."""
-    with pytest.raises(CompileError, match="no valid setting of H"):
+    with pytest.raises(NetdslError, match="no valid setting of H"):
         two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
 
 

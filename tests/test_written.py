@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 import netdsl
 from netdsl.backends.onnx import write as onnx_file
 from netdsl.backends.onnx.form import Form, Pixels
-from netdsl.backends.onnx.graph import check_file, model_of, skeleton
-from netdsl.backends.onnx.write import fresh_weights, write_model
+from netdsl.backends.onnx.graph import check_file, skeleton
+from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
 from netdsl.ops.base import Param
 from netdsl.ops.init import INITS
 from netdsl.weights import fresh as weights

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.cost import Totals
-from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean
+from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean
 from netdsl.elaborate.evaluate import Env, evaluate, truth
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
 
@@ -40,7 +41,7 @@ class Facts:
             if truth(evaluate(statement.condition, env), statement.condition.span):
                 return None
             return self._broken(statement, env)
-        except Fault as fault:
+        except NetdslError as fault:
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
@@ -79,12 +80,12 @@ class Facts:
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
-            raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
+            raise NetdslError("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
-                raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
+                raise NetdslError("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
             return self._of_label(expr, env)
-        raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+        raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
         """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
@@ -106,11 +107,11 @@ class Facts:
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             known = [*self.labels, *self.graph.scopes, *nodes]
             text = f"@{path}" if path and isinstance(argument, ast.Reference) else argument.span.text
-            raise Fault("unknown-label", f"there is no label `{text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
+            raise NetdslError("unknown-label", f"there is no label `{text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
         if expr.name == "shape":
             return self._shape(path, argument)
         if not (path in nodes or path in self.graph.scopes):
-            raise Fault("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
+            raise NetdslError("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
         params, macs, weights, units = self.costs.of(path)
         return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
 
@@ -123,7 +124,7 @@ class Facts:
         if value is None:
             value = next((n.output for n in reversed(self.graph.nodes) if n.name == path or n.name.startswith(path + ".")), None)
         if value is None:
-            raise Fault("unknown-label", f"there is no label `{path}`", argument.span)
+            raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
         return value.type.shape
 
 

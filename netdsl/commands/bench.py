@@ -16,7 +16,7 @@ from netdsl.analysis.sizes import USUAL, usual_setting
 from netdsl.commands.common import UsageError, load_one, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import say, say_json
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.files import scratch_folder
 from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
@@ -107,7 +107,7 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
 
     where = "cpu" if device == "cpu" else "cuda"
     if where == "cuda" and not torch.cuda.is_available():
-        fail("no-cuda", "PyTorch sees no GPU", "install its wheel for CUDA, or leave out --vs")
+        raise NetdslError("no-cuda", "PyTorch sees no GPU", help="install its wheel for CUDA, or leave out --vs")
     torch.set_num_threads(arguments.threads or cores())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as onnxruntime does
     state = weights if weights is not None else {n: fresh(n, p) for n, p in skeleton(compiled.graph).params.items()}
@@ -140,7 +140,7 @@ def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
     for a, b in zip(ours, theirs, strict=True):
         difference = float(np.abs(a.astype(np.float64) - b).max() / max(1e-12, float(np.abs(b).max())))
         if not difference <= AGREE:
-            fail("back-ends-differ", f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output", "`netdsl verify` finds the first layer that differs")
+            raise NetdslError("back-ends-differ", f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output", help="`netdsl verify` finds the first layer that differs")
 
 
 # ---- what is printed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.backends.torch.source import emit_source
 from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_labels, suffix_of
 from netdsl.commands.output import say
-from netdsl.diagnostics import CompileError, fail
+from netdsl.errors import NetdslError
 from netdsl.files import replacing
 from netdsl.source import is_utf8
 
@@ -92,7 +92,7 @@ def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
     pixels = Pixels(*(tuple(beside.get(key, ())) for key in ("mean", "std"))) if arguments.with_preprocess else None
     try:
         return Form(opset, dtype, arguments.fold is not False, (arguments.keep_io and dtype != "float32") or arguments.bf16, pixels, arguments.functions)
-    except CompileError as error:
+    except NetdslError as error:
         raise UsageError(error.diagnostics[0].message) from None
 
 
@@ -124,12 +124,12 @@ def _beside(graph: Graph, metadata: dict[str, str], given: dict[str, Any]) -> di
         if key not in given:
             made[key] = _numbers(key, _listed(metadata[key]))
         if made[key] is None:
-            fail("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", f"give them with --{key}")
+            raise NetdslError("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", help=f"give them with --{key}")
         if len(shape) == 3 and len(made[key]) not in (1, shape[0]):
-            fail("bad-metadata", f"`{key}` has {len(made[key])} numbers, `{graph.inputs[0].name}` has {shape[0]} channels", f"give one for each channel with --{key}, or one for all")
+            raise NetdslError("bad-metadata", f"`{key}` has {len(made[key])} numbers, `{graph.inputs[0].name}` has {shape[0]} channels", help=f"give one for each channel with --{key}, or one for all")
     classes = [o.value.type.shape[0] for o in graph.outputs if len(o.value.type.shape) == 1 and o.value.type.shape != (1,)]
     if "classes" in given and classes and len(given["classes"]) not in classes:
-        fail("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", LABELS_HELP)
+        raise NetdslError("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", help=LABELS_HELP)
     return made
 
 

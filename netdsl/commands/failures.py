@@ -11,9 +11,10 @@ from pathlib import Path
 
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.commands.output import note, note_lines
-from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.errors import CannotWriteError, CrashedError, Stopped
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.limits import WrongLimit
+from netdsl.process.errors import CannotWriteError, CrashedError, Stopped
 from netdsl.process.memory import MEMORY, is_out_of_memory
 from netdsl.process.stops import stop_word
 from netdsl.process.streams import OUTPUT, discard_output
@@ -49,7 +50,7 @@ def report(error: BaseException, words: list[str]) -> int:
 
 def _diagnostics(error: BaseException) -> list[Diagnostic]:
     """The diagnostics of an error, or none if it is a fault of netdsl."""
-    if isinstance(error, CompileError):
+    if isinstance(error, NetdslError):
         return error.diagnostics
     if isinstance(error, CannotWriteError):
         return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]

@@ -11,9 +11,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.commands.consoles import listing
-from netdsl.diagnostics import Fault, Reporter, fail
+from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.loader import KindValue, Loader, Module, resolve
+from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.ops.args import show
@@ -85,9 +86,9 @@ def entry(name: str) -> Entry:
     source = SourceFile("<layers>", name)
     try:
         found = resolve(Loader(Reporter()), Module(source), name, Span(source, 0, len(name)))
-    except Fault as fault:
+    except NetdslError as fault:
         unknown = fault.diagnostic
-        fail(unknown.code, unknown.message, unknown.help)
+        raise NetdslError(unknown.code, unknown.message, help=unknown.help) from None
     return _of_kind(found.cls) if isinstance(found, KindValue) else _of_block(found.definition)
 
 

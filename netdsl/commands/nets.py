@@ -14,8 +14,8 @@ from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
-from netdsl.diagnostics import CompileError, Diagnostic
 from netdsl.driver import Program, compile_net, open_program
+from netdsl.errors import NetdslError
 from netdsl.ir.types import subs
 from netdsl.library import library_names
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 
@@ -49,7 +50,7 @@ def run(_: argparse.Namespace) -> int:
         try:
             program = open_program(name)
             lines = net_lines(name, program)
-        except CompileError as error:
+        except NetdslError as error:
             wrong += error.diagnostics
             continue
         _print_file(out, name, paper(program), lines)
@@ -59,7 +60,7 @@ def run(_: argparse.Namespace) -> int:
 
 
 def net_lines(file: str, program: Program) -> list[Line]:
-    """The nets of a shipped file in their order; raises `CompileError`."""
+    """The nets of a shipped file in their order; raises `NetdslError`."""
     lines = []
     for net in program.nets():
         compiled = compile_net(program, net)

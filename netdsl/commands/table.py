@@ -12,7 +12,7 @@ from netdsl.draw.table import Line, layer_table, table_of
 if TYPE_CHECKING:
     import argparse
 
-    from netdsl.commands.check import Checked
+    from netdsl.commands.checked import Checked
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""

@@ -9,12 +9,12 @@ import numpy as np
 
 from netdsl.commands.common import load_one
 from netdsl.commands.output import note, say
-from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
+from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.section import config_failure, read_config
+from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         engine = _torch if arguments.engine == "torch" else _onnxruntime
         forward = engine(compiled.graph, weights, arguments.device)
         results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
-    except ConfigError as error:
-        raise config_failure(error, compiled, () if arguments.data is None else ("data",)) from None
+    except SettingError as error:
+        raise placed(error, compiled, () if arguments.data is None else ("data",)) from None
     shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
     say(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import Call
 from netdsl.diagnostics import did_you_mean
+from netdsl.errors import SettingError
 from netdsl.ops import args
 
 T = TypeVar("T")
@@ -51,12 +52,12 @@ TYPE_TEXT: dict[object, str] = {
 def invoke(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> T:
     """Build what `call` names in `registry`; `what` is the kind of thing, for messages.
 
-    Raises ConfigError with entry `key`: an unknown name or argument, a missing one, a wrong type or value.
+    Raises SettingError with entry `key`: an unknown name or argument, a missing one, a wrong type or value.
     """
     target, arguments = bind(call, registry, what, key)
     try:
         return target(**arguments)
-    except ConfigError as error:
+    except SettingError as error:
         error.key = error.key or key
         raise
 
@@ -65,7 +66,7 @@ def bind(call: Call, registry: Mapping[str, Callable[..., T]], what: str, key: s
     """What `call` names, and its arguments by name, without building it; raises as `invoke` does."""
     if call.name not in registry:
         message = f"there is no {what} named `{call.name}`"
-        raise ConfigError(f"unknown-{what}", message, key, suggest(call.name, registry))
+        raise SettingError(f"unknown-{what}", message, key, suggest(call.name, registry))
     target = registry[call.name]
     return target, _arguments(call, target, key)
 
@@ -78,7 +79,7 @@ def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 def convert(value: object, annotation: Any, label: str, key: str) -> Any:
     """`value` as the annotated type, lists as tuples and integers as floats where floats are wanted.
 
-    Raises ConfigError `wrong-type`, or `bad-argument` where only a `Bound` is broken.
+    Raises SettingError `wrong-type`, or `bad-argument` where only a `Bound` is broken.
     """
     base, bound = annotation, None
     if typing.get_origin(annotation) is Annotated:
@@ -87,11 +88,11 @@ def convert(value: object, annotation: Any, label: str, key: str) -> Any:
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
-        raise ConfigError("wrong-type", message, key)
+        raise SettingError("wrong-type", message, key)
     if bound and not bound.holds(result):
-        raise ConfigError("bad-argument", message, key)
+        raise SettingError("bad-argument", message, key)
     if any(isinstance(v, float) and abs(v) > LARGEST for v in (result if isinstance(result, tuple) else (result,))):
-        raise ConfigError("bad-argument", f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32", key)
+        raise SettingError("bad-argument", f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32", key)
     return result
 
 
@@ -127,7 +128,7 @@ def _arguments(call: Call, target: Callable[..., object], key: str) -> dict[str,
     names = list(parameters)
     if len(call.args) > len(names):
         message = f"`{call.name}` takes at most {len(names)} arguments, {len(call.args)} are given"
-        raise ConfigError("unknown-argument", message, key)
+        raise SettingError("unknown-argument", message, key)
     given = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():
         _check_name(call, name, names, given, key)
@@ -135,16 +136,16 @@ def _arguments(call: Call, target: Callable[..., object], key: str) -> dict[str,
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
             message = f"`{call.name}` has no `{name}`, which it needs"
-            raise ConfigError("missing-argument", message, key, f"write `{call.name}({name} = ...)`")
+            raise SettingError("missing-argument", message, key, f"write `{call.name}({name} = ...)`")
     return {n: convert(v, parameters[n].annotation, f"`{n}` of `{call.name}`", key) for n, v in given.items()}
 
 
 def _check_name(call: Call, name: str, names: list[str], given: dict[str, object], key: str) -> None:
     if name not in names:
         help = suggest(name, names) if names else f"`{call.name}` takes no arguments"
-        raise ConfigError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
+        raise SettingError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
     if name in given:
-        raise ConfigError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)
+        raise SettingError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)
 
 
 def _rising(values: tuple[int, ...]) -> bool:

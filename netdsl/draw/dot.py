@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import graphviz
 
-from netdsl.diagnostics import fail
 from netdsl.draw.picture import FOLDED, Picture, short
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from netdsl.draw.picture import Box, Cluster, Look
@@ -51,23 +51,23 @@ def emit_dot(graph: Graph, depth: int | None = None) -> str:
 
 
 def svg_text(graph: Graph, depth: int | None = None) -> str:
-    """The picture as one `<svg>` element, to stand in a page; raises `CompileError` where `dot` is missing."""
+    """The picture as one `<svg>` element, to stand in a page; raises `NetdslError` where `dot` is missing."""
     text = render(emit_dot(graph, depth), "svg").decode("utf-8")
     return text[text.index("<svg") :]
 
 
 def render(text: str, form: str) -> bytes:
-    """What `dot` makes of a text: svg, png or pdf; raises `CompileError` where it is missing or fails."""
+    """What `dot` makes of a text: svg, png or pdf; raises `NetdslError` where it is missing or fails."""
     if form == "png":
         text = text.replace("digraph {\n", "digraph {\n  dpi=144\n")
     try:
         made: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
     except graphviz.ExecutableNotFound:
-        fail("graphviz-missing", "the program `dot` is not installed", _INSTALL)
+        raise NetdslError("graphviz-missing", "the program `dot` is not installed", help=_INSTALL) from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode("utf-8", "replace").strip() or f"exit code {error.returncode}"
         help_ = "fold blocks with --depth, or write .svg"
-        fail("graphviz-failed", f"`dot` cannot make this picture: {said}", help_)
+        raise NetdslError("graphviz-failed", f"`dot` cannot make this picture: {said}", help=help_) from None
     if form == "pdf":  # cairo writes the time into it, and the same net is to give the same bytes
         made = re.sub(rb"/CreationDate \([^)]*\)", lambda m: b"/CreationDate (D:20000101000000Z)".ljust(len(m[0])), made)
     return made

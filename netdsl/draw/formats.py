@@ -19,7 +19,7 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html")
 def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
     """Write the picture; the suffix of `path` says what is made, one of `SUFFIXES`.
 
-    Raises `ValueError` for other suffixes, `CompileError` where `dot` is missing or fails.
+    Raises `ValueError` for other suffixes, `NetdslError` where `dot` is missing or fails.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:

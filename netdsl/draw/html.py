@@ -91,7 +91,7 @@ _AUX = " Layers in italics stand in auxiliary heads: they are there in training 
 
 
 def emit_page(graph: Graph, depth: int | None = None) -> str:
-    """The page; `depth` folds scopes of the picture deeper than that into one box. Raises `CompileError` where `dot` is missing."""
+    """The page; `depth` folds scopes of the picture deeper than that into one box. Raises `NetdslError` where `dot` is missing."""
     summary, file = Summary(graph, Costs(graph)), graph.site.span.file
     return _PAGE.format(
         policy=escape(_POLICY), version=__version__, style=_STYLE, name=_text(graph.name), doc=f"<p>{_text(graph.doc)}</p>\n" if graph.doc else "", ends=_text(_ends(graph)),

@@ -1,11 +1,11 @@
-"""Operators on values: integers stay below 2^63, lists below the limit, formulas of open sizes short; anything else is a `Fault`."""
+"""Operators on values: integers stay below 2^63, lists below the limit, formulas of open sizes short; anything else is a `NetdslError`."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Fault
+from netdsl.errors import NetdslError
 from netdsl.ir.types import MAX_SYMBOLS, MAX_TERMS, FormulaTooLong, Sym
 from netdsl.limits import MAX_FORMULA, limit, raise_help
 from netdsl.ops.args import show
@@ -46,12 +46,12 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     if (isinstance(a, Sym) or isinstance(b, Sym)) and all(isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)):
         difference = None if isinstance(a, float) or isinstance(b, float) else a - b
         if not isinstance(difference, int):
-            raise Fault("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
+            raise NetdslError("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
         return COMPARE[operator](difference, 0)
     try:
         return COMPARE[operator](a, b)
     except TypeError:
-        raise Fault("wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span) from None
+        raise NetdslError("wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span) from None
 
 
 def _told(value: Any) -> str:
@@ -59,7 +59,7 @@ def _told(value: Any) -> str:
 
 
 def arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
-    """What `a + b` and its kin give; raises `Fault`."""
+    """What `a + b` and its kin give; raises `NetdslError`."""
     if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
         return bounded(a + b, span)
     if operator == "*" and isinstance(b, tuple):
@@ -69,18 +69,18 @@ def arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
         return bounded(a * b, span)
     for v in (a, b):
         if isinstance(v, bool) or not isinstance(v, (int, float, Sym)):
-            raise Fault("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
+            raise NetdslError("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
     try:
         return bounded(_compute(operator, a, b), span)
     except OverflowError:
         most = "1.8e308, the largest float" if isinstance(a, float) or isinstance(b, float) else "2^63"
-        raise Fault("number-too-large", f"{show(a)} {operator} {show(b)} is beyond {most}", span) from None
+        raise NetdslError("number-too-large", f"{show(a)} {operator} {show(b)} is beyond {most}", span) from None
     except ZeroDivisionError:
-        raise Fault("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
+        raise NetdslError("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
     except FormulaTooLong:
         raise _too_long(span) from None
     except (ArithmeticError, TypeError):
-        raise Fault("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=_way_out(operator, a, b)) from None
+        raise NetdslError("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=_way_out(operator, a, b)) from None
 
 
 def _way_out(operator: str, a: Any, b: Any) -> str | None:
@@ -94,8 +94,8 @@ def _way_out(operator: str, a: Any, b: Any) -> str | None:
     return "a negative number has whole powers alone" if operator == "**" else None
 
 
-def _too_long(span: Span) -> Fault:
-    return Fault("formula-too-long", f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`")
+def _too_long(span: Span) -> NetdslError:
+    return NetdslError("formula-too-long", f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`")
 
 
 def _compute(operator: str, a: Any, b: Any) -> Any:
@@ -136,16 +136,16 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def bounded(value: Any, span: Span) -> Any:
-    """The value, where it is none too large; raises `Fault`."""
+    """The value, where it is none too large; raises `NetdslError`."""
     if isinstance(value, int) and abs(value) >= MAX_INTEGER:
-        raise Fault("number-too-large", f"`{clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
+        raise NetdslError("number-too-large", f"`{clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
     if isinstance(value, Sym):
         if value.length > MAX_SYMBOLS:
             raise _too_long(span)
         if any(abs(c) >= MAX_INTEGER for c in value.terms.values()):
-            raise Fault("number-too-large", f"a factor of `{clipped(span)}` is beyond 2^63", span)
+            raise NetdslError("number-too-large", f"a factor of `{clipped(span)}` is beyond 2^63", span)
     if isinstance(value, float) and not math.isfinite(value):
-        raise Fault("number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span)
+        raise NetdslError("number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span)
     if isinstance(value, str):
         check_length(len(value), span)
     if isinstance(value, tuple):
@@ -172,4 +172,4 @@ def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
 def check_length(length: int, span: Span) -> None:
     """Refuse a list that is too long."""
     if length > limit("list_length"):
-        raise Fault("list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length"))
+        raise NetdslError("list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length"))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.calls import Calls, bare
 from netdsl.elaborate.ends import Ends
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
-from netdsl.elaborate.meter import Overrun
 from netdsl.elaborate.scope import Scope
+from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
 from netdsl.ir.graph import Scope as GraphScope
 from netdsl.limits import limit, raise_help
@@ -55,17 +55,17 @@ class Elaborator:
         if not self.net.graph.outputs and value is not None:
             self.ends.put_out("output", value, value.site.span)
         if not self.net.graph.inputs and not self.net.reporter.errors:
-            raise Fault("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
+            raise NetdslError("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
         names = [v.name for v in self.net.graph.inputs]
         for name in sorted(self.ends.overrides.keys() - names) if not self.net.reporter.errors else ():
-            raise Fault("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
+            raise NetdslError("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
         if not self.net.graph.nodes and not self.net.reporter.errors:
-            raise Fault("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
+            raise NetdslError("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
-        """The value after a body's statements; what is wrong with one is reported. Raises `Overrun`, and `Fault` where arms stand alone."""
+        """The value after a body's statements; what is wrong with one is reported. Raises `Overrun`, and `NetdslError` where arms stand alone."""
         if body.arms:
-            raise Fault("arms-without-join", "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`", body.span)
+            raise NetdslError("arms-without-join", "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`", body.span)
         self._depth += 1
         if self._depth > self._max_depth:
             raise Overrun("nesting-too-deep", f"bodies and block calls more than {self._max_depth} levels deep", body.span, help=raise_help("depth"))
@@ -73,7 +73,7 @@ class Elaborator:
             self.net.meter.charge(1, statement.span)
             try:
                 x = self._statement(statement, env, x)
-            except Fault as fault:
+            except NetdslError as fault:
                 self.net.report(fault, statement.span)
                 x = self.net.unknown(statement.span)
         self._depth -= 1
@@ -86,13 +86,13 @@ class Elaborator:
             case ast.Let():
                 try:
                     env.values[statement.name] = evaluate(statement.value, env)
-                except Fault:
+                except NetdslError:
                     env.values[statement.name] = UNKNOWN
                     raise
             case ast.Input():
                 try:
                     value = self.ends.input(statement, env)
-                except Fault:
+                except NetdslError:
                     self.net.poison(statement.label, statement.span)
                     raise
                 return x if x is not None else value
@@ -106,7 +106,7 @@ class Elaborator:
 
     def _output(self, statement: ast.Output, env: Env, x: Value | None) -> Value:
         if len(self.net.open) > 1:
-            raise Fault("misplaced-output", "`output` stands in the body of a net; a block's value is its last", statement.span)
+            raise NetdslError("misplaced-output", "`output` stands in the body of a net; a block's value is its last", statement.span)
         name = self.net.pattern(statement.label, env) if statement.label else None
         self.ends.check_output(name, statement.span)
         if statement.chain is not None:
@@ -117,14 +117,14 @@ class Elaborator:
         else:
             value = x
         if value is None:
-            raise Fault("no-input", "there is no value to put out", statement.span)
+            raise NetdslError("no-input", "there is no value to put out", statement.span)
         name = name or "output"
         self.ends.put_out(name, value, statement.span)
         return value
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
-            raise Fault("misplaced-aux", "an auxiliary head stands in the body of a net", statement.span)
+            raise NetdslError("misplaced-aux", "an auxiliary head stands in the body of a net", statement.span)
         weight = _aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
@@ -133,7 +133,7 @@ class Elaborator:
         finally:
             self.net.aux = None
         if value is None:
-            raise Fault("no-input", "the head has no input", statement.span)
+            raise NetdslError("no-input", "the head has no input", statement.span)
         self.net.bind(statement.name, value, statement.span)
         self.net.graph.scopes[path] = GraphScope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
@@ -156,7 +156,7 @@ class Elaborator:
             own = label if i == last and label is not None else element.label if element.label is not label else None
             try:
                 x = self.element(element, own, env, x)
-            except Fault as fault:
+            except NetdslError as fault:
                 self.net.report(fault, element.span)
                 x = self.net.poison(own, element.span)
         assert x is not None
@@ -174,16 +174,16 @@ class Elaborator:
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
         bare(element)
         if element.label is not None:
-            raise Fault("misplaced-label", "`frozen` is no layer: it cannot have a label", element.label.span, help="label the layer before it")
+            raise NetdslError("misplaced-label", "`frozen` is no layer: it cannot have a label", element.label.span, help="label the layer before it")
         if x is not None and x.type is None:
             return  # the layer before has an error of its own
         if x is None or start == len(self.net.graph.nodes):
-            raise Fault("nothing-to-freeze", "`frozen` follows the layer that it holds fixed", element.span, help="write `conv(8, 3) -> frozen`")
+            raise NetdslError("nothing-to-freeze", "`frozen` follows the layer that it holds fixed", element.span, help="write `conv(8, 3) -> frozen`")
         for node in self.net.graph.nodes[start:]:
             node.frozen = True
 
     def element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
-        """The value after one element of a chain; raises `Fault`."""
+        """The value after one element of a chain; raises `NetdslError`."""
         match element:
             case ast.Call():
                 return self.calls.call(element, label, env, x)
@@ -195,7 +195,7 @@ class Elaborator:
                     self.net.bind(self.net.pattern(label, env), taken, label.span)
                 return taken
         if label is not None:
-            raise Fault("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`")
+            raise NetdslError("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`")
         match element:
             case ast.If():
                 condition = evaluate(element.condition, env)
@@ -214,7 +214,7 @@ class Elaborator:
         if count is UNKNOWN:
             return self.net.unknown(element.span)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise Fault("wrong-type", f"`repeat` needs a number of times, found {show(count)}", element.count.span)
+            raise NetdslError("wrong-type", f"`repeat` needs a number of times, found {show(count)}", element.count.span)
         self._charge_rounds(count, element, env)
         for i in range(count):
             self.net.meter.charge(1, element.span)
@@ -229,17 +229,17 @@ class Elaborator:
         if values is UNKNOWN:
             return self.net.unknown(element.span)
         if not isinstance(values, tuple):
-            raise Fault("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span, help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name")
+            raise NetdslError("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span, help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name")
         twice = next((t for i, t in enumerate(element.targets) if t in element.targets[:i]), None)
         if twice is not None:
-            raise Fault("duplicate-name", f"`for` has two variables `{twice}`", element.span, help="choose another name")
+            raise NetdslError("duplicate-name", f"`for` has two variables `{twice}`", element.span, help="choose another name")
         self._charge_rounds(len(values), element, env)
         for value in values:
             self.net.meter.charge(1, element.span)
             frame = Env(env)
             parts = (value,) if len(element.targets) == 1 else value
             if not isinstance(parts, tuple) or len(parts) != len(element.targets):
-                raise Fault("wrong-type", f"cannot spread {show(value)} over {len(element.targets)} names", element.values.span)
+                raise NetdslError("wrong-type", f"cannot spread {show(value)} over {len(element.targets)} names", element.values.span)
             frame.values.update(zip(element.targets, parts, strict=True))
             x = self.body(element.body, frame, x)
         return x
@@ -276,13 +276,13 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
     weight: float | None = None
     for argument in statement.arguments:
         if argument.name != "weight":
-            raise Fault("unknown-argument", "`aux` takes `weight` alone", argument.span, help="write `aux name(weight = 0.3) { ... }`")
+            raise NetdslError("unknown-argument", "`aux` takes `weight` alone", argument.span, help="write `aux name(weight = 0.3) { ... }`")
         if weight is not None:
-            raise Fault("duplicate-argument", "`weight` is given twice", argument.span, help="leave one out")
+            raise NetdslError("duplicate-argument", "`weight` is given twice", argument.span, help="leave one out")
         value = evaluate(argument.value, env)
         if value is UNKNOWN:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise Fault("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
+            raise NetdslError("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
         weight = float(value)
     return 1.0 if weight is None else weight

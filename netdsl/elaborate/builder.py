@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Fault, TooManyErrors, did_you_mean
+from netdsl.diagnostics import Abandoned, did_you_mean
+from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, function_names
 from netdsl.elaborate.infer import Inference, call_notes
 from netdsl.elaborate.loader import WORDS, is_known, resolve
-from netdsl.elaborate.meter import Estimate, Least, Meter, Overrun, given
+from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.scope import Binding, Scope
+from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
@@ -63,13 +65,13 @@ class NetBuilder:
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
-    def report(self, fault: Fault, span: Span) -> None:
-        """Note an error, at `span` where it has no place of its own. Raises `Overrun`, which ends the work, and `TooManyErrors`."""
+    def report(self, fault: NetdslError, span: Span) -> None:
+        """Note an error, at `span` where it has no place of its own. Raises `Overrun`, which ends the work, and `Abandoned`."""
         if isinstance(fault, Overrun):
             raise fault
         self._faults += 1
         if self._faults > MAX_FAULTS:
-            raise TooManyErrors  # a loop that goes wrong each time round says nothing new
+            raise Abandoned  # a loop that goes wrong each time round says nothing new
         diagnostic = fault.diagnostic
         diagnostic.span = diagnostic.span or span
         diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
@@ -80,9 +82,9 @@ class NetBuilder:
         return Value("?", None, Site(span, self.caller))
 
     def need(self, x: Value | None, span: Span) -> Value:
-        """The value; raises `Fault` where there is none."""
+        """The value; raises `NetdslError` where there is none."""
         if x is None:
-            raise Fault("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
+            raise NetdslError("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
         return x
 
     def poison(self, label: ast.Pattern | None, span: Span) -> Value:
@@ -99,13 +101,13 @@ class NetBuilder:
         binding.element, binding.env, binding.inner = element, env, inner
 
     def bind(self, name: str, value: Value, span: Span) -> Binding:
-        """Bind a label; raises `Fault` where the scope has it."""
+        """Bind a label; raises `NetdslError` where the scope has it."""
         binding = self.scope.bind(name, value, span)
         self.labels.setdefault(self.scope.join(name)[0], value)
         return binding
 
     def reference(self, reference: ast.Reference, env: Env) -> Value:
-        """The value that `@name` takes up; raises `Fault`."""
+        """The value that `@name` takes up; raises `NetdslError`."""
         path = self.pattern(reference.path, env)
         binding = self.scope.find(path.split("."))
         if binding is not None:
@@ -119,7 +121,7 @@ class NetBuilder:
         end = self.open[-1].span.end if self.open else None
         below = re.search(rf"(?<![\w.]){re.escape(path)}[ \t]*:", reference.span.file.text[reference.span.end : end])
         advice = f"`{path}` stands further down: references lead up the page, so that nothing goes round in a circle" if below else None
-        raise Fault("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self.scope.suggest(path))
+        raise NetdslError("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self.scope.suggest(path))
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
@@ -134,7 +136,7 @@ class NetBuilder:
         return None
 
     def pattern(self, pattern: ast.Pattern, env: Env) -> str:
-        """The name that a label gives; raises `Fault`."""
+        """The name that a label gives; raises `NetdslError`."""
         pieces = pattern.pieces
         if len(pieces) == 1 and isinstance(pieces[0], str):
             return pieces[0]
@@ -142,13 +144,13 @@ class NetBuilder:
         for piece in pieces:
             value = piece if isinstance(piece, str) else evaluate(piece, env)
             if isinstance(value, bool) or not isinstance(value, (str, int)):
-                raise Fault("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
+                raise NetdslError("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
             text += str(value)
         if len(text) > limit("name_length"):
             message = f"a name of {len(text):,} characters"
-            raise Fault("name-too-long", message, pattern.span, help=raise_help("name_length"))
+            raise NetdslError("name-too-long", message, pattern.span, help=raise_help("name_length"))
         if not text.replace(".", "_").isidentifier():
-            raise Fault("bad-label", f"`{text[:40]}` is not a name", pattern.span)
+            raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
         return text
 
     def special(self, expr: ast.Expr, env: Env) -> Any:
@@ -164,7 +166,7 @@ class NetBuilder:
             case ast.Name():
                 return self._name(expr, env)
         name = expr.span.text.split("(")[0][:40]
-        raise Fault("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
+        raise NetdslError("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
 
     def _name(self, expr: ast.Name, env: Env) -> Any:
         module = self.module
@@ -172,12 +174,12 @@ class NetBuilder:
             return expr.id
         try:
             return resolve(self.loader, module, expr.id, expr.span)
-        except Fault as fault:
+        except NetdslError as fault:
             if fault.diagnostic.code != "unknown-layer":
                 raise
             binding = self.scope.find([expr.id])
             advice = f"write `@{expr.id}` for the value at that label; `shape(@{expr.id})` is its sizes" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
-            raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+            raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
 
 
 _CAPITALS = {"True": "it is written `true`", "False": "it is written `false`", "None": "leave the argument out"}
@@ -194,7 +196,7 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
     if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
         return UNKNOWN
     if not isinstance(value, Value):
-        raise Fault("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="a tensor is `in`, the input of the block, or the value at a label, `@label`")
+        raise NetdslError("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="a tensor is `in`, the input of the block, or the value at a label, `@label`")
     shape = value.type.shape
     if expr.name == "shape":
         return shape
@@ -202,7 +204,7 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
         return value.type.size
     axis = _AXES.get(expr.name)
     if axis is None:
-        raise Fault("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
+        raise NetdslError("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
     if axis < 0 and len(shape) < 1 - axis:
-        raise Fault("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span, help="`in.shape` has all its sizes, `in.size` how many elements there are")
+        raise NetdslError("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span, help="`in.shape` has all its sizes, `in.size` how many elements there are")
     return shape[axis]

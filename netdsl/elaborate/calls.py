@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netdsl.diagnostics import Annotation, Fault
+from netdsl.diagnostics import Annotation
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import as_fault, new_equalities
 from netdsl.elaborate.loader import BlockValue, KindValue, is_known, resolve
-from netdsl.elaborate.meter import ELEMENTS, Overrun
+from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.parameters import bind_parameters
 from netdsl.elaborate.scope import Binding, Scope
 from netdsl.elaborate.shortcut import unlike
+from netdsl.errors import NetdslError, OpError, Overrun
 from netdsl.ir.graph import Node, Site, Value
 from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
-from netdsl.ops.base import OpError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class Calls:
                     if call.arguments:
                         message = f"`{call.name}` is the layer of that label again, and takes no arguments"
                         advice = f"write `{call.name}` to apply it once more, or the layer's kind for another layer"
-                        raise Fault("too-many-arguments", message, call.arguments[0].span, help=advice)
+                        raise NetdslError("too-many-arguments", message, call.arguments[0].span, help=advice)
                     bare(call)
                     return self._again(binding, call, label, env, x)
                 if binding is not None:
-                    raise Fault("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
+                    raise NetdslError("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
             target = resolve(self.net.loader, self.net.module, call.name, call.name_span)
         if isinstance(target, KindValue):
             if call.body is not None:
@@ -74,11 +74,11 @@ class Calls:
             return self._layer(call, label, env, x, target.cls)
         if isinstance(target, BlockValue):
             if call.body is not None:
-                raise Fault("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
+                raise NetdslError("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
             return self._block(call, label, env, x, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
-        raise Fault("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
+        raise NetdslError("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
 
     def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
         """Positional arguments, keywords, and the tensors among the positional ones."""
@@ -88,7 +88,7 @@ class Calls:
         for argument in call.arguments:
             try:
                 value = evaluate(argument.value, env)
-            except Fault as fault:
+            except NetdslError as fault:
                 choices = next((a.choices for a in cls.args if a.name == argument.name), None)
                 if fault.diagnostic.code == "unknown-name" and choices and isinstance(argument.value, ast.Name):
                     fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
@@ -97,12 +97,12 @@ class Calls:
                 self.net.meter.charge(len(value) // ELEMENTS, argument.span)
             if argument.name is not None:
                 if argument.name in keywords:
-                    raise Fault("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+                    raise NetdslError("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
                 keywords[argument.name] = value
             elif isinstance(value, Value):
                 tensors.append(value)
             elif keywords:
-                raise Fault("misplaced-argument", "a positional argument after a named one", argument.span, help="name it too, or move it to the front")
+                raise NetdslError("misplaced-argument", "a positional argument after a named one", argument.span, help="name it too, or move it to the front")
             else:
                 positional.append(value)
         return tuple(positional), keywords, tuple(tensors)
@@ -152,11 +152,11 @@ class Calls:
         if cls is None or call.body is None:
             cls = LAYERS["add"]
             if call.body is None:
-                raise Fault("missing-body", "`residual` needs its layers in braces", call.span, help="write `residual { conv(64, 3, pad = 1) -> relu }`")
+                raise NetdslError("missing-body", "`residual` needs its layers in braces", call.span, help="write `residual { conv(64, 3, pad = 1) -> relu }`")
         elif cls.inputs[1] < 3:
-            raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
+            raise NetdslError("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
         if not arms(call):
-            raise Fault("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
+            raise NetdslError("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
         source = self.net.need(x, call.span)
         scope, name = self.net.scope, None
         if label is not None:
@@ -170,7 +170,7 @@ class Calls:
         if call.name == "residual" and len(values) == 1:
             values.append(source)
         if call.name == "residual" and call.arguments:
-            raise Fault("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
+            raise NetdslError("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
         positional, keywords, tensors = self._arguments(call, env, cls)
         return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
 
@@ -178,7 +178,7 @@ class Calls:
         definition = target.definition
         if definition in self.net.open:
             names = " calls ".join(f"`{d.name}`" for d in [*self.net.open[self.net.open.index(definition) :], definition])
-            raise Fault("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
+            raise NetdslError("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
         source = self.net.need(x, call.span)
         self.net.charge_all(self.net.estimate.block(definition, target.home), 1, call.span)
         frame = Env(target.home.env, self.net.special, self.net.meter)
@@ -215,7 +215,7 @@ class Calls:
         alone = ast.Pattern((binding.label,), call.span)
         try:
             value = self.bodies.element(element, alone, frame, source)
-        except Fault as fault:
+        except NetdslError as fault:
             if not isinstance(fault, Overrun):
                 raise _used_again(fault, call) from None
             raise
@@ -232,23 +232,23 @@ class Calls:
         if original.params() == node.params():
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
-        raise Fault("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
+        raise NetdslError("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
 
 
-def _used_again(fault: Fault, call: ast.Call) -> Fault:
+def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:
     """The error of a layer that is applied a second time, placed at the second use."""
     found = fault.diagnostic
     place = () if found.span is None else (Annotation("it is defined here", found.span),)
     advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"
-    return Fault(found.code, found.message, call.span, help=advice, notes=(*place, *found.notes))
+    return NetdslError(found.code, found.message, call.span, help=advice, notes=(*place, *found.notes))
 
 
 def bare(call: ast.Call) -> None:
-    """Refuse what stands behind a word that takes nothing; raises `Fault`."""
+    """Refuse what stands behind a word that takes nothing; raises `NetdslError`."""
     if call.arguments:
-        raise Fault("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
+        raise NetdslError("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
     if call.body is not None:
-        raise Fault("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
+        raise NetdslError("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
 
 
 def arms(call: ast.Call) -> tuple[ast.Body, ...]:

@@ -6,9 +6,10 @@ import re
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.infer import check_input
+from netdsl.errors import NetdslError
 from netdsl.ir.graph import Output, Site, Value
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
 from netdsl.limits import MAX_DIM
@@ -31,16 +32,16 @@ class Ends:
         self._sizes: dict[str, int] = {}  # of open sizes, as given from outside
 
     def input(self, statement: ast.Input, env: Env) -> Value:
-        """Declare an input; raises `Fault`."""
+        """Declare an input; raises `NetdslError`."""
         if len(self.net.open) > 1 or self.net.scope.outer is not None:
-            raise Fault("misplaced-input", "`input` stands in the body of a net", statement.span)
+            raise NetdslError("misplaced-input", "`input` stands in the body of a net", statement.span)
         name = self.net.pattern(statement.label, env)
         if any(o.name == name for o in self.net.graph.outputs):
             raise _two_ways(name, statement.span)
         dtype = statement.dtype or "float32"
         if dtype not in ITEM_BYTES:
             end = statement.span.end
-            raise Fault("wrong-dtype", f"there is no element type `{dtype}`", Span(statement.span.file, end - len(dtype), end), help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES))
+            raise NetdslError("wrong-dtype", f"there is no element type `{dtype}`", Span(statement.span.file, end - len(dtype), end), help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES))
         shape = self._shape(name, statement.shape, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self.net.caller))
         check_input(name, value.type, statement.span)
@@ -71,7 +72,7 @@ class Ends:
             names = (expr.id,)
         for name in names:
             if name == "N" and not env.find(name)[0]:
-                raise Fault("reserved-name", "`N` is the batch, which comes before the sizes written here", expr.span, help="choose another letter")
+                raise NetdslError("reserved-name", "`N` is the batch, which comes before the sizes written here", expr.span, help="choose another letter")
             if isinstance(name, str) and not env.find(name)[0]:
                 env.values[name] = Sym.var(name)
         frame = Env(env)
@@ -85,7 +86,7 @@ class Ends:
         symbols = {s for d in declared if isinstance(d, Sym) for s in d.symbols()}
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
-                raise Fault("open-size", f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in common with it, is open", span, help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`")
+                raise NetdslError("open-size", f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in common with it, is open", span, help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`")
         for d, n in zip(declared, given, strict=True):
             if isinstance(d, Sym) and str(d) in symbols:
                 env.values[str(d)] = self._sizes.setdefault(str(d), n)
@@ -93,7 +94,7 @@ class Ends:
             want = subs(d, self._sizes)
             if isinstance(d, Sym) and want != n:
                 told = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(d.symbols()))
-                raise Fault("shape-mismatch", f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to be {want}, not {n}", span, help="one name is one size")
+                raise NetdslError("shape-mismatch", f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to be {want}, not {n}", span, help="one name is one size")
 
     def _refuse_change(
         self,
@@ -102,18 +103,18 @@ class Ends:
         given: tuple[int, ...],
         expr: ast.Expr,
     ) -> None:
-        """Raise `Fault` for sizes that contradict a number in the text."""
+        """Raise `NetdslError` for sizes that contradict a number in the text."""
         text, sizes = shape_text(declared), shape_text(given)
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
             message = f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given"
-            raise Fault("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
+            raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (d, n) in enumerate(zip(declared, given, strict=True)):
             if isinstance(d, int) and d != n:
                 message = f"input `{name}` is {text}, and is given as {sizes}: {d} cannot become {n}"
                 advice = advice or self._how_to_change(expr, i)
-                raise Fault("fixed-size", message, expr.span, help=advice)
+                raise NetdslError("fixed-size", message, expr.span, help=advice)
 
     def _how_to_change(self, expr: ast.Expr, axis: int) -> str:
         """Advice for a fixed size: the parameter of the net that sets it, if there is one."""
@@ -124,20 +125,20 @@ class Ends:
         return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
-        """Add an output; raises `Fault`."""
+        """Add an output; raises `NetdslError`."""
         self.check_output(name, span)
         self.net.graph.outputs.append(Output(name, value))
 
     def check_output(self, name: str | None, span: Span) -> None:
-        """Whether an output may have that name; raises `Fault`."""
+        """Whether an output may have that name; raises `NetdslError`."""
         if any(o.name == name for o in self.net.graph.outputs):
-            raise Fault("duplicate-label", f"there are two outputs `{name}`", span, help="give each output a name of its own: `output boxes: dense(4)`")
+            raise NetdslError("duplicate-label", f"there are two outputs `{name}`", span, help="give each output a name of its own: `output boxes: dense(4)`")
         if any(v.name == name for v in self.net.graph.inputs):
             raise _two_ways(str(name), span)
 
 
-def _two_ways(name: str, span: Span) -> Fault:
-    return Fault("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")
+def _two_ways(name: str, span: Span) -> NetdslError:
+    return NetdslError("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")
 
 
 def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -175,7 +176,7 @@ def _written_size(expr: ast.Expr, axis: int) -> str:
 
 
 def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
-    """Whether an input can have these sizes; raises `Fault`."""
+    """Whether an input can have these sizes; raises `NetdslError`."""
     for d in shape:
         if isinstance(d, bool) or not isinstance(d, (int, Sym)) or (isinstance(d, int) and not 1 <= d <= MAX_DIM):
-            raise Fault("bad-size", f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", span)
+            raise NetdslError("bad-size", f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", span)

@@ -1,13 +1,14 @@
-"""Expressions: a value for each, or a `Fault` at its place. Integers stay below 2^63, lists below the limit."""
+"""Expressions: a value for each, or a `NetdslError` at its place. Integers stay below 2^63, lists below the limit."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.diagnostics import Annotation, did_you_mean
 from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, check_length, clipped, compare
 from netdsl.elaborate.meter import ELEMENTS
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
 from netdsl.syntax import ast
@@ -39,11 +40,11 @@ class Clash:
         self.first = first
         self.second = second
 
-    def fault(self, span: Span | None) -> Fault:
+    def fault(self, span: Span | None) -> NetdslError:
         """The error of a use there."""
         files = [span.file.name for span in (self.first, self.second)]
         notes = (Annotation("the first is here", self.first), Annotation("the second is here", self.second))
-        return Fault("duplicate-name", f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`", span, notes=notes, help=f"define `{self.name}` in this file, which then counts, or import one of the two")
+        return NetdslError("duplicate-name", f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`", span, notes=notes, help=f"define `{self.name}` in this file, which then counts, or import one of the two")
 
 
 class Env:
@@ -58,7 +59,7 @@ class Env:
         self.meter: Meter | None = meter or (parent.meter if parent else None)
 
     def find(self, name: str, span: Span | None = None) -> tuple[bool, Any]:
-        """Whether the name is known, and its value; raises `Fault` where imports disagree on it, at `span` or where the caller says."""
+        """Whether the name is known, and its value; raises `NetdslError` where imports disagree on it, at `span` or where the caller says."""
         env: Env | None = self
         while env is not None:
             if name in env.values:
@@ -75,7 +76,7 @@ class Env:
 
 
 def evaluate(expr: ast.Expr, env: Env) -> Any:
-    """The value of an expression; raises `Fault`."""
+    """The value of an expression; raises `NetdslError`."""
     match expr:
         case ast.Literal():
             return expr.value
@@ -102,14 +103,14 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
             return _function(expr, env)
     if env.special is not None:
         return env.special(expr, env)
-    raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+    raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
 
 def truth(value: object, span: Span) -> bool:
     """The value as a condition."""
     if isinstance(value, bool):
         return value
-    raise Fault("wrong-type", f"a condition must be true or false, found {show(value)}", span, help="compare it: `x != 0`")
+    raise NetdslError("wrong-type", f"a condition must be true or false, found {show(value)}", span, help="compare it: `x != 0`")
 
 
 def _name(expr: ast.Name, env: Env) -> Any:
@@ -120,7 +121,7 @@ def _name(expr: ast.Name, env: Env) -> Any:
         return _sizes(expr, env)
     if env.special is not None:
         return env.special(expr, env)
-    raise Fault("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()) or "a `let` at the top of a file sees the `let`s above it")
+    raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()) or "a `let` at the top of a file sees the `let`s above it")
 
 
 def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
@@ -132,7 +133,7 @@ def _dim(name: str, expr: ast.Expr, env: Env) -> Any:
     known, value = env.find(name, expr.span)
     if not known:
         advice = "numbers are written in decimals" if expr.span.text.startswith("0x") else "open sizes are introduced by `input`"
-        raise Fault("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
+        raise NetdslError("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
     return value
 
 
@@ -143,7 +144,7 @@ def _unary(expr: ast.Unary, env: Env) -> Any:
     if expr.operator == "not":
         return not truth(value, expr.operand.span)
     if isinstance(value, bool) or not isinstance(value, (int, float, Sym)):
-        raise Fault("wrong-type", f"`-` needs a number, found {show(value)}", expr.span)
+        raise NetdslError("wrong-type", f"`-` needs a number, found {show(value)}", expr.span)
     return -value
 
 
@@ -180,9 +181,9 @@ def _index(expr: ast.Index, env: Env) -> Any:
     if value is UNKNOWN or index is UNKNOWN:
         return UNKNOWN
     if not isinstance(value, tuple) or isinstance(index, bool) or not isinstance(index, int):
-        raise Fault("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span, help="an integer in brackets takes an element of a list")
+        raise NetdslError("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span, help="an integer in brackets takes an element of a list")
     if not -len(value) <= index < len(value):
-        raise Fault("index-out-of-range", f"element {index} of a list of {len(value)}", expr.index.span, help=f"elements are counted from 0 to {len(value) - 1}")
+        raise NetdslError("index-out-of-range", f"element {index} of a list of {len(value)}", expr.index.span, help=f"elements are counted from 0 to {len(value) - 1}")
     return value[index]
 
 
@@ -232,11 +233,11 @@ def _function(expr: ast.Function, env: Env) -> Any:
     if function is None:
         if env.special is not None:
             return env.special(expr, env)
-        raise Fault("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS) or "the functions are " + ", ".join(function_names()))
+        raise NetdslError("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS) or "the functions are " + ", ".join(function_names()))
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
     if len(positional) + len(keywords) < len(expr.arguments):
-        raise Fault("duplicate-argument", f"`{expr.name}` is given an argument twice", expr.span, help=f"it is written `{_USAGE[expr.name]}`")
+        raise NetdslError("duplicate-argument", f"`{expr.name}` is given an argument twice", expr.span, help=f"it is written `{_USAGE[expr.name]}`")
     if any(v is UNKNOWN for v in (*positional, *keywords.values())):
         return UNKNOWN
     for value in positional:
@@ -247,9 +248,9 @@ def _function(expr: ast.Function, env: Env) -> Any:
         made = bounded(function(*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
         if any(isinstance(v, Sym) for value in positional for v in (value if isinstance(value, tuple) else (value,))):
-            raise Fault("open-size", f"`{clipped(expr.span)}` depends on the input's size", expr.span, help="write a number for it in the `input`; `+ - * // %` work on open sizes") from None
+            raise NetdslError("open-size", f"`{clipped(expr.span)}` depends on the input's size", expr.span, help="write a number for it in the `input`; `+ - * // %` work on open sizes") from None
         given = ", ".join(show(v) for v in positional)
-        raise Fault("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
+        raise NetdslError("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
     _work(made, env, expr.span)
     return made
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.errors import NetdslError, OpError
 from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong, Sym
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 from netdsl.ops.args import clipped
-from netdsl.ops.base import OpError, bind, signature
+from netdsl.ops.base import bind, signature
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
 
 
 def check_input(name: str, type_: TensorType, span: Span) -> None:
-    """Hold the bounds of an input, which may be large with no layer to take it; raises `Fault`."""
+    """Hold the bounds of an input, which may be large with no layer to take it; raises `NetdslError`."""
     try:
         check_sizes(type_, f"input `{name}` would be", f"the sizes of input `{name}`")
     except OpError as error:
-        raise Fault(error.code, error.message, span, help=error.help) from None
+        raise NetdslError(error.code, error.message, span, help=error.help) from None
 
 
 def _check_params(op: Op, params: dict[str, Param]) -> None:
@@ -110,7 +111,7 @@ def _check_params(op: Op, params: dict[str, Param]) -> None:
             raise OpError("too-large", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than 2^62 elements")
 
 
-def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> Fault:
+def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
     """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came from."""
     notes = []
     for x in xs[:3]:
@@ -125,7 +126,7 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
         help_ = _dtype_help(cls, xs)
     if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-    return Fault(error.code, error.message, span, help=help_, notes=tuple(notes))
+    return NetdslError(error.code, error.message, span, help=help_, notes=tuple(notes))
 
 
 def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:

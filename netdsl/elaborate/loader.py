@@ -7,9 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, CompileError, Fault, Reporter, did_you_mean
+from netdsl.diagnostics import Annotation, Reporter, did_you_mean
 from netdsl.elaborate.evaluate import UNKNOWN, Clash, Env, evaluate
 from netdsl.elaborate.meter import Meter
+from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import limit, raise_help
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.syntax import ast
@@ -44,7 +45,7 @@ class Module:
         self.env = env or Env()
 
     def definition(self, name: str, span: Span) -> ast.Definition | ast.Alias | None:
-        """The block or net of that name; raises `Fault` where imports disagree on it."""
+        """The block or net of that name; raises `NetdslError` where imports disagree on it."""
         value = self.env.values.get(name)
         if isinstance(value, Clash):
             raise value.fault(span)
@@ -133,10 +134,10 @@ class Loader:
         return [module.source for module in self._modules.values()]
 
     def load(self, source: SourceFile) -> Module:
-        """The module of a file; raises `CompileError` where its text cannot be read."""
+        """The module of a file; raises `NetdslError` where its text cannot be read."""
         key = source.path or source.name
         if len(self._loading) >= limit("depth"):
-            raise Fault("nesting-too-deep", f"files import one another more than {limit('depth')} levels deep", help=raise_help("depth"))
+            raise NetdslError("nesting-too-deep", f"files import one another more than {limit('depth')} levels deep", help=raise_help("depth"))
         self._loading.append(key)
         try:
             tree = parse(source)
@@ -157,7 +158,9 @@ class Loader:
     def _guarded(self, action: Any, module: Module, item: Any) -> None:
         try:
             action(module, item)
-        except Fault as fault:
+        except UnreadableError:
+            raise
+        except NetdslError as fault:
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or item.span
             self.reporter.add(diagnostic)
@@ -166,7 +169,7 @@ class Loader:
         path, shown = self._target(module, item)
         if path in self._loading:
             names = " imports ".join(p.rpartition("/")[2] for p in [*self._loading[self._loading.index(path) :], path])
-            raise Fault("import-cycle", f"files import one another: {names}", item.span)
+            raise NetdslError("import-cycle", f"files import one another: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
@@ -180,22 +183,22 @@ class Loader:
         if found is None:
             beside = module.source.path is not None and os.path.isfile(os.path.join(os.path.dirname(module.source.path), item.target + ".net"))
             advice = f'write `import "{item.target}.net"` for the file beside this one' if beside else did_you_mean(item.target, library.library_names())
-            raise Fault("import-not-found", f"the library has no `{item.target}`", item.span, help=advice)
+            raise NetdslError("import-not-found", f"the library has no `{item.target}`", item.span, help=advice)
         return found
 
     def _define(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
         name = definition.name
         if module.homes.get(name) is module:
             first = module.definitions[name]
-            raise Fault("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
+            raise NetdslError("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
         if name in LAYERS or name in BUILT_IN:
             self._register(module, definition)  # what calls it means it: one error is enough
-            raise Fault("duplicate-name", f"`{name}` is a layer of the language", definition.name_span, help="choose another name")
+            raise NetdslError("duplicate-name", f"`{name}` is a layer of the language", definition.name_span, help="choose another name")
         self._register(module, definition)
         seen: set[str] = set()
         for parameter in getattr(definition, "parameters", ()):
             if parameter.name in seen:
-                raise Fault("duplicate-name", f"`{name}` has two parameters `{parameter.name}`", parameter.span, help="choose another name")
+                raise NetdslError("duplicate-name", f"`{name}` has two parameters `{parameter.name}`", parameter.span, help="choose another name")
             seen.add(parameter.name)
 
     def _register(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
@@ -206,26 +209,26 @@ class Loader:
     def _let(self, module: Module, let: ast.Let) -> None:
         if let.name in module.lets:
             notes = (Annotation("the first is here", module.lets[let.name].span),)
-            raise Fault("duplicate-name", f"`{let.name}` has a value already", let.span, notes=notes, help="choose another name; a `let` at the top of a file stands once")
+            raise NetdslError("duplicate-name", f"`{let.name}` has a value already", let.span, notes=notes, help="choose another name; a `let` at the top of a file stands once")
         if let.name in module.definitions:
             notes = (Annotation("the first is here", module.definitions[let.name].name_span),)
-            raise Fault("duplicate-name", f"`{let.name}` is defined already", let.span, notes=notes, help="choose another name: blocks, nets and values share them")
+            raise NetdslError("duplicate-name", f"`{let.name}` is defined already", let.span, notes=notes, help="choose another name: blocks, nets and values share them")
         module.lets[let.name] = let
         try:
             module.env.values[let.name] = evaluate(let.value, module.env)
-        except Fault:
+        except NetdslError:
             module.env.values[let.name] = UNKNOWN
             raise
 
     def _train(self, module: Module, train: ast.Train) -> None:
         definition = module.definition(train.net, train.net_span)
         if definition is None:
-            raise Fault("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
+            raise NetdslError("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
         if isinstance(definition, ast.Definition) and not definition.is_net:
-            raise Fault("unknown-net", f"`{train.net}` is a block; only nets are trained", train.net_span, help="name the net that calls it")
+            raise NetdslError("unknown-net", f"`{train.net}` is a block; only nets are trained", train.net_span, help="name the net that calls it")
         first = next(t for t in module.trains if t.net == train.net)
         if first is not train:
-            raise Fault("duplicate-name", f"`{train.net}` has two `train` sections", train.net_span, notes=(Annotation("the first is here", first.net_span),), help="make them one")
+            raise NetdslError("duplicate-name", f"`{train.net}` has two `train` sections", train.net_span, notes=(Annotation("the first is here", first.net_span),), help="make them one")
 
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import (`se`, `bottleneck`)."""
@@ -248,12 +251,12 @@ def _shipped() -> frozenset[str]:
 
 
 def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue | KindValue:
-    """The block or layer kind of that name as seen from a file; raises `Fault` with the closest names."""
+    """The block or layer kind of that name as seen from a file; raises `NetdslError` with the closest names."""
     definition = module.definitions.get(name)
     if isinstance(definition, ast.Definition) and not definition.is_net:
         return BlockValue(definition, module.homes[name])
     if definition is not None:
-        raise Fault("not-a-layer", f"`{name}` is a net; only blocks and layers can be used here", span, help="make it a `block`, and a net that calls it")
+        raise NetdslError("not-a-layer", f"`{name}` is a net; only blocks and layers can be used here", span, help="make it a `block`, and a net that calls it")
     cls = LAYERS.get(name)
     if cls is not None:
         return KindValue(cls)
@@ -267,7 +270,7 @@ def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue
     if name in added:
         return KindValue(LAYERS[name])
     known = [*LAYERS, *BUILT_IN, *library.block_names(), *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
-    raise Fault("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
+    raise NetdslError("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
 
 
 _FOREIGN = {
@@ -279,8 +282,8 @@ _FOREIGN = {
 }  # fmt: skip
 
 
-def _plugin_failed(error: Exception, span: Span) -> Fault:
-    return Fault("broken-plugin", f"a package that adds layers cannot be imported: {error}", span, help="`pip list` shows what is installed; update or remove the package")
+def _plugin_failed(error: Exception, span: Span) -> NetdslError:
+    return NetdslError("broken-plugin", f"a package that adds layers cannot be imported: {error}", span, help="`pip list` shows what is installed; update or remove the package")
 
 
 def _foreign(name: str) -> str | None:
@@ -289,9 +292,6 @@ def _foreign(name: str) -> str | None:
 
 
 def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
-    """Load a file and everything that it imports; raises `CompileError` where a text cannot be read."""
+    """Load a file and everything that it imports; raises `NetdslError` where a text cannot be read."""
     loader = Loader(reporter)
-    try:
-        return loader, loader.load(source)
-    except CompileError as error:
-        raise CompileError([*reporter.diagnostics, *error.diagnostics]) from None
+    return loader, loader.load(source)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Fault, did_you_mean
+from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
@@ -61,14 +62,14 @@ class Scope:
         return (f"{self.path}.{own}" if self.path else own), (f"{self.module}.{name}" if self.module else name)
 
     def bind(self, label: str, value: Value, span: Span) -> Binding:
-        """Give a label its meaning; raises `Fault` where the scope has it already."""
+        """Give a label its meaning; raises `NetdslError` where the scope has it already."""
         if label == "training":
-            raise Fault("reserved-name", "`training` cannot be a label: every PyTorch module has an attribute of that name", span, help="choose another label")
+            raise NetdslError("reserved-name", "`training` cannot be a label: every PyTorch module has an attribute of that name", span, help="choose another label")
         first = self.labels.get(label)
         if first is not None:
             notes = (Annotation("the first is here", first.span),) if first.span != span else ()
             advice = "count it: `name{i}: ...` in `repeat n as i`" if first.span == span else "choose another label"
-            raise Fault("duplicate-label", f"label `{label}` stands twice in one scope", span, notes=notes, help=advice)
+            raise NetdslError("duplicate-label", f"label `{label}` stands twice in one scope", span, notes=notes, help=advice)
         binding = self.labels[label] = Binding(value, span, label, self)
         return binding
 

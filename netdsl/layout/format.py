@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import CompileError, Fault
+from netdsl.errors import NetdslError
 from netdsl.layout.breaks import Breaks
 from netdsl.layout.columns import Columns
 from netdsl.layout.lines import Structure
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def format_source(source: SourceFile) -> str:
-    """The canonical layout of a text; raises `CompileError` where it has syntax errors.
+    """The canonical layout of a text; raises `NetdslError` where it has syntax errors.
 
-    Line breaks are the author's kind, that of the first line. Raises `Fault` rather than give a text that says something else.
+    Line breaks are the author's kind, that of the first line. Raises `NetdslError` rather than give a text that says something else.
     """
     tree, tokens = parse_with_tokens(source)
     pieces = pieces_of(source.text, tokens)
@@ -41,7 +41,7 @@ def _hold(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str
     """The new text has the old one's syntax tree, and so its graphs, and its comments."""
     try:
         made, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
-    except CompileError as error:
+    except NetdslError as error:
         raise _refusal(source, f"be no valid text: {error.diagnostics[0].message}") from None
     if not same(tree, made):
         raise _refusal(source, "mean something else")
@@ -49,8 +49,8 @@ def _hold(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str
         raise _refusal(source, "lose a comment")
 
 
-def _refusal(source: SourceFile, what: str) -> Fault:
-    return Fault("format-changes", f"the canonical layout of `{source.name}` would {what}", help="this is a defect of netdsl; the text is left as it is")
+def _refusal(source: SourceFile, what: str) -> NetdslError:
+    return NetdslError("format-changes", f"the canonical layout of `{source.name}` would {what}", help="this is a defect of netdsl; the text is left as it is")
 
 
 def comments_of(pieces: list[Piece]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ops.args import boolean, integer, number, text
-from netdsl.ops.base import Op, OpError, Param, arg, axis_index, fixed, layer
+from netdsl.ops.base import Op, Param, arg, axis_index, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import TensorType

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType, show
 
 if TYPE_CHECKING:
@@ -24,20 +24,6 @@ REQUIRED = object()
 GONE: Any = None  # in place of an inherited argument that a kind does not take
 LARGEST = 2.0**128 - 2.0**104  # of float32
 END = 2**31 - 1  # where a `Slice` goes to the end of an axis
-
-
-class OpError(CompileError):
-    """A rule of a layer is broken. `arg` is the argument at fault (None: the layer and its input), `help` the advice.
-
-    While a net is compiled it gets its place; a back end that needs a size that is open raises it as it is.
-    """
-
-    def __init__(self, code: str, message: str, arg: str | None = None, help: str | None = None) -> None:
-        super().__init__([Diagnostic(code, message, help=help)])
-        self.code = code
-        self.message = message
-        self.arg = arg
-        self.help = help
 
 
 class Param(NamedTuple):

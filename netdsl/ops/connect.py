@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType
-from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
     from netdsl.ops.emitter import Emitter

@@ -6,10 +6,11 @@ from fractions import Fraction
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import END, GONE, Op, OpError, Param, Window, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import END, GONE, Op, Param, Window, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:

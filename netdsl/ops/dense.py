@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import boolean, integer, literal, text
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import Op, Param, arg, fixed, layer
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import Op, Param, arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import Sym
 from netdsl.ops.args import integer
-from netdsl.ops.base import Op, OpError, arg, axis_index, layer
+from netdsl.ops.base import Op, arg, axis_index, layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import Op, OpError, Param, arg, divisors, fixed, layer
+from netdsl.ops.base import Op, Param, arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType

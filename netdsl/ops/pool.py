@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integers
-from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import Op, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number
-from netdsl.ops.base import Op, OpError, arg, layer, spread
+from netdsl.ops.base import Op, arg, layer, spread
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym

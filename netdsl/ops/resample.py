@@ -6,9 +6,10 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import Op, OpError, Window, arg, counted, fixed, layer, spatial_rank
+from netdsl.ops.base import Op, Window, arg, counted, fixed, layer, spatial_rank
 
 if TYPE_CHECKING:
     from netdsl.ops.emitter import Emitter

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netdsl.errors import OpError
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
-from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import Op, Param, Window, arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, check_fans
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from netdsl.errors import Stopped
+from netdsl.process.errors import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.errors import CrashedError, Stopped
 from netdsl.files import remove_leftovers
+from netdsl.process.errors import CrashedError, Stopped
 from netdsl.process.stops import STOPS, end_on_stop, on_stop, raise_on_stop
 
 if TYPE_CHECKING:

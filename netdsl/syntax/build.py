@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -134,7 +134,7 @@ class Builder:
         *labels, node = tree.children
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
-            raise CompileError([Diagnostic("two-labels", message, self.at(labels[1]), help="a layer has one label")])
+            raise NetdslError("two-labels", message, self.at(labels[1]), help="a layer has one label")
         made: ast.Element = getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
         return made
 
@@ -162,7 +162,7 @@ class Builder:
         condition, then, otherwise = tree.children
         self._depth += 1
         if self._depth > MAX_ELSE_IF:
-            raise CompileError([Diagnostic("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")])
+            raise NetdslError("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")
         other = None
         if otherwise is not None and otherwise.data == "if":
             nested = self._if(otherwise, None)
@@ -189,7 +189,7 @@ class Builder:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"an expression of more than {MAX_DEPTH} levels"
-            raise CompileError([Diagnostic("nesting-too-deep", message, self.at(tree), help="name its parts with `let`")])
+            raise NetdslError("nesting-too-deep", message, self.at(tree), help="name its parts with `let`")
         try:
             return self._expr(tree)
         finally:

@@ -7,7 +7,8 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import lalr
@@ -80,7 +81,7 @@ class TokenFilter:
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
         start = token.start_pos
-        raise Fault(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
+        raise NetdslError(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
 
 
 def _name_length(token: Token) -> int:
@@ -92,7 +93,7 @@ def _name_length(token: Token) -> int:
 
 
 def parse(source: SourceFile) -> ast.File:
-    """The syntax tree of a file. Raises `CompileError` with every syntax error found."""
+    """The syntax tree of a file. Raises `NetdslError` with every syntax error found."""
     return parse_with_tokens(source)[0]
 
 
@@ -112,7 +113,7 @@ def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
             if not errors:
                 return Builder(source, _parse_expression).file(tree), tokens.seen
             break
-        except Fault as fault:
+        except NetdslError as fault:
             errors.append(fault.diagnostic)
             break
         except (UnexpectedCharacter, UnexpectedToken) as error:
@@ -127,7 +128,7 @@ def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
             if _in_brackets(text, diagnostic.span.start):
                 break
             text = _without_line(text, diagnostic.span.start)
-    raise CompileError(errors)
+    raise UnreadableError.of(errors)
 
 
 def expression_tokens(text: str) -> list[Token]:
@@ -145,7 +146,7 @@ def _check_length(source: SourceFile) -> None:
     extra = next(islice((m for m in _WORD.finditer(source.text) if m[0][0] != "#"), most, None), None)
     if extra is not None:
         message = f"the text has more than {most:,} words, numbers and signs"
-        raise CompileError([Diagnostic("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))])
+        raise UnreadableError("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))
 
 
 def _parse_expression(source: SourceFile, start: int, end: int) -> Node:
@@ -158,11 +159,11 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> Node:
         if diagnostic.span is not None and not start <= diagnostic.span.start < end:
             diagnostic.span = Span(source, start, end)
             diagnostic.message = f"`{source.text[start:end]}` is not an expression"
-        raise CompileError([diagnostic]) from None
+        raise UnreadableError.of([diagnostic]) from None
 
 
 def parse_expression(source: SourceFile) -> ast.Expr:
-    """The tree of a text that is one expression, such as the value of `-D`; raises `CompileError`."""
+    """The tree of a text that is one expression, such as the value of `-D`; raises `NetdslError`."""
     return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.config import ConfigError
 from netdsl.data.arguments import (
     Bound,
     Count,
@@ -17,6 +16,7 @@ from netdsl.data.arguments import (
     PositiveNumbers,
     Probability,
 )
+from netdsl.errors import SettingError
 
 Smoothing = Annotated[float, Bound("a number from 0 to below 1", lambda v: 0 <= v < 1)]
 Momentum = Annotated[float, Bound("a number from 0 to below 1", lambda v: 0 <= v < 1)]
@@ -46,7 +46,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
-            raise ConfigError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
+            raise SettingError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, ...]] | None = None, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0) -> Report:
-    """Verify one net of a program; raises `CompileError` if the text has errors.
+    """Verify one net of a program; raises `NetdslError` if the text has errors.
 
     `weights` are arrays by their checkpoint names; random ones without. `threads` are onnxruntime's, 0 for all cores.
     """
@@ -30,7 +30,7 @@ def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, .
 
 
 def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
-    """Verify a graph without a program; raises `CompileError` if it finds no valid size."""
+    """Verify a graph without a program; raises `NetdslError` if it finds no valid size."""
     report = Report(graph.name, sizes=two_settings(graph))
     _merge(report, Verification(graph, report.sizes, report, None, seed, threads).claims())
     return report

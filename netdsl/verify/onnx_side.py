@@ -13,7 +13,8 @@ from onnx import helper
 
 from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.form import Form
-from netdsl.backends.onnx.graph import ELEMENT, skeleton
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.precision import ELEMENT
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node

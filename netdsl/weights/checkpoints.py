@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netdsl.arrays import open_archive
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.weights.formats import NPZ, SAFETENSORS, format_of
 from netdsl.weights.safetensors import read_safetensors
 from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_float
@@ -45,15 +45,15 @@ class Weights(NamedTuple):
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """Read a checkpoint; its content decides how. Raises `CompileError`."""
+    """Read a checkpoint; its content decides how. Raises `NetdslError`."""
     path = Path(path)
     if os.path.isdir(path):  # unlike `Path.is_dir`, it accepts a name that is too long
         path /= "weights.safetensors"
     if not os.path.isfile(path):
-        fail(
+        raise NetdslError(
             "file-not-found",
             f"there is no file {path}",
-            "--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run",
+            help="--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run",
         )
     found = format_of(path)
     if found == SAFETENSORS:
@@ -110,7 +110,7 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
     """The scope that a checkpoint has before the net's names: `module.`, `model.` or nothing.
 
-    Raises `CompileError` if the file has the net more than once.
+    Raises `NetdslError` if the file has the net more than once.
     """
     needed = set(_needed(params))
     counts = Counter(n[:i] for n in weights.tensors for i in _starts(n) if n[i:] in needed)
@@ -119,11 +119,11 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
     if "" in best or not best or (len(best) > 1 and most < len(needed)):
         return ""
     if len(best) > 1:
-        fail(
+        raise NetdslError(
             "weights-mismatch",
             f"{weights.name} has the tensors of the net {len(best)} times, under "
             f"{' and '.join(f'`{p}`' for p in best[:SHOWN])}",
-            "save the ones that you want under the names of the net",
+            help="save the ones that you want under the names of the net",
         )
     return best[0]
 
@@ -146,7 +146,7 @@ def fit(
 ) -> dict[str, Any]:
     """The tensors of a checkpoint that a net needs, as float32, or unchanged with `lazy`.
 
-    Raises `CompileError` if they do not fit the net.
+    Raises `NetdslError` if they do not fit the net.
     """
     prefix = prefix_of(params, weights)
     held = {n: prefix + n for n in params if prefix + n in weights.tensors}
@@ -155,10 +155,10 @@ def fit(
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         spare = sum(not n.endswith(TRACKED) for n in weights.tensors.keys() - held.values())
         needed = len(_needed(params))
-        fail(
+        raise NetdslError(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
-            f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind} are "
+            help=f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind} are "
             "not used",
         )
     if lazy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,11 +76,11 @@ _KERAS = Unread(
 
 
 def format_of(path: Path) -> str:
-    """Return `safetensors`, `torch` or `npz`; raises `CompileError` for any other format."""
+    """Return `safetensors`, `torch` or `npz`; raises `NetdslError` for any other format."""
     with open(path, "rb") as file:
         head = file.read(512)
     if not head:
-        fail("corrupt-weights", f"{path} is empty", READ)
+        raise NetdslError("corrupt-weights", f"{path} is empty", help=READ)
     if head[8:9] == b"{":
         return SAFETENSORS
     found = _unread(head)
@@ -91,7 +91,7 @@ def format_of(path: Path) -> str:
     if head[:4] == b"PK\x03\x04":
         return _format_of_zip(path)
     if path.suffix.lower() != ".safetensors":
-        fail("corrupt-weights", f"{path} is not a file of weights", READ)
+        raise NetdslError("corrupt-weights", f"{path} is not a file of weights", help=READ)
     return SAFETENSORS  # its reader reports any error in it
 
 
@@ -105,7 +105,7 @@ def _unread(head: bytes) -> Unread | None:
 
 
 def _refuse(path: Path, found: Unread) -> NoReturn:
-    fail("corrupt-weights", f"{path} is {found.what}", found.help)
+    raise NetdslError("corrupt-weights", f"{path} is {found.what}", help=found.help)
 
 
 def _format_of_zip(path: Path) -> str:
@@ -113,7 +113,7 @@ def _format_of_zip(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        fail("corrupt-weights", f"{path} is a damaged archive: {error}", "copy it again")
+        raise NetdslError("corrupt-weights", f"{path} is a damaged archive: {error}", help="copy it again") from None
     names = [m.filename for m in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):
@@ -125,13 +125,13 @@ def _format_of_zip(path: Path) -> str:
     if "model.weights.h5" in ends:
         _refuse(path, _KERAS)
     if "data.pkl" not in ends:
-        fail("corrupt-weights", f"{path} is a zip archive without weights", READ)
+        raise NetdslError("corrupt-weights", f"{path} is a zip archive without weights", help=READ)
     packed = next((m for m in members if m.compress_type or m.compress_size != m.file_size), None)
     if packed is not None:  # PyTorch maps the numbers, and would take the packed bytes for them
-        fail(
+        raise NetdslError(
             "corrupt-weights",
             f"`{packed.filename}` of {path} is compressed: {packed.compress_size:,} bytes for "
             f"{packed.file_size:,}",
-            "PyTorch does not compress checkpoints: save it again",
+            help="PyTorch does not compress checkpoints: save it again",
         )
     return TORCH

@@ -50,7 +50,7 @@ def chunks_of(
 ) -> Callable[[str, Param], Iterator[Any]]:
     """A function that gives the numbers of a state dict that fits, piece by piece.
 
-    The function raises `CompileError` for numbers that `as_float32` refuses. The tensors are not
+    The function raises `NetdslError` for numbers that `as_float32` refuses. The tensors are not
     copied, and are converted to float32 a piece at a time, so they may be larger than the memory.
     If the state has a method `release(name, first, count)`, the function calls it when elements are
     no longer needed.

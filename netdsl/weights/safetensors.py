@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,13 +24,13 @@ DTYPES: dict[str, Any] = {
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tensors and the metadata strings of a file; raises `CompileError`."""
+    """The tensors and the metadata strings of a file; raises `NetdslError`."""
     try:
         with safe_open(path, framework="numpy") as file:  # checks the header and that the sizes fit
             metadata = dict(file.metadata() or {})
         return Mapped(path), metadata
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
-        fail("corrupt-weights", f"{path} is not a safetensors file: {error}", "copy it again")
+        raise NetdslError("corrupt-weights", f"{path} is not a safetensors file: {error}", help="copy it again") from None
 
 
 class Mapped(dict[str, Any]):
@@ -49,9 +49,9 @@ class Mapped(dict[str, Any]):
             if name == "__metadata__":
                 continue
             if entry["dtype"] not in DTYPES:
-                fail("corrupt-weights",
+                raise NetdslError("corrupt-weights",
                      f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
-                     f"these types are read: {', '.join(DTYPES)}")  # fmt: skip
+                     help=f"these types are read: {', '.join(DTYPES)}")  # fmt: skip
             dtype = np.dtype(DTYPES[entry["dtype"]])
             begin, end = entry["data_offsets"]
             self[name] = self._array(dtype, start + begin, end - begin).reshape(entry["shape"])

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import ml_dtypes
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 
 LARGEST = float(np.finfo(np.float32).max)
 VARIANCE = "running_var"
@@ -37,7 +37,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
     """The numbers of a tensor as float32.
 
-    Raises `CompileError` for variances below 0, and for numbers that are not finite as float32
+    Raises `NetdslError` for variances below 0, and for numbers that are not finite as float32
     unless they are allowed.
     """
     with np.errstate(over="ignore"):
@@ -45,10 +45,10 @@ def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
     if not allow_nonfinite and not np.isfinite(made).all():
         _fail_nonfinite(name, np.asarray(values)[~np.isfinite(made)].ravel()[0])
     if name.endswith(VARIANCE) and (made < 0).any():
-        fail(
+        raise NetdslError(
             "negative-variance",
             f"`{name}` has the variance {made[made < 0][0]:g}, below 0",
-            "these are not the statistics of a batch norm: the file is damaged, or was not "
+            help="these are not the statistics of a batch norm: the file is damaged, or was not "
             "trained to its end",
         )
     return made
@@ -57,9 +57,9 @@ def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
 def _fail_nonfinite(name: str, value: Any) -> NoReturn:
     number = float(value)
     beyond = f", beyond {LARGEST:g}, the largest float32" if np.isfinite(number) else ""
-    fail(
+    raise NetdslError(
         "not-finite",
         f"`{name}` has the number {number:g}{beyond}",
-        "check the training that produced it; --allow-nonfinite accepts it as it is, in Python "
+        help="check the training that produced it; --allow-nonfinite accepts it as it is, in Python "
         "`allow_nonfinite=True`",
     )

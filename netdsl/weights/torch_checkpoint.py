@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.weights.formats import SAVE
 from netdsl.weights.tensors import as_array
 
@@ -25,7 +25,7 @@ _OUTSIDE = "load it beside its code, and save it with torch.save(module.state_di
 
 
 def read_torch(path: Path) -> dict[str, Any]:
-    """The tensors of a checkpoint by their names; raises `CompileError`."""
+    """The tensors of a checkpoint by their names; raises `NetdslError`."""
     archive = zipfile.is_zipfile(path)
     if archive:
         _check_objects(path)
@@ -36,7 +36,7 @@ def read_torch(path: Path) -> dict[str, Any]:
         return MappedByTorch(path, {n: as_array(t) for n, t in tensors.items()})
     except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, meta
         reason = str(error).splitlines()[0][:200]
-        fail("corrupt-weights", f"{path} holds a tensor that is no plain array: {reason}", SAVE)
+        raise NetdslError("corrupt-weights", f"{path} holds a tensor that is no plain array: {reason}", help=SAVE) from None
 
 
 def _load(path: Path, *, mapped: bool) -> Any:
@@ -47,15 +47,15 @@ def _load(path: Path, *, mapped: bool) -> Any:
             with open(path, "rb") as file:
                 return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError:
-        fail(
+        raise NetdslError(
             "corrupt-weights",
             f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "
             "because that would run their code",
-            _OUTSIDE,
-        )
+            help=_OUTSIDE,
+        ) from None
     except Exception as error:  # a damaged pickle can raise any error
         reason = _first_line(error)
-        fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", SAVE)
+        raise NetdslError("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", help=SAVE) from None
 
 
 def _first_line(error: Exception) -> str:
@@ -69,34 +69,34 @@ def _check_objects(path: Path) -> None:
         found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception as error:
         reason = _first_line(error)
-        fail("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", SAVE)
+        raise NetdslError("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", help=SAVE) from None
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         listed = ", ".join(f"`{name}`" for name in sorted(found)[:SHOWN])
-        fail(
+        raise NetdslError(
             "corrupt-weights",
             f"{path} holds Python objects beside its tensors, of {listed}{more}; they are not "
             "loaded, because that would run their code",
-            _OUTSIDE,
+            help=_OUTSIDE,
         )
 
 
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
     """The tensors of a state dict, which may be inside a dict with other things."""
     if not isinstance(loaded, dict):
-        fail("corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", SAVE)
+        raise NetdslError("corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", help=SAVE)
     if _tensors(loaded):
         return _tensors(loaded)
     held = {k: v for k, v in _dicts(loaded).items() if _has_tensors(v)}
     usual = [w for w in WRAPPERS if w in held] or list(held)
     if not usual:
         names = ", ".join(f"`{k}`" for k in list(loaded)[:SHOWN]) or "nothing"
-        fail("corrupt-weights", f"{path} holds no tensors; it has {names}", SAVE)
+        raise NetdslError("corrupt-weights", f"{path} holds no tensors; it has {names}", help=SAVE)
     if usual[0] not in WRAPPERS and len(held) > 1:
-        fail(
+        raise NetdslError(
             "corrupt-weights",
             f"{path} holds several state dicts: {', '.join(f'`{k}`' for k in held)}",
-            "save the one that you want: torch.save(checkpoint[name], new_path)",
+            help="save the one that you want: torch.save(checkpoint[name], new_path)",
         )
     return _state(path, held[usual[0]])
 
@@ -125,10 +125,10 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         size = tensor.untyped_storage().nbytes() if tensor.layout == torch.strided else 0
         if size and size not in sizes and tensor.device.type == "cpu":
-            fail(
+            raise NetdslError(
                 "corrupt-weights",
                 f"`{name}` of {path} takes {size:,} bytes, and no record of the file has that size",
-                "copy the file again from its source",
+                help="copy the file again from its source",
             )
 
 

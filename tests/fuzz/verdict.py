@@ -8,11 +8,10 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.expect import Facts
-from netdsl.diagnostics import CompileError
 from netdsl.draw.dot import emit_dot
 from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.evaluate import evaluate
-from netdsl.ops.base import OpError
+from netdsl.errors import NetdslError, OpError
 from netdsl.source import SourceFile
 from netdsl.verify import verify_net
 
@@ -95,14 +94,14 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
         program, net, made = compiled(text)
         try:
             report = verify_net(program, net, seed=how.seed, threads=threads)
-        except CompileError as error:
+        except NetdslError as error:
             if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
             report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=threads)
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made
-    except CompileError as error:
+    except NetdslError as error:
         return Failure(f"error {error.diagnostics[0].code}", str(error)), made
     except OpError as error:
         return Failure(f"not lowered {error.code}", error.message), made

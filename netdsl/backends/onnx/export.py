@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.onnx.graph import model_of, skeleton
-from netdsl.backends.onnx.write import fresh_weights, write_model
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
 from netdsl.ops.args import show
 from netdsl.weights.checkpoints import Fitting, fit, weights_of
 from netdsl.weights.fresh import chunks_of
@@ -31,7 +31,7 @@ def export_onnx(
 ) -> dict[Path, str]:  # fmt: skip
     """Write a graph with given or fresh weights; returns the files made and their SHA-256 sums.
 
-    The weights are a state dict or the path of a file. Raises `CompileError` for a graph that ONNX
+    The weights are a state dict or the path of a file. Raises `NetdslError` for a graph that ONNX
     cannot represent and for weights that do not fit or are not finite.
     """
     made = skeleton(graph, form, metadata=metadata)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.weights.tensors import LARGEST
 
 if TYPE_CHECKING:
@@ -128,15 +128,15 @@ def _numbers(
 
 
 def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
-    """Multiply; raises `CompileError` if finite factors give a product beyond float32."""
+    """Multiply; raises `NetdslError` if finite factors give a product beyond float32."""
     with np.errstate(all="ignore"):
         made = product()
         small = np.isfinite(made.astype(np.float32, copy=False)).all()
     if not small and all(np.isfinite(f).all() for f in factors):
-        fail(
+        raise NetdslError(
             "weights-overflow",
             f"`{name}` goes beyond {LARGEST:g}, the largest float32, when its batch norm is folded",
-            "export with --no-fold; the variances of the batch norm may be close to 0",
+            help="export with --no-fold; the variances of the batch norm may be close to 0",
         )
     return made
 

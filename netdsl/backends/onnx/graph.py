@@ -13,26 +13,22 @@ import onnx
 from onnx import TensorProto, helper
 
 from netdsl.backends.onnx import lrn
-from netdsl.backends.onnx.fold import Stored, fold, plain, stored_chunks
+from netdsl.backends.onnx.fold import Stored, fold, plain
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.functions import DOMAIN, group
 from netdsl.backends.onnx.pixels import is_resized, prepare
-from netdsl.backends.onnx.write import narrowed
+from netdsl.backends.onnx.precision import ELEMENT, narrowed
 from netdsl.backends.place import at
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from netdsl.ir.graph import Graph, Node, Site, Value
     from netdsl.ir.types import TensorType
     from netdsl.ops.base import Param
 
 IR_VERSION = 10
-ELEMENT = {
-    "float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE, "int64": TensorProto.INT64,
-    "bfloat16": TensorProto.BFLOAT16, "int32": TensorProto.INT32, "bool": TensorProto.BOOL, "uint8": TensorProto.UINT8,
-}  # fmt: skip
 
 
 class Tensor(str):
@@ -138,7 +134,7 @@ class Skeleton:
 
 
 def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
-    """Write the graph without weights; raises `CompileError` if the net cannot take pictures."""
+    """Write the graph without weights; raises `NetdslError` if the net cannot take pictures."""
     form = form or Form()
     emitter = Emitter(form.opset, form.dtype)
     names = _inputs(graph, emitter, form)
@@ -237,16 +233,6 @@ def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto
     element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
     dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in type_.shape)]
     return helper.make_tensor_value_info(name, element, dims)
-
-
-def model_of(skeleton_: Skeleton, chunks: Callable[[str, Param], Iterable[Any]]) -> onnx.ModelProto:
-    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor of the checkpoint."""
-    model = onnx.ModelProto()
-    model.CopyFrom(skeleton_.model)
-    for name, stored in skeleton_.stored.items():
-        array = np.concatenate([narrowed(name, np.ravel(c), skeleton_.dtype) for c in stored_chunks(stored, skeleton_.params, chunks)])
-        model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
-    return model
 
 
 def check_file(path: str | os.PathLike[str]) -> None:

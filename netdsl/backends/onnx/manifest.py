@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl import library
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable, replacing
 from netdsl.source import printable
 from netdsl.version import __version__
@@ -72,17 +72,17 @@ def _is_shipped(source: SourceFile) -> bool:
 
 
 def verify_model(path: str | os.PathLike[str]) -> Verified:
-    """Hold a model, its data and its text against its manifest; raises `CompileError` that names the file that differs."""
+    """Hold a model, its data and its text against its manifest; raises `NetdslError` that names the file that differs."""
     model = Path(path)
     if not os.path.isfile(model):
-        fail("file-not-found", f"there is no file {model}", "`netdsl export NET -o model.onnx` makes one")
+        raise NetdslError("file-not-found", f"there is no file {model}", help="`netdsl export NET -o model.onnx` makes one")
     manifest = manifest_path(model)
     if not os.path.isfile(manifest):
-        fail("no-manifest", f"{model} has no manifest: there is no file {manifest}", "`netdsl export` writes one beside the model; keep the two together")
+        raise NetdslError("no-manifest", f"{model} has no manifest: there is no file {manifest}", help="`netdsl export` writes one beside the model; keep the two together")
     entries = _read(manifest)
     files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
     if model.name not in entries["files"]:
-        fail("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", "a renamed model needs a new export: its data file is named in it")
+        raise NetdslError("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", help="a renamed model needs a new export: its data file is named in it")
     return Verified(files, [note for entry in (entries["source"], *entries.get("imports", ())) for note in _check_source(model.parent, entry)])
 
 
@@ -103,14 +103,14 @@ def sha256_of(path: Path) -> str:
 
 def _read(manifest: Path) -> dict[str, Any]:
     if manifest.stat().st_size > _LIMIT:
-        fail("corrupt-manifest", f"{manifest} is larger than a manifest is", _AGAIN)
+        raise NetdslError("corrupt-manifest", f"{manifest} is larger than a manifest is", help=_AGAIN)
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
         good = isinstance(found, dict) and found.pop("manifest", None) == _own_sum(found) and _is_whole(found)
     except (ValueError, RecursionError):
         good = False
     if not good:
-        fail("corrupt-manifest", f"{manifest} is damaged, or no manifest", _AGAIN)
+        raise NetdslError("corrupt-manifest", f"{manifest} is damaged, or no manifest", help=_AGAIN)
     entries: dict[str, Any] = found
     return entries
 
@@ -140,12 +140,12 @@ def _own_sum(entries: Mapping[str, Any]) -> str:
 def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
     path = folder / name
     if not os.path.isfile(path):
-        fail("file-not-found", f"there is no file {path}, which the manifest names", _AGAIN)
+        raise NetdslError("file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN)
     size = path.stat().st_size
     if size != entry["bytes"]:
-        fail("corrupt-model", f"{path} has {size:,} bytes, {entry['bytes']:,} were written: it is cut off, or another file", _AGAIN)
+        raise NetdslError("corrupt-model", f"{path} has {size:,} bytes, {entry['bytes']:,} were written: it is cut off, or another file", help=_AGAIN)
     if sha256_of(path) != entry["sha256"]:
-        fail("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", _AGAIN)
+        raise NetdslError("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", help=_AGAIN)
     return path
 
 
@@ -157,7 +157,7 @@ def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
             return [] if sha256_of(shipped) == entry["sha256"] else [f"{printable(entry['name'])} of this version of netdsl is not the text that the model was made from"]
         return [f"the text {printable(entry['name'])} is not here, and was not looked at"]
     if sha256_of(path) != entry["sha256"]:
-        fail("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", "export again, or bring the text back")
+        raise NetdslError("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", help="export again, or bring the text back")
     return []
 
 

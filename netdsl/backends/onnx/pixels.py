@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.ops.base import OpError
+from netdsl.errors import OpError
 
 if TYPE_CHECKING:
     from netdsl.backends.onnx.emitter import Emitter

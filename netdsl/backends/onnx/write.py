@@ -11,15 +11,14 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto
 
 from netdsl.backends.onnx.fold import stored_chunks
-from netdsl.diagnostics import fail
+from netdsl.backends.onnx.precision import narrowed
 from netdsl.files import replacing
 from netdsl.weights.fresh import fresh_chunks
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 LIMIT = 2_000_000_000
 ALIGN = 4096
 WRITERS = 2  # one sums up, one writes
-NUMPY_DTYPES: dict[str, Any] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
-MOST = {"float16": 65504.0, "bfloat16": 2.0**128 - 2.0**120}
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
 
@@ -92,6 +89,16 @@ def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param
         return {path: small.sum(), data: data_sum}
 
 
+def model_of(skeleton: Skeleton, chunks: Callable[[str, Param], Iterable[Any]]) -> onnx.ModelProto:
+    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor of the checkpoint."""
+    model = onnx.ModelProto()
+    model.CopyFrom(skeleton.model)
+    for name, stored in skeleton.stored.items():
+        array = np.concatenate([narrowed(name, np.ravel(c), skeleton.dtype) for c in stored_chunks(stored, skeleton.params, chunks)])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
+    return model
+
+
 class _Out:
     """A file that sums up what is written to it. The room on the disk is taken at once: writing is several times faster then, and a
     full disk is known before the work.
@@ -141,26 +148,6 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
             task.result()
     if written != stored.param.size:
         raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
-
-
-def narrowed(name: str, chunk: Any, dtype: str, rest: Iterable[Any] = ()) -> Any:
-    """Numbers of a tensor in the model's type; raises `CompileError` where one is too large for it, with the largest of `rest` too."""
-    wanted = NUMPY_DTYPES[dtype]
-    with np.errstate(over="ignore"):
-        made = np.asarray(chunk, wanted)
-    if wanted.itemsize < chunk.dtype.itemsize and (~np.isfinite(made) & np.isfinite(chunk)).any():
-        _fail_overflow(name, max(_largest(c) for c in (chunk, *rest)), wanted)
-    return made
-
-
-def _largest(chunk: Any) -> float:
-    finite = np.abs(chunk[np.isfinite(chunk)])
-    return float(finite.max(initial=0))
-
-
-def _fail_overflow(name: str, largest: float, dtype: Any) -> NoReturn:
-    help_ = "export without --fp16; or with --bf16, whose numbers are as large as those of float32" if dtype == np.float16 else "export as float32"
-    fail("weights-overflow", f"`{name}` has numbers up to {largest:g}, {dtype.name} ends at {MOST[dtype.name]:g}", help_)
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:

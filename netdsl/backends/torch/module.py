@@ -38,7 +38,7 @@ def load(
     """Give a module of a graph the weights of a state dict or of a file.
 
     Auxiliary heads keep their own weights, because the given ones need not include them. Raises
-    `CompileError` for weights that do not fit.
+    `NetdslError` for weights that do not fit.
     """
     found = fit(tensors_of(graph), weights_of(weights), allow_nonfinite=allow_nonfinite)
     tensors = {n: torch.from_numpy(np.array(a)) for n, a in found.items()}
