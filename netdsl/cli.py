@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import UsageError, terminal_width
 from netdsl.limits import check_environment
-from netdsl.process.errors import Stopped
-from netdsl.process.stops import leave_on_stop, raise_on_stop
+from netdsl.process.stops import Stopped, leave_on_stop, raise_on_stop
 from netdsl.process.streams import open_standard
 from netdsl.source import printable
 from netdsl.version import __version__

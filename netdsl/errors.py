@@ -91,3 +91,7 @@ class UnreadableError(NetdslError):
 
 class CompileError(NetdslError):
     """What the Python API raises. `diagnostics` holds every error found; the text is their print."""
+
+
+class CannotWriteError(OSError):
+    """A file or standard output cannot be written. `filename` is the name that the user gave."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netdsl.process.errors import CannotWriteError
+from netdsl.errors import CannotWriteError
 
 LONGEST_STEM = 40  # a temporary name repeats so many characters of a name: more may not fit
 

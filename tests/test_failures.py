@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 
 from netdsl.cli import run
 from netdsl.commands import check, failures
-from netdsl.process.errors import CannotWriteError, CrashedError
+from netdsl.errors import CannotWriteError
+from netdsl.process.watch import CrashedError
 from netdsl.train import checkpoint
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from netdsl.errors import CannotWriteError
 from netdsl.files import check_replaceable, replacing
-from netdsl.process.errors import CannotWriteError
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

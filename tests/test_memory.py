@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from netdsl.process import memory
-from netdsl.process.errors import CrashedError
 from netdsl.process.memory import is_out_of_memory
+from netdsl.process.watch import CrashedError
 
 ALWAYS = (
     MemoryError(),

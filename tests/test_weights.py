@@ -15,7 +15,7 @@ from safetensors.torch import save_file as save_tensors
 
 import netdsl
 from netdsl.cli import run
-from netdsl.ops.base import Param
+from netdsl.ir.op import Param
 from netdsl.weights.checkpoints import fit, read_weights
 from netdsl.weights.fresh import CHUNK, chunks_of
 

@@ -16,7 +16,7 @@ from netdsl.backends.onnx import write as onnx_file
 from netdsl.backends.onnx.form import Form, Pixels
 from netdsl.backends.onnx.graph import check_file, skeleton
 from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
-from netdsl.ops.base import Param
+from netdsl.ir.op import Param
 from netdsl.ops.init import INITS
 from netdsl.weights import fresh as weights
 from netdsl.weights.fresh import chunks_of, fresh, fresh_chunks

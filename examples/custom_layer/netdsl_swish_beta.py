@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ops.args import boolean, number
-from netdsl.ops.base import Op, Param, arg, fixed, layer
+from netdsl.ir.op import Op, Param
+from netdsl.ops.base import arg, fixed, layer
 
 if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter
 
 
 @layer("swish_beta", family="activation", examples=[

@@ -13,8 +13,8 @@ from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
+from netdsl.ir.op import Op
 from netdsl.limits import MAX_SIZE
-from netdsl.ops.base import Op
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value

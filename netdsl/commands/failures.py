@@ -12,12 +12,12 @@ from pathlib import Path
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.commands.output import note, note_lines
 from netdsl.diagnostics import Diagnostic
-from netdsl.errors import NetdslError
+from netdsl.errors import CannotWriteError, NetdslError
 from netdsl.limits import WrongLimit
-from netdsl.process.errors import CannotWriteError, CrashedError, Stopped
 from netdsl.process.memory import MEMORY, is_out_of_memory
-from netdsl.process.stops import stop_word
+from netdsl.process.stops import Stopped, stop_word
 from netdsl.process.streams import OUTPUT, discard_output
+from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h

@@ -17,7 +17,7 @@ from netdsl.elaborate.loader import KindValue, Loader, Module, resolve
 from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
-from netdsl.ops.args import show
+from netdsl.ops.args import show, type_name
 from netdsl.ops.base import signature
 from netdsl.source import SourceFile, Span
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from netdsl.ops.base import Arg, Op
+    from netdsl.ir.op import Arg, Op
     from netdsl.syntax import ast
 
 COMPOSITE = "composite"
@@ -94,7 +94,7 @@ def entry(name: str) -> Entry:
 
 def _of_kind(cls: type[Op]) -> Entry:
     doc = " ".join(inspect.cleandoc(cls.__doc__ or "").split())
-    rows = tuple((a.name, "word" if a.choices else a.type_name, _default(a), _meaning(a)) for a in cls.args)
+    rows = tuple((a.name, "word" if a.choices else type_name(a), _default(a), _meaning(a)) for a in cls.args)
     return Entry(cls.kind, cls.family, signature(cls), doc, rows, _inputs(cls), cls.examples)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import AuxHead, Graph, Node, Value
-    from netdsl.ops.base import Arg, Op
+    from netdsl.ir.op import Arg, Op
 
 Look = Literal["layer", "small", "sign", "folded", "input", "output", "loss", "shape"]
 MAX_TEXT = 48

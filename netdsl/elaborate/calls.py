@@ -21,7 +21,7 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
-    from netdsl.ops.base import Op
+    from netdsl.ir.op import Op
 
 
 _BRACES = "only joins do: concat, add, mul, sub, max, residual"

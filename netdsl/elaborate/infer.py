@@ -14,8 +14,8 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
+    from netdsl.ir.op import Op, Param
     from netdsl.ir.types import TensorType
-    from netdsl.ops.base import Op, Param
     from netdsl.source import Span
 
 

@@ -17,7 +17,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from netdsl.ops.base import Op
+    from netdsl.ir.op import Op
     from netdsl.source import SourceFile, Span
 
 _KINDS = frozenset(LAYERS)  # those of installed packages come later, to `LAYERS` alone

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from netdsl.ir.op import Op, Param
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.ops.base import Op, Param
     from netdsl.source import Span
 
 

@@ -9,7 +9,7 @@ from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType
 
 if TYPE_CHECKING:
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter
 
 INITS = ("default", "normal", "zeros", "ones")  # those that do not depend on how many inputs an output has
 

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 
-from netdsl.process.errors import CrashedError
+from netdsl.process.watch import CrashedError
 
 if sys.platform != "win32":
     import resource  # once memory is short, it can no longer be loaded

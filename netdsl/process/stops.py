@@ -7,12 +7,18 @@ import os
 import signal
 from typing import TYPE_CHECKING, NoReturn
 
-from netdsl.process.errors import Stopped
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+
+
+class Stopped(BaseException):
+    """The user or the system asked the command to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def leave_on_stop() -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.process.errors import CannotWriteError
+from netdsl.errors import CannotWriteError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.files import remove_leftovers
-from netdsl.process.errors import CrashedError, Stopped
-from netdsl.process.stops import STOPS, end_on_stop, on_stop, raise_on_stop
+from netdsl.process.stops import STOPS, Stopped, end_on_stop, on_stop, raise_on_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +26,15 @@ GRACE = 0.5  # seconds that a child has to tidy up
 PAUSE = 1.0  # seconds after which the same signal means that the user has waited long enough
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+class CrashedError(Exception):
+    """A signal ended the process that did the work; `details` is its Python stack at that moment."""
+
+    def __init__(self, number: int, details: str) -> None:
+        super().__init__(f"the process was ended by {signal.Signals(number).name}")
+        self.number = number
+        self.details = details
 
 
 def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -> int:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netdsl.ir.graph import Graph
-    from netdsl.ops.base import Param
+    from netdsl.ir.op import Param
 
 SHOWN = 3  # problems or names in a message
 

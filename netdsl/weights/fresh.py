@@ -13,7 +13,7 @@ from netdsl.weights.tensors import as_array, as_float32
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from netdsl.ops.base import Param
+    from netdsl.ir.op import Param
 
 CHUNK = 1 << 18  # elements: a piece stays in the cache of a core while it is made, summed up and written
 

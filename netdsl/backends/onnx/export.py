@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netdsl.backends.onnx.form import Form
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
-    from netdsl.ops.base import Param
+    from netdsl.ir.op import Param
 
 KEPT = ("mean", "std", "classes", "dataset")
 

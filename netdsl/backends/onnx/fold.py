@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import onnx
 
-    from netdsl.ops.base import Param
+    from netdsl.ir.op import Param
 
 FOLDABLE = ("Conv", "ConvTranspose", "Gemm")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netdsl.backends.onnx.emitter import Emitter
+    from netdsl.backends.onnx.emitter import GraphEmitter
     from netdsl.ir.types import TensorType
 
 MOST_CHANNELS = 1024  # the band is a matrix of channels x channels
@@ -20,7 +20,7 @@ def applies(op: Any, type_: TensorType, dtype: str) -> bool:
     return op.kind == "lrn" and dtype == "float32" and isinstance(type_.channels, int) and type_.channels <= MOST_CHANNELS
 
 
-def emit(g: Emitter, op: Any, x: str, type_: TensorType) -> str:
+def emit(g: GraphEmitter, op: Any, x: str, type_: TensorType) -> str:
     """Emit x / (k + alpha / n x sum of x^2 over n neighbours)^beta."""
     channels, ones = int(str(type_.channels)), (1,) * len(type_.spatial)
     band = [op.alpha / op.n if abs(i - j) <= op.n // 2 else 0.0 for i in range(channels) for j in range(channels)]
@@ -28,7 +28,7 @@ def emit(g: Emitter, op: Any, x: str, type_: TensorType) -> str:
     return g.op("Div", x, _power(g, g.op("Conv", g.op("Mul", x, x), *weights, kernel_shape=ones), op.beta))
 
 
-def _power(g: Emitter, x: str, exponent: float) -> str:
+def _power(g: GraphEmitter, x: str, exponent: float) -> str:
     if exponent == 1:
         return x
     if exponent not in (0.5, 0.75):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 
 if TYPE_CHECKING:
-    from netdsl.backends.onnx.emitter import Emitter
+    from netdsl.backends.onnx.emitter import GraphEmitter
     from netdsl.backends.onnx.form import Pixels
     from netdsl.ir.graph import Value
     from netdsl.ir.types import TensorType
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FLOAT = 1  # ONNX's number of float32
 
 
-def prepare(g: Emitter, value: Value, pixels: Pixels, element: int) -> str:
+def prepare(g: GraphEmitter, value: Value, pixels: Pixels, element: int) -> str:
     """Emit it for an input of the net: to channels first, to the size of the net where that is fixed, to 0..1, normalised.
 
     The graph resizes a picture as Pillow's bilinear filter does: when a picture is made smaller,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from netdsl.backends.onnx.fold import Stored
     from netdsl.backends.onnx.graph import Skeleton
-    from netdsl.ops.base import Param
+    from netdsl.ir.op import Param
 
 LIMIT = 2_000_000_000
 ALIGN = 4096

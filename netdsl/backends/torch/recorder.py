@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from netdsl.ir.lowering import Lowered
 
 
-class Lowered(NamedTuple):
-    """A layer in PyTorch: the constructor of its module, if it has one, and the call, with {m} for the module and {0}, {1} for inputs."""
-
-    module: str | None
-    call: str
-    uses: str | None = None  # the name in `modules` that the text refers to
-
-    @property
-    def plain(self) -> bool:
-        """Whether the layer is just its module called on one input: it can stand in an `nn.Sequential`."""
-        return self.module is not None and self.call == "{m}({0})"
-
-    def padded(self, pairs: tuple[tuple[int, int], ...]) -> Lowered:
-        """The same with zeros put around its input, which `nn` cannot do unevenly."""
-        flat = tuple(v for pair in reversed(pairs) for v in pair)
-        return self._replace(call=f"{{m}}(F.pad({{0}}, {flat}))")
-
-    def with_keyword(self, name: str, *, value: object) -> Lowered:
-        """The same with one more constructor argument."""
-        assert self.module is not None
-        return self._replace(module=f"{self.module[:-1]}, {name}={value!r})")
-
-
-class Recorder:
+class SourceRecorder:
     """Handed to `Op.torch`. Keywords are (value, default) pairs: those at their default are left out."""
 
     def module(self, name: str, *args: object, **pairs: tuple[Any, Any]) -> Lowered:
@@ -42,10 +21,6 @@ class Recorder:
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs."""
         return Lowered(None, text)
-
-    def expression(self, module: str, call: str = "{m}({0})") -> Lowered:
-        """Any constructor and call, for layers from other packages: {m} stands for the module."""
-        return Lowered(module, call)
 
     def helper(self, name: str, *arguments: object) -> Lowered:
         """A function of `modules`: its argument texts, with {0} and {1} for inputs."""

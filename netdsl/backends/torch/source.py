@@ -15,12 +15,13 @@ from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from netdsl.backends.place import at
-from netdsl.backends.torch.recorder import Lowered, Recorder
+from netdsl.backends.torch.recorder import SourceRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.lowering import Lowered
 
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules.py")
 with open(_CUSTOM, encoding="utf-8") as _file:
@@ -75,7 +76,7 @@ class SourceEmitter:
         self.lowered: dict[int, Lowered] = {}
         for node in graph.nodes:
             with at(node.output):
-                self.lowered[id(node)] = node.op.torch(Recorder(), *node.types)
+                self.lowered[id(node)] = node.op.torch(SourceRecorder(), *node.types)
         self.classes: dict[str, str] = {}
         self.custom: set[str] = {low.uses for low in self.lowered.values() if low.uses}
         self.root = class_name(graph)
