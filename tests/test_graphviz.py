@@ -14,6 +14,7 @@ import netdsl
 from netdsl.draw.dot import _frame, emit_dot, render
 from netdsl.draw.picture import Cluster
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,5 +75,5 @@ def test_what_dot_mutters_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_scope_has_room_for_its_name(letters: int, children: int, margin: int) -> None:
     """A narrow scope has a margin that grows with its name, within bounds; one with several scopes side by side is wide enough."""
-    cluster = Cluster("a", "t" * letters, children={str(i): Cluster(f"a.{i}") for i in range(children)})
+    cluster = Cluster(Scope(), "t" * letters, children={s: Cluster(s) for s in (Scope() for _ in range(children))})
     assert _frame(cluster)["margin"] == str(margin)

@@ -122,9 +122,10 @@ class Facts:
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)
         if value is None:
-            value = next((n.output for n in reversed(self.graph.nodes) if n.name == path or n.name.startswith(path + ".")), None)
-        if value is None:
-            raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
+            nodes = self.graph.part(path)
+            if not nodes:
+                raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
+            value = nodes[-1].output
         return value.type.shape
 
 

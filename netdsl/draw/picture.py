@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from netdsl.analysis.cost import Costs
+from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import shape_text
 from netdsl.ops.args import dims, padding, show, sizes
 from netdsl.source import printable
@@ -18,7 +19,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.ir.graph import AuxHead, Graph, Node, Value
+    from netdsl.ir.graph import AuxHead, Graph, Value
     from netdsl.ir.op import Arg, Op
 
 Look = Literal["layer", "small", "sign", "folded", "input", "output", "loss", "shape"]
@@ -56,7 +57,7 @@ class Box:
     look: Look
     lines: list[str]
     family: str = ""
-    path: tuple[str, ...] = ()
+    path: tuple[Scope, ...] = ()
     nodes: list[Node] = field(default_factory=list)
     aux: bool = False
     dashed: bool = False
@@ -86,17 +87,17 @@ class Flow:
 class Cluster:
     """A scope of the picture with its own boxes and the scopes inside it, in order."""
 
-    path: str
+    scope: Scope
     title: str = ""
     aux: bool = False
     boxes: list[Box] = field(default_factory=list)
     shapes: list[Box] = field(default_factory=list)
-    children: dict[str, Cluster] = field(default_factory=dict)
+    children: dict[Scope, Cluster] = field(default_factory=dict)
 
     @property
     def fill(self) -> str:
         """Its colour, darker the deeper it lies."""
-        return SCOPES[min(self.path.count("."), len(SCOPES) - 1)]
+        return SCOPES[min(max(self.scope.depth - 1, 0), len(SCOPES) - 1)]
 
     @property
     def border(self) -> str:
@@ -116,7 +117,7 @@ class Picture:
     def __init__(self, graph: Graph, depth: int | None = None) -> None:
         self.graph = graph
         self.depth = depth
-        self.root = Cluster("")
+        self.root = Cluster(graph.root)
         self.end: Box | None = None  # of the first output
         self._made: dict[int, Box] = {}  # the box that makes a value, by the value's id
         self._count = 0
@@ -155,44 +156,44 @@ class Picture:
 
     def _layers(self) -> list[Box]:
         boxes: list[Box] = []
-        folded: dict[str, Box] = {}
+        folded: dict[Scope, Box] = {}
         for node in self.graph.nodes:
-            parts = tuple(node.name.split("."))
-            if self.depth is None or len(parts) <= self.depth:
-                box = self._layer(parts[:-1], node)
+            part = node if self.depth is None else node.at_depth(self.depth)
+            if isinstance(part, Node):
+                box = self._layer(node.scope.path[1:], node)
                 boxes.append(box)
             else:
-                path = ".".join(parts[: self.depth])
-                if path not in folded:
-                    folded[path] = self._place(parts[: self.depth - 1] if self.depth else (), "folded", [])
-                    boxes.append(folded[path])
-                box = folded[path]
+                if part not in folded:
+                    folded[part] = self._place(part.path[1:-1], "folded", [])
+                    boxes.append(folded[part])
+                box = folded[part]
             box.nodes.append(node)
             self._made[id(node.output)] = box
         for box in boxes:
             box.aux = all(n.aux is not None for n in box.nodes)
-        for path, box in folded.items():
-            box.lines, box.dashed = self._folded(path, box), box.aux
+        for scope, box in folded.items():
+            box.lines, box.dashed = self._folded(scope, box), box.aux
         return boxes
 
-    def _scope(self, parts: tuple[str, ...]) -> Cluster:
+    def _scope(self, path: tuple[Scope, ...]) -> Cluster:
         cluster = self.root
-        for i, name in enumerate(parts, start=1):
-            if name not in cluster.children:
-                path = ".".join(parts[:i])
-                cluster.children[name] = Cluster(path, ": ".join(self._scope_title(path)), cluster.aux or path in self._heads)
-            cluster = cluster.children[name]
+        for scope in path:
+            if scope not in cluster.children:
+                title = ": ".join(self._scope_title(scope))
+                aux = cluster.aux or scope.name in self._heads
+                cluster.children[scope] = Cluster(scope, title, aux)
+            cluster = cluster.children[scope]
         return cluster
 
-    def _place(self, path: tuple[str, ...], look: Look, lines: list[str]) -> Box:
+    def _place(self, path: tuple[Scope, ...], look: Look, lines: list[str]) -> Box:
         box = Box(f"n{self._count}", look, lines, path=path)
         self._count += 1
         scope = self._scope(path)
         (scope.shapes if look == "shape" else scope.boxes).append(box)
         return box
 
-    def _layer(self, path: tuple[str, ...], node: Node) -> Box:
-        name, copied = node.name.rpartition(".")[2], node.shared and bool(node.params())
+    def _layer(self, path: tuple[Scope, ...], node: Node) -> Box:
+        name, copied = node.label, node.shared and bool(node.params())
         small = node.op.family in _SMALL
         lines = [] if name.isdigit() else [name]
         if node.op.kind in _SIGNS and not lines:
@@ -204,27 +205,24 @@ class Picture:
         box.family, box.dashed = node.op.family, copied or bool(node.aux)
         return box
 
-    def _folded(self, path: str, box: Box) -> list[str]:
-        lines = self._scope_title(path) or [self.graph.name]
+    def _folded(self, scope: Scope, box: Box) -> list[str]:
+        lines = self._scope_title(scope) or [self.graph.name]
         nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]  # heads count for nothing in the net's totals either
         counts = f"{len(nodes)} layer{'s' if len(nodes) > 1 else ''}, {sum(self._params[id(n)] for n in nodes):,} parameters"
-        return lines + [t for t in (self._inside(path, box), counts) if t]
+        return lines + [t for t in (self._inside(scope, box), counts) if t]
 
-    def _inside(self, path: str, box: Box) -> str:
+    def _inside(self, scope: Scope, box: Box) -> str:
         """`3 × basicblock` where a group is made of calls of one block."""
-        scope = self.graph.scopes.get(path)
-        members = dict.fromkeys(".".join(n.name.split(".")[: (self.depth or 0) + 1]) for n in box.nodes)
-        kinds = {self.graph.scopes[m].kind if m in self.graph.scopes else None for m in members}
-        kind = kinds.pop() if len(kinds) == 1 and (scope is None or scope.kind is None) else None
+        members = dict.fromkeys(n.at_depth(scope.depth + 1) for n in box.nodes)
+        kinds = {m.kind if isinstance(m, Scope) else None for m in members}
+        kind = kinds.pop() if len(kinds) == 1 and scope.kind is None else None
         return f"{len(members)} × {kind}" if kind else ""
 
-    def _scope_title(self, path: str) -> list[str]:
+    def _scope_title(self, scope: Scope) -> list[str]:
         """The scope's own name where it has one, and its block's."""
-        scope = self.graph.scopes.get(path)
-        name = path.rpartition(".")[2]
-        kind = scope.kind if scope is not None else None
-        if path in self._heads:
-            kind = f"auxiliary head, weight {self._heads[path].weight:g}"
+        name, kind = scope.label, scope.kind
+        if scope.name in self._heads:
+            kind = f"auxiliary head, weight {self._heads[scope.name].weight:g}"
         return list(dict.fromkeys(t for t in ("" if name.isdigit() else name, kind) if t))
 
     # ---- ways
@@ -243,7 +241,7 @@ class Picture:
         self._flows.setdefault(id(value), Flow(source, value)).targets.append(target)
 
     def _aux_end(self, head: AuxHead) -> None:
-        source, path = self._made[id(head.value)], tuple(head.name.split("."))
+        source, path = self._made[id(head.value)], self.graph.scopes[head.name].path[1:]
         if source.path[: len(path)] == path:
             end = self._place(path, "loss", [f"loss × {head.weight:g}"])
             end.aux = True
@@ -290,7 +288,7 @@ def _text(declared: Arg, value: object) -> str:
     return value if isinstance(value, str) else show(value)
 
 
-def _common(one: Box, other: Box) -> tuple[str, ...]:
+def _common(one: Box, other: Box) -> tuple[Scope, ...]:
     """The deepest scope that holds both."""
     return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)))
 

@@ -14,7 +14,6 @@ from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.scope import Scope
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
-from netdsl.ir.graph import Scope as GraphScope
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
 from netdsl.syntax import ast
@@ -135,7 +134,7 @@ class Elaborator:
         if value is None:
             raise NetdslError("no-input", "the head has no input", statement.span)
         self.net.bind(statement.name, value, statement.span)
-        self.net.graph.scopes[path] = GraphScope(path, "aux", value.site)
+        self.net.graph.name_scope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
 
     def _chain(self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None) -> Value:
@@ -255,7 +254,7 @@ class Elaborator:
         path, module = self.net.scope.join(self.net.scope.member(name))
         scope = Scope(path, module, self.net.scope)
         value = self.net.need(self._inside(scope, element.body, env, x), element.span)
-        self.net.graph.scopes[path] = GraphScope(path, None, Site(element.span, self.net.caller))
+        self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
 

@@ -127,11 +127,10 @@ class NetBuilder:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
         scope: Scope | None = self.scope
         while scope is not None and "." in path:
-            name = scope.join(path)[0]
             self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
-            for node in reversed(self.graph.nodes):
-                if node.name == name or node.name.startswith(name + "."):
-                    return node.output
+            nodes = self.graph.part(scope.join(path)[0])
+            if nodes:
+                return nodes[-1].output
             scope = scope.outer
         return None
 

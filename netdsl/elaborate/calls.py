@@ -14,7 +14,6 @@ from netdsl.elaborate.scope import Binding, Scope
 from netdsl.elaborate.shortcut import unlike
 from netdsl.errors import NetdslError, OpError, Overrun
 from netdsl.ir.graph import Node, Site, Value
-from netdsl.ir.graph import Scope as GraphScope
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.syntax import ast
@@ -133,15 +132,14 @@ class Calls:
     def _node(self, call: ast.Call, op: Op, xs: tuple[Value, ...], name: str) -> Value:
         types = tuple(v.type for v in xs)
         type_ = self.net.inference.type(op, types)
-        nodes = self.net.graph.nodes
-        if len(nodes) >= self.net.max_layers:
+        if len(self.net.graph.nodes) >= self.net.max_layers:
             self.net.charge(1, call.span)
         site = Site(call.span, self.net.caller)
         path, module = self.net.scope.join(name)
         value = Value(path, type_, site)
         node = Node(path, module, op, xs, value, self.net.aux)
         value.producer = node
-        nodes.append(node)
+        self.net.graph.add(node)
         self.net.owners.setdefault(module, node)
         if type_.symbolic or any(t.symbolic for t in types):
             self.net.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
@@ -195,7 +193,7 @@ class Calls:
         finally:
             self.net.open.pop()
             self.net.scope, self.net.caller, self.net.module = saved
-        self.net.graph.scopes[path] = GraphScope(path, definition.name, Site(call.span, self.net.caller))
+        self.net.graph.name_scope(path, definition.name, Site(call.span, self.net.caller))
         if label is not None:
             self.net.remember(name, self.net.need(value, call.span), label, call, env, inner)
         return self.net.need(value, call.span)

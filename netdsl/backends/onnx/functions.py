@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING
 
 from onnx import FunctionProto, NodeProto, helper
 
+from netdsl.ir.graph import Scope
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from netdsl.ir.graph import Scope
 
 DOMAIN = "netdsl"
 
 
-def group(nodes: list[NodeProto], scopes: Mapping[str, Scope], outputs: set[str], opset: int) -> list[FunctionProto]:
+def group(nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], opset: int) -> list[FunctionProto]:
     """Put a call in the place of the nodes of each block, inner ones first; returns the functions."""
     made: dict[bytes, str] = {}
     functions: list[FunctionProto] = []
-    for scope in sorted((s for s in scopes.values() if s.kind), key=lambda s: -s.name.count(".")):
-        found = [i for i, node in enumerate(nodes) if f"{_layer(node)}.".startswith(f"{scope.name}.")]
+    for scope in sorted((s for s in scopes if s.kind), key=lambda s: -s.depth):
+        inside = _names_inside(scope)
+        found = [i for i, node in enumerate(nodes) if _layer(node) in inside]
         if not found or found[-1] - found[0] + 1 != len(found):
             continue
         members = nodes[found[0] : found[-1] + 1]
@@ -40,11 +42,20 @@ def group(nodes: list[NodeProto], scopes: Mapping[str, Scope], outputs: set[str]
             made[body] = function.name = _unique(str(scope.kind), {f.name for f in functions})
             functions.append(function)
         call = helper.make_node(made[body], ins, outs, name=scope.name, domain=DOMAIN)
+        assert scope.site is not None
         first = scope.site.span
         for key, value in (("netdsl.line", f"{first.file.name}:{first.first.line}"), ("netdsl.layer", scope.name), ("netdsl.kind", str(scope.kind))):
             call.metadata_props.add(key=key, value=value)
         nodes[found[0] : found[-1] + 1] = [call]
     return functions
+
+
+def _names_inside(scope: Scope) -> set[str]:
+    """The names of a scope, of the scopes inside it, and of its layers."""
+    names = {scope.name}
+    for member in scope.members:
+        names |= _names_inside(member) if isinstance(member, Scope) else {member.name}
+    return names
 
 
 def _layer(node: NodeProto) -> str:

@@ -97,7 +97,7 @@ def _model(graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[st
         named = ("height", "width") if is_resized(first.type) else first.type.spatial
         dims: list[Any] = ["N", *(d if isinstance(d, int) else str(d) for d in named), first.type.channels]
         inputs[0] = helper.make_tensor_value_info(first.name, TensorProto.UINT8, dims)
-    functions = group(emitter.nodes, graph.scopes, {o.name for o in graph.outputs}, form.opset) if form.functions else []
+    functions = group(emitter.nodes, graph.scopes.values(), {o.name for o in graph.outputs}, form.opset) if form.functions else []
     made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
     model = helper.make_model(made, opset_imports=_opsets(form, functions), ir_version=IR_VERSION, functions=functions, producer_name="netdsl")
     narrow = {} if form.dtype == "float32" else {"netdsl.dtype": form.dtype}

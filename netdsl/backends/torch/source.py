@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from netdsl.backends.place import at
 from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.ir.graph import Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.graph import Graph, Scope, Value
     from netdsl.ir.lowering import Lowered
 
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules.py")
@@ -53,16 +54,17 @@ _INIT = {
 class _Part:
     """A scope while it is emitted: its members in order, and the values that come in and go out."""
 
-    def __init__(self, name: str, nodes: list[Node]) -> None:
-        self.name = name
+    def __init__(self, scope: Scope, nodes: list[Node]) -> None:
+        self.scope = scope
         self.nodes = nodes
         self.names: set[str] = set()
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
 
-    def inner(self, path: str) -> str:
-        """The rest of a path that begins here."""
-        return path.removeprefix(f"{self.name}.")
+    @property
+    def label(self) -> str:
+        """The name of its module within the module around it."""
+        return self.scope.label
 
 
 class SourceEmitter:
@@ -96,7 +98,7 @@ class SourceEmitter:
     # ---- classes
 
     def _root_class(self) -> str:
-        part = _Part("", self.graph.nodes)
+        part = _Part(self.graph.root, self.graph.nodes)
         part.inputs = list(self.graph.inputs)
         init, forward = self._members(part, root=True)
         names = self._input_names(part)
@@ -105,7 +107,7 @@ class SourceEmitter:
         return "\n".join(lines) + "\n"
 
     def _input_names(self, part: _Part) -> list[str]:
-        if part.name == "":
+        if part.scope is self.graph.root:
             return _distinct(_identifier(v.name) for v in part.inputs)
         return ["x"] if len(part.inputs) == 1 else [f"x{i}" for i in range(1, len(part.inputs) + 1)]
 
@@ -153,20 +155,19 @@ class SourceEmitter:
         pieces: list[tuple[_Part | Node, list[Node]]] = []
         current: _Part | None = None
         for node in part.nodes:
-            head, dot, rest = part.inner(node.name).partition(".")
-            part.names.add(head)
-            if not dot or self.flat:
+            member = node.at_depth(part.scope.depth + 1)
+            part.names.add(member.label)
+            if isinstance(member, Node) or self.flat:
                 pieces.append((node, [node]))
                 current = None
                 continue
-            path = node.name.removesuffix(f".{rest}")
-            if current is None or current.name != path:
-                current = _Part(path, [])
+            if current is None or current.scope is not member:
+                current = _Part(member, [])
                 pieces.append((current, current.nodes))
             current.nodes.append(node)
-        for member, nodes in pieces:
-            if isinstance(member, _Part):
-                self._border(member, nodes)
+        for piece, nodes in pieces:
+            if isinstance(piece, _Part):
+                self._border(piece, nodes)
         return pieces
 
     def _border(self, part: _Part, nodes: list[Node]) -> None:
@@ -200,7 +201,7 @@ class SourceEmitter:
         return low.call.replace("{m}", _access(name))
 
     def _attribute(self, node: Node, part: _Part) -> str:
-        name = part.inner(node.module)
+        name = node.label  # no weights are shared here, so it is the module's too
         told = f"{node.op.kind}{name}"
         return told if name.isdigit() and not node.params() and not node.buffers() and told not in part.names else name
 
@@ -217,7 +218,7 @@ class SourceEmitter:
         return _access(path[-1], parent)
 
     def _child(self, child: _Part, part: _Part, init: list[str], made: set[str]) -> str:
-        name = part.inner(child.name)
+        name = child.label
         if name not in made:
             made.add(name)
             init.append(f"        {_assign(name, self._construct(child))}")
@@ -230,8 +231,7 @@ class SourceEmitter:
             return chain
         init, forward = self._members(part, root=False)
         names = self._input_names(part)
-        scope = self.graph.scopes.get(part.name)
-        kind = scope.kind if scope is not None and scope.kind else part.name.rpartition(".")[2]
+        kind = part.scope.kind or part.label
         lines = ["    def __init__(self) -> None:", "        super().__init__()", *init, "", f"    def forward(self, {', '.join(names)}):", *forward]
         return self._class("\n".join(lines) + "\n", _camel(kind)) + "()"
 
@@ -256,7 +256,7 @@ class SourceEmitter:
             if list(member.inputs) != [value] or len(outputs) != 1 or not (isinstance(member, _Part) or self.lowered[id(member)].plain):
                 return None
             (value,) = outputs
-        names = [part.inner(member.name) for member in members]
+        names = [member.label for member in members]
         if [value] != part.outputs or any(map(_is_taken, names)):
             return None
         # Only now: what is inside would be made twice at each level, were this no chain.
