@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 LANGUAGE = ROOT / "docs" / "language.md"
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "stop"}
+RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
 
 
 class Block(NamedTuple):
