@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from netdsl.analysis.summary import Summary
-from netdsl.driver import Compiled, Program, compile_net, open_program, program_of
+from netdsl.driver import Compiled, compile_net, open_program, program_of
 from netdsl.errors import CompileError, NetdslError
 from netdsl.ops.args import show
 from netdsl.source import SourceFile
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from netdsl.analysis.summary import Row
+    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph, Output
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
@@ -50,11 +51,10 @@ class Net:
     PyTorch and ONNX are imported only by the methods that need them.
     """
 
-    def __init__(self, program: Program, name: str, compiled: Compiled) -> None:
-        self._program = program
+    def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
         self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        self.name = name
+        self.name = compiled.graph.name
 
     @property
     def graph(self) -> Graph:
@@ -210,7 +210,7 @@ def _net(program: Program, net: str | None) -> Net:
         name = program.pick(net)
     except NetdslError as error:
         raise NetdslError.of([*program.reporter.diagnostics, *error.diagnostics]) from None
-    return Net(program, name, compile_net(program, name))
+    return Net(compile_net(program, name))
 
 
 __all__ = ["Net", "load", "loads"]

@@ -49,10 +49,10 @@ class Abandoned(Exception):
 class Reporter:
     """Collects diagnostics: each code once at a place, without a place each message once; at most `MAX_ERRORS` errors."""
 
-    def __init__(self) -> None:
-        self.diagnostics: list[Diagnostic] = []
+    def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        self.diagnostics = list(diagnostics)
+        self.errors = sum(d.severity == "error" for d in self.diagnostics)
         self._seen: set[tuple[object, ...]] = set()
-        self.errors = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a diagnostic; raises `Abandoned` once the limit is reached."""

@@ -114,7 +114,7 @@ def compile_block(block: Block, folder: Path) -> Outcome:
             try:
                 made = compile_net(program, name)
                 compiled.append(made)
-                collect(found, check_expects(program, name, made)[1])
+                collect(found, check_expects(made)[1])
             except NetdslError as error:
                 collect(found, error.diagnostics)
     except NetdslError as error:

@@ -162,7 +162,7 @@ def test_the_python_face_raises_what_is_unforeseen(monkeypatch: pytest.MonkeyPat
     import netdsl
     from netdsl import driver
 
-    monkeypatch.setattr(driver, "_build", fails(ZeroDivisionError("boom")))
+    monkeypatch.setattr(driver, "elaborate", fails(ZeroDivisionError("boom")))
     with pytest.raises(ZeroDivisionError, match="boom"):
         netdsl.load("lenet5")
 

@@ -156,5 +156,5 @@ def test_at_a_fixed_size() -> None:
     """`at` cannot change a number of the text either."""
     text = f"net N {{\n{FIXED}\nexpect shape(x) == 8x9x3 at 8x9x3\n}}"
     program = program_of(SourceFile("n.net", text))
-    good, broken = check_expects(program, "N", compile_net(program, "N"))
+    good, broken = check_expects(compile_net(program, "N"))
     assert (good, [(d.code, d.help) for d in broken]) == (0, [("fixed-size", "did you mean 3x8x9?")])

@@ -191,7 +191,7 @@ def test_names_of_figures() -> None:
         "expect activation_bytes >= peak_bytes",
     ):
         program = program_of(SourceFile("n.net", FIGURES.replace("{}", line)))
-        assert check_expects(program, "N", compile_net(program, "N")) == (1, [])
+        assert check_expects(compile_net(program, "N")) == (1, [])
 
 
 def test_not_checked_with_other_sizes(tmp_path: Path) -> None:

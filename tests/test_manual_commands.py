@@ -22,7 +22,7 @@ from netdsl.cli import run
 from netdsl.driver import compile_net, open_program, program_of
 from netdsl.library import library_names
 from netdsl.source import SourceFile
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
 from netdsl.verify.report import BATCHES
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def test_bench_names_every_provider(folder: Path, capsys: pytest.CaptureFixture[
 def test_claims_of_the_page() -> None:
     """The claims of `verify` are those of the page, and it looks at batches of 1, 2 and 7."""
     program = program_of(SourceFile("n.net", SMALL))
-    report = verify_net(program, "Small")
+    report = verify_graph(compile_net(program, "Small").graph)
     table = VERIFY[VERIFY.index("| claim |") :].split("\n\n")[0]
     listed = re.findall(r"^\| ([A-Za-z][\w ]+?) \|", table, re.MULTILINE)
     assert [c.name for c in report.claims] == listed[1:]
@@ -274,6 +274,6 @@ def test_claims_of_the_page() -> None:
 def test_one_setting_of_given_sizes() -> None:
     """Open sizes have two settings, and `--input` gives one instead."""
     program = program_of(SourceFile("n.net", "net N {\ninput x: 3xHxW\nconv(4, 3)\n}"))
-    assert len(verify_net(program, "N").sizes) == 2
-    assert verify_net(program, "N", inputs={"": (3, 5, 6)}).sizes == [{}]
+    assert len(verify_graph(compile_net(program, "N").graph).sizes) == 2
+    assert verify_graph(compile_net(program, "N", {"": (3, 5, 6)}).graph).sizes == [{}]
     assert compile_net(program, "N", {"": (3, 5, 6)}).graph.symbols == []

@@ -14,12 +14,12 @@ from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx import fold
 from netdsl.backends.onnx import graph as onnx
 from netdsl.backends.torch import source as pytorch_source
-from netdsl.driver import open_program, program_of
+from netdsl.driver import compile_net, open_program, program_of
 from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
-from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify import LIMIT, Report, verify_graph
 from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.rules import RULES
@@ -51,7 +51,7 @@ MIXED = """net Mixed {
 def verified(text: str, **arguments: Any) -> Report:
     """The report of a text's only net."""
     program = program_of(SourceFile("net.net", text))
-    return verify_net(program, program.pick(None), threads=1, **arguments)
+    return verify_graph(compile_net(program, program.pick(None)).graph, threads=1, **arguments)
 
 
 def mixed() -> Report:

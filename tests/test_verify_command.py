@@ -15,10 +15,10 @@ from test_verify import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, v
 
 import netdsl
 from netdsl.cli import run
-from netdsl.driver import open_program
+from netdsl.driver import compile_net, open_program
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
 from netdsl.weights.checkpoints import tensors_of
 
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
@@ -141,6 +141,6 @@ def test_library(name: str) -> None:
     """Every net of the library agrees, at its own size."""
     torch.set_num_threads(os.cpu_count() or 1)
     file, net = name.split(":")
-    report = verify_net(open_program(file), net)
+    report = verify_graph(compile_net(open_program(file), net).graph)
     assert [d.message for d in report.differences()] == []
     assert report.ok

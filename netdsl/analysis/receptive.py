@@ -73,7 +73,7 @@ def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
         raise NetdslError("too-large", f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62", node.span, help="the receptive field grows with them: let some of these layers have a stride of 1")
 
 
-def hold_strides(graph: Graph) -> None:
+def check_strides(graph: Graph) -> None:
     """Refuse strides that multiply to more than 2^62; raises `NetdslError`. Few nets have so many that the fields must be looked at."""
     known: dict[tuple[Op, TensorType], float] = {}
     total = 0.0

@@ -100,8 +100,8 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     """What takes the inputs, and gives a function that runs once and one that reads its outputs."""
     import torch
 
-    from netdsl.backends.onnx.graph import skeleton
     from netdsl.backends.torch.module import lower
+    from netdsl.weights.checkpoints import tensors_of
     from netdsl.weights.fresh import fresh
     from netdsl.weights.tensors import as_float32
 
@@ -110,7 +110,7 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
         raise NetdslError("no-cuda", "PyTorch sees no GPU", help="install its wheel for CUDA, or leave out --vs")
     torch.set_num_threads(arguments.threads or cores())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as onnxruntime does
-    state = weights if weights is not None else {n: fresh(n, p) for n, p in skeleton(compiled.graph).params.items()}
+    state = weights if weights is not None else {n: fresh(n, p) for n, p in tensors_of(compiled.graph).items()}
     module = lower(compiled.graph).eval()
     numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
     module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)

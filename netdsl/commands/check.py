@@ -10,13 +10,15 @@ from netdsl.commands.checked import Checked
 from netdsl.commands.common import UsageError, parse_defines, parse_inputs, print_diagnostics, split_name
 from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
-from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
+from netdsl.driver import Compiled, check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     import argparse
+
+    from netdsl.elaborate.program import Program
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,7 +76,7 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
         checked.sizes = parse_inputs(arguments.input)
         compiled: Compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        checked.proven, broken = check_expects(program, name, compiled, checked.sizes)
+        checked.proven, broken = check_expects(compiled)
         checked.asked = len(compiled.expects) if checked.proven or broken else 0
         diagnostics += [d for d in broken if not _known(d, diagnostics)]
         if compiled.train is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.output import note_lines, use_colour
 from netdsl.draw.table import NARROW
-from netdsl.driver import Compiled, Program, compile_net, open_program
+from netdsl.driver import Compiled, compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.render import render_text
@@ -67,8 +67,8 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dict[str, tuple[int, ...]]]:
-    """The one net that a command is about; raises `NetdslError` where it is not clear which."""
+def load_one(arguments: argparse.Namespace) -> Compiled:
+    """The one net that a command is about; raises `NetdslError` if it is not clear which."""
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
     try:
@@ -76,7 +76,7 @@ def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dic
     except NetdslError as fault:
         raise NetdslError.of([*program.reporter.diagnostics, fault.diagnostic]) from None
     inputs = parse_inputs(getattr(arguments, "input", None))
-    return program, name, compile_net(program, name, inputs), inputs
+    return compile_net(program, name, inputs)
 
 
 def terminal_width() -> int:

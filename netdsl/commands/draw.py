@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-o takes a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, found `{path}`")
     if arguments.depth is not None and arguments.depth < 0:
         raise UsageError(f"--depth takes 0 or more, found {arguments.depth}")
-    _, _, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
     draw(compiled.graph, path, arguments.depth)
     say(f"{path}: {compiled.graph.name}, {len(compiled.graph.nodes)} layers")
     if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netdsl.backends.onnx.form import Form
-    from netdsl.driver import Compiled, Program
+    from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
     from netdsl.weights.checkpoints import Weights
 
@@ -40,8 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.bf16 and arguments.verify:
         raise UsageError("--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU")
     given = _given(arguments)
-    program, _, compiled, _ = load_one(arguments)
-    return _export_onnx(arguments, compiled, program, path, given)
+    return _export_onnx(arguments, load_one(arguments), path, given)
 
 
 def _export_source(arguments: argparse.Namespace, path: Path) -> int:
@@ -49,17 +48,16 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
     if astray:
         option = "no-fold" if astray[0] == "fold" and not arguments.fold else astray[0].replace("_", "-")
         raise UsageError(f"--{option} goes with .onnx: source holds no weights, and says the net as it stands")
-    _, _, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
     with replacing(path) as temporary:
         temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
     say(f"{path}: PyTorch source of {compiled.graph.name}")
     return 0
 
 
-def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Program, path: Path, given: dict[str, Any]) -> int:
+def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, path: Path, given: dict[str, Any]) -> int:
     # ONNX is imported here so that writing source does not wait for it.
     from netdsl.backends.onnx import export
-    from netdsl.backends.onnx import graph as onnx
     from netdsl.backends.onnx.manifest import check_place, write_manifest
 
     found, what = _weights(arguments)
@@ -67,12 +65,13 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
     form = _form(arguments, beside)
     metadata = export.metadata_of(compiled, {key: value if isinstance(value, str) else json.dumps(value) for key, value in beside.items()})
     metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
-    weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
+    weights = _fitting(arguments, found, compiled.graph) if found else None
     check_place(path)
     sums = export.export_onnx(
         compiled.graph, path, weights, form,
         seed=arguments.seed or 0, metadata=metadata, allow_nonfinite=arguments.allow_nonfinite,
     )  # fmt: skip
+    program = compiled.program
     imports = [f for f in program.loader.sources() if f is not program.source]
     manifest = write_manifest(path, sums, program.source, imports, {"net": compiled.graph.name, "weights": what})
     size = sum(f.stat().st_size for f in sums)
@@ -159,9 +158,10 @@ def _weights(arguments: argparse.Namespace) -> tuple[Weights | None, str]:
     return read_weights(arguments.weights), arguments.weights
 
 
-def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, Any]) -> dict[str, Any]:
-    from netdsl.weights.checkpoints import fit, report
+def _fitting(arguments: argparse.Namespace, found: Weights, graph: Graph) -> dict[str, Any]:
+    from netdsl.weights.checkpoints import fit, report, tensors_of
 
+    params = tensors_of(graph)
     made = fit(params, found, lazy=True)
     say(f"{arguments.weights}: {report(params, found)}")
     return made
@@ -169,10 +169,10 @@ def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, An
 
 def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form: Form, weights: dict[str, Any] | None) -> None:
     # The witnesses are heavy, and only needed where they are asked for.
-    from netdsl.backends.onnx.graph import skeleton
     from netdsl.verify.exported import compare_with_torch
+    from netdsl.weights.checkpoints import tensors_of
     from netdsl.weights.fresh import fresh
 
-    state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in skeleton(compiled.graph).params.items()}
+    state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in tensors_of(compiled.graph).items()}
     worst = compare_with_torch(path, compiled.graph, state, form)
     say(f"verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference {worst:.1e} of the largest output")

@@ -14,7 +14,7 @@ from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
-from netdsl.driver import Program, compile_net, open_program
+from netdsl.driver import compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.ir.types import subs
 from netdsl.library import library_names
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
-    _, name, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
+    name = compiled.graph.name
     config = read_config(compiled, arguments.data)
     found = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)

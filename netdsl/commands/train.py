@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and say where the results are."""
-    _, name, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
+    name = compiled.graph.name
     settings = parse_settings(arguments.set)
     config = read_config(compiled, arguments.data, settings)
     expects = image_shape(compiled.graph)

@@ -23,13 +23,13 @@ def run(arguments: argparse.Namespace) -> int:
     if suffix_of(arguments.file) == ".onnx":
         return _verify_model(arguments)
     # The witnesses are heavy: a wrong text is said without them.
-    program, name, compiled, inputs = load_one(arguments)
+    compiled = load_one(arguments)
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
-    from netdsl.verify import verify_net
+    from netdsl.verify import verify_graph
 
-    report = verify_net(program, name, inputs=inputs, weights=weights, seed=arguments.seed)
+    report = verify_graph(compiled.graph, weights=weights, seed=arguments.seed)
     if arguments.format == "json":
-        nets = [_as_json(report, program.source.name)]
+        nets = [_as_json(report, compiled.program.source.name)]
         diagnostics = [as_json(d) for d in report.differences()]
         say_json({"nets": nets, "diagnostics": diagnostics}, indent=2)
     else:

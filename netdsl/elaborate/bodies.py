@@ -40,7 +40,7 @@ class Elaborator:
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.ends = Ends(net, overrides)
-        self.calls = Calls(net, self)
+        self.calls = Calls(net)
         self.expects: list[Expectation] = []
         self._depth = 0
         self._max_depth = limit("depth")
@@ -185,7 +185,7 @@ class Elaborator:
         """The value after one element of a chain; raises `NetdslError`."""
         match element:
             case ast.Call():
-                return self.calls.call(element, label, env, x)
+                return self.calls.call(element, label, env, x, self)
             case ast.Group():
                 return self._group(element, label, env, x)
             case ast.TakeUp():

@@ -39,11 +39,10 @@ class Bodies(Protocol):
 class Calls:
     """Adds to the graph what calls make."""
 
-    def __init__(self, net: NetBuilder, bodies: Bodies) -> None:
+    def __init__(self, net: NetBuilder) -> None:
         self.net = net
-        self.bodies = bodies
 
-    def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+    def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies) -> Value:
         """The value after a layer, a join, a block, or a label that is used again."""
         if call.name == "identity":
             bare(call)
@@ -52,7 +51,7 @@ class Calls:
                 self.net.bind(self.net.pattern(label, env), value, label.span)
             return value
         if call.name == "residual":
-            return self._join(call, label, env, x)
+            return self._join(call, label, env, x, bodies)
         known, target = env.find(call.name, call.name_span)
         if not known:
             if not is_known(self.net.module, call.name):
@@ -63,18 +62,18 @@ class Calls:
                         advice = f"write `{call.name}` to apply it once more, or the layer's kind for another layer"
                         raise NetdslError("too-many-arguments", message, call.arguments[0].span, help=advice)
                     bare(call)
-                    return self._again(binding, call, label, env, x)
+                    return self._again(binding, call, label, env, x, bodies)
                 if binding is not None:
                     raise NetdslError("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
             target = resolve(self.net.loader, self.net.module, call.name, call.name_span)
         if isinstance(target, KindValue):
             if call.body is not None:
-                return self._join(call, label, env, x, target.cls)
+                return self._join(call, label, env, x, bodies, target.cls)
             return self._layer(call, label, env, x, target.cls)
         if isinstance(target, BlockValue):
             if call.body is not None:
                 raise NetdslError("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
-            return self._block(call, label, env, x, target)
+            return self._block(call, label, env, x, bodies, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
         raise NetdslError("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
@@ -145,7 +144,7 @@ class Calls:
             self.net.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
         return value
 
-    def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op] | None = None) -> Value:
+    def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, cls: type[Op] | None = None) -> Value:
         """`concat { | a | b }`; `residual { F }` is `add { | F | identity }`."""
         if cls is None or call.body is None:
             cls = LAYERS["add"]
@@ -162,7 +161,7 @@ class Calls:
             scope = Scope(*self.net.scope.join(name), self.net.scope)
         outer, self.net.scope = self.net.scope, scope
         try:
-            values = [self.net.need(self.bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)]
+            values = [self.net.need(bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)]
         finally:
             self.net.scope = outer
         if call.name == "residual" and len(values) == 1:
@@ -172,7 +171,7 @@ class Calls:
         positional, keywords, tensors = self._arguments(call, env, cls)
         return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
 
-    def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, target: BlockValue) -> Value:
+    def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, target: BlockValue) -> Value:
         definition = target.definition
         if definition in self.net.open:
             names = " calls ".join(f"`{d.name}`" for d in [*self.net.open[self.net.open.index(definition) :], definition])
@@ -189,7 +188,7 @@ class Calls:
         self.net.scope, self.net.caller, self.net.module = inner, Site(call.span, self.net.caller), target.home
         self.net.open.append(definition)
         try:
-            value = self.bodies.body(definition.body, frame, source)
+            value = bodies.body(definition.body, frame, source)
         finally:
             self.net.open.pop()
             self.net.scope, self.net.caller, self.net.module = saved
@@ -198,7 +197,7 @@ class Calls:
             self.net.remember(name, self.net.need(value, call.span), label, call, env, inner)
         return self.net.need(value, call.span)
 
-    def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+    def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies) -> Value:
         """A label used as a layer: the same module, with the same weights, on another value."""
         source = self.net.need(x, call.span)
         element, frame = binding.element, binding.env
@@ -212,7 +211,7 @@ class Calls:
         self.net.scope = Scope(outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}")
         alone = ast.Pattern((binding.label,), call.span)
         try:
-            value = self.bodies.element(element, alone, frame, source)
+            value = bodies.element(element, alone, frame, source)
         except NetdslError as fault:
             if not isinstance(fault, Overrun):
                 raise _used_again(fault, call) from None

@@ -13,10 +13,11 @@ from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.errors import NetdslError, OpError
 from netdsl.source import SourceFile
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
 
 if TYPE_CHECKING:
-    from netdsl.driver import Compiled, Program
+    from netdsl.driver import Compiled
+    from netdsl.elaborate.program import Program
 
 _HEAD = re.compile(r"# (net|define|sizes|seed): (.*)")
 
@@ -93,11 +94,11 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
     try:
         program, net, made = compiled(text)
         try:
-            report = verify_net(program, net, seed=how.seed, threads=threads)
+            report = verify_graph(made.graph, seed=how.seed, threads=threads)
         except NetdslError as error:
             if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
-            report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=threads)
+            report = verify_graph(compile_net(program, net, tried_at(made, how.sizes)).graph, seed=how.seed, threads=threads)
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made
