@@ -1,14 +1,12 @@
 """netdsl: a compiler for network descriptions. This is the public Python face; see `Net`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from netdsl.version import __version__
+# Nothing is imported here: the command can only handle Control-C after this file.
+TYPE_CHECKING = False  # type checkers take it to be true
 
 if TYPE_CHECKING:
     from netdsl.api import Net, load, loads
     from netdsl.errors import CompileError
+    from netdsl.version import __version__
 
 __all__ = ["CompileError", "Net", "__version__", "load", "loads"]
 
@@ -17,6 +15,10 @@ def __getattr__(name: str) -> object:
     """Load the API when it is first used: the command line does not need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        from netdsl import version
+
+        return version.__version__
     from netdsl import api
 
     globals().update({public: getattr(api, public) for public in __all__ if public != "__version__"})

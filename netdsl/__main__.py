@@ -1,9 +1,15 @@
 """The command `netdsl`, and `python -m netdsl`."""
 
+import os
 import sys
-from importlib import import_module
 
-from netdsl.process.stops import leave_on_stop
+try:
+    from importlib import import_module
+
+    from netdsl.process.stops import leave_on_stop
+except KeyboardInterrupt:  # Control-C before there is a handler for it
+    os.write(2, b"interrupted\n")
+    os._exit(130)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MAX_ERRORS = 100
 MANY = 1_000
+CLOSEST = 3  # names that advice proposes
 
 
 class Annotation(NamedTuple):
@@ -72,13 +73,39 @@ class Reporter:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice naming the three closest known names, or None."""
+    return _asked(closest(name, known))
+
+
+def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
+    """Advice naming the three closest of the dotted paths, with or without `@`, or None.
+
+    The last names of a path count too: `c` is close to `@group.c`.
+    """
+    written = {name.removeprefix("@"): name for name in known}
+    for wanted in dict.fromkeys((path, path.rpartition(".")[2])):
+        parts = wanted.count(".") + 1
+        named: dict[str, list[str]] = {}
+        for whole, form in written.items():
+            for name in {whole, ".".join(whole.split(".")[-parts:])}:
+                named.setdefault(name, []).append(form)
+        alike = [wanted] if wanted in named else closest(wanted, named)
+        if alike:
+            return _asked(list(dict.fromkeys(w for name in alike for w in named[name]))[:CLOSEST])
+    return None
+
+
+def closest(name: str, known: Iterable[str]) -> list[str]:
+    """The known names most like this one, at most three."""
     names = list(known)
     if len(names) > MANY:  # comparing with all takes long: only those that begin alike count
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
     from difflib import get_close_matches  # few runs need it
 
     folded = {n.lower(): n for n in names}
-    close = get_close_matches(name[:64].lower(), folded)
-    if not close:
+    return [folded[c] for c in get_close_matches(name[:64].lower(), folded, CLOSEST)]
+
+
+def _asked(names: list[str]) -> str | None:
+    if not names:
         return None
-    return "did you mean " + " or ".join(f"`{folded[c]}`" for c in close) + "?"
+    return "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"

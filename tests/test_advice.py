@@ -125,6 +125,61 @@ MENDED = {
         "`input edges: [T + 2, T + 2]`",
         "input x: 5xT\ninput edges: [T + 2, T + 2]\ny: @x -> pad(1) -> permute([2, 1]) -> gcn(4, @edges)",
     ),
+    "a label inside a group": (
+        "input x: 3x8x8\ng: { c: relu }\nadd(@c)",
+        "did you mean `@g.c`?",
+        "input x: 3x8x8\ng: { c: relu }\nadd(@g.c)",
+    ),
+    "a label inside a group, misspelt": (
+        "input x: 3x8x8\nouter: { inner: { conv1: relu } }\nadd(@conv2)",
+        "did you mean `@outer.inner.conv1`?",
+        "input x: 3x8x8\nouter: { inner: { conv1: relu } }\nadd(@outer.inner.conv1)",
+    ),
+    "a label inside a group that lies beside that of the reference": (
+        "input x: 3x8x8\ng: { c: relu }\nh: { relu -> add(@c) }",
+        "did you mean `@g.c`?",
+        "input x: 3x8x8\ng: { c: relu }\nh: { relu -> add(@g.c) }",
+    ),
+    "a label inside a join": (
+        "input x: 3x8x8\nm: add { | a: relu | identity }\nadd(@a)",
+        "did you mean `@m.a`?",
+        "input x: 3x8x8\nm: add { | a: relu | identity }\nadd(@m.a)",
+    ),
+    "a label inside a block of the library": (
+        "input x: 8x8x8\ns: basicblock(8)\nadd(@conv2)",
+        "did you mean `@s.conv2`?",
+        "input x: 8x8x8\ns: basicblock(8)\nadd(@s.conv2)",
+    ),
+    "a path that begins too far out": (
+        "input x: 3x8x8\nc: relu\nadd(@g.c)",
+        "did you mean `@c`?",
+        "input x: 3x8x8\nc: relu\nadd(@c)",
+    ),
+    "a path that leads further down": (
+        "input x: 3x8x8\nadd(@g.c)\ng: { c: relu }",
+        "`g` stands further down",
+        "input x: 3x8x8\ng: { c: relu }\nadd(@g.c)",
+    ),
+    "a label inside a group in an expression": (
+        "input x: 3x8x8\ng: { c: relu }\nconv(c.channels, 1)",
+        "write `@g.c` for the value at that label; `shape(@g.c)` is its sizes",
+        "input x: 3x8x8\ng: { c: relu }\nconv(shape(@g.c)[0], 1)",
+    ),
+    "a misspelt label in an expression": (
+        "input x: 3x8x8\ntower: relu\nadd(towr)",
+        "did you mean `@tower`?",
+        "input x: 3x8x8\ntower: relu\nadd(@tower)",
+    ),
+    "a label inside a group as a layer": (
+        "input x: 3x8x8\ng: { c: relu }\nc",
+        "write `@g.c` to take up the value at that label",
+        "input x: 3x8x8\ng: { c: relu }\n@g.c",
+    ),
+    "a misspelt label as a layer": (
+        "input x: 3x8x8\ntower: conv(3, 1)\ntowr",
+        "did you mean `tower`?",
+        "input x: 3x8x8\ntower: conv(3, 1)\ntower",
+    ),
     "two outputs of one name": (
         "input x: 8\noutput y: dense(4)\noutput y: dense(3)",
         "give each output a name of its own",

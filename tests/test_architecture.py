@@ -21,7 +21,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 
 # From the ground up: a module imports only from its own line or a line above it.
 LAYERS = (
-    ("version", "config", "source"),
+    ("version", "config", "words", "source"),
     ("diagnostics", "render"),
     ("errors",),
     ("limits", "files"),
@@ -225,7 +225,7 @@ UNUSED = {*HEAVY, *"""
 """.split()}  # fmt: skip
 OWN = set("""
     analysis cli commands diagnostics draw driver elaborate errors ir library limits ops process
-    render source syntax version
+    render source syntax version words
 """.split())  # fmt: skip
 
 

@@ -58,7 +58,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "layer": (NET + "convv(4, 3)\n}", Said("unknown-layer", 3, 5, "`convv`", "did you mean `conv`")),
     "foreign layer": (NET + "Conv2d(4, 3)\n}", Said("unknown-layer", 3, 5, "`Conv2d`", "called `conv` here")),
     "argument": (NET + "conv(4, 3, strides = 2)\n}", Said("unknown-argument", 3, 16, "no argument `strides`", "did you mean `stride`?")),
-    "label": (NET + "stem: conv(4, 3)\n    add(@stm)\n}", Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `stem`?")),
+    "label": (NET + "stem: conv(4, 3)\n    add(@stm)\n}", Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?")),
     "block": ("block Stem() { relu }\n" + NET + "Stemm\n}", Said("unknown-layer", 4, 5, "`Stemm`", "did you mean `Stem`")),
     "block argument": ("block B(width) { relu }\n" + NET + "B(widht = 1)\n}", Said("unknown-argument", 4, 7, "no parameter `widht`", "did you mean `width`?")),
     "attribute": (NET + "conv(in.chanels, 1)\n}", Said("unknown-attribute", 3, 10, "no `chanels`", "did you mean `channels`?")),

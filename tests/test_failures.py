@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -289,6 +290,7 @@ def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> Non
     with pytest.raises(CannotWriteError) as caught:
         checkpoint.write_tensors(tmp_path / "w.safetensors", {"a": torch.zeros(1000)}, {})
     assert caught.value.filename == str(tmp_path / "w.safetensors")
+    assert (caught.value.errno, caught.value.strerror) == (errno.EFBIG, "File too large")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,12 +300,14 @@ def test_a_training_run_names_what_cannot_be_written(
     """The weights are named, not the curves that would fail next."""
 
     def full(*_: object) -> None:
-        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+        raise SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error[cannot-write]: t/weights.safetensors: ")
+    assert said == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
     assert list((folder / "t").iterdir()) == []
 
 

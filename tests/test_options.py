@@ -97,3 +97,12 @@ def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--input", "3x64x64", "--input", "3x96x96"]
     assert run(["check", "resnet:ResNet18", *sizes]) == 2
     assert capsys.readouterr().err == "netdsl: --input is given twice for the first input\n"
+
+
+@pytest.mark.parametrize("size", ["2147483648", "99999999999", "9" * 5000])
+def test_size_that_is_too_large(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A size of `--input` beyond the largest is called that, and not wrong in form."""
+    assert run(["check", "resnet:ResNet18", "--input", f"3x224x{size}"]) == 2
+    told = capsys.readouterr().err
+    assert f"--input has a size of {size[:9]}" in told
+    assert "the largest is 2,147,483,647" in told

@@ -191,3 +191,65 @@ def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
     resumed = start(more, heavy)
     assert resumed.communicate(timeout=300)[1] == ""
     assert len((heavy / "t" / "log.jsonl").read_text().splitlines()) == done + 1
+
+
+SENDER = """
+import os, sys
+number, module = os.environ["TEST_SIGNAL"].split()
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), int(number))
+sys.meta_path.insert(0, Sender())
+"""
+STARTS = {
+    "script": ["-c", "import sys; from netdsl.__main__ import main; sys.exit(main())"],
+    "module": ["-m", "netdsl"],
+}
+EARLY = [
+    *("netdsl.process.stops", "netdsl.errors", "netdsl.cli", "argparse", "netdsl.version"),
+    *("netdsl.analysis.figures", "netdsl.commands.check", "netdsl.elaborate.infer"),
+]
+
+
+def _signalled(start: list[str], number: int, module: str, folder: Path) -> tuple[int, str]:
+    """The exit code and messages of Python that gets a signal while it imports a module."""
+    (folder / "sitecustomize.py").write_text(SENDER)
+    paths = [str(folder), str(Path(__file__).parent.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    environment["TEST_SIGNAL"] = f"{int(number)} {module}"
+    done = subprocess.run(
+        [sys.executable, *start], check=False, env=environment, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("module", EARLY)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_during_imports(
+    number: signal.Signals, start: str, module: str, tmp_path: Path
+) -> None:
+    """A signal while the first modules are imported ends the command, without a traceback."""
+    code, said = _signalled([*STARTS[start], "check", "lenet5"], number, module, tmp_path)
+    if number == signal.SIGTERM and code == -signal.SIGTERM:  # no handler yet: the system's own way
+        assert said == ""
+    else:
+        assert (code, said) == (CODES[number], f"{WORDS[number]}\n")
+
+
+def test_the_package_imports_nothing() -> None:
+    """`import netdsl` loads no other module, so that the command soon reaches its own handler."""
+    code = "import sys; before = {*sys.modules}; import netdsl; print({*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "{'netdsl'}\n"
+
+
+def test_the_package_installs_no_handler() -> None:
+    """`import netdsl` in a user's program leaves Control-C as it is."""
+    code = (
+        "import signal; before = [signal.getsignal(n) for n in (2, 15)]; import netdsl;"
+        " netdsl.loads('net N {\\n input x: 3\\n relu\\n}');"
+        " assert before == [signal.getsignal(n) for n in (2, 15)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -193,7 +193,7 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
-    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 values, images have 3 channels"):
+    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"):
         setup.adapt(tiny(channels=3))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ from netdsl.source import SourceFile
 from netdsl.verify import LIMIT, Report, verify_graph
 from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
+from netdsl.verify.onnx_side import OnnxSide
 from netdsl.verify.rules import RULES
 from netdsl.verify.torch_side import TorchSide
 
+PACKAGE = Path(netdsl.__file__).parent
 CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
@@ -376,15 +379,52 @@ def test_back_end_fails(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_found(mixed(), "shapes", "back-end-fails", "local", "local:")
 
 
+@pytest.mark.parametrize("what", ["session", "infer", "run"])
+def test_a_failure_without_a_layer_has_a_place(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a back end names no layer, the place is that of the net."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("it names no layer")
+
+    monkeypatch.setattr(OnnxSide, what, refuse)
+    first = verified("# a comment\nnet A {\n    input x: 4\n    dense(3)\n}").first
+    assert first is not None
+    assert (first.code, first.line) == ("back-end-fails", 2)
+
+
+def test_onnxruntime_writes_nothing_itself(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What onnxruntime refuses at any stage is in the report, and its own log stays silent."""
+    for case in ("an operator", "an attribute"):
+        replaced(monkeypatch, "lrn", *REFUSED[case])
+        assert not mixed().ok
+    replaced(monkeypatch, "lrn", "onnx", _fails_when_run)
+    first = mixed().first
+    assert first is not None
+    assert "Gather" in str(first.values)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_session_is_quiet() -> None:
+    """Sessions are made from the options that silence onnxruntime's log, wherever they are made."""
+    makers = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if "onnxruntime.SessionOptions()" in path.read_text()
+    }
+    assert makers == {"runtime/quiet.py"}
+
+
+def _fails_when_run(self: Any, g: Any, x: Any) -> str:
+    last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))  # of the samples
+    made: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))  # there is one number only
+    return made
+
+
 def test_onnxruntime_fails_at_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """What onnxruntime refuses while it runs is laid at the node that it names."""
-
-    def lower(self: Any, g: Any, x: Any) -> str:
-        last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))  # of the samples: there is a number for the first alone
-        made: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))
-        return made
-
-    replaced(monkeypatch, "lrn", "onnx", lower)
+    replaced(monkeypatch, "lrn", "onnx", _fails_when_run)
     report = mixed()
     assert_found(report, "shapes", "back-end-fails", "local", "local:")
     assert report.first is not None

@@ -144,3 +144,35 @@ def test_library(name: str) -> None:
     report = verify_graph(compile_net(open_program(file), net).graph)
     assert [d.message for d in report.differences()] == []
     assert report.ok
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nothing_finite_proves_nothing(
+    number: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A net all of whose values are computed from NaN or infinities is not called proven."""
+    net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
+    weights = {"a.weight": np.full((2, 3), number, np.float32), "a.bias": np.zeros(2, np.float32)}
+    save_file(weights, str(tmp_path / "w.safetensors"))
+    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *given]) == 1
+    told = capsys.readouterr()
+    assert "error[not-finite]: no value can be compared" in told.err
+    assert re.search("values in PyTorch +differ", told.out)
+    assert re.search("outputs +differ", told.out)
+    assert "not compared: 8 of 8 numbers, in `a`:" in told.out
+
+
+def test_what_is_not_finite_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report counts the numbers that could not be compared beside those that could."""
+    net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
+    weights = {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.array([0, np.nan], np.float32)}
+    save_file(weights, str(tmp_path / "w.safetensors"))
+    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *given]) == 0
+    assert "not compared: 4 of 8 numbers, in `a`:" in capsys.readouterr().out
+    assert run(["verify", net, *given, "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["nets"]
+    assert (found["numbers"], found["not_compared"]) == (8, 4)

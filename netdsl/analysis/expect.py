@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.cost import Totals
-from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean
+from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean, did_you_mean_path
 from netdsl.elaborate.evaluate import Env, evaluate, truth
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
@@ -105,15 +105,35 @@ class Facts:
         path = self._path(argument, env)
         nodes = {n.name for n in self.graph.nodes}
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
-            known = [*self.labels, *self.graph.scopes, *nodes]
-            text = f"@{path}" if path and isinstance(argument, ast.Reference) else argument.span.text
-            raise NetdslError("unknown-label", f"there is no label `{text}`", argument.span, help=did_you_mean(path or "", known) or "the labels are " + ", ".join(list(self.labels)[:12]))
+            raise self._unknown_label(path or "", argument)
         if expr.name == "shape":
             return self._shape(path, argument)
         if not (path in nodes or path in self.graph.scopes):
             raise NetdslError("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
         params, macs, weights, units = self.costs.of(path)
         return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
+
+    def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
+        """The error of a label that is not there; the help names those that are."""
+        is_reference = isinstance(argument, ast.Reference)
+        own = path.removeprefix(f"{self.prefix}.")
+        text = f"@{own}" if own and is_reference else argument.span.text
+        nodes = [node.name for node in self.graph.nodes]
+        known = []
+        for name in self._inside([*self.labels, *self.graph.scopes, *nodes]):
+            plain = not is_reference and all(part.isidentifier() for part in name.split("."))
+            known.append(name if plain else f"@{name}")
+        labels = sorted(self._inside([*self.labels]), key=lambda name: name.count("."))
+        advice = did_you_mean_path(own, known)
+        if advice is None and labels:
+            advice = "labels here: " + ", ".join(labels[:12])
+        return NetdslError("unknown-label", f"there is no label `{text}`", argument.span, help=advice)
+
+    def _inside(self, names: list[str]) -> list[str]:
+        """The names that the text can write, as they are written in the block or group."""
+        start = f"{self.prefix}." if self.prefix else ""
+        own = [name.removeprefix(start) for name in names if name.startswith(start)]
+        return [name for name in own if not name[0].isdigit()]
 
     def _made_by(self, value: Value) -> str:
         """Advice for a label of a value: the layer that makes it."""

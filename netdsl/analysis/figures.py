@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.ir.types import Sym, compact
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Summary
@@ -27,7 +28,7 @@ def totals(summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = F
     lines.append(("weights", f"{t.weights:,} without biases"))
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
-    lines.append(("depth", f"{t.depth} layers with weights"))
+    lines.append(("depth", counted(t.depth, "layer") + " with weights"))
     lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))

@@ -20,6 +20,7 @@ from netdsl.errors import NetdslError
 from netdsl.files import scratch_folder
 from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,9 +149,9 @@ def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
 
 def _print(session: Session, rows: list[dict[str, Any]], top: Peak, *, first: bool, arguments: Namespace) -> None:
     if first:
-        say(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {arguments.threads or cores()} threads on the CPU")
+        say(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {counted(arguments.threads or cores(), 'thread')} on the CPU")
         for provider, (count, operators) in _providers(session).items():
-            say(f"  {provider}: {count} nodes ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
+            say(f"  {provider}: {counted(count, 'node')} ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
         say(f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product), {top.bytes / 1e9:,.1f} GB/s (copy, read and written)")
         say(f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11} {'GFLOP/s':>9} {'of peak':>8}")
     for row in rows:

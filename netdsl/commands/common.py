@@ -12,6 +12,8 @@ from netdsl.draw.table import NARROW
 from netdsl.driver import Compiled, compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
+from netdsl.limits import MAX_DIM
+from netdsl.ops.args import clipped
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
@@ -58,8 +60,12 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
     for item in items or []:
         name, _, text = item.rpartition("=")
         sizes = text.strip().split("x")
-        if not all(re.fullmatch(r"[0-9]{1,10}", s) for s in sizes):
+        if not all(re.fullmatch("[0-9]+", s) for s in sizes):
             raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
+        for size in sizes:
+            if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
+                message = f"--input has a size of {clipped(size)}"
+                raise UsageError(f"{message}, the largest is {MAX_DIM:,}")
         if name in found:
             which = f"input `{name}`" if name else "the first input"
             raise UsageError(f"--input is given twice for {which}")

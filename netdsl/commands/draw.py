@@ -9,6 +9,7 @@ from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.output import note, say
 from netdsl.draw.formats import SUFFIXES, draw
 from netdsl.draw.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--depth takes 0 or more, found {arguments.depth}")
     compiled = load_one(arguments)
     draw(compiled.graph, path, arguments.depth)
-    say(f"{path}: {compiled.graph.name}, {len(compiled.graph.nodes)} layers")
+    say(f"{path}: {compiled.graph.name}, {counted(len(compiled.graph.nodes), 'layer')}")
     if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):
         most = f"{MAX_ARROWS} arrows and {MAX_LETTERS:,} letters"
         note(f"note: GitHub and others draw {most} at most; fold blocks with --depth")

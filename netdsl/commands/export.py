@@ -13,6 +13,7 @@ from netdsl.commands.output import say
 from netdsl.errors import NetdslError
 from netdsl.files import replacing
 from netdsl.source import is_utf8
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -125,7 +126,8 @@ def _beside(graph: Graph, metadata: dict[str, str], given: dict[str, Any]) -> di
         if made[key] is None:
             raise NetdslError("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", help=f"give them with --{key}")
         if len(shape) == 3 and len(made[key]) not in (1, shape[0]):
-            raise NetdslError("bad-metadata", f"`{key}` has {len(made[key])} numbers, `{graph.inputs[0].name}` has {shape[0]} channels", help=f"give one for each channel with --{key}, or one for all")
+            channels = counted(shape[0], "channel") if isinstance(shape[0], int) else f"{shape[0]} channels"
+            raise NetdslError("bad-metadata", f"`{key}` has {counted(len(made[key]), 'number')}, `{graph.inputs[0].name}` has {channels}", help=f"give one for each channel with --{key}, or one for all")
     classes = [o.value.type.shape[0] for o in graph.outputs if len(o.value.type.shape) == 1 and o.value.type.shape != (1,)]
     if "classes" in given and classes and len(given["classes"]) not in classes:
         raise NetdslError("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", help=LABELS_HELP)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.commands.output import say, say_json
 from netdsl.render import as_json
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -73,6 +74,8 @@ def _as_json(report: Report, file: str) -> dict[str, Any]:
         "comparisons": report.comparisons,
         "worst": worst,
         "beyond": sorted(report.beyond),
+        "numbers": report.numbers,
+        "not_compared": report.skipped,
         "claims": claims,
     }
 
@@ -95,20 +98,23 @@ def _print(report: Report, weights: str | None) -> None:
     out.print(table)
     out.print(_compared(report))
     if report.beyond:
-        out.print(_not_compared(sorted(report.beyond)))
+        out.print(_not_compared(report))
 
 
 def _compared(report: Report) -> str:
     from netdsl.verify import LIMIT
 
-    compared = f"{report.comparisons:,} values compared"
+    compared = counted(report.comparisons, "value") + " compared"
     if not report.worst_node:
         return compared
     layer = f"layer `{report.worst_node}` ({report.worst_kind})"
     return f"{compared}; largest error: {layer}, {report.worst:.2g} of the {LIMIT:g} units allowed"
 
 
-def _not_compared(layers: list[str]) -> str:
+def _not_compared(report: Report) -> str:
+    layers = sorted(report.beyond)
     named = ", ".join(f"`{name}`" for name in layers[:NAMED])
     more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
-    return f"not compared: values whose computation may exceed float32, in {named}{more}"
+    count = f"{report.skipped:,} of {report.numbers:,} numbers"
+    why = "their computation is not finite in float32, or may exceed it"
+    return f"not compared: {count}, in {named}{more}: {why}"

@@ -12,6 +12,7 @@ from netdsl.config import Call
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
 from netdsl.ops import args
+from netdsl.words import are, counted
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ def _arguments(call: Call, target: Callable[..., object], key: str) -> dict[str,
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     if len(call.args) > len(names):
-        message = f"`{call.name}` takes at most {len(names)} arguments, {len(call.args)} are given"
+        message = f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)} {are(len(call.args))} given"
         raise SettingError("unknown-argument", message, key)
     given = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():

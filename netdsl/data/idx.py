@@ -11,6 +11,7 @@ import numpy as np
 
 from netdsl.data.dataset import Images, Split, check_labels
 from netdsl.errors import SettingError
+from netdsl.words import counted
 
 MAGIC_UBYTE = 0x0800  # the low byte counts the dimensions
 MAX_BYTES = 1 << 31
@@ -69,7 +70,7 @@ def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Im
     length = 4 * (1 + dimensions)
     header = file.read(length)
     if len(header) < length:
-        _corrupt(path, f"a header of {length} bytes", f"{len(header)} bytes")
+        _corrupt(path, f"a header of {counted(length, 'byte')}", counted(len(header), "byte"))
     magic, *shape = struct.unpack(f">{1 + dimensions}I", header)
     if magic != MAGIC_UBYTE + dimensions:
         _corrupt(path, f"the magic number {MAGIC_UBYTE + dimensions:#010x}", f"{magic:#010x}")
@@ -77,7 +78,7 @@ def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Im
     if not 0 < size <= MAX_BYTES:
         _corrupt(path, f"1 to {MAX_BYTES:,} values", f"{size:,} in the header")
     if first is not None and shape[0] != first:
-        _corrupt(path, f"{first:,} images, as many as labels", f"{shape[0]:,}")
+        _corrupt(path, f"{counted(first, 'image')}, as many as labels", f"{shape[0]:,}")
     return _read_body(file, path, size).reshape(shape)
 
 
@@ -89,7 +90,7 @@ def _read_body(file: BinaryIO, path: Path, size: int) -> Images:
         body[read : read + len(data)] = np.frombuffer(data, np.uint8)
         read += len(data)
     if read < size or file.read(1):
-        _corrupt(path, f"{size:,} bytes after the header", f"{read:,}" if read < size else "more")
+        _corrupt(path, f"{counted(size, 'byte')} after the header", f"{read:,}" if read < size else "more")
     return body
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.data.arguments import Count
 from netdsl.errors import SettingError
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Floats, Labels
@@ -28,7 +29,7 @@ class Accuracy:
 
         classes = logits.shape[1]
         if self.top > classes:
-            message = f"`top` of `accuracy` is {self.top}, the net has {classes} classes"
+            message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
             raise SettingError("bad-argument", message, "metrics")
         own = logits[np.arange(len(labels)), labels][:, None]
         later = np.arange(classes) > labels[:, None]

@@ -15,6 +15,7 @@ from netdsl.ir.graph import Node, Scope
 from netdsl.ir.types import shape_text
 from netdsl.ops.args import dims, padding, show, sizes
 from netdsl.source import printable
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,7 +209,7 @@ class Picture:
     def _folded(self, scope: Scope, box: Box) -> list[str]:
         lines = self._scope_title(scope) or [self.graph.name]
         nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]  # heads count for nothing in the net's totals either
-        counts = f"{len(nodes)} layer{'s' if len(nodes) > 1 else ''}, {sum(self._params[id(n)] for n in nodes):,} parameters"
+        counts = f"{counted(len(nodes), 'layer')}, {sum(self._params[id(n)] for n in nodes):,} parameters"
         return lines + [t for t in (self._inside(scope, box), counts) if t]
 
     def _inside(self, scope: Scope, box: Box) -> str:

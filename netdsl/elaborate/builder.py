@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import Abandoned, did_you_mean
+from netdsl.diagnostics import Abandoned, did_you_mean, did_you_mean_path
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, function_names
 from netdsl.elaborate.infer import Inference, call_notes
@@ -118,10 +118,22 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
+        advice = self._further_down(path, reference.span) or self.scope.suggest(path)
+        raise NetdslError("unknown-label", f"no label `{path}` stands above", reference.span, help=advice)
+
+    def _further_down(self, path: str, span: Span) -> str | None:
+        """Advice for a label that the text has below the reference, and has nowhere above it."""
+        first = path.partition(".")[0]
+        if self.scope.path_to(first) is not None:
+            return None
         end = self.open[-1].span.end if self.open else None
-        below = re.search(rf"(?<![\w.]){re.escape(path)}[ \t]*:", reference.span.file.text[reference.span.end : end])
-        advice = f"`{path}` stands further down: references lead up the page, so that nothing goes round in a circle" if below else None
-        raise NetdslError("unknown-label", f"no label `{path}` stands above", reference.span, help=advice or self.scope.suggest(path))
+        below = span.file.text[span.end : end]
+        if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
+            return None
+        return (
+            f"`{first}` stands further down: references lead up the page,"
+            " so that nothing goes round in a circle"
+        )
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
@@ -176,9 +188,20 @@ class NetBuilder:
         except NetdslError as fault:
             if fault.diagnostic.code != "unknown-layer":
                 raise
-            binding = self.scope.find([expr.id])
-            advice = f"write `@{expr.id}` for the value at that label; `shape(@{expr.id})` is its sizes" if binding else _CAPITALS.get(expr.id) or _as_sizes(expr.id, env) or did_you_mean(expr.id, [*env.names(), *module.definitions, *WORDS.intersection([expr.id.lower()])])
+            advice = self._name_advice(expr.id, env)
             raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+
+    def _name_advice(self, name: str, env: Env) -> str | None:
+        path = self.scope.path_to(name)
+        if path is not None:
+            return f"write `@{path}` for the value at that label; `shape(@{path})` is its sizes"
+        known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
+        return (
+            _CAPITALS.get(name)
+            or _as_sizes(name, env)
+            or did_you_mean(name, known)
+            or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
+        )
 
 
 _CAPITALS = {"True": "it is written `true`", "False": "it is written `false`", "None": "leave the argument out"}

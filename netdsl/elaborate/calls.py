@@ -16,6 +16,7 @@ from netdsl.errors import NetdslError, OpError, Overrun
 from netdsl.ir.graph import Node, Site, Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.ops.base import advice
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Calls:
                     return self._again(binding, call, label, env, x, bodies)
                 if binding is not None:
                     raise NetdslError("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
-            target = resolve(self.net.loader, self.net.module, call.name, call.name_span)
+            target = self._resolve(call)
         if isinstance(target, KindValue):
             if call.body is not None:
                 return self._join(call, label, env, x, bodies, target.cls)
@@ -78,6 +79,19 @@ class Calls:
             return self.net.unknown(call.span)
         raise NetdslError("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
 
+    def _resolve(self, call: ast.Call) -> BlockValue | KindValue:
+        """The block or layer kind of a call; raises `NetdslError`, whose help looks at labels too."""
+        net = self.net
+        labels = () if call.arguments else net.scope.layers()
+        try:
+            return resolve(net.loader, net.module, call.name, call.name_span, labels)
+        except NetdslError as fault:
+            if fault.diagnostic.code == "unknown-layer" and not call.arguments:
+                path = net.scope.path_to(call.name)
+                if path is not None:
+                    fault.diagnostic.help = f"write `@{path}` to take up the value at that label"
+            raise
+
     def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
         """Positional arguments, keywords, and the tensors among the positional ones."""
         positional: list[Any] = []
@@ -87,9 +101,8 @@ class Calls:
             try:
                 value = evaluate(argument.value, env)
             except NetdslError as fault:
-                choices = next((a.choices for a in cls.args if a.name == argument.name), None)
-                if fault.diagnostic.code == "unknown-name" and choices and isinstance(argument.value, ast.Name):
-                    fault.diagnostic.help = f"`{argument.name}` of `{cls.kind}` can be {', '.join(choices)}"
+                if fault.diagnostic.code == "unknown-name":
+                    _advise_word(fault, argument, cls, len(positional))
                 raise
             if isinstance(value, tuple):
                 self.net.meter.charge(len(value) // ELEMENTS, argument.span)
@@ -169,7 +182,10 @@ class Calls:
         if call.name == "residual" and call.arguments:
             raise NetdslError("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
         positional, keywords, tensors = self._arguments(call, env, cls)
-        return self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
+        made = self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
+        if name is not None:
+            self.net.scope.labels[name].inner = scope
+        return made
 
     def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, target: BlockValue) -> Value:
         definition = target.definition
@@ -230,6 +246,21 @@ class Calls:
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
         raise NetdslError("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
+
+
+def _advise_word(fault: NetdslError, argument: ast.Argument, cls: type[Op], position: int) -> None:
+    """Replace the help where an argument is a word that is not known."""
+    if not isinstance(argument.value, ast.Name):
+        return
+    declared = next((a for a in cls.args if a.name == argument.name), None)
+    if argument.name is None and position < len(cls.args):
+        declared = cls.args[position]
+    if declared is None:
+        return
+    help_ = advice(declared, argument.value.id)
+    if declared.choices:
+        help_ = f"`{declared.name}` of `{cls.kind}` can be {', '.join(declared.choices)}"
+    fault.diagnostic.help = help_ or fault.diagnostic.help
 
 
 def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:

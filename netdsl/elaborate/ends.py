@@ -16,6 +16,7 @@ from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
+from netdsl.words import are, counted
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
@@ -108,7 +109,7 @@ class Ends:
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
-            message = f"input `{name}` has {len(declared)} sizes ({text}), {len(given)} are given"
+            message = f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)} {are(len(given))} given"
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (d, n) in enumerate(zip(declared, given, strict=True)):
             if isinstance(d, int) and d != n:

@@ -17,6 +17,8 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.ir.op import Op
     from netdsl.source import SourceFile, Span
 
@@ -250,8 +252,13 @@ def _shipped() -> frozenset[str]:
     return frozenset(library.block_names())
 
 
-def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue | KindValue:
-    """The block or layer kind of that name as seen from a file; raises `NetdslError` with the closest names."""
+def resolve(
+    loader: Loader, module: Module, name: str, span: Span, labels: Iterable[str] = ()
+) -> BlockValue | KindValue:
+    """The block or layer kind of that name as seen from a file.
+
+    Raises `NetdslError` with the closest names, among which are `labels`.
+    """
     definition = module.definitions.get(name)
     if isinstance(definition, ast.Definition) and not definition.is_net:
         return BlockValue(definition, module.homes[name])
@@ -269,7 +276,7 @@ def resolve(loader: Loader, module: Module, name: str, span: Span) -> BlockValue
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    known = [*LAYERS, *BUILT_IN, *library.block_names(), *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
+    known = [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
     raise NetdslError("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
 
 

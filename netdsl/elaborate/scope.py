@@ -6,12 +6,15 @@ A block call, a labelled group and each unlabelled member get a name in their sc
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.diagnostics import MANY, Annotation, did_you_mean_path
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.elaborate.evaluate import Env
     from netdsl.ir.graph import Value
     from netdsl.source import Span
@@ -31,6 +34,13 @@ class Binding:
         self.element: ast.Element | None = None
         self.env: Env | None = None
         self.inner: Scope | None = None
+
+    def paths(self, label: str) -> Iterator[str]:
+        """The dotted paths that begin with this label."""
+        yield label
+        if self.inner is not None:
+            for name, binding in self.inner.labels.items():
+                yield from binding.paths(f"{label}.{name}")
 
 
 class Scope:
@@ -85,12 +95,36 @@ class Scope:
             scope = scope.outer
         return None
 
-    def suggest(self, name: str) -> str | None:
-        """Advice for a label that is not there."""
-        known: list[str] = []
+    def paths(self) -> Iterator[str]:
+        """The dotted paths of all labels that can be reached from here, the nearest first."""
+        seen: set[str] = set()
         scope: Scope | None = self
         while scope is not None:
-            known += scope.labels
+            for label, binding in scope.labels.items():
+                if label not in seen:
+                    yield from binding.paths(label)
+            seen.update(scope.labels)
             scope = scope.outer
-        listed = ", ".join(f"`{k}`" for k in known[:12])
-        return did_you_mean(name, known) or (f"labels so far: {listed}" if known else "no label stands above this line")
+
+    def first_paths(self) -> list[str]:
+        """Some paths for advice: a net may have many, and a loop with an error asks each time."""
+        return list(islice(self.paths(), MANY))
+
+    def path_to(self, name: str) -> str | None:
+        """The path to a label of that name, which may be inside a group, block or join."""
+        if self.find([name]) is not None:
+            return name
+        return next((p for p in self.first_paths() if p.endswith(f".{name}")), None)
+
+    def layers(self) -> Iterator[str]:
+        """The labels that can be used as layers from here."""
+        yield from (label for label, bound in self.labels.items() if bound.element is not None)
+        if self.outer is not None:
+            yield from self.outer.layers()
+
+    def suggest(self, path: str) -> str:
+        """Advice for a label that is not there."""
+        known = self.first_paths()
+        listed = ", ".join(f"`{k}`" for k in sorted(known, key=lambda k: k.count("."))[:12])
+        advice = f"labels so far: {listed}" if known else "no label stands above this line"
+        return did_you_mean_path(path, [f"@{k}" for k in known]) or advice

@@ -95,6 +95,22 @@ def padding(value: object) -> Any:
         raise WrongType("an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same") from None
 
 
+def padding_advice(word: object) -> str | None:
+    """Advice for a word of other libraries that is no padding here."""
+    known = word.lower() if isinstance(word, str) else ""
+    if known == "same":
+        return "it is written `same`"
+    return "leave `pad` out: without it nothing is padded" if known == "valid" else None
+
+
+def even_padding(value: object) -> Any:
+    """An integer or sizes. `same` and pairs pass: the layer refuses them with its own numbers."""
+    try:
+        return padding(value)
+    except WrongType:
+        return dims(value)
+
+
 def sizes(value: object) -> tuple[int | Sym, ...]:
     """Sizes such as `16x25`; open ones are allowed."""
     if isinstance(value, (int, Sym)) and not isinstance(value, bool):
@@ -128,6 +144,7 @@ TYPE_NAMES: dict[Callable[[object], Any], str] = {
     boolean: "bool",
     text: "word",
     dims: "int or dims",
+    even_padding: "int or dims",
     padding: "int, dims, pairs or same",
     sizes: "dims",
     integers: "list of int",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
-from netdsl.ops.args import WrongType, show
+from netdsl.ops.args import WrongType, even_padding, padding, padding_advice, show
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,13 +31,19 @@ def check(declared: Arg, kind: str, value: object) -> Any:
     try:
         made = declared.convert(value)
     except WrongType as wrong:
-        raise OpError("wrong-type", f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}", declared.name) from None
+        message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+        raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
     if declared.choices and made not in declared.choices:
         raise OpError("bad-argument", f"`{declared.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(declared.choices)}", declared.name)
     _check_range(declared, kind, made, value)
     if isinstance(made, (float, tuple)):
         _check_size(declared, kind, made)
     return made
+
+
+def advice(declared: Arg, value: object) -> str | None:
+    """What to write for a value that the argument does not take."""
+    return padding_advice(value) if declared.convert in (padding, even_padding) else None
 
 
 def _check_size(declared: Arg, kind: str, made: object) -> None:
@@ -169,11 +176,6 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
         axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
         raise OpError("bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name)
     return axis - 1 if axis > 0 else axis + rank - 1
-
-
-def counted(n: int, what: str) -> str:
-    """`1 axis`, `2 axes`, `2 sizes`."""
-    return f"{n} {what}" if n == 1 else f"{n} {what.removesuffix('axis')}axes" if what.endswith("axis") else f"{n} {what}s"
 
 
 def divisors(n: int) -> str:

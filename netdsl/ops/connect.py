@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType
+from netdsl.words import are, counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter
@@ -31,7 +32,7 @@ def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
     if groups != 1:
         raise OpError("bad-argument", f"`connections` says which maps are connected, and so does `groups` ({groups})", "groups", "leave one of them out")
     if len(rows) != out:
-        raise OpError("shape-mismatch", f"`connections` has lists for {len(rows)} output maps, there are {out}", "connections")
+        raise OpError("shape-mismatch", f"`connections` has lists for {counted(len(rows), 'output map')}, there {are(out)} {out}", "connections")
     if init not in INITS:
         raise OpError("bad-argument", f"`init` is {init}, which needs all outputs to have as many inputs; with `connections` it can be {', '.join(INITS)}", "init")
     for i, row in enumerate(rows):

@@ -10,13 +10,17 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
-from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import END, GONE, arg, brief, counted, divisor_list, fixed, layer, spatial_rank, spread
+from netdsl.ops.args import boolean, dims, even_padding, integer, literal, padding, text
+from netdsl.ops.base import END, GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
+from netdsl.ops.padding import for_deconv, is_even, refuse
+from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
+
+Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
 
 
 class _Windowed(Op):
@@ -28,7 +32,7 @@ class _Windowed(Op):
     pad: Any
     dilation: Any
 
-    def geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]:
+    def geometry(self, x: TensorType) -> Geometry:
         """Kernel, stride, (begin, end) padding and dilation along each spatial axis."""
         n = spatial_rank(self, x)
         k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
@@ -79,7 +83,7 @@ class Conv(_Windowed):
         channels = fixed(self, x.channels, "its input channels")
         for name, value, arg_ in (("input", channels, "groups"), ("output", self.out, "groups")):
             if value % self.groups:
-                raise OpError("bad-groups", f"{value} {name} channels do not divide into {self.groups} groups", arg_, _divisors(channels, self.out))
+                raise OpError("bad-groups", f"{counted(value, f'{name} channel')} {do(value)} not divide into {counted(self.groups, 'group')}", arg_, _divisors(channels, self.out))
         if self.connections is not None:
             connect.check(self.connections, self.out, channels, self.groups, self.init)
         spatial = tuple(self._axis(*v) for v in zip(x.spatial, k, s, p, d, strict=True))
@@ -189,19 +193,26 @@ class Deconv(_Windowed):
     out: int = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="distance of the inputs in the output", min=1)
-    pad = arg(dims, 0, doc="cut from each side of the output", min=0)
+    pad = arg(even_padding, 0, doc="cut from each side of the output", min=0)
     output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
     groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
     dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
     init = arg(text, "default", doc="how the weights start", choices=(*INITS, "bilinear"))
 
+    def geometry(self, x: TensorType) -> Geometry:
+        if not is_even(self.pad):
+            n = spatial_rank(self, x)
+            k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
+            refuse(self.kind, self.pad, for_deconv(self.pad, x.spatial, k, s, d))
+        return super().geometry(x)
+
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
         k, s, p, d = self.geometry(x)
         channels = fixed(self, x.channels, "its input channels")
         if channels % self.groups or self.out % self.groups:
-            raise OpError("bad-groups", f"{channels} input and {self.out} output channels do not divide into {self.groups} groups", "groups", _divisors(channels, self.out))
+            raise OpError("bad-groups", f"{channels} input and {counted(self.out, 'output channel')} do not divide into {counted(self.groups, 'group')}", "groups", _divisors(channels, self.out))
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         spatial = []
         for size, k_, s_, (p_, _), d_, e in zip(x.spatial, k, s, p, d, extra, strict=True):

@@ -9,6 +9,7 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
+from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder
@@ -163,7 +164,7 @@ class GroupNorm(_Affine):
             raise OpError("wrong-rank", f"`{self.kind}` needs channels and at least one more axis, its input is {xs[0]}")
         channels = self.scale_size(xs[0])
         if channels % self.groups:
-            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups", divisors(channels))
+            raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide into {counted(self.groups, 'group')}", "groups", divisors(channels))
         fewer = "use fewer groups; " if self.groups > 1 else ""
         _several(self, self._group_size(xs[0]), f"{fewer}{_OVER_THE_BATCH}")
         return xs[0]

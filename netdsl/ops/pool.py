@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
-from netdsl.ops.args import boolean, dims, integers
+from netdsl.ops.args import boolean, dims, even_padding, integers
 from netdsl.ops.base import arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder
@@ -21,7 +22,7 @@ class _Pool(Op):
 
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, None, doc="step of the window; k where not given", min=1)
-    pad = arg(dims, 0, doc="padding on each side, at most half the window", min=0)
+    pad = arg(even_padding, 0, doc="padding on each side, at most half the window", min=0)
     ceil: bool = arg(boolean, False, doc="round the output size up: the last window may reach over the end")
 
     def geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
@@ -29,11 +30,19 @@ class _Pool(Op):
         n = spatial_rank(self, x)
         k = spread(self.k, n, self.kind, "k")
         s = k if self.stride is None else spread(self.stride, n, self.kind, "stride")
+        if not is_even(self.pad):
+            refuse(self.kind, self.pad, for_pooling(self.pad, x.spatial, k, s, ceil=self._may_round_up(k)))
         p = spread(self.pad, n, self.kind, "pad")
         for k_, p_ in zip(k, p, strict=True):
             if 2 * p_ > k_:
                 raise OpError("bad-padding", f"a padding of {p_} is more than half the window of {k_}", "pad", f"pad at most {k_ // 2}")
         return k, s, p
+
+    def _may_round_up(self, k: tuple[int, ...]) -> bool:
+        """Whether `ceil` is an argument that goes with the padding of such a window."""
+        return any(a.name == "ceil" for a in self.args) and (
+            self.given.get("count_pad", True) or max(k) < 3
+        )
 
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
@@ -41,9 +50,7 @@ class _Pool(Op):
         return TensorType((x.channels, *spatial), x.dtype)
 
     def _axis(self, size: int | Sym, k: int, s: int, p: int) -> int | Sym:
-        # PyTorch drops a last window that would start past the input and its padding; the smaller of the two sizes is
-        # fixed by the geometry alone, so that open sizes need no minimum.
-        out = (size + min(2 * p - k + s, p) + s - 1) // s if self.ceil else (size + 2 * p - k) // s + 1
+        out = pooled(size, k, s, p, ceil=self.ceil)
         if isinstance(out, int) and isinstance(size, int) and out < 1:
             plus = f" with its padding of {p}" if p else ""
             raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")

@@ -10,7 +10,8 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import arg, counted, fixed, layer, spatial_rank
+from netdsl.ops.base import arg, fixed, layer, spatial_rank
+from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder
@@ -117,7 +118,7 @@ class PixelShuffle(Op):
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {xs[0]}")
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.r**2:
-            raise OpError("bad-groups", f"{channels} channels do not divide by {self.r} x {self.r}", "r", f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it needs")
+            raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}", "r", f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it needs")
         return TensorType((channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype)
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:

@@ -9,8 +9,9 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
-from netdsl.ops.base import arg, axis_index, counted, divisors, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import arg, axis_index, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, check_fans
+from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,7 +260,7 @@ class Slice(Op):
         size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
         start, end = (v + size if v < 0 else v for v in (self.start, self.end))
         if not 0 <= start < end <= size:
-            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {size} elements", "end", f"start and end keep 0 <= start < end <= {size}; -1 is the last element")
+            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {counted(size, 'element')}", "end", f"start and end keep 0 <= start < end <= {size}; -1 is the last element")
         return axis, start, end
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -292,7 +293,7 @@ class Split(Op):
     def _slice(self, x: TensorType) -> Slice:
         size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
         if size % self.parts:
-            raise OpError("bad-groups", f"{size} elements do not divide into {self.parts} pieces", "parts", divisors(size))
+            raise OpError("bad-groups", f"{counted(size, 'element')} {do(size)} not divide into {counted(self.parts, 'piece')}", "parts", divisors(size))
         if self.index >= self.parts:
             raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index", "pieces are counted from 0")
         n = size // self.parts
@@ -323,7 +324,7 @@ class ChannelShuffle(Op):
         spatial_rank(self, xs[0])
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.groups:
-            raise OpError("bad-groups", f"{channels} channels do not divide into {self.groups} groups", "groups", divisors(channels))
+            raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide into {counted(self.groups, 'group')}", "groups", divisors(channels))
         return xs[0]
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:

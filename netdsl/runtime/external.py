@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from netdsl.errors import NetdslError
 from netdsl.source import printable
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,9 +60,9 @@ def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
     needed = _bytes_of(tensor)
     length = int(numbers["length"]) if numbers["length"] else needed
     if needed and length != needed:
-        raise NetdslError("corrupt-model", f"the length {what} is {length:,} bytes, its numbers are {needed:,}", help=_AGAIN)
+        raise NetdslError("corrupt-model", f"the length {what} is {counted(length, 'byte')}, its numbers take {needed:,}", help=_AGAIN)
     if begin + length > size:
-        raise NetdslError("corrupt-model", f"{printable(str(data))[:200]} has {size:,} bytes, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", help=_AGAIN)
+        raise NetdslError("corrupt-model", f"{printable(str(data))[:200]} has {counted(size, 'byte')}, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", help=_AGAIN)
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> int:

@@ -13,6 +13,7 @@ from netdsl.arrays import open_archive
 from netdsl.errors import NetdslError
 from netdsl.runtime.images import as_batch, load_input
 from netdsl.runtime.session import DTYPES
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -176,7 +177,7 @@ def _filled_up(session: Session, array: Any, short: int) -> Any:
     try:
         return np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
     except (ValueError, MemoryError):  # more bytes than an address has, or than there are
-        samples = f"{len(array) + short:,} samples"
+        samples = f"{counted(len(array) + short, 'sample')}"
         message = f"{session.name} takes {samples} at once, which do not fit into memory"
         raise NetdslError("out-of-memory", message, help="export it for a smaller batch") from None
 

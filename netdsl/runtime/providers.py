@@ -15,6 +15,7 @@ from netdsl.backends.onnx.manifest import sha256_of
 from netdsl.errors import NetdslError
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, why_not_loaded
 from netdsl.runtime.placement import facts
+from netdsl.runtime.quiet import quiet_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,7 @@ def create(model: Model, device: str, settings: Settings) -> tuple[onnxruntime.I
 
 
 def _create(model: Model, device: str, settings: Settings) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    options = quiet_options()
     options.intra_op_num_threads = settings.threads or cores()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")  # waiting threads take no time from what runs between two runs

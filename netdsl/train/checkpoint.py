@@ -1,6 +1,8 @@
 """State of a training run on disk: safetensors files only, so that nothing has to be unpickled."""
 
 import json
+import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -80,8 +82,16 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
         try:
             save_file(plain, temporary, metadata)
         except SafetensorError as error:  # here it can only mean that the file cannot be written
-            raise OSError(str(error)) from error
+            raise _system_error(error) from error
         _sort_metadata(temporary)
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """The error of the system, whose number stands at the end of the library's message."""
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    if number is None:
+        return OSError(str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])))
 
 
 def _sort_metadata(path: Path) -> None:

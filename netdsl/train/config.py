@@ -10,6 +10,7 @@ from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.errors import SettingError
 from netdsl.train import settings
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
@@ -62,7 +63,7 @@ class TrainConfig:
         channels = dataset.shape[0]
         for name, values in (("mean", chosen[-1].mean), ("std", chosen[-1].std)):
             if len(values) != channels:
-                message = f"`{name}` of `normalize` has {len(values)} values, images have {channels} channels"
+                message = f"`{name}` of `normalize` has {counted(len(values), 'value')}, images have {counted(channels, 'channel')}"
                 raise SettingError("bad-argument", message, "augment")
         return replace(dataset, mean=chosen[-1].mean, std=chosen[-1].std)
 

@@ -13,6 +13,7 @@ from netdsl.backends.onnx.graph import check_file
 from netdsl.backends.torch.module import lower
 from netdsl.errors import NetdslError
 from netdsl.process.memory import is_out_of_memory
+from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.rounding import TINY
 from netdsl.weights.tensors import as_float32
@@ -65,9 +66,7 @@ def _tried(what: str, action: Callable[[], T]) -> T:
 
 
 def _in_onnxruntime(path: Path, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is said once, by the exceptions
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), quiet_options(), providers=["CPUExecutionProvider"])
     fed = {v.name: inputs[v.name].astype(np.float16) if "float16" in v.type else inputs[v.name] for v in session.get_inputs()}
     outputs: list[np.ndarray] = session.run(None, fed)
     return outputs

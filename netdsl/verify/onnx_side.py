@@ -15,6 +15,7 @@ from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.precision import ELEMENT
+from netdsl.runtime.quiet import quiet_options
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
@@ -148,8 +149,7 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
     for name, dtype in values.items():
         if name not in known:
             whole.graph.output.add(name=name).type.tensor_type.elem_type = ELEMENT[dtype]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = quiet_options()
     options.intra_op_num_threads = threads
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False

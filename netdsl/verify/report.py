@@ -58,7 +58,7 @@ class Report:
 
     `worst` is the largest error of any value, in units of float32 rounding of its bound. `beyond`
     names the layers that have values which were not compared, because float32 cannot represent the
-    numbers from which they are computed.
+    numbers from which they are computed. `skipped` is how many of the `numbers` these are.
     """
 
     net: str
@@ -70,6 +70,13 @@ class Report:
     worst_node: str = ""
     worst_kind: str = ""
     beyond: set[str] = field(default_factory=set)
+    numbers: int = 0
+    skipped: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether values were looked at and none of them could be compared."""
+        return 0 < self.numbers == self.skipped
 
     @property
     def ok(self) -> bool:

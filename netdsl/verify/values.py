@@ -60,7 +60,11 @@ def _judge(
     k = float(off.max()) if off.numel() else 0.0
     if k > LIMIT:
         return _difference(step, executor, value, bound, off, others)
-    if not bool(_comparable(value, bound).all()):
+    comparable = _comparable(value, bound)
+    skipped = int((~comparable).sum())
+    report.numbers += comparable.numel()
+    report.skipped += skipped
+    if skipped:
         report.beyond.add(step.node.name)
     if k > report.worst:
         report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind

@@ -22,6 +22,7 @@ from netdsl.verify.report import BATCHES, Claim, Difference
 from netdsl.verify.rounding import LIMIT
 from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import Executor, compare_folded, compare_values
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,7 +48,7 @@ class Verification:
         self.graph, self.settings, self.report, self.weights, self.seed, self.threads = graph, settings, report, weights, seed, threads
         layers = sum(n.aux is None for n in graph.nodes)
         self.params = Claim("params", ("layers", "PyTorch", "ONNX's initialisers"))
-        self.shapes = Claim("shapes", ("types", "PyTorch", "ONNX's inference", "onnxruntime"), f"{layers:,} layers")
+        self.shapes = Claim("shapes", ("types", "PyTorch", "ONNX's inference", "onnxruntime"), counted(layers, "layer"))
         self.macs = Claim("macs", ("layers", "PyTorch, counted", "ONNX's nodes"))
         self.in_torch = Claim("values in PyTorch", (WITNESS,))
         self.in_onnx = Claim("values in onnxruntime", (WITNESS,))
@@ -65,7 +66,20 @@ class Verification:
         except Stop:
             for claim in every:
                 claim.ran = claim.difference is not None or (claim is self.params and self.counted)
+        if self.report.empty:
+            self._nothing_compared()
+        for claim in every:
+            if claim.difference is not None and claim.difference.span is None:
+                claim.difference.span = self.graph.site.span  # no layer: the net
         return every
+
+    def _nothing_compared(self) -> None:
+        """The claims about values fail where all values are computed from what is not finite."""
+        message = "no value can be compared: all depend on numbers that are not finite in float32"
+        for claim in (self.in_torch, self.in_onnx, self.outputs):
+            if claim.ran and claim.difference is None:
+                advice = "look at the weights: numbers that are not finite prove nothing"
+                claim.difference = Difference("not-finite", message, {}, help=advice)
 
     def _run(self) -> None:
         self._lower()
@@ -196,7 +210,7 @@ class Verification:
         self.outputs.difference = self.outputs.difference or self._try("the whole module fails", lambda: compare_modules(self.torch, inputs, values)) or compare_models(self.onnx, made, alone, values, self.report.beyond)
         if exported.folded:
             self._check_folded(exported, arrays)
-        self.folded.detail = f"{len(exported.folded):,} layers"
+        self.folded.detail = counted(len(exported.folded), "layer")
 
     def _check_folded(self, exported: ExportedSide, arrays: dict[int, np.ndarray]) -> None:
         """Each layer with its batch norm folded in, on what the exported model feeds to it."""

@@ -17,6 +17,7 @@ from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable, replacing
 from netdsl.source import printable
 from netdsl.version import __version__
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,7 +144,7 @@ def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
         raise NetdslError("file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN)
     size = path.stat().st_size
     if size != entry["bytes"]:
-        raise NetdslError("corrupt-model", f"{path} has {size:,} bytes, {entry['bytes']:,} were written: it is cut off, or another file", help=_AGAIN)
+        raise NetdslError("corrupt-model", f"{path} has {counted(size, 'byte')}, it was written with {entry['bytes']:,}: it is cut off, or another file", help=_AGAIN)
     if sha256_of(path) != entry["sha256"]:
         raise NetdslError("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", help=_AGAIN)
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.backends.onnx.emitter import GraphEmitter
@@ -49,5 +50,5 @@ def is_resized(type_: TensorType) -> bool:
 def _each(values: tuple[float, ...], channels: int, default: float, what: str) -> tuple[float, ...]:
     """A number for each channel."""
     if len(values) not in (0, 1, channels):
-        raise OpError("bad-argument", f"{what} has {len(values)} numbers, the picture {channels} channels")
+        raise OpError("bad-argument", f"{what} has {counted(len(values), 'number')}, the picture {counted(channels, 'channel')}")
     return values if len(values) == channels else (values or (default,)) * channels

@@ -21,6 +21,7 @@ from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.precision import narrowed
 from netdsl.files import replacing
 from netdsl.weights.fresh import fresh_chunks
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -147,7 +148,7 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
         for task in pending:
             task.result()
     if written != stored.param.size:
-        raise ValueError(f"`{name}` has {written} elements, the net needs {stored.param.size}")
+        raise ValueError(f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}")
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:

@@ -1,0 +1,24 @@
+"""Words in messages: numbers and their nouns agree."""
+
+from __future__ import annotations
+
+_PLURALS = {"axis": "axes"}
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 axis`, `2 axes`, `2 input channels`, `1,000 bytes`."""
+    if n == 1:
+        return f"{n} {noun}"
+    start, space, last = noun.rpartition(" ")
+    plural = _PLURALS.get(last) or last + ("es" if last.endswith("s") else "s")
+    return f"{n:,} {start}{space}{plural}"
+
+
+def are(n: int) -> str:
+    """`is` for one, `are` for more and for none."""
+    return "is" if n == 1 else "are"
+
+
+def do(n: int) -> str:
+    """`does` for one, `do` for more and for none."""
+    return "does" if n == 1 else "do"
