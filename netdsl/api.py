@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Row
     from netdsl.elaborate.program import Program
-    from netdsl.ir.graph import Graph, Output
+    from netdsl.ir.graph import Graph, NetOutput
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
 
@@ -77,7 +77,7 @@ class Net:
         return self._summary.rows()
 
     @property
-    def outputs(self) -> list[Output]:
+    def outputs(self) -> list[NetOutput]:
         """The outputs, each with a `name` and a `value` that has a `type`."""
         return self.graph.outputs
 

@@ -30,7 +30,7 @@ AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have 
 INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     """A parser whose messages cannot steer a terminal: arguments may be names of files."""
 
     def error(self, message: str) -> NoReturn:
@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for those who run several in one process."""
     # Otherwise argparse asks for the terminal's width at every option.
     formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
-    parser = _Parser(
+    parser = _ArgumentParser(
         prog="netdsl",
         description="A compiler for network descriptions.",
         allow_abbrev=False,

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 
-class Call(NamedTuple):
+class SettingCall(NamedTuple):
     """A named thing with arguments, as written in a `train` section or after `--data`."""
 
     name: str

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 import netdsl
 from netdsl.errors import NetdslError
 from netdsl.runtime import gpu, providers, session
-from netdsl.runtime.binding import NO_GRAPH, Bound
+from netdsl.runtime.binding import NO_GRAPH, BoundSession
 from netdsl.runtime.external import check_external
 from netdsl.runtime.placement import FEW, facts
 from netdsl.runtime.providers import Model, options_of, placement
@@ -62,13 +62,13 @@ def ones(batch: int, value: float = 1.0) -> dict[str, Any]:
 def numbers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The batch and the number of the graph of every run."""
     made: list[tuple[int, int]] = []
-    plain = Bound.run
+    plain = BoundSession.run
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         made.append((self._sizes["x"][0][0], int(self._options.get_run_config_entry("gpu_graph_id"))))
         plain(self)
 
-    monkeypatch.setattr(Bound, "run", run)
+    monkeypatch.setattr(BoundSession, "run", run)
     return made
 
 
@@ -109,14 +109,14 @@ def test_without_graphs_nothing_is_captured(relu: Path, numbers: list[tuple[int,
 @pytest.mark.parametrize("how", ["run", "bind"])
 def test_what_cannot_be_captured_runs_without(relu: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """The reason is kept, and the outputs come."""
-    plain = Bound.run
+    plain = BoundSession.run
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         if self._options.get_run_config_entry("gpu_graph_id") != str(NO_GRAPH):
             raise RuntimeError("CUDA failure 900: operation not permitted when stream is capturing")
         plain(self)
 
-    monkeypatch.setattr(Bound, "run", run)
+    monkeypatch.setattr(BoundSession, "run", run)
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for value in (1, 2):
         np.testing.assert_array_equal(opened.run(ones(2, value))[0] if how == "run" else opened.bind(ones(2, value)).outputs()[0], ones(2, value)["x"])
@@ -162,10 +162,10 @@ def test_tensorrt_has_one_graph(relu: Path, numbers: list[tuple[int, int]]) -> N
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device for three samples, that is full for good where a failed batch is still held; the batches that were tried."""
-    plain, tried = Bound.__init__, []
+    plain, tried = BoundSession.__init__, []
     held: list[Any] = []
 
-    def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+    def make(self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
         tried.append(len(inputs["x"]))
         if len(inputs["x"]) > 3 or any(b() is not None for b in held):
             self._inputs = inputs
@@ -173,7 +173,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise RuntimeError(FULL)
         plain(self, opened, inputs, memory, **options)
 
-    monkeypatch.setattr(Bound, "__init__", make)
+    monkeypatch.setattr(BoundSession, "__init__", make)
     return tried
 
 
@@ -206,10 +206,10 @@ def test_what_says_that_memory_is_full(said: str) -> None:
 def test_a_failed_run_blames_who_failed(relu: Path, monkeypatch: pytest.MonkeyPatch, said: str, help_: str | None) -> None:
     """Sizes are blamed for what is of sizes alone."""
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         raise RuntimeError(said)
 
-    monkeypatch.setattr(Bound, "run", run)
+    monkeypatch.setattr(BoundSession, "run", run)
     with pytest.raises(NetdslError) as caught:
         open_session(relu).run(ones(2))
     assert str(caught.value.diagnostics[0].help).startswith(str(help_))

@@ -33,7 +33,7 @@ NOTE = f"For one sample at inference; sizes that a net leaves open count as {USU
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
-class Line(NamedTuple):
+class NetLine(NamedTuple):
     """The figures of one shipped net; `macs` is None where its open sizes cannot be `USUAL`."""
 
     name: str
@@ -60,14 +60,14 @@ def run(_: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def net_lines(file: str, program: Program) -> list[Line]:
+def net_lines(file: str, program: Program) -> list[NetLine]:
     """The nets of a shipped file in their order; raises `NetdslError`."""
     lines = []
     for net in program.nets():
         compiled = compile_net(program, net)
         totals = compiled.costs.totals()
         year = _year(program.module.definitions[net].doc) or _year(paper(program))
-        lines.append(Line(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
+        lines.append(NetLine(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
     return lines
 
 
@@ -101,7 +101,7 @@ def _first_comment(text: str) -> list[str]:
     return lines
 
 
-def _print_file(out: Console, name: str, cited: str, lines: list[Line]) -> None:
+def _print_file(out: Console, name: str, cited: str, lines: list[NetLine]) -> None:
     out.print(Text(cited or name, style="bold"))
     table = _table()
     for line in lines:

@@ -38,10 +38,10 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
     with ExitStack() as stack:
         session, _, _ = open_model(arguments, stack)
-        return _Run(session, arguments).all(arguments.inputs)
+        return _ModelRun(session, arguments).all(arguments.inputs)
 
 
-class _Run:
+class _ModelRun:
     """One call of the command: what is asked for, what was found, whether anything failed."""
 
     def __init__(self, session: Session, arguments: Namespace) -> None:

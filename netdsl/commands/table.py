@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
 from netdsl.commands.common import terminal_width
 from netdsl.commands.output import say, say_styled
-from netdsl.draw.table import Line, layer_table, table_of
+from netdsl.draw.table import TableLine, layer_table, table_of
 
 if TYPE_CHECKING:
     import argparse
@@ -27,12 +27,12 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         _print_net(width, item, arguments)
 
 
-def _print_lines(lines: list[Line]) -> None:
+def _print_lines(lines: list[TableLine]) -> None:
     for line in lines:
         say_styled((line.text, line.style))
 
 
-def _overview(checked: list[Checked], width: int) -> list[Line]:
+def _overview(checked: list[Checked], width: int) -> list[TableLine]:
     rows = []
     for item in checked:
         summary = item.summary

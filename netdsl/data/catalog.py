@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from netdsl.config import Call
+from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, bind, invoke
 from netdsl.errors import SettingError
 
@@ -31,7 +31,7 @@ FASHION_HELP = (
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
 
-def open_dataset(call: Call) -> "Dataset":
+def open_dataset(call: SettingCall) -> "Dataset":
     """Read the dataset that `call` names into memory.
 
     Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
@@ -40,7 +40,7 @@ def open_dataset(call: Call) -> "Dataset":
     return invoke(call, DATASETS, "dataset", "data")
 
 
-def check_dataset(call: Call) -> None:
+def check_dataset(call: SettingCall) -> None:
     """Raise SettingError for a name or arguments that no dataset has; nothing is read."""
     bind(call, DATASETS, "dataset", "data")
 

@@ -20,7 +20,7 @@ LEAST = 6  # what a column of names keeps
 MANY = 7  # from more columns than that on, one blank stands between them
 
 
-class Line(NamedTuple):
+class TableLine(NamedTuple):
     """A line of a table and its style on a terminal: `bold`, `dim` or plain."""
 
     text: str
@@ -34,7 +34,7 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> list[Line]:
+def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> list[TableLine]:
     """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
     rows = summary.rows(depth, only, field="field" in columns)
     # Names to the left, figures to the right: the order is that of the request otherwise.
@@ -77,7 +77,7 @@ def brief(value: int | Sym) -> str:
     return ""
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> list[Line]:
+def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> list[TableLine]:
     """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
 
     The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is felt at some thousand rows.
@@ -87,8 +87,8 @@ def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int,
     widths = _widths(heads, rows)
     head, *lines = [(" " * gap).join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
     rule = "─" * (sum(widths) + gap * (len(heads) - 1))
-    body = [Line(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
-    return [Line(head, "bold"), Line(rule), *body]
+    body = [TableLine(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
+    return [TableLine(head, "bold"), TableLine(rule), *body]
 
 
 def _pad(text: str, width: int, *, left: bool) -> str:

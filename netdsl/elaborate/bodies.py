@@ -11,7 +11,7 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.calls import Calls, bare
 from netdsl.elaborate.ends import Ends
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
-from netdsl.elaborate.scope import Scope
+from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
 from netdsl.limits import limit, raise_help
@@ -128,7 +128,7 @@ class Elaborator:
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
         try:
-            value = self._inside(Scope(path, module, self.net.scope), statement.body, env, x)
+            value = self._inside(Namespace(path, module, self.net.scope), statement.body, env, x)
         finally:
             self.net.aux = None
         if value is None:
@@ -252,13 +252,13 @@ class Elaborator:
             return self.net.need(self.body(element.body, Env(env), x), element.span)
         name = self.net.pattern(label, env)
         path, module = self.net.scope.join(self.net.scope.member(name))
-        scope = Scope(path, module, self.net.scope)
+        scope = Namespace(path, module, self.net.scope)
         value = self.net.need(self._inside(scope, element.body, env, x), element.span)
         self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
 
-    def _inside(self, scope: Scope, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+    def _inside(self, scope: Namespace, body: ast.Body, env: Env, x: Value | None) -> Value | None:
         outer, self.net.scope = self.net.scope, scope
         try:
             return self.body(body, Env(env), x)

@@ -12,7 +12,7 @@ from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, function_names
 from netdsl.elaborate.infer import Inference, call_notes
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.scope import Binding, Scope
+from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -42,7 +42,7 @@ class NetBuilder:
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks in which the work is
         self.caller: Site | None = None
-        self.scope = Scope()
+        self.scope = Namespace()
         self.module = module
         self.aux: str | None = None  # the auxiliary head in which the work is
         self.meter = Meter()
@@ -95,7 +95,7 @@ class NetBuilder:
             self.scope.labels.setdefault(name, Binding(value, label.span, name, self.scope))
         return value
 
-    def remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Scope | None = None) -> None:
+    def remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Namespace | None = None) -> None:
         """Bind the label of a layer, block or group, which can be used again."""
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
@@ -137,7 +137,7 @@ class NetBuilder:
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
-        scope: Scope | None = self.scope
+        scope: Namespace | None = self.scope
         while scope is not None and "." in path:
             self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
             nodes = self.graph.part(scope.join(path)[0])

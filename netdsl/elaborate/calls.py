@@ -10,7 +10,7 @@ from netdsl.elaborate.infer import as_fault, new_equalities
 from netdsl.elaborate.loader import BlockValue, KindValue, is_known, resolve
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.parameters import bind_parameters
-from netdsl.elaborate.scope import Binding, Scope
+from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.elaborate.shortcut import unlike
 from netdsl.errors import NetdslError, OpError, Overrun
 from netdsl.ir.graph import Node, Site, Value
@@ -171,7 +171,7 @@ class Calls:
         scope, name = self.net.scope, None
         if label is not None:
             name = self.net.pattern(label, env)
-            scope = Scope(*self.net.scope.join(name), self.net.scope)
+            scope = Namespace(*self.net.scope.join(name), self.net.scope)
         outer, self.net.scope = self.net.scope, scope
         try:
             values = [self.net.need(bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)]
@@ -199,7 +199,7 @@ class Calls:
         bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)
         name = self.net.scope.member(None if label is None else self.net.pattern(label, env))
         path, module = self.net.scope.join(name)
-        inner = Scope(path, module)
+        inner = Namespace(path, module)
         saved = self.net.scope, self.net.caller, self.net.module
         self.net.scope, self.net.caller, self.net.module = inner, Site(call.span, self.net.caller), target.home
         self.net.open.append(definition)
@@ -224,7 +224,7 @@ class Calls:
         self.net.caller = Site(call.span, caller)
         place = outer.join(binding.label)[0]
         self.net.uses[place] += 1
-        self.net.scope = Scope(outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}")
+        self.net.scope = Namespace(outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}")
         alone = ast.Pattern((binding.label,), call.span)
         try:
             value = bodies.element(element, alone, frame, source)

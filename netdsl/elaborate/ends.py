@@ -10,7 +10,7 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.infer import check_input
 from netdsl.errors import NetdslError
-from netdsl.ir.graph import Output, Site, Value
+from netdsl.ir.graph import NetOutput, Site, Value
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
@@ -128,7 +128,7 @@ class Ends:
     def put_out(self, name: str, value: Value, span: Span) -> None:
         """Add an output; raises `NetdslError`."""
         self.check_output(name, span)
-        self.net.graph.outputs.append(Output(name, value))
+        self.net.graph.outputs.append(NetOutput(name, value))
 
     def check_output(self, name: str | None, span: Span) -> None:
         """Whether an output may have that name; raises `NetdslError`."""

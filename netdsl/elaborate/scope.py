@@ -26,14 +26,14 @@ class Binding:
 
     __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
 
-    def __init__(self, value: Value, span: Span, label: str, scope: Scope) -> None:
+    def __init__(self, value: Value, span: Span, label: str, scope: Namespace) -> None:
         self.value = value
         self.span = span
         self.label = label
         self.scope = scope
         self.element: ast.Element | None = None
         self.env: Env | None = None
-        self.inner: Scope | None = None
+        self.inner: Namespace | None = None
 
     def paths(self, label: str) -> Iterator[str]:
         """The dotted paths that begin with this label."""
@@ -43,7 +43,7 @@ class Binding:
                 yield from binding.paths(f"{label}.{name}")
 
 
-class Scope:
+class Namespace:
     """The members of one block call, labelled group or net.
 
     `path` prefixes the names of its nodes and `module` those of their weights: they differ where a labelled module is used
@@ -52,7 +52,7 @@ class Scope:
 
     __slots__ = ("count", "labels", "module", "outer", "path", "use")
 
-    def __init__(self, path: str = "", module: str = "", outer: Scope | None = None, use: str = "") -> None:
+    def __init__(self, path: str = "", module: str = "", outer: Namespace | None = None, use: str = "") -> None:
         self.path = path
         self.module = module
         self.outer = outer
@@ -85,7 +85,7 @@ class Scope:
 
     def find(self, path: list[str]) -> Binding | None:
         """The binding of a dotted path, searched outwards."""
-        scope: Scope | None = self
+        scope: Namespace | None = self
         while scope is not None:
             binding = scope.labels.get(path[0])
             if binding is not None:
@@ -98,7 +98,7 @@ class Scope:
     def paths(self) -> Iterator[str]:
         """The dotted paths of all labels that can be reached from here, the nearest first."""
         seen: set[str] = set()
-        scope: Scope | None = self
+        scope: Namespace | None = self
         while scope is not None:
             for label, binding in scope.labels.items():
                 if label not in seen:

@@ -143,7 +143,7 @@ class AuxHead(NamedTuple):
     value: Value
 
 
-class Output:
+class NetOutput:
     """A value that the net returns, under a name of its own."""
 
     __slots__ = ("name", "value")
@@ -165,7 +165,7 @@ class Graph:
         self.site = site
         self.arguments: dict[str, object] = {}
         self.inputs: list[Value] = []
-        self.outputs: list[Output] = []
+        self.outputs: list[NetOutput] = []
         self.nodes: list[Node] = []
         self.aux: list[AuxHead] = []
         self.root = Scope()

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from netdsl.errors import NetdslError
-from netdsl.runtime.binding import NO_GRAPH, Bound, NoCaptureError
+from netdsl.runtime.binding import NO_GRAPH, BoundSession, NoCaptureError
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import obstacle
@@ -60,7 +60,7 @@ class Session:
         self._engine, self.no_graph = create(model, device, settings)
         self.graph = settings.graph and device != "cpu" and not self.no_graph
         self._graphs = 0
-        self._bound: Bound | None = None
+        self._bound: BoundSession | None = None
         self._again = False
         self._host = HostBuffers(locked=device != "cpu")
         self.inputs = [_tensor(v) for v in self._session.get_inputs()]
@@ -80,7 +80,7 @@ class Session:
         """The samples of several inputs as one batch, in memory that the device reads fast; good until the next one is joined."""
         return {name: self._host.joined(name, [f[name] for f in feeds]) for name in feeds[0]}
 
-    def bind(self, inputs: Mapping[str, Any]) -> Bound:
+    def bind(self, inputs: Mapping[str, Any]) -> BoundSession:
         """The inputs on the device, with room there for the outputs: what runs again and again without a copy. Raises as `run` does."""
         self._bound = None  # what it holds on the device may be what these need
         return self._guarded(self._fixed, inputs)
@@ -101,16 +101,16 @@ class Session:
         self._bound.run()
         return self._bound.outputs()
 
-    def _plain(self, inputs: Mapping[str, Any]) -> Bound:
+    def _plain(self, inputs: Mapping[str, Any]) -> BoundSession:
         if self.device == "tensorrt" and self.graph:  # it has no runs without its graph
             self._without_graph("TensorRT would keep one for all sizes")
-        return Bound(self._session, inputs, self.memory, fixed=False)
+        return BoundSession(self._session, inputs, self.memory, fixed=False)
 
-    def _fixed(self, inputs: Mapping[str, Any]) -> Bound:
+    def _fixed(self, inputs: Mapping[str, Any]) -> BoundSession:
         if self.device == "tensorrt" and self.graph and self._graphs:
             self._without_graph("TensorRT would keep one for all sizes")
         self._graphs += self.graph
-        return Bound(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
+        return BoundSession(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
 
     def _without_graph(self, reason: str) -> None:
         """Open the model anew: a capture that failed leaves its session unfit."""
@@ -160,7 +160,7 @@ class Session:
         while size:
             try:
                 self._close()
-                Bound(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
+                BoundSession(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
             except (*ERRORS, NetdslError):
                 size //= 2
             else:

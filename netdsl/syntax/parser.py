@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.syntax import ast
-    from netdsl.syntax.lalr import Node
+    from netdsl.syntax.lalr import ParseNode
     from netdsl.syntax.lexer import Token
 
 MAX_SYNTAX_ERRORS = 20
@@ -149,7 +149,7 @@ def _check_length(source: SourceFile) -> None:
         raise UnreadableError("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> Node:
+def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
     """The parse tree of an expression inside a label, with positions of the whole file."""
     from_start = " " * start + source.text[start:end]
     try:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from netdsl.config import Call
+from netdsl.config import SettingCall
 from netdsl.data.arguments import Count, Natural, convert, invoke, show, suggest
 from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
@@ -29,7 +29,7 @@ INTEGERS: dict[str, Any] = {"epochs": Count, "batch": Count, "seed": Natural}
 class TrainConfig:
     """A checked `train` section; what it leaves out has the values below."""
 
-    data: Call = Call("fashion_mnist_sample")
+    data: SettingCall = SettingCall("fashion_mnist_sample")
     augment: tuple[settings.Augment, ...] = ()
     loss: settings.Loss = settings.CrossEntropy()
     optimizer: settings.Optimizer = settings.SGD(lr=0.05, momentum=0.9)
@@ -81,7 +81,7 @@ def check_entry(key: str, value: object) -> Any:
     what, registry = KINDS[key]
     if key not in ("augment", "metrics"):
         return invoke(_call(key, value), registry, what, key)
-    if isinstance(value, Call) or not isinstance(value, list | tuple):
+    if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
         raise SettingError("wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]")
     built = tuple(invoke(_call(key, item), registry, what, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in built) > 1:
@@ -89,8 +89,8 @@ def check_entry(key: str, value: object) -> Any:
     return built
 
 
-def _call(key: str, value: object) -> Call:
-    if isinstance(value, Call):
+def _call(key: str, value: object) -> SettingCall:
+    if isinstance(value, SettingCall):
         return value
     example = {"data": "fashion_mnist_sample()"}.get(key) or next(iter(KINDS[key][1])) + "()"
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"

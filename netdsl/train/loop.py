@@ -64,7 +64,7 @@ def train(
     Raises SettingError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
     `checkpoint.load`.
     """
-    run = _Run(module, config.adapt(dataset), config, torch_device(device), expects)
+    run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device), expects)
     progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
     name = name or type(module).__name__
     keys = [metric.key for metric in config.metrics]
@@ -105,7 +105,7 @@ def torch_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-class _Run:
+class _TrainingRun:
     """The things that stay the same through a run."""
 
     def __init__(

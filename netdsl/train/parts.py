@@ -59,7 +59,7 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
             if step < rise:
                 return (step + 1) / rise
             return (1 + math.cos(math.pi * (step - rise) / (epochs * per_epoch - rise))) / 2
-        case settings.Step(every=every, gamma=gamma):
+        case settings.StepDecay(every=every, gamma=gamma):
             return gamma ** (epoch // every)
         case settings.MultiStep(at=at, gamma=gamma):
             return gamma ** sum(epoch >= milestone for milestone in at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.config import Call
+from netdsl.config import SettingCall
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.evaluate import evaluate, function_names
 from netdsl.errors import NetdslError, SettingError
@@ -101,15 +101,15 @@ class _Reader:
 
 def _inherit(call: Any, own: Any) -> Any:
     """`--data cifar10` keeps the padding that the text's own data asks for, as the net's input needs it."""
-    if isinstance(call, Call) and isinstance(own, Call) and "pad" in own.kwargs and "pad" not in call.kwargs:
+    if isinstance(call, SettingCall) and isinstance(own, SettingCall) and "pad" in own.kwargs and "pad" not in call.kwargs:
         return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
     return call
 
 
 def _value(expr: ast.Expr, env: Env) -> Any:
-    """A value of a section: calls and bare words become `Call`s, the rest is evaluated."""
+    """A value of a section: calls and bare words become `SettingCall`s, the rest is evaluated."""
     if isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
-        return Call(expr.id)
+        return SettingCall(expr.id)
     if isinstance(expr, ast.Function) and expr.name not in function_names():
         return _call(expr, env)
     if isinstance(expr, ast.Sequence):
@@ -117,11 +117,11 @@ def _value(expr: ast.Expr, env: Env) -> Any:
     return evaluate(expr, env)
 
 
-def _call(expr: ast.Function, env: Env) -> Call:
+def _call(expr: ast.Function, env: Env) -> SettingCall:
     named: dict[str, Any] = {}
     for argument in expr.arguments:
         if argument.name in named:
             raise NetdslError("duplicate-argument", f"`{expr.name}` is given `{argument.name}` twice", argument.span, help="leave one out")
         if argument.name is not None:
             named[argument.name] = _value(argument.value, env)
-    return Call(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)
+    return SettingCall(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)
