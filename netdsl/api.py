@@ -1,20 +1,25 @@
-"""The Python face: load a net, look at its figures, lower it."""
+"""The Python face: load a net, look at its figures, lower it.
+
+Every function raises `TypeError` for an argument of a wrong type, `ValueError` for another wrong
+argument, `CompileError` for what is wrong with a text, its parameters, weights, the environment or
+a program that is missing, and `OSError` for a file that cannot be read or written.
+"""
 
 from __future__ import annotations
 
 import os
-from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
+from netdsl.api_arguments import checked, texts_of
 from netdsl.driver import Compiled, compile_net, open_program, program_of
 from netdsl.errors import CompileError, NetdslError
-from netdsl.ops.args import show
+from netdsl.limits import check_environment
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from os import PathLike
     from pathlib import Path
 
@@ -26,23 +31,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, NetOutput
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def public(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function of the API raise `CompileError` for every error of netdsl's family."""
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except NetdslError as error:
-            raise CompileError.of(error.diagnostics) from None
-
-    return call
 
 
 class Net:
@@ -81,7 +69,7 @@ class Net:
         """The outputs, each with a `name` and a `value` that has a `type`."""
         return self.graph.outputs
 
-    @public
+    @checked
     def summary(self, depth: int | None = None) -> None:
         """Print the layer table; `depth` folds deeper blocks into one row."""
         print(self._table(depth), end="")
@@ -106,7 +94,7 @@ class Net:
         dot = import_module("netdsl.draw.dot")
         return str(dot.svg_text(self.graph))
 
-    @public
+    @checked
     def torch(
         self, weights: Given | None = None, *, allow_nonfinite: bool = False
     ) -> torch.nn.Module:
@@ -121,12 +109,12 @@ class Net:
             backend.load(module, self.graph, weights, allow_nonfinite=allow_nonfinite)
         return module
 
-    @public
+    @checked
     def pytorch_source(self) -> str:
         """The net as PyTorch source that runs without netdsl."""
         return str(import_module("netdsl.backends.torch.source").emit_source(self.graph))
 
-    @public
+    @checked
     def onnx(
         self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
         fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
@@ -135,7 +123,8 @@ class Net:
 
         Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
         for weights that are infinite or not numbers, unless `allow_nonfinite` is set. Raises
-        `TypeError` for weights that are neither a state dict nor a path.
+        `TypeError` for weights that are neither a state dict nor a path, and `ValueError` for an
+        opset or a `dtype` that cannot be written.
 
         Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
         `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).
@@ -147,14 +136,16 @@ class Net:
         )  # fmt: skip
         return model
 
-    @public
+    @checked
     def save_onnx(
         self, path: str | Path, weights: Given | None = None, *, opset: int | None = None,
         seed: int = 0, fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
     ) -> list[Path]:  # fmt: skip
-        """Write the net as an ONNX file, with external data where it is over 2 GB; returns the files made. A manifest of an older model goes.
+        """Write the net as an ONNX file, with external data where it is over 2 GB.
 
-        Raises as `onnx` does; no file is left then.
+        Returns the files made. A manifest of an older model is removed. Raises as `onnx` does, and
+        `OSError` if the file cannot be written, for example because its folder does not exist. No
+        file is left then.
         """
         export, manifest = import_module("netdsl.backends.onnx.export"), import_module("netdsl.backends.onnx.manifest")
         paths = export.export_onnx(
@@ -164,45 +155,39 @@ class Net:
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 
-    @public
+    @checked
     def draw(self, path: str | Path, depth: int | None = None) -> None:
         """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot, .mmd, .html); `depth` folds deeper blocks.
 
-        Raises `ValueError` for another suffix, `CompileError` where graphviz is missing (.dot and .mmd are text and need none).
+        Raises `ValueError` for another suffix, `CompileError` if graphviz is missing, which .dot and
+        .mmd do not need, and `OSError` if the file cannot be written.
         """
         import_module("netdsl.draw.formats").draw(self.graph, path, depth)
 
 
 def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
     form = import_module("netdsl.backends.onnx.form")
-    return form.Form(opset=opset or (form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET), dtype=dtype, fold=fold)
+    if opset is None:
+        opset = form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET
+    return form.Form(opset=int(opset), dtype=dtype, fold=fold)
 
 
-@public
+@checked
 def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
     """Load a net: `load("resnet:ResNet50", classes=10)`; raises `CompileError`, whose text is the diagnostics."""
+    check_environment()
     name = os.fspath(name)
     file, colon, net = name.rpartition(":")
     if not colon or not net.isidentifier():
         file, net = name, ""
-    return _net(open_program(file, _defines(parameters)), net or None)
+    return _net(open_program(file, texts_of(parameters)), net or None)
 
 
-@public
+@checked
 def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
     """Load a net from text; raises `CompileError`."""
-    return _net(program_of(SourceFile("<text>", text), _defines(parameters)), net)
-
-
-def _defines(parameters: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _text(value) for name, value in parameters.items()}
-
-
-def _text(value: Any) -> str:
-    """A Python value as the language writes it."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_text(v) for v in value)}]"
-    return f'"{value}"' if isinstance(value, str) else show(value)
+    check_environment()
+    return _net(program_of(SourceFile("<text>", text), texts_of(parameters)), net)
 
 
 def _net(program: Program, net: str | None) -> Net:
@@ -213,4 +198,4 @@ def _net(program: Program, net: str | None) -> Net:
     return Net(compile_net(program, name))
 
 
-__all__ = ["Net", "load", "loads"]
+__all__ = ["CompileError", "Net", "load", "loads"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 import zipfile
@@ -16,16 +17,28 @@ from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-PIECE = 1 << 22  # bytes that are read at once
+PIECE = 1 << 18  # bytes that are read at once: unpacking takes a few times as many
 SUFFIX = ".npy"
+_LARGEST = 2**63  # a header can declare a number of any length: no size and no file reaches this
+_HEADER = 10_000  # bytes of a header, and axes of an array, that NumPy reads
+_AXES = 64
+_SHOWN = 40  # characters of an array's name in a message
+ENCRYPTED = 1  # a bit of the flags of a zip archive's member
+# NumPy writes no other kinds, of which a few bytes could unpack to an array that fills the memory.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_KINDS = {"U": "text", "S": "bytes", "O": "Python objects"}
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+class _Unreadable(Exception):
+    """A file that is not one of arrays. Its text is what is wrong with it, or with an array."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class StoredArray:
         """The name of the array in messages."""
         if self.member is None:
             return str(self.path)
-        return f"`{self.member.removesuffix(SUFFIX)}` of {self.path}"
+        return f"{_named(self.member)} of {self.path}"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """The numbers, converted to another type if one is given."""
@@ -56,7 +69,7 @@ class StoredArray:
         """
         check_size(self.place, self.shape, max(dtype.itemsize, self.dtype.itemsize))
         made = np.empty(prod(self.shape), dtype)
-        with _guarded(self.path), _opened(self.path, self.member) as file:
+        with _guarded(self.path, _named(self.member)), _opened(self.path, self.member) as file:
             _header(file)
             self._fill(file, made)
         if self.columns_first:
@@ -69,11 +82,11 @@ class StoredArray:
             count = min(step, len(made) - at)
             data = file.read(count * self.dtype.itemsize)
             if len(data) < count * self.dtype.itemsize:
-                raise EOFError("it is cut off")
+                raise _Unreadable("is cut off")
             piece = np.frombuffer(data, self.dtype)
             made[at : at + count] = converted(piece, made.dtype, self.place)
         if file.read(1):  # at the end of a member, this also checks its checksum
-            raise ValueError("it has more numbers than its header declares")
+            raise _Unreadable("has more numbers than its header declares")
 
 
 def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
@@ -102,35 +115,62 @@ def check_size(place: str, shape: tuple[int, ...], itemsize: int) -> None:
         )
 
 
+def type_name(dtype: np.dtype[Any]) -> str:
+    """An element type in words; the order of its bytes does not matter."""
+    if dtype.names or dtype.subdtype:
+        return "records"
+    if dtype.name.startswith("void"):
+        return "bytes without a type"
+    return _KINDS.get(dtype.kind, dtype.name)
+
+
 def open_array(path: Path) -> StoredArray:
     """The array of a `.npy` file; raises `NetdslError`."""
     with _guarded(path), _opened(path, None) as file:
         if file.read(4) == b"PK\x03\x04":
-            raise ValueError("it is an archive of arrays, whose name ends in .npz")
+            raise _Unreadable("is an archive of arrays, whose name ends in .npz")
         file.seek(0)
-        return _stored(path, None, file, os.path.getsize(path))
+        return _stored(path, None, file, os.fstat(file.fileno()).st_size)
 
 
 def open_archive(path: Path) -> dict[str, StoredArray]:
     """The arrays of a `.npz` file by their names; raises `NetdslError`."""
-    with _guarded(path), zipfile.ZipFile(path) as archive:
+    found = {}
+    with _guarded(path), _archive(path) as archive:
         members = archive.infolist()
-        found = {}
         for info in members:
-            with archive.open(info) as file:
-                found[info.filename.removesuffix(SUFFIX)] = _stored(
-                    path, info.filename, file, info.file_size
-                )
+            name = info.filename
+            with _guarded(path, _named(name)):
+                _check_packing(info)
+                with archive.open(info) as file:
+                    found[name.removesuffix(SUFFIX)] = _stored(path, name, file, info.file_size)
         if len(found) < len(members):
-            raise ValueError("two of its arrays have one name")
-        return found
+            raise _Unreadable("has two arrays of one name")
+    return found
+
+
+def _named(member: str | None) -> str:
+    """What messages call an array: by its name in an archive, or else `it`."""
+    if member is None:
+        return "it"
+    name = member.removesuffix(SUFFIX)
+    return f"`{name}`" if len(name) <= _SHOWN else f"`{name[:_SHOWN]}...`"
+
+
+def _check_packing(info: zipfile.ZipInfo) -> None:
+    if info.flag_bits & ENCRYPTED:
+        raise _Unreadable("is encrypted")
+    if info.compress_type not in _PACKED:
+        raise _Unreadable("is compressed by another method than NumPy's")
 
 
 def _stored(path: Path, member: str | None, file: Any, size: int) -> StoredArray:
     header = _header(file)
     declared = file.tell() + prod(header.shape) * header.dtype.itemsize
+    if declared >= _LARGEST:
+        raise _Unreadable("has a header that declares more than 2^63 bytes")
     if declared != size:
-        raise ValueError(f"its header declares {declared:,} bytes, it has {size:,}")
+        raise _Unreadable(f"has {size:,} bytes, and its header declares {declared:,}")
     return StoredArray(path, member, header.shape, header.dtype, header.columns_first)
 
 
@@ -142,16 +182,50 @@ class _Header(NamedTuple):
 
 def _header(file: BinaryIO) -> _Header:
     """The header of an array and the file after it. Refuses an array of objects, unread."""
-    version = np.lib.format.read_magic(file)
+    magic = file.read(np.lib.format.MAGIC_LEN)
+    version = (magic[-2], magic[-1]) if magic.startswith(np.lib.format.MAGIC_PREFIX) else None
+    if version is None or len(magic) < np.lib.format.MAGIC_LEN:
+        raise _Unreadable("does not begin as NumPy's arrays do")
     if version not in _READERS:
-        raise ValueError(f"its format {version[0]}.{version[1]} is not read")
-    with warnings.catch_warnings(action="ignore"):  # NumPy warns about headers written by Python 2
-        header = _Header(*_READERS[version](file))
+        raise _Unreadable(f"has the format {version[0]}.{version[1]}, which netdsl does not read")
+    header = _parsed(_READERS[version], _header_bytes(file, 2 if version == (1, 0) else 4))
     if header.dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    if min(header.shape, default=0) < 0:
-        raise ValueError(f"its header declares the shape {header.shape}")
+        raise _Unreadable("contains Python objects")
+    if len(header.shape) > _AXES:
+        raise _Unreadable(f"has a header that declares {len(header.shape):,} axes")
+    if not all(0 <= size < _LARGEST for size in header.shape):
+        raise _Unreadable("has a header that declares a size below 0 or above 2^63")
     return header
+
+
+def _header_bytes(file: BinaryIO, width: int) -> bytes:
+    """A header after its length, a number of `width` bytes that is returned too."""
+    length = file.read(width)
+    count = int.from_bytes(length, "little")
+    if count > _HEADER:
+        raise _Unreadable(f"has a header of {count:,} bytes, and the limit is {_HEADER:,}")
+    return length + file.read(count)
+
+
+def _parsed(read: Callable[..., Any], header: bytes) -> _Header:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # NumPy warns about Python 2's headers
+            shape, columns_first, dtype = read(io.BytesIO(header))
+    except Exception as error:  # NumPy lets Python parse headers, which can raise anything
+        raise _Unreadable("has a damaged header") from error
+    return _Header(tuple(map(int, shape)), columns_first, dtype)
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive of a path; raises `_Unreadable` for a file that is none."""
+    with _opened(path, None) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise _Unreadable("is no zip archive, or a damaged one") from error
+        with archive:
+            yield archive
 
 
 @contextmanager
@@ -161,26 +235,29 @@ def _opened(path: Path, member: str | None) -> Iterator[Any]:
         with open(path, "rb") as file:
             yield file
     else:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+        with _archive(path) as archive, archive.open(member) as file:
             yield file
 
 
 @contextmanager
-def _guarded(path: Path) -> Iterator[None]:
-    """Turn any error that a damaged file causes into one diagnostic."""
+def _guarded(path: Path, subject: str = "it") -> Iterator[None]:
+    """Turn any error that a file causes into one diagnostic, whose reason is about `subject`."""
     try:
         yield
-    except NetdslError:
+    except (NetdslError, MemoryError):
         raise
-    except Exception as error:  # NumPy lets Python parse headers, which can raise anything
-        _fail_unreadable(path, error)
+    except _Unreadable as error:
+        _fail_unreadable(path, f"{subject} {error}")
+    except OSError as error:
+        raise NetdslError("cannot-read", f"cannot read {path}: {error.strerror}") from None
+    except Exception:  # `zipfile` and `zlib` raise many kinds, in words for programmers
+        _fail_unreadable(path, f"{subject} is damaged")
 
 
-def _fail_unreadable(path: Path, error: Exception) -> NoReturn:
+def _fail_unreadable(path: Path, reason: str) -> NoReturn:
     kind = ".npz" if path.suffix.lower() == ".npz" else SUFFIX
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
     raise NetdslError(
         "bad-array",
-        f"{path} is not a {kind} file of numbers: {reason[:200]}",
+        f"{path} is not a {kind} file of numbers: {reason}",
         help=f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
     )

@@ -17,7 +17,7 @@ LONGEST_STEM = 40  # a temporary name repeats so many characters of a name: more
 def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Yield the path of an empty file beside `path`; move it into place on success, delete it on failure.
 
-    The folder of `path` is created if it is missing. The temporary name keeps the suffix of `path`.
+    The folder of `path` must exist. The temporary name keeps the suffix of `path`.
     `mode` is the permissions of the file; without it the file gets those of any new file. Raises
     `CannotWriteError` with the name of `path`. A link is followed; a device or a pipe is refused.
     """
@@ -41,6 +41,14 @@ def check_replaceable(path: Path) -> None:
     """Raise `CannotWriteError` if `replacing` would fail, before any work that would be lost."""
     try:
         _beside(_behind(path)).unlink()
+    except OSError as error:
+        raise _cannot_write(error, path) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and those above it, if it is missing; raises `CannotWriteError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(error, path) from error
 
@@ -82,7 +90,8 @@ def _behind(path: Path) -> Path:
 
 
 def _beside(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}")
     prefix = f".{path.stem[:LONGEST_STEM]}-{_mark(os.getpid())}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,12 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
+from weight_files import NET
 
 import netdsl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
@@ -98,6 +100,24 @@ def codes(text: str, net: str | None = None) -> list[str]:
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(text, net)
     return [d.code for d in caught.value.diagnostics]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the net that `weight_files` makes files of weights for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.net").write_text(NET)
+    return tmp_path
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """The bytes that an action allocates at most at one time."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"

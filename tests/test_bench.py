@@ -302,8 +302,8 @@ def test_nodes_on_the_cpu_are_an_error(folder: Path, capsys: pytest.CaptureFixtu
     assert "1 of 2 nodes of m.onnx would run on the CPU: `s` (Shape)" in err
     monkeypatch.setattr("netdsl.commands.bench.peak", lambda *_: measure.Peak(1e9, 1e9))
     out, _ = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", "--allow-cpu-nodes")
-    assert "CUDAExecutionProvider: 1 nodes (Conv 1)" in out
-    assert "CPUExecutionProvider: 1 nodes (Shape 1)" in out
+    assert "CUDAExecutionProvider: 1 node (Conv 1)" in out
+    assert "CPUExecutionProvider: 1 node (Shape 1)" in out
     said_of = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "auto")[1]
     assert "device: cuda (there is a GPU, but 1 of 2 nodes run on the CPU, the first is `s` (Shape))" in said_of
 

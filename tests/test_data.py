@@ -5,13 +5,13 @@ import hashlib
 import struct
 import subprocess
 import sys
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 import pytest
+from conftest import peak_of
 
 from netdsl.config import SettingCall
 from netdsl.data import catalog as catalog_module
@@ -152,16 +152,6 @@ def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], by
     path.unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(packed)
     assert f"{NAMES[0]}.gz" in fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
-
-
-def peak_of(action: Callable[[], object]) -> int:
-    """The bytes that an action allocates at most at one time."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None:

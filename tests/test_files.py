@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import TINY
 
+from netdsl.cli import run
 from netdsl.errors import CannotWriteError
-from netdsl.files import check_replaceable, replacing
+from netdsl.files import check_replaceable, make_folder, replacing
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -36,3 +38,35 @@ def test_a_pipe_is_refused(check: bool, tmp_path: Path) -> None:
                 pass
     assert pipe.is_fifo()
     assert [p.name for p in tmp_path.iterdir()] == ["pipe.onnx"]
+
+
+WRITERS = {
+    "m.onnx": ["export", "net.net"],
+    "m.py": ["export", "net.net"],
+    "m.dot": ["draw", "net.net"],
+    "out.npz": ["run", "m.onnx", "one.npy"],
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_commands_create_no_folders(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A file goes into a folder that exists; the commands refuse another name before any output."""
+    (folder / "net.net").write_text(TINY)
+    before = sorted(folder.iterdir())
+    assert run([*WRITERS[name], "-o", f"missing/{name}"]) == 1
+    out, err = capsys.readouterr()
+    assert err == f"error[cannot-write]: missing/{name}: there is no folder {folder}/missing\n"
+    assert not out
+    assert sorted(folder.iterdir()) == before
+
+
+def test_the_folder_of_a_run_is_created(tmp_path: Path) -> None:
+    """Those above it are created too; a file in its place is an error that has its name."""
+    make_folder(tmp_path / "runs" / "first")
+    assert (tmp_path / "runs" / "first").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWriteError) as caught:
+        make_folder(tmp_path / "file" / "first")
+    assert caught.value.filename == str(tmp_path / "file" / "first")

@@ -56,7 +56,7 @@ def test_what_dot_says_where_it_fails(script: str, said: str, tmp_path: Path, mo
     with pytest.raises(NetdslError) as error:
         render("digraph {\n}", "svg")
     (told,) = error.value.diagnostics
-    assert (told.code, told.message, told.help) == ("graphviz-failed", f"`dot` cannot make this picture: {said}", "fold blocks with --depth, or write .svg")
+    assert (told.code, told.message, told.help) == ("graphviz-failed", f"`dot` cannot make this picture: {said}", "fold blocks (`--depth N`, in Python `depth=N`), or write .svg")
     assert capfd.readouterr() == ("", "")
 
 

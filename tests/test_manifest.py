@@ -25,6 +25,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """An exported model, whose text imports two of the folder below its own and one of the library."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src" / "parts").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
     for name, text in (("tiny", NET), ("parts/half", HALF), ("parts/more", MORE)):
         (tmp_path / "src" / f"{name}.net").write_text(text)
     assert run(["export", "src/tiny.net", "-o", "out/m.onnx"]) == 0

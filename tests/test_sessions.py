@@ -354,7 +354,7 @@ def test_tensorrt_takes_these_options(relu: Path, monkeypatch: pytest.MonkeyPatc
     [
         ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at 16"), ({"offset": "1"}, 16, "corrupt-model", "`w` ends at 17"),
         ({"offset": "99999999999"}, 16, "corrupt-model", "m.bin has 16 bytes"), ({"offset": "-5"}, 16, "corrupt-model", "the offset of `w` in"),
-        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, no number"), ({"length": "12"}, 16, "corrupt-model", "is 12 bytes, its numbers are 16"),
+        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, no number"), ({"length": "12"}, 16, "corrupt-model", "is 12 bytes, its numbers take 16"),
         ({"length": "9" * 30}, 16, "corrupt-model", "the length of `w`"), ({}, None, "file-not-found", "there is no file"),
     ],
 )  # fmt: skip

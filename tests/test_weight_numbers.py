@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
-from weight_files import KINDS, NET, State, arrays, below, state
+from weight_files import KINDS, NET, State, arrays, below, export, state
 
 import netdsl
 from netdsl.cli import run
@@ -20,24 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Say = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the net."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
-    return tmp_path
-
-
-def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
-    assert (
-        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
-        == code
-    )
-    said = capsys.readouterr()
-    assert Path("m.onnx").exists() == (code == 0)
-    return said.out, said.err
 
 
 # ---- numbers that make no sense

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.cli import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +42,26 @@ def arrays(tensors: State) -> State:
     return {n: t.numpy() for n, t in tensors.items()}
 
 
-def torch_file(value: object, **options: bool) -> bytes:
+def export(
+    capsys: pytest.CaptureFixture[str], weights: str, *options: str, code: int = 0
+) -> tuple[str, str]:
+    """What `netdsl export` prints for the net with these weights; a failure leaves no model."""
+    command = ["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights]
+    assert run([*command, *options]) == code
+    said = capsys.readouterr()
+    assert Path("m.onnx").exists() == (code == 0)
+    return said.out, said.err
+
+
+def torch_file(value: object, **options: Any) -> bytes:
     made = io.BytesIO()
     torch.save(value, made, **options)
     return made.getvalue()
+
+
+def old_file(value: object, **options: Any) -> bytes:
+    """A checkpoint as PyTorch wrote it before 1.6."""
+    return torch_file(value, _use_new_zipfile_serialization=False, **options)
 
 
 def safetensors_file(tensors: State) -> bytes:
@@ -59,7 +77,7 @@ def npz_file(tensors: State) -> bytes:
 
 KINDS: dict[str, Callable[[State], bytes]] = {
     "zip": torch_file,
-    "old": lambda t: torch_file(t, _use_new_zipfile_serialization=False),
+    "old": old_file,
     "safetensors": safetensors_file,
     "npz": npz_file,
 }

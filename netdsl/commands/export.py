@@ -92,8 +92,8 @@ def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
     pixels = Pixels(*(tuple(beside.get(key, ())) for key in ("mean", "std"))) if arguments.with_preprocess else None
     try:
         return Form(opset, dtype, arguments.fold is not False, (arguments.keep_io and dtype != "float32") or arguments.bf16, pixels, arguments.functions)
-    except NetdslError as error:
-        raise UsageError(error.diagnostics[0].message) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 # ---- what stands beside the weights, and what the command line says instead

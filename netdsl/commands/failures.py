@@ -33,8 +33,11 @@ def report(error: BaseException, words: list[str]) -> int:
         case KeyboardInterrupt():
             note("interrupted")
             return 128 + signal.SIGINT
-        case UsageError() | WrongLimit():
+        case UsageError():
             note(f"netdsl: {error}")
+            return 2
+        case WrongLimit():
+            note(f"netdsl: {error.diagnostics[0].message}")
             return 2
         case BrokenPipeError():  # whoever read the output has seen enough
             discard_output()

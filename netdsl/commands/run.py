@@ -16,6 +16,7 @@ from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, r
 from netdsl.commands.models import open_model
 from netdsl.commands.output import note, say
 from netdsl.errors import NetdslError
+from netdsl.files import check_replaceable
 from netdsl.process.streams import discard_output
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 from netdsl.runtime.outputs import has_rows, write_outputs
@@ -36,6 +37,8 @@ def run(arguments: Namespace) -> int:
     """Print what the model says of each input; one that fails is named, and the others still run."""
     if arguments.output and suffix_of(arguments.output) != ".npz":
         raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
+    if arguments.output:
+        check_replaceable(Path(arguments.output))
     with ExitStack() as stack:
         session, _, _ = open_model(arguments, stack)
         return _ModelRun(session, arguments).all(arguments.inputs)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from netdsl.data.idx import find_idx
 from netdsl.errors import SettingError
-from netdsl.files import replacing
+from netdsl.files import make_folder, replacing
 
 SOURCE = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 CHUNK = 1 << 16  # bytes between moves of the progress bar
@@ -74,6 +74,7 @@ def _check(url: str, data: bytes, expected: str, help: str) -> None:
 
 def _store(path: Path, data: bytes, help: str) -> None:
     try:
+        make_folder(path.parent)
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:

@@ -66,7 +66,7 @@ def render(text: str, form: str) -> bytes:
         raise NetdslError("graphviz-missing", "the program `dot` is not installed", help=_INSTALL) from None
     except subprocess.CalledProcessError as error:
         said = (error.stderr or b"").decode("utf-8", "replace").strip() or f"exit code {error.returncode}"
-        help_ = "fold blocks with --depth, or write .svg"
+        help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
         raise NetdslError("graphviz-failed", f"`dot` cannot make this picture: {said}", help=help_) from None
     if form == "pdf":  # cairo writes the time into it, and the same net is to give the same bytes
         made = re.sub(rb"/CreationDate \([^)]*\)", lambda m: b"/CreationDate (D:20000101000000Z)".ljust(len(m[0])), made)

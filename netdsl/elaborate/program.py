@@ -69,7 +69,8 @@ class Program(NamedTuple):
             return nets[0]
         if not nets:
             raise self._no_net()
-        listed = ", ".join(f"{self.source.name}:{net}" for net in nets[:MOST_LISTED])
+        file = f"{self.source.name}:" if self.source.path else ""
+        listed = ", ".join(file + net for net in nets[:MOST_LISTED])
         if len(nets) > MOST_LISTED:
             listed += ", ..."
         message = f"`{self.source.name}` has {len(nets)} nets"
@@ -102,8 +103,8 @@ class Program(NamedTuple):
         listed = ", ".join(f"`{name}`" for name in missing)
         it = "it" if len(missing) == 1 else "them"
         help_ = (
-            f"give {it} a value: `-D {missing[0]}=...`, a default value, or a net made of it:"
-            f" `net Other = {definition.name}(...)`"
+            f"give {it} a value: `-D {missing[0]}=...` (in Python `{missing[0]}=...`), a default"
+            f" value, or a net made of it: `net Other = {definition.name}(...)`"
         )
         message = f"net `{definition.name}` needs {listed}"
         return NetdslError("missing-argument", message, definition.name_span, help=help_)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.arrays import open_array
+from netdsl.arrays import open_array, type_name
 from netdsl.errors import NetdslError
 from netdsl.runtime.pictures import decode
 from netdsl.runtime.session import DTYPES
@@ -92,8 +92,18 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
 
 
 def _check_kind(found: np.dtype[Any], wanted: np.dtype[Any], place: str) -> None:
-    # Bytes of a picture would pass for floats, and not be scaled as in training: kinds are not mixed.
-    same = (found.kind in "iu") == (wanted.kind in "iu")
-    if not same or not np.can_cast(found, wanted, "same_kind"):
-        raise NetdslError("wrong-dtype", f"{place} holds {found}, the model takes {wanted}",
-             help=f"convert it: `array.astype('{wanted}')`, and scale it as in training")  # fmt: skip
+    """Refuse an array that is of another kind of numbers than the model's input.
+
+    Otherwise the bytes of a picture would pass for floats, without the scaling of the training.
+    """
+    if _kind(found) == _kind(wanted):
+        return
+    help_ = f"give it an array of {wanted}"
+    if _kind(found):
+        help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
+    raise NetdslError("wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help=help_)
+
+
+def _kind(dtype: np.dtype[Any]) -> str | None:
+    """The kind of numbers of an element type; None if it is none that a model takes."""
+    return {"b": "bool", "i": "integer", "u": "integer", "f": "float"}.get(dtype.kind)

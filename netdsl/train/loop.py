@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from netdsl.data.dataset import Dataset, Floats, check_shape
 from netdsl.data.evaluate import predict
 from netdsl.errors import SettingError
+from netdsl.files import make_folder
 from netdsl.train import checkpoint, report
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.config import TrainConfig
@@ -66,6 +67,7 @@ def train(
     """
     run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device), expects)
     progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
+    make_folder(out)
     name = name or type(module).__name__
     keys = [metric.key for metric in config.metrics]
     console = console or Console()

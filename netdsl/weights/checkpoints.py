@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from netdsl.arrays import open_archive
+from netdsl.arrays import open_archive, type_name
 from netdsl.errors import NetdslError
 from netdsl.weights.formats import NPZ, SAFETENSORS, format_of
 from netdsl.weights.safetensors import read_safetensors
-from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_float
+from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_float, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +53,8 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         raise NetdslError(
             "file-not-found",
             f"there is no file {path}",
-            help="--weights takes a safetensors or PyTorch checkpoint, or the folder of a training run",
+            help="weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder "
+            "of a training run",
         )
     found = format_of(path)
     if found == SAFETENSORS:
@@ -68,17 +69,29 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
 
 def weights_of(given: object) -> Weights:
     """Take weights from Python: a state dict or the path of a file. Else raises `TypeError`."""
-    if isinstance(given, (str, os.PathLike)):
+    if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         return read_weights(given)
-    found = type(given).__name__
     if not isinstance(given, Mapping):
         hint = "; give its `state_dict()`" if hasattr(given, "state_dict") else ""
+        found = type(given).__name__
         raise TypeError(f"weights must be a state dict or the path of a file, not {found}{hint}")
-    for name, value in given.items():
-        if not (hasattr(value, "detach") or isinstance(value, np.ndarray)):
-            kind = type(value).__name__
-            raise TypeError(f"weights[{name!r}] must be a tensor or an array, not {kind}")
-    return Weights({str(name): as_array(value) for name, value in given.items()}, {})
+    return Weights({_name(name): _numbers(name, value) for name, value in given.items()}, {})
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the names of weights must be str, not {type(name).__name__}")
+    return name
+
+
+def _numbers(name: str, value: object) -> Any:
+    if not (is_tensor(value) or isinstance(value, np.ndarray)):
+        kind = type(value).__name__
+        raise TypeError(f"weights[{name!r}] must be a tensor or an array, not {kind}")
+    try:
+        return as_array(value)
+    except TypeError as error:
+        raise TypeError(f"weights[{name!r}] must be a plain tensor, not {error}") from error
 
 
 def tensors_of(graph: Graph) -> dict[str, Param]:
@@ -189,7 +202,8 @@ def _problems(
             # Whole numbers are quantised weights, which mean nothing without their scale. Complex
             # numbers would lose their imaginary part.
             problems.append(
-                f"`{name}` holds {found.dtype} in the {weights.kind}, the net takes floats"
+                f"`{name}` holds {type_name(found.dtype)} in the {weights.kind}, "
+                "the net takes floats"
             )
     return problems
 

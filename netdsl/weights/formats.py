@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from netdsl.arrays import ENCRYPTED
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
@@ -112,8 +113,10 @@ def _format_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise NetdslError("corrupt-weights", f"{path} is a damaged archive: {error}", help="copy it again") from None
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise NetdslError("corrupt-weights", f"{path} is a damaged archive", help="copy it again") from None
+    if any(m.flag_bits & ENCRYPTED for m in members):
+        raise NetdslError("corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first")
     names = [m.filename for m in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import mmap
 import os
-import re
+import pickletools
 import warnings
 import zipfile
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from netdsl.errors import NetdslError
+from netdsl.process.memory import is_out_of_memory
 from netdsl.weights.formats import SAVE
 from netdsl.weights.tensors import as_array
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module", "weights")
 SHOWN = 3  # names in a message
-_STYLE = re.compile(r"\x1b\[[0-9;]*m")  # PyTorch prints some words in bold
+_OLD_PICKLES = 4  # a magic number, the version, sizes of the system's types, and the state
 _OUTSIDE = "load it beside its code, and save it with torch.save(module.state_dict(), path)"
 
 
 def read_torch(path: Path) -> dict[str, Any]:
     """The tensors of a checkpoint by their names; raises `NetdslError`."""
     archive = zipfile.is_zipfile(path)
-    if archive:
-        _check_objects(path)
+    _check_objects(path, _pickle_of_archive(path) if archive else _pickle_of_old(path))
     tensors = _state(path, _load(path, mapped=archive))
     if archive:
         _check_sizes(path, tensors)
+    return MappedByTorch(path, {name: _array(path, name, t) for name, t in tensors.items()})
+
+
+def _array(path: Path, name: str, tensor: torch.Tensor) -> Any:
     try:
-        return MappedByTorch(path, {n: as_array(t) for n, t in tensors.items()})
-    except (TypeError, RuntimeError, NotImplementedError) as error:  # sparse, quantised, meta
-        reason = str(error).splitlines()[0][:200]
-        raise NetdslError("corrupt-weights", f"{path} holds a tensor that is no plain array: {reason}", help=SAVE) from None
+        return as_array(tensor)
+    except TypeError as error:
+        raise NetdslError("corrupt-weights", f"`{name}` of {path} is {error}", help="save it as a plain tensor") from None
 
 
 def _load(path: Path, *, mapped: bool) -> Any:
@@ -54,22 +60,53 @@ def _load(path: Path, *, mapped: bool) -> Any:
             help=_OUTSIDE,
         ) from None
     except Exception as error:  # a damaged pickle can raise any error
-        reason = _first_line(error)
-        raise NetdslError("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", help=SAVE) from None
+        if is_out_of_memory(error):
+            raise
+        _fail_damaged(path)
 
 
-def _first_line(error: Exception) -> str:
-    text = _STYLE.sub("", str(error)).strip()
-    return text.splitlines()[0][:200].strip() if text else type(error).__name__
+def _fail_damaged(path: Path) -> NoReturn:
+    raise NetdslError("corrupt-weights", f"{path} is damaged, or no PyTorch checkpoint of tensors", help=SAVE)
 
 
-def _check_objects(path: Path) -> None:
-    """Refuse a checkpoint that needs classes of its own: loading it would run their code."""
+def _pickle_of_archive(path: Path) -> bytes:
+    """The pickle of a checkpoint, in which the tensors are references to other records."""
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except Exception as error:
-        reason = _first_line(error)
-        raise NetdslError("corrupt-weights", f"{path} is not a PyTorch checkpoint of tensors: {reason}", help=SAVE) from None
+        with zipfile.ZipFile(path) as archive:
+            names = (n for n in archive.namelist() if n.rpartition("/")[2] == "data.pkl")
+            return archive.read(next(names, ""))
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError):
+        _fail_damaged(path)
+
+
+def _pickle_of_old(path: Path) -> bytes:
+    """The same of a file as PyTorch wrote it before 1.6: three short pickles, and then this one.
+
+    A file with fewer pickles is not one of PyTorch's; its last pickle is returned.
+    """
+    start = end = 0
+    with open(path, "rb") as file:
+        with suppress(Exception):  # what follows the last pickle can be anything
+            for _ in range(_OLD_PICKLES):
+                deque(pickletools.genops(file), maxlen=0)  # reads to the end, and runs nothing
+                start, end = end, file.tell()
+        file.seek(start)
+        return file.read(end - start)
+
+
+def _check_objects(path: Path, pickled: bytes) -> None:
+    """Refuse a checkpoint that needs classes of its own: loading it would run their code."""
+    if pickled[:1] == b"\x80" and pickled[1:2] > b"\3":
+        raise NetdslError(
+            "corrupt-weights",
+            f"{path} is pickled by protocol {pickled[1]}, and PyTorch reads only 2 and 3 without "
+            "running code",
+            help=_OUTSIDE,
+        )
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(_as_archive(pickled))
+    except Exception:  # a damaged pickle can raise any error
+        _fail_damaged(path)
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         listed = ", ".join(f"`{name}`" for name in sorted(found)[:SHOWN])
@@ -79,6 +116,16 @@ def _check_objects(path: Path) -> None:
             "loaded, because that would run their code",
             help=_OUTSIDE,
         )
+
+
+def _as_archive(pickled: bytes) -> io.BytesIO:
+    """A pickle in the only kind of file in which PyTorch looks for the names of classes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("checkpoint/data.pkl", pickled)
+        archive.writestr("checkpoint/version", "3")
+    made.seek(0)
+    return made
 
 
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:

@@ -136,7 +136,7 @@ def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
         raise NetdslError(
             "weights-overflow",
             f"`{name}` goes beyond {LARGEST:g}, the largest float32, when its batch norm is folded",
-            help="export with --no-fold; the variances of the batch norm may be close to 0",
+            help="export without folding (`--no-fold`, in Python `fold=False`); the variances of the batch norm may be close to 0",
         )
     return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from netdsl.errors import NetdslError
+from netdsl.ops.args import clipped
 
 OPSET = 20
 OPSETS = range(18, 24)
@@ -25,7 +25,7 @@ class Form:
     """`fold` takes batch norms into the layers before them; `dtype` is that of weights and arithmetic, and with `keep_io` not that
     of inputs and outputs; `pixels` puts what prepares a picture into the graph; `functions` makes each block an ONNX function.
 
-    Raises `NetdslError` for an opset that cannot hold it.
+    Raises `ValueError` for an opset or a type that cannot be written.
     """
 
     opset: int = OPSET
@@ -37,8 +37,13 @@ class Form:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise NetdslError("bad-argument", f"a model's numbers cannot be {self.dtype}; they can be {', '.join(DTYPES)}")
+            allowed = ", ".join(DTYPES)
+            raise ValueError(f"dtype {self.dtype!r} is not supported; it can be {allowed}")
         if self.opset not in OPSETS:
-            raise NetdslError("bad-argument", f"opset {self.opset} is not supported; it can be {OPSETS[0]} to {OPSETS[-1]}")
+            allowed = f"{OPSETS[0]} to {OPSETS[-1]}"
+            raise ValueError(f"opset {clipped(self.opset)} is not supported; it can be {allowed}")
         if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:
-            raise NetdslError("bad-argument", f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: convolutions have no bfloat16 before")
+            raise ValueError(
+                f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: "
+                "convolutions have no bfloat16 before"
+            )

@@ -38,5 +38,10 @@ def _largest(chunk: Any) -> float:
 
 
 def _fail_overflow(name: str, largest: float, dtype: Any) -> NoReturn:
-    help_ = "export without --fp16; or with --bf16, whose numbers are as large as those of float32" if dtype == np.float16 else "export as float32"
+    help_ = "export as float32"
+    if dtype == np.float16:
+        help_ += (
+            "; or as bfloat16, whose numbers are as large as those of float32 (`--bf16`, in Python "
+            '`dtype="bfloat16"`)'
+        )
     raise NetdslError("weights-overflow", f"`{name}` has numbers up to {largest:g}, {dtype.name} ends at {MOST[dtype.name]:g}", help=help_)

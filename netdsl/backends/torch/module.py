@@ -6,12 +6,14 @@ import linecache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from netdsl.backends.torch.source import class_name, emit_source
 from netdsl.weights.checkpoints import fit, tensors_of, weights_of
+from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
+    import torch
+
     from netdsl.ir.graph import Graph
 
 
@@ -40,6 +42,7 @@ def load(
     Auxiliary heads keep their own weights, because the given ones need not include them. Raises
     `NetdslError` for weights that do not fit.
     """
-    found = fit(tensors_of(graph), weights_of(weights), allow_nonfinite=allow_nonfinite)
-    tensors = {n: torch.from_numpy(np.array(a)) for n, a in found.items()}
-    module.load_state_dict(tensors, strict=False)
+    state = module.state_dict()
+    for name, values in fit(tensors_of(graph), weights_of(weights), lazy=True).items():
+        made = as_float32(name, np.asarray(values), allow_nonfinite=allow_nonfinite)
+        state[name].numpy()[...] = made  # the memory of the module: no tensor is copied twice

@@ -1,0 +1,130 @@
+"""What the functions of the Python API take: a wrong argument is refused before any work."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from functools import wraps
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+
+from netdsl.errors import CompileError, NetdslError
+from netdsl.limits import INTEGER_DIGITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_BITS = 64  # a longer number is not printed
+
+
+class Kind(NamedTuple):
+    """What an argument takes, in words; whether a value has its type, and is one of its values."""
+
+    what: str
+    has_type: Callable[[Any], bool]
+    is_in_range: Callable[[Any], bool] = lambda _: True
+
+    def or_none(self) -> Kind:
+        """The kind of an argument that can also be left out by `None`."""
+        return Kind(
+            f"{self.what}, or None",
+            lambda value: value is None or self.has_type(value),
+            lambda value: value is None or self.is_in_range(value),
+        )
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str)
+
+
+_TEXT = Kind("a str", lambda value: isinstance(value, str))
+_FLAG = Kind("a bool", lambda value: isinstance(value, bool))
+_INTEGER = Kind("an int", _is_integer)
+_NATURAL = Kind("an int of at least 0", _is_integer, lambda value: value >= 0)
+_PATH = Kind("a path without zero bytes", _is_path, lambda value: "\0" not in os.fspath(value))
+
+# An argument of one name is of one kind in every function. `weights` is checked by
+# `backends.checkpoints.weights_of`, which sees what is in a state dict.
+KINDS = {
+    "text": _TEXT,
+    "net": _TEXT.or_none(),
+    "name": _PATH,
+    "path": _PATH,
+    "depth": _NATURAL.or_none(),
+    "opset": _INTEGER.or_none(),
+    "seed": _NATURAL,
+    "dtype": _TEXT,
+    "fold": _FLAG,
+    "allow_nonfinite": _FLAG,
+}
+
+
+def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A function that first holds its arguments against `KINDS`.
+
+    It raises `TypeError` for a value of a wrong type, and `ValueError` for another wrong value. It
+    turns every error of netdsl's family into `CompileError`.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if name in KINDS:
+                _check(name, value, KINDS[name])
+        try:
+            return function(*args, **kwargs)
+        except NetdslError as error:
+            raise CompileError.of(error.diagnostics) from None
+
+    return call
+
+
+def _check(name: str, value: object, kind: Kind) -> None:
+    if not kind.has_type(value):
+        raise TypeError(f"{name} must be {kind.what}, not {type(value).__name__}")
+    if not kind.is_in_range(value):
+        raise ValueError(f"{name} must be {kind.what}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Integral) and int(value).bit_length() > _BITS:
+        return f"a number of {int(value).bit_length():,} bits"
+    return repr(value)
+
+
+def texts_of(parameters: Mapping[str, object]) -> dict[str, str]:
+    """The parameters of a net as the language writes them; raises as `checked` functions do."""
+    try:
+        return {name: _text(name, value) for name, value in parameters.items()}
+    except RecursionError:
+        raise ValueError("a list in the parameters is nested too deeply") from None
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list() | tuple():
+            return f"[{', '.join(_text(name, v) for v in value)}]"
+        case str():
+            if '"' in value or "\n" in value:
+                raise ValueError(f"{name} must be a str without quotes and line breaks")
+            return f'"{value}"'
+        case Integral():
+            if abs(int(value)) >= 10**INTEGER_DIGITS:
+                raise ValueError(f"{name} must have at most {INTEGER_DIGITS} digits")
+            return str(int(value))
+        case Real():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, not {float(value)}")
+            return str(float(value))
+    wanted = "a number, a bool, a str, or a list or tuple of these"
+    raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")

@@ -1,0 +1,35 @@
+"""Zip archives that tests make, and take apart."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+
+_CENTRAL = b"PK\1\2"  # how the entry of a member in the directory at the end begins
+_FLAGS = 8  # the offset of its flags there
+
+
+def zip_file(
+    members: Mapping[str, bytes] | Iterable[tuple[str, bytes]],
+    compression: int = zipfile.ZIP_STORED,
+) -> bytes:
+    """An archive of members by their names; pairs can have one name twice."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", compression) as archive:
+        for name, content in members.items() if isinstance(members, Mapping) else members:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+def unzipped(content: bytes) -> dict[str, bytes]:
+    """The members of an archive by their names."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def encrypted(content: bytes) -> bytes:
+    """The same archive with a directory in which every member is marked as encrypted."""
+    first, *entries = content.split(_CENTRAL)
+    marked = [e[: _FLAGS - 4] + bytes([e[_FLAGS - 4] | 1]) + e[_FLAGS - 3 :] for e in entries]
+    return _CENTRAL.join([first, *marked])

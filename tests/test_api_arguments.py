@@ -1,0 +1,244 @@
+"""Wrong arguments of the Python API: each is refused before any work, by its name."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+from weight_files import NET, state
+
+import netdsl
+from netdsl.api_arguments import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    netdsl.load,
+    netdsl.loads,
+    netdsl.Net.summary,
+    netdsl.Net.torch,
+    netdsl.Net.onnx,
+    netdsl.Net.save_onnx,
+    netdsl.Net.draw,
+]
+LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
+LOADS: Any = netdsl.loads
+PARAMETRIC = "net T(classes = 3, on = true, sizes = [1, 2]) {\n input a: 4\n dense(classes)\n}"
+OTHER = {"self", "weights", "parameters"}  # which have checks of their own
+
+
+def test_every_public_function_is_checked() -> None:
+    """Each function with arguments goes through the check, and each argument has a kind."""
+    methods = inspect.getmembers(netdsl.Net, inspect.isfunction)
+    public = [f for name, f in methods if not name.startswith("_")]
+    with_arguments = [f for f in public if len(inspect.signature(f).parameters) > 1]
+    assert {f.__name__ for f in with_arguments} == {f.__name__ for f in FUNCTIONS[2:]}
+    for function in FUNCTIONS:
+        assert hasattr(function, "__wrapped__")
+        assert set(inspect.signature(function).parameters) <= {*KINDS, *OTHER}
+
+
+class Bytes(os.PathLike[bytes]):
+    """A path of bytes."""
+
+    def __fspath__(self) -> bytes:
+        return b"m.onnx"
+
+
+WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
+    (lambda _: LOADS(b"net"), "text must be a str, not bytes"),
+    (lambda _: LOADS(None), "text must be a str, not NoneType"),
+    (lambda _: LOADS(TINY, 3), "net must be a str, or None, not int"),
+    (lambda _: LOAD(3), "name must be a path without zero bytes, not int"),
+    (lambda _: LOAD(b"lenet5"), "name must be a path without zero bytes, not bytes"),
+    (lambda n: n.onnx(seed="x"), "seed must be an int of at least 0, not str"),
+    (lambda n: n.onnx(seed=True), "seed must be an int of at least 0, not bool"),
+    (lambda n: n.onnx(seed=1.0), "seed must be an int of at least 0, not float"),
+    (lambda n: n.onnx(opset="20"), "opset must be an int, or None, not str"),
+    (lambda n: n.onnx(fold="no"), "fold must be a bool, not str"),
+    (lambda n: n.onnx(dtype=np.float32), "dtype must be a str, not type"),
+    (lambda n: n.torch(allow_nonfinite=1), "allow_nonfinite must be a bool, not int"),
+    (lambda n: n.save_onnx(3), "path must be a path without zero bytes, not int"),
+    (lambda n: n.save_onnx(Bytes()), "path must be a path without zero bytes, not Bytes"),
+    (lambda n: n.draw(None), "path must be a path without zero bytes, not NoneType"),
+    (lambda n: n.draw("n.dot", "1"), "depth must be an int of at least 0, or None, not str"),
+    (lambda n: n.summary(1.5), "depth must be an int of at least 0, or None, not float"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), WRONG_TYPES, ids=[m for _, m in WRONG_TYPES])
+def test_wrong_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
+) -> None:
+    """A `TypeError` names the argument, its type and what is wanted. Nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        call(netdsl.loads(TINY))
+    assert not os.listdir()
+
+
+OPSETS = "is not supported; it can be 18 to 23"
+WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
+    (lambda n: n.onnx(seed=-1), "seed must be an int of at least 0, not -1"),
+    (
+        lambda n: n.onnx(seed=-(1 << 20_000)),
+        "seed must be an int of at least 0, not a number of 20,001 bits",
+    ),
+    (lambda n: n.onnx(opset=0), f"opset 0 {OPSETS}"),
+    (lambda n: n.save_onnx("m.onnx", opset=24), f"opset 24 {OPSETS}"),
+    (
+        lambda n: n.onnx(dtype="int8"),
+        "dtype 'int8' is not supported; it can be float32, float16, bfloat16",
+    ),
+    (lambda n: n.summary(-1), "depth must be an int of at least 0, or None, not -1"),
+    (lambda n: n.draw("a\0.dot"), r"path must be a path without zero bytes, not 'a\x00.dot'"),
+    (
+        lambda n: n.draw("a.bmp"),
+        "a picture's name ends in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), WRONG_VALUES, ids=[m for _, m in WRONG_VALUES])
+def test_wrong_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
+) -> None:
+    """A value of the right type that is not one of the argument is a `ValueError`."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        call(netdsl.loads(TINY))
+    assert not os.listdir()
+
+
+def test_numbers_of_numpy_are_ints() -> None:
+    """A seed, an opset and a parameter may come out of an array."""
+    net = LOADS(TINY)
+    assert net.onnx(seed=np.int64(3), opset=np.int32(19)) == net.onnx(seed=3, opset=19)
+    assert netdsl.loads(PARAMETRIC, classes=np.int64(5)).params == 25
+
+
+WANTED = "must be a number, a bool, a str, or a list or tuple of these"
+ENDLESS: list[object] = []
+ENDLESS.append(ENDLESS)
+PARAMETERS = [
+    (object(), TypeError, f"classes {WANTED}, not object"),
+    (None, TypeError, f"classes {WANTED}, not NoneType"),
+    ({3}, TypeError, f"classes {WANTED}, not set"),
+    ([1, b"x"], TypeError, f"classes {WANTED}, not bytes"),
+    (1j, TypeError, f"classes {WANTED}, not complex"),
+    (float("nan"), ValueError, "classes must be a finite number, not nan"),
+    (10**5000, ValueError, "classes must have at most 18 digits"),
+    ('a"b', ValueError, "classes must be a str without quotes and line breaks"),
+    (ENDLESS, ValueError, "a list in the parameters is nested too deeply"),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"), PARAMETERS, ids=[m for _, _, m in PARAMETERS]
+)
+def test_parameters(value: object, error: type[Exception], message: str) -> None:
+    """A value that the language cannot write is refused by the name of the parameter."""
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        netdsl.loads(PARAMETRIC, classes=value)
+
+
+TENSORS: dict[str, tuple[Callable[[], Any], str]] = {
+    "sparse": (lambda: torch.eye(3).to_sparse(), "a sparse tensor"),
+    "sparse rows": (lambda: torch.eye(3).to_sparse_csr(), "a sparse tensor"),
+    "meta": (
+        lambda: torch.ones(3, device="meta"),
+        "a tensor without numbers, on the device `meta`",
+    ),
+    "complex32": (
+        lambda: torch.ones(3, dtype=torch.complex32),
+        "a Tensor of torch.complex32, which cannot be converted to an array",
+    ),
+    "lazy": (
+        torch.nn.parameter.UninitializedParameter,
+        "a UninitializedParameter of torch.float32, which cannot be converted to an array",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns about sparse tensors and complex32
+@pytest.mark.parametrize("case", TENSORS)
+def test_tensors_that_are_no_arrays(case: str) -> None:
+    """A tensor that has no plain numbers is refused by its name, with what it is."""
+    make, what = TENSORS[case]
+    net = netdsl.loads(NET)
+    for call in (net.onnx, net.torch):
+        message = f"weights['y.bias'] must be a plain tensor, not {what}"
+        with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+            call(state() | {"y.bias": make()})
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch calls its quantised tensors deprecated
+def test_quantised_tensors() -> None:
+    """Their numbers mean nothing without their scale."""
+    quantised = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8)
+    with pytest.raises(TypeError, match="must be a plain tensor, not a quantised tensor"):
+        netdsl.loads(NET).onnx(state() | {"y.bias": quantised})
+
+
+def test_names_of_weights() -> None:
+    """A state dict is by names: numbers are not taken for them."""
+    with pytest.raises(TypeError, match=r"^the names of weights must be str, not int$"):
+        LOADS(NET).torch({3: torch.ones(2)})
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_floats_of_8_bits(dtype: torch.dtype) -> None:
+    """PyTorch's floats of 8 bits are weights as those of a safetensors file are."""
+    net = netdsl.loads(NET)
+    assert net.onnx(weights=state(dtype)) == net.onnx(weights=state())
+
+
+# ---- the environment, and files
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("NETDSL_MAX_LAYERS", "many"), ("NETDSL_MAX_LAYER", "7")]
+)
+def test_a_wrong_limit_is_a_compile_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """A program that catches `CompileError` gets wrong variables of the environment too."""
+    monkeypatch.setenv(variable, value)
+    calls: list[tuple[Callable[[str], netdsl.Net], str]] = [
+        (netdsl.loads, TINY),
+        (netdsl.load, "lenet5"),
+    ]
+    for call, given in calls:
+        with pytest.raises(netdsl.CompileError, match=variable) as caught:
+            call(given)
+        assert caught.value.diagnostics[0].code == "wrong-limit"
+
+
+def test_folders_are_not_created(tmp_path: Path) -> None:
+    """A path whose folder does not exist is refused, as `open` and `torch.save` refuse it."""
+    net = netdsl.loads(TINY)
+    for call in (net.save_onnx, net.draw):
+        path = tmp_path / "missing" / ("m.onnx" if call == net.save_onnx else "m.dot")
+        with pytest.raises(OSError, match=re.escape(f"there is no folder {path.parent}")) as caught:
+            call(path)
+        assert caught.value.filename == str(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_has_no_options_of_commands() -> None:
+    """A help text does not name options of commands only, and it names every format."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(TINY).onnx(weights="nowhere.npz")
+    help_ = caught.value.diagnostics[0].help or ""
+    assert "--weights" not in help_
+    assert ".npz archive" in help_
+    with pytest.raises(netdsl.CompileError, match=r"name one: A, B"):
+        netdsl.loads("net A { input x: 4\n relu }\nnet B { input x: 4\n relu }")
