@@ -139,7 +139,7 @@ def _rows(case: Case, kinds: list[str], arguments: argparse.Namespace, peaks: di
 
 def _checked(case: Case, kinds: list[str], precision: str, exact: list[Any]) -> tuple[dict[str, str], list[str]]:
     """The engines that cannot be timed, with the reasons, and those with wrong outputs."""
-    notes = {"tensorrt": "tf32 alone"} if precision not in TENSORRT else {}
+    notes = {"tensorrt": "tf32 only"} if precision not in TENSORRT else {}
     wrong = []
     for kind in kinds:
         if kind in notes:
