@@ -190,7 +190,7 @@ def test_metadata(folder: Path) -> None:
 
     Each node the line of the text that it comes from.
     """
-    listed = re.search(r"The metadata of the model have (.*?)\. The metadata of", RUNNING, re.DOTALL)
+    listed = re.search(r"The metadata of the model has (.*?)\. The metadata of", RUNNING, re.DOTALL)
     assert listed is not None
     (folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
     more = ["--labels", "classes.txt", "--mean", "0.5", "--std", "0.5", "--fp16"]
