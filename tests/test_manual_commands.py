@@ -174,10 +174,8 @@ def test_codes(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Opsets are those of the table; the default is printed."""
-    assert (
-        f"| `--opset N` | {OPSETS[0]} to {OPSETS[-1]}; {OPSET} without it. The command prints it. |"
-        in RUNNING
-    )
+    opsets = f"{OPSETS[0]} to {OPSETS[-1]}. The default is {OPSET}."
+    assert f"| `--opset N` | {opsets} The command prints the opset. |" in RUNNING
     assert run(["export", "net.net", "-o", "m.onnx"]) == 0
     assert f"opset {OPSET}," in capsys.readouterr().out
     for opset in OPSETS:
@@ -192,7 +190,7 @@ def test_metadata(folder: Path) -> None:
 
     Each node the line of the text that it comes from.
     """
-    listed = re.search(r"The model's metadata hold (.*?)\. Each node", RUNNING, re.DOTALL)
+    listed = re.search(r"The metadata of the model has (.*?)\. The metadata of", RUNNING, re.DOTALL)
     assert listed is not None
     (folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
     more = ["--labels", "classes.txt", "--mean", "0.5", "--std", "0.5", "--fp16"]
