@@ -53,7 +53,7 @@ def test_an_engine_that_fails_is_a_cell(tmp_path: Path, script: Any, capsys: pyt
         return plain(self, "ours", x, precision)  # the peer's packages are not those of the tests
 
     monkeypatch.setattr(script.Case, "engine", engine)
-    path = tmp_path / "made" / "t.json"
+    path = tmp_path / "t.json"
     assert script.main(["--device", "cpu", "--nets", "LeNet-5", "--batches", "1,3", "--engines", "ours,torch.onnx,eager", "--rounds", "3", "--json", str(path)]) == 1
     first, second = json.loads(path.read_text())["rows"]
     assert set(first["seconds"]) == {"ours", "torch.onnx"}
