@@ -13,7 +13,15 @@ from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import lalr
 from netdsl.syntax.build import Builder
-from netdsl.syntax.expected import STRAY, continues_nothing, describe, follows, opens, syntax_help
+from netdsl.syntax.expected import (
+    END,
+    STRAY,
+    continues_nothing,
+    describe,
+    is_top_level,
+    syntax_help,
+    unclosed_bracket,
+)
 from netdsl.syntax.lexer import UnexpectedCharacter, UnexpectedToken
 
 if TYPE_CHECKING:
@@ -117,13 +125,13 @@ def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
             errors.append(fault.diagnostic)
             break
         except (UnexpectedCharacter, UnexpectedToken) as error:
-            diagnostic = _syntax_error(source, error)
+            diagnostic, leaves_open = _syntax_error(source, error)
             if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
                 break
-            if errors and follows(diagnostic):
-                break
+            if errors and isinstance(error, UnexpectedToken) and is_top_level(set(error.expected)):
+                break  # a brace of the text before was not read
             errors.append(diagnostic)
-            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or opens(diagnostic):
+            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or leaves_open:
                 break
             if _in_brackets(text, diagnostic.span.start):
                 break
@@ -155,7 +163,7 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
     try:
         return lalr.parse(from_start, "expr", TokenFilter(source).process)
     except (UnexpectedCharacter, UnexpectedToken) as error:
-        diagnostic = _syntax_error(source, error)
+        diagnostic, _ = _syntax_error(source, error)
         if diagnostic.span is not None and not start <= diagnostic.span.start < end:
             diagnostic.span = Span(source, start, end)
             diagnostic.message = f"`{source.text[start:end]}` is not an expression"
@@ -180,19 +188,28 @@ def _without_line(text: str, offset: int) -> str:
     return text[:start] + "".join(c if c in "{}" else " " for c in text[start:end]) + text[end:]
 
 
-def _syntax_error(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> Diagnostic:
+def _syntax_error(
+    source: SourceFile, error: UnexpectedCharacter | UnexpectedToken
+) -> tuple[Diagnostic, bool]:
+    """The diagnostic, and whether a bracket is left open, so that the rest cannot be read."""
     if isinstance(error, UnexpectedCharacter):
         start, end = error.start, error.start + 1
         found = f"`{source.text[start]}`" if start < len(source.text) else "end of file"
-        return Diagnostic("syntax-error", STRAY.get(source.text[start : start + 1], f"found {found}, which the language does not use"), Span(source, start, end), help=syntax_help(source, start, set(), found))
+        unused = f"found {found}, which the language does not use"
+        message = STRAY.get(source.text[start:end], unused)
+        help_ = syntax_help(source, start, set(), found)
+        return Diagnostic("syntax-error", message, Span(source, start, end), help=help_), False
     token = error.token
     at_end = token.type == "$END"
     start = len(source.text.rstrip()) if at_end else token.start_pos
     end = start + 1 if at_end or token.type == "_NL" else token.end_pos
     expected = set(error.expected)
-    found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    found = END if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"
     message = f"expected {describe(expected)}, found {found}"
-    return Diagnostic("syntax-error", message, Span(source, start, min(end, len(source.text))), help=syntax_help(source, start, expected, found))
+    span = Span(source, start, min(end, len(source.text)))
+    bracket = unclosed_bracket(source, start, expected, found)
+    help_ = bracket or syntax_help(source, start, expected, found)
+    return Diagnostic("syntax-error", message, span, help=help_), bracket is not None
