@@ -33,6 +33,7 @@ class Builder:
     # ---- the file
 
     def file(self, tree: ParseNode) -> ast.File:
+        """A whole file."""
         items = [getattr(self, t.data.rstrip("_"))(t) for t in tree.children if t is not None]
 
         def of(*kinds: type) -> tuple[Any, ...]:
@@ -41,6 +42,7 @@ class Builder:
         return ast.File(self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train))
 
     def import_(self, tree: ParseNode) -> ast.Import:
+        """`import "heads.net"`, or `import resnet`."""
         target = tree.children[0]
         is_path = target.type == "STRING"
         return ast.Import(target[1:-1] if is_path else str(target), is_path, self.at(tree))
@@ -51,10 +53,12 @@ class Builder:
         raise AttributeError(name)
 
     def block(self, tree: ParseNode) -> ast.Definition:
+        """`block Name(...) { ... }`."""
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=False)
 
     def net(self, tree: ParseNode) -> ast.Definition:
+        """`net Name(...) { ... }`."""
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=True)
 
@@ -67,6 +71,7 @@ class Builder:
         return ast.Parameter(str(name), self.expr(default) if default is not None else None, self.at(tree))
 
     def alias(self, tree: ParseNode) -> ast.Alias:
+        """`net Name = Other(...)`."""
         name, target, arguments, body = tree.children
         return ast.Alias(
             str(name), self.at(name), str(target), self.at(target), self.arguments(arguments),
@@ -74,6 +79,7 @@ class Builder:
         )  # fmt: skip
 
     def train(self, tree: ParseNode) -> ast.Train:
+        """`train Name { ... }`."""
         net, *entries = tree.children
         return ast.Train(str(net), self.at(net), tuple(self._entry(e) for e in entries if e is not None), self.at(tree))
 
@@ -93,6 +99,7 @@ class Builder:
     # ---- statements
 
     def body(self, tree: ParseNode) -> ast.Body:
+        """The statements or the arms between braces."""
         children = [c for c in tree.children if c is not None]
         if children and children[0].data == "arm":
             arms = tuple(self.body(arm) for arm in children)
@@ -100,18 +107,22 @@ class Builder:
         return ast.Body(tuple(self.statement(c) for c in children), (), self.at(tree))
 
     def statement(self, tree: ParseNode) -> ast.Statement:
+        """One statement of a body."""
         made: ast.Statement = getattr(self, tree.data)(tree)
         return made
 
     def let(self, tree: ParseNode) -> ast.Let:
+        """`let name = value`."""
         name, value = tree.children
         return ast.Let(self.at(tree), str(name), self.expr(value))
 
     def input(self, tree: ParseNode) -> ast.Input:
+        """`input name: sizes`."""
         label, shape, dtype = tree.children
         return ast.Input(self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None)
 
     def output(self, tree: ParseNode) -> ast.Output:
+        """`output name: chain`."""
         chain = tree.children[0]
         if chain is None:
             return ast.Output(self.at(tree), None, None)
@@ -120,17 +131,21 @@ class Builder:
         return ast.Output(self.at(tree), self._label(label) if label is not None else None, self.chain(chain))
 
     def aux(self, tree: ParseNode) -> ast.Aux:
+        """`aux name(...) { ... }`."""
         name, arguments, body = tree.children
         return ast.Aux(self.at(tree), str(name), self.arguments(arguments), self.body(body))
 
     def expect(self, tree: ParseNode) -> ast.Expect:
+        """`expect condition at sizes`."""
         condition, at = tree.children
         return ast.Expect(self.at(tree), self.expr(condition), self.expr(at) if at is not None else None)
 
     def chain(self, tree: ParseNode) -> ast.Chain:
+        """Elements joined by `->`."""
         return ast.Chain(self.at(tree), tuple(self.element(c) for c in tree.children))
 
     def element(self, tree: ParseNode) -> ast.Element:
+        """One element of a chain, with its label."""
         *labels, node = tree.children
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
@@ -175,6 +190,7 @@ class Builder:
     # ---- expressions
 
     def arguments(self, tree: ParseNode | None) -> tuple[ast.Argument, ...]:
+        """The arguments of a call."""
         if tree is None:
             return ()
         return tuple(self._argument(c) for c in tree.children if c is not None)
@@ -186,6 +202,7 @@ class Builder:
         return ast.Argument(None, self.expr(tree), self.at(tree))
 
     def expr(self, tree: ParseNode) -> ast.Expr:
+        """An expression."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"an expression of more than {MAX_DEPTH} levels"
@@ -265,6 +282,7 @@ class Builder:
         return ast.Pattern(tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text)))
 
     def at(self, node: ParseNode | Token) -> Span:
+        """The place of a node or token in the text."""
         return Span(self.source, node.start_pos, node.end_pos)
 
 
