@@ -1,9 +1,11 @@
-"""`netdsl check resnet:ResNet50` as a whole process, beside importing torch, torchinfo and HNDL; the
-whole library in one process; typing ResNet-152 in a warm process, beside building its modules.
+"""Times `netdsl check` and compares it with PyTorch, torchinfo and HNDL.
 
     python benchmarks/check.py [--phases]
 
-With `--phases` it prints what the time of `check` is spent on, and nothing else.
+The benchmark times `netdsl check resnet:ResNet50` as a whole process and compares it with
+`import torch`, torchinfo and HNDL. It also times the check of the whole library in one process, and
+the type check of ResNet-152 in a warm process, compared with building the modules of that net in
+PyTorch. With `--phases` it prints only the time that each phase of `check` takes.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from statistics import median
 from measure import header, in_turns, ratio, seconds, verdict, warm_up
 
 ROUNDS = 9
-# The same net in torchinfo's way: the module by hand is what netdsl writes of it, so that both count the same layers.
+# torchinfo summarises the module that `netdsl export` writes, so that both count the same layers.
 TORCHINFO = "import sys; sys.path.insert(0, {folder!r}); import resnet50, torchinfo; torchinfo.summary(resnet50.ResNet50(), (1, 3, 224, 224))"
 HNDL = """conv(64, kernel_size=7, stride=2, padding=3, bias=False)
 batch_norm()
@@ -42,7 +44,7 @@ from netdsl.cli import run
 from netdsl.library import library_names
 sys.exit(max(run(["check", name]) for name in library_names()))
 """
-# Typing ResNet-152 against building the same modules without memory for their weights.
+# Compares the type check of ResNet-152 with building its modules on `meta`, without memory for weights.
 WARM = """
 import time
 from statistics import median
@@ -89,7 +91,7 @@ mark("typing and counting")
 done = check.Checked("ResNet50")
 done.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
 mark("totals")
-check_expects(program, "ResNet50", compiled)
+check_expects(compiled)
 mark("the expect lines")
 table.print_nets([done], arguments)
 mark("printing")
@@ -99,10 +101,8 @@ json.dump(times, sys.stderr)
 SIDECAR = '{"title": "ResNet-18", "input_shape": ["B", 3, 224, 224], "output_shape": ["B", 1000]}'
 
 
-
-
 def main() -> int:
-    """Print the medians and the ratios; returns 1 where a bound is missed."""
+    """Print the medians and the ratios; returns 1 if a bound is missed."""
     header("torch", "torchinfo", "hndl")
     warm_up()
     if "--phases" in sys.argv:
@@ -123,7 +123,7 @@ def main() -> int:
 
 
 def commands(folder: str) -> dict[str, list[str]]:
-    """What is timed, by what it is called."""
+    """The commands to time, by name."""
     python, netdsl = sys.executable, [sys.executable, "-m", "netdsl"]
     Path(folder, "resnet18.hndl").write_text(HNDL)
     Path(folder, "resnet18.json").write_text(SIDECAR)
@@ -141,16 +141,16 @@ def commands(folder: str) -> dict[str, list[str]]:
 
 
 def printed(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """A command that went well, with what it printed."""
+    """Run a command, which must succeed, and capture what it prints."""
     return subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def phases() -> None:
-    """Print the median time of each phase of `check resnet:ResNet50` beside `import torch`."""
+    """Print the median time of each phase of `check`, and its share of `import torch`."""
     found: dict[str, list[float]] = {}
     torch = []
     for _ in range(ROUNDS):
-        last = time.perf_counter()  # a clock that processes share
+        last = time.perf_counter()  # all processes share this clock
         done = printed([sys.executable, "-c", PHASES])
         for name, at in json.loads(done.stderr):
             found.setdefault(name, []).append(at - last)

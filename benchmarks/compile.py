@@ -1,6 +1,8 @@
-"""Time and memory for each layer, from 1,000 to 100,000 layers, beside building them in torch.
+"""Measures the compiler's time and memory per layer, for nets of 1,000 to 100,000 layers.
 
     python benchmarks/compile.py
+
+For comparison, it also builds the same layers in PyTorch on the device `meta`.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ print(7 * {blocks}, seconds, (after - before) * 1024)
 
 
 def measure(code: str, layers: int) -> tuple[float, float]:
-    """Seconds and bytes for each layer, in a process of its own."""
+    """Run the code in a new process; returns seconds and bytes per layer."""
     command = [sys.executable, "-c", code.format(blocks=layers // 7)]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     count, seconds, size = made.stdout.split()
@@ -65,7 +67,7 @@ def measure(code: str, layers: int) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Print the table; returns 1 where a bound is missed."""
+    """Print the table; returns 1 if a bound is missed."""
     header("torch")
     warm_up()
     ours: dict[int, list[float]] = {layers: [] for layers in SIZES}
@@ -84,9 +86,9 @@ def main() -> int:
     slowest = min(ratio(theirs[layers], ours[layers]) for layers in SIZES)
     growth = ratio(ours[SIZES[2]], ours[SIZES[1]])
     results = [
-        verdict("torch on meta / netdsl, for each layer, the least", slowest, 3, at_most=False),
-        verdict("bytes a layer, the most", max(sizes.values()), 3_000, at_most=True),
-        verdict("each of 100,000 layers / each of 10,000", growth, 1.5, at_most=True),
+        verdict("torch on meta / netdsl, time per layer, minimum", slowest, 3, at_most=False),
+        verdict("bytes per layer, maximum", max(sizes.values()), 3_000, at_most=True),
+        verdict("time per layer, 100,000 layers / 10,000 layers", growth, 1.5, at_most=True),
     ]
     return 0 if all(results) else 1
 

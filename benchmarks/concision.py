@@ -1,21 +1,26 @@
-"""How long a net's text is, beside what Caffe, Darknet and HNDL publish of the same net.
+"""Compares the length of a net's text with the texts of the same net for Caffe, Darknet and HNDL.
 
     python benchmarks/concision.py [--hndl FOLDER] [--corpora FOLDER]
 
-What is counted, for everyone alike: characters that are not blanks, and lines that are not empty, without comments. Then
+The benchmark counts non-blank characters and non-empty lines, both without comments. The texts are:
 
-- ours: the net with all that it uses: the family it is a member of, blocks, `let`s and imports of its own and of imported files.
-  `expect` lines and `train` sections say nothing about the net's structure and are left out. The shipped blocks that it calls
-  (`nets/lib`) count too; the second figure is without them;
-- Caffe: the published prototxt for inference; of one written for training or validation, layers that read data or compute a loss
-  or an accuracy are left out;
-- Darknet: the published cfg; of `[net]` only the input's size, the rest of that section is about training. What it publishes under
-  these names differs in details: its AlexNet has neither groups nor normalisation, its ResNets have leaky rectifiers;
-- HNDL: the published text with the two shapes from the file beside it, without which it has neither input nor classes. Its
-  `resblock` is Python code inside HNDL; the counterpart is our shipped block, so ours counts here without `nets/lib`.
+- netdsl: the net, and everything that it uses from its own file and from imported files: the family
+  that it belongs to, blocks, `let`s and imports. `expect` lines and `train` sections do not count,
+  because they do not describe the structure of the net. The first figure includes the blocks of
+  `nets/lib` that the net calls; the second does not.
+- Caffe: the published prototxt for inference. If only a prototxt for training or validation is
+  published, layers that read data or compute a loss or an accuracy do not count.
+- Darknet: the published cfg. Only the size of the input counts in the section `[net]`; the other
+  lines of that section are about training. Darknet's nets differ in details: its AlexNet has
+  neither groups nor normalisation, and its ResNets have leaky rectifiers.
+- HNDL: the published text, and the two shapes from the JSON file beside it, which define the input
+  and the number of classes. HNDL's `resblock` is Python code inside HNDL; netdsl's counterpart is
+  a block of `nets/lib`. For this reason, HNDL is compared with the figure without `nets/lib`.
 
-Exits with 1 where ours is not shorter than each, in characters and in lines. The peers' texts are read where they lie, from a folder
-`shared/reference/corpora` beside the repository and from an unpacked source distribution of HNDL; what is not there is said.
+The exit code is 1 unless netdsl's text is shorter than every other, in characters and in lines. The
+texts for Caffe and Darknet are read from the folder `shared/reference/corpora` beside the
+repository, and those for HNDL from its unpacked source distribution. If these are missing, the
+benchmark prints a note.
 """
 
 from __future__ import annotations
@@ -56,7 +61,7 @@ NOT_THE_NET = ("Data", "Python", "SoftmaxWithLoss", "Accuracy")
 
 
 class Size(NamedTuple):
-    """Characters without blanks, and lines."""
+    """The number of non-blank characters and of non-empty lines."""
 
     characters: int
     lines: int
@@ -72,17 +77,17 @@ def size_of(text: str) -> Size:
 
 
 def without_comments(text: str) -> str:
-    """A text without what `#` begins outside strings."""
+    """Remove comments: they begin with `#` outside strings."""
     return re.sub(r'("[^"\n]*")|#[^\n]*', lambda m: m[1] or "", text)
 
 
 def expectations(definition: ast.Definition | ast.Alias) -> list[ast.Expect]:
-    """The `expect` lines that stand in a net, a block or behind a member of a family."""
+    """The `expect` lines of a net, a block or a member of a family."""
     return [s for s in (definition.body.statements if definition.body else ()) if isinstance(s, ast.Expect)]
 
 
 def text_of(item: ast.Definition | ast.Alias | ast.Let | ast.Import) -> str:
-    """What the file says of it, without comments and `expect` lines, and without braces that only held those."""
+    """The text of a definition without comments, `expect` lines, and braces that become empty."""
     file, start, text = item.span.file, item.span.start, ""
     if isinstance(item, ast.Definition | ast.Alias):
         for expect in expectations(item):
@@ -93,7 +98,10 @@ def text_of(item: ast.Definition | ast.Alias | ast.Let | ast.Import) -> str:
 
 
 class Ours:
-    """The texts that a net of the library is made of: those of its own and imported files, and those of `nets/lib`."""
+    """The texts of which a net of the library consists.
+
+    `own` are those from its file and from imported files; `shipped` are those from `nets/lib`.
+    """
 
     def __init__(self, name: str) -> None:
         file, net = name.split(":")
@@ -107,7 +115,7 @@ class Ours:
         return parse(read(path))
 
     def _add(self, tree: ast.File, name: str, into: dict[tuple[str, str], str]) -> bool:
-        """Take the definition of that name and all that it mentions; whether the file or one that it imports has it."""
+        """Add a definition and all that it uses; returns whether the file or an import has it."""
         found = next((d for d in (*tree.definitions, *tree.lets) if d.name == name), None)
         key = (tree.source.name, name)
         if found is not None and key not in into:
@@ -124,7 +132,7 @@ class Ours:
         return found
 
     def size(self, *, shipped: bool = True) -> Size:
-        """The size of all of it, or without what the library's blocks hold."""
+        """The size of all texts, or of those outside `nets/lib`."""
         return size_of("\n".join([*self.own.values(), *(self.shipped.values() if shipped else ())]))
 
 
@@ -146,13 +154,13 @@ def darknet_size(path: Path) -> Size:
 
 
 def hndl_size(path: Path) -> Size:
-    """The size of an HNDL text with the shapes from the file beside it."""
+    """The size of an HNDL text, with the shapes from the JSON file beside it."""
     shapes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return size_of(without_comments(path.read_text(encoding="utf-8")) + "".join(f"\n{key}={shapes[key]}" for key in ("input_shape", "output_shape")))
 
 
 class Row(NamedTuple):
-    """One net beside one peer."""
+    """One net in netdsl and in one other format. `bare` is the size without `nets/lib`."""
 
     net: str
     peer: str
@@ -162,13 +170,13 @@ class Row(NamedTuple):
 
     @property
     def shorter(self) -> bool:
-        """Whether ours has fewer characters and fewer lines."""
+        """Whether netdsl's text has fewer characters and fewer lines."""
         ours = self.bare if self.peer == "HNDL" else self.ours
         return ours.characters < self.theirs.characters and ours.lines < self.theirs.lines
 
 
 def rows(corpora: Path, hndl: Path | None) -> list[Row]:
-    """Every net beside every peer whose text is there."""
+    """One row for each net and each other format whose text is available."""
     found = []
     if corpora.is_dir():
         found += [(net, "Caffe", caffe_size(corpora / path)) for net, path in CAFFE.items()]
@@ -179,8 +187,8 @@ def rows(corpora: Path, hndl: Path | None) -> list[Row]:
 
 
 def main() -> int:
-    """Print the sizes; returns 1 where ours is not the shorter, or nothing is there to compare with."""
-    parser = argparse.ArgumentParser(description="The length of our nets' texts beside that of others.")
+    """Print the sizes; returns 1 if a text is not shorter, or if there is no other text."""
+    parser = argparse.ArgumentParser(description="Compare the length of texts with other formats.")
     parser.add_argument("--corpora", type=Path, default=CORPORA, help="the folder with Caffe's and Darknet's descriptions")
     parser.add_argument("--hndl", type=Path, default=os.environ.get("HNDL_SOURCE"), help="an unpacked source distribution of HNDL")
     arguments = parser.parse_args()
@@ -192,9 +200,9 @@ def main() -> int:
         mark = "" if row.shorter else "  NOT SHORTER"
         print(f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}{row.theirs.characters / ours.characters:>8.1f}  {row.peer}{mark}")
     if not arguments.corpora.is_dir():
-        print(f"no texts of Caffe and Darknet: there is no folder {arguments.corpora}")
+        print(f"Caffe and Darknet are left out: there is no folder {arguments.corpora}")
     if not arguments.hndl:
-        print(f"no texts of HNDL, which its package does not hold: {GET_HNDL}")
+        print(f"HNDL is left out, because its installed package has no texts of nets: {GET_HNDL}")
     return 0 if made and all(row.shorter for row in made) else 1
 
 

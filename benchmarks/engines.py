@@ -1,4 +1,8 @@
-"""The same net in every engine: our export and `torch.onnx.export`'s in onnxruntime, PyTorch eager and compiled."""
+"""Runs one net in several engines.
+
+The engines are onnxruntime with netdsl's export, onnxruntime with the model of `torch.onnx.export`,
+TensorRT, and PyTorch, eager and compiled.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +34,19 @@ NETS = {
     "ResNet-50": ("resnet:ResNet50", (3, 224, 224)), "SE-ResNet-50": ("senet:SEResNet50", (3, 224, 224)), "FCN-8s": ("fcn:FCN8s", (3, 224, 224)),
 }  # fmt: skip
 DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16"}
-TENSORRT = ("tf32", "fp16")  # onnxruntime has no option that keeps it from TF32
-AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # of the largest output, against float64
+TENSORRT = ("tf32", "fp16")  # not fp32: onnxruntime has no option that disables TF32 in TensorRT
+AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # allowed share of the largest output
 
 
 class Engine(NamedTuple):
-    """`once` runs one batch, which lies on the device already; `read` gives the outputs of the last."""
+    """`once` runs a batch that is already on the device; `read` returns the last outputs."""
 
     once: Callable[[], object]
     read: Callable[[], list[Any]]
 
 
 class Case:
-    """One net, with weights whose statistics are those of data: each batch norm has seen a batch."""
+    """One net with random weights. Each batch norm has the statistics of one batch."""
 
     def __init__(self, name: str, folder: Path, device: str, threads: int | None = None) -> None:
         self.name, self.folder, self.device, self.threads = name, folder, device, threads
@@ -60,7 +64,7 @@ class Case:
         self.where = "cpu" if device == "cpu" else "cuda"
 
     def inputs(self, batch: int) -> torch.Tensor:
-        """Random pictures."""
+        """Random images."""
         return torch.randn(batch, *self.shape, generator=torch.Generator().manual_seed(batch))
 
     def exact(self, x: torch.Tensor) -> list[Any]:
@@ -71,7 +75,7 @@ class Case:
             return _arrays(module(x.double()))
 
     def engine(self, kind: str, x: torch.Tensor, precision: str) -> Engine:
-        """Make an engine for a batch."""
+        """Make an engine for one batch."""
         dtype = DTYPES[precision]
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         if kind in ("eager", "compiled"):
@@ -84,7 +88,7 @@ class Case:
         return Engine(bound.run, bound.outputs)
 
     def _ours(self, dtype: str) -> Path:
-        """For any size of batch; the picture's sizes are written in, as the peer has them."""
+        """Export with an open batch size, and the height and width fixed, as in `_theirs`."""
         path, weights = self.folder / f"{self.name}-{dtype}.onnx", self.folder / f"{self.name}.safetensors"
         if not path.exists():
             save_file(self.module.state_dict(), weights)
@@ -94,7 +98,7 @@ class Case:
         return path
 
     def _theirs(self, x: torch.Tensor, dtype: str) -> Path:
-        """For one size of batch, as a user gets who gives one example."""
+        """Export for one batch size, as `torch.onnx.export` does with one example input."""
         path = self.folder / f"{self.name}-{dtype}-{len(x)}-torch.onnx"
         if not path.exists():
             wanted = getattr(torch, dtype)
@@ -110,7 +114,8 @@ class Case:
         module.to(self.where, wanted)
         forward: Callable[..., Any] = module
         if compiled:
-            torch.compiler.reset()  # each batch for itself: after two of them the next would be compiled for any size, which is slower
+            # Otherwise PyTorch would compile the third batch size for any size, which is slower.
+            torch.compiler.reset()
             forward = torch.compile(module, mode="max-autotune", dynamic=False)
         on_device = x.to(self.where, wanted)
 
@@ -129,7 +134,7 @@ def _arrays(made: Any) -> list[Any]:
 
 
 def difference(ours: list[Any], exact: list[Any]) -> float:
-    """The largest difference, as a share of the largest output."""
+    """The largest difference, as a share of the largest exact output."""
     return max(float(np.abs(a.astype(np.float64) - b).max() / np.abs(b).max()) for a, b in zip(ours, exact, strict=True))
 
 
@@ -139,7 +144,7 @@ def is_full(error: Exception) -> bool:
 
 
 def free() -> None:
-    """Give back what engines that are gone held."""
+    """Free the memory of engines that are no longer used."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,7 +1,11 @@
-"""`netdsl export` as a whole process: beside `import torch`, beside a script that builds the same net in torch and calls
-`torch.onnx.export`, and beside copying a file of the same size and computing its SHA-256 sum; the peak memory of VGG-16 and of a VGG of 3 GB, fresh and converted.
+"""Measures time and peak memory of `netdsl export` as a whole process.
 
     python benchmarks/export.py [--large]
+
+For ResNet-50, the time is compared with `import torch` and with a script that calls
+`torch.onnx.export`. For VGG-16, the time is compared with copying the exported file and
+computing its SHA-256 sum, and the peak memory is compared with the size of that file. With `--large`, only a VGG of 3 GB is exported, first
+with fresh weights and then with weights from a safetensors file.
 """
 
 from __future__ import annotations
@@ -37,8 +41,8 @@ WIDE = """net WideVGG {
 SAVE = """
 import netdsl, sys
 from safetensors.numpy import save_file
-from netdsl.backends.onnx import skeleton
-from netdsl.backends.weights import fresh
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.weights.fresh import fresh
 net = netdsl.load(sys.argv[1])
 save_file({n: fresh(n, p) for n, p in skeleton(net.graph).params.items()}, sys.argv[2])
 """
@@ -46,7 +50,7 @@ EXPORT = [sys.executable, "-m", "netdsl", "export"]
 
 
 def main() -> int:
-    """Print the medians and the ratios; returns 1 where a bound is missed."""
+    """Print the medians and the ratios; returns 1 if a bound is missed."""
     header("torch", "onnx", "onnxscript")
     warm_up()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +76,7 @@ def _resnet(folder: str) -> list[bool]:
 
 
 def _large(folder: str) -> list[bool]:
-    """A VGG of 3 GB: fresh, and converted from safetensors."""
+    """A VGG of 3 GB, with fresh weights and with weights from a safetensors file."""
     wide, weights = f"{folder}/wide.net", f"{folder}/wide.safetensors"
     Path(wide).write_text(WIDE)
     results = _copied(folder, wide, rounds=3, bound=1.25)
@@ -81,7 +85,10 @@ def _large(folder: str) -> list[bool]:
 
 
 def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> list[bool]:
-    """An export beside copying the file that it makes, and its peak memory beside the weights. Of a small file the start of Python is a large part."""
+    """Compare an export with copying the file, and its peak memory with the size of the file.
+
+    For a small file, a large part of the time is the start of Python.
+    """
     made, copy = Path(folder, "made.onnx"), Path(folder, "copy")
     command = [*EXPORT, net, "-o", str(made), *options]
     memory = peak_memory(command)
@@ -90,7 +97,7 @@ def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> 
         for path in Path(folder).glob("made.onnx*"):
             path.unlink()
         copy.unlink(missing_ok=True)
-        os.sync()  # neither pays for writing back what the other left
+        os.sync()  # so that neither waits for the other's data to be written to the disk
         wrote.append(seconds(command))
         os.sync()
         large = max(Path(folder).glob("made.onnx*"), key=lambda p: p.stat().st_size)
@@ -103,7 +110,7 @@ def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> 
     what = f"{Path(net).stem.removeprefix('vgg:')}{' from safetensors' if options else ''}"
     print(f"{1000 * median(wrote):8.0f} ms  netdsl export, {what} ({size / 1e6:,.0f} MB)")
     print(f"{1000 * median(copied):8.0f} ms  copying that file and computing its SHA-256 sum")
-    print(f"{memory.resident / 1e6:8.0f} MB  peak resident memory, {memory.own / 1e6:.0f} MB of it not pages of files")
+    print(f"{memory.resident / 1e6:8.0f} MB  peak resident memory; without pages of mapped files {memory.own / 1e6:.0f} MB")
     return [
         verdict(f"netdsl export / copy and sum, {what}, median of pairs", ratio(wrote, copied), bound, at_most=True),
         verdict(f"peak resident memory / weights, {what}", memory.resident / size, 0.5 if options else 1.3, at_most=True),

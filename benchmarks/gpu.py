@@ -1,10 +1,13 @@
-"""One table of nets, batches, precisions and engines on a GPU: onnxruntime on our export and on `torch.onnx.export`'s model of the same
-module, TensorRT where it is, PyTorch eager and compiled. Every engine is held against float64 on the CPU before it is timed.
+"""Times nets in several engines on a GPU, for each batch size and precision, and prints one table.
+
+The engines are onnxruntime with netdsl's export, onnxruntime with the model of `torch.onnx.export`,
+TensorRT if it is installed, and PyTorch, eager and compiled. Before an engine is timed, its outputs
+are compared with float64 on the CPU.
 
     python benchmarks/gpu.py [--nets ResNet-50,VGG-16] [--batches 1,8,64,256] [--precisions fp32,tf32,fp16] [--json FILE]
     python benchmarks/gpu.py --device cpu --nets LeNet-5 --batches 1,8
 
-It runs from a checkout, installed or not, and needs no network.
+It runs from a checkout, whether netdsl is installed or not, and needs no network.
 """
 
 from __future__ import annotations
@@ -35,11 +38,11 @@ if TYPE_CHECKING:
 
 KINDS = ("ours", "torch.onnx", "tensorrt", "eager", "compiled")
 FAILED = "failed"
-CHECKED = 2  # samples of the comparison with float64
+CHECKED = 2  # samples in the comparison with float64
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table and the bounds; returns 1 where one is missed, or an engine fails or computes something else."""
+    """Print the table and the bounds; returns 1 if a bound is missed or an engine fails."""
     arguments = _arguments(argv)
     found = obstacle(arguments.device)
     if found is not None:
@@ -87,7 +90,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 20):
-        raise argparse.ArgumentTypeError(f"a number from 1 on is wanted, not `{text}`")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number above 0")
     return int(text)
 
 
@@ -95,14 +98,14 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
     def read(text: str) -> list[str]:
         for name in text.split(","):
             if name not in known:
-                raise argparse.ArgumentTypeError(f"there is no `{name}`: there are {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"there is no `{name}`; there are {', '.join(known)}")
         return text.split(",")
 
     return read
 
 
 def _write(path: Path, made: dict[str, Any]) -> None:
-    """After each row: what stands is not lost where a later one ends the run."""
+    """Write the rows so far: after each row, so that a later failure does not lose them."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(made, indent=1))
 
@@ -135,8 +138,8 @@ def _rows(case: Case, kinds: list[str], arguments: argparse.Namespace, peaks: di
 
 
 def _checked(case: Case, kinds: list[str], precision: str, exact: list[Any]) -> tuple[dict[str, str], list[str]]:
-    """Why an engine is not timed, and which of them compute something else than float64 does."""
-    notes = {"tensorrt": "tf32 alone"} if precision not in TENSORRT else {}
+    """The engines that cannot be timed, with the reasons, and those with wrong outputs."""
+    notes = {"tensorrt": "tf32 only"} if precision not in TENSORRT else {}
     wrong = []
     for kind in kinds:
         if kind in notes:
@@ -145,7 +148,7 @@ def _checked(case: Case, kinds: list[str], precision: str, exact: list[Any]) -> 
             engine = case.engine(kind, case.inputs(CHECKED), precision)
             engine.once()
             off = difference(engine.read(), exact)
-        except Exception as error:  # whatever an engine raises is what its cell says
+        except Exception as error:  # whatever the engine raises is shown in its cell
             notes[kind] = _why(error)
         else:
             if not off <= AGREE[precision]:
@@ -156,14 +159,14 @@ def _checked(case: Case, kinds: list[str], precision: str, exact: list[Any]) -> 
 
 
 def _engines(case: Case, kinds: list[str], batch: int, precision: str) -> tuple[dict[str, Engine], dict[str, str]]:
-    """The engines of a row, and why one has none."""
+    """The engines for one row, and the reasons for those that are missing."""
     made, notes, x = {}, {}, case.inputs(batch)
     for kind in kinds:
         try:
             engine = case.engine(kind, x, precision)
             engine.once()
             made[kind] = engine
-        except Exception as error:  # whatever an engine raises is what its cell says
+        except Exception as error:  # whatever the engine raises is shown in its cell
             notes[kind] = _why(error)
         free()
     return made, notes
@@ -194,7 +197,7 @@ def _print(row: dict[str, Any], kinds: list[str]) -> None:
 
 
 def _bounds(rows: list[dict[str, Any]]) -> bool:
-    """Whether all bounds on a GPU are met, of the engines that were timed."""
+    """Whether the engines that were timed meet all bounds on a GPU."""
     good = True
     for row in rows:
         where = f"{row['net']}, {row['precision']}, batch {row['batch']}"
@@ -205,7 +208,7 @@ def _bounds(rows: list[dict[str, Any]]) -> bool:
                 print(f"MISSED  {kind} / ours, {where}: {row['ratios'][kind]:.2f} (at least {bound})")
                 good = False
     timed = sum(len(row["ratios"]) for row in rows)
-    print(f"{'all' if good else 'not all'} bounds are met, of {timed} ratios that were measured")
+    print(f"{timed} ratios were measured; {'all' if good else 'not all'} bounds are met")
     return good
 
 

@@ -1,8 +1,9 @@
-"""Write the sample of Fashion-MNIST that netdsl ships, from the four IDX files of the whole.
+"""Writes netdsl's sample of Fashion-MNIST, from the four IDX files of the full data set.
 
     python benchmarks/make_sample.py SOURCE DESTINATION
 
-The sample is the first 1,000 training and the first 200 test images of each class, in the order of the files.
+The sample has the first 1,000 training images and the first 200 test images of each class, in the
+order of the files.
 """
 
 import gzip
@@ -18,13 +19,13 @@ PER_CLASS = {"train": 1000, "t10k": 200}
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write unsigned bytes as gzipped IDX; the same bytes for the same array, whenever it is run."""
+    """Write unsigned bytes as gzipped IDX. The same array always gives the same file."""
     header = struct.pack(f">{1 + array.ndim}I", 0x0800 + array.ndim, *array.shape)
     path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=9, mtime=0))
 
 
 def main() -> None:
-    """Read the folder SOURCE and write to the folder DESTINATION."""
+    """Read from the folder SOURCE and write to the folder DESTINATION."""
     source, destination = map(Path, sys.argv[1:3])
     for prefix, count in PER_CLASS.items():
         names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")

@@ -1,7 +1,8 @@
-"""Times whole processes side by side: in turns, in one run. Bounds are on medians of ratios.
+"""Times whole processes in turns, and compares their times.
 
-A bound in seconds would depend on the machine. Each round runs everything once, and a ratio compares
-two times of one round, so that what slows the machine down for a while slows both.
+A benchmark has bounds on ratios, because a bound in seconds would depend on the machine. Each round
+runs every command once. A ratio compares two times of the same round, so that a slow phase of the
+machine affects both; the bound is on the median over all rounds.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ import netdsl
 
 
 def header(*packages: str) -> None:
-    """Say what is measured where."""
+    """Print the date, the machine, and the versions of Python, netdsl and the given packages."""
     versions = ", ".join(f"{p} {version(p)}" for p in ("netdsl", *packages))
     print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.machine()}, {versions}")
 
 
 def warm_up() -> None:
-    """Write netdsl's bytecode, as installing a wheel does (an editable install may not)."""
+    """Compile netdsl to bytecode. Installing a wheel does this; an editable install may not."""
     subprocess.run([sys.executable, "-m", "compileall", "-q", *netdsl.__path__], check=True)
 
 
 def seconds(command: list[str], stdin: str | None = None) -> float:
-    """The wall time of one process; raises where it fails."""
+    """The wall time of one process. Raises an exception if the process fails."""
     start = time.perf_counter()
     subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[float]]:
-    """The wall times of each command, all of them run once a round; prints the medians."""
+    """Run every command once per round; prints the medians and returns the wall times."""
     times: dict[str, list[float]] = {name: [] for name in commands}
     for command in commands.values():
         seconds(command)
@@ -53,7 +54,7 @@ def in_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[floa
 
 
 def ratio(above: list[float], below: list[float]) -> float:
-    """The median of the ratios of two times of one round."""
+    """The median, over all rounds, of the ratio of two times."""
     return median(a / b for a, b in zip(above, below, strict=True))
 
 
@@ -68,14 +69,17 @@ def peak_bytes(command: list[str]) -> int:
 
 
 class Memory(NamedTuple):
-    """The peak of one process: all of its resident memory, pages of mapped files among it, and what is its own (anonymous) alone."""
+    """The peak memory of a process; `resident` includes pages of mapped files, `own` does not."""
 
     resident: int
     own: int
 
 
 def peak_memory(command: list[str]) -> Memory:
-    """The peaks of one process, on Linux. The system keeps the first one; the second is looked at every 2 ms while the process runs."""
+    """The peak memory of one process, on Linux.
+
+    The system records `resident`. `own` is the largest of the values read every 2 ms.
+    """
     process, own = subprocess.Popen(command, stdout=subprocess.DEVNULL), 0
     while True:
         pid, code, usage = os.wait4(process.pid, os.WNOHANG)
@@ -94,7 +98,7 @@ def own_peak_bytes() -> int:
 
 
 def verdict(what: str, value: float, bound: float, *, at_most: bool) -> bool:
-    """Print a figure beside its bound; returns whether it is met."""
+    """Print a figure and its bound; returns whether the bound is met."""
     met = value <= bound if at_most else value >= bound
     print(f"  {'met   ' if met else 'MISSED'}  {what}: {value:.3g} ({'at most' if at_most else 'at least'} {bound:g})")
     return met

@@ -1,7 +1,9 @@
-"""onnxruntime on our export beside PyTorch eager and beside the model that `torch.onnx.export` makes of the same module: batch 1, CPU,
-same machine, same run, in turns.
+"""Times netdsl's ONNX export in onnxruntime, and compares it with PyTorch and `torch.onnx.export`.
 
     python benchmarks/run.py [--rounds 30] [--threads 2] [--nets ResNet-50,VGG-16]
+
+The other two engines are PyTorch in eager mode, and onnxruntime with the model that
+`torch.onnx.export` writes for the same module. All three run a batch of 1 on the CPU, in turns.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ LEAST = {"VGG-16": 1.1}  # large products, which PyTorch also computes near the 
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the medians and the ratios; returns 1 where a bound is missed."""
+    """Print the medians and the ratios; returns 1 if a bound is missed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=cores())
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"batch 1, {arguments.threads} threads each")
     good = True
     for name in arguments.nets.split(","):
-        assert name in NETS, f"there is no net {name}: {', '.join(NETS)}"
+        assert name in NETS, f"there is no net {name}; there are {', '.join(NETS)}"
         with tempfile.TemporaryDirectory() as folder:
             good &= _one(Case(name, Path(folder), "cpu", arguments.threads), arguments.rounds)
         free()

@@ -1,4 +1,7 @@
-"""Blur, sharpen, emboss and find the edges of a picture with the fixed kernels of `kernels.net`: `python kernels.py [OUT.png]`."""
+"""Blurs, sharpens and embosses a picture and finds its edges, with the fixed kernels of `kernels.net`.
+
+    python kernels.py [OUT.png]
+"""
 
 import sys
 from pathlib import Path
@@ -14,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def draw_picture() -> np.ndarray:
-    """A grey picture with edges, a gradient and texture, of values 0 to 1."""
+    """A grey picture with edges, a gradient and a texture; its values are from 0 to 1."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE]
     picture = Image.fromarray((60 + 100 * columns / SIZE).astype(np.uint8))
     pen = ImageDraw.Draw(picture)
@@ -26,7 +29,7 @@ def draw_picture() -> np.ndarray:
 
 
 def titled(name: str, values: np.ndarray) -> Image.Image:
-    """One panel of the result, its name above it."""
+    """One panel of the result, with its name above it."""
     panel = Image.new("L", (SIZE, SIZE + 16), 255)
     panel.paste(Image.fromarray((values.clip(0, 1) * 255).astype(np.uint8)), (0, 16))
     ImageDraw.Draw(panel).text((4, 2), name, fill=0)

@@ -5,7 +5,7 @@ TYPE_CHECKING = False  # type checkers take it to be true
 
 if TYPE_CHECKING:
     from netdsl.api import Net, load, loads
-    from netdsl.diagnostics import CompileError
+    from netdsl.errors import CompileError
     from netdsl.version import __version__
 
 __all__ = ["CompileError", "Net", "__version__", "load", "loads"]

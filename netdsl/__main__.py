@@ -6,7 +6,7 @@ import sys
 try:
     from importlib import import_module
 
-    from netdsl.stops import leave_on_stop
+    from netdsl.process.stops import leave_on_stop
 except KeyboardInterrupt:  # Control-C before there is a handler for it
     os.write(2, b"interrupted\n")
     os._exit(130)

@@ -1,4 +1,9 @@
-"""The Python face: load a net, look at its figures, lower it.
+"""The Python API: load a net, look at its figures, lower it to PyTorch or ONNX, draw it.
+
+>>> import netdsl
+>>> net = netdsl.load("lenet5")
+>>> net
+<Net LeNet5: 61,706 params>
 
 Every function raises `TypeError` for an argument of a wrong type, `ValueError` for another wrong
 argument, `CompileError` for what is wrong with a text, its parameters, weights, the environment or
@@ -13,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
 from netdsl.api_arguments import checked, texts_of
-from netdsl.diagnostics import CompileError, Fault
-from netdsl.driver import Compiled, Program, compile_net, open_program, program_of
+from netdsl.driver import Compiled, compile_net, open_program, program_of
+from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import check_environment
 from netdsl.source import SourceFile
 
@@ -27,55 +32,106 @@ if TYPE_CHECKING:
     import torch
 
     from netdsl.analysis.summary import Row
-    from netdsl.ir.graph import Graph, Output
+    from netdsl.elaborate.program import Program
+    from netdsl.ir.graph import Graph, NetOutput
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
 
 
 class Net:
-    """A net that has been compiled: its shapes and counts are known, and it can be lowered.
+    """A compiled net: its shapes and counts are known, and it can be lowered and drawn.
 
-    PyTorch and ONNX are imported only by the methods that need them.
+    `name` is its name in the text. PyTorch and ONNX are imported only by the methods that need
+    them. `load` and `loads` make nets.
     """
 
-    def __init__(self, program: Program, name: str, compiled: Compiled) -> None:
-        self._program = program
+    def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
         self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        self.name = name
+        self.name = compiled.graph.name
 
     @property
     def graph(self) -> Graph:
-        """The typed graph."""
+        """The typed graph: inputs, layers in order, outputs and scopes.
+
+        >>> import netdsl
+        >>> [node.op.kind for node in netdsl.load("lenet5").graph.nodes][:3]
+        ['conv', 'tanh', 'avgpool']
+        """
         return self._compiled.graph
 
     @property
     def params(self) -> int:
-        """Learned numbers at inference."""
+        """The number of learned numbers of the inference graph: weights and biases.
+
+        Numbers that several layers share count once; auxiliary heads do not count.
+
+        >>> import netdsl
+        >>> netdsl.load("resnet:ResNet50").params
+        25557032
+        """
         return self._summary.totals.params
 
     @property
     def macs(self) -> Any:
-        """Multiply-accumulates of one sample: an `int`, or a symbolic formula where an input size is open."""
+        """The multiply-accumulates for one sample, without those of biases and activations.
+
+        They are an `int`, or a formula if an input has open sizes.
+
+        >>> import netdsl
+        >>> netdsl.load("lenet5").macs
+        416520
+        >>> text = "net A { input x: 3xHxW \\n conv(8, 3, pad = 1) }"
+        >>> print(netdsl.loads(text).macs)
+        216 * H * W
+        """
         return self._summary.totals.macs
 
     @property
     def layers(self) -> list[Row]:
-        """The rows of the layer table."""
+        """The rows of the layer table, one for each layer.
+
+        A row has the fields `name`, `kind`, `shape` (of the output, without the batch), `params`,
+        `macs`, `weights`, `units`, `bytes` (of the output in float32), `field` (the receptive field
+        along each axis, in elements of the input), `line` and `aux`.
+
+        >>> import netdsl
+        >>> row = netdsl.load("lenet5").layers[0]
+        >>> row.name, row.kind, row.shape, row.params, row.macs
+        ('C1', 'conv', (6, 28, 28), 156, 117600)
+        """
         return self._summary.rows()
 
     @property
-    def outputs(self) -> list[Output]:
-        """The outputs, each with a `name` and a `value` that has a `type`."""
+    def outputs(self) -> list[NetOutput]:
+        """The outputs. Each has a `name` and a `value`, whose `type` is without the batch.
+
+        >>> import netdsl
+        >>> [(o.name, str(o.value.type)) for o in netdsl.load("lenet5").outputs]
+        [('logits', '10')]
+        """
         return self.graph.outputs
 
     @checked
     def summary(self, depth: int | None = None) -> None:
-        """Print the layer table; `depth` folds deeper blocks into one row."""
+        """Print the layer table. With a `depth`, each block that is deeper is one row.
+
+        >>> import netdsl
+        >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").summary()
+        layer   kind    output   params   MACs
+        ──────────────────────────────────────
+        0       dense   3            15     12
+        <BLANKLINE>
+        params          15
+        MACs            12
+        weights         12 without biases
+        depth           1 layer with weights
+        memory          60 B params, 28 B activations, 28 B at the peak
+        """
         print(self._table(depth), end="")
 
     def _table(self, depth: int | None = None) -> str:
-        return str(import_module("netdsl.backends.table").table_text(self._summary, depth))
+        return str(import_module("netdsl.draw.table").table_text(self._summary, depth))
 
     def __repr__(self) -> str:
         return f"<Net {self.name}: {self.params:,} params>"
@@ -86,49 +142,68 @@ class Net:
 
         try:
             picture = self._svg()
-        except CompileError as error:  # no graphviz: the table is worth showing alone
+        except NetdslError as error:  # no graphviz: the table is worth showing alone
             picture = f"<p>{escape(error.diagnostics[0].message)}</p>"
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
     def _svg(self) -> str:
-        dot = import_module("netdsl.backends.dot")
+        dot = import_module("netdsl.draw.dot")
         return str(dot.svg_text(self.graph))
 
     @checked
     def torch(
         self, weights: Given | None = None, *, allow_nonfinite: bool = False
     ) -> torch.nn.Module:
-        """The net as a `torch.nn.Module` in training mode, with the names of the file.
+        """The net as a `torch.nn.Module` in training mode, whose members have the names of the text.
 
-        Its weights are fresh, or come from a state dict or a file; for those it raises the same
-        errors as `onnx`.
+        Its weights are fresh, or those of `weights`, a state dict or the path of a file. Raises
+        `CompileError` for weights that do not fit, and for weights that are infinite or not a
+        number, unless `allow_nonfinite` is set.
+
+        >>> import netdsl, torch
+        >>> module = netdsl.load("lenet5").torch()
+        >>> module(torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 10])
         """
-        backend = import_module("netdsl.backends.torch")
+        backend = import_module("netdsl.backends.torch.module")
         module: torch.nn.Module = backend.lower(self.graph)
         if weights is not None:
             backend.load(module, self.graph, weights, allow_nonfinite=allow_nonfinite)
         return module
 
+    @checked
     def pytorch_source(self) -> str:
-        """The net as PyTorch source that runs without netdsl."""
-        return str(import_module("netdsl.backends.pytorch_source").emit_source(self.graph))
+        """The net as PyTorch source that runs without netdsl.
+
+        >>> import netdsl
+        >>> "class LeNet5(nn.Module):" in netdsl.load("lenet5").pytorch_source()
+        True
+        """
+        return str(import_module("netdsl.backends.torch.source").emit_source(self.graph))
 
     @checked
     def onnx(
         self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
         fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
     ) -> onnx.ModelProto:  # fmt: skip
-        """The net as an ONNX model in memory, with fresh weights or those that are given.
+        """The net as an ONNX model in memory, with fresh weights or those of `weights`.
+
+        `weights` is a state dict or the path of a file; fresh weights depend on `seed`. Every
+        tensor has its name in the state dict, unless `fold` folds batch norms into the layers
+        before them. `dtype` is the type of weights, arithmetic, inputs and outputs: float32,
+        float16, or bfloat16, which needs opset 22 and makes it the default.
 
         Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
-        for weights that are infinite or not numbers, unless `allow_nonfinite` is set. Raises
+        for weights that are infinite or not a number, unless `allow_nonfinite` is set. Raises
         `TypeError` for weights that are neither a state dict nor a path, and `ValueError` for an
-        opset or a `dtype` that cannot be written.
+        `opset` or a `dtype` that cannot be written.
 
-        Every tensor has the name of the state dict, unless `fold` takes batch norms into the layers before them.
-        `dtype` is that of weights, arithmetic, inputs and outputs: float32, float16 or bfloat16 (from opset 22 on, its default).
+        >>> import netdsl
+        >>> model = netdsl.load("lenet5").onnx(opset=18)
+        >>> [node.op_type for node in model.graph.node][:3]
+        ['Conv', 'Tanh', 'AveragePool']
         """
-        export = import_module("netdsl.backends.export")
+        export = import_module("netdsl.backends.onnx.export")
         model: onnx.ModelProto = export.model_in_memory(
             self.graph, weights, _form(opset, dtype, fold=fold), seed=seed,
             metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
@@ -140,13 +215,18 @@ class Net:
         self, path: str | Path, weights: Given | None = None, *, opset: int | None = None,
         seed: int = 0, fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
     ) -> list[Path]:  # fmt: skip
-        """Write the net as an ONNX file, with external data where it is over 2 GB.
+        """Write the net as an ONNX file; returns the paths of the files.
 
-        Returns the files made. A manifest of an older model is removed. Raises as `onnx` does, and
-        `OSError` if the file cannot be written, for example because its folder does not exist. No
-        file is left then.
+        Weights of more than 2 GB go into a second file beside it. A manifest of an older model is
+        removed. Raises as `onnx` does, and `OSError` if the file cannot be written, for example
+        because its folder does not exist. After an error nothing is left behind.
+
+        >>> import netdsl, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in netdsl.load("lenet5").save_onnx(f"{folder}/lenet5.onnx")]
+        ['lenet5.onnx']
         """
-        export, manifest = import_module("netdsl.backends.export"), import_module("netdsl.runtime.manifest")
+        export, manifest = import_module("netdsl.backends.onnx.export"), import_module("netdsl.backends.onnx.manifest")
         paths = export.export_onnx(
             self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed,
             metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
@@ -156,16 +236,23 @@ class Net:
 
     @checked
     def draw(self, path: str | Path, depth: int | None = None) -> None:
-        """Draw the net: the suffix says what is made (.svg, .png, .pdf, .dot, .mmd, .html); `depth` folds deeper blocks.
+        """Draw the net. The suffix is the format: .svg, .png, .pdf, .dot, .mmd or .html.
 
-        Raises `ValueError` for another suffix, `CompileError` if graphviz is missing, which .dot and
-        .mmd do not need, and `OSError` if the file cannot be written.
+        With a `depth`, each block that is deeper is one box. Raises `ValueError` for another
+        suffix, `CompileError` if graphviz is missing, which .dot and .mmd do not need, and
+        `OSError` if the file cannot be written.
+
+        >>> import netdsl, pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     netdsl.load("lenet5").draw(f"{folder}/lenet5.mmd")
+        ...     print(pathlib.Path(folder, "lenet5.mmd").read_text().splitlines()[3])
+        flowchart TB
         """
-        import_module("netdsl.backends.draw").draw(self.graph, path, depth)
+        import_module("netdsl.draw.formats").draw(self.graph, path, depth)
 
 
 def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
-    form = import_module("netdsl.backends.form")
+    form = import_module("netdsl.backends.onnx.form")
     if opset is None:
         opset = form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET
     return form.Form(opset=int(opset), dtype=dtype, fold=fold)
@@ -173,7 +260,16 @@ def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
 
 @checked
 def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
-    """Load a net: `load("resnet:ResNet50", classes=10)`; raises `CompileError`, whose text is the diagnostics."""
+    """Load the net of a file, or of the library.
+
+    `name` is the path of a `.net` file or the name of a file of the library; `file:Net` picks one
+    of several nets. `parameters` are those of the net. Raises `CompileError`, whose text is what
+    the commands print, with the place of every error.
+
+    >>> import netdsl
+    >>> netdsl.load("resnet:ResNet50", classes=10)
+    <Net ResNet50: 23,528,522 params>
+    """
     check_environment()
     name = os.fspath(name)
     file, colon, net = name.rpartition(":")
@@ -184,7 +280,15 @@ def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
 
 @checked
 def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
-    """Load a net from text; raises `CompileError`."""
+    """Load a net from its text; `net` picks one of several. Raises as `load` does.
+
+    >>> import netdsl
+    >>> netdsl.loads("net Line(n = 2) { input x: 4 \\n dense(n) }", n=3)
+    <Net Line: 15 params>
+    >>> netdsl.loads("net A { input x: 4 \\n conv(3, 3) }")
+    Traceback (most recent call last):
+    netdsl.errors.CompileError: error[wrong-rank]: ...
+    """
     check_environment()
     return _net(program_of(SourceFile("<text>", text), texts_of(parameters)), net)
 
@@ -192,9 +296,9 @@ def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
 def _net(program: Program, net: str | None) -> Net:
     try:
         name = program.pick(net)
-    except Fault as fault:
-        raise CompileError([*program.reporter.diagnostics, fault.diagnostic]) from None
-    return Net(program, name, compile_net(program, name))
+    except NetdslError as error:
+        raise NetdslError.of([*program.reporter.diagnostics, *error.diagnostics]) from None
+    return Net(compile_net(program, name))
 
 
-__all__ = ["Net", "load", "loads"]
+__all__ = ["CompileError", "Net", "load", "loads"]

@@ -9,6 +9,7 @@ from functools import wraps
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
+from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import INTEGER_DIGITS
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ KINDS = {
 def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """A function that first holds its arguments against `KINDS`.
 
-    It raises `TypeError` for a value of a wrong type, and `ValueError` for another wrong value.
+    It raises `TypeError` for a value of a wrong type, and `ValueError` for another wrong value. It
+    turns every error of netdsl's family into `CompileError`.
     """
     signature = inspect.signature(function)
 
@@ -77,7 +79,10 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
         for name, value in signature.bind(*args, **kwargs).arguments.items():
             if name in KINDS:
                 _check(name, value, KINDS[name])
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except NetdslError as error:
+            raise CompileError.of(error.diagnostics) from None
 
     return call
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from netdsl.diagnostics import CompileError, fail
+from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class StoredArray:
     def read(self, dtype: np.dtype[Any]) -> Any:
         """The numbers as `dtype`, read and converted piece by piece.
 
-        Raises `CompileError` for a damaged file and for numbers that `dtype` cannot represent.
+        Raises `NetdslError` for a damaged file and for numbers that `dtype` cannot represent.
         """
         check_size(self.place, self.shape, max(dtype.itemsize, self.dtype.itemsize))
         made = np.empty(prod(self.shape), dtype)
@@ -90,7 +90,7 @@ class StoredArray:
 
 
 def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
-    """Numbers as another type; raises `CompileError` for one that the type cannot represent."""
+    """Numbers as another type; raises `NetdslError` for one that the type cannot represent."""
     with np.errstate(over="ignore", invalid="ignore"):
         made = values.astype(dtype, copy=False)
     if dtype.kind in "iu":
@@ -100,18 +100,18 @@ def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
     else:
         return made
     if lost.any():
-        fail("wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold")
+        raise NetdslError("wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold")
     return made
 
 
 def check_size(place: str, shape: tuple[int, ...], itemsize: int) -> None:
-    """Raise `CompileError` for an array that would take more memory than the limit."""
+    """Raise `NetdslError` for an array that would take more memory than the limit."""
     size, most = prod(shape) * itemsize, limit("array_bytes")
     if size > most:
-        fail(
+        raise NetdslError(
             "array-too-large",
             f"{place} has {size:,} bytes, the limit is {most:,}",
-            raise_help("array_bytes"),
+            help=raise_help("array_bytes"),
         )
 
 
@@ -125,7 +125,7 @@ def type_name(dtype: np.dtype[Any]) -> str:
 
 
 def open_array(path: Path) -> StoredArray:
-    """The array of a `.npy` file; raises `CompileError`."""
+    """The array of a `.npy` file; raises `NetdslError`."""
     with _guarded(path), _opened(path, None) as file:
         if file.read(4) == b"PK\x03\x04":
             raise _Unreadable("is an archive of arrays, whose name ends in .npz")
@@ -134,7 +134,7 @@ def open_array(path: Path) -> StoredArray:
 
 
 def open_archive(path: Path) -> dict[str, StoredArray]:
-    """The arrays of a `.npz` file by their names; raises `CompileError`."""
+    """The arrays of a `.npz` file by their names; raises `NetdslError`."""
     found = {}
     with _guarded(path), _archive(path) as archive:
         members = archive.infolist()
@@ -244,20 +244,20 @@ def _guarded(path: Path, subject: str = "it") -> Iterator[None]:
     """Turn any error that a file causes into one diagnostic, whose reason is about `subject`."""
     try:
         yield
-    except (CompileError, MemoryError):
+    except (NetdslError, MemoryError):
         raise
     except _Unreadable as error:
         _fail_unreadable(path, f"{subject} {error}")
     except OSError as error:
-        fail("cannot-read", f"cannot read {path}: {error.strerror}")
+        raise NetdslError("cannot-read", f"cannot read {path}: {error.strerror}") from None
     except Exception:  # `zipfile` and `zlib` raise many kinds, in words for programmers
         _fail_unreadable(path, f"{subject} is damaged")
 
 
 def _fail_unreadable(path: Path, reason: str) -> NoReturn:
     kind = ".npz" if path.suffix.lower() == ".npz" else SUFFIX
-    fail(
+    raise NetdslError(
         "bad-array",
         f"{path} is not a {kind} file of numbers: {reason}",
-        f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
+        help=f"write it with numpy.{'savez' if kind == '.npz' else 'save'}",
     )

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.common import UsageError, terminal_width
-from netdsl.errors import Stopped
 from netdsl.limits import check_environment
+from netdsl.process.stops import Stopped, leave_on_stop, raise_on_stop
+from netdsl.process.streams import open_standard
 from netdsl.source import printable
-from netdsl.stops import leave_on_stop, raise_on_stop
-from netdsl.streams import open_standard
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ AT_ONCE = ("check", "layers", "nets")  # a signal ends these at once: they have 
 INPUT_HELP = "sizes of an input that the text leaves open: 3x256x256, or name=SIZES"
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     """A parser whose messages cannot steer a terminal: arguments may be names of files."""
 
     def error(self, message: str) -> NoReturn:
@@ -43,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for those who run several in one process."""
     # Otherwise argparse asks for the terminal's width at every option.
     formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
-    parser = _Parser(
+    parser = _ArgumentParser(
         prog="netdsl",
         description="A compiler for network descriptions.",
         allow_abbrev=False,
@@ -261,7 +260,7 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
     if arguments.command in AT_ONCE:
         return _perform(arguments)
     _failures()  # loaded now, while there is memory for it
-    watched = import_module("netdsl.watch").watched
+    watched = import_module("netdsl.process.watch").watched
     folders = [os.path.dirname(arguments.output)] if getattr(arguments, "output", None) else []
     code: int = watched(
         lambda: _perform_stoppable(arguments), folders, patient=arguments.command == "train"

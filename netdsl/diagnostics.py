@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,54 +43,20 @@ class Diagnostic:
         self.help = help
 
 
-class CompileError(Exception):
-    """Something that the user gave cannot be worked with. `diagnostics` holds every error found, and the text is their print."""
-
-    def __init__(self, diagnostics: list[Diagnostic]) -> None:
-        super().__init__()
-        self.diagnostics = diagnostics
-
-    def __str__(self) -> str:
-        from netdsl.render import render_text  # which reads diagnostics
-
-        return "\n".join(render_text(d) for d in self.diagnostics)
-
-
-def fail(code: str, message: str, help: str | None = None) -> NoReturn:
-    """Raise the `CompileError` of one fact that has no place in a text."""
-    raise CompileError([Diagnostic(code, message, help=help)])
-
-
-class Fault(Exception):
-    """An error found while working on one piece of text; the caller reports it and goes on."""
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        span: Span | None = None,
-        *,
-        help: str | None = None,
-        notes: tuple[Annotation, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.diagnostic = Diagnostic(code, message, span, notes=notes, help=help)
-
-
-class TooManyErrors(Exception):
-    """The limit of reported errors is reached: there is no use in going on."""
+class Abandoned(Exception):
+    """The errors are reported, and the text cannot be read any further."""
 
 
 class Reporter:
     """Collects diagnostics: each code once at a place, without a place each message once; at most `MAX_ERRORS` errors."""
 
-    def __init__(self) -> None:
-        self.diagnostics: list[Diagnostic] = []
+    def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        self.diagnostics = list(diagnostics)
+        self.errors = sum(d.severity == "error" for d in self.diagnostics)
         self._seen: set[tuple[object, ...]] = set()
-        self.errors = 0
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic; raises `TooManyErrors` once the limit is reached."""
+        """Keep a diagnostic; raises `Abandoned` once the limit is reached."""
         span = diagnostic.span
         place = (span.file.name, span.start) if span else None
         key = (diagnostic.code, place, diagnostic.message if span is None else None)
@@ -102,7 +68,7 @@ class Reporter:
         if self.errors >= MAX_ERRORS:
             message = f"stopped after {MAX_ERRORS} errors"
             self.diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
-            raise TooManyErrors
+            raise Abandoned
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -1,26 +1,97 @@
-"""Errors that no text causes: an output that cannot be written, a signal, a crash."""
+"""The exceptions for what a user gave: each carries diagnostics, and elaboration adds the place."""
 
 from __future__ import annotations
 
-import signal
+from typing import TYPE_CHECKING, Self
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.render import render_text
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Annotation
+    from netdsl.source import Span
+
+
+class NetdslError(Exception):
+    """Something that the user gave is wrong: a text, a setting, a file.
+
+    `span` is the place in a text. Errors that are raised without one get theirs from whoever knows it.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        *,
+        help: str | None = None,
+        notes: tuple[Annotation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.diagnostics = [Diagnostic(code, message, span, notes=notes, help=help)]
+
+    @classmethod
+    def of(cls, diagnostics: list[Diagnostic]) -> Self:
+        """The error of several diagnostics."""
+        error = cls("", "")
+        error.diagnostics = diagnostics
+        return error
+
+    def __str__(self) -> str:
+        return "\n".join(render_text(d) for d in self.diagnostics)
+
+    @property
+    def diagnostic(self) -> Diagnostic:
+        """The first diagnostic."""
+        return self.diagnostics[0]
+
+    @property
+    def code(self) -> str:
+        """The code of the first diagnostic."""
+        return self.diagnostic.code
+
+    @property
+    def message(self) -> str:
+        """The fact, without advice."""
+        return self.diagnostic.message
+
+    @property
+    def help(self) -> str | None:
+        """The advice, if there is any."""
+        return self.diagnostic.help
+
+
+class OpError(NetdslError):
+    """A rule of a layer is broken. Its place is the argument `arg`, or without one the layer."""
+
+    def __init__(
+        self, code: str, message: str, arg: str | None = None, help: str | None = None
+    ) -> None:
+        super().__init__(code, message, help=help)
+        self.arg = arg
+
+
+class SettingError(NetdslError):
+    """A setting of a training, or the data that it names, is wrong. Its place is the entry `key`."""
+
+    def __init__(
+        self, code: str, message: str, key: str | None = None, help: str | None = None
+    ) -> None:
+        super().__init__(code, message, help=help)
+        self.key = key
+
+
+class Overrun(NetdslError):
+    """A limit is reached: the net is given up."""
+
+
+class UnreadableError(NetdslError):
+    """A text has syntax errors."""
+
+
+class CompileError(NetdslError):
+    """What the Python API raises. `diagnostics` holds every error found; the text is their print."""
 
 
 class CannotWriteError(OSError):
     """A file or standard output cannot be written. `filename` is the name that the user gave."""
-
-
-class Stopped(BaseException):
-    """The user or the system asked the command to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-class CrashedError(Exception):
-    """A signal ended the process that did the work; `details` is its Python stack at that moment."""
-
-    def __init__(self, number: int, details: str) -> None:
-        super().__init__(f"the process was ended by {signal.Signals(number).name}")
-        self.number = number
-        self.details = details

@@ -6,7 +6,8 @@ import os
 import stat
 import sys
 
-from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.diagnostics import did_you_mean
+from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile
 
@@ -57,33 +58,33 @@ def open_source(name: str) -> SourceFile:
     if os.path.exists(name):
         return read(name)
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
-    raise Fault("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
+    raise NetdslError("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
 
 
 def _read_standard_input(most: int) -> bytes:
-    """At most that many bytes of standard input; raises `Fault`. `sys.stdin` is None if closed."""
+    """At most that many bytes of standard input; raises `NetdslError`. `sys.stdin` is None if closed."""
     if sys.stdin is None:
-        raise Fault("cannot-read", "cannot read standard input: it is closed")
+        raise NetdslError("cannot-read", "cannot read standard input: it is closed")
     try:
         return sys.stdin.buffer.read(most)
     except OSError as error:
-        raise Fault("cannot-read", f"cannot read standard input: {error.strerror}") from None
+        raise NetdslError("cannot-read", f"cannot read standard input: {error.strerror}") from None
 
 
 def read(path: str, shown: str | None = None) -> SourceFile:
-    """Read a `.net` file; raises `Fault` where it cannot be one."""
+    """Read a `.net` file; raises `NetdslError` where it cannot be one."""
     name = shown or path
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise Fault("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+            raise NetdslError("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
         if is_idle_pipe(path):
             help_ = "connect it to standard input, and name the file `-`"
-            raise Fault("not-a-file", f"`{name}` is a pipe", help=help_)
+            raise NetdslError("not-a-file", f"`{name}` is a pipe", help=help_)
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
     except OSError as error:
-        raise Fault("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
+        raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
     return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
 
 
@@ -95,31 +96,31 @@ def is_idle_pipe(path: str) -> bool:
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
     if len(data) > limit("source_bytes"):
-        raise Fault("file-too-large", f"`{name}` is over {limit('source_bytes'):,} bytes", help=raise_help("source_bytes"))
+        raise NetdslError("file-too-large", f"`{name}` is over {limit('source_bytes'):,} bytes", help=raise_help("source_bytes"))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         message = f"`{name}` is not UTF-8 text: byte {data[error.start]:#04x} at offset {error.start}"
-        raise Fault("not-text", message, help="a .net file is plain text; is this a model or a picture?") from None
+        raise NetdslError("not-text", message, help="a .net file is plain text; is this a model or a picture?") from None
     if "\0" in text:
-        raise Fault("not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}")
+        raise NetdslError("not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}")
     return SourceFile(name, text, path)
 
 
 def import_path(importer: SourceFile, target: str) -> str:
     """The path of an imported file: inside the importer's folder (or a shipped file), nowhere else."""
     if importer.path is None:
-        raise Fault("import-not-found", f"`{target}` cannot be imported from standard input")
+        raise NetdslError("import-not-found", f"`{target}` cannot be imported from standard input")
     if target.startswith(("~", "\\")) or "\\" in target or target[1:2] == ":" or not target.isprintable():
-        raise Fault("import-outside", f"`{target[:200]}` is no path inside the folder of `{importer.name}`", help="imports stay in the file's own folder, and are written with `/`")
+        raise NetdslError("import-outside", f"`{target[:200]}` is no path inside the folder of `{importer.name}`", help="imports stay in the file's own folder, and are written with `/`")
     folder = os.path.realpath(os.path.dirname(importer.path))
     path = os.path.realpath(os.path.join(folder, target))
     if os.path.commonpath([folder, path]) != folder:
-        raise Fault("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
+        raise NetdslError("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
     if not os.path.isfile(path):
         own = os.path.basename(importer.path)
         beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != own]
         name = target.removesuffix(".net")
         near = f"the library has it: write `import {name}`" if name in library_names() and f"{name}.net" not in beside else did_you_mean(target, beside)
-        raise Fault("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
+        raise NetdslError("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
     return path

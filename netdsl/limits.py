@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import NetdslError
 
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
@@ -30,11 +30,8 @@ MAX_SIZE = 2**62
 MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
 
 
-class WrongLimit(CompileError):
+class WrongLimit(NetdslError):
     """An environment variable that sets a bound has a wrong value or an unknown name."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__([Diagnostic("wrong-limit", message)])
 
 
 def limit(name: str) -> int:
@@ -48,10 +45,10 @@ def limit(name: str) -> int:
         return DEFAULTS[name]
     if not text.isdecimal() or len(text) > INTEGER_DIGITS or int(text) == 0:
         message = f"{variable} is `{text[:40]}`; it takes a whole number above 0"
-        raise WrongLimit(message)
+        raise WrongLimit("wrong-limit", message)
     most = MOST.get(name)
     if most is not None and int(text) > most:
-        raise WrongLimit(f"{variable} is {text}; it can be {most} at most")
+        raise WrongLimit("wrong-limit", f"{variable} is {text}; it can be {most} at most")
     return int(text)
 
 
@@ -63,7 +60,8 @@ def check_environment() -> None:
             continue
         if name.lower() not in DEFAULTS:
             known = ", ".join(PREFIX + n.upper() for n in DEFAULTS)
-            raise WrongLimit(f"{variable} is set, and there is no such limit; there are {known}")
+            message = f"{variable} is set, and there is no such limit; there are {known}"
+            raise WrongLimit("wrong-limit", message)
         limit(name.lower())
 
 

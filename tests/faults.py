@@ -19,14 +19,14 @@ EMITTERS = {"torch", "onnx"}
 WHOLE_FILES = {
     "analysis/cost.py": "counters", "analysis/receptive.py": "counters", "analysis/summary.py": "counters",
     "analysis/valid.py": "shape rules", "ir/types.py": "shape rules", "ops/conv.py": "shape rules", "ops/pool.py": "shape rules",
-    "backends/onnx.py": "emitters", "backends/onnx_file.py": "emitters", "backends/pytorch_source.py": "emitters",
-    "backends/torch_modules.py": "emitters", "backends/dot.py": "emitters", "backends/mermaid.py": "emitters", "backends/picture.py": "emitters", "backends/weights.py": "emitters",
-    "render.py": "diagnostics", "diagnostics.py": "diagnostics", "passes/infer.py": "diagnostics", "syntax/expected.py": "diagnostics",
+    "backends/onnx/graph.py": "emitters", "backends/onnx/write.py": "emitters", "backends/torch/source.py": "emitters",
+    "backends/torch/modules.py": "emitters", "draw/dot.py": "emitters", "draw/mermaid.py": "emitters", "draw/picture.py": "emitters", "weights/fresh.py": "emitters",
+    "render.py": "diagnostics", "diagnostics.py": "diagnostics", "elaborate/infer.py": "diagnostics", "syntax/expected.py": "diagnostics",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class Fault:
+class NetdslError:
     """One change: the module, what kind of code it is in, the line, the text before and after, and the syntax tree with what is replaced in it."""
 
     path: Path
@@ -73,7 +73,7 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.IfExp(node.test, node.orelse, node.body)
         case ast.Call(keywords=[*_, last]) if last.arg not in (None, "help", "doc", "strict", "key"):
             yield ast.Call(node.func, node.args, node.keywords[:-1])
-        case ast.Call(func=ast.Name(id="OpError" | "Fault" | "Diagnostic"), args=[ast.Constant(value=str()), *rest]):
+        case ast.Call(func=ast.Name(id="OpError" | "NetdslError" | "Diagnostic"), args=[ast.Constant(value=str()), *rest]):
             yield ast.Call(node.func, [ast.Constant("wrong-code"), *rest], node.keywords)
         case ast.If(body=[ast.Raise()]):
             yield ast.If(ast.Constant(value=False), node.body, node.orelse)
@@ -105,7 +105,7 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
                 yield inner
 
 
-def faults_of(path: Path) -> Iterator[Fault]:
+def faults_of(path: Path) -> Iterator[NetdslError]:
     """Every fault that can be planted in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     name = str(path.relative_to(ROOT / "netdsl"))
@@ -118,7 +118,7 @@ def faults_of(path: Path) -> Iterator[Fault]:
                     continue
                 family = family_of(name, function.name, nearest_statement(node, holders))
                 for other in changes(node) if family else ():
-                    yield Fault(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), function.name, brief(node), brief(other), (tree, node, other))
+                    yield NetdslError(path, str(family), getattr(node, "lineno", statement.lineno), (function.lineno, function.end_lineno or 0), function.name, brief(node), brief(other), (tree, node, other))
 
 
 def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:
@@ -147,10 +147,10 @@ def replaced(tree: ast.Module, node: ast.AST, other: ast.AST) -> str:
     return ast.unparse(ast.fix_missing_locations(Swap().visit(copy.deepcopy(tree, memo))))
 
 
-def drawn(count: int, seed: int) -> list[Fault]:
+def drawn(count: int, seed: int) -> list[NetdslError]:
     """So many faults, evenly from the families; none twice."""
     rng = random.Random(seed)
-    found: dict[str, list[Fault]] = {f: [] for f in FAMILIES}
+    found: dict[str, list[NetdslError]] = {f: [] for f in FAMILIES}
     for path in sorted((ROOT / "netdsl").rglob("*.py")):
         name = str(path.relative_to(ROOT / "netdsl"))
         if name.startswith("ops/") or name in WHOLE_FILES:

@@ -29,7 +29,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faults import FAMILIES, ROOT, Fault, drawn
+from faults import FAMILIES, ROOT, NetdslError, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Reached:
             for tests in lines.values():
                 self.size.update(tests)
 
-    def tests(self, fault: Fault) -> list[str]:
+    def tests(self, fault: NetdslError) -> list[str]:
         """Those that reach the fault's line, or its function where the line has no code of its own; the most particular first."""
         lines = self.files.get(str(fault.path.relative_to(ROOT / "netdsl")), {})
         begin, end = fault.function
@@ -73,7 +73,7 @@ class Reached:
 class Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Loads the changed text in place of one module's."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: NetdslError) -> None:
         self.fault = fault
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> Any:
@@ -87,7 +87,7 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return self.fault.source
 
 
-def child(fault: Fault | None, selected: Sequence[str], limit: int, report: Any) -> None:
+def child(fault: NetdslError | None, selected: Sequence[str], limit: int, report: Any) -> None:
     """Run the tests with the fault planted; tell which test failed first."""
     import resource
 
@@ -112,7 +112,7 @@ def child(fault: Fault | None, selected: Sequence[str], limit: int, report: Any)
     report.close()
 
 
-def try_one(fault: Fault | None, selected: Sequence[str], limit: int) -> tuple[bool, str]:
+def try_one(fault: NetdslError | None, selected: Sequence[str], limit: int) -> tuple[bool, str]:
     """Whether the fault was noticed, and by what."""
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
@@ -165,7 +165,7 @@ def main() -> int:
         reached = Reached(arguments.coverage or Path(folder) / "coverage")
     reasons, started = explained(), time.monotonic()
 
-    def meet(fault: Fault) -> tuple[bool, str]:
+    def meet(fault: NetdslError) -> tuple[bool, str]:
         selected = [*arguments.also, *reached.tests(fault)]
         noticed, by = try_one(fault, selected[: arguments.most], arguments.cpu_seconds) if selected else (False, "no test reaches it")
         return (noticed, by) if noticed or len(selected) <= arguments.most else try_one(fault, selected[arguments.most :], arguments.cpu_seconds)

@@ -6,10 +6,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.layout.format import lay_out
+from netdsl.layout.pieces import pieces_of
 from netdsl.source import SourceFile, Span
-from netdsl.syntax.format import lay_out
 from netdsl.syntax.parser import parse_with_tokens
-from netdsl.syntax.pieces import pieces_of
 
 if TYPE_CHECKING:
     from random import Random

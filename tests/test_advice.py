@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 import netdsl
-from netdsl.config import Call, ConfigError
+from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_classes, check_shape
+from netdsl.errors import SettingError
 
 TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
 
@@ -207,11 +208,11 @@ def test_no_advice_where_there_is_none() -> None:
 
 def test_the_padding_of_a_dataset() -> None:
     """The help for images that are too small is right for a dataset that is padded already."""
-    dataset = open_dataset(Call("fashion_mnist_sample", (), {"pad": 1}))
-    with pytest.raises(ConfigError) as caught:
+    dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 1}))
+    with pytest.raises(SettingError) as caught:
         check_shape(dataset, (1, 32, 32))
     assert caught.value.help == "increase the `pad` of the dataset by 1"
-    check_shape(open_dataset(Call("fashion_mnist_sample", (), {"pad": 2})), (1, 32, 32))
+    check_shape(open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2})), (1, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_the_padding_of_a_dataset() -> None:
 )
 def test_the_classes_of_a_dataset(outputs: tuple[int, ...], wanted: str) -> None:
     """The help for a net of other outputs names the layers that give one number for each class."""
-    dataset = open_dataset(Call("fashion_mnist_sample", (), {}))
-    with pytest.raises(ConfigError) as caught:
+    dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {}))
+    with pytest.raises(SettingError) as caught:
         check_classes(dataset, outputs)
     assert wanted in (caught.value.help or "")

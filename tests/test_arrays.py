@@ -14,7 +14,7 @@ from conftest import peak_of
 import netdsl
 from netdsl.arrays import PIECE, open_archive, open_array
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -394,7 +394,7 @@ def test_damaged_archives(folder: Path, capsys: Say, case: str) -> None:
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason of the system is given, and the file is not called damaged."""
     (tmp_path / "x.npy").mkdir()
-    with pytest.raises(CompileError, match=r"cannot-read.*cannot read .*x.npy: Is a directory"):
+    with pytest.raises(NetdslError, match=r"cannot-read.*cannot read .*x.npy: Is a directory"):
         open_array(tmp_path / "x.npy")
 
 
@@ -402,5 +402,5 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_headers_of_arrays_that_lie(tmp_path: Path, shape: tuple[int, ...]) -> None:
     """A file must have the bytes that its header declares."""
     (tmp_path / "x.npy").write_bytes(header(shape) + bytes(64))
-    with pytest.raises(CompileError, match=r"bad-array.*header (that )?declares"):
+    with pytest.raises(NetdslError, match=r"bad-array.*header (that )?declares"):
         open_array(tmp_path / "x.npy")

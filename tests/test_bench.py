@@ -21,9 +21,9 @@ import netdsl
 from netdsl.analysis.sizes import usual_setting
 from netdsl.cli import run
 from netdsl.commands import bench
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.runtime import gpu, measure, providers, session
-from netdsl.runtime.binding import Bound
+from netdsl.runtime.binding import BoundSession
 from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, random_inputs, ratio
 from netdsl.runtime.session import Placed, Session, Settings, open_session
 
@@ -175,22 +175,22 @@ def test_wrong_calls(folder: Path, capsys: pytest.CaptureFixture[str], arguments
 def test_the_peak_of_a_small_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""
     sides: list[int] = []
-    plain = Bound.__init__
+    plain = BoundSession.__init__
 
-    def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+    def make(self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
         sides.append(len(inputs["x0"]))
         if len(inputs["x0"]) > limit:
             raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
         plain(self, opened, inputs, memory, **options)
 
-    monkeypatch.setattr(Bound, "__init__", make)
+    monkeypatch.setattr(BoundSession, "__init__", make)
     monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 256)))
     monkeypatch.setattr(measure, "SMALLEST", 8)
     limit = 16
     assert measure.peak(folder, "cpu", Settings()).flops > 0
     assert sides == [64, 32, 16, 16]
     limit = 4
-    with pytest.raises(CompileError, match="out-of-memory"):
+    with pytest.raises(NetdslError, match="out-of-memory"):
         measure.peak(folder, "cpu", Settings())
 
 
@@ -316,19 +316,19 @@ def test_cuda_graphs_are_used(folder: Path, capsys: pytest.CaptureFixture[str], 
     made = json.loads(said(capsys, *arguments, "--json")[0])
     assert made["cuda_graphs"] == wanted
 
-    def refuse(self: Bound) -> None:
+    def refuse(self: BoundSession) -> None:
         if self._options.get_run_config_entry("gpu_graph_id") != "-1":
             raise RuntimeError("not while capturing")
         plain(self)
 
-    plain = Bound.run
-    monkeypatch.setattr(Bound, "run", refuse)
+    plain = BoundSession.run
+    monkeypatch.setattr(BoundSession, "run", refuse)
     assert said(capsys, *arguments)[1].count("without a CUDA graph: not while capturing") == wanted
 
 
 def test_a_gpu_that_takes_nothing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, [Placed("c", "Conv", "CPUExecutionProvider")])
-    with pytest.raises(CompileError, match="no-cuda"):
+    with pytest.raises(NetdslError, match="no-cuda"):
         open_session(folder / "m.onnx", "cuda", settings=Settings(allow_cpu_nodes=True))
 
 

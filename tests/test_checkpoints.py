@@ -20,7 +20,7 @@ from archives import encrypted, unzipped, zip_file
 from weight_files import KINDS, NET, State, arrays, below, export, old_file, state, torch_file
 
 import netdsl
-from netdsl.backends.checkpoints import read_weights
+from netdsl.weights.checkpoints import read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

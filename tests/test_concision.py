@@ -83,4 +83,4 @@ def test_missing_texts_are_said(concision: Any, tmp_path: Path, monkeypatch: pyt
     assert concision.main() == 1
     out = capsys.readouterr().out
     assert f"there is no folder {tmp_path / 'nothing'}" in out
-    assert "no texts of HNDL" in out
+    assert "HNDL is left out" in out

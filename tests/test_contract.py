@@ -21,11 +21,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
-from netdsl.backends.form import OPSETS
-from netdsl.backends.torch_modules import PartialConv
+from netdsl.backends.onnx.form import OPSETS
+from netdsl.backends.torch.modules import PartialConv
+from netdsl.ir.op import Arg, Op
 from netdsl.ops import LAYERS, connect
-from netdsl.ops.args import integer
-from netdsl.ops.base import Arg, Op
+from netdsl.ops.args import integer, type_name
 from netdsl.ops.init import INITS, distribution
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
@@ -79,7 +79,7 @@ def check_arguments(cls: type[Op]) -> None:
     assert cls.examples, f"{cls.kind} has no example"
     for declared in cls.args:
         assert len(declared.doc) > 3, f"`{declared.name}` of `{cls.kind}` is not documented"
-        assert declared.type_name
+        assert type_name(declared)
     shown = set().union(*(given_arguments(cls, call) for _, call in cls.examples))
     assert {a.name for a in cls.args} == shown
 

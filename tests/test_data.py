@@ -13,7 +13,7 @@ import platformdirs
 import pytest
 from conftest import peak_of
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import SettingCall
 from netdsl.data import catalog as catalog_module
 from netdsl.data import download
 from netdsl.data.catalog import open_dataset
@@ -22,10 +22,11 @@ from netdsl.data.dataset import check_classes, check_shape
 from netdsl.data.evaluate import evaluate
 from netdsl.data.idx import NAMES, read_idx
 from netdsl.data.metrics import Accuracy
+from netdsl.errors import SettingError
 
 
-def fails(code: str, call: Call) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
+def fails(code: str, call: SettingCall) -> SettingError:
+    with pytest.raises(SettingError) as caught:
         open_dataset(call)
     assert caught.value.code == code
     assert caught.value.key == "data"
@@ -64,7 +65,7 @@ def write_cifar(folder: Path) -> np.ndarray:
 
 
 def test_sample_is_balanced_and_normalised() -> None:
-    data = open_dataset(Call("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample"))
     assert data.train.images.shape == (10_000, 1, 28, 28)
     assert data.train.images.dtype == np.uint8
     assert data.train.labels.dtype == np.int64
@@ -80,7 +81,7 @@ def test_sample_is_balanced_and_normalised() -> None:
 
 def test_sample_is_the_published_data() -> None:
     # The classes of the first images of the published files, and a digest of the sample's pixels.
-    data = open_dataset(Call("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample"))
     assert data.train.labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
     assert data.test.labels[:5].tolist() == [9, 2, 1, 1, 6]
     digest = hashlib.sha256(data.train.images.tobytes() + data.test.images.tobytes()).hexdigest()
@@ -88,8 +89,8 @@ def test_sample_is_the_published_data() -> None:
 
 
 def test_padding_adds_zero_pixels_around() -> None:
-    plain = open_dataset(Call("fashion_mnist_sample"))
-    data = open_dataset(Call("fashion_mnist_sample", (), {"pad": 2}))
+    plain = open_dataset(SettingCall("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
     assert data.shape == (1, 32, 32)
     assert np.array_equal(data.test.images[:, :, 2:-2, 2:-2], plain.test.images)
     assert data.test.images.sum() == plain.test.images.sum()
@@ -102,22 +103,22 @@ def test_mnist_reads_plain_and_gzipped_files(idx_folder: Path, packed: bool) -> 
         for name in NAMES:
             (idx_folder / f"{name}.gz").write_bytes(gzip.compress((idx_folder / name).read_bytes()))
             (idx_folder / name).unlink()
-    data = open_dataset(Call("mnist", (str(idx_folder),)))
+    data = open_dataset(SettingCall("mnist", (str(idx_folder),)))
     assert data.train.images[:, 0].tobytes() == idx_contents()[NAMES[0]][16:]
     assert data.test.labels.tolist() == list(range(10))
     assert data.classes == tuple("0123456789")
 
 
 def test_mnist_needs_a_root() -> None:
-    assert "root" in (fails("data-not-found", Call("mnist")).help or "")
+    assert "root" in (fails("data-not-found", SettingCall("mnist")).help or "")
 
 
 def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
     assert (
-        "nowhere" in fails("data-not-found", Call("mnist", (), {"root": str(idx_folder / "nowhere")})).message
+        "nowhere" in fails("data-not-found", SettingCall("mnist", (), {"root": str(idx_folder / "nowhere")})).message
     )
     (idx_folder / NAMES[3]).unlink()
-    error = fails("data-not-found", Call("mnist", (), {"root": str(idx_folder)}))
+    error = fails("data-not-found", SettingCall("mnist", (), {"root": str(idx_folder)}))
     assert NAMES[3] in error.message and "root" in (error.help or "")
 
 
@@ -137,7 +138,7 @@ def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
 def test_damaged_idx_is_explained(idx_folder: Path, index: int, change: Callable[[bytes], bytes], expected: str) -> None:
     path = idx_folder / NAMES[index]
     path.write_bytes(change(path.read_bytes()))
-    message = fails("corrupt-data", Call("mnist", (str(idx_folder),))).message
+    message = fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
     assert expected in message
     assert str(idx_folder) in message
 
@@ -150,7 +151,7 @@ def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], by
     packed = change(gzip.compress(path.read_bytes()))
     path.unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(packed)
-    assert f"{NAMES[0]}.gz" in fails("corrupt-data", Call("mnist", (str(idx_folder),))).message
+    assert f"{NAMES[0]}.gz" in fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
 
 
 def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None:
@@ -158,7 +159,7 @@ def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None
     zeros = idx_bytes(np.zeros((40_000, 28, 28), np.uint8))
     (idx_folder / NAMES[0]).unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(gzip.compress(zeros, 1))
-    call = Call("mnist", (str(idx_folder),))
+    call = SettingCall("mnist", (str(idx_folder),))
     assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
     message = fails("corrupt-data", call).message
     assert "expected 20 images, as many as labels, found 40,000" in message
@@ -177,7 +178,7 @@ def test_a_large_cifar_file_is_not_read(tmp_path: Path) -> None:
     write_cifar(tmp_path)
     with (tmp_path / TRAIN_FILES[0]).open("r+b") as file:
         file.truncate(3073 * 100_000)
-    call = Call("cifar10", (str(tmp_path),))
+    call = SettingCall("cifar10", (str(tmp_path),))
     assert peak_of(lambda: fails("corrupt-data", call)) < 8 << 20
     message = fails("corrupt-data", call).message
     assert "expected at most 30,730,000 bytes, found 307,300,000" in message
@@ -186,14 +187,14 @@ def test_a_large_cifar_file_is_not_read(tmp_path: Path) -> None:
 def test_a_packed_download_is_bounded(published: Path, tmp_path: Path) -> None:
     """A download that unpacks to far more than the data is refused without unpacking all of it."""
     (published / f"{NAMES[0]}.gz").write_bytes(gzip.compress(bytes(200 << 20), 1))
-    call = Call("fashion_mnist")
+    call = SettingCall("fashion_mnist")
     assert peak_of(lambda: fails("bad-checksum", call)) < 2 * download.MOST + (8 << 20)
 
 
 @pytest.mark.parametrize("subfolder", ["", "cifar-10-batches-bin"])
 def test_cifar_is_read_in_order(tmp_path: Path, subfolder: str) -> None:
     records = write_cifar(tmp_path / subfolder)
-    data = open_dataset(Call("cifar10", (), {"root": str(tmp_path), "pad": 1}))
+    data = open_dataset(SettingCall("cifar10", (), {"root": str(tmp_path), "pad": 1}))
     assert data.shape == (3, 34, 34)
     assert data.train.images.shape[0] == 50
     assert np.array_equal(data.train.images[10, 0, 1, 1:33], records[1, 0, 1:33])
@@ -204,7 +205,7 @@ def test_cifar_is_read_in_order(tmp_path: Path, subfolder: str) -> None:
 
 def test_damaged_cifar_is_explained(tmp_path: Path) -> None:
     records = write_cifar(tmp_path)
-    call = Call("cifar10", (str(tmp_path),))
+    call = SettingCall("cifar10", (str(tmp_path),))
     path = tmp_path / TRAIN_FILES[2]
     path.write_bytes(path.read_bytes()[:-1])
     assert "expected a multiple of 3,073 bytes, found 30,729" in fails("corrupt-data", call).message
@@ -218,17 +219,17 @@ def test_damaged_cifar_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "code", "text"),
     [
-        (Call("cifar"), "unknown-dataset", "`cifar10`"),
-        (Call("fashion_mnist_sample", (), {"padd": 2}), "unknown-argument", "`pad`"),
-        (Call("fashion_mnist_sample", (), {"pad": "2"}), "wrong-type", '"2"'),
-        (Call("fashion_mnist_sample", (), {"pad": True}), "wrong-type", "true"),
-        (Call("fashion_mnist_sample", (), {"pad": -1}), "bad-argument", "-1"),
-        (Call("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 1"),
-        (Call("fashion_mnist_sample", (1,), {"pad": 2}), "duplicate-argument", "twice"),
-        (Call("mnist", (3,)), "wrong-type", "a text"),
+        (SettingCall("cifar"), "unknown-dataset", "`cifar10`"),
+        (SettingCall("fashion_mnist_sample", (), {"padd": 2}), "unknown-argument", "`pad`"),
+        (SettingCall("fashion_mnist_sample", (), {"pad": "2"}), "wrong-type", '"2"'),
+        (SettingCall("fashion_mnist_sample", (), {"pad": True}), "wrong-type", "true"),
+        (SettingCall("fashion_mnist_sample", (), {"pad": -1}), "bad-argument", "-1"),
+        (SettingCall("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 1"),
+        (SettingCall("fashion_mnist_sample", (1,), {"pad": 2}), "duplicate-argument", "twice"),
+        (SettingCall("mnist", (3,)), "wrong-type", "a text"),
     ],
 )
-def test_wrong_calls_are_explained(call: Call, code: str, text: str) -> None:
+def test_wrong_calls_are_explained(call: SettingCall, code: str, text: str) -> None:
     error = fails(code, call)
     assert text in f"{error.message} {error.help}"
 
@@ -257,22 +258,22 @@ def cached(tmp_path: Path) -> list[Path]:
 
 def test_fashion_mnist_prefers_the_debian_folder(published: Path, idx_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", idx_folder)
-    assert len(open_dataset(Call("fashion_mnist")).train.labels) == 20
+    assert len(open_dataset(SettingCall("fashion_mnist")).train.labels) == 20
     assert not cached(idx_folder)
 
 
 def test_fashion_mnist_is_downloaded_once(published: Path, tmp_path: Path) -> None:
-    data = open_dataset(Call("fashion_mnist"))
+    data = open_dataset(SettingCall("fashion_mnist"))
     assert data.train.images[:, 0].tobytes() == idx_contents()[NAMES[0]][16:]
     assert len(cached(tmp_path)) == 4
     for path in published.iterdir():
         path.unlink()
-    assert len(open_dataset(Call("fashion_mnist")).test.labels) == 10
+    assert len(open_dataset(SettingCall("fashion_mnist")).test.labels) == 10
 
 
 def test_failed_download_says_what_to_do(published: Path, tmp_path: Path) -> None:
     (published / f"{NAMES[0]}.gz").unlink()
-    error = fails("data-not-found", Call("fashion_mnist"))
+    error = fails("data-not-found", SettingCall("fashion_mnist"))
     assert f"{NAMES[0]}.gz" in error.message
     assert "apt install dataset-fashion-mnist" in (error.help or "") and "root" in (error.help or "")
     assert not cached(tmp_path)
@@ -281,27 +282,27 @@ def test_failed_download_says_what_to_do(published: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", [gzip.compress(b"other"), b"no gzip"], ids=["other", "no gzip"])
 def test_changed_download_is_refused(published: Path, tmp_path: Path, content: bytes) -> None:
     (published / f"{NAMES[0]}.gz").write_bytes(content)
-    assert f"{NAMES[0]}.gz" in fails("bad-checksum", Call("fashion_mnist")).message
+    assert f"{NAMES[0]}.gz" in fails("bad-checksum", SettingCall("fashion_mnist")).message
     assert not cached(tmp_path)
 
 
 def test_shape_mismatch_advises_padding() -> None:
-    data = open_dataset(Call("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample"))
     check_shape(data, (1, 28, 28))
-    with pytest.raises(ConfigError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
+    with pytest.raises(SettingError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     for expects in [(3, 32, 32), (1, 27, 27), (1, 30, 32), (784,)]:
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(SettingError) as caught:
             check_shape(data, expects)
         assert "pad" not in (caught.value.help or "")
 
 
 def test_class_mismatch_is_explained() -> None:
-    data = open_dataset(Call("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample"))
     check_classes(data, (10,))
-    with pytest.raises(ConfigError, match=r"gives 1000 numbers .* has 10 classes"):
+    with pytest.raises(SettingError, match=r"gives 1000 numbers .* has 10 classes"):
         check_classes(data, (1000,))
 
 
@@ -310,12 +311,12 @@ def test_top_k_ranks_ties_in_order_and_nan_last() -> None:
     labels = np.array([1, 2, 0])
     assert [Accuracy(top)(logits, labels) for top in (1, 2, 3)] == [0, pytest.approx(1 / 3), 1]
     assert Accuracy(1)(logits, np.array([0, 0, 1])) == pytest.approx(2 / 3)
-    with pytest.raises(ConfigError, match="is 4, the net has 3 classes"):
+    with pytest.raises(SettingError, match="is 4, the net has 3 classes"):
         Accuracy(4)(logits, labels)
 
 
 def test_evaluate_passes_normalised_batches() -> None:
-    data = open_dataset(Call("fashion_mnist_sample"))
+    data = open_dataset(SettingCall("fashion_mnist_sample"))
     seen: list[np.ndarray] = []
 
     def forward(images: np.ndarray) -> np.ndarray:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from netdsl.analysis.valid import valid_for
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, program_of
+from netdsl.elaborate.evaluate import function_names
+from netdsl.errors import NetdslError
 from netdsl.ir.types import ITEM_BYTES, shape_text
 from netdsl.limits import DEFAULTS
 from netdsl.ops.init import INITS
-from netdsl.passes.evaluate import function_names
 from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 LANGUAGE = ROOT / "docs" / "language.md"
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"Fault", "OpError", "Diagnostic", "ConfigError", "fail", "stop"}
+RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
 
 
 class Block(NamedTuple):
@@ -113,10 +114,10 @@ def compile_block(block: Block, folder: Path) -> Outcome:
             try:
                 made = compile_net(program, name)
                 compiled.append(made)
-                collect(found, check_expects(program, name, made)[1])
-            except CompileError as error:
+                collect(found, check_expects(made)[1])
+            except NetdslError as error:
                 collect(found, error.diagnostics)
-    except CompileError as error:
+    except NetdslError as error:
         collect(found, error.diagnostics)
     return Outcome(compiled, list(found.values()))
 
@@ -268,7 +269,7 @@ def test_every_fact_is_read() -> None:
 
 def codes_raised() -> dict[str, str]:
     """Every code in the package with a file that raises it: literals given to what makes diagnostics."""
-    trees = {path.name: python_ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "netdsl").rglob("*.py"))}
+    trees = {str(path): python_ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "netdsl").rglob("*.py"))}
     nodes = [(name, node) for name, tree in trees.items() for node in python_ast.walk(tree)]
     classes = [n for _, n in nodes if isinstance(n, python_ast.ClassDef)]
     raisers = RAISERS | {c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}}

@@ -13,9 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import netdsl
-from netdsl.backends.dot import _quote, emit_dot, svg_text
-from netdsl.backends.draw import draw
 from netdsl.cli import run
+from netdsl.draw.dot import _quote, emit_dot, svg_text
+from netdsl.draw.formats import draw
 
 if TYPE_CHECKING:
     from pathlib import Path

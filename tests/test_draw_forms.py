@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl.backends import picture as picture_module
-from netdsl.backends.dot import emit_dot
-from netdsl.backends.mermaid import emit_mermaid, is_large
-from netdsl.backends.page import emit_page
-from netdsl.backends.picture import COLOURS, FOLDED, Picture
 from netdsl.cli import run
+from netdsl.draw import picture as picture_module
+from netdsl.draw.dot import emit_dot
+from netdsl.draw.html import emit_page
+from netdsl.draw.mermaid import emit_mermaid, is_large
+from netdsl.draw.picture import COLOURS, FOLDED, Picture
 from netdsl.ops import base
 
 if TYPE_CHECKING:

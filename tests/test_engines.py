@@ -82,7 +82,7 @@ def test_the_engines_leave_the_weights_alone(tmp_path: Path, script: Any, monkey
 def test_tensorrt_has_no_rows_without_tf32(tmp_path: Path, script: Any) -> None:
     """onnxruntime has no option that keeps it from TF32."""
     case = script.Case("LeNet-5", tmp_path, "cpu")
-    assert script._checked(case, ["tensorrt"], "fp32", case.exact(case.inputs(2))) == ({"tensorrt": "tf32 alone"}, [])
+    assert script._checked(case, ["tensorrt"], "fp32", case.exact(case.inputs(2))) == ({"tensorrt": "tf32 only"}, [])
 
 
 @pytest.mark.parametrize("arguments", [["--batches", "x"], ["--batches", "1,0"], ["--rounds", "0"], ["--nets", "Q"], ["--engines", "ours,"], ["--json", "."]])

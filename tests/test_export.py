@@ -20,13 +20,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import netdsl
-from netdsl.backends.checkpoints import read_weights
-from netdsl.backends.form import Form
-from netdsl.backends.mapped import Mapped
-from netdsl.backends.onnx import skeleton
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.manifest import manifest_path, verify_model
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
-from netdsl.runtime.manifest import manifest_path, verify_model
+from netdsl.errors import NetdslError
+from netdsl.weights.checkpoints import read_weights
+from netdsl.weights.safetensors import Mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,7 +313,7 @@ def test_export_imports_neither_torch_nor_onnxruntime(folder: Path, options: tup
 
 def exported(folder: Path, capsys: pytest.CaptureFixture[str], *, external: bool = False, monkeypatch: pytest.MonkeyPatch | None = None) -> Path:
     if external and monkeypatch:
-        monkeypatch.setattr("netdsl.backends.onnx_file.LIMIT", 100)
+        monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 100)
     said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
     return folder / "m.onnx"
 
@@ -333,7 +333,7 @@ def test_any_flipped_bit_is_found(folder: Path, capsys: pytest.CaptureFixture[st
             path.write_bytes(bad)
             if path.suffix == ".json" and equal_as_json(bad, good):
                 continue
-            with pytest.raises(CompileError) as caught:
+            with pytest.raises(NetdslError) as caught:
                 verify_model(model)
             assert caught.value.diagnostics[0].code in {"corrupt-model", "source-changed", "corrupt-manifest", "file-not-found"}
         path.write_bytes(good)
@@ -353,22 +353,22 @@ def test_a_model_without_its_parts_is_told(folder: Path, capsys: pytest.CaptureF
     (folder / "tiny.net").unlink()
     assert "tiny.net is not here" in verify_model(model).notes[0]
     (folder / "m.onnx.data").unlink()
-    with pytest.raises(CompileError, match=r"m\.onnx\.data, which the manifest names"):
+    with pytest.raises(NetdslError, match=r"m\.onnx\.data, which the manifest names"):
         verify_model(model)
     manifest_path(model).unlink()
-    with pytest.raises(CompileError, match="has no manifest"):
+    with pytest.raises(NetdslError, match="has no manifest"):
         verify_model(model)
 
 
 def test_a_manifest_names_files_of_its_folder_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from netdsl.runtime.manifest import _own_sum
+    from netdsl.backends.onnx.manifest import _own_sum
 
     model = exported(folder, capsys)
     entries = json.loads(manifest_path(model).read_text())
     entries.pop("manifest")
     entries["files"]["../secret"] = {"bytes": 1, "sha256": ""}
     manifest_path(model).write_text(json.dumps({**entries, "manifest": _own_sum(entries)}))
-    with pytest.raises(CompileError, match="is damaged"):
+    with pytest.raises(NetdslError, match="is damaged"):
         verify_model(model)
 
 

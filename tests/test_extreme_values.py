@@ -17,10 +17,10 @@ from fuzz.settings import SETTINGS, applied, flushed
 from fuzz.verdict import verdict
 from test_contract import EXAMPLES, Example
 
-from netdsl.driver import program_of
+from netdsl.driver import compile_net, program_of
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
-from netdsl.verify import Report, values, verify_net
+from netdsl.verify import Report, values, verify_graph
 from netdsl.verify.exported import CLOSE, _difference
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.onnx_side import OnnxSide
@@ -37,7 +37,7 @@ FOLDER = Path(__file__).parent / "regress"
 def verified(body: str) -> Report:
     """The report of a net of those statements."""
     program = program_of(SourceFile("extreme.net", f"net N {{\n{body}\n}}\n"))
-    return verify_net(program, program.pick(None), threads=1)
+    return verify_graph(compile_net(program, program.pick(None)).graph, threads=1)
 
 
 @pytest.fixture(params=["default", "outputs flushed", "PyTorch flushes", "onnxruntime flushes"])

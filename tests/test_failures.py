@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 
 from netdsl.cli import run
 from netdsl.commands import check, failures
-from netdsl.errors import CannotWriteError, CrashedError
+from netdsl.errors import CannotWriteError
+from netdsl.process.watch import CrashedError
 from netdsl.train import checkpoint
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def test_the_python_face_raises_what_is_unforeseen(monkeypatch: pytest.MonkeyPat
     import netdsl
     from netdsl import driver
 
-    monkeypatch.setattr(driver, "_build", fails(ZeroDivisionError("boom")))
+    monkeypatch.setattr(driver, "elaborate", fails(ZeroDivisionError("boom")))
     with pytest.raises(ZeroDivisionError, match="boom"):
         netdsl.load("lenet5")
 

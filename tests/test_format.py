@@ -11,13 +11,13 @@ from fuzz.generate import program
 from relayout import Laid, Relayout, comments_in, definitions_in, differences, round_trip
 from test_docs import BLOCKS, Block
 
-import netdsl.syntax.format as formatter
+import netdsl.layout.format as formatter
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError, Fault
+from netdsl.errors import NetdslError
+from netdsl.layout.format import format_source, same
+from netdsl.layout.pieces import pieces_of
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source, same
 from netdsl.syntax.parser import parse, parse_with_tokens
-from netdsl.syntax.pieces import pieces_of
 
 ROOT = Path(__file__).parent.parent
 NETS = sorted([*(ROOT / "nets").rglob("*.net"), *(ROOT / "examples").rglob("*.net")])
@@ -269,7 +269,7 @@ def test_a_wrong_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr(formatter, "lay_out", lambda pieces: breaking(lay_out(pieces)))  # type: ignore[operator]
     path = tmp_path / "a.net"
     path.write_text("net A { conv(8,3) }  # a # b\n")
-    with pytest.raises(Fault):
+    with pytest.raises(NetdslError):
         format_source(SourceFile("a.net", path.read_text()))
     assert run(["fmt", str(path)]) == 1
     assert path.read_text() == "net A { conv(8,3) }  # a # b\n"
@@ -305,5 +305,5 @@ def test_time_is_linear() -> None:
 
 def test_syntax_errors_are_raised() -> None:
     """The function raises what the parser found."""
-    with pytest.raises(CompileError):
+    with pytest.raises(NetdslError):
         formatted("net A { conv( }")

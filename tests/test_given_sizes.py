@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
 from netdsl.driver import check_expects, compile_net, program_of
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_advice(case: str) -> None:
     body, given, wanted = NEAR[case]
     text = body if body.startswith("net") else f"net N {{\n{body}\n}}"
     sizes = tuple(int(n) for n in given.split("x"))
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         compile_net(program_of(SourceFile("n.net", text)), "N", {"": sizes})
     (found,) = caught.value.diagnostics
     assert found.span is not None
@@ -156,5 +156,5 @@ def test_at_a_fixed_size() -> None:
     """`at` cannot change a number of the text either."""
     text = f"net N {{\n{FIXED}\nexpect shape(x) == 8x9x3 at 8x9x3\n}}"
     program = program_of(SourceFile("n.net", text))
-    good, broken = check_expects(program, "N", compile_net(program, "N"))
+    good, broken = check_expects(compile_net(program, "N"))
     assert (good, [(d.code, d.help) for d in broken]) == (0, [("fixed-size", "did you mean 3x8x9?")])

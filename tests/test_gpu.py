@@ -15,7 +15,7 @@ from test_bench import GPU, said
 
 import netdsl
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.runtime import gpu, providers
 from netdsl.runtime.measure import random_inputs
 from netdsl.runtime.placement import FEW
@@ -140,14 +140,14 @@ def test_memory_that_is_too_small(folder: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(providers, "options_of", small)
     opened = open_session(folder / "m.onnx", "cuda", settings=Settings(graph=True))
     inputs = random_inputs(opened, 1 << 15, {"": (3, 32, 32)})
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         getattr(opened, how)(inputs)
     found = caught.value.diagnostics[0]
     assert found.code == "out-of-memory"
     fits = int(str(found.help).removeprefix("a batch of ").removesuffix(" fits"))
     opened = open_session(folder / "m.onnx", "cuda")
     opened.run({"image": inputs["image"][:fits]})
-    with pytest.raises(CompileError, match="out-of-memory"):
+    with pytest.raises(NetdslError, match="out-of-memory"):
         open_session(folder / "m.onnx", "cuda").run({"image": inputs["image"][: 2 * fits]})
 
 

@@ -14,9 +14,9 @@ import pytest
 from fuzz.texts import valid_files
 from lark import Lark, Token, Tree
 
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
-from netdsl.syntax.lalr import Node, parse
+from netdsl.syntax.lalr import ParseNode, parse
 from netdsl.syntax.lexer import Token as OurToken
 from netdsl.syntax.parser import TokenFilter, parse_with_tokens
 
@@ -61,7 +61,7 @@ def plain(tree: Any) -> object:
     """A tree of lark's, or one of ours, as nested tuples with every name, text and place."""
     if isinstance(tree, (Token, OurToken)):
         return str(tree), tree.type, tree.start_pos, tree.end_pos
-    if isinstance(tree, Node):
+    if isinstance(tree, ParseNode):
         return tree.data, tree.start_pos, tree.end_pos, [plain(c) for c in tree.children]
     if isinstance(tree, Tree):
         place = (0, 0) if tree.meta.empty else (tree.meta.start_pos, tree.meta.end_pos)
@@ -82,7 +82,7 @@ def test_trees_are_those_of_lark(number: int, lark: Lark) -> None:
 )
 def test_a_keyword_is_a_whole_word(text: str) -> None:
     """A word that begins with a keyword is a name, where only the keyword is allowed too."""
-    with pytest.raises(CompileError, match="syntax-error"):
+    with pytest.raises(NetdslError, match="syntax-error"):
         parse_with_tokens(SourceFile("n.net", text))
 
 

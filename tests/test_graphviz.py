@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl import CompileError
-from netdsl.backends.dot import _frame, emit_dot, render
-from netdsl.backends.picture import Cluster
+from netdsl.draw.dot import _frame, emit_dot, render
+from netdsl.draw.picture import Cluster
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Scope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_dot_says_where_it_fails(script: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Its own words, or else its exit code; they are told once."""
     stand_in(tmp_path, script, monkeypatch)
-    with pytest.raises(CompileError) as error:
+    with pytest.raises(NetdslError) as error:
         render("digraph {\n}", "svg")
     (told,) = error.value.diagnostics
     assert (told.code, told.message, told.help) == ("graphviz-failed", f"`dot` cannot make this picture: {said}", "fold blocks (`--depth N`, in Python `depth=N`), or write .svg")
@@ -74,5 +75,5 @@ def test_what_dot_mutters_is_not_passed_on(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_a_scope_has_room_for_its_name(letters: int, children: int, margin: int) -> None:
     """A narrow scope has a margin that grows with its name, within bounds; one with several scopes side by side is wide enough."""
-    cluster = Cluster("a", "t" * letters, children={str(i): Cluster(f"a.{i}") for i in range(children)})
+    cluster = Cluster(Scope(), "t" * letters, children={s: Cluster(s) for s in (Scope() for _ in range(children))})
     assert _frame(cluster)["margin"] == str(margin)

@@ -116,6 +116,6 @@ def test_broken_package_behind_a_value(tmp_path: Path, monkeypatch: pytest.Monke
     def broken() -> frozenset[str]:
         raise ImportError("no module named theirs")
 
-    monkeypatch.setattr("netdsl.passes.modules.load_plugins", broken)
+    monkeypatch.setattr("netdsl.elaborate.loader.load_plugins", broken)
     with pytest.raises(netdsl.CompileError, match=r"broken-plugin.*no module named theirs"):
         netdsl.load(path)

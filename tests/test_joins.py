@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from test_families import both, message, net_of
 
 from netdsl.analysis.valid import valid_for
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Window
 from netdsl.ir.types import Sym, TensorType
 from netdsl.ops import LAYERS
-from netdsl.ops.base import Op, OpError, Window, bind
+from netdsl.ops.base import bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import torch
 from conftest import assert_back_ends_agree, codes, inputs_for, randomise, run_onnx, run_torch
 
 import netdsl
-from netdsl.backends.pytorch_source import TAKEN
+from netdsl.backends.torch.source import TAKEN
 from netdsl.cli import run
 
 if TYPE_CHECKING:

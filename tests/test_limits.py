@@ -8,9 +8,9 @@ import pytest
 
 import netdsl
 from netdsl.cli import run
+from netdsl.layout.format import format_source
 from netdsl.limits import DEFAULTS, MOST, WrongLimit, limit, raise_help
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source
 
 BODIES = [("{ ", " }"), ("g: { ", " }"), ("residual { ", " }"), ("add { | ", " | identity }"), ("if true { ", " }"), ("repeat 1 { ", " }"), ("for i in [1] { ", " }")]
 DEEP = {"conditional": "1 if true else " * 195 + "1", "power": "1 ** " * 195 + "1", "minus": "-" * 194 + "1"}

@@ -17,8 +17,8 @@ from conftest import inputs_for, run_torch
 
 import netdsl
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends.form import Form
-from netdsl.backends.onnx import skeleton
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import skeleton
 from netdsl.cli import run
 from netdsl.ir.types import ITEM_BYTES
 from netdsl.ops import LAYERS

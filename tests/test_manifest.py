@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from netdsl.backends.onnx.manifest import _own_sum, manifest_path, verify_if_any, verify_model
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
-from netdsl.runtime.manifest import _own_sum, manifest_path, verify_if_any, verify_model
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def forge(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def found(model: Path, verify: Callable[[Path], object] = verify_model) -> str:
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         verify(model)
     assert len(caught.value.diagnostics) == 1
     return caught.value.diagnostics[0].code
@@ -57,7 +57,7 @@ def test_imported_files_stand_in_it(model: Path) -> None:
     assert verify_model(model).notes == []
     more = model.parent.parent / "src" / "parts" / "more.net"
     more.write_text(MORE.replace("relu", "tanh"))
-    with pytest.raises(CompileError, match=r"more\.net is not the text that the model was made from"):
+    with pytest.raises(NetdslError, match=r"more\.net is not the text that the model was made from"):
         verify_model(model)
     verify_if_any(model)  # a run asks of the model alone
     more.unlink()

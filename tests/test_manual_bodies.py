@@ -13,8 +13,8 @@ import netdsl
 from netdsl import library
 from netdsl.cli import run
 from netdsl.driver import check_expects, compile_net, program_of
+from netdsl.layout.format import format_source
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
 
@@ -191,7 +191,7 @@ def test_names_of_figures() -> None:
         "expect activation_bytes >= peak_bytes",
     ):
         program = program_of(SourceFile("n.net", FIGURES.replace("{}", line)))
-        assert check_expects(program, "N", compile_net(program, "N")) == (1, [])
+        assert check_expects(compile_net(program, "N")) == (1, [])
 
 
 def test_not_checked_with_other_sizes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from small_nets import LANGUAGE, X, code_of, net, shape
 from torch import nn
 
 import netdsl
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.torch.recorder import SourceRecorder
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
 
@@ -146,7 +146,7 @@ def defaults() -> Iterator[tuple[str, str, Any, Any]]:
                 + _referring(call, example)
             )
             (node,) = made.graph.nodes
-            text = node.op.torch(Recorder(), *node.types).module or ""
+            text = node.op.torch(SourceRecorder(), *node.types).module or ""
             module = re.match(r"nn\.(\w+)", text)
             if module is None:
                 continue

@@ -17,12 +17,12 @@ import pytest
 from onnx import helper
 
 import netdsl
-from netdsl.backends.form import OPSET, OPSETS
+from netdsl.backends.onnx.form import OPSET, OPSETS
 from netdsl.cli import run
 from netdsl.driver import compile_net, open_program, program_of
 from netdsl.library import library_names
 from netdsl.source import SourceFile
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
 from netdsl.verify.report import BATCHES
 
 if TYPE_CHECKING:
@@ -174,10 +174,8 @@ def test_codes(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Opsets are those of the table; the default is printed."""
-    assert (
-        f"| `--opset N` | {OPSETS[0]} to {OPSETS[-1]}; {OPSET} without it. The command prints it. |"
-        in RUNNING
-    )
+    opsets = f"{OPSETS[0]} to {OPSETS[-1]}. The default is {OPSET}."
+    assert f"| `--opset N` | {opsets} The command prints the opset. |" in RUNNING
     assert run(["export", "net.net", "-o", "m.onnx"]) == 0
     assert f"opset {OPSET}," in capsys.readouterr().out
     for opset in OPSETS:
@@ -192,7 +190,7 @@ def test_metadata(folder: Path) -> None:
 
     Each node the line of the text that it comes from.
     """
-    listed = re.search(r"The model's metadata hold (.*?)\. Each node", RUNNING, re.DOTALL)
+    listed = re.search(r"The metadata of the model has (.*?)\. The metadata of", RUNNING, re.DOTALL)
     assert listed is not None
     (folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
     more = ["--labels", "classes.txt", "--mean", "0.5", "--std", "0.5", "--fp16"]
@@ -263,7 +261,7 @@ def test_bench_names_every_provider(folder: Path, capsys: pytest.CaptureFixture[
 def test_claims_of_the_page() -> None:
     """The claims of `verify` are those of the page, and it looks at batches of 1, 2 and 7."""
     program = program_of(SourceFile("n.net", SMALL))
-    report = verify_net(program, "Small")
+    report = verify_graph(compile_net(program, "Small").graph)
     table = VERIFY[VERIFY.index("| claim |") :].split("\n\n")[0]
     listed = re.findall(r"^\| ([A-Za-z][\w ]+?) \|", table, re.MULTILINE)
     assert [c.name for c in report.claims] == listed[1:]
@@ -274,6 +272,6 @@ def test_claims_of_the_page() -> None:
 def test_one_setting_of_given_sizes() -> None:
     """Open sizes have two settings, and `--input` gives one instead."""
     program = program_of(SourceFile("n.net", "net N {\ninput x: 3xHxW\nconv(4, 3)\n}"))
-    assert len(verify_net(program, "N").sizes) == 2
-    assert verify_net(program, "N", inputs={"": (3, 5, 6)}).sizes == [{}]
+    assert len(verify_graph(compile_net(program, "N").graph).sizes) == 2
+    assert verify_graph(compile_net(program, "N", {"": (3, 5, 6)}).graph).sizes == [{}]
     assert compile_net(program, "N", {"": (3, 5, 6)}).graph.symbols == []

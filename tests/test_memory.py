@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
-from netdsl import memory
-from netdsl.errors import CrashedError
-from netdsl.memory import is_out_of_memory
+from netdsl.process import memory
+from netdsl.process.memory import is_out_of_memory
+from netdsl.process.watch import CrashedError
 
 ALWAYS = (
     MemoryError(),

@@ -14,7 +14,7 @@ from test_families import both, message, net_of, numbers
 
 import netdsl
 from netdsl.analysis.valid import valid_for
-from netdsl.ops.base import Window
+from netdsl.ir.op import Window
 from netdsl.ops.resample import _position
 
 if TYPE_CHECKING:

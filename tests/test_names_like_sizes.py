@@ -6,8 +6,8 @@ import pytest
 from test_metamorphic import renamed
 
 import netdsl
+from netdsl.layout.format import format_source
 from netdsl.source import SourceFile
-from netdsl.syntax.format import format_source
 
 PROGRAM = """
 let Extra = 4

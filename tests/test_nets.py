@@ -18,8 +18,8 @@ from conftest import assert_back_ends_agree, inputs_for, run_onnx, run_torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from netdsl.api import Net
-from netdsl.backends.dot import emit_dot
-from netdsl.backends.onnx import Skeleton, skeleton
+from netdsl.backends.onnx.graph import Skeleton, skeleton
+from netdsl.draw.dot import emit_dot
 from netdsl.driver import Compiled, check_expects, compile_net, open_program, program_of
 from netdsl.ir.types import subs
 from netdsl.library import library_names, resource
@@ -49,7 +49,7 @@ def load(name: str, size: tuple[int, ...] | None = None) -> Net:
     """A net of the library, at another input size where one is given."""
     file, net = name.split(":")
     program = open_program(file)
-    return Net(program, net, compile_net(program, net, {"": size} if size else None))
+    return Net(compile_net(program, net, {"": size} if size else None))
 
 
 @cache
@@ -83,7 +83,7 @@ def test_expectations_hold(name: str) -> None:
     file, net = name.split(":")
     program = open_program(file)
     compiled = compile_net(program, net)
-    good, broken = check_expects(program, net, compiled)
+    good, broken = check_expects(compiled)
     assert not broken
     assert good >= 1
 
@@ -168,7 +168,7 @@ def small(name: str) -> Net:
     size = RUN_AT.get(name, RUN_AT.get(file))
     defines = {"size": str(size)} if size else {}
     program = program_of(SourceFile("small.net", text, str(FOLDER / "small.net")), defines)
-    return Net(program, net, compile_net(program, net))
+    return Net(compile_net(program, net))
 
 
 def settle(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

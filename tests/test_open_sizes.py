@@ -14,7 +14,7 @@ from test_types import says
 
 import netdsl
 from netdsl.analysis.valid import conditions, valid_for
-from netdsl.diagnostics import Fault
+from netdsl.errors import NetdslError
 from netdsl.ir.types import FormulaTooLong, Sym, TensorType, compact, shape_text, subs
 
 T, H, W = (Sym.var(s) for s in "THW")
@@ -105,7 +105,7 @@ def test_no_size_at_all() -> None:
         ([T - 8], [(T, 5)], "T - 8 >= 1 and T == 5"),
 ([], [(2 * (T // 2), T), (3 * (T // 3), T), ((T + 3) // 6, T // 6 + 1)], "T == 2⌊T/2⌋ and T == 3⌊T/3⌋ and ⌊(T+6)/6⌋ == ⌊(T+3)/6⌋"),
     ):
-        with pytest.raises(Fault) as caught:
+        with pytest.raises(NetdslError) as caught:
             valid_for(graph_of(sizes, equal))
         assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == ("no-valid-size", f"no T makes `G` valid: {said}")
 
@@ -140,7 +140,7 @@ def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
     graph = graph_of([v for v, equal in rules if not equal], [(v, 0) for v, equal in rules if equal])
     try:
         phrase = valid_for(graph)
-    except Fault as fault:
+    except NetdslError as fault:
         assert fault.diagnostic.code == "no-valid-size"
         phrase = "none"
     if phrase.endswith((" >= 0", " == 0", "...")):

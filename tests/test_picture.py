@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl.backends.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, describe, short
+from netdsl.draw.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, describe, short
 
 if TYPE_CHECKING:
-    from netdsl.backends.picture import Cluster
+    from netdsl.draw.picture import Cluster
 
 
 def picture(body: str, depth: int | None = None, blocks: str = "") -> Picture:
@@ -146,7 +146,7 @@ def test_a_net_of_calls_of_one_block() -> None:
 
 def test_scopes_are_darker_the_deeper_they_lie() -> None:
     """In three steps; the border tells what stands there in training only, with all inside it, and a group that is called like a head is none."""
-    scopes = {c.path: (c.fill, c.border) for c in picture(BODY, None, BLOCKS).root.walk()}
+    scopes = {c.scope.name: (c.fill, c.border) for c in picture(BODY, None, BLOCKS).root.walk()}
     assert [scopes[path][0] for path in ("a", "a.side", "a.side.a", "a.side.a.bb", "a.side.a.bb.c")] == [SCOPES[i] for i in (0, 1, 2, 2, 2)]
     assert {path for path, (_, border) in scopes.items() if border == AUX_BORDER} == {"side", "side.s"}
     assert {border for _, border in scopes.values()} == {AUX_BORDER, SCOPE_BORDER}

@@ -14,7 +14,7 @@ from PIL import Image
 
 import netdsl
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.runtime.pictures import decode
 from netdsl.runtime.session import open_session
 
@@ -275,14 +275,14 @@ def test_the_memory_of_a_picture_is_bounded(tmp_path: Path) -> None:
         Image.new("L", (40, 40)).save(tmp_path / name)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Image, "MAX_IMAGE_PIXELS", 1599)
-            with pytest.raises(CompileError, match="picture-too-large"):
+            with pytest.raises(NetdslError, match="picture-too-large"):
                 decode(tmp_path / name, "L", (None, None))
 
 
 def test_a_net_of_pictures_is_exported_for_bytes() -> None:
     """The resizing weighs no pixel outside the picture."""
-    from netdsl.backends.form import Form, Pixels
-    from netdsl.backends.onnx import skeleton
+    from netdsl.backends.onnx.form import Form, Pixels
+    from netdsl.backends.onnx.graph import skeleton
 
     net = netdsl.loads("net N {\n input image: 1x1x2\n relu\n}")
     resize = next(
@@ -300,7 +300,7 @@ def test_signed_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "signed.tif"
     signed = 2  # of the tag SampleFormat
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(path, tiffinfo={339: signed})
-    with pytest.raises(CompileError, match="holds signed integers, and does not define"):
+    with pytest.raises(NetdslError, match="holds signed integers, and does not define"):
         decode(path, "L", (None, None))
 
 
@@ -308,5 +308,5 @@ def test_unknown_kinds_of_tiff(tmp_path: Path) -> None:
     """A TIFF that Pillow cannot read is called one, and the help does not list TIFF as read."""
     path = tmp_path / "unknown.tif"
     path.write_bytes(b"II*\0" + bytes(20))
-    with pytest.raises(CompileError, match="is a TIFF of a kind that is not read"):
+    with pytest.raises(NetdslError, match="is a TIFF of a kind that is not read"):
         decode(path, "L", (None, None))

@@ -162,7 +162,7 @@ net Paper = ResNet(first, {layers})
 def test_macs_of_the_papers_bottlenecks(name: str, layers: list[int], scale: str) -> None:
     """The papers stride in a block's first convolution, published checkpoints in the 3x3: as many parameters, fewer products (3.8, 7.6, 11.3 billion)."""
     program = program_of(SourceFile("<text>", STRIDE_FIRST.format(file="resnet", layers=layers, scale=scale)))
-    found = Net(program, "Paper", compile_net(program, "Paper", {"": (3, 224, 224)}))
+    found = Net(compile_net(program, "Paper", {"": (3, 224, 224)}))
     assert abs(entry(name, "paper")["gmacs"] - found.macs / 1e9) < 0.06
     ours = {"": "resnet:ResNet", "-> se": "senet:SEResNet"}[scale] + name.rpartition("-")[2]
     assert compiled(ours).costs.totals().params == found.params

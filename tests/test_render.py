@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from netdsl.backends.table import table_of
-from netdsl.diagnostics import MANY, MAX_ERRORS, Annotation, Diagnostic, Reporter, TooManyErrors, did_you_mean
+from netdsl.diagnostics import MANY, MAX_ERRORS, Abandoned, Annotation, Diagnostic, Reporter, did_you_mean
+from netdsl.draw.table import table_of
 from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
 from netdsl.source import SourceFile, Span
 
@@ -194,7 +194,7 @@ def test_errors_end_at_a_hundred() -> None:
         reporter.add(Diagnostic("w", f"{i}", severity="warning"))
     for i in range(MAX_ERRORS - 1):
         reporter.add(Diagnostic("e", f"{i}"))
-    with pytest.raises(TooManyErrors):
+    with pytest.raises(Abandoned):
         reporter.add(Diagnostic("e", "last"))
     assert len(reporter.diagnostics) == 206
     assert (reporter.errors, reporter.diagnostics[-2].message) == (100, "last")

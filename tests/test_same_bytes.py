@@ -87,7 +87,7 @@ def commands() -> list[list[str]]:
 SCRIPT = """
 import contextlib, json, sys
 from pathlib import Path
-from netdsl.backends import onnx_file
+from netdsl.backends.onnx import write as onnx_file
 from netdsl.cli import run
 for number, command in enumerate(json.loads(sys.argv[1])):
     if "--no-fold" in command:

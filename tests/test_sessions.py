@@ -17,9 +17,9 @@ import pytest
 from onnx import TensorProto, helper
 
 import netdsl
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.runtime import gpu, providers, session
-from netdsl.runtime.binding import NO_GRAPH, Bound
+from netdsl.runtime.binding import NO_GRAPH, BoundSession
 from netdsl.runtime.external import check_external
 from netdsl.runtime.placement import FEW, facts
 from netdsl.runtime.providers import Model, options_of, placement
@@ -62,13 +62,13 @@ def ones(batch: int, value: float = 1.0) -> dict[str, Any]:
 def numbers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """The batch and the number of the graph of every run."""
     made: list[tuple[int, int]] = []
-    plain = Bound.run
+    plain = BoundSession.run
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         made.append((self._sizes["x"][0][0], int(self._options.get_run_config_entry("gpu_graph_id"))))
         plain(self)
 
-    monkeypatch.setattr(Bound, "run", run)
+    monkeypatch.setattr(BoundSession, "run", run)
     return made
 
 
@@ -109,14 +109,14 @@ def test_without_graphs_nothing_is_captured(relu: Path, numbers: list[tuple[int,
 @pytest.mark.parametrize("how", ["run", "bind"])
 def test_what_cannot_be_captured_runs_without(relu: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """The reason is kept, and the outputs come."""
-    plain = Bound.run
+    plain = BoundSession.run
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         if self._options.get_run_config_entry("gpu_graph_id") != str(NO_GRAPH):
             raise RuntimeError("CUDA failure 900: operation not permitted when stream is capturing")
         plain(self)
 
-    monkeypatch.setattr(Bound, "run", run)
+    monkeypatch.setattr(BoundSession, "run", run)
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for value in (1, 2):
         np.testing.assert_array_equal(opened.run(ones(2, value))[0] if how == "run" else opened.bind(ones(2, value)).outputs()[0], ones(2, value)["x"])
@@ -137,7 +137,7 @@ def test_a_session_that_takes_no_graph_is_opened_without(relu: Path, monkeypatch
     assert "graph capture" in reason
     assert opened.get_providers() == ["CPUExecutionProvider"]
     relu.write_bytes(b"no model")
-    with pytest.raises(CompileError):
+    with pytest.raises(NetdslError):
         providers.create(Model(relu), "cuda", Settings(graph=True))
 
 
@@ -162,10 +162,10 @@ def test_tensorrt_has_one_graph(relu: Path, numbers: list[tuple[int, int]]) -> N
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device for three samples, that is full for good where a failed batch is still held; the batches that were tried."""
-    plain, tried = Bound.__init__, []
+    plain, tried = BoundSession.__init__, []
     held: list[Any] = []
 
-    def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+    def make(self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
         tried.append(len(inputs["x"]))
         if len(inputs["x"]) > 3 or any(b() is not None for b in held):
             self._inputs = inputs
@@ -173,7 +173,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise RuntimeError(FULL)
         plain(self, opened, inputs, memory, **options)
 
-    monkeypatch.setattr(Bound, "__init__", make)
+    monkeypatch.setattr(BoundSession, "__init__", make)
     return tried
 
 
@@ -181,7 +181,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("how", ["run", "bind"])
 def test_what_fits_into_the_memory_is_said(relu: Path, how: str) -> None:
     """A batch that does not fit is halved until one does, with nothing left on the device of those that did not."""
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         getattr(open_session(relu), how)(ones(13))
     found = caught.value.diagnostics[0]
     assert (found.code, found.help) == ("out-of-memory", "a batch of 3 fits")
@@ -189,7 +189,7 @@ def test_what_fits_into_the_memory_is_said(relu: Path, how: str) -> None:
 
 def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> None:
     path = write(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"], name="r")], batch=8)
-    with pytest.raises(CompileError, match="its batch is fixed"):
+    with pytest.raises(NetdslError, match="its batch is fixed"):
         open_session(path).run(ones(8))
     assert full == [8]
 
@@ -206,11 +206,11 @@ def test_what_says_that_memory_is_full(said: str) -> None:
 def test_a_failed_run_blames_who_failed(relu: Path, monkeypatch: pytest.MonkeyPatch, said: str, help_: str | None) -> None:
     """Sizes are blamed for what is of sizes alone."""
 
-    def run(self: Bound) -> None:
+    def run(self: BoundSession) -> None:
         raise RuntimeError(said)
 
-    monkeypatch.setattr(Bound, "run", run)
-    with pytest.raises(CompileError) as caught:
+    monkeypatch.setattr(BoundSession, "run", run)
+    with pytest.raises(NetdslError) as caught:
         open_session(relu).run(ones(2))
     assert str(caught.value.diagnostics[0].help).startswith(str(help_))
 
@@ -265,7 +265,7 @@ def test_nodes_of_sizes_are_no_error(relu: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, said: bool) -> None:
     path = write(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"], name="r")], opset=opset)
     placed = [Placed("r", "Relu", "CUDAExecutionProvider"), Placed("p", "MaxPool", "CPUExecutionProvider")]
-    with pytest.raises(CompileError, match="1 of 2 nodes") as caught:
+    with pytest.raises(NetdslError, match="1 of 2 nodes") as caught:
         providers.check_placement(placed, path, "m", "cuda", allow=False)
     assert (f"opset {opset}" in str(caught.value)) == said
     assert "--allow-cpu-nodes" in str(caught.value)
@@ -288,7 +288,7 @@ def test_what_has_no_bfloat16_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     path = Path(netdsl.loads("net N {\n input x: 3x8x8\n output y: conv(2, 3)\n}").save_onnx(tmp_path / "m.onnx", dtype="bfloat16")[0])
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         open_session(path, device)
     found = caught.value.diagnostics[0]
     assert (found.code, found.message) == ("no-kernel", f"{path} uses `Conv`, which onnxruntime cannot compute on {device} at opset 22 of bfloat16")
@@ -363,7 +363,7 @@ def test_weights_in_another_file(tmp_path: Path, entries: dict[str, str], size: 
     path = external(tmp_path, entries)
     if size is not None:
         (tmp_path / "m.bin").write_bytes(bytes(size))
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         open_session(path)
     found = caught.value.diagnostics[0]
     assert found.code == code
@@ -396,7 +396,7 @@ def test_numbers_beyond_all_bounds(relu: Path, text: str) -> None:
     """Of metadata, which anyone can have written; the message stays short."""
     opened = open_session(relu)
     opened.metadata["netdsl.mean"] = text
-    with pytest.raises(CompileError, match="must hold 3 numbers") as caught:
+    with pytest.raises(NetdslError, match="must hold 3 numbers") as caught:
         opened.numbers("netdsl.mean", 3)
     assert len(str(caught.value)) < 400
 
@@ -444,5 +444,5 @@ def test_a_provider_that_does_not_start_is_said_why(relu: Path, monkeypatch: pyt
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
     monkeypatch.setattr(ctypes, "CDLL", load)
-    with pytest.raises(CompileError, match=r"does not start: libcufft\.so\.12: cannot open"):
+    with pytest.raises(NetdslError, match=r"does not start: libcufft\.so\.12: cannot open"):
         open_session(relu, "cuda")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 
 import netdsl
+from netdsl.elaborate.infer import Inference
+from netdsl.errors import OpError
+from netdsl.ir.op import Param
 from netdsl.ir.types import Sym, TensorType
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
-from netdsl.ops.base import OpError, Param
-from netdsl.passes.infer import Inference
 
 SYMBOLS = [Sym.var(f"A{i}") for i in range(MAX_FORMULA + 1)]
 

@@ -207,8 +207,8 @@ STARTS = {
     "module": ["-m", "netdsl"],
 }
 EARLY = [
-    *("netdsl.stops", "netdsl.errors", "netdsl.cli", "argparse", "netdsl.version"),
-    *("netdsl.analysis.figures", "netdsl.commands.check", "netdsl.passes.infer"),
+    *("netdsl.process.stops", "netdsl.errors", "netdsl.cli", "argparse", "netdsl.version"),
+    *("netdsl.analysis.figures", "netdsl.commands.check", "netdsl.elaborate.infer"),
 ]
 
 

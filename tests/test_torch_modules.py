@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from test_contract import EXAMPLES, Example
 
 import netdsl
-from netdsl.backends import torch_modules
+from netdsl.backends.torch import modules as torch_modules
 
 if TYPE_CHECKING:
     from collections.abc import Callable

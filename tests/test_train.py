@@ -16,18 +16,19 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import Dataset, Split
 from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
+from netdsl.errors import SettingError
 from netdsl.train import checkpoint, loop, settings
 from netdsl.train.config import TrainConfig
 from netdsl.train.loop import train
 from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
 
 CPU = torch.device("cpu")
-AUGMENT = [Call("random_crop", (8, 1)), Call("hflip"), Call("rotation", (10,)), Call("random_erasing")]
+AUGMENT = [SettingCall("random_crop", (8, 1)), SettingCall("hflip"), SettingCall("rotation", (10,)), SettingCall("random_erasing")]
 
 
 def tiny(count: int = 96, channels: int = 1, seed: int = 0) -> Dataset:
@@ -58,8 +59,8 @@ def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None =
     return train(module, data or tiny(), setup, out, console=console, **options)
 
 
-def fails(code: str, section: dict[str, object]) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
+def fails(code: str, section: dict[str, object]) -> SettingError:
+    with pytest.raises(SettingError) as caught:
         TrainConfig.from_section(section)
     assert caught.value.code == code
     assert caught.value.key == next(iter(section))
@@ -68,7 +69,7 @@ def fails(code: str, section: dict[str, object]) -> ConfigError:
 
 def test_empty_section_has_the_defaults() -> None:
     setup = TrainConfig.from_section({}, {"epochs": None})
-    assert setup.data == Call("fashion_mnist_sample")
+    assert setup.data == SettingCall("fashion_mnist_sample")
     assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
     assert setup.schedule == settings.Cosine(warmup=0)
     assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
@@ -76,12 +77,12 @@ def test_empty_section_has_the_defaults() -> None:
 
 def test_section_is_read_and_overridden() -> None:
     section = {
-        "data": Call("cifar10", (), {"root": "x"}),
+        "data": SettingCall("cifar10", (), {"root": "x"}),
         "augment": AUGMENT,
-        "loss": Call("cross_entropy", (), {"label_smoothing": 0.1}),
-        "optimizer": Call("sgd", (1,), {"nesterov": True, "momentum": 0.9}),
-        "schedule": Call("multistep", (), {"at": [2, 4]}),
-        "metrics": [Call("accuracy"), Call("accuracy", (), {"top": 5})],
+        "loss": SettingCall("cross_entropy", (), {"label_smoothing": 0.1}),
+        "optimizer": SettingCall("sgd", (1,), {"nesterov": True, "momentum": 0.9}),
+        "schedule": SettingCall("multistep", (), {"at": [2, 4]}),
+        "metrics": [SettingCall("accuracy"), SettingCall("accuracy", (), {"top": 5})],
         "epochs": 7,
     }
     setup = TrainConfig.from_section(section, {"epochs": 3, "seed": 1, "batch": None})
@@ -101,18 +102,18 @@ def test_section_is_read_and_overridden() -> None:
         ({"epochs": 2.5}, "wrong-type", "2.5"),
         ({"batch": "many"}, "wrong-type", '"many"'),
         ({"data": "cifar10"}, "wrong-type", "for example"),
-        ({"optimizer": Call("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
-        ({"optimizer": Call("sgd")}, "missing-argument", "no `lr`"),
-        ({"optimizer": Call("sgd", (0.1,), {"nesterov": True})}, "bad-argument", "`momentum` is 0"),
-        ({"optimizer": Call("adam", (), {"lr": 0})}, "bad-argument", "0; it must be a number above 0"),
-        ({"optimizer": Call("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
-        ({"schedule": Call("multistep", ([4, 2],))}, "bad-argument", "[4, 2]; it must be a rising list"),
-        ({"schedule": Call("constant", (), {"gamma": 1})}, "unknown-argument", "takes no arguments"),
-        ({"augment": Call("hflip")}, "wrong-type", "must be a list"),
-        ({"augment": [Call("flip")]}, "unknown-augmentation", "`hflip`"),
-        ({"augment": [Call("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
-        ({"metrics": [Call("accuracy", (0,))]}, "bad-argument", "from 1 to"),
-        ({"loss": Call("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
+        ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
+        ({"optimizer": SettingCall("sgd")}, "missing-argument", "no `lr`"),
+        ({"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})}, "bad-argument", "`momentum` is 0"),
+        ({"optimizer": SettingCall("adam", (), {"lr": 0})}, "bad-argument", "0; it must be a number above 0"),
+        ({"optimizer": SettingCall("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
+        ({"schedule": SettingCall("multistep", ([4, 2],))}, "bad-argument", "[4, 2]; it must be a rising list"),
+        ({"schedule": SettingCall("constant", (), {"gamma": 1})}, "unknown-argument", "takes no arguments"),
+        ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
+        ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
+        ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
+        ({"metrics": [SettingCall("accuracy", (0,))]}, "bad-argument", "from 1 to"),
+        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
     ],
 )
 def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:
@@ -126,7 +127,7 @@ def rates(schedule: settings.Schedule, epochs: int, per_epoch: int) -> list[floa
 
 def test_schedules() -> None:
     assert rates(settings.Constant(), 2, 2) == [1] * 4
-    assert rates(settings.Step(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
+    assert rates(settings.StepDecay(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
     assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
     assert rates(settings.Cosine(), 2, 2) == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
     assert rates(settings.Cosine(1), 3, 2) == pytest.approx([0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
@@ -150,11 +151,11 @@ def test_optimizers_get_their_settings() -> None:
     adamw = build_optimizer(settings.AdamW(), weights)
     assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
     assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
-    with pytest.raises(ConfigError, match="no weights"):
+    with pytest.raises(SettingError, match="no weights"):
         build_optimizer(settings.Adam(), [])
 
 
-def prepared(augment: list[Call], images: torch.Tensor, data: Dataset) -> torch.Tensor:
+def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) -> torch.Tensor:
     torch.manual_seed(0)
     return build_input(config(augment=augment).augment, data, CPU)(images)
 
@@ -169,42 +170,42 @@ def test_augmentations_do_what_they_say() -> None:
     data = replace(tiny(), mean=(0.0,), std=(1.0,))
     ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
     plain = ramp / 255
-    flipped = prepared([Call("hflip")], ramp, data)
+    flipped = prepared([SettingCall("hflip")], ramp, data)
     same = torch.isclose(flipped, plain).flatten(1).all(1)
     mirrored = torch.isclose(flipped, plain.flip(3)).flatten(1).all(1)
     assert (same ^ mirrored).all() and 16 < mirrored.sum() < 48
-    cropped = prepared([Call("random_crop", (8, 2))], ramp, data)
+    cropped = prepared([SettingCall("random_crop", (8, 2))], ramp, data)
     shifts = {tuple(torch.nonzero(image[0])[0].tolist()) for image in cropped}
     assert cropped.shape == ramp.shape and len(shifts) >= 9
-    erased = prepared([Call("random_erasing", (), {"p": 1})], ramp, data)
+    erased = prepared([SettingCall("random_erasing", (), {"p": 1})], ramp, data)
     assert ((erased == 0).flatten(1).sum(1) > 0).all()
     assert torch.allclose(erased[erased != 0], plain[erased != 0])
-    turned = prepared([Call("rotation", (45,))], ramp, data)
+    turned = prepared([SettingCall("rotation", (45,))], ramp, data)
     assert not torch.isclose(turned, plain).flatten(1).all(1).any()
     assert len({tuple(image.flatten().tolist()) for image in turned}) == 64
 
 
 def test_normalize_replaces_the_constants_in_training_and_test() -> None:
-    setup = config(augment=[Call("normalize", ([0.5], [0.25])), Call("random_erasing", (1,))])
+    setup = config(augment=[SettingCall("normalize", ([0.5], [0.25])), SettingCall("random_erasing", (1,))])
     data = setup.adapt(tiny())
     assert (data.mean, data.std) == ((0.5,), (0.25,))
     images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
     # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
-    with pytest.raises(ConfigError, match="`mean` of `normalize` has 1 value, images have 3 channels"):
+    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"):
         setup.adapt(tiny(channels=3))
 
 
 def test_crop_must_keep_the_size(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="makes 6 x 6 images, tiny has 8 x 8"):
-        run(net(), tmp_path, config(augment=[Call("random_crop", (6,))]))
+    with pytest.raises(SettingError, match="makes 6 x 6 images, tiny has 8 x 8"):
+        run(net(), tmp_path, config(augment=[SettingCall("random_crop", (6,))]))
 
 
 def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
     output = io.StringIO()
-    setup = config(epochs=6, metrics=[Call("accuracy"), Call("accuracy", (2,))])
+    setup = config(epochs=6, metrics=[SettingCall("accuracy"), SettingCall("accuracy", (2,))])
     result = run(net(), out, setup, console=Console(file=output, width=40), name="Tiny", expects=(1, 8, 8))
     assert result.final["accuracy"] > 0.95
     assert result.history[0]["train_loss"] > result.final["train_loss"]
@@ -242,25 +243,25 @@ def numbers(result: loop.Result) -> list[dict[str, float]]:
     return [{k: v for k, v in record.items() if k not in timed} for record in result.history]
 
 
-OPTIMIZERS = [Call("sgd", (0.05, 0.9)), Call("sgd", (0.05,)), Call("adam"), Call("adamw")]
+OPTIMIZERS = [SettingCall("sgd", (0.05, 0.9)), SettingCall("sgd", (0.05,)), SettingCall("adam"), SettingCall("adamw")]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Call) -> None:
+def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: SettingCall) -> None:
     setup = config(epochs=4, augment=AUGMENT, optimizer=optimizer)
     whole = net()
     expected = run(whole, tmp_path / "whole", setup)
     steps = 0
-    step = loop._Run._step
+    step = loop._TrainingRun._step
 
-    def interrupted(self: loop._Run, chosen: torch.Tensor) -> torch.Tensor:
+    def interrupted(self: loop._TrainingRun, chosen: torch.Tensor) -> torch.Tensor:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
         return step(self, chosen)
 
-    monkeypatch.setattr(loop._Run, "_step", interrupted)
+    monkeypatch.setattr(loop._TrainingRun, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(net(), tmp_path / "parts", setup)
     assert len((tmp_path / "parts" / "log.jsonl").read_text().splitlines()) == 2
@@ -295,7 +296,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypa
 
 def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
     def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(SettingError) as caught:
             run(module, tmp_path, setup, resume=True)
         assert caught.value.code == code
         return caught.value.message
@@ -314,8 +315,8 @@ def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
 def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     run(net(), tmp_path, config())
     before = (tmp_path / checkpoint.FILE).read_bytes()
-    with pytest.raises(ConfigError) as caught:
-        run(net(), tmp_path, config(optimizer=Call("sgd", (1e30,))))
+    with pytest.raises(SettingError) as caught:
+        run(net(), tmp_path, config(optimizer=SettingCall("sgd", (1e30,))))
     assert caught.value.code == "diverged"
     assert "lower `lr`" in (caught.value.help or "")
     assert (tmp_path / checkpoint.FILE).read_bytes() == before
@@ -337,7 +338,7 @@ class Hidden(nn.Module):
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     """A loss that is finite does not hide them; no weights and no checkpoint are written."""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(SettingError) as caught:
         run(Hidden(), tmp_path, config(epochs=1))
     assert caught.value.code == "diverged"
     assert caught.value.args[0] == "`lost` has numbers that are not finite after epoch 1"
@@ -360,7 +361,7 @@ class TwoHeads(nn.Module):
 def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = TwoHeads()
-    data, setup = tiny(), config(epochs=1, batch=96, optimizer=Call("sgd", (0.1,)))
+    data, setup = tiny(), config(epochs=1, batch=96, optimizer=SettingCall("sgd", (0.1,)))
     with torch.no_grad():
         values = torch.from_numpy(data.normalise(data.train.images)).flatten(1)
         labels = torch.from_numpy(data.train.labels)
@@ -380,14 +381,14 @@ def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
 
 
 def test_misfits_are_told_before_training(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
+    with pytest.raises(SettingError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
-    with pytest.raises(ConfigError, match="gives 5 numbers for an image, tiny has 3 classes"):
+    with pytest.raises(SettingError, match="gives 5 numbers for an image, tiny has 3 classes"):
         run(five, tmp_path, config())
-    with pytest.raises(ConfigError, match="`top` of `accuracy` is 5"):
-        run(net(), tmp_path, config(metrics=[Call("accuracy", (5,))]))
+    with pytest.raises(SettingError, match="`top` of `accuracy` is 5"):
+        run(net(), tmp_path, config(metrics=[SettingCall("accuracy", (5,))]))
     assert not list(tmp_path.iterdir())
 
 
@@ -400,7 +401,7 @@ def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
 
 def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match="no CUDA device") as caught:
+    with pytest.raises(SettingError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
     assert caught.value.code == "no-device"
     assert loop.torch_device("auto") == CPU
@@ -421,6 +422,6 @@ def test_lenet_learns_the_sample(tmp_path: Path) -> None:
         *(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),
         *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
     )
-    data = open_dataset(Call("fashion_mnist_sample", (), {"pad": 2}))
+    data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
     result = run(lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32))
     assert result.final["accuracy"] > 0.8

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netdsl.cli import run
-from netdsl.diagnostics import CompileError
 from netdsl.driver import compile_net, program_of
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 from netdsl.train.section import read_config
 from netdsl.train.settings import SGD, HFlip, Rotation
@@ -33,7 +33,7 @@ def configured(section: str, settings: Mapping[str, str] | None = None, data: st
 
 def places(section: str, settings: Mapping[str, str] | None = None) -> list[tuple[str, str, int]]:
     """The code, file and line of every error; the section begins in line 8."""
-    with pytest.raises(CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         configured(section, settings)
     return [(d.code, d.span.file.name, d.span.first.line) for d in caught.value.diagnostics if d.span is not None]
 
@@ -64,7 +64,7 @@ def test_check_of_a_section_loads_little(folder: Path) -> None:
 
 def test_an_entry_stands_once() -> None:
     """The second of two is an error, with a note at the first."""
-    with pytest.raises(CompileError, match=r"(?s)error.duplicate-name.*a.net:10:1.*the first is here\n --> a.net:8:1"):
+    with pytest.raises(NetdslError, match=r"(?s)error.duplicate-name.*a.net:10:1.*the first is here\n --> a.net:8:1"):
         configured("epochs = 1\nbatch = 2\nepochs = 3")
 
 

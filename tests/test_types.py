@@ -15,9 +15,9 @@ from test_contract import EXAMPLES, Example, check_onnx, check_shape, examples_o
 
 import netdsl
 from netdsl.analysis.valid import conditions, valid_for
+from netdsl.errors import OpError
 from netdsl.ir.types import Sym, TensorType, compact, shape_text, subs
 from netdsl.ops import LAYERS
-from netdsl.ops.base import OpError
 
 SYMBOLS = ("H", "W", "T")
 SIZES = st.fixed_dictionaries({s: st.integers(1, 300) for s in SYMBOLS})

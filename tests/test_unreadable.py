@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import TINY
 
+from netdsl.backends.onnx import manifest
 from netdsl.cli import run
-from netdsl.runtime import manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,15 @@ from test_contract import EXAMPLES, Example
 
 import netdsl
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends import fold, onnx, pytorch_source
-from netdsl.diagnostics import CompileError
-from netdsl.driver import open_program, program_of
+from netdsl.backends.onnx import fold
+from netdsl.backends.onnx import graph as onnx
+from netdsl.backends.torch import source as pytorch_source
+from netdsl.driver import compile_net, open_program, program_of
+from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
-from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify import LIMIT, Report, verify_graph
 from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.onnx_side import OnnxSide
@@ -52,7 +54,7 @@ MIXED = """net Mixed {
 def verified(text: str, **arguments: Any) -> Report:
     """The report of a text's only net."""
     program = program_of(SourceFile("net.net", text))
-    return verify_net(program, program.pick(None), threads=1, **arguments)
+    return verify_graph(compile_net(program, program.pick(None)).graph, threads=1, **arguments)
 
 
 def mixed() -> Report:
@@ -121,7 +123,7 @@ def test_settings_are_valid(body: str, holds: Any) -> None:
 
 def test_no_valid_setting() -> None:
     """A net whose sizes lie beyond those that are tried says so."""
-    with pytest.raises(CompileError, match="no valid setting of H"):
+    with pytest.raises(NetdslError, match="no valid setting of H"):
         two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
 
 

@@ -14,12 +14,12 @@ from safetensors.numpy import save_file
 from test_verify import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, verified
 
 import netdsl
-from netdsl.backends.checkpoints import tensors_of
 from netdsl.cli import run
-from netdsl.driver import open_program
+from netdsl.driver import compile_net, open_program
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
+from netdsl.weights.checkpoints import tensors_of
 
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
@@ -141,7 +141,7 @@ def test_library(name: str) -> None:
     """Every net of the library agrees, at its own size."""
     torch.set_num_threads(os.cpu_count() or 1)
     file, net = name.split(":")
-    report = verify_net(open_program(file), net)
+    report = verify_graph(compile_net(open_program(file), net).graph)
     assert [d.message for d in report.differences()] == []
     assert report.ok
 

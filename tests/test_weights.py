@@ -14,10 +14,10 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 import netdsl
-from netdsl.backends.checkpoints import fit, read_weights
-from netdsl.backends.weights import CHUNK, chunks_of
 from netdsl.cli import run
-from netdsl.ops.base import Param
+from netdsl.ir.op import Param
+from netdsl.weights.checkpoints import fit, read_weights
+from netdsl.weights.fresh import CHUNK, chunks_of
 
 NET = "net Tiny {\n input x: 4\n a: dense(3)\n output b: dense(2)\n}"
 
@@ -48,8 +48,8 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
 def test_a_number_too_large_for_half_precision_is_named(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
     """With its tensor and its largest number, wherever that stands; and nothing is left of the file."""
     if external:
-        monkeypatch.setattr("netdsl.backends.onnx_file.LIMIT", 10)
-    monkeypatch.setattr("netdsl.backends.weights.CHUNK", 2)
+        monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 10)
+    monkeypatch.setattr("netdsl.weights.fresh.CHUNK", 2)
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
     err = said(capsys, "--weights", "w.safetensors", "--fp16", code=1)[1]
     assert "error[weights-overflow]: `b.weight` has numbers up to 200000, float16 ends at 65504" in err

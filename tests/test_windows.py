@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from conftest import assert_back_ends_agree
 
 import netdsl
+from netdsl.errors import OpError
+from netdsl.ir.op import Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
-from netdsl.ops.base import OpError, Window, bind
+from netdsl.ops.base import bind
 
 SETTINGS = [(k, s, p) for k, s, p in product(range(1, 6), range(1, 6), range(4)) if p <= k // 2]
 

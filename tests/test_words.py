@@ -6,6 +6,7 @@ import pytest
 
 import netdsl
 from netdsl.driver import compile_net, program_of
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 from netdsl.words import counted
 
@@ -47,6 +48,6 @@ def test_sizes(sizes: str, given: tuple[int, ...], wanted: str) -> None:
     """`1 is given`, and `2 are given`."""
     text = f"net N {{\n input x: {sizes}\n relu\n}}"
     program = program_of(SourceFile("n.net", text), {})
-    with pytest.raises(netdsl.CompileError) as caught:
+    with pytest.raises(NetdslError) as caught:
         compile_net(program, "N", {"": given})
     assert wanted in caught.value.diagnostics[0].message

@@ -12,13 +12,14 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import netdsl
-from netdsl.backends import onnx_file, weights
-from netdsl.backends.form import Form, Pixels
-from netdsl.backends.onnx import check_file, model_of, skeleton
-from netdsl.backends.onnx_file import fresh_weights, write_model
-from netdsl.backends.weights import chunks_of, fresh, fresh_chunks
-from netdsl.ops.base import Param
+from netdsl.backends.onnx import write as onnx_file
+from netdsl.backends.onnx.form import Form, Pixels
+from netdsl.backends.onnx.graph import check_file, skeleton
+from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
+from netdsl.ir.op import Param
 from netdsl.ops.init import INITS
+from netdsl.weights import fresh as weights
+from netdsl.weights.fresh import chunks_of, fresh, fresh_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

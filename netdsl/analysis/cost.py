@@ -68,7 +68,8 @@ class Costs:
 
     def of(self, prefix: str) -> tuple[int, int | Sym, int, int | Sym]:
         """Params, MACs, weights and units of the layer, block or group of that name."""
-        own = [(n, c) for n, c in self.rows() if n.name == prefix or n.name.startswith(prefix + ".")]
+        nodes = set(map(id, self.graph.part(prefix)))
+        own = [(n, c) for n, c in self.rows() if id(n) in nodes]
         return sum(c.params for _, c in own), total(c.macs for _, c in own), sum(c.weights for _, c in own), units(prefix, own)
 
     def totals(self) -> Totals:

@@ -6,15 +6,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.cost import Totals
-from netdsl.diagnostics import Annotation, Diagnostic, Fault, did_you_mean, did_you_mean_path
+from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean, did_you_mean_path
+from netdsl.elaborate.evaluate import Env, evaluate, truth
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
-from netdsl.passes.evaluate import Env, evaluate, truth
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
+    from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
-    from netdsl.passes.elaborate import Expectation
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -40,7 +41,7 @@ class Facts:
             if truth(evaluate(statement.condition, env), statement.condition.span):
                 return None
             return self._broken(statement, env)
-        except Fault as fault:
+        except NetdslError as fault:
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
@@ -79,12 +80,12 @@ class Facts:
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
-            raise Fault("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
+            raise NetdslError("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
-                raise Fault("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
+                raise NetdslError("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
             return self._of_label(expr, env)
-        raise Fault("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+        raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
         """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
@@ -108,11 +109,11 @@ class Facts:
         if expr.name == "shape":
             return self._shape(path, argument)
         if not (path in nodes or path in self.graph.scopes):
-            raise Fault("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
+            raise NetdslError("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
         params, macs, weights, units = self.costs.of(path)
         return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
 
-    def _unknown_label(self, path: str, argument: ast.Expr) -> Fault:
+    def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
         """The error of a label that is not there; the help names those that are."""
         is_reference = isinstance(argument, ast.Reference)
         own = path.removeprefix(f"{self.prefix}.")
@@ -126,7 +127,7 @@ class Facts:
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
             advice = "labels here: " + ", ".join(labels[:12])
-        return Fault("unknown-label", f"there is no label `{text}`", argument.span, help=advice)
+        return NetdslError("unknown-label", f"there is no label `{text}`", argument.span, help=advice)
 
     def _inside(self, names: list[str]) -> list[str]:
         """The names that the text can write, as they are written in the block or group."""
@@ -141,9 +142,10 @@ class Facts:
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)
         if value is None:
-            value = next((n.output for n in reversed(self.graph.nodes) if n.name == path or n.name.startswith(path + ".")), None)
-        if value is None:
-            raise Fault("unknown-label", f"there is no label `{path}`", argument.span)
+            nodes = self.graph.part(path)
+            if not nodes:
+                raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
+            value = nodes[-1].output
         return value.type.shape
 
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Fault
+from netdsl.errors import NetdslError
+from netdsl.ir.op import Op
 from netdsl.limits import MAX_SIZE
-from netdsl.ops.base import Op
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
@@ -70,11 +70,11 @@ def _step(node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]) -> tuple[
 
 def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
     if any(n > MAX_SIZE for s in stretches or () for n in (s.jump, s.jump.denominator, s.low.denominator, s.high.denominator)):
-        raise Fault("too-large", f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62", node.span, help="the receptive field grows with them: let some of these layers have a stride of 1")
+        raise NetdslError("too-large", f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62", node.span, help="the receptive field grows with them: let some of these layers have a stride of 1")
 
 
-def hold_strides(graph: Graph) -> None:
-    """Refuse strides that multiply to more than 2^62; raises `Fault`. Few nets have so many that the fields must be looked at."""
+def check_strides(graph: Graph) -> None:
+    """Refuse strides that multiply to more than 2^62; raises `NetdslError`. Few nets have so many that the fields must be looked at."""
     known: dict[tuple[Op, TensorType], float] = {}
     total = 0.0
     for node in graph.nodes:

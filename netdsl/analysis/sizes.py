@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.valid import conditions
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MOST = 20_000
 
 
 def two_settings(graph: Graph) -> list[Sizes]:
-    """Two different valid settings of every open size, one empty setting where nothing is open; raises `CompileError` where none is found."""
+    """Two different valid settings of every open size, one empty setting where nothing is open; raises `NetdslError` where none is found."""
     symbols = graph.symbols
     if not symbols:
         return [{}]
@@ -36,13 +36,13 @@ def two_settings(graph: Graph) -> list[Sizes]:
     second = _roomy(list(reversed(symbols)), choices, rules, dims, max(first.values()) + 3) if first else None
     if not first:
         message = f"no valid setting of {', '.join(symbols)} from 2 to {LIMIT:,} was found for `{graph.name}`"
-        raise CompileError([Diagnostic("no-valid-size", message, graph.site.span, help="give the sizes with --input")])
+        raise NetdslError("no-valid-size", message, graph.site.span, help="give the sizes with --input")
     return [first, second] if second and second != first else [first]
 
 
 
 def usual_setting(graph: Graph) -> Sizes:
-    """Every open size `USUAL`, or the next one at which the net is valid; raises `CompileError` where no setting is found."""
+    """Every open size `USUAL`, or the next one at which the net is valid; raises `NetdslError` where no setting is found."""
     rules = conditions(graph)
     alike = (dict.fromkeys(graph.symbols, h) for h in range(USUAL, LIMIT))
     return next((at for at in alike if all(r.holds(at) for r in rules)), None) or two_settings(graph)[0]

@@ -57,7 +57,7 @@ class Summary:
     def _folded(self, rows: list[Row], depth: int) -> list[Row]:
         """The layers of one name up to `depth` in one row; with depth 0 those of the net itself, whose heads count for nothing in its totals either."""
         layers = ((r, nc) for r, nc in zip(rows, self.costs.rows(), strict=True) if depth or not r.aux)
-        parts = groupby(layers, key=lambda layer: ".".join(layer[0].name.split(".")[:depth]))
+        parts = groupby(layers, key=lambda layer: layer[1][0].at_depth(depth).name)
         return [self._part(name, *zip(*members, strict=True)) for name, members in parts]
 
     def _part(self, name: str, rows: tuple[Row, ...], costs: tuple[tuple[Node, Cost], ...]) -> Row:
@@ -65,7 +65,7 @@ class Summary:
         last, scope = rows[-1], self.graph.scopes.get(name)
         if last.name == name:
             kind, line = last.kind, last.line
-        elif scope is not None:
+        elif scope is not None and scope.site is not None:
             kind, line = scope.kind or "group", scope.site.span.first.line
         else:
             kind, line = ("group", rows[0].line) if name else ("net", self.graph.site.span.first.line)

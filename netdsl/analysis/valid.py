@@ -11,7 +11,8 @@ from itertools import chain, combinations, islice, pairwise
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netdsl.diagnostics import Annotation, Fault
+from netdsl.diagnostics import Annotation
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _flattened(d: int | Sym, types: tuple[TensorType, ...], made: TensorType) ->
 
 
 def valid_for(graph: Graph) -> str:
-    """The input sizes a net is valid for, in words: `H >= 32, H divisible by 16`. Empty where nothing is open; raises `Fault` where no size of a symbol is valid."""
+    """The input sizes a net is valid for, in words: `H >= 32, H divisible by 16`. Empty where nothing is open; raises `NetdslError` where no size of a symbol is valid."""
     symbols = graph.symbols
     if not symbols:
         return ""
@@ -85,7 +86,7 @@ def valid_for(graph: Graph) -> str:
     return ", ".join(p for p in parts if p)
 
 
-def _never(graph: Graph, symbol: str, own: list[Condition]) -> Fault:
+def _never(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
     """The error of a net that no size suits: the fewest conditions that exclude one another, and the layers that need sizes to be equal."""
     few = chain(combinations(own, 1), combinations(own, 2), combinations(own, 3))
     clash = next((some for some in islice(few, TRIED) if _one_symbol(symbol, list(some)) == _NONE), tuple(own))
@@ -93,7 +94,7 @@ def _never(graph: Graph, symbol: str, own: list[Condition]) -> Fault:
     declared = next((v.site.span for v in graph.inputs if any(isinstance(d, Sym) and symbol in d.symbols() for d in v.type.shape)), graph.site.span)
     *others, place = list(dict.fromkeys(places)) or [declared]
     notes = tuple(Annotation("and so is it here", span) for span in others[:2])
-    return Fault("no-valid-size", f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}", place, help=f"a number for {symbol} in the `input` shows what does not fit", notes=notes)
+    return NetdslError("no-valid-size", f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}", place, help=f"a number for {symbol} in the `input` shows what does not fit", notes=notes)
 
 
 def _words(condition: Condition) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.ops.base import OpError
+from netdsl.errors import OpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +19,5 @@ def at(value: Value) -> Iterator[None]:
     try:
         yield
     except OpError as error:
-        found = Diagnostic(error.code, error.message, value.site.span, help=error.help)
-        raise CompileError([found]) from None
+        error.diagnostic.span = error.diagnostic.span or value.site.span
+        raise

@@ -16,7 +16,7 @@ from netdsl.analysis.sizes import USUAL, usual_setting
 from netdsl.commands.common import UsageError, load_one, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import say, say_json
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.files import scratch_folder
 from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
 from netdsl.runtime.session import Settings, cores
@@ -101,17 +101,17 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
     """What takes the inputs, and gives a function that runs once and one that reads its outputs."""
     import torch
 
-    from netdsl.backends.onnx import skeleton
-    from netdsl.backends.tensors import as_float32
-    from netdsl.backends.torch import lower
-    from netdsl.backends.weights import fresh
+    from netdsl.backends.torch.module import lower
+    from netdsl.weights.checkpoints import tensors_of
+    from netdsl.weights.fresh import fresh
+    from netdsl.weights.tensors import as_float32
 
     where = "cpu" if device == "cpu" else "cuda"
     if where == "cuda" and not torch.cuda.is_available():
-        fail("no-cuda", "PyTorch sees no GPU", "install its wheel for CUDA, or leave out --vs")
+        raise NetdslError("no-cuda", "PyTorch sees no GPU", help="install its wheel for CUDA, or leave out --vs")
     torch.set_num_threads(arguments.threads or cores())
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as onnxruntime does
-    state = weights if weights is not None else {n: fresh(n, p) for n, p in skeleton(compiled.graph).params.items()}
+    state = weights if weights is not None else {n: fresh(n, p) for n, p in tensors_of(compiled.graph).items()}
     module = lower(compiled.graph).eval()
     numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
     module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
@@ -141,7 +141,7 @@ def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
     for a, b in zip(ours, theirs, strict=True):
         difference = float(np.abs(a.astype(np.float64) - b).max() / max(1e-12, float(np.abs(b).max())))
         if not difference <= AGREE:
-            fail("back-ends-differ", f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output", "`netdsl verify` finds the first layer that differs")
+            raise NetdslError("back-ends-differ", f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output", help="`netdsl verify` finds the first layer that differs")
 
 
 # ---- what is printed

@@ -6,26 +6,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import Summary
+from netdsl.commands.checked import Checked
 from netdsl.commands.common import UsageError, parse_defines, parse_inputs, print_diagnostics, split_name
 from netdsl.commands.output import say, say_json
-from netdsl.diagnostics import MAX_ERRORS, CompileError, Diagnostic, Fault
-from netdsl.driver import Compiled, Program, check_expects, compile_net, open_program
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic
+from netdsl.driver import Compiled, check_expects, compile_net, open_program
+from netdsl.errors import NetdslError
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     import argparse
 
-
-class Checked:
-    """The result for one net."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.summary: Summary | None = None
-        self.proven = 0  # of the `expect` lines that were asked
-        self.asked = 0
-        self.sizes: dict[str, tuple[int, ...]] = {}
+    from netdsl.elaborate.program import Program
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,10 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
             if sum(d.severity == "error" for d in diagnostics) >= MAX_ERRORS:
                 diagnostics.append(Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"))
                 break
-    except CompileError as error:
+    except NetdslError as error:
         diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
-    except Fault as fault:
-        diagnostics.append(fault.diagnostic)
     _report(arguments, checked, diagnostics)
     return 1 if any(d.severity == "error" for d in diagnostics) else 0
 
@@ -85,14 +76,14 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
         checked.sizes = parse_inputs(arguments.input)
         compiled: Compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        checked.proven, broken = check_expects(program, name, compiled, checked.sizes)
+        checked.proven, broken = check_expects(compiled)
         checked.asked = len(compiled.expects) if checked.proven or broken else 0
         diagnostics += [d for d in broken if not _known(d, diagnostics)]
         if compiled.train is not None:
             from netdsl.train.section import read_config  # few nets have one
 
             read_config(compiled)
-    except CompileError as error:
+    except NetdslError as error:
         diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
     return checked
 

@@ -7,10 +7,10 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.backends.table import NARROW
 from netdsl.commands.output import note_lines, use_colour
-from netdsl.diagnostics import CompileError, Diagnostic, Fault, fail
-from netdsl.driver import Compiled, Program, compile_net, open_program
+from netdsl.draw.table import NARROW
+from netdsl.driver import Compiled, compile_net, open_program
+from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
@@ -18,6 +18,8 @@ from netdsl.render import render_text
 
 if TYPE_CHECKING:
     import argparse
+
+    from netdsl.diagnostics import Diagnostic
 
 
 MOST_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
@@ -71,16 +73,16 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def load_one(arguments: argparse.Namespace) -> tuple[Program, str, Compiled, dict[str, tuple[int, ...]]]:
-    """The one net that a command is about; raises `CompileError` where it is not clear which."""
+def load_one(arguments: argparse.Namespace) -> Compiled:
+    """The one net that a command is about; raises `NetdslError` if it is not clear which."""
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
     try:
         name = program.pick(net)
-    except Fault as fault:
-        raise CompileError([*program.reporter.diagnostics, fault.diagnostic]) from None
+    except NetdslError as fault:
+        raise NetdslError.of([*program.reporter.diagnostics, fault.diagnostic]) from None
     inputs = parse_inputs(getattr(arguments, "input", None))
-    return program, name, compile_net(program, name, inputs), inputs
+    return compile_net(program, name, inputs)
 
 
 def terminal_width() -> int:
@@ -101,14 +103,14 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
 def read_labels(path: str) -> list[str]:
     """The class names of a file, one a line."""
     if is_idle_pipe(path):
-        fail("not-a-file", f"{path} is a pipe", LABELS_HELP)
+        raise NetdslError("not-a-file", f"{path} is a pipe", help=LABELS_HELP)
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read(MOST_LABELS + 1)
     except UnicodeDecodeError:
-        fail("bad-labels", f"{path} is not a text in UTF-8", LABELS_HELP)
+        raise NetdslError("bad-labels", f"{path} is not a text in UTF-8", help=LABELS_HELP) from None
     except OSError as error:
-        fail("file-not-found", f"{path} cannot be read: {error.strerror or error}", LABELS_HELP)
+        raise NetdslError("file-not-found", f"{path} cannot be read: {error.strerror or error}", help=LABELS_HELP) from None
     if len(text) > MOST_LABELS:
-        fail("bad-labels", f"{path} has over {MOST_LABELS:,} characters", LABELS_HELP)
+        raise NetdslError("bad-labels", f"{path} has over {MOST_LABELS:,} characters", help=LABELS_HELP)
     return [line.strip() for line in text.rstrip().splitlines()]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.backends.draw import SUFFIXES, draw
-from netdsl.backends.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
 from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.output import note, say
+from netdsl.draw.formats import SUFFIXES, draw
+from netdsl.draw.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-o takes a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, found `{path}`")
     if arguments.depth is not None and arguments.depth < 0:
         raise UsageError(f"--depth takes 0 or more, found {arguments.depth}")
-    _, _, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
     draw(compiled.graph, path, arguments.depth)
     say(f"{path}: {compiled.graph.name}, {counted(len(compiled.graph.nodes), 'layer')}")
     if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):

@@ -7,10 +7,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.pytorch_source import emit_source
+from netdsl.backends.torch.source import emit_source
 from netdsl.commands.common import LABELS_HELP, UsageError, load_one, read_labels, suffix_of
 from netdsl.commands.output import say
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.files import replacing
 from netdsl.source import is_utf8
 from netdsl.words import counted
@@ -18,10 +18,10 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     import argparse
 
-    from netdsl.backends.checkpoints import Weights
-    from netdsl.backends.form import Form
-    from netdsl.driver import Compiled, Program
+    from netdsl.backends.onnx.form import Form
+    from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
+    from netdsl.weights.checkpoints import Weights
 
 ONNX_ONLY = (
     "weights", "allow_nonfinite", "fp16", "bf16", "verify", "keep_io", "with_preprocess",
@@ -41,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.bf16 and arguments.verify:
         raise UsageError("--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU")
     given = _given(arguments)
-    program, _, compiled, _ = load_one(arguments)
-    return _export_onnx(arguments, compiled, program, path, given)
+    return _export_onnx(arguments, load_one(arguments), path, given)
 
 
 def _export_source(arguments: argparse.Namespace, path: Path) -> int:
@@ -50,29 +49,30 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
     if astray:
         option = "no-fold" if astray[0] == "fold" and not arguments.fold else astray[0].replace("_", "-")
         raise UsageError(f"--{option} goes with .onnx: source holds no weights, and says the net as it stands")
-    _, _, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
     with replacing(path) as temporary:
         temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
     say(f"{path}: PyTorch source of {compiled.graph.name}")
     return 0
 
 
-def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Program, path: Path, given: dict[str, Any]) -> int:
+def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, path: Path, given: dict[str, Any]) -> int:
     # ONNX is imported here so that writing source does not wait for it.
-    from netdsl.backends import export, onnx
-    from netdsl.runtime.manifest import check_place, write_manifest
+    from netdsl.backends.onnx import export
+    from netdsl.backends.onnx.manifest import check_place, write_manifest
 
     found, what = _weights(arguments)
     beside = _beside(compiled.graph, found.metadata if found else {}, given)
     form = _form(arguments, beside)
     metadata = export.metadata_of(compiled, {key: value if isinstance(value, str) else json.dumps(value) for key, value in beside.items()})
     metadata |= {"netdsl.prepared": "in the graph"} if form.pixels else {}
-    weights = _fitting(arguments, found, onnx.skeleton(compiled.graph, form).params) if found else None
+    weights = _fitting(arguments, found, compiled.graph) if found else None
     check_place(path)
     sums = export.export_onnx(
         compiled.graph, path, weights, form,
         seed=arguments.seed or 0, metadata=metadata, allow_nonfinite=arguments.allow_nonfinite,
     )  # fmt: skip
+    program = compiled.program
     imports = [f for f in program.loader.sources() if f is not program.source]
     manifest = write_manifest(path, sums, program.source, imports, {"net": compiled.graph.name, "weights": what})
     size = sum(f.stat().st_size for f in sums)
@@ -85,7 +85,7 @@ def _export_onnx(arguments: argparse.Namespace, compiled: Compiled, program: Pro
 
 
 def _form(arguments: argparse.Namespace, beside: dict[str, Any]) -> Form:
-    from netdsl.backends.form import BFLOAT16_OPSET, OPSET, Form, Pixels
+    from netdsl.backends.onnx.form import BFLOAT16_OPSET, OPSET, Form, Pixels
 
     dtype = "float16" if arguments.fp16 else "bfloat16" if arguments.bf16 else "float32"
     opset = (BFLOAT16_OPSET if arguments.bf16 else OPSET) if arguments.opset is None else arguments.opset
@@ -124,13 +124,13 @@ def _beside(graph: Graph, metadata: dict[str, str], given: dict[str, Any]) -> di
         if key not in given:
             made[key] = _numbers(key, _listed(metadata[key]))
         if made[key] is None:
-            fail("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", f"give them with --{key}")
+            raise NetdslError("bad-metadata", f"`{key}` beside the weights is {metadata[key][:80]}; it must hold numbers, one for each channel", help=f"give them with --{key}")
         if len(shape) == 3 and len(made[key]) not in (1, shape[0]):
             channels = counted(shape[0], "channel") if isinstance(shape[0], int) else f"{shape[0]} channels"
-            fail("bad-metadata", f"`{key}` has {counted(len(made[key]), 'number')}, `{graph.inputs[0].name}` has {channels}", f"give one for each channel with --{key}, or one for all")
+            raise NetdslError("bad-metadata", f"`{key}` has {counted(len(made[key]), 'number')}, `{graph.inputs[0].name}` has {channels}", help=f"give one for each channel with --{key}, or one for all")
     classes = [o.value.type.shape[0] for o in graph.outputs if len(o.value.type.shape) == 1 and o.value.type.shape != (1,)]
     if "classes" in given and classes and len(given["classes"]) not in classes:
-        fail("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", LABELS_HELP)
+        raise NetdslError("labels-mismatch", f"there are {len(given['classes'])} class names, `{graph.name}` has {classes[0]} classes", help=LABELS_HELP)
     return made
 
 
@@ -155,14 +155,15 @@ def _numbers(key: str, values: list[Any]) -> list[float] | None:
 def _weights(arguments: argparse.Namespace) -> tuple[Weights | None, str]:
     if arguments.weights is None:
         return None, f"fresh weights of seed {arguments.seed or 0}"
-    from netdsl.backends.checkpoints import read_weights
+    from netdsl.weights.checkpoints import read_weights
 
     return read_weights(arguments.weights), arguments.weights
 
 
-def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, Any]) -> dict[str, Any]:
-    from netdsl.backends.checkpoints import fit, report
+def _fitting(arguments: argparse.Namespace, found: Weights, graph: Graph) -> dict[str, Any]:
+    from netdsl.weights.checkpoints import fit, report, tensors_of
 
+    params = tensors_of(graph)
     made = fit(params, found, lazy=True)
     say(f"{arguments.weights}: {report(params, found)}")
     return made
@@ -170,10 +171,10 @@ def _fitting(arguments: argparse.Namespace, found: Weights, params: dict[str, An
 
 def _verify(arguments: argparse.Namespace, path: Path, compiled: Compiled, form: Form, weights: dict[str, Any] | None) -> None:
     # The witnesses are heavy, and only needed where they are asked for.
-    from netdsl.backends.onnx import skeleton
-    from netdsl.backends.weights import fresh
     from netdsl.verify.exported import compare_with_torch
+    from netdsl.weights.checkpoints import tensors_of
+    from netdsl.weights.fresh import fresh
 
-    state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in skeleton(compiled.graph).params.items()}
+    state = weights if weights is not None else {n: fresh(n, p, arguments.seed or 0) for n, p in tensors_of(compiled.graph).items()}
     worst = compare_with_torch(path, compiled.graph, state, form)
     say(f"verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference {worst:.1e} of the largest output")

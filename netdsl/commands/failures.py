@@ -11,12 +11,13 @@ from pathlib import Path
 
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.commands.output import note, note_lines
-from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.errors import CannotWriteError, CrashedError, Stopped
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import CannotWriteError, NetdslError
 from netdsl.limits import WrongLimit
-from netdsl.memory import MEMORY, is_out_of_memory
-from netdsl.stops import stop_word
-from netdsl.streams import OUTPUT, discard_output
+from netdsl.process.memory import MEMORY, is_out_of_memory
+from netdsl.process.stops import Stopped, stop_word
+from netdsl.process.streams import OUTPUT, discard_output
+from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
@@ -52,7 +53,7 @@ def report(error: BaseException, words: list[str]) -> int:
 
 def _diagnostics(error: BaseException) -> list[Diagnostic]:
     """The diagnostics of an error, or none if it is a fault of netdsl."""
-    if isinstance(error, CompileError):
+    if isinstance(error, NetdslError):
         return error.diagnostics
     if isinstance(error, CannotWriteError):
         return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from netdsl import library
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.output import say
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.files import replacing
+from netdsl.layout.format import format_source
 from netdsl.source import Span
-from netdsl.syntax.format import format_source
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             for file in _files(name):
                 found += _format(file, check=arguments.check)
-        except Fault as fault:
+        except NetdslError as fault:
             found.append(fault.diagnostic)
     print_diagnostics(found)
     return 1 if found else 0
@@ -49,7 +50,7 @@ def _files(name: str) -> Iterator[str]:
         inside[:] = [f for f in inside if not f.startswith(".")]
         found += [os.path.join(folder, f) for f in files if f.endswith(".net") and not f.startswith(".")]
     if not found:
-        raise Fault("file-not-found", f"there is no .net file in `{name}`")
+        raise NetdslError("file-not-found", f"there is no .net file in `{name}`")
     yield from sorted(found)
 
 
@@ -65,10 +66,8 @@ def _format(name: str, *, check: bool) -> list[Diagnostic]:
         elif changes:
             _write(name, text)
             say(f"formatted {name}")
-    except CompileError as error:
+    except NetdslError as error:
         return error.diagnostics
-    except Fault as fault:
-        return [fault.diagnostic]
     except OSError as error:
         return [Diagnostic("cannot-write", f"{name}: {error.strerror or error}")]
     return []
@@ -84,7 +83,7 @@ def _write(name: str, text: str) -> None:
     """Put the text in the file's place; a link stays one, permissions stay."""
     path = os.path.realpath(name)
     if not os.access(path, os.W_OK):
-        raise Fault("cannot-write", f"`{name}` is read-only")
+        raise NetdslError("cannot-write", f"`{name}` is read-only")
     with replacing(Path(path), stat.S_IMODE(os.stat(path).st_mode)) as temporary:
         temporary.write_bytes(text.encode())
 

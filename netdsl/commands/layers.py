@@ -11,13 +11,14 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.commands.consoles import listing
-from netdsl.diagnostics import Fault, Reporter, fail
+from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
+from netdsl.elaborate.loader import KindValue, Loader, Module, resolve
+from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
-from netdsl.ops.args import show
+from netdsl.ops.args import show, type_name
 from netdsl.ops.base import signature
-from netdsl.passes.modules import KindValue, Loader, Module, resolve
 from netdsl.source import SourceFile, Span
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from netdsl.ops.base import Arg, Op
+    from netdsl.ir.op import Arg, Op
     from netdsl.syntax import ast
 
 COMPOSITE = "composite"
@@ -35,7 +36,7 @@ FAMILIES = ("convolution", "pooling", "normalisation", "regularisation", "dense"
 CALL_WIDTH = 28
 
 
-class Entry(NamedTuple):
+class LayerEntry(NamedTuple):
     """What the reference says of one kind."""
 
     name: str
@@ -48,11 +49,11 @@ class Entry(NamedTuple):
 
 
 WORDS = (
-    Entry("residual", LANGUAGE, "residual { F }", "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more, the sum of the arms.",
+    LayerEntry("residual", LANGUAGE, "residual { F }", "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more, the sum of the arms.",
           inputs="the current value, given to each arm", examples=(("8x6x6", "residual { conv(8, 3, pad = 1) -> bn }"),)),
-    Entry("identity", LANGUAGE, "identity", "The current value as it is: an arm that does nothing, or a name for a value. It makes no layer.",
+    LayerEntry("identity", LANGUAGE, "identity", "The current value as it is: an arm that does nothing, or a name for a value. It makes no layer.",
           inputs="the current value", examples=(("4x6x6", "concat { | identity | conv(2, 1) }"),)),
-    Entry("frozen", LANGUAGE, "F -> frozen", "Training leaves the weights of the layer, block or group before it as they are.",
+    LayerEntry("frozen", LANGUAGE, "F -> frozen", "Training leaves the weights of the layer, block or group before it as they are.",
           inputs="the current value", examples=(("1x6x6", "conv(1, 3, bias = false, weight = [[1,0,-1],[2,0,-2],[1,0,-1]]) -> frozen"),)),
 )  # fmt: skip
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 # ---- what there is to say
 
 
-def entries() -> list[Entry]:
+def entries() -> list[LayerEntry]:
     """Every kind, shipped block and word; the families of other packages come after our own."""
     load_plugins()
     kinds = [_of_kind(cls) for cls in LAYERS.values()]
@@ -77,7 +78,7 @@ def entries() -> list[Entry]:
     return [*kinds, *(entry(name) for name in block_names()), *WORDS]
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> LayerEntry:
     """The entry of a kind, shipped block or word; fails with the closest names."""
     for word in WORDS:
         if word.name == name:
@@ -85,23 +86,23 @@ def entry(name: str) -> Entry:
     source = SourceFile("<layers>", name)
     try:
         found = resolve(Loader(Reporter()), Module(source), name, Span(source, 0, len(name)))
-    except Fault as fault:
+    except NetdslError as fault:
         unknown = fault.diagnostic
-        fail(unknown.code, unknown.message, unknown.help)
+        raise NetdslError(unknown.code, unknown.message, help=unknown.help) from None
     return _of_kind(found.cls) if isinstance(found, KindValue) else _of_block(found.definition)
 
 
-def _of_kind(cls: type[Op]) -> Entry:
+def _of_kind(cls: type[Op]) -> LayerEntry:
     doc = " ".join(inspect.cleandoc(cls.__doc__ or "").split())
-    rows = tuple((a.name, "word" if a.choices else a.type_name, _default(a), _meaning(a)) for a in cls.args)
-    return Entry(cls.kind, cls.family, signature(cls), doc, rows, _inputs(cls), cls.examples)
+    rows = tuple((a.name, "word" if a.choices else type_name(a), _default(a), _meaning(a)) for a in cls.args)
+    return LayerEntry(cls.kind, cls.family, signature(cls), doc, rows, _inputs(cls), cls.examples)
 
 
-def _of_block(definition: ast.Definition) -> Entry:
+def _of_block(definition: ast.Definition) -> LayerEntry:
     rows = tuple((p.name, "", p.default.span.text if p.default is not None else "required", "") for p in definition.parameters)
     parts = [name if default == "required" else f"{name} = {default}" for name, _, default, _ in rows]
     call = f"{definition.name}({', '.join(parts)})" if parts else definition.name
-    return Entry(definition.name, COMPOSITE, call, " ".join(definition.doc.split()), rows, "the current value")
+    return LayerEntry(definition.name, COMPOSITE, call, " ".join(definition.doc.split()), rows, "the current value")
 
 
 def _default(arg: Arg) -> str:
@@ -135,8 +136,8 @@ def _inputs(cls: type[Op]) -> str:
 # ---- the table of all
 
 
-def _print_all(out: Console, all_: Iterable[Entry]) -> None:
-    families: dict[str, list[Entry]] = {}
+def _print_all(out: Console, all_: Iterable[LayerEntry]) -> None:
+    families: dict[str, list[LayerEntry]] = {}
     for item in all_:
         families.setdefault(item.family, []).append(item)
     for family, members in families.items():
@@ -148,7 +149,7 @@ def _print_all(out: Console, all_: Iterable[Entry]) -> None:
     out.print(Text("`netdsl layers KIND` has the arguments, the formula and examples."))
 
 
-def _short_call(item: Entry) -> str:
+def _short_call(item: LayerEntry) -> str:
     """`conv(out, k, ...)`: what a call must give, and whether there is more."""
     if item.family == LANGUAGE or not item.arguments:
         return item.call
@@ -168,7 +169,7 @@ def _summary(doc: str) -> str:
 # ---- the page of one
 
 
-def _print_entry(out: Console, item: Entry) -> None:
+def _print_entry(out: Console, item: LayerEntry) -> None:
     out.print(_wrapped_call(item.call, out.width), style="bold")
     out.print()
     out.print(Text(item.doc))
@@ -199,7 +200,7 @@ def _wrapped_call(call: str, width: int) -> Text:
     return Text("\n".join([*lines, line]))
 
 
-def _argument_table(item: Entry) -> Table:
+def _argument_table(item: LayerEntry) -> Table:
     table = Table(Column(no_wrap=True), Column(max_width=16), Column(no_wrap=True), Column(), box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for name, type_, default, meaning in item.arguments:
         shown = default if default == "required" else f"= {default}"
@@ -207,14 +208,14 @@ def _argument_table(item: Entry) -> Table:
     return table
 
 
-def _example_table(item: Entry) -> Table:
+def _example_table(item: LayerEntry) -> Table:
     table = Table(Column(no_wrap=True), Column(), Column(no_wrap=True), box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for shapes, call, result in outcomes(item):
         table.add_row(*(Text(cell) for cell in (shapes, call, f"-> {result}")))
     return table
 
 
-def outcomes(item: Entry) -> Iterator[tuple[str, str, str]]:
+def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
     """Each example with its input shapes, the call as one writes it, and the shape of its result."""
     for shapes, call in item.examples:
         inputs = shapes.split(", ")

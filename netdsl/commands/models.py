@@ -6,15 +6,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.checkpoints import fit, read_weights
-from netdsl.backends.export import export_onnx, metadata_of
-from netdsl.backends.form import Form
-from netdsl.backends.onnx import skeleton
+from netdsl.backends.onnx.export import export_onnx, metadata_of
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.manifest import verify_if_any
 from netdsl.commands.common import UsageError, load_one, suffix_of
 from netdsl.commands.output import note
 from netdsl.files import scratch_folder
-from netdsl.runtime.manifest import verify_if_any
 from netdsl.runtime.session import Session, Settings, open_session
+from netdsl.weights.checkpoints import fit, read_weights, tensors_of
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -48,10 +47,10 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> tup
         return path, None, None
     if not arguments.weights and need_weights:
         raise UsageError(f"`{arguments.model}` is a net without weights: name them with --weights, or run a .onnx file")
-    _, _, compiled, _ = load_one(Namespace(file=arguments.model, define=arguments.define))
+    compiled = load_one(Namespace(file=arguments.model, define=arguments.define))
     folder = Path(stack.enter_context(scratch_folder()))
     found = read_weights(arguments.weights) if arguments.weights else None
-    weights = fit(skeleton(compiled.graph).params, found, lazy=True) if found else None
+    weights = fit(tensors_of(compiled.graph), found, lazy=True) if found else None
     metadata = metadata_of(compiled, found.metadata if found else None)
     export_onnx(
         compiled.graph, folder / "model.onnx", weights, Form(fold=True),

@@ -14,8 +14,8 @@ from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
-from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.driver import Program, compile_net, open_program
+from netdsl.driver import compile_net, open_program
+from netdsl.errors import NetdslError
 from netdsl.ir.types import subs
 from netdsl.library import library_names
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 
@@ -31,7 +33,7 @@ NOTE = f"For one sample at inference; sizes that a net leaves open count as {USU
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
-class Line(NamedTuple):
+class NetLine(NamedTuple):
     """The figures of one shipped net; `macs` is None where its open sizes cannot be `USUAL`."""
 
     name: str
@@ -49,7 +51,7 @@ def run(_: argparse.Namespace) -> int:
         try:
             program = open_program(name)
             lines = net_lines(name, program)
-        except CompileError as error:
+        except NetdslError as error:
             wrong += error.diagnostics
             continue
         _print_file(out, name, paper(program), lines)
@@ -58,14 +60,14 @@ def run(_: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def net_lines(file: str, program: Program) -> list[Line]:
-    """The nets of a shipped file in their order; raises `CompileError`."""
+def net_lines(file: str, program: Program) -> list[NetLine]:
+    """The nets of a shipped file in their order; raises `NetdslError`."""
     lines = []
     for net in program.nets():
         compiled = compile_net(program, net)
         totals = compiled.costs.totals()
         year = _year(program.module.definitions[net].doc) or _year(paper(program))
-        lines.append(Line(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
+        lines.append(NetLine(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
     return lines
 
 
@@ -99,7 +101,7 @@ def _first_comment(text: str) -> list[str]:
     return lines
 
 
-def _print_file(out: Console, name: str, cited: str, lines: list[Line]) -> None:
+def _print_file(out: Console, name: str, cited: str, lines: list[NetLine]) -> None:
     out.print(Text(cited or name, style="bold"))
     table = _table()
     for line in lines:

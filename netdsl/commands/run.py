@@ -15,11 +15,11 @@ from rich.progress import Progress
 from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, read_labels, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import note, say
-from netdsl.diagnostics import CompileError, fail
+from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable
+from netdsl.process.streams import discard_output
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 from netdsl.runtime.outputs import has_rows, write_outputs
-from netdsl.streams import discard_output
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,10 +41,10 @@ def run(arguments: Namespace) -> int:
         check_replaceable(Path(arguments.output))
     with ExitStack() as stack:
         session, _, _ = open_model(arguments, stack)
-        return _Run(session, arguments).all(arguments.inputs)
+        return _ModelRun(session, arguments).all(arguments.inputs)
 
 
-class _Run:
+class _ModelRun:
     """One call of the command: what is asked for, what was found, whether anything failed."""
 
     def __init__(self, session: Session, arguments: Namespace) -> None:
@@ -76,7 +76,7 @@ class _Run:
     def _paths(self, name: str) -> list[Path]:
         try:
             found = expand(name)
-        except CompileError as error:
+        except NetdslError as error:
             self._said(error)
             return []
         if found.others:
@@ -88,13 +88,13 @@ class _Run:
         for path in paths:
             try:
                 yield load_item(path, self.session)
-            except CompileError as error:
+            except NetdslError as error:
                 self._said(error)
 
     def _batch(self, items: list[Item]) -> None:
         try:
             results = run_batch(self.session, items, self.step)
-        except CompileError as error:
+        except NetdslError as error:
             if len(items) > 1 and error.diagnostics[0].code != "out-of-memory":
                 for item in items:  # one of them is at fault, and the others are not to suffer
                     self._batch([item])
@@ -109,7 +109,7 @@ class _Run:
             _check(item, self.session, outputs, self.names)
             make = _json_lines if self.json else _report
             lines = make(item, self.session, outputs, self.names, self.top)
-        except CompileError as error:
+        except NetdslError as error:
             self._said(error)
             return
         if self.output:
@@ -121,7 +121,7 @@ class _Run:
             self.unread = True
             discard_output()
 
-    def _said(self, error: CompileError) -> None:
+    def _said(self, error: NetdslError) -> None:
         self.failed = True
         sys.stdout.flush()
         print_diagnostics(error.diagnostics)
@@ -137,13 +137,13 @@ def _names(labels: str | None, session: Session) -> list[str]:
 
 
 def _check(item: Item, session: Session, outputs: list[Any], names: list[str]) -> None:
-    """Raise `CompileError` for outputs that mean nothing."""
+    """Raise `NetdslError` for outputs that mean nothing."""
     wide = [o for o in outputs if _has_classes(o, item)]
     if names and wide and not any(len(names) == o.shape[1] for o in wide):
-        fail("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", LABELS_HELP)
+        raise NetdslError("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", help=LABELS_HELP)
     if not all(np.isfinite(o).all() for o in wide):
         help_ = "look at the weights, and at the scale of the input"
-        fail("not-finite", f"the output of {session.name} for {item.path} holds infinities or not-a-numbers", help_)
+        raise NetdslError("not-finite", f"the output of {session.name} for {item.path} holds infinities or not-a-numbers", help=help_)
 
 
 def _report(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:

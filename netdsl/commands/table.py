@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.backends.table import Line, layer_table, table_of
 from netdsl.commands.common import terminal_width
 from netdsl.commands.output import say, say_styled
+from netdsl.draw.table import TableLine, layer_table, table_of
 
 if TYPE_CHECKING:
     import argparse
 
-    from netdsl.commands.check import Checked
+    from netdsl.commands.checked import Checked
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
@@ -27,12 +27,12 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         _print_net(width, item, arguments)
 
 
-def _print_lines(lines: list[Line]) -> None:
+def _print_lines(lines: list[TableLine]) -> None:
     for line in lines:
         say_styled((line.text, line.style))
 
 
-def _overview(checked: list[Checked], width: int) -> list[Line]:
+def _overview(checked: list[Checked], width: int) -> list[TableLine]:
     rows = []
     for item in checked:
         summary = item.summary

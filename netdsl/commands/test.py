@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netdsl.backends.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.commands.common import load_one
 from netdsl.commands.output import note, say
-from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
+from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.section import config_failure, read_config
+from netdsl.train.section import placed, read_config
+from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
-    _, name, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
+    name = compiled.graph.name
     config = read_config(compiled, arguments.data)
     found = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
@@ -41,8 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         engine = _torch if arguments.engine == "torch" else _onnxruntime
         forward = engine(compiled.graph, weights, arguments.device)
         results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
-    except ConfigError as error:
-        raise config_failure(error, compiled, () if arguments.data is None else ("data",)) from None
+    except SettingError as error:
+        raise placed(error, compiled, () if arguments.data is None else ("data",)) from None
     shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
     say(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
-    from netdsl.backends.torch import lower
+    from netdsl.backends.torch.module import lower
     from netdsl.train.loop import torch_device
 
     where = torch_device(device)
@@ -68,7 +69,7 @@ def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.n
 
 
 def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
-    from netdsl.backends.export import export_onnx
+    from netdsl.backends.onnx.export import export_onnx
     from netdsl.runtime.session import open_session
 
     with scratch_folder() as folder:

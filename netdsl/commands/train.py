@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from netdsl.backends.torch import lower
+from netdsl.backends.torch.module import lower
 from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.consoles import console
-from netdsl.config import ConfigError
 from netdsl.data.catalog import open_dataset
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import NetdslError, SettingError
 from netdsl.train.loop import train
-from netdsl.train.section import config_failure, read_config
+from netdsl.train.section import placed, read_config
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and say where the results are."""
-    _, name, compiled, _ = load_one(arguments)
+    compiled = load_one(arguments)
+    name = compiled.graph.name
     settings = parse_settings(arguments.set)
     config = read_config(compiled, arguments.data, settings)
     expects = image_shape(compiled.graph)
@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         screen.print(dataset.note, soft_wrap=True)
         torch.manual_seed(config.seed)
         result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=screen, name=name, expects=expects)
-    except ConfigError as error:
-        raise config_failure(error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}) from None
+    except SettingError as error:
+        raise placed(error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}) from None
     screen.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
     return 0
 
@@ -59,6 +59,6 @@ def image_shape(graph: Graph) -> tuple[int, ...] | None:
         message = f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
         advice = "train it from Python: `netdsl.load(...).torch()`"
         place = graph.inputs[1].site.span
-        raise CompileError([Diagnostic("cannot-train", message, place, help=advice)])
+        raise NetdslError("cannot-train", message, place, help=advice)
     shape = graph.inputs[0].type.shape
     return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None

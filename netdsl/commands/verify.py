@@ -24,13 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
     if suffix_of(arguments.file) == ".onnx":
         return _verify_model(arguments)
     # The witnesses are heavy: a wrong text is said without them.
-    program, name, compiled, inputs = load_one(arguments)
+    compiled = load_one(arguments)
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
-    from netdsl.verify import verify_net
+    from netdsl.verify import verify_graph
 
-    report = verify_net(program, name, inputs=inputs, weights=weights, seed=arguments.seed)
+    report = verify_graph(compiled.graph, weights=weights, seed=arguments.seed)
     if arguments.format == "json":
-        nets = [_as_json(report, program.source.name)]
+        nets = [_as_json(report, compiled.program.source.name)]
         diagnostics = [as_json(d) for d in report.differences()]
         say_json({"nets": nets, "diagnostics": diagnostics}, indent=2)
     else:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify_model(arguments: argparse.Namespace) -> int:
     if arguments.weights or arguments.define or arguments.input:
         raise UsageError("--weights, --input and -D go with a net: a model is held against its manifest")
-    from netdsl.runtime.manifest import verify_model
+    from netdsl.backends.onnx.manifest import verify_model
 
     found = verify_model(arguments.file)
     if arguments.format == "json":
@@ -57,7 +57,7 @@ def _verify_model(arguments: argparse.Namespace) -> int:
 
 
 def _weights(arguments: argparse.Namespace, graph: Graph) -> dict[str, Any]:
-    from netdsl.backends.checkpoints import fit, read_weights, tensors_of
+    from netdsl.weights.checkpoints import fit, read_weights, tensors_of
 
     found = read_weights(arguments.weights)
     return fit(tensors_of(graph), found, allow_nonfinite=arguments.allow_nonfinite)

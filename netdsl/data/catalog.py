@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, bind, invoke
+from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
@@ -30,17 +31,17 @@ FASHION_HELP = (
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
 
-def open_dataset(call: Call) -> "Dataset":
+def open_dataset(call: SettingCall) -> "Dataset":
     """Read the dataset that `call` names into memory.
 
-    Raises ConfigError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
+    Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
     `bad-checksum`.
     """
     return invoke(call, DATASETS, "dataset", "data")
 
 
-def check_dataset(call: Call) -> None:
-    """Raise ConfigError for a name or arguments that no dataset has; nothing is read."""
+def check_dataset(call: SettingCall) -> None:
+    """Raise SettingError for a name or arguments that no dataset has; nothing is read."""
     bind(call, DATASETS, "dataset", "data")
 
 
@@ -108,11 +109,11 @@ def _dataset(
 
 def _root(root: str | None, help: str) -> Path:
     if root is None:
-        raise ConfigError("data-not-found", "the folder of the data is not given", "data", help)
+        raise SettingError("data-not-found", "the folder of the data is not given", "data", help)
     # os.path answers "no" where Path raises: for an unknown user, for a folder that may not be read.
     folder = os.path.expanduser(root)
     if not os.path.isdir(folder):
-        raise ConfigError("data-not-found", f"there is no folder {folder}", "data", help)
+        raise SettingError("data-not-found", f"there is no folder {folder}", "data", help)
     return Path(folder)
 
 

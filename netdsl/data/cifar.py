@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from netdsl.config import ConfigError
 from netdsl.data.dataset import Split, check_labels
+from netdsl.errors import SettingError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SUBFOLDER = "cifar-10-batches-bin"
@@ -19,13 +19,13 @@ HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version
 def read_cifar_folder(root: Path) -> tuple[Split, Split]:
     """The training and test split of the files in `root` or in its `cifar-10-batches-bin`.
 
-    Raises ConfigError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or label.
+    Raises SettingError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or label.
     """
     folder = root / SUBFOLDER if (root / SUBFOLDER).is_dir() else root
     missing = [name for name in TRAIN_FILES + TEST_FILES if not (folder / name).is_file()]
     if missing:
         message = f"{folder} does not hold {', '.join(missing)}"
-        raise ConfigError("data-not-found", message, "data", HELP)
+        raise SettingError("data-not-found", message, "data", HELP)
     return _read([folder / name for name in TRAIN_FILES]), _read([folder / name for name in TEST_FILES])
 
 
@@ -41,10 +41,10 @@ def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
         if size == 0 or size % RECORD or size > MAX_BYTES:
             expected = f"at most {MAX_BYTES:,}" if size > MAX_BYTES else f"a multiple of {RECORD:,}"
             message = f"{path} is damaged: expected {expected} bytes, found {size:,}"
-            raise ConfigError("corrupt-data", message, "data")
+            raise SettingError("corrupt-data", message, "data")
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
+        raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error
     records = data.reshape(-1, RECORD)
     check_labels(records[:, 0].astype(np.int64), len(CLASSES), path)
     return records

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from netdsl.config import ConfigError
+from netdsl.errors import SettingError
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -55,28 +55,28 @@ class Dataset:
 
 
 def check_labels(labels: Labels, classes: int, path: Path) -> None:
-    """Raise ConfigError `corrupt-data` for a label outside 0 .. classes - 1 in the file `path`."""
+    """Raise SettingError `corrupt-data` for a label outside 0 .. classes - 1 in the file `path`."""
     if labels.size and labels.max() >= classes:
         message = f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to {classes - 1}"
-        raise ConfigError("corrupt-data", message, "data")
+        raise SettingError("corrupt-data", message, "data")
 
 
 def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
-    """Raise ConfigError `data-mismatch` where the images of `dataset` are not `expects`, (C, H, W)."""
+    """Raise SettingError `data-mismatch` where the images of `dataset` are not `expects`, (C, H, W)."""
     if tuple(expects) == dataset.shape:
         return
     message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
-    raise ConfigError("data-mismatch", message, "data", _shape_help(dataset, tuple(expects)))
+    raise SettingError("data-mismatch", message, "data", _shape_help(dataset, tuple(expects)))
 
 
 def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
-    """Raise ConfigError `data-mismatch` unless a net's `outputs` per image are one number for each class."""
+    """Raise SettingError `data-mismatch` unless a net's `outputs` per image are one number for each class."""
     classes = len(dataset.classes)
     if tuple(outputs) == (classes,):
         return
     message = f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
     end = f"dense({classes})" if len(outputs) == 1 else f"flatten -> dense({classes})"
-    raise ConfigError("data-mismatch", message, "data", f"let the net end with `{end}`")
+    raise SettingError("data-mismatch", message, "data", f"let the net end with `{end}`")
 
 
 def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:

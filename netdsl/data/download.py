@@ -11,8 +11,8 @@ from pathlib import Path
 import rich.progress
 from rich.console import Console
 
-from netdsl.config import ConfigError
 from netdsl.data.idx import find_idx
+from netdsl.errors import SettingError
 from netdsl.files import make_folder, replacing
 
 SOURCE = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
@@ -31,7 +31,7 @@ SHA256 = {
 def download(folder: Path, help: str) -> None:
     """Fetch those of the four files that are not in `folder` yet; each appears there only when it is whole.
 
-    Raises ConfigError with advice `help`: `data-not-found` where one cannot be fetched or stored,
+    Raises SettingError with advice `help`: `data-not-found` where one cannot be fetched or stored,
     `bad-checksum` where it is not the published one.
     """
     for name, expected in SHA256.items():
@@ -58,7 +58,7 @@ def _fetch(url: str, help: str) -> bytes:
                 return bytes(data)
     except (OSError, HTTPException) as error:
         message = f"Fashion-MNIST is not on this computer, and {url} cannot be fetched: {error}"
-        raise ConfigError("data-not-found", message, "data", help) from error
+        raise SettingError("data-not-found", message, "data", help) from error
 
 
 def _check(url: str, data: bytes, expected: str, help: str) -> None:
@@ -66,10 +66,10 @@ def _check(url: str, data: bytes, expected: str, help: str) -> None:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             found = hashlib.sha256(file.read(MOST)).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError("bad-checksum", f"{url} is not whole gzip data: {error}", "data", help) from error
+        raise SettingError("bad-checksum", f"{url} is not whole gzip data: {error}", "data", help) from error
     if found != expected:
         message = f"{url} has changed: its content has the SHA-256 {found}, {expected} is expected"
-        raise ConfigError("bad-checksum", message, "data", help)
+        raise SettingError("bad-checksum", message, "data", help)
 
 
 def _store(path: Path, data: bytes, help: str) -> None:
@@ -78,4 +78,4 @@ def _store(path: Path, data: bytes, help: str) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise ConfigError("data-not-found", f"{path} cannot be written: {error}", "data", help) from error
+        raise SettingError("data-not-found", f"{path} cannot be written: {error}", "data", help) from error

@@ -13,7 +13,7 @@ Forward = Callable[[Floats], Floats]
 def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> Floats:
     """Logits N x K for images N x C x H x W, normalised as `dataset` says and passed on `batch` at a time.
 
-    Raises ConfigError `data-mismatch` where `forward` does not give one logit for each class.
+    Raises SettingError `data-mismatch` where `forward` does not give one logit for each class.
     """
     parts = []
     for start in range(0, len(images), batch):

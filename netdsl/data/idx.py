@@ -9,8 +9,8 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from netdsl.config import ConfigError
 from netdsl.data.dataset import Images, Split, check_labels
+from netdsl.errors import SettingError
 from netdsl.words import counted
 
 MAGIC_UBYTE = 0x0800  # the low byte counts the dimensions
@@ -37,23 +37,23 @@ def has_idx(folder: Path) -> bool:
 def read_idx_folder(folder: Path, classes: int, help: str | None = None) -> tuple[Split, Split]:
     """The training and test split, 1-channel images; `help` is the advice where a file is missing.
 
-    Raises ConfigError: `data-not-found` for a missing file, `corrupt-data` for a damaged one.
+    Raises SettingError: `data-not-found` for a missing file, `corrupt-data` for a damaged one.
     """
     missing = [name for name in NAMES if find_idx(folder, name) is None]
     if missing:
         files = ", ".join(f"{name}[.gz]" for name in missing)
-        raise ConfigError("data-not-found", f"{folder} does not hold {files}", "data", help)
+        raise SettingError("data-not-found", f"{folder} does not hold {files}", "data", help)
     train, test = (_read_split(folder, prefix, classes) for prefix in ("train", "t10k"))
     if train.images.shape[1:] != test.images.shape[1:]:
         sizes = f"{train.images.shape[2:]} for training, {test.images.shape[2:]} for the test"
-        raise ConfigError("corrupt-data", f"{folder} holds images of two sizes: {sizes}", "data")
+        raise SettingError("corrupt-data", f"{folder} holds images of two sizes: {sizes}", "data")
     return train, test
 
 
 def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
     """The array in one IDX file of unsigned bytes, gzipped if the name says so.
 
-    Raises ConfigError `corrupt-data` for a wrong magic number or length, for a broken gzip stream,
+    Raises SettingError `corrupt-data` for a wrong magic number or length, for a broken gzip stream,
     and for a first dimension other than `first`.
     """
     opener = gzip.open if path.suffix == ".gz" else open
@@ -61,9 +61,9 @@ def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
         with cast("BinaryIO", opener(path, "rb")) as file:
             return _parse(file, path, dimensions, first)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ConfigError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
+        raise SettingError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
     except OSError as error:
-        raise ConfigError("data-not-found", f"{path} cannot be read: {error}", "data") from error
+        raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error
 
 
 def _parse(file: BinaryIO, path: Path, dimensions: int, first: int | None) -> Images:
@@ -105,4 +105,4 @@ def _read_split(folder: Path, prefix: str, classes: int) -> Split:
 
 
 def _corrupt(path: Path, expected: str, found: str) -> None:
-    raise ConfigError("corrupt-data", f"{path} is damaged: expected {expected}, found {found}", "data")
+    raise SettingError("corrupt-data", f"{path} is damaged: expected {expected}, found {found}", "data")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netdsl.config import ConfigError
 from netdsl.data.arguments import Count
+from netdsl.errors import SettingError
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Accuracy:
         classes = logits.shape[1]
         if self.top > classes:
             message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
-            raise ConfigError("bad-argument", message, "metrics")
+            raise SettingError("bad-argument", message, "metrics")
         own = logits[np.arange(len(labels)), labels][:, None]
         later = np.arange(classes) > labels[:, None]
         # Counting what is surely smaller lets a NaN, which compares with nothing, count as a miss.

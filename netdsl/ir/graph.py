@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.op import Op, Param
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.ops.base import Op, Param
     from netdsl.source import Span
 
 
@@ -42,10 +44,11 @@ class Node:
     """One occurrence of a layer.
 
     `name` is its own; `module` names the weights, another node's where a labelled module is used twice. `aux` names the
-    auxiliary head that it belongs to.
+    auxiliary head that it belongs to, `scope` the part of the net that holds it.
     """
 
-    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output")
+    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope")
+    scope: Scope
 
     def __init__(self, name: str, module: str, op: Op, inputs: tuple[Value, ...], output: Value, aux: str | None) -> None:
         self.name = name
@@ -55,6 +58,17 @@ class Node:
         self.output = output
         self.aux = aux
         self.frozen = False
+
+    @property
+    def label(self) -> str:
+        """The last part of its name, which is its own within its scope."""
+        return self.name.rpartition(".")[2]
+
+    def at_depth(self, depth: int) -> Scope | Node:
+        """What holds it at a depth, 0 being the net; itself if it lies no deeper."""
+        if depth > self.scope.depth:
+            return self
+        return self.scope.path[depth]
 
     @property
     def types(self) -> tuple[TensorType, ...]:
@@ -85,12 +99,40 @@ class Node:
         return self.op.buffers(*self.types)
 
 
-class Scope(NamedTuple):
-    """A named part of the net: a block call or a labelled group. `kind` is the block's name."""
+class Scope:
+    """A part of the net that holds layers: the net, a block call, a labelled group or join, a head.
 
-    name: str
-    kind: str | None
-    site: Site
+    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net, and for
+    what has a name only because its members have one.
+    """
+
+    __slots__ = ("depth", "kind", "members", "name", "outer", "site")
+
+    def __init__(self, name: str = "", outer: Scope | None = None) -> None:
+        self.name = name
+        self.outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
+        self.kind: str | None = None
+        self.site: Site | None = None
+        self.members: list[Scope | Node] = []
+
+    @property
+    def label(self) -> str:
+        """The last part of its name, which is its own within the scope around it."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def path(self) -> tuple[Scope, ...]:
+        """The scopes that lead to it, from the net on, and itself."""
+        return (self,) if self.outer is None else (*self.outer.path, self)
+
+    def nodes(self) -> Iterator[Node]:
+        """Every layer inside, in the order of the text."""
+        for member in self.members:
+            if isinstance(member, Node):
+                yield member
+            else:
+                yield from member.nodes()
 
 
 class AuxHead(NamedTuple):
@@ -101,7 +143,7 @@ class AuxHead(NamedTuple):
     value: Value
 
 
-class Output:
+class NetOutput:
     """A value that the net returns, under a name of its own."""
 
     __slots__ = ("name", "value")
@@ -112,7 +154,10 @@ class Output:
 
 
 class Graph:
-    """One net, typed. `equalities` are pairs of symbolic sizes that must be equal for the net to be valid."""
+    """One net, typed. `equalities` are pairs of symbolic sizes that must be equal for the net to be valid.
+
+    `root` is the tree of its scopes, and `scopes` are those that the text names, by their names.
+    """
 
     def __init__(self, name: str, doc: str, site: Site) -> None:
         self.name = name
@@ -120,11 +165,40 @@ class Graph:
         self.site = site
         self.arguments: dict[str, object] = {}
         self.inputs: list[Value] = []
-        self.outputs: list[Output] = []
+        self.outputs: list[NetOutput] = []
         self.nodes: list[Node] = []
         self.aux: list[AuxHead] = []
+        self.root = Scope()
         self.scopes: dict[str, Scope] = {}
+        self._tree: dict[str, Scope] = {"": self.root}
         self.equalities: list[tuple[int | Sym, int | Sym, Site]] = []
+
+    def add(self, node: Node) -> None:
+        """Append a layer, and put it into the tree of scopes."""
+        self.nodes.append(node)
+        node.scope = self._scope(node.name.rpartition(".")[0])
+        node.scope.members.append(node)
+
+    def name_scope(self, name: str, kind: str | None, site: Site) -> None:
+        """Note what a scope is in the text."""
+        scope = self.scopes[name] = self._scope(name)
+        scope.kind, scope.site = kind, site
+
+    def _scope(self, name: str) -> Scope:
+        scope = self._tree.get(name)
+        if scope is None:
+            outer = self._scope(name.rpartition(".")[0])
+            scope = self._tree[name] = Scope(name, outer)
+            outer.members.append(scope)
+        return scope
+
+    def part(self, name: str) -> list[Node]:
+        """The layer of that name, and those inside the scope of that name, in the order of the text."""
+        scope = self._tree.get(name)
+        inside = [] if scope is None else list(scope.nodes())
+        outer = self._tree.get(name.rpartition(".")[0])
+        own = [] if outer is None else [m for m in outer.members if isinstance(m, Node) and m.name == name]
+        return inside + own
 
     @property
     def symbols(self) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ops.args import boolean, integer, number, text
-from netdsl.ops.base import Op, OpError, Param, arg, axis_index, fixed, layer
+from netdsl.ops.base import arg, axis_index, fixed, layer
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import TensorType
-    from netdsl.ops.emitter import Emitter
 
 # kind: (PyTorch module, ONNX operator, the function)
 _PLAIN = {
@@ -29,7 +31,7 @@ def _plain(kind: str, module: str, operator: str, formula: str) -> None:
     class Plain(Op):
         __doc__ = f"{formula}."
 
-        def torch(self, t: Any, *xs: TensorType) -> Any:
+        def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
             return t.module(module)
 
         def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -47,7 +49,7 @@ for _kind, _row in _PLAIN.items():
 class ReLU6(Op):
     """min(max(0, x), 6)."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ReLU6")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -60,7 +62,7 @@ class LeakyReLU(Op):
 
     slope: float = arg(number, 0.01, doc="factor of negative values")
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -73,7 +75,7 @@ class ELU(Op):
 
     alpha: float = arg(number, 1.0, doc="limit of negative values")
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ELU", alpha=(self.alpha, 1.0))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -97,7 +99,7 @@ class PReLU(Op):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         return {"weight": Param((1 if self.shared else fixed(self, xs[0].channels, "its input channels"),), f"constant:{self.init}")}
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("PReLU", num_parameters=(1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -113,7 +115,7 @@ class GELU(Op):
 
     approximate = arg(text, "none", doc="exact, or by tanh", choices=("none", "tanh"))
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("GELU", approximate=(self.approximate, "none"))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -130,7 +132,7 @@ class GELU(Op):
 class SiLU(Op):
     """x / (1 + exp(-x)), also called swish (Elfwing et al. 2017)."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("SiLU")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -141,7 +143,7 @@ class SiLU(Op):
 class HardSigmoid(Op):
     """min(max(x + 3, 0), 6) / 6."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Hardsigmoid")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -152,7 +154,7 @@ class HardSigmoid(Op):
 class ScaledTanh(Op):
     """1.7159 tanh(2 x / 3) (LeCun et al. 1998)."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline("1.7159 * torch.tanh({0} * (2 / 3))")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -167,7 +169,7 @@ class _Softmax(Op):
         axis_index(self, xs[0], self.axis)
         return xs[0]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(self.module, dim=(axis_index(self, xs[0], self.axis) + 1, None))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:

@@ -9,6 +9,8 @@ from netdsl.ir.types import Sym
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.ir.op import Arg
+
 
 MAX_SHOWN = 200  # characters of a value in a message
 
@@ -148,3 +150,10 @@ TYPE_NAMES: dict[Callable[[object], Any], str] = {
     integers: "list of int",
     literal: "nested list",
 }
+
+
+def type_name(declared: Arg) -> str:
+    """The type of an argument as the reference prints it."""
+    if declared.choices:
+        return " | ".join(declared.choices)
+    return TYPE_NAMES[declared.convert]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import Op, OpError, Param, arg, divisors, fixed, layer
+from netdsl.ops.base import arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.ops.emitter import Emitter
 
 _CAUSAL = ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device, dtype={0}.dtype), is_causal=True"
 
@@ -65,13 +67,13 @@ class Attention(Op):
         width, other = (fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1]))
         return width, other
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         width, other = self._widths(*xs)
         module = t.module(
             "MultiheadAttention", width, self.heads, dropout=(self.dropout, 0.0), bias=(self.bias, True), kdim=(other, width), vdim=(other, width), batch_first=(True, False),
         )  # fmt: skip
         keys = f"{{{len(xs) - 1}}}"
-        return module._replace(call=f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]")
+        return module.with_call(f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         width = xs[0].type.shape[1]

@@ -7,113 +7,62 @@ package imports neither. Shapes have no batch dimension: C x H x W for images, T
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import CompileError, Diagnostic
-from netdsl.ops.args import TYPE_NAMES, WrongType, even_padding, padding, padding_advice, show
+from netdsl.errors import OpError
+from netdsl.ir.op import REQUIRED, Arg, Op
+from netdsl.ops.args import WrongType, even_padding, padding, padding_advice, show
 from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from fractions import Fraction
 
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.ops.emitter import Emitter
 
-REQUIRED = object()
 GONE: Any = None  # in place of an inherited argument that a kind does not take
 LARGEST = 2.0**128 - 2.0**104  # of float32
 END = 2**31 - 1  # where a `Slice` goes to the end of an axis
 
 
-class OpError(CompileError):
-    """A rule of a layer is broken. `arg` is the argument at fault (None: the layer and its input), `help` the advice.
-
-    While a net is compiled it gets its place; a back end that needs a size that is open raises it as it is.
-    """
-
-    def __init__(self, code: str, message: str, arg: str | None = None, help: str | None = None) -> None:
-        super().__init__([Diagnostic(code, message, help=help)])
-        self.code = code
-        self.message = message
-        self.arg = arg
-        self.help = help
-
-
-class Param(NamedTuple):
-    """A tensor that a layer owns: its shape and how it starts (see `netdsl/ops/init.py` for the names)."""
-
-    shape: tuple[int, ...]
-    init: str = "zeros"
-    values: tuple[float, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        return prod(self.shape)
+def check(declared: Arg, kind: str, value: object) -> Any:
+    """The value in the layer's own form; raises `OpError`."""
+    if value is None and declared.default is None:
+        return None
+    try:
+        made = declared.convert(value)
+    except WrongType as wrong:
+        message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+        raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
+    if declared.choices and made not in declared.choices:
+        raise OpError("bad-argument", f"`{declared.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(declared.choices)}", declared.name)
+    _check_range(declared, kind, made, value)
+    if isinstance(made, (float, tuple)):
+        _check_size(declared, kind, made)
+    return made
 
 
-class Arg:
-    """One argument of a layer kind."""
+def advice(declared: Arg, value: object) -> str | None:
+    """What to write for a value that the argument does not take."""
+    return padding_advice(value) if declared.convert in (padding, even_padding) else None
 
-    __slots__ = ("choices", "convert", "default", "doc", "max", "min", "name")
 
-    def __init__(self, convert: Callable[[object], Any], default: object, doc: str, min: float | None, max: float | None, choices: tuple[str, ...] | None) -> None:
-        self.convert = convert
-        self.default = default
-        self.doc = doc
-        self.min = min
-        self.max = max
-        self.choices = choices
-        self.name = ""
+def _check_size(declared: Arg, kind: str, made: object) -> None:
+    """Refuse numbers beyond float32, in which back ends compute: they would be infinite."""
+    for v in _flatten((made,)):
+        if isinstance(v, float) and abs(v) > LARGEST:
+            what = f"`{declared.name}` of `{kind}` has the number {v:g}"
+            beyond = f"beyond {LARGEST:g}, the largest float32"
+            raise OpError("number-too-large", f"{what}, {beyond}", declared.name)
 
-    @property
-    def required(self) -> bool:
-        """Whether a call must give it."""
-        return self.default is REQUIRED
 
-    @property
-    def type_name(self) -> str:
-        """The type as the reference prints it."""
-        return " | ".join(self.choices) if self.choices else TYPE_NAMES[self.convert]
-
-    def check(self, kind: str, value: object) -> Any:
-        """The value in the layer's own form; raises `OpError`."""
-        if value is None and self.default is None:
-            return None
-        try:
-            made = self.convert(value)
-        except WrongType as wrong:
-            message = f"`{self.name}` of `{kind}` must be {wrong}, found {show(value)}"
-            raise OpError("wrong-type", message, self.name, self.advice(value)) from None
-        if self.choices and made not in self.choices:
-            raise OpError("bad-argument", f"`{self.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(self.choices)}", self.name)
-        self._check_range(kind, made, value)
-        if isinstance(made, (float, tuple)):
-            self._check_size(kind, made)
-        return made
-
-    def advice(self, value: object) -> str | None:
-        """What to write for a value that the argument does not take."""
-        return padding_advice(value) if self.convert in (padding, even_padding) else None
-
-    def _check_size(self, kind: str, made: object) -> None:
-        """Refuse numbers beyond float32, in which back ends compute: they would be infinite."""
-        for v in _flatten((made,)):
-            if isinstance(v, float) and abs(v) > LARGEST:
-                what = f"`{self.name}` of `{kind}` has the number {v:g}"
-                beyond = f"beyond {LARGEST:g}, the largest float32"
-                raise OpError("number-too-large", f"{what}, {beyond}", self.name)
-
-    def _check_range(self, kind: str, made: Any, value: object) -> None:
-        if self.min is None and self.max is None:
-            return
-        flat = [made] if isinstance(made, (int, float)) else [v for v in _flatten(made) if isinstance(v, (int, float))]
-        for v in flat:
-            if (self.min is not None and v < self.min) or (self.max is not None and v > self.max):
-                span = f"at least {self.min:g}" if self.max is None else f"between {self.min:g} and {self.max:g}"
-                raise OpError("bad-argument", f"`{self.name}` of `{kind}` must be {span}, found {show(value)}", self.name)
+def _check_range(declared: Arg, kind: str, made: Any, value: object) -> None:
+    if declared.min is None and declared.max is None:
+        return
+    flat = [made] if isinstance(made, (int, float)) else [v for v in _flatten(made) if isinstance(v, (int, float))]
+    for v in flat:
+        if (declared.min is not None and v < declared.min) or (declared.max is not None and v > declared.max):
+            span = f"at least {declared.min:g}" if declared.max is None else f"between {declared.min:g} and {declared.max:g}"
+            raise OpError("bad-argument", f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}", declared.name)
 
 
 def _clipped(word: str) -> str:
@@ -127,86 +76,6 @@ def _flatten(value: object) -> list[object]:
 def arg(convert: Callable[[object], Any], default: Any = REQUIRED, *, doc: str, min: float | None = None, max: float | None = None, choices: Sequence[str] | None = None) -> Any:
     """Declare an argument: its type, its default where it has one, one line of documentation, and its range."""
     return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
-
-
-class Window(NamedTuple):
-    """How a layer looks at its input along one axis: `extent` inputs for one output, `stride` apart, from `-pad` on.
-
-    `stride` below 1 is written as a fraction of two integers: `stride / up`; `pad` may be a fraction there, and the inputs are
-    those from the next integer on.
-    """
-
-    extent: int = 1
-    stride: int = 1
-    pad: int | Fraction = 0
-    up: int = 1
-
-
-class Op:
-    """Base of all layer kinds."""
-
-    kind: ClassVar[str]
-    family: ClassVar[str]
-    args: ClassVar[tuple[Arg, ...]] = ()
-    examples: ClassVar[tuple[tuple[str, str], ...]] = ()
-    inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
-    multiplies: ClassVar[bool] = False  # whether it counts MACs: a layer that has weights in the papers' sense
-    any_dtype: ClassVar[bool] = False  # whether it moves elements only, of whatever type
-    is_global: ClassVar[bool] = False  # whether every output depends on the whole input
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.__dict__.update(values)
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The arguments by name."""
-        return {a.name: getattr(self, a.name) for a in self.args}
-
-    # ---- the questions that a kind answers
-
-    def infer(self, *xs: TensorType) -> TensorType:
-        """The type of the result; raises `OpError`. Elementwise unless overridden."""
-        return xs[0]
-
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        """The learned tensors by their PyTorch names."""
-        return {}
-
-    def buffers(self, *xs: TensorType) -> dict[str, Param]:
-        """The stored tensors that are not learned."""
-        return {}
-
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        """Multiply-accumulates for one sample."""
-        return 0
-
-    def torch(self, t: Any, *xs: TensorType) -> Any:
-        """The PyTorch lowering: `t.module(...)` or `t.inline(...)`."""
-        raise NotImplementedError(self.kind)
-
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
-        raise NotImplementedError(self.kind)
-
-    # ---- what most kinds leave as it is
-
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        """Pairs of sizes that must be equal, where they are open."""
-        return []
-
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        """Sizes that must not be below 0, where they are open; every size of a result is at least 1 in any case."""
-        return []
-
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        """The windows along the spatial axes, for receptive fields."""
-        return tuple(Window() for _ in xs[0].spatial)
-
-    def weights(self, *xs: TensorType) -> int:
-        """Weights without biases, of the layers that multiply."""
-        if not self.multiplies:
-            return 0
-        return sum(p.size for name, p in self.params(*xs).items() if not name.startswith("bias"))
 
 
 LAYERS: dict[str, type[Op]] = {}
@@ -245,10 +114,10 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
             raise OpError("duplicate-argument", f"`{declared.name}` of `{kind}` is given twice", declared.name)
-        values[declared.name] = declared.check(kind, value)
+        values[declared.name] = check(declared, kind, value)
     for declared in cls.args[len(positional) :]:
         if declared.name in keywords:
-            values[declared.name] = declared.check(kind, keywords[declared.name])
+            values[declared.name] = check(declared, kind, keywords[declared.name])
         elif declared.required:
             raise OpError("missing-argument", f"`{kind}` needs `{declared.name}` ({declared.doc})", help=f"write `{signature(cls)}`")
         else:

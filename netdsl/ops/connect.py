@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType
-from netdsl.ops.base import OpError
 from netdsl.words import are, counted
 
 if TYPE_CHECKING:
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter
 
 INITS = ("default", "normal", "zeros", "ones")  # those that do not depend on how many inputs an output has
 

@@ -6,17 +6,19 @@ from fractions import Fraction
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, even_padding, integer, literal, padding, text
-from netdsl.ops.base import END, GONE, Op, OpError, Param, Window, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import END, GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 from netdsl.ops.padding import for_deconv, is_even, refuse
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
-    from netdsl.ops.emitter import Emitter
 
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
 
@@ -117,7 +119,7 @@ class Conv(_Windowed):
         k = self.geometry(xs[0])[0]
         return prod(y.spatial) * prod(self._weight_shape(xs[0], k))
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, p, d = self.geometry(xs[0])
         even = all(a == b for a, b in p)
         pad = brief(tuple(a for a, _ in p)) if even else 0
@@ -172,7 +174,7 @@ class Depthwise(Conv):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return self._conv(xs[0]).macs(y, *xs)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self._conv(xs[0]).torch(t, *xs)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -235,7 +237,7 @@ class Deconv(_Windowed):
         reach = [((k_ - 1) * d_, s_, p_) for k_, s_, (p_, _), d_ in zip(*self.geometry(xs[0]), strict=True)]
         return tuple(Window(r // s_ + 1, 1, Fraction(r - p_, s_), s_) for r, s_, p_ in reach)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, p, d = self.geometry(xs[0])
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         return t.module(

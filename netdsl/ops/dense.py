@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import boolean, integer, literal, text
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import arg, fixed, layer
 from netdsl.ops.init import INITS, shaped
 
 if TYPE_CHECKING:
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
 
 
 def _features(op: Op, x: TensorType) -> int:
@@ -51,7 +53,7 @@ class Dense(Op):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * xs[0].shape[-1]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Linear", xs[0].shape[-1], self.units, bias=(self.bias, True))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -72,7 +74,7 @@ class Flatten(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         return TensorType((xs[0].size,), xs[0].dtype)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Flatten") if xs[0].shape else t.inline("{0}.unsqueeze(1)")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -96,7 +98,7 @@ class Embedding(Op):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         return {"weight": Param((self.n, self.dim), "normal:1")}
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -129,7 +131,7 @@ class RBF(Op):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * xs[0].size
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("RBF", xs[0].shape[0], self.units)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:

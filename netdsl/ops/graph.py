@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer
-from netdsl.ops.base import Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import arg, fixed, layer
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
-    from netdsl.ops.emitter import Emitter
 
 
 class _GraphLayer(Op):
@@ -70,8 +72,8 @@ class GraphConvolution(_GraphLayer):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * (xs[0].shape[1] + xs[0].shape[0])
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize)._replace(call="{m}({0}, {1})")
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize).with_call("{m}({0}, {1})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         edges = self._onnx_normalized(g, xs[1]) if self.normalize else xs[1]
@@ -99,8 +101,8 @@ class Chebyshev(_GraphLayer):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * (self.k * xs[0].shape[1]) + xs[0].size * xs[0].shape[0] * (self.k - 1)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias)._replace(call="{m}({0}, {1})")
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias).with_call("{m}({0}, {1})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         terms = [str(xs[0])]
@@ -123,8 +125,8 @@ class Sage(_GraphLayer):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return xs[0].size * xs[0].shape[0] + y.size * (2 * xs[0].shape[1])
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
-        return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias)._replace(call="{m}({0}, {1})")
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias).with_call("{m}({0}, {1})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         mean = g.op("Div", g.op("MatMul", xs[1], xs[0]), _onnx_degrees(g, xs[1]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod, sqrt
 from typing import NamedTuple
 
-from netdsl.ops.base import OpError
+from netdsl.errors import OpError
 
 INITS = ("default", "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "normal", "zeros", "ones")
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op
 from netdsl.ir.types import Sym
 from netdsl.ops.args import integer
-from netdsl.ops.base import Op, OpError, arg, axis_index, layer
+from netdsl.ops.base import arg, axis_index, layer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import TensorType
-    from netdsl.ops.emitter import Emitter
 
 
 class Join(Op):
@@ -60,7 +62,7 @@ class Concat(Join):
         axis = axis_index(self, first, self.axis)
         return [(a, b) for x in others for i, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)) if i != axis]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         first, *_ = xs
         names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
         return t.inline(f"torch.cat(({names},), {axis_index(self, first, self.axis) + 1})")
@@ -133,7 +135,7 @@ class _Elementwise(Join):
         shape = broadcast(self.kind, xs)
         return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if b != 1]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -171,7 +173,7 @@ class Max(_Elementwise):
 
     operator = "Max"
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         text = "{0}"
         for i in range(1, len(xs)):
             text = f"torch.maximum({text}, {{{i}}})"

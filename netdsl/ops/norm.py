@@ -5,13 +5,15 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import Op, OpError, Param, arg, divisors, fixed, layer
+from netdsl.ops.base import arg, divisors, fixed, layer
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.ops.emitter import Emitter
 
 SMALLEST = 2.0**-126  # the smallest normal float32
 
@@ -57,7 +59,7 @@ class BatchNorm(_Affine):
         shape = (self.scale_size(xs[0]),)
         return {"running_mean": Param(shape), "running_var": Param(shape, "ones"), "num_batches_tracked": Param((), "zeros")}
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         n = max(1, len(xs[0].spatial))
         return t.module(f"BatchNorm{n}d", xs[0].channels, eps=(self.eps, 1e-5), momentum=(self.momentum, 0.1), affine=(self.affine, True))
 
@@ -87,10 +89,10 @@ class LocalResponseNorm(Op):
                 raise OpError("bad-argument", message, name)
         return xs[0]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         module = t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
         # PyTorch views the squares as one more axis, which a permuted input does not allow.
-        return module if len(xs[0].spatial) == 1 else module._replace(call="{m}({0}.contiguous())")
+        return module if len(xs[0].spatial) == 1 else module.with_call("{m}({0}.contiguous())")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         # onnxruntime normalises images alone: other ranks are reshaped to one.
@@ -110,7 +112,7 @@ class LayerNorm(_Affine):
     def scale_size(self, x: TensorType) -> int:
         return fixed(self, x.shape[-1], "the size of the last axis")
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("LayerNorm", xs[0].shape[-1], eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -130,7 +132,7 @@ class RMSNorm(_Affine):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         return {"weight": Param((self.scale_size(xs[0]),), "ones")}
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("RMSNorm", xs[0].shape[-1], eps=(self.eps, None))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -173,7 +175,7 @@ class GroupNorm(_Affine):
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
         return [self._group_size(xs[0]) - 2]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("GroupNorm", self.groups, xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -204,7 +206,7 @@ class InstanceNorm(_Affine):
     def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
         return [prod(xs[0].spatial) - 2]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"InstanceNorm{len(xs[0].spatial)}d", xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, False))
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -227,7 +229,7 @@ class _TrainingOnly(Op):
 class Dropout(_TrainingOnly):
     """In training, zero each value with probability p and scale the rest by 1 / (1 - p) (Srivastava et al. 2014)."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Dropout", p=(self.p, 0.5))
 
 
@@ -240,7 +242,7 @@ class Dropout2d(_TrainingOnly):
             raise OpError("wrong-rank", f"`dropout2d` drops maps, its input is {xs[0]}", help=None if xs[0].spatial else "use `dropout` for vectors")
         return xs[0]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"Dropout{len(xs[0].spatial)}d", p=(self.p, 0.5))
 
 
@@ -248,5 +250,5 @@ class Dropout2d(_TrainingOnly):
 class DropPath(_TrainingOnly):
     """Stochastic depth (Huang et al. 2016): in training, zero the whole sample with probability p, scale the rest by 1 / (1 - p)."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("DropPath", self.p)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from netdsl.errors import OpError
 from netdsl.ops.args import show
-from netdsl.ops.base import OpError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

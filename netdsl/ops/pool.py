@@ -5,14 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, even_padding, integers
-from netdsl.ops.base import Op, OpError, Param, Window, arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import arg, brief, fixed, layer, spatial_rank, spread
 from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
-    from netdsl.ops.emitter import Emitter
 
 
 class _Pool(Op):
@@ -70,7 +72,7 @@ class _Pool(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(*v) for v in zip(*self.geometry(xs[0]), strict=True))
 
-    def torch_module(self, t: Any, name: str, x: TensorType) -> Any:
+    def torch_module(self, t: Recorder, name: str, x: TensorType) -> Lowered:
         """The `nn` pooling module of the input's rank."""
         k, s, p = self.geometry(x)
         stride = brief(s) if s != k else brief(k)
@@ -84,7 +86,7 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """The largest value in each window."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self.torch_module(t, "MaxPool", xs[0])
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -121,7 +123,7 @@ class AvgPool(_Mean):
             raise OpError("bad-padding", f"`count_pad = false` with `ceil` and a padding of {max(self.geometry(xs[0])[2])} is not defined alike by PyTorch and ONNX", "count_pad", "leave out one of the three")
         return y
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         module = self.torch_module(t, "AvgPool", xs[0])
         return module if self.count_pad else module.with_keyword("count_include_pad", value=False)
 
@@ -145,7 +147,7 @@ class SumPool(_Mean):
 
     ceil = False
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, p = self.geometry(xs[0])
         n = len(k)
         if n == 1:
@@ -164,7 +166,7 @@ class L2Pool(_Pool):
     pad = 0
     ceil = False
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, _ = self.geometry(xs[0])
         return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(s), brief(k)))
 
@@ -184,7 +186,7 @@ class _Global(Op):
 class GlobalAvgPool(_Global):
     """The mean of each channel (global average pooling); the spatial axes stay, with size 1."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveAvgPool{len(xs[0].spatial)}d", 1)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -195,7 +197,7 @@ class GlobalAvgPool(_Global):
 class GlobalMaxPool(_Global):
     """The largest value of each channel (global max pooling); the spatial axes stay, with size 1."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveMaxPool{len(xs[0].spatial)}d", 1)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -213,7 +215,7 @@ class _Adaptive(Op):
         n = spatial_rank(self, xs[0])
         return TensorType((xs[0].channels, *spread(self.size, n, self.kind, "size")), xs[0].dtype)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         n = len(xs[0].spatial)
         return t.module(f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size")))
 
@@ -286,7 +288,7 @@ class SpatialPyramid(Op):
             raise OpError("bad-argument", "`spp` needs at least one level, found []", "levels", "write `spp([1, 2, 4])`")
         return TensorType((fixed(self, xs[0].channels, "its input channels") * sum(n * n for n in self.levels),), xs[0].dtype)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)
         return t.inline(f"torch.cat(({parts},), 1)")
 
@@ -317,7 +319,7 @@ class Subsample(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(*xs)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, *_ = self._pool().geometry(xs[0])
         return t.custom("Subsample", xs[0].channels, k)
 

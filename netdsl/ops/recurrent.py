@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer, number, text
-from netdsl.ops.base import END, Op, OpError, Param, arg, fixed, layer
+from netdsl.ops.base import END, arg, fixed, layer
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
-    from netdsl.ops.emitter import Emitter
 
 
 
@@ -57,13 +59,13 @@ class _Recurrent(Op):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return xs[0].shape[0] * self.weights(*xs)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         module = t.module(
             self.operator, xs[0].shape[1], self.hidden, num_layers=(self.layers, 1), **self.torch_extra(), batch_first=(True, False),
             dropout=(self.dropout, 0.0), bidirectional=(self.bidirectional, False),
         )  # fmt: skip
         final = f"{self.state}[-2:].transpose(0, 1).flatten(1)" if self.bidirectional else f"{self.state}[-1]"
-        return module._replace(call="{m}({0})" + (final if self.last else "[0]"))
+        return module.with_call("{m}({0})" + (final if self.last else "[0]"))
 
     def torch_extra(self) -> dict[str, tuple[Any, Any]]:
         """What the module takes beside the rest: (value, default) pairs."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number
-from netdsl.ops.base import Op, OpError, arg, layer, spread
+from netdsl.ops.base import arg, layer, spread
 
 if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
     from netdsl.ir.types import Sym
-    from netdsl.ops.emitter import Emitter
 
 
 class _Regions(Op):
@@ -54,7 +56,7 @@ class _Regions(Op):
 class RoIPool(_Regions):
     """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows, the last of 7 bins reaches one row further."""
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -72,7 +74,7 @@ class RoIAlign(_Regions):
     samples: int = arg(integer, 2, doc="points along each side of a bin", min=1)
     aligned: bool = arg(boolean, False, doc="move the boxes by half a pixel, so that pixel centres and not corners are whole numbers")
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.helper("roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:

@@ -6,13 +6,15 @@ import struct
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Window
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import Op, OpError, Window, arg, fixed, layer, spatial_rank
+from netdsl.ops.base import arg, fixed, layer, spatial_rank
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
 
 FLOAT, INT64 = 1, 7  # element types of ONNX
 
@@ -56,7 +58,7 @@ class Upsample(Op):
     def _fixed_size(self, x: TensorType) -> tuple[int, ...]:
         return tuple(fixed(self, d, "its output size") for d in self.infer(x).spatial)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         how = {"scale_factor": (self.scale, None)} if self.scale is not None else {"size": (self._fixed_size(xs[0]), None)}
         return t.module("Upsample", **how, mode=(self.mode, "nearest"))
 
@@ -122,7 +124,7 @@ class PixelShuffle(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, Fraction(self.r - 1, self.r), self.r) for _ in xs[0].spatial)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("PixelShuffle", self.r)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:

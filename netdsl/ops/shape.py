@@ -5,16 +5,18 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
-from netdsl.ops.base import Op, OpError, Param, Window, arg, axis_index, divisors, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import arg, axis_index, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, check_fans
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ops.emitter import Emitter
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder
 
 
 class Axis(NamedTuple):
@@ -81,7 +83,7 @@ class Reshape(Op):
             raise OpError("open-size", message, "shape", advice)
         return made
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         target = self._target(xs[0], self.infer(*xs).shape)
         sizes = [f"{{0}}.shape[{d.number}]" if isinstance(d, Axis) else str(d) for d in target]
         return t.inline(f"{{0}}.reshape({', '.join(['{0}.shape[0]', *sizes])})")
@@ -113,7 +115,7 @@ class Permute(Op):
             raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {show(self.order)}", "order", "the batch, 0, stays where it is and is left out")
         return TensorType(tuple(xs[0].shape[i - 1] for i in self.order), xs[0].dtype)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f"{{0}}.permute(0, {', '.join(map(str, self.order))})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -131,7 +133,7 @@ class Tokens(Op):
         spatial_rank(self, xs[0])
         return TensorType((prod(xs[0].spatial), xs[0].channels), xs[0].dtype)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline("{0}.flatten(2).transpose(1, 2)")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -172,7 +174,7 @@ class Pad(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         pairs = [(self.channels, self.channels), *self._pairs(xs[0])] if self.channels else self._pairs(xs[0])
         flat = tuple(v for pair in reversed(pairs) for v in pair)
         mode = {"constant": f"value={self.value!r}", "reflect": 'mode="reflect"', "edge": 'mode="replicate"'}[self.mode]
@@ -223,7 +225,7 @@ class Crop(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, -o if isinstance(o, int) else 0) for o, _ in self._plan(xs))
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         if all(isinstance(v, int) for pair in self._plan(xs) for v in pair):
             return t.inline(f"{{0}}[:, :, {', '.join(f'{o}:{o + n}' for o, n in self._plan(xs))}]")
         target = "{1}.shape[2:]" if len(xs) == 2 else tuple(n for _, n in self._plan(xs))
@@ -269,7 +271,7 @@ class Slice(Op):
         axis, start, _ = self._bounds(xs[0])
         return tuple(Window(1, 1, -start if i == axis else 0) for i in range(1, len(xs[0].shape)))
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         axis, start, end = self._bounds(xs[0])
         return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
 
@@ -303,7 +305,7 @@ class Split(Op):
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return self._slice(xs[0]).windows(*xs)
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self._slice(xs[0]).torch(t, *xs)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -325,7 +327,7 @@ class ChannelShuffle(Op):
             raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide into {counted(self.groups, 'group')}", "groups", divisors(channels))
         return xs[0]
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -351,7 +353,7 @@ class Learned(Op):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         return {"weight": Param(self.shape, self.init)}
 
-    def torch(self, t: Any, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("Learned", self.shape)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:

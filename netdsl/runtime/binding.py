@@ -20,7 +20,7 @@ class NoCaptureError(Exception):
     """A model that runs, but not as a CUDA graph."""
 
 
-class Bound:
+class BoundSession:
     """A session with inputs of fixed sizes on the device. With `fixed`, the outputs have one place there for good, as the capture of a
     CUDA graph needs; else onnxruntime makes room for them at each run, of whatever size they turn out to be.
 

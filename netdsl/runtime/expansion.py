@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _IN_GRAPH = Work(0, 1, -1)  # the file has such a node already
 
 
 def check_work(path: Path) -> None:
-    """Raise `CompileError` for a model that would take too long to open or run."""
+    """Raise `NetdslError` for a model that would take too long to open or run."""
     if not _can_expand(path):
         return
     try:
@@ -74,11 +74,11 @@ def check_work(path: Path) -> None:
     ):
         if found > limit(name):
             number = f"{found:,}" if found < MOST else "more than 10^18"
-            fail("model-too-large", f"{path} has {number} {what}", raise_help(name))
+            raise NetdslError("model-too-large", f"{path} has {number} {what}", help=raise_help(name))
 
 
 def work_of(model: onnx.ModelProto, path: Path) -> Work:
-    """The work of a whole model; raises `CompileError` if a function calls itself."""
+    """The work of a whole model; raises `NetdslError` if a function calls itself."""
     functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
     calls = {key: _calls(f.node) for key, f in functions.items()}
     known: dict[Key, Work] = {}
@@ -89,7 +89,7 @@ def work_of(model: onnx.ModelProto, path: Path) -> Work:
     except CycleError as error:
         name = error.args[1][0][1]
         message = f"the function `{name}` of {path} calls itself"
-        fail("recursive-function", message, "a function of an ONNX model cannot be recursive")
+        raise NetdslError("recursive-function", message, help="a function of an ONNX model cannot be recursive") from None
     return _work(model.graph.node, known, _initial(model.graph), _IN_GRAPH)
 
 

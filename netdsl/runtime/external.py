@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.source import printable
 from netdsl.words import counted
 
@@ -25,7 +25,7 @@ _PACKED = {getattr(onnx.TensorProto, name) for name in ("UINT4", "INT4", "FLOAT4
 
 
 def check_external(path: Path) -> list[Path]:
-    """The files that a model keeps weights in; raises `CompileError` where one is not of its own folder, is missing or too short."""
+    """The files that a model keeps weights in; raises `NetdslError` where one is not of its own folder, is missing or too short."""
     if not _has_any(path):
         return []
     try:
@@ -43,9 +43,9 @@ def check_external(path: Path) -> list[Path]:
 def _check_file(path: Path, location: str) -> None:
     fault = _fault(os.path.dirname(os.path.abspath(path)), location)
     if fault is not None:
-        fail("outside-data", f"{path} keeps weights in `{printable(location)[:200]}`, {fault}", _HELP)
+        raise NetdslError("outside-data", f"{path} keeps weights in `{printable(location)[:200]}`, {fault}", help=_HELP)
     if not (path.parent / location).is_file():
-        fail("file-not-found", f"there is no file {printable(str(path.parent / location))[:200]}, in which {path} keeps weights", "copy it beside the model: the two belong together")
+        raise NetdslError("file-not-found", f"there is no file {printable(str(path.parent / location))[:200]}, in which {path} keeps weights", help="copy it beside the model: the two belong together")
 
 
 def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
@@ -55,14 +55,14 @@ def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
     what = f"of `{printable(tensor.name)[:80]}` in {printable(str(data))[:200]}"
     for key, text in numbers.items():
         if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
-            fail("corrupt-model", f"the {key} {what} is `{printable(text)[:40]}`, no number of bytes", _AGAIN)
+            raise NetdslError("corrupt-model", f"the {key} {what} is `{printable(text)[:40]}`, no number of bytes", help=_AGAIN)
     size, begin = data.stat().st_size, int(numbers["offset"] or 0)
     needed = _bytes_of(tensor)
     length = int(numbers["length"]) if numbers["length"] else needed
     if needed and length != needed:
-        fail("corrupt-model", f"the length {what} is {counted(length, 'byte')}, its numbers take {needed:,}", _AGAIN)
+        raise NetdslError("corrupt-model", f"the length {what} is {counted(length, 'byte')}, its numbers take {needed:,}", help=_AGAIN)
     if begin + length > size:
-        fail("corrupt-model", f"{printable(str(data))[:200]} has {counted(size, 'byte')}, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", _AGAIN)
+        raise NetdslError("corrupt-model", f"{printable(str(data))[:200]} has {counted(size, 'byte')}, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", help=_AGAIN)
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netdsl.arrays import open_array, type_name
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.runtime.pictures import decode
 from netdsl.runtime.session import DTYPES
 
@@ -22,12 +22,12 @@ MODES = {1: "L", 3: "RGB"}
 
 
 def load_input(path: Path, session: Session) -> Any:
-    """A batch for the model's only input from a picture or a `.npy` array; raises `CompileError`."""
+    """A batch for the model's only input from a picture or a `.npy` array; raises `NetdslError`."""
     target = session.inputs[0]
     if not os.path.isfile(path):
-        fail("file-not-found", f"there is no file {path}")
+        raise NetdslError("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
-        fail("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
+        raise NetdslError("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
     if path.suffix.lower() == ".npy":
         return as_batch(open_array(path), target, str(path))
     return load_picture(path, session)
@@ -50,7 +50,7 @@ def load_picture(path: Path, session: Session) -> Any:
     mean, std = session.numbers("netdsl.mean", channels), session.numbers("netdsl.std", channels)
     array = array if mean is None else array - mean
     if std is not None and not (std > 0).all():
-        fail("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
+        raise NetdslError("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
     array = array if std is None else array / std
     return np.ascontiguousarray(array[None], dtype=target.dtype)
 
@@ -58,11 +58,11 @@ def load_picture(path: Path, session: Session) -> Any:
 def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, int | None]]:
     """The channels, and width and height where they are fixed."""
     if len(target.shape) != 4 or not target.dtype.startswith("float"):
-        fail("wrong-shape", f"{path} is a picture, the model takes {target}", "give it an array in a .npy file")
+        raise NetdslError("wrong-shape", f"{path} is a picture, the model takes {target}", help="give it an array in a .npy file")
     channels = target.shape[1] if isinstance(target.shape[1], int) else 3
     if channels not in MODES:
         help_ = "pictures have 1 channel or 3; give it an array in a .npy file"
-        fail("wrong-shape", f"{path} is a picture, the model takes {channels} channels ({target})", help_)
+        raise NetdslError("wrong-shape", f"{path} is a picture, the model takes {channels} channels ({target})", help=help_)
     height, width = (d if isinstance(d, int) else None for d in target.shape[2:])
     return channels, (width, height)
 
@@ -73,19 +73,19 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
 def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
     """An array as a batch for an input of the model: a single sample gets a batch axis.
 
-    Raises `CompileError` for an array that does not fit, before its numbers are read.
+    Raises `NetdslError` for an array that does not fit, before its numbers are read.
     """
     shape = stored.shape
     if len(shape) == len(target.shape) - 1:
         shape = (1, *shape)
     found = "x".join(map(str, shape)) or "a scalar"
     if len(shape) != len(target.shape):
-        fail("wrong-shape", f"{place} is {found}, the model takes {target}",
-             "give it one sample, or a batch of them")  # fmt: skip
+        raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}",
+             help="give it one sample, or a batch of them")  # fmt: skip
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
-        fail("wrong-shape", f"{place} is {found}, the model takes {target}")
+        raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}")
     if 0 in shape:
-        fail("wrong-shape", f"{place} is {found}: there is nothing in it")
+        raise NetdslError("wrong-shape", f"{place} is {found}: there is nothing in it")
     wanted = np.dtype(target.dtype)
     _check_kind(stored.dtype, wanted, place)
     return np.ascontiguousarray(stored.read(wanted)).reshape(shape)
@@ -101,7 +101,7 @@ def _check_kind(found: np.dtype[Any], wanted: np.dtype[Any], place: str) -> None
     help_ = f"give it an array of {wanted}"
     if _kind(found):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
-    fail("wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help_)
+    raise NetdslError("wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help=help_)
 
 
 def _kind(dtype: np.dtype[Any]) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netdsl.arrays import open_archive
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 from netdsl.runtime.images import as_batch, load_input
 from netdsl.runtime.session import DTYPES
 from netdsl.words import counted
@@ -52,29 +52,29 @@ class Found(NamedTuple):
 
 
 def expand(name: str) -> Found:
-    """The files that an argument names; raises `CompileError` where there are none."""
+    """The files that an argument names; raises `NetdslError` where there are none."""
     path = Path(name)
     if os.path.isdir(path):
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
         found = [p for p in files if p.suffix.lower() in SUFFIXES]
         if not found:
-            fail("no-inputs", f"the folder {path} has no pictures", f"{', '.join(SUFFIXES)} are looked for")
+            raise NetdslError("no-inputs", f"the folder {path} has no pictures", help=f"{', '.join(SUFFIXES)} are looked for")
         return Found(found, len(files) - len(found))
     if not os.path.exists(path) and set(name) & WILD:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not found:
-            fail("no-inputs", f"no file is called as {name}")
+            raise NetdslError("no-inputs", f"no file is called as {name}")
         return Found(found)
     return Found([path])
 
 
 def load_item(path: Path, session: Session) -> Item:
-    """The arrays of a file; raises `CompileError`."""
+    """The arrays of a file; raises `NetdslError`."""
     if path.suffix.lower() == ".npz" and os.path.isfile(path):
         return Item(path, _archive(path, session))
     if len(session.inputs) != 1:
         listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)
-        fail("several-inputs", f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one", "write them to a .npz file under these names: numpy.savez")
+        raise NetdslError("several-inputs", f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one", help="write them to a .npz file under these names: numpy.savez")
     return Item(path, {session.inputs[0].name: load_input(path, session)})
 
 
@@ -83,7 +83,7 @@ def _archive(path: Path, session: Session) -> dict[str, Any]:
     arrays = _by_input(open_archive(path), path, session)
     unfit = next((v for v in session.inputs if v.dtype not in DTYPES.values()), None)
     if unfit is not None:
-        fail("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
+        raise NetdslError("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
     _check_counts(arrays, path, session)
     return {v.name: as_batch(arrays[v.name], v, arrays[v.name].place) for v in session.inputs}
 
@@ -95,8 +95,8 @@ def _by_input(
     if len(wanted) == 1 and list(arrays) == [UNNAMED]:
         return {wanted[0]: arrays[UNNAMED]}
     if set(arrays) != set(wanted):
-        fail("bad-array", f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
-             "write each input under its name, and nothing else: numpy.savez")  # fmt: skip
+        raise NetdslError("bad-array", f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
+             help="write each input under its name, and nothing else: numpy.savez")  # fmt: skip
     return arrays
 
 
@@ -113,7 +113,7 @@ def _check_counts(arrays: dict[str, StoredArray], path: Path, session: Session) 
         counts[v.name] = shape[0] if len(shape) == len(v.shape) and shape else 1
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        fail("wrong-shape", f"the arrays of {path} have different numbers of samples: {listed}")
+        raise NetdslError("wrong-shape", f"the arrays of {path} have different numbers of samples: {listed}")
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -173,13 +173,13 @@ def _in_pieces(session: Session, feeds: dict[str, Any], count: int, step: int, f
 
 
 def _filled_up(session: Session, array: Any, short: int) -> Any:
-    """The array with its last sample repeated `short` times; raises `CompileError`."""
+    """The array with its last sample repeated `short` times; raises `NetdslError`."""
     try:
         return np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
     except (ValueError, MemoryError):  # more bytes than an address has, or than there are
         samples = f"{counted(len(array) + short, 'sample')}"
         message = f"{session.name} takes {samples} at once, which do not fit into memory"
-        fail("out-of-memory", message, "export it for a smaller batch")
+        raise NetdslError("out-of-memory", message, help="export it for a smaller batch") from None
 
 
 def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | None) -> list[Any]:
@@ -188,11 +188,11 @@ def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | Non
         runs = [session.run({name: a[i : i + 1] for name, a in feeds.items()}) for i in range(count)]
         return runs[0] if count == 1 else [_stacked(column) for column in zip(*runs, strict=True)]
     if fixed not in (None, count):
-        fail("wrong-shape", f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a row for each", f"give it {fixed} samples")
+        raise NetdslError("wrong-shape", f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a row for each", help=f"give it {fixed} samples")
     return session.run(feeds)
 
 
 def _stacked(rows: tuple[Any, ...]) -> Any:
     if len({r.shape for r in rows}) > 1:
-        fail("wrong-shape", "the outputs of the samples have different sizes", "give it one sample a file")
+        raise NetdslError("wrong-shape", "the outputs of the samples have different sizes", help="give it one sample a file")
     return np.concatenate(rows) if rows[0].ndim and len(rows[0]) == 1 else np.stack(rows)

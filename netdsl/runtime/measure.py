@@ -12,8 +12,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from netdsl.analysis.sizes import USUAL
-from netdsl.diagnostics import CompileError, Fault, fail
-from netdsl.passes.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.errors import NetdslError
 from netdsl.runtime.session import DTYPES, Session, open_session
 from netdsl.source import SourceFile
 from netdsl.syntax.parser import parse_expression
@@ -79,23 +79,23 @@ def ratio(one: Times, other: Times) -> float:
 
 
 def random_inputs(session: Session, batch: int, given: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Any]:
-    """Random numbers for every input of a model; open sizes are those given, else 224 along the picture's axes. Raises `CompileError`."""
+    """Random numbers for every input of a model; open sizes are those given, else 224 along the picture's axes. Raises `NetdslError`."""
     unknown = [n for n in given if n and n not in {v.name for v in session.inputs}]
     if unknown:
-        fail("unknown-input", f"{session.name} has no input `{unknown[0]}`", f"it has {', '.join(v.name for v in session.inputs)}")
+        raise NetdslError("unknown-input", f"{session.name} has no input `{unknown[0]}`", help=f"it has {', '.join(v.name for v in session.inputs)}")
     stream = np.random.default_rng(seed)
     return {v.name: _random(session, v, batch, given.get(v.name) or (given.get("") if not i else None), stream) for i, v in enumerate(session.inputs)}
 
 
 def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...] | None, stream: np.random.Generator) -> Any:
     if target.dtype not in DTYPES.values():
-        fail("wrong-dtype", f"`{target.name}` of {session.name} is {target.dtype}, of which there are no random numbers here", f"these are measured: {', '.join(DTYPES.values())}")
+        raise NetdslError("wrong-dtype", f"`{target.name}` of {session.name} is {target.dtype}, of which there are no random numbers here", help=f"these are measured: {', '.join(DTYPES.values())}")
     if not target.shape:
-        fail("wrong-shape", f"`{target.name}` of {session.name} has no axes, or does not say how many", "what is measured takes batches: the first axis of each input")
+        raise NetdslError("wrong-shape", f"`{target.name}` of {session.name} has no axes, or does not say how many", help="what is measured takes batches: the first axis of each input")
     if isinstance(target.shape[0], int) and target.shape[0] != batch:
-        fail("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", f"measure it with --batch {target.shape[0]}")
+        raise NetdslError("wrong-shape", f"{session.name} takes {target}, not a batch of {batch}", help=f"measure it with --batch {target.shape[0]}")
     if given is not None and (len(given) != len(target.shape) - 1 or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))):
-        fail("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
+        raise NetdslError("wrong-shape", f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}")
     shape = (batch, *(given or (d if isinstance(d, int) else USUAL for d in target.shape[1:])))
     try:
         return _drawn(shape, target.dtype, stream)
@@ -103,7 +103,7 @@ def _random(session: Session, target: Tensor, batch: int, given: tuple[int, ...]
         size = f"{prod(shape) * np.dtype(target.dtype).itemsize:,} bytes"
         sizes = "x".join(map(str, shape))
         message = f"`{target.name}` of {session.name} at {sizes} takes {size}, which do not fit"
-        fail("out-of-memory", f"{message} into memory", "measure it with smaller sizes or batches")
+        raise NetdslError("out-of-memory", f"{message} into memory", help="measure it with smaller sizes or batches") from None
 
 
 def _drawn(shape: tuple[int, ...], dtype: str, stream: np.random.Generator) -> Any:
@@ -124,7 +124,7 @@ def macs_of(session: Session, inputs: Mapping[str, Any]) -> int | None:
         env.values |= {d: n for d, n in zip(v.shape[1:], inputs[v.name].shape[1:], strict=True) if isinstance(d, str)}
     try:
         value = evaluate(parse_expression(SourceFile("netdsl.macs", text)), env)
-    except (Fault, CompileError):
+    except NetdslError:
         return None
     return value if isinstance(value, int) else None
 
@@ -145,7 +145,7 @@ def peak(folder: Path, device: str, settings: Settings, dtype: str = "float32", 
         try:
             product = _fastest(folder, device, settings, rounds, ("MatMul", [(side, side)] * 2, dtype))
             copy = _fastest(folder, device, settings, rounds, ("Identity", [(count,)], dtype))
-        except CompileError as error:
+        except NetdslError as error:
             if error.diagnostics[0].code != "out-of-memory" or side <= SMALLEST:
                 raise
             side, count = side // 2, count // 4

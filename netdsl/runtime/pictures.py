@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from netdsl.diagnostics import fail
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ _ERRORS = (
 def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
     """A picture as `L` or `RGB` of that width and height, or of its own if they are None.
 
-    Raises `CompileError` for a damaged picture, for one that does not define its white, and for
+    Raises `NetdslError` for a damaged picture, for one that does not define its white, and for
     one with several frames.
     """
     try:
@@ -49,12 +49,12 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
             picture = _opened(path, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
-        fail("picture-too-large", f"{path} has more than {most:,} pixels", "make it smaller first")
+        raise NetdslError("picture-too-large", f"{path} has more than {most:,} pixels", help="make it smaller first") from None
     except UnidentifiedImageError:
         _fail_unknown(path)
     except _ERRORS as error:
         reason = str(error).strip() or type(error).__name__
-        fail("bad-picture", f"{path} is damaged: {reason}")
+        raise NetdslError("bad-picture", f"{path} is damaged: {reason}") from None
     wanted = (size[0] or picture.width, size[1] or picture.height)
     if wanted == picture.size:
         return picture
@@ -65,16 +65,16 @@ def _fail_unknown(path: Path) -> NoReturn:
     with open(path, "rb") as file:
         is_tiff = file.read(4) in _TIFF
     if is_tiff:
-        fail(
+        raise NetdslError(
             "bad-picture",
             f"{path} is a TIFF of a kind that is not read",
-            "grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a "
+            help="grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a "
             ".npy file, scaled as in training",
         )
-    fail(
+    raise NetdslError(
         "bad-picture",
         f"{path} is not a picture in a format that is read",
-        f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+        help=f"{', '.join(FORMATS)} are read, and arrays in .npy files",
     )
 
 
@@ -91,10 +91,10 @@ def _opened(path: Path, mode: str) -> Image.Image:
 
 def _check_frames(picture: Image.Image, path: Path) -> None:
     if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
-        fail(
+        raise NetdslError(
             "bad-picture",
             f"{path} has several frames or pages; only single pictures are read",
-            "save the frame that you want as a picture of its own",
+            help="save the frame that you want as a picture of its own",
         )
 
 
@@ -106,17 +106,17 @@ def _check_range(picture: Image.Image, path: Path) -> None:
         numbers = "floats" if picture.mode == "F" else "32-bit integers"
         if signed:
             numbers = "signed integers"
-        fail(
+        raise NetdslError(
             "bad-picture",
             f"{path} holds {numbers}, and does not define which of them is white",
-            "write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file, scaled as in "
+            help="write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file, scaled as in "
             "training",
         )
     if picture.mode == "LAB":
-        fail(
+        raise NetdslError(
             "bad-picture",
             f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
-            "convert it to RGB first",
+            help="convert it to RGB first",
         )
 
 

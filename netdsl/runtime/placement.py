@@ -16,7 +16,7 @@ FEW = 64  # numbers: more would be work
 _SIZES = ("Shape", "Size")
 
 
-class Facts(NamedTuple):
+class NodeFacts(NamedTuple):
     """What a model's file says of its nodes."""
 
     sizes_alone: frozenset[tuple[str, str]]  # name and operator
@@ -24,7 +24,7 @@ class Facts(NamedTuple):
     dtype: str  # of the arithmetic, where an export says that it is not float32
 
 
-def facts(path: Path) -> Facts:
+def facts(path: Path) -> NodeFacts:
     """The nodes whose results are a few numbers each, known from the sizes of the inputs and from constants alone.
 
     A node with a larger result or operand is not among them, nor one that reads any of a tensor's numbers, nor one of unknown size.
@@ -32,7 +32,7 @@ def facts(path: Path) -> Facts:
     model = onnx.load(path, load_external_data=False)
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
     dtype = next((p.value for p in model.metadata_props if p.key == "netdsl.dtype"), "")
-    return Facts(_sizes_alone(model), opset, dtype)
+    return NodeFacts(_sizes_alone(model), opset, dtype)
 
 
 def _sizes_alone(model: onnx.ModelProto) -> frozenset[tuple[str, str]]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from netdsl.diagnostics import CompileError, fail
+from netdsl.backends.onnx.manifest import sha256_of
+from netdsl.errors import NetdslError
 from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, why_not_loaded
-from netdsl.runtime.manifest import sha256_of
 from netdsl.runtime.placement import facts
 from netdsl.runtime.quiet import quiet_options
 
@@ -59,12 +59,12 @@ class Model(NamedTuple):
 
 
 def create(model: Model, device: str, settings: Settings) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session, and why it captures no CUDA graph where one was wanted and it can have none; raises `CompileError`."""
+    """A session, and why it captures no CUDA graph where one was wanted and it can have none; raises `NetdslError`."""
     if not settings.graph or device == "cpu":
         return _create(model, device, settings._replace(graph=False)), ""
     try:
         return _create(model, device, settings), ""
-    except CompileError as error:
+    except NetdslError as error:
         reason = error.diagnostics[0].message
     return _create(model, device, settings._replace(graph=False)), reason
 
@@ -102,17 +102,17 @@ def _cannot_open(path: Path, device: str, error: Exception) -> NoReturn:
     if operator:
         name = next(g for g in operator.groups() if g)
         help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
-        fail("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help_)
+        raise NetdslError("unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help=help_)
     missing = _NO_KERNEL.search(said)
     if missing:
         _no_kernel(path, device, missing[1] or missing[2])
     if isinstance(error, (states.InvalidProtobuf, states.NoModel)) or "No graph was found" in said or "External initializer" in said:
-        fail("corrupt-model", f"{path} is not a whole ONNX model: {said}", "it may be cut off, or another kind of file")
+        raise NetdslError("corrupt-model", f"{path} is not a whole ONNX model: {said}", help="it may be cut off, or another kind of file")
     if is_full(error):
-        fail("out-of-memory", f"{path} does not fit into the memory of the device: {said}", "free memory there; or run with --device cpu")
+        raise NetdslError("out-of-memory", f"{path} does not fit into the memory of the device: {said}", help="free memory there; or run with --device cpu")
     if device != "cpu" and ("CUDA" in said or "TensorRT" in said):
-        fail("no-cuda", f"the GPU cannot be used: {why_not_loaded(device) or said}", f"it takes {INSTALL}")
-    fail("bad-model", f"onnxruntime does not take {path}: {said}")
+        raise NetdslError("no-cuda", f"the GPU cannot be used: {why_not_loaded(device) or said}", help=f"it takes {INSTALL}")
+    raise NetdslError("bad-model", f"onnxruntime does not take {path}: {said}")
 
 
 def _no_kernel(path: Path, device: str, operator: str) -> NoReturn:
@@ -121,7 +121,7 @@ def _no_kernel(path: Path, device: str, operator: str) -> NoReturn:
     if found.dtype == "bfloat16":
         help_ = f"{'the CPU provider has hardly any of bfloat16: run with --device cuda, or ' if device == 'cpu' else ''}export with --fp16 in place of --bf16"
     what = f" of {found.dtype}" if found.dtype else ""
-    fail("no-kernel", f"{path} uses `{operator}`, which onnxruntime cannot compute on {device} at opset {found.opset}{what}", help_)
+    raise NetdslError("no-kernel", f"{path} uses `{operator}`, which onnxruntime cannot compute on {device} at opset {found.opset}{what}", help=help_)
 
 
 def placement(session: onnxruntime.InferenceSession, path: Path) -> list[Placed]:
@@ -143,14 +143,14 @@ def check_placement(placed: Sequence[Placed], path: Path, name: str, device: str
     if placed and not any(n.provider == first for n in placed):
         reason = why_not_loaded(device)
         fact = f"does not start: {reason}" if reason else f"does not start here, or takes no node of {name}"
-        fail("no-cuda", f"onnxruntime's {first} {fact}", f"it takes {INSTALL}")
+        raise NetdslError("no-cuda", f"onnxruntime's {first} {fact}", help=f"it takes {INSTALL}")
     found = astray(placed)
     if found and not allow:
         opset = facts(path).opset
         older = f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default opset has them; or " if opset > _COMPLETE_ON_CUDA else ""
         listed = ", ".join(f"`{n.name}` ({n.operator})" for n in found[:4]) + (", ..." if len(found) > 4 else "")
         help_ = f"{older}--allow-cpu-nodes lets them; --device cpu runs all of it there"
-        fail("cpu-nodes", f"{len(found)} of {len(placed)} nodes of {name} would run on the CPU: {listed}", help_)
+        raise NetdslError("cpu-nodes", f"{len(found)} of {len(placed)} nodes of {name} would run on the CPU: {listed}", help=help_)
 
 
 def cores() -> int:

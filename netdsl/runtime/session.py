@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 import numpy as np
 import onnxruntime
 
-from netdsl.diagnostics import CompileError, fail
-from netdsl.runtime.binding import NO_GRAPH, Bound, NoCaptureError
+from netdsl.errors import NetdslError
+from netdsl.runtime.binding import NO_GRAPH, BoundSession, NoCaptureError
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import obstacle
@@ -60,7 +60,7 @@ class Session:
         self._engine, self.no_graph = create(model, device, settings)
         self.graph = settings.graph and device != "cpu" and not self.no_graph
         self._graphs = 0
-        self._bound: Bound | None = None
+        self._bound: BoundSession | None = None
         self._again = False
         self._host = HostBuffers(locked=device != "cpu")
         self.inputs = [_tensor(v) for v in self._session.get_inputs()]
@@ -80,13 +80,13 @@ class Session:
         """The samples of several inputs as one batch, in memory that the device reads fast; good until the next one is joined."""
         return {name: self._host.joined(name, [f[name] for f in feeds]) for name in feeds[0]}
 
-    def bind(self, inputs: Mapping[str, Any]) -> Bound:
+    def bind(self, inputs: Mapping[str, Any]) -> BoundSession:
         """The inputs on the device, with room there for the outputs: what runs again and again without a copy. Raises as `run` does."""
         self._bound = None  # what it holds on the device may be what these need
         return self._guarded(self._fixed, inputs)
 
     def run(self, inputs: Mapping[str, Any]) -> list[Any]:
-        """The outputs as arrays; raises `CompileError` for what onnxruntime rejects, and where the memory is too small says what would fit."""
+        """The outputs as arrays; raises `NetdslError` for what onnxruntime rejects, and where the memory is too small says what would fit."""
         return self._guarded(self._run, inputs)
 
     def _run(self, inputs: Mapping[str, Any]) -> list[Any]:
@@ -101,16 +101,16 @@ class Session:
         self._bound.run()
         return self._bound.outputs()
 
-    def _plain(self, inputs: Mapping[str, Any]) -> Bound:
+    def _plain(self, inputs: Mapping[str, Any]) -> BoundSession:
         if self.device == "tensorrt" and self.graph:  # it has no runs without its graph
             self._without_graph("TensorRT would keep one for all sizes")
-        return Bound(self._session, inputs, self.memory, fixed=False)
+        return BoundSession(self._session, inputs, self.memory, fixed=False)
 
-    def _fixed(self, inputs: Mapping[str, Any]) -> Bound:
+    def _fixed(self, inputs: Mapping[str, Any]) -> BoundSession:
         if self.device == "tensorrt" and self.graph and self._graphs:
             self._without_graph("TensorRT would keep one for all sizes")
         self._graphs += self.graph
-        return Bound(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
+        return BoundSession(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
 
     def _without_graph(self, reason: str) -> None:
         """Open the model anew: a capture that failed leaves its session unfit."""
@@ -144,7 +144,7 @@ class Session:
     def _failed(self, inputs: Mapping[str, Any], said: str, *, full: bool) -> NoReturn:
         if full:
             self._out_of_memory(inputs, said)
-        fail("run-failed", f"{self.name} does not run on this input: {said}", _advice(said))
+        raise NetdslError("run-failed", f"{self.name} does not run on this input: {said}", help=_advice(said))
 
     def _out_of_memory(self, inputs: Mapping[str, Any], said: str) -> NoReturn:
         batch = max(len(a) for a in inputs.values())
@@ -153,15 +153,15 @@ class Session:
         else:
             fits = self._largest(inputs, batch // 2)
             help_ = f"a batch of {fits} fits" if fits else "not even one sample fits: free memory, or take smaller inputs"
-        fail("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help_)
+        raise NetdslError("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help=help_)
 
     def _largest(self, inputs: Mapping[str, Any], size: int) -> int:
         """The first of `size`, its half, a quarter and so on that runs, or 0."""
         while size:
             try:
                 self._close()
-                Bound(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
-            except (*ERRORS, CompileError):
+                BoundSession(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
+            except (*ERRORS, NetdslError):
                 size //= 2
             else:
                 break
@@ -173,7 +173,7 @@ class Session:
         if values is None:
             return None
         if len(values) not in (1, count) or not all(_is_number(v) for v in values):
-            fail("bad-metadata", f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers")
+            raise NetdslError("bad-metadata", f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers")
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
     def listed(self, key: str) -> list[Any] | None:
@@ -186,20 +186,20 @@ class Session:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, list):
-            fail("bad-metadata", f"`{key}` of {self.name} is not a JSON list", "write it again with `netdsl export`")
+            raise NetdslError("bad-metadata", f"`{key}` of {self.name} is not a JSON list", help="write it again with `netdsl export`")
         return values
 
 
 def open_session(path: Path, device: str = "cpu", name: str | None = None, settings: Settings | None = None) -> Session:
-    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on the GPU where there is one; raises `CompileError`.
+    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on the GPU where there is one; raises `NetdslError`.
 
     `name` is what messages call it, the path where it is not given.
     """
     settings = settings or Settings()
     if not os.path.isfile(path):
-        fail("file-not-found", f"there is no file {path}", "`netdsl export NET -o model.onnx` makes one")
+        raise NetdslError("file-not-found", f"there is no file {path}", help="`netdsl export NET -o model.onnx` makes one")
     if not is_utf8(str(path)):
-        fail("cannot-read", f"onnxruntime cannot open {path}: its name is not UTF-8", "rename it")
+        raise NetdslError("cannot-read", f"onnxruntime cannot open {path}: its name is not UTF-8", help="rename it")
     check_work(path)
     model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
@@ -207,7 +207,7 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
         return _wherever(model, name or str(path), settings)
     found = obstacle(device)
     if found is not None:
-        fail("no-cuda", found.fact, found.advice)
+        raise NetdslError("no-cuda", found.fact, help=found.advice)
     return _on(device, model, name or str(path), settings)
 
 
@@ -225,7 +225,7 @@ def _wherever(model: Model, name: str, settings: Settings) -> Session:
     if not reason:
         try:
             session = _on("cuda", model, name, settings._replace(allow_cpu_nodes=True))
-        except CompileError as error:
+        except NetdslError as error:
             reason = error.diagnostics[0].message
         else:
             placed = session.placement()

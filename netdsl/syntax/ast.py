@@ -26,10 +26,14 @@ class Tree:
 
 
 class Expr(Tree):
+    """An expression, such as `2 * n`."""
+
     span: Span
 
 
 class Literal(Expr):
+    """A number, a string, `true` or `false`."""
+
     value: int | float | bool | str
 
 
@@ -40,11 +44,16 @@ class DimsLiteral(Expr):
 
 
 class Name(Expr):
+    """A name, whose value the elaborator finds."""
+
     id: str
 
 
 class NameOrDims(Name):
-    """`HxW`, or a name such as `Extra`: it is a name where the text gives it a value, else the sizes where it does so for each."""
+    """`HxW`, or a name such as `Extra`.
+
+    It is a name if the text gives it a value; otherwise it is sizes if each part has a value.
+    """
 
     parts: tuple[int | str, ...]
 
@@ -55,7 +64,7 @@ class NameOrDims(Name):
 
 
 class Reference(Expr):
-    """`@pool4`; computed pieces stand between braces: `@layer{i}.relu`."""
+    """`@pool4`; a path can have computed parts between braces: `@layer{i}.relu`."""
 
     path: Pattern
 
@@ -82,12 +91,16 @@ class Unary(Expr):
 
 
 class Conditional(Expr):
+    """`value if condition else otherwise`."""
+
     value: Expr
     condition: Expr
     otherwise: Expr
 
 
 class Index(Expr):
+    """`value[index]`."""
+
     value: Expr
     index: Expr
 
@@ -100,6 +113,8 @@ class Attribute(Expr):
 
 
 class Argument(Tree):
+    """One argument of a call; `name` is None for an argument by position."""
+
     name: str | None
     value: Expr
     span: Span
@@ -113,7 +128,7 @@ class Function(Expr):
 
 
 class Pattern(Tree):
-    """Text with computed pieces: a label such as `layer{i}`."""
+    """A label, with computed parts between braces: `layer{i}`."""
 
     pieces: tuple[str | Expr, ...]
     span: Span
@@ -123,6 +138,8 @@ class Pattern(Tree):
 
 
 class Element(Tree):
+    """A part of a chain: a layer, a group, a loop, a condition, or a reference."""
+
     span: Span
     label: Pattern | None
 
@@ -137,6 +154,8 @@ class Call(Element):
 
 
 class Group(Element):
+    """Statements in braces, as one element of a chain."""
+
     body: Body
 
 
@@ -147,18 +166,24 @@ class TakeUp(Element):
 
 
 class Repeat(Element):
+    """`repeat 3 as i { ... }`; `variable` is None without `as`."""
+
     count: Expr
     variable: str | None
     body: Body
 
 
 class For(Element):
+    """`for a, b in values { ... }`."""
+
     targets: tuple[str, ...]
     values: Expr
     body: Body
 
 
 class If(Element):
+    """`if condition { ... } else { ... }`; `otherwise` is None without `else`."""
+
     condition: Expr
     then: Body
     otherwise: Body | None
@@ -168,25 +193,35 @@ class If(Element):
 
 
 class Statement(Tree):
+    """A line of a body."""
+
     span: Span
 
 
 class Chain(Statement):
+    """Elements joined by `->`."""
+
     elements: tuple[Element, ...]
 
 
 class Input(Statement):
+    """`input image: 3xHxW float32`; `dtype` is None if the text has none."""
+
     label: Pattern
     shape: Expr
     dtype: str | None
 
 
 class Output(Statement):
+    """`output name: chain`; without a chain the current value is the output."""
+
     label: Pattern | None
     chain: Chain | None
 
 
 class Aux(Statement):
+    """`aux name(weight = 0.3) { ... }`: an auxiliary head."""
+
     name: str
     arguments: tuple[Argument, ...]
     body: Body
@@ -200,6 +235,8 @@ class Expect(Statement):
 
 
 class Let(Statement):
+    """`let name = value`."""
+
     name: str
     value: Expr
 
@@ -216,6 +253,8 @@ class Body(Tree):
 
 
 class Parameter(Tree):
+    """A parameter of a block or net; `default` is None if it has no default."""
+
     name: str
     default: Expr | None
     span: Span
@@ -263,6 +302,8 @@ class Entry(Tree):
 
 
 class Train(Tree):
+    """The `train` section of a net."""
+
     net: str
     net_span: Span
     entries: tuple[Entry, ...]
@@ -270,6 +311,8 @@ class Train(Tree):
 
 
 class File(Tree):
+    """A whole file."""
+
     source: SourceFile
     imports: tuple[Import, ...]
     lets: tuple[Let, ...]

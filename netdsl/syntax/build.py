@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import CompileError, Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.source import SourceFile
-    from netdsl.syntax.lalr import Node
+    from netdsl.syntax.lalr import ParseNode
     from netdsl.syntax.lexer import Token
 
 MAX_DEPTH = 200
@@ -25,14 +25,15 @@ _LOGIC = {"or_": "or", "and_": "and"}
 class Builder:
     """Makes the tree of one file. `parse_expression` reads the computed pieces of labels."""
 
-    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], Node]) -> None:
+    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], ParseNode]) -> None:
         self.source = source
         self._parse_expression = parse_expression
         self._depth = 0
 
     # ---- the file
 
-    def file(self, tree: Node) -> ast.File:
+    def file(self, tree: ParseNode) -> ast.File:
+        """A whole file."""
         items = [getattr(self, t.data.rstrip("_"))(t) for t in tree.children if t is not None]
 
         def of(*kinds: type) -> tuple[Any, ...]:
@@ -40,7 +41,8 @@ class Builder:
 
         return ast.File(self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train))
 
-    def import_(self, tree: Node) -> ast.Import:
+    def import_(self, tree: ParseNode) -> ast.Import:
+        """`import "heads.net"`, or `import resnet`."""
         target = tree.children[0]
         is_path = target.type == "STRING"
         return ast.Import(target[1:-1] if is_path else str(target), is_path, self.at(tree))
@@ -50,38 +52,42 @@ class Builder:
             return self.import_
         raise AttributeError(name)
 
-    def block(self, tree: Node) -> ast.Definition:
+    def block(self, tree: ParseNode) -> ast.Definition:
+        """`block Name(...) { ... }`."""
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=False)
 
-    def net(self, tree: Node) -> ast.Definition:
+    def net(self, tree: ParseNode) -> ast.Definition:
+        """`net Name(...) { ... }`."""
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=True)
 
-    def _definition(self, tree: Node, name: Token, parameters: Node | None, body: Node, *, is_net: bool) -> ast.Definition:
+    def _definition(self, tree: ParseNode, name: Token, parameters: ParseNode | None, body: ParseNode, *, is_net: bool) -> ast.Definition:
         listed = tuple(self._parameter(p) for p in parameters.children) if parameters else ()
         return ast.Definition(str(name), self.at(name), listed, self.body(body), self.at(tree), self._doc(tree), is_net)
 
-    def _parameter(self, tree: Node) -> ast.Parameter:
+    def _parameter(self, tree: ParseNode) -> ast.Parameter:
         name, default = tree.children
         return ast.Parameter(str(name), self.expr(default) if default is not None else None, self.at(tree))
 
-    def alias(self, tree: Node) -> ast.Alias:
+    def alias(self, tree: ParseNode) -> ast.Alias:
+        """`net Name = Other(...)`."""
         name, target, arguments, body = tree.children
         return ast.Alias(
             str(name), self.at(name), str(target), self.at(target), self.arguments(arguments),
             self.body(body) if body else None, self.at(tree), self._doc(tree),
         )  # fmt: skip
 
-    def train(self, tree: Node) -> ast.Train:
+    def train(self, tree: ParseNode) -> ast.Train:
+        """`train Name { ... }`."""
         net, *entries = tree.children
         return ast.Train(str(net), self.at(net), tuple(self._entry(e) for e in entries if e is not None), self.at(tree))
 
-    def _entry(self, tree: Node) -> ast.Entry:
+    def _entry(self, tree: ParseNode) -> ast.Entry:
         name, *values = tree.children
         return ast.Entry(str(name), tuple(self.expr(v) for v in values), self.at(tree))
 
-    def _doc(self, tree: Node) -> str:
+    def _doc(self, tree: ParseNode) -> str:
         """The comment lines right above a definition."""
         number = self.source.location(tree.start_pos).line - 1
         lines: list[str] = []
@@ -92,26 +98,31 @@ class Builder:
 
     # ---- statements
 
-    def body(self, tree: Node) -> ast.Body:
+    def body(self, tree: ParseNode) -> ast.Body:
+        """The statements or the arms between braces."""
         children = [c for c in tree.children if c is not None]
         if children and children[0].data == "arm":
             arms = tuple(self.body(arm) for arm in children)
             return ast.Body((), arms, self.at(tree))
         return ast.Body(tuple(self.statement(c) for c in children), (), self.at(tree))
 
-    def statement(self, tree: Node) -> ast.Statement:
+    def statement(self, tree: ParseNode) -> ast.Statement:
+        """One statement of a body."""
         made: ast.Statement = getattr(self, tree.data)(tree)
         return made
 
-    def let(self, tree: Node) -> ast.Let:
+    def let(self, tree: ParseNode) -> ast.Let:
+        """`let name = value`."""
         name, value = tree.children
         return ast.Let(self.at(tree), str(name), self.expr(value))
 
-    def input(self, tree: Node) -> ast.Input:
+    def input(self, tree: ParseNode) -> ast.Input:
+        """`input name: sizes`."""
         label, shape, dtype = tree.children
         return ast.Input(self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None)
 
-    def output(self, tree: Node) -> ast.Output:
+    def output(self, tree: ParseNode) -> ast.Output:
+        """`output name: chain`."""
         chain = tree.children[0]
         if chain is None:
             return ast.Output(self.at(tree), None, None)
@@ -119,50 +130,54 @@ class Builder:
         label = first.pop(0) if len(first) > 1 else None
         return ast.Output(self.at(tree), self._label(label) if label is not None else None, self.chain(chain))
 
-    def aux(self, tree: Node) -> ast.Aux:
+    def aux(self, tree: ParseNode) -> ast.Aux:
+        """`aux name(...) { ... }`."""
         name, arguments, body = tree.children
         return ast.Aux(self.at(tree), str(name), self.arguments(arguments), self.body(body))
 
-    def expect(self, tree: Node) -> ast.Expect:
+    def expect(self, tree: ParseNode) -> ast.Expect:
+        """`expect condition at sizes`."""
         condition, at = tree.children
         return ast.Expect(self.at(tree), self.expr(condition), self.expr(at) if at is not None else None)
 
-    def chain(self, tree: Node) -> ast.Chain:
+    def chain(self, tree: ParseNode) -> ast.Chain:
+        """Elements joined by `->`."""
         return ast.Chain(self.at(tree), tuple(self.element(c) for c in tree.children))
 
-    def element(self, tree: Node) -> ast.Element:
+    def element(self, tree: ParseNode) -> ast.Element:
+        """One element of a chain, with its label."""
         *labels, node = tree.children
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
-            raise CompileError([Diagnostic("two-labels", message, self.at(labels[1]), help="a layer has one label")])
+            raise NetdslError("two-labels", message, self.at(labels[1]), help="a layer has one label")
         made: ast.Element = getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
         return made
 
-    def _call(self, tree: Node, label: ast.Pattern | None) -> ast.Call:
+    def _call(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Call:
         callee, arguments, *body = tree.children
         name = callee.children[0]
         inside = self.body(body[0]) if body and body[0] is not None else None
         return ast.Call(self.at(tree), label, str(name), self.at(name), self.arguments(arguments), inside)
 
-    def _group(self, tree: Node, label: ast.Pattern | None) -> ast.Group:
+    def _group(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Group:
         return ast.Group(self.at(tree), label, self.body(tree.children[0]))
 
-    def _reference(self, tree: Node, label: ast.Pattern | None) -> ast.TakeUp:
+    def _reference(self, tree: ParseNode, label: ast.Pattern | None) -> ast.TakeUp:
         return ast.TakeUp(self.at(tree), label, self._take(tree.children[0]))
 
-    def _repeat(self, tree: Node, label: ast.Pattern | None) -> ast.Repeat:
+    def _repeat(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Repeat:
         count, variable, body = tree.children
         return ast.Repeat(self.at(tree), label, self.expr(count), str(variable) if variable else None, self.body(body))
 
-    def _for(self, tree: Node, label: ast.Pattern | None) -> ast.For:
+    def _for(self, tree: ParseNode, label: ast.Pattern | None) -> ast.For:
         targets, values, body = tree.children
         return ast.For(self.at(tree), label, tuple(str(t) for t in targets.children), self.expr(values), self.body(body))
 
-    def _if(self, tree: Node, label: ast.Pattern | None) -> ast.If:
+    def _if(self, tree: ParseNode, label: ast.Pattern | None) -> ast.If:
         condition, then, otherwise = tree.children
         self._depth += 1
         if self._depth > MAX_ELSE_IF:
-            raise CompileError([Diagnostic("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")])
+            raise NetdslError("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")
         other = None
         if otherwise is not None and otherwise.data == "if":
             nested = self._if(otherwise, None)
@@ -174,28 +189,30 @@ class Builder:
 
     # ---- expressions
 
-    def arguments(self, tree: Node | None) -> tuple[ast.Argument, ...]:
+    def arguments(self, tree: ParseNode | None) -> tuple[ast.Argument, ...]:
+        """The arguments of a call."""
         if tree is None:
             return ()
         return tuple(self._argument(c) for c in tree.children if c is not None)
 
-    def _argument(self, tree: Node) -> ast.Argument:
+    def _argument(self, tree: ParseNode) -> ast.Argument:
         if tree.data == "keyword":
             name, value = tree.children
             return ast.Argument(str(name), self.expr(value), self.at(tree))
         return ast.Argument(None, self.expr(tree), self.at(tree))
 
-    def expr(self, tree: Node) -> ast.Expr:
+    def expr(self, tree: ParseNode) -> ast.Expr:
+        """An expression."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"an expression of more than {MAX_DEPTH} levels"
-            raise CompileError([Diagnostic("nesting-too-deep", message, self.at(tree), help="name its parts with `let`")])
+            raise NetdslError("nesting-too-deep", message, self.at(tree), help="name its parts with `let`")
         try:
             return self._expr(tree)
         finally:
             self._depth -= 1
 
-    def _expr(self, tree: Node) -> ast.Expr:
+    def _expr(self, tree: ParseNode) -> ast.Expr:
         kind, children, span = tree.data, [c for c in tree.children if c is not None], self.at(tree)
         match kind:
             case "atom":
@@ -264,7 +281,8 @@ class Builder:
         pieces.append(text[position:])
         return ast.Pattern(tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text)))
 
-    def at(self, node: Node | Token) -> Span:
+    def at(self, node: ParseNode | Token) -> Span:
+        """The place of a node or token in the text."""
         return Span(self.source, node.start_pos, node.end_pos)
 
 

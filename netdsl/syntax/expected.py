@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Diagnostic
     from netdsl.source import SourceFile
 
 _WORDS = {
@@ -35,6 +34,7 @@ _WORDS = {
     "IN": "`in`",
     "COMPARE": "`==`",
 }
+END = "the end of the file"
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
@@ -124,16 +124,30 @@ def _unclosed(source: SourceFile, last: int) -> int | None:
     return opened[-1][0] if opened else None
 
 
-def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice for the mistakes that people make; one that the line has elsewhere has nothing to do with the error."""
+def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
+    """Advice to close the bracket because of which the text cannot go on as it does."""
     number, column = source.location(offset)
     line, before = source.line(number), column - 1
-    if "RBRACE" in expected and ("end of the file" in found or _TOP_LEVEL.match(line)):
+    if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(line)):
         opening = _unclosed(source, number)
         if opening is not None:
             return f"the `{{` of line {opening} is not closed"
-    if expected & {"RPAR", "RSQB"} and (found in ("`}`", "`->`") or not line[:before].strip()):
-        return f"a `{'(' if 'RPAR' in expected else '['}` {'before this' if found in ('`}`', '`->`') else 'above'} is not closed"
+    if expected & {"RPAR", "RSQB"}:
+        bracket = "(" if "RPAR" in expected else "["
+        if found in ("`}`", "`->`"):
+            return f"a `{bracket}` before this is not closed"
+        if not line[:before].strip():
+            return f"a `{bracket}` above is not closed"
+    return None
+
+
+def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
+    """Advice for the mistakes that people make.
+
+    A mistake elsewhere in the line has nothing to do with the error.
+    """
+    number, column = source.location(offset)
+    line, before = source.line(number), column - 1
     if found == "`=`" and "COMPARE" in expected:
         return "what is equal is asked with `==`"
     if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
@@ -159,14 +173,9 @@ STRAY = {
 }
 
 
-def opens(diagnostic: Diagnostic) -> bool:
-    """Whether a bracket stays open: what comes after the error cannot be read."""
-    return "is not closed" in (diagnostic.help or "")
-
-
-def follows(diagnostic: Diagnostic) -> bool:
-    """Whether the error is a mere effect of one before: text that is outside everything as a brace was not read."""
-    return diagnostic.message.startswith("expected " + describe(_TOP))
+def is_top_level(expected: set[str]) -> bool:
+    """Whether the text is outside of all nets and blocks there."""
+    return expected >= _TOP and not expected >= _LAYER and not expected >= _EXPRESSION
 
 
 def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Node:
+class ParseNode:
     """A rule of the grammar, applied to a part of the text.
 
     The children are nodes, tokens, and None for each optional part that is absent. `start_pos` and
@@ -55,7 +55,7 @@ class Rule(NamedTuple):
         if self.single and len(children) == 1:
             return children[0]
         start = next((v.start_pos for v in values if v.end_pos), 0)
-        return Node(self.data, children, start, max((v.end_pos for v in values), default=0))
+        return ParseNode(self.data, children, start, max((v.end_pos for v in values), default=0))
 
 
 _RULES = [Rule(*row) for row in RULES]
@@ -73,7 +73,7 @@ _ACTIONS = [_actions(shifts, reductions) for shifts, _, reductions in STATES]
 _GOTOS = [GOTOS[gotos] for _, gotos, _ in STATES]
 
 
-def parse(text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]) -> Node:
+def parse(text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]) -> ParseNode:
     """The tree of a text, which must match the rule `start`. `process` may leave out tokens.
 
     Raises `UnexpectedToken` and `UnexpectedCharacter`.
@@ -112,12 +112,12 @@ class _Parser:
         self.states.append(action)
         self.values.append(token)
 
-    def finish(self) -> Node:
+    def finish(self) -> ParseNode:
         """The node of the whole text."""
         end = Token("", "$END", len(self.text))
         while self.states[-1] != self.end:
             self._apply(_RULES[~self._action(end)])
-        node: Node = self.values[-1]
+        node: ParseNode = self.values[-1]
         return node
 
     def _action(self, token: Token) -> int:

@@ -7,19 +7,28 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import CompileError, Diagnostic, Fault
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import lalr
 from netdsl.syntax.build import Builder
-from netdsl.syntax.expected import STRAY, continues_nothing, describe, follows, opens, syntax_help
+from netdsl.syntax.expected import (
+    END,
+    STRAY,
+    continues_nothing,
+    describe,
+    is_top_level,
+    syntax_help,
+    unclosed_bracket,
+)
 from netdsl.syntax.lexer import UnexpectedCharacter, UnexpectedToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.syntax import ast
-    from netdsl.syntax.lalr import Node
+    from netdsl.syntax.lalr import ParseNode
     from netdsl.syntax.lexer import Token
 
 MAX_SYNTAX_ERRORS = 20
@@ -80,7 +89,7 @@ class TokenFilter:
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
         start = token.start_pos
-        raise Fault(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
+        raise NetdslError(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
 
 
 def _name_length(token: Token) -> int:
@@ -92,7 +101,7 @@ def _name_length(token: Token) -> int:
 
 
 def parse(source: SourceFile) -> ast.File:
-    """The syntax tree of a file. Raises `CompileError` with every syntax error found."""
+    """The syntax tree of a file. Raises `NetdslError` with every syntax error found."""
     return parse_with_tokens(source)[0]
 
 
@@ -112,22 +121,22 @@ def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
             if not errors:
                 return Builder(source, _parse_expression).file(tree), tokens.seen
             break
-        except Fault as fault:
+        except NetdslError as fault:
             errors.append(fault.diagnostic)
             break
         except (UnexpectedCharacter, UnexpectedToken) as error:
-            diagnostic = _syntax_error(source, error)
+            diagnostic, leaves_open = _syntax_error(source, error)
             if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
                 break
-            if errors and follows(diagnostic):
-                break
+            if errors and isinstance(error, UnexpectedToken) and is_top_level(set(error.expected)):
+                break  # a brace of the text before was not read
             errors.append(diagnostic)
-            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or opens(diagnostic):
+            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or leaves_open:
                 break
             if _in_brackets(text, diagnostic.span.start):
                 break
             text = _without_line(text, diagnostic.span.start)
-    raise CompileError(errors)
+    raise UnreadableError.of(errors)
 
 
 def expression_tokens(text: str) -> list[Token]:
@@ -145,24 +154,24 @@ def _check_length(source: SourceFile) -> None:
     extra = next(islice((m for m in _WORD.finditer(source.text) if m[0][0] != "#"), most, None), None)
     if extra is not None:
         message = f"the text has more than {most:,} words, numbers and signs"
-        raise CompileError([Diagnostic("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))])
+        raise UnreadableError("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> Node:
+def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
     """The parse tree of an expression inside a label, with positions of the whole file."""
     from_start = " " * start + source.text[start:end]
     try:
         return lalr.parse(from_start, "expr", TokenFilter(source).process)
     except (UnexpectedCharacter, UnexpectedToken) as error:
-        diagnostic = _syntax_error(source, error)
+        diagnostic, _ = _syntax_error(source, error)
         if diagnostic.span is not None and not start <= diagnostic.span.start < end:
             diagnostic.span = Span(source, start, end)
             diagnostic.message = f"`{source.text[start:end]}` is not an expression"
-        raise CompileError([diagnostic]) from None
+        raise UnreadableError.of([diagnostic]) from None
 
 
 def parse_expression(source: SourceFile) -> ast.Expr:
-    """The tree of a text that is one expression, such as the value of `-D`; raises `CompileError`."""
+    """The tree of a text that is one expression, such as the value of `-D`; raises `NetdslError`."""
     return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
 
 
@@ -179,19 +188,28 @@ def _without_line(text: str, offset: int) -> str:
     return text[:start] + "".join(c if c in "{}" else " " for c in text[start:end]) + text[end:]
 
 
-def _syntax_error(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> Diagnostic:
+def _syntax_error(
+    source: SourceFile, error: UnexpectedCharacter | UnexpectedToken
+) -> tuple[Diagnostic, bool]:
+    """The diagnostic, and whether a bracket is left open, so that the rest cannot be read."""
     if isinstance(error, UnexpectedCharacter):
         start, end = error.start, error.start + 1
         found = f"`{source.text[start]}`" if start < len(source.text) else "end of file"
-        return Diagnostic("syntax-error", STRAY.get(source.text[start : start + 1], f"found {found}, which the language does not use"), Span(source, start, end), help=syntax_help(source, start, set(), found))
+        unused = f"found {found}, which the language does not use"
+        message = STRAY.get(source.text[start:end], unused)
+        help_ = syntax_help(source, start, set(), found)
+        return Diagnostic("syntax-error", message, Span(source, start, end), help=help_), False
     token = error.token
     at_end = token.type == "$END"
     start = len(source.text.rstrip()) if at_end else token.start_pos
     end = start + 1 if at_end or token.type == "_NL" else token.end_pos
     expected = set(error.expected)
-    found = "the end of the file" if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    found = END if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"
     message = f"expected {describe(expected)}, found {found}"
-    return Diagnostic("syntax-error", message, Span(source, start, min(end, len(source.text))), help=syntax_help(source, start, expected, found))
+    span = Span(source, start, min(end, len(source.text)))
+    bracket = unclosed_bracket(source, start, expected, found)
+    help_ = bracket or syntax_help(source, start, expected, found)
+    return Diagnostic("syntax-error", message, span, help=help_), bracket is not None

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from netdsl.config import ConfigError
 from netdsl.data.dataset import Dataset
+from netdsl.errors import SettingError
 from netdsl.files import replacing
 from netdsl.train.config import TrainConfig
 
@@ -51,13 +51,13 @@ def save(
 def load(out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig) -> Progress:
     """Put the checkpoint of `out` into `module` and `optimizer`.
 
-    Raises ConfigError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` where it is of another net
+    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` where it is of another net
     or of a run with other settings.
     """
     path = out / FILE
     if not path.is_file():
         help = "train without --resume first"
-        raise ConfigError("no-checkpoint", f"{out} holds no {FILE} to go on from", None, help)
+        raise SettingError("no-checkpoint", f"{out} holds no {FILE} to go on from", None, help)
     tensors, history, saved = _read(path)
     _check_config(path, saved, config)
     model = {n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")}
@@ -122,14 +122,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[Record], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, state["history"], state["config"]
     except (SafetensorError, KeyError, ValueError) as error:
         message = f"{path} is not a whole checkpoint: {error}"
-        raise ConfigError("corrupt-checkpoint", message, None, "train without --resume") from error
+        raise SettingError("corrupt-checkpoint", message, None, "train without --resume") from error
 
 
 def _check_config(path: Path, saved: dict[str, str], config: TrainConfig) -> None:
     for name, value in _texts(config).items():
         if name not in FREE and saved.get(name) != value:
             message = f"`{name}` is {value}, and {path} was written with {saved.get(name)}"
-            raise ConfigError("resume-mismatch", message, name, "train without --resume to start anew")
+            raise SettingError("resume-mismatch", message, name, "train without --resume to start anew")
 
 
 def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> None:
@@ -138,7 +138,7 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
     for name in [*shapes, *saved]:
         if shapes.get(name) != saved.get(name):
             message = f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in the net"
-            raise ConfigError("resume-mismatch", message, None, "train without --resume to start anew")
+            raise SettingError("resume-mismatch", message, None, "train without --resume to start anew")
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from netdsl.config import Call, ConfigError
+from netdsl.config import SettingCall
 from netdsl.data.arguments import Count, Natural, convert, invoke, show, suggest
 from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
+from netdsl.errors import SettingError
 from netdsl.train import settings
 from netdsl.words import counted
 
@@ -28,7 +29,7 @@ INTEGERS: dict[str, Any] = {"epochs": Count, "batch": Count, "seed": Natural}
 class TrainConfig:
     """A checked `train` section; what it leaves out has the values below."""
 
-    data: Call = Call("fashion_mnist_sample")
+    data: SettingCall = SettingCall("fashion_mnist_sample")
     augment: tuple[settings.Augment, ...] = ()
     loss: settings.Loss = settings.CrossEntropy()
     optimizer: settings.Optimizer = settings.SGD(lr=0.05, momentum=0.9)
@@ -44,7 +45,7 @@ class TrainConfig:
     ) -> "TrainConfig":
         """Check the entries of a section and of the command line, which win unless they are None.
 
-        Raises ConfigError with the entry as its `key`: `unknown-entry`, `wrong-type`, `bad-argument`,
+        Raises SettingError with the entry as its `key`: `unknown-entry`, `wrong-type`, `bad-argument`,
         `unknown-argument`, `missing-argument`, `duplicate-argument`, or, for a name, such as
         `unknown-optimizer`.
         """
@@ -54,7 +55,7 @@ class TrainConfig:
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of a `normalize` among the augmentations, if there is one.
 
-        Raises ConfigError `bad-argument` where they are not one for each channel.
+        Raises SettingError `bad-argument` where they are not one for each channel.
         """
         chosen = [a for a in self.augment if isinstance(a, settings.Normalize)]
         if not chosen:
@@ -63,15 +64,15 @@ class TrainConfig:
         for name, values in (("mean", chosen[-1].mean), ("std", chosen[-1].std)):
             if len(values) != channels:
                 message = f"`{name}` of `normalize` has {counted(len(values), 'value')}, images have {counted(channels, 'channel')}"
-                raise ConfigError("bad-argument", message, "augment")
+                raise SettingError("bad-argument", message, "augment")
         return replace(dataset, mean=chosen[-1].mean, std=chosen[-1].std)
 
 
 def check_entry(key: str, value: object) -> Any:
-    """The value of one entry as `TrainConfig` holds it; raises ConfigError as `TrainConfig.from_section` does."""
+    """The value of one entry as `TrainConfig` holds it; raises SettingError as `TrainConfig.from_section` does."""
     known = [field.name for field in fields(TrainConfig)]
     if key not in known:
-        raise ConfigError("unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known))
+        raise SettingError("unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known))
     if key == "data":
         check_dataset(call := _call(key, value))
         return call
@@ -80,17 +81,17 @@ def check_entry(key: str, value: object) -> Any:
     what, registry = KINDS[key]
     if key not in ("augment", "metrics"):
         return invoke(_call(key, value), registry, what, key)
-    if isinstance(value, Call) or not isinstance(value, list | tuple):
-        raise ConfigError("wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]")
+    if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
+        raise SettingError("wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]")
     built = tuple(invoke(_call(key, item), registry, what, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in built) > 1:
-        raise ConfigError("bad-argument", "`normalize` stands twice in `augment`", key)
+        raise SettingError("bad-argument", "`normalize` stands twice in `augment`", key)
     return built
 
 
-def _call(key: str, value: object) -> Call:
-    if isinstance(value, Call):
+def _call(key: str, value: object) -> SettingCall:
+    if isinstance(value, SettingCall):
         return value
     example = {"data": "fashion_mnist_sample()"}.get(key) or next(iter(KINDS[key][1])) + "()"
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
-    raise ConfigError("wrong-type", message, key, f"for example `{example}`")
+    raise SettingError("wrong-type", message, key, f"for example `{example}`")

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
-from netdsl.config import ConfigError
 from netdsl.data.dataset import Dataset, Floats, check_shape
 from netdsl.data.evaluate import predict
+from netdsl.errors import SettingError
 from netdsl.files import make_folder
 from netdsl.train import checkpoint, report
 from netdsl.train.checkpoint import Progress, Record
@@ -62,10 +62,10 @@ def train(
     which add to the loss by the weights in `module.aux_weights`. The starting weights are the caller's: seed
     torch before building the module. Every epoch seeds torch's generators anew.
 
-    Raises ConfigError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
+    Raises SettingError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
     `checkpoint.load`.
     """
-    run = _Run(module, config.adapt(dataset), config, torch_device(device), expects)
+    run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device), expects)
     progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
     make_folder(out)
     name = name or type(module).__name__
@@ -99,15 +99,15 @@ def _write_curves(
 
 
 def torch_device(name: str) -> torch.device:
-    """The device for `cpu`, `cuda` or `auto`; raises ConfigError `no-device` without CUDA."""
+    """The device for `cpu`, `cuda` or `auto`; raises SettingError `no-device` without CUDA."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         help = "use `--device cpu`, or `--device auto` to take what there is"
-        raise ConfigError("no-device", "torch finds no CUDA device here", "device", help)
+        raise SettingError("no-device", "torch finds no CUDA device here", "device", help)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-class _Run:
+class _TrainingRun:
     """The things that stay the same through a run."""
 
     def __init__(
@@ -222,7 +222,7 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 def _check_finite(what: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
         message = f"the {what} loss is {loss} in epoch {epoch + 1}"
-        raise ConfigError("diverged", message, "optimizer", CALMER)
+        raise SettingError("diverged", message, "optimizer", CALMER)
 
 
 def _check_weights(module: nn.Module, epoch: int) -> None:
@@ -230,4 +230,4 @@ def _check_weights(module: nn.Module, epoch: int) -> None:
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"
-            raise ConfigError("diverged", message, "optimizer", CALMER)
+            raise SettingError("diverged", message, "optimizer", CALMER)

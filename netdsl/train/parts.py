@@ -7,8 +7,8 @@ import kornia.augmentation as kornia
 import torch
 from torch import Tensor, nn
 
-from netdsl.config import ConfigError
 from netdsl.data.dataset import Dataset
+from netdsl.errors import SettingError
 from netdsl.train import settings
 
 Stage = Callable[[Tensor], Tensor]
@@ -34,10 +34,10 @@ def build_loss(loss: settings.Loss) -> LossFunction:
 def build_optimizer(
     optimizer: settings.Optimizer, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The torch optimizer over `parameters`; raises ConfigError `nothing-to-train` where there are none."""
+    """The torch optimizer over `parameters`; raises SettingError `nothing-to-train` where there are none."""
     parameters = list(parameters)
     if not parameters:
-        raise ConfigError("nothing-to-train", "the net has no weights to train", "optimizer")
+        raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
     lr, decay = optimizer.lr, optimizer.weight_decay
     match optimizer:
         case settings.SGD(momentum=momentum, nesterov=nesterov):
@@ -59,7 +59,7 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
             if step < rise:
                 return (step + 1) / rise
             return (1 + math.cos(math.pi * (step - rise) / (epochs * per_epoch - rise))) / 2
-        case settings.Step(every=every, gamma=gamma):
+        case settings.StepDecay(every=every, gamma=gamma):
             return gamma ** (epoch // every)
         case settings.MultiStep(at=at, gamma=gamma):
             return gamma ** sum(epoch >= milestone for milestone in at)
@@ -71,7 +71,7 @@ def build_input(augment: tuple[settings.Augment, ...], dataset: Dataset, device:
 
     The stages run in the order of the list, on values 0 to 1; normalisation is where the list has it or last.
 
-    Raises ConfigError `data-mismatch` for a crop that is not of the size of the images.
+    Raises SettingError `data-mismatch` for a crop that is not of the size of the images.
     """
     mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (dataset.mean, dataset.std))
     stages = [_stage(item, dataset, mean, std) for item in augment]
@@ -113,4 +113,4 @@ def _check_crop(size: int, dataset: Dataset) -> None:
     if (size, size) != (height, width):
         message = f"`random_crop` makes {size} x {size} images, {dataset.name} has {height} x {width}"
         help = "the test uses whole images, so give `random_crop` their size"
-        raise ConfigError("data-mismatch", message, "augment", help)
+        raise SettingError("data-mismatch", message, "augment", help)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.config import Call, ConfigError
-from netdsl.diagnostics import Annotation, CompileError, Diagnostic, Fault
-from netdsl.passes.evaluate import evaluate, function_names
+from netdsl.config import SettingCall
+from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.elaborate.evaluate import evaluate, function_names
+from netdsl.errors import NetdslError, SettingError
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from netdsl.driver import Compiled
-    from netdsl.passes.evaluate import Env
+    from netdsl.elaborate.evaluate import Env
 
 LISTS = ("augment", "metrics")
 
 
 def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[str, str] | None = None) -> TrainConfig:
-    """The training that a net's section and the command line ask for; raises `CompileError` with every entry at fault.
+    """The training that a net's section and the command line ask for; raises `NetdslError` with every entry at fault.
 
     `settings` are texts by entry; they stand in place of the section's own. `data` is such a text too.
     """
@@ -35,17 +36,18 @@ def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[s
     if data is not None:
         reader.given("data", "--data", data)
     if reader.errors:
-        raise CompileError(reader.errors)
+        raise NetdslError.of(reader.errors)
     return TrainConfig(**reader.values)
 
 
-def config_failure(error: ConfigError, compiled: Compiled, replaced: Collection[str] = ()) -> CompileError:
-    """The diagnostic of what came to light in training: at its entry, at the net where the text has no such entry.
+def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = ()) -> SettingError:
+    """Give its place to an error that came to light in training: its entry, or without one the net.
 
     What the command line gives, and what is no entry, has no place in the text.
     """
-    span = None if error.key in replaced else _place(error.key, compiled)
-    return CompileError([Diagnostic(error.code, error.message, span, help=error.help)])
+    if error.key not in replaced:
+        error.diagnostic.span = _place(error.key, compiled)
+    return error
 
 
 def _place(key: str | None, compiled: Compiled) -> Span | None:
@@ -81,7 +83,7 @@ class _Reader:
         source = SourceFile(option, text)
         try:
             value = parse_expression(source)
-        except CompileError as error:
+        except NetdslError as error:
             self.errors += error.diagnostics
             return
         self.take(key, (value,), Span(source, 0, len(text)))
@@ -92,23 +94,22 @@ class _Reader:
             values = [_value(e, self.env) for e in exprs]
             value = values if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)) else values[0]
             self.values[key] = check_entry(key, _inherit(value, self.values.get(key)) if key == "data" else value)
-        except ConfigError as error:
-            self.errors.append(Diagnostic(error.code, error.message, span, help=error.help))
-        except Fault as fault:
-            self.errors.append(fault.diagnostic)
+        except NetdslError as error:
+            error.diagnostic.span = error.diagnostic.span or span
+            self.errors += error.diagnostics
 
 
 def _inherit(call: Any, own: Any) -> Any:
     """`--data cifar10` keeps the padding that the text's own data asks for, as the net's input needs it."""
-    if isinstance(call, Call) and isinstance(own, Call) and "pad" in own.kwargs and "pad" not in call.kwargs:
+    if isinstance(call, SettingCall) and isinstance(own, SettingCall) and "pad" in own.kwargs and "pad" not in call.kwargs:
         return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
     return call
 
 
 def _value(expr: ast.Expr, env: Env) -> Any:
-    """A value of a section: calls and bare words become `Call`s, the rest is evaluated."""
+    """A value of a section: calls and bare words become `SettingCall`s, the rest is evaluated."""
     if isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
-        return Call(expr.id)
+        return SettingCall(expr.id)
     if isinstance(expr, ast.Function) and expr.name not in function_names():
         return _call(expr, env)
     if isinstance(expr, ast.Sequence):
@@ -116,11 +117,11 @@ def _value(expr: ast.Expr, env: Env) -> Any:
     return evaluate(expr, env)
 
 
-def _call(expr: ast.Function, env: Env) -> Call:
+def _call(expr: ast.Function, env: Env) -> SettingCall:
     named: dict[str, Any] = {}
     for argument in expr.arguments:
         if argument.name in named:
-            raise Fault("duplicate-argument", f"`{expr.name}` is given `{argument.name}` twice", argument.span, help="leave one out")
+            raise NetdslError("duplicate-argument", f"`{expr.name}` is given `{argument.name}` twice", argument.span, help="leave one out")
         if argument.name is not None:
             named[argument.name] = _value(argument.value, env)
-    return Call(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)
+    return SettingCall(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)

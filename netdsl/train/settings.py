@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from netdsl.config import ConfigError
 from netdsl.data.arguments import (
-    Bound,
+    Constraint,
     Count,
     Counts,
     Natural,
@@ -17,10 +16,11 @@ from netdsl.data.arguments import (
     PositiveNumbers,
     Probability,
 )
+from netdsl.errors import SettingError
 
-Smoothing = Annotated[float, Bound("a number from 0 to below 1", lambda v: 0 <= v < 1)]
-Momentum = Annotated[float, Bound("a number from 0 to below 1", lambda v: 0 <= v < 1)]
-Degrees = Annotated[float, Bound("a number above 0 and at most 180", lambda v: 0 < v <= 180)]
+Smoothing = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Momentum = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Degrees = Annotated[float, Constraint("a number above 0 and at most 180", lambda v: 0 < v <= 180)]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
-            raise ConfigError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
+            raise SettingError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepDecay:
     """The learning rate times `gamma` every `every` epochs."""
 
     every: Count
@@ -130,7 +130,7 @@ class Normalize:
 
 Loss = CrossEntropy | MSE
 Optimizer = SGD | Adam | AdamW
-Schedule = Constant | Cosine | Step | MultiStep
+Schedule = Constant | Cosine | StepDecay | MultiStep
 Augment = RandomCrop | HFlip | RandomErasing | Rotation | Normalize
 
 LOSSES: dict[str, Callable[..., Any]] = {"cross_entropy": CrossEntropy, "mse": MSE}
@@ -138,7 +138,7 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {"sgd": SGD, "adam": Adam, "adamw": 
 SCHEDULES: dict[str, Callable[..., Any]] = {
     "constant": Constant,
     "cosine": Cosine,
-    "step": Step,
+    "step": StepDecay,
     "multistep": MultiStep,
 }
 AUGMENTS: dict[str, Callable[..., Any]] = {

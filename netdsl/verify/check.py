@@ -5,34 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.sizes import two_settings
-from netdsl.driver import compile_net
 from netdsl.verify.report import Report
 from netdsl.verify.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.driver import Program
     from netdsl.ir.graph import Graph
     from netdsl.verify.report import Claim
 
 
-def verify_net(program: Program, name: str, *, inputs: Mapping[str, tuple[int, ...]] | None = None, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0) -> Report:
-    """Verify one net of a program; raises `CompileError` if the text has errors.
+def verify_graph(
+    graph: Graph, *, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0
+) -> Report:
+    """Verify a net; raises `NetdslError` if it finds no valid size.
 
-    `weights` are arrays by their checkpoint names; random ones without. `threads` are onnxruntime's, 0 for all cores.
+    `weights` are arrays by their checkpoint names; without them they are random. `threads` are
+    those of onnxruntime, 0 for all cores.
     """
-    compiled = compile_net(program, name, inputs)
-    settings = two_settings(compiled.graph)
-    report = Report(name, sizes=settings)
-    _merge(report, Verification(compiled.graph, settings, report, weights, seed, threads).claims())
-    return report
-
-
-def verify_graph(graph: Graph, *, seed: int = 0, threads: int = 0) -> Report:
-    """Verify a graph without a program; raises `CompileError` if it finds no valid size."""
-    report = Report(graph.name, sizes=two_settings(graph))
-    _merge(report, Verification(graph, report.sizes, report, None, seed, threads).claims())
+    settings = two_settings(graph)
+    report = Report(graph.name, sizes=settings)
+    _merge(report, Verification(graph, settings, report, weights, seed, threads).claims())
     return report
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from netdsl.backends.torch_modules import PartialConv
+from netdsl.backends.torch.modules import PartialConv
 from netdsl.ir.types import subs
 from netdsl.verify.report import Difference
 

@@ -9,20 +9,20 @@ import onnxruntime
 import torch
 
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends.onnx import check_file
-from netdsl.backends.tensors import as_float32
-from netdsl.backends.torch import lower
-from netdsl.diagnostics import fail
-from netdsl.memory import is_out_of_memory
+from netdsl.backends.onnx.graph import check_file
+from netdsl.backends.torch.module import lower
+from netdsl.errors import NetdslError
+from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.rounding import TINY
+from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from netdsl.backends.form import Form, Pixels
+    from netdsl.backends.onnx.form import Form, Pixels
     from netdsl.ir.graph import Graph
 
 BATCH = 2
@@ -34,7 +34,7 @@ T = TypeVar("T")
 def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form: Form) -> float:
     """Run ONNX's full check, then the model in onnxruntime and the module in PyTorch on the same random inputs, at a size the net is valid for.
 
-    `state` is what the model was made from. Returns the largest difference as a share of the largest output; raises `CompileError`
+    `state` is what the model was made from. Returns the largest difference as a share of the largest output; raises `NetdslError`
     where that is too large, or a back end fails.
     """
     made = inputs_for(graph, BATCH, two_settings(graph)[0], 0)
@@ -47,12 +47,12 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form:
     _tried(f"ONNX's full check refuses {path}", lambda: check_file(path))
     ours = _tried(f"onnxruntime fails on {path}", lambda: _in_onnxruntime(path, fed))
     if not (_is_finite(ours) or _is_finite(theirs)):
-        fail("not-finite",
+        raise NetdslError("not-finite",
              f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not finite",
-             "look at the weights, or leave out --verify")  # fmt: skip
+             help="look at the weights, or leave out --verify")  # fmt: skip
     worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))  # not a number where one of them is none
     if not worst <= CLOSE[form.dtype]:
-        fail("back-ends-differ", f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output", ADVICE)
+        raise NetdslError("back-ends-differ", f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output", help=ADVICE)
     return worst
 
 
@@ -62,7 +62,7 @@ def _tried(what: str, action: Callable[[], T]) -> T:
     except Exception as error:  # PyTorch, onnx and onnxruntime have a class for each failure
         if is_out_of_memory(error):
             raise
-        fail("back-ends-differ", f"{what}: {' '.join(str(error).split())[:300]}", ADVICE)
+        raise NetdslError("back-ends-differ", f"{what}: {' '.join(str(error).split())[:300]}", help=ADVICE) from None
 
 
 def _in_onnxruntime(path: Path, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -11,9 +11,10 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from netdsl.backends.fold import stored_chunks
-from netdsl.backends.form import Form
-from netdsl.backends.onnx import ELEMENT, skeleton
+from netdsl.backends.onnx.fold import stored_chunks
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.runtime.quiet import quiet_options
 
 if TYPE_CHECKING:

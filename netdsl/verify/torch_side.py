@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from netdsl.backends import torch_modules
-from netdsl.backends.torch import lower
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.torch import modules as torch_modules
+from netdsl.backends.torch.module import lower
+from netdsl.backends.torch.recorder import SourceRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Step:
     """One node in PyTorch."""
 
     def __init__(self, node: Node, whole: nn.Module, fresh: dict[str, nn.Module]) -> None:
-        low = node.op.torch(Recorder(), *node.types)
+        low = node.op.torch(SourceRecorder(), *node.types)
         self.node = node
         self.module: nn.Module | None = None
         if low.module is not None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import numpy as np
 import torch
 
-from netdsl.backends.form import OPSET
-from netdsl.backends.onnx import Emitter, Tensor
-from netdsl.backends.torch_recorder import Recorder
+from netdsl.backends.onnx.emitter import GraphEmitter
+from netdsl.backends.onnx.form import OPSET
+from netdsl.backends.onnx.graph import TypedName
+from netdsl.backends.torch.recorder import SourceRecorder
 from netdsl.ir.types import subs
-from netdsl.memory import is_out_of_memory
+from netdsl.process.memory import is_out_of_memory
 from netdsl.verify.counts import Counter, compare_macs, count_params
 from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
@@ -230,10 +231,10 @@ def _text(shape: tuple[int, ...]) -> str:
 
 def _culprit(graph: Graph) -> Node | None:
     """The first node whose own lowering fails."""
-    emitter = Emitter(OPSET)
+    emitter = GraphEmitter(OPSET)
     for node in graph.nodes:
         try:
-            node.op.torch(Recorder(), *node.types)
+            node.op.torch(SourceRecorder(), *node.types)
             emitter.begin(node)
             node.op.onnx(emitter, *(_named(v) for v in node.inputs))
         except Exception:  # the one that is looked for
@@ -241,7 +242,7 @@ def _culprit(graph: Graph) -> Node | None:
     return None
 
 
-def _named(value: Value) -> Tensor:
-    made = Tensor(value.name)
+def _named(value: Value) -> TypedName:
+    made = TypedName(value.name)
     made.type = value.type
     return made

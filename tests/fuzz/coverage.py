@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Self
 
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
@@ -96,7 +96,7 @@ def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
         return ()
     try:
         tree = parse_expression(SourceFile("call", head))
-    except CompileError:
+    except NetdslError:
         return ()
     if not isinstance(tree, ast.Function):
         return ()

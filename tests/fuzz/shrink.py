@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from netdsl.diagnostics import CompileError
+from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
@@ -53,7 +53,7 @@ def _pieces(text: str) -> list[tuple[int, int, str]]:
     """What could go, the longest first: (begin, end, what stands there instead)."""
     try:
         tree = parse(SourceFile("shrink", text))
-    except CompileError:
+    except NetdslError:
         return []
     found: list[tuple[int, int, str]] = []
     _collect(tree, text, found)

@@ -8,16 +8,16 @@ import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.expect import Facts
-from netdsl.backends.dot import emit_dot
-from netdsl.diagnostics import CompileError
+from netdsl.draw.dot import emit_dot
 from netdsl.driver import compile_net, program_of
-from netdsl.ops.base import OpError
-from netdsl.passes.evaluate import evaluate
+from netdsl.elaborate.evaluate import evaluate
+from netdsl.errors import NetdslError, OpError
 from netdsl.source import SourceFile
-from netdsl.verify import verify_net
+from netdsl.verify import verify_graph
 
 if TYPE_CHECKING:
-    from netdsl.driver import Compiled, Program
+    from netdsl.driver import Compiled
+    from netdsl.elaborate.program import Program
 
 _HEAD = re.compile(r"# (net|define|sizes|seed): (.*)")
 
@@ -94,15 +94,15 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
     try:
         program, net, made = compiled(text)
         try:
-            report = verify_net(program, net, seed=how.seed, threads=threads)
-        except CompileError as error:
+            report = verify_graph(made.graph, seed=how.seed, threads=threads)
+        except NetdslError as error:
             if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
-            report = verify_net(program, net, inputs=tried_at(made, how.sizes), seed=how.seed, threads=threads)
+            report = verify_graph(compile_net(program, net, tried_at(made, how.sizes)).graph, seed=how.seed, threads=threads)
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made
-    except CompileError as error:
+    except NetdslError as error:
         return Failure(f"error {error.diagnostics[0].code}", str(error)), made
     except OpError as error:
         return Failure(f"not lowered {error.code}", error.message), made

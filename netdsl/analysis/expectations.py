@@ -1,0 +1,107 @@
+"""Checks the `expect` lines of a net, each for the sizes that it asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from netdsl.analysis.expect import Facts
+from netdsl.diagnostics import Annotation
+from netdsl.elaborate.evaluate import evaluate
+from netdsl.errors import NetdslError
+from netdsl.limits import MAX_DIM
+from netdsl.ops.args import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.analysis.cost import Costs
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.bodies import Expectation
+    from netdsl.ir.graph import Graph, Value
+
+Sizes = tuple[int, ...]
+
+
+class Analysed(Protocol):
+    """A net with its figures and its `expect` lines."""
+
+    @property
+    def graph(self) -> Graph:
+        """The net."""
+
+    @property
+    def costs(self) -> Costs:
+        """Its figures."""
+
+    @property
+    def labels(self) -> dict[str, Value]:
+        """The values that its text names."""
+
+    @property
+    def expects(self) -> list[Expectation]:
+        """Its `expect` lines."""
+
+
+def check_expectations(
+    net: Analysed, resized: Callable[[Sizes], Analysed]
+) -> tuple[int, list[Diagnostic]]:
+    """How many `expect` lines hold, and the diagnostics of the others.
+
+    `resized` gives the net with other sizes of its first input, for lines with `at 3x224x224`. It
+    raises `NetdslError` if the net cannot have them, which is reported once for each size.
+    """
+    nets: dict[Sizes, Analysed | None] = {(): net}
+    good = 0
+    broken: list[Diagnostic] = []
+    for number, expectation in enumerate(net.expects):
+        try:
+            sizes = _sizes(expectation)
+            if sizes not in nets:
+                nets[sizes] = None
+                nets[sizes] = _resized(expectation, sizes, resized)
+        except NetdslError as error:
+            broken += error.diagnostics
+            continue
+        wanted = nets[sizes]
+        if wanted is not None:
+            diagnostic = _check(expectation, number, wanted)
+            good += diagnostic is None
+            broken += [] if diagnostic is None else [diagnostic]
+    return good, broken
+
+
+def _sizes(expectation: Expectation) -> Sizes:
+    """The sizes after `at`: `at 3x224x224`, or `at 16` for one axis; raises `NetdslError`."""
+    at = expectation.statement.at
+    if at is None:
+        return ()
+    value = evaluate(at, expectation.env)
+    sizes = value if isinstance(value, tuple) else (value,)
+    if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
+        message = f"`at` takes the sizes of the first input, found {show(value)}"
+        raise NetdslError("bad-size", message, at.span, help="write it as in `at 3x224x224`")
+    return sizes
+
+
+def _resized(
+    expectation: Expectation, sizes: Sizes, resized: Callable[[Sizes], Analysed]
+) -> Analysed:
+    at = expectation.statement.at
+    assert at is not None
+    try:
+        return resized(sizes)
+    except NetdslError as error:
+        for diagnostic in error.diagnostics:
+            diagnostic.notes += (Annotation("this `expect` asks for that input", at.span),)
+        raise
+
+
+def _check(expectation: Expectation, number: int, net: Analysed) -> Diagnostic | None:
+    """The diagnostic of an expectation that does not hold for a net.
+
+    Names in the line have the values that they have in that net, whose own `expects` know them.
+    """
+    for own in net.expects[number : number + 1]:
+        if own.statement is expectation.statement:
+            expectation = own
+    return Facts(net.graph, net.costs, net.labels).check(expectation)

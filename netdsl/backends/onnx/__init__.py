@@ -1,0 +1,1 @@
+"""Lowers a graph to ONNX."""

@@ -1,0 +1,19 @@
+"""What `netdsl check` finds out about one net."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.analysis.summary import Summary
+
+
+class Checked:
+    """The result for one net."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.summary: Summary | None = None
+        self.proven = 0  # of the `expect` lines that were asked
+        self.asked = 0
+        self.sizes: dict[str, tuple[int, ...]] = {}

@@ -1,0 +1,1 @@
+"""Draws nets: as pictures, pages and text tables."""

@@ -1,0 +1,150 @@
+"""A net as one HTML page: its figures, the picture, the table of all layers, the text with numbered lines.
+
+The page is whole in itself: no script, no request, and a policy that forbids both. Every text of the user's is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.cost import Costs
+from netdsl.analysis.figures import figure, long_figure, totals
+from netdsl.analysis.summary import Summary
+from netdsl.draw.dot import svg_text
+from netdsl.ir.types import shape_text
+from netdsl.source import printable
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from netdsl.analysis.summary import Row
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.types import Sym
+    from netdsl.source import SourceFile
+
+_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+_POLICY = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="netdsl {version}">
+<title>{name}</title>
+<style>{style}</style>
+</head>
+<body>
+<header>
+<h1>{name}</h1>
+{doc}<p>{ends}</p>
+</header>
+<main>
+<section class="figures" aria-labelledby="figures">
+<h2 id="figures">Figures</h2>
+<dl>
+{totals}</dl>
+</section>
+<section class="picture" aria-labelledby="picture">
+<h2 id="picture">Picture</h2>
+<div class="scroll" role="region" aria-labelledby="picture" tabindex="0">
+{svg}</div>
+</section>
+<section class="layers" aria-labelledby="layers">
+<h2 id="layers">Layers</h2>
+{table}</section>
+<section class="text" aria-labelledby="text">
+<h2 id="text">Text</h2>
+<p>{file}</p>
+<div class="scroll" role="region" aria-labelledby="text" tabindex="0">
+<ol>
+{text}</ol>
+</div>
+</section>
+</main>
+</body>
+</html>
+"""
+_TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
+<table>
+<caption>Shapes are of one sample. The receptive field is how much of the input one output depends on.{aux}</caption>
+<thead>
+<tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">output</th><th scope="col" class="n">params</th><th scope="col" class="n">MACs</th>\
+<th scope="col" class="n">receptive field</th><th scope="col" class="n">line</th></tr>
+</thead>
+<tbody>
+{rows}</tbody>
+<tfoot>
+<tr><th scope="row">total</th><td></td><td></td><td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td></tr>
+</tfoot>
+</table>
+</div>
+"""
+_NONE = '<span aria-label="none">-</span>'
+MAX_FORMULA = 100  # in a cell
+_AUX = " Layers in italics stand in auxiliary heads: they are there in training only, and not in the total."
+
+
+def emit_page(graph: Graph, depth: int | None = None) -> str:
+    """The page; `depth` folds scopes of the picture deeper than that into one box. Raises `NetdslError` where `dot` is missing."""
+    summary, file = Summary(graph, Costs(graph)), graph.site.span.file
+    return _PAGE.format(
+        policy=escape(_POLICY), version=__version__, style=_STYLE, name=_text(graph.name), doc=f"<p>{_text(graph.doc)}</p>\n" if graph.doc else "", ends=_text(_ends(graph)),
+        totals="".join(f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n" for label, text in totals(summary)),
+        svg=_svg(graph, depth), table=_table(summary, file), file=_text(Path(file.name).name), text=_lines(file),
+    )  # fmt: skip
+
+
+def _text(text: str) -> str:
+    """Text that a browser shows as it is; what cannot be printed is replaced."""
+    return escape(printable(text, "\t\n"))
+
+
+def _ends(graph: Graph) -> str:
+    inputs = ", ".join(f"{v.name} {v.type}" for v in graph.inputs)
+    return f"{inputs} → {', '.join(f'{o.name} {o.value.type}' for o in graph.outputs)}"
+
+
+def _svg(graph: Graph, depth: int | None) -> str:
+    """The picture without `dot`'s names of boxes, which a browser would show under the pointer and a reader would speak."""
+    text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg_text(graph, depth), flags=re.DOTALL)
+    label = _text(f"Picture of {graph.name}: its layers from input to output, which the table below lists")
+    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+
+
+def _table(summary: Summary, file: SourceFile) -> str:
+    files = [n.span.file for n in summary.graph.nodes]
+    rows = "".join(_row(row, home, file) for row, home in zip(summary.rows(), files, strict=True))
+    t = summary.totals
+    return _TABLE.format(rows=rows, params=_figure(t.params), macs=_text(summary.macs_of_multiples().partition(" for ")[0]) or _figure(t.macs), aux=_AUX if summary.aux_params else "")
+
+
+def _row(row: Row, home: SourceFile, file: SourceFile) -> str:
+    line = f'<a href="#L{row.line}">{row.line}</a>' if home is file else _text(f"{Path(home.name).name}:{row.line}")
+    cells = f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>" + "".join(map(_number, [_figure(row.params), _figure(row.macs), _field(row), line]))
+    return f'<tr class="{"aux" if row.aux else "layer"}"><th scope="row">{_text(row.name)}</th>{cells}</tr>\n'
+
+
+def _number(cell: str) -> str:
+    return f'<td class="n{" formula" if " + " in cell else ""}">{cell}</td>'
+
+
+def _field(row: Row) -> str:
+    return _text(shape_text(row.field)) if row.field else _NONE
+
+
+
+def _figure(value: int | Sym) -> str:
+    if not value:
+        return _NONE
+    whole = long_figure(value)
+    return _text(whole if len(whole) <= MAX_FORMULA else figure(value))
+
+
+def _lines(file: SourceFile) -> str:
+    return "".join(f'<li id="L{n}"><code>{_text(line.rstrip())}</code></li>\n' for n, line in enumerate(file.text.rstrip().split("\n"), start=1))

@@ -1,0 +1,1 @@
+"""Turns the syntax tree into a typed graph."""

@@ -1,0 +1,104 @@
+"""Nets that are made of other nets: `net A = B(...)`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl import library
+from netdsl.diagnostics import did_you_mean
+from netdsl.elaborate.bodies import Expectation
+from netdsl.elaborate.evaluate import Env
+from netdsl.errors import NetdslError
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.loader import Module
+    from netdsl.source import Span
+
+
+class Target(NamedTuple):
+    """What is built under a name: a definition, the file that has it, and the arguments given to it.
+
+    `span` is the place of errors about the arguments.
+    """
+
+    definition: ast.Definition
+    home: Module
+    arguments: tuple[ast.Argument, ...]
+    span: Span
+
+
+def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
+    """What the net `named` of the file `own` is made of; raises `NetdslError`."""
+    if isinstance(named, ast.Definition):
+        return Target(named, own, (), named.name_span)
+    target = own.definition(named.target, named.target_span)
+    if isinstance(target, ast.Definition) and target.is_net:
+        return Target(target, own.homes[named.target], named.arguments, named.target_span)
+    if isinstance(target, ast.Alias):
+        message = f"`{named.target}` is itself made of another net"
+        help_ = _beneath(named, target, own)
+    else:
+        message = f"there is no net `{named.target}`"
+        help_ = _advice(named, target, own)
+    raise NetdslError("unknown-net", message, named.target_span, help=help_)
+
+
+def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
+    """Advice to use the net that has a body, if the aliases do not form a circle."""
+    passed = {named.name}
+    found: ast.Definition | ast.Alias | None = target
+    while isinstance(found, ast.Alias) and found.name not in passed:
+        passed.add(found.name)
+        found = own.definitions.get(found.target)
+    if isinstance(found, ast.Definition):
+        return f"write `net {named.name} = {found.name}(...)` with all its arguments"
+    return (
+        "what it is made of has a body of its own: `net Family(n) { input ... }`, and then"
+        f" `net {named.name} = Family(3)`"
+    )
+
+
+def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str:
+    """Advice where no net is called so."""
+    definitions = own.definitions.items()
+    known = [name for name, d in definitions if isinstance(d, ast.Definition) and d.is_net]
+    close = did_you_mean(named.target, known)
+    if close is not None:
+        return close
+    shipped = named.target.lower()
+    if shipped in library.library_names():
+        return f"write `import {shipped}` above, and use a net that it defines"
+    if target is not None:
+        block = target.name
+        return f"`{block}` is a block: write `net {named.name} {{ input ... }}` and call it there"
+    return f"define `net {named.name} {{ ... }}`, or import the file that has it"
+
+
+def own_expectations(
+    alias: ast.Alias,
+    definition: ast.Definition,
+    arguments: Mapping[str, object],
+    frame: Env,
+    outside: Env,
+) -> list[Expectation]:
+    """The `expect` lines after `net A = B(...)`; raises `NetdslError`.
+
+    They see the `arguments` and the open sizes of B, which are in its `frame`, and the `let`s of
+    their own file, which are in `outside`.
+    """
+    if alias.body is None:
+        return []
+    inner = {s.name for s in definition.body.statements if isinstance(s, ast.Let)}
+    env = Env(outside)
+    env.values = {name: value for name, value in frame.values.items() if name not in inner}
+    env.values |= arguments
+    found = []
+    for statement in alias.body.statements:
+        if not isinstance(statement, ast.Expect):
+            message = "only `expect` lines stand here"
+            raise NetdslError("misplaced-statement", message, statement.span)
+        found.append(Expectation(statement, env, ""))
+    return found

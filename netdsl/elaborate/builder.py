@@ -1,0 +1,232 @@
+"""What unrolling a net keeps at hand: the graph, the scope, the file, the limits; names and reports."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from netdsl.diagnostics import Abandoned, did_you_mean, did_you_mean_path
+from netdsl.elaborate.estimate import Estimate, Least, given
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, function_names
+from netdsl.elaborate.infer import Inference, call_notes
+from netdsl.elaborate.loader import WORDS, is_known, resolve
+from netdsl.elaborate.meter import Meter
+from netdsl.elaborate.scope import Binding, Namespace
+from netdsl.errors import NetdslError, Overrun
+from netdsl.ir.graph import Site, Value
+from netdsl.limits import limit, raise_help
+from netdsl.ops.args import show
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Reporter
+    from netdsl.elaborate.loader import Loader, Module
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.source import Span
+
+MAX_FAULTS = 1_000
+_AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+
+
+class NetBuilder:
+    """The state of unrolling one net, and what needs nothing but that state. Names are resolved as the file `module` sees them."""
+
+    def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, module: Module) -> None:
+        self.loader = loader
+        self.reporter = reporter
+        self.graph = graph
+        self.labels: dict[str, Value] = {}
+        self.owners: dict[str, Node] = {}  # of weights, by their name
+        self.uses: Counter[str] = Counter()  # of labels as layers, by where they stand
+        self.inference = Inference()
+        self.open: list[ast.Definition] = []  # the net, and the blocks in which the work is
+        self.caller: Site | None = None
+        self.scope = Namespace()
+        self.module = module
+        self.aux: str | None = None  # the auxiliary head in which the work is
+        self.meter = Meter()
+        self.estimate = Estimate()
+        self._faults = 0
+        self.max_layers = limit("layers")
+
+    def charge(self, layers: int, span: Span) -> None:
+        """Refuse layers that there is no room for; raises `Overrun`."""
+        if len(self.graph.nodes) + layers > self.max_layers:
+            raise Overrun("too-many-layers", f"the net would have more than {self.max_layers:,} layers", span, help=raise_help("layers"))
+
+    def charge_all(self, least: Least, times: int, span: Span) -> None:
+        """Refuse what is too much before any of it is unrolled."""
+        self.charge(times * least.layers, span)
+        self.meter.check(times * least.steps, span)
+
+    def hidden(self, env: Env) -> frozenset[str]:
+        """The names that have values here, or get them further down: they are not those of blocks."""
+        inside = given(self.open[-1].body) if self.open else frozenset()
+        return inside.union(env.names())
+
+    def report(self, fault: NetdslError, span: Span) -> None:
+        """Note an error, at `span` where it has no place of its own. Raises `Overrun`, which ends the work, and `Abandoned`."""
+        if isinstance(fault, Overrun):
+            raise fault
+        self._faults += 1
+        if self._faults > MAX_FAULTS:
+            raise Abandoned  # a loop that goes wrong each time round says nothing new
+        diagnostic = fault.diagnostic
+        diagnostic.span = diagnostic.span or span
+        diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+        self.reporter.add(diagnostic)
+
+    def unknown(self, span: Span) -> Value:
+        """What stands for the value of something with an error."""
+        return Value("?", None, Site(span, self.caller))
+
+    def need(self, x: Value | None, span: Span) -> Value:
+        """The value; raises `NetdslError` where there is none."""
+        if x is None:
+            raise NetdslError("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
+        return x
+
+    def poison(self, label: ast.Pattern | None, span: Span) -> Value:
+        """The unknown value of an element with an error; its label still stands for something."""
+        value = self.unknown(span)
+        if label is not None and all(isinstance(p, str) for p in label.pieces):
+            name = "".join(map(str, label.pieces))
+            self.scope.labels.setdefault(name, Binding(value, label.span, name, self.scope))
+        return value
+
+    def remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Namespace | None = None) -> None:
+        """Bind the label of a layer, block or group, which can be used again."""
+        binding = self.bind(name, value, label.span)
+        binding.element, binding.env, binding.inner = element, env, inner
+
+    def bind(self, name: str, value: Value, span: Span) -> Binding:
+        """Bind a label; raises `NetdslError` where the scope has it."""
+        binding = self.scope.bind(name, value, span)
+        self.labels.setdefault(self.scope.join(name)[0], value)
+        return binding
+
+    def reference(self, reference: ast.Reference, env: Env) -> Value:
+        """The value that `@name` takes up; raises `NetdslError`."""
+        path = self.pattern(reference.path, env)
+        binding = self.scope.find(path.split("."))
+        if binding is not None:
+            return binding.value
+        known, value = env.find(path)
+        if known and isinstance(value, Value):
+            return value
+        unlabelled = self._by_position(path, reference.span)
+        if unlabelled is not None:
+            return unlabelled
+        advice = self._further_down(path, reference.span) or self.scope.suggest(path)
+        raise NetdslError("unknown-label", f"no label `{path}` stands above", reference.span, help=advice)
+
+    def _further_down(self, path: str, span: Span) -> str | None:
+        """Advice for a label that the text has below the reference, and has nowhere above it."""
+        first = path.partition(".")[0]
+        if self.scope.path_to(first) is not None:
+            return None
+        end = self.open[-1].span.end if self.open else None
+        below = span.file.text[span.end : end]
+        if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
+            return None
+        return (
+            f"`{first}` stands further down: references lead up the page,"
+            " so that nothing goes round in a circle"
+        )
+
+    def _by_position(self, path: str, span: Span) -> Value | None:
+        """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
+        scope: Namespace | None = self.scope
+        while scope is not None and "." in path:
+            self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
+            nodes = self.graph.part(scope.join(path)[0])
+            if nodes:
+                return nodes[-1].output
+            scope = scope.outer
+        return None
+
+    def pattern(self, pattern: ast.Pattern, env: Env) -> str:
+        """The name that a label gives; raises `NetdslError`."""
+        pieces = pattern.pieces
+        if len(pieces) == 1 and isinstance(pieces[0], str):
+            return pieces[0]
+        text = ""
+        for piece in pieces:
+            value = piece if isinstance(piece, str) else evaluate(piece, env)
+            if isinstance(value, bool) or not isinstance(value, (str, int)):
+                raise NetdslError("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
+            text += str(value)
+        if len(text) > limit("name_length"):
+            message = f"a name of {len(text):,} characters"
+            raise NetdslError("name-too-long", message, pattern.span, help=raise_help("name_length"))
+        if not text.replace(".", "_").isidentifier():
+            raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
+        return text
+
+    def special(self, expr: ast.Expr, env: Env) -> Any:
+        """Names and forms that only the net knows: references, `in.channels`, blocks and layers as values."""
+        match expr:
+            case ast.Reference():
+                return self.reference(expr, env)
+            case ast.Attribute():
+                return _attribute(expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env))
+            case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
+                value = evaluate(expr.arguments[0].value, env)
+                return _attribute(ast.Attribute(expr.span, None, "shape"), value)
+            case ast.Name():
+                return self._name(expr, env)
+        name = expr.span.text.split("(")[0][:40]
+        raise NetdslError("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
+
+    def _name(self, expr: ast.Name, env: Env) -> Any:
+        module = self.module
+        if expr.id in WORDS and not is_known(module, expr.id):
+            return expr.id
+        try:
+            return resolve(self.loader, module, expr.id, expr.span)
+        except NetdslError as fault:
+            if fault.diagnostic.code != "unknown-layer":
+                raise
+            advice = self._name_advice(expr.id, env)
+            raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+
+    def _name_advice(self, name: str, env: Env) -> str | None:
+        path = self.scope.path_to(name)
+        if path is not None:
+            return f"write `@{path}` for the value at that label; `shape(@{path})` is its sizes"
+        known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
+        return (
+            _CAPITALS.get(name)
+            or _as_sizes(name, env)
+            or did_you_mean(name, known)
+            or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
+        )
+
+
+_CAPITALS = {"True": "it is written `true`", "False": "it is written `false`", "None": "leave the argument out"}
+
+
+def _as_sizes(name: str, env: Env) -> str | None:
+    """Advice for sizes that begin with a small letter, which are a name."""
+    parts = name.split("x")
+    whole = len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts)
+    return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`" if whole else None
+
+
+def _attribute(expr: ast.Attribute, value: Any) -> Any:
+    if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
+        return UNKNOWN
+    if not isinstance(value, Value):
+        raise NetdslError("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="a tensor is `in`, the input of the block, or the value at a label, `@label`")
+    shape = value.type.shape
+    if expr.name == "shape":
+        return shape
+    if expr.name == "size":
+        return value.type.size
+    axis = _AXES.get(expr.name)
+    if axis is None:
+        raise NetdslError("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
+    if axis < 0 and len(shape) < 1 - axis:
+        raise NetdslError("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span, help="`in.shape` has all its sizes, `in.size` how many elements there are")
+    return shape[axis]

@@ -1,0 +1,91 @@
+"""One net of a program to its typed graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diagnostics import did_you_mean
+from netdsl.elaborate.aliases import own_expectations, resolve_net
+from netdsl.elaborate.bodies import Elaborator
+from netdsl.elaborate.builder import NetBuilder
+from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.parameters import bind_parameters, check_order
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Graph, Site
+from netdsl.source import SourceFile, Span
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse_expression
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.diagnostics import Reporter
+    from netdsl.elaborate.bodies import Expectation
+    from netdsl.elaborate.program import Program
+    from netdsl.ir.graph import Value
+
+
+class Elaborated(NamedTuple):
+    """A net as its text has it: the graph, the `expect` lines, labels, and the `train` section."""
+
+    graph: Graph
+    expects: list[Expectation]
+    labels: dict[str, Value]
+    train: ast.Train | None
+
+
+def elaborate(
+    program: Program, name: str, inputs: Mapping[str, tuple[int, ...]], reporter: Reporter
+) -> Elaborated:
+    """Build the graph of a net; errors that do not end the work go to `reporter`.
+
+    `inputs` are sizes that the user gives, by the names of inputs, the first's also by "". Raises
+    `NetdslError` and `Abandoned`. The graph is valid only if the reporter has no errors.
+    """
+    named, own = program.module.definitions[name], program.module.homes[name]
+    target = resolve_net(named, own)
+    definition = target.definition
+    graph = Graph(name, named.doc or definition.doc, Site(named.name_span))
+    net = NetBuilder(program.loader, reporter, graph, own)
+    outside = Env(own.env, net.special, net.meter)
+    frame = Env(target.home.env, net.special, net.meter)
+    arguments = _with_defines(program, definition, target.arguments, outside)
+    bind_parameters(frame, definition.name, definition.parameters, arguments, outside, target.span, definition.name_span)
+    graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
+    elaborator = Elaborator(net, dict(inputs))
+    elaborator.elaborate(definition, target.home, frame)
+    expects = elaborator.expects
+    if isinstance(named, ast.Alias):
+        if all(p.default is not None for p in definition.parameters):
+            expects = []  # they are about the net as it is, and are checked under its own name
+        expects = expects + own_expectations(named, definition, graph.arguments, frame, outside)
+    trains = {t.net: t for t in program.module.trains}
+    train = trains.get(named.name) or trains.get(definition.name)
+    return Elaborated(graph, expects, net.labels, train)
+
+
+def _with_defines(
+    program: Program,
+    definition: ast.Definition,
+    arguments: tuple[ast.Argument, ...],
+    env: Env,
+) -> tuple[ast.Argument, ...]:
+    """The arguments of a net, with those of `-D` in place of the text's."""
+    check_order(arguments)
+    declared = [p.name for p in definition.parameters]
+    positional = [a for a in arguments if a.name is None]
+    if len(positional) > len(declared):
+        return arguments  # which is an error of its own
+    named = {a.name or declared[i]: a for i, a in enumerate(arguments)}
+    if len(named) < len(arguments):
+        return arguments
+    for name, text in program.defines.items():
+        if name not in declared:
+            message = f"net `{definition.name}` has no parameter `{name}`"
+            help_ = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
+            raise NetdslError("unknown-argument", message, definition.name_span, help=help_)
+        source = SourceFile(f"-D {name}", text)
+        value = parse_expression(source)
+        evaluate(value, env)
+        named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
+    return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())

@@ -1,0 +1,41 @@
+"""What to write where a residual body's result cannot be added to its input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym, TensorType
+
+
+def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
+    """The error of `residual { F }`, in the words of the text rather than of the `add` that it stands for."""
+    if error.code != "shape-mismatch":
+        return OpError(error.code, error.message.replace("`add`", "`residual`"), error.arg, error.help)
+    message = f"`residual` adds its body's {body} to its input's {source}: {error.message.rpartition(': ')[2]}"
+    return OpError(error.code, message, None, _projection(body, source) or error.help)
+
+
+def _projection(body: TensorType, source: TensorType) -> str | None:
+    """A second arm that brings the input to the body's shape."""
+    if len(body.shape) != len(source.shape) or not isinstance(body.shape[0], int):
+        return "bring the body's result to the input's rank with `reshape`" if len(body.shape) != len(source.shape) else None
+    if len(body.shape) == 1:
+        return f"project the input in a second arm: `residual {{ | ... | dense({body.shape[0]}) }}`"
+    strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
+    stride = strides.pop() if len(strides) == 1 else None
+    if stride is None and len(body.shape) == 2 and body.shape[0] == source.shape[0]:
+        width = body.shape[1]
+        return f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body, or in a second arm `dense({width})`"
+    if stride is None:
+        return "keep the input's size in the body: stride 1 and `pad = k // 2`"
+    return f"project the input in a second arm: `residual {{ | ... | conv({body.shape[0]}, 1{f', stride = {stride}' if stride > 1 else ''}) }}`"
+
+
+def _stride(before: int | Sym, after: int | Sym) -> int | None:
+    """The stride of a 1 x 1 convolution from one size to the other."""
+    if not isinstance(before, int) or not isinstance(after, int):
+        return 1 if before == after else None
+    return next((s for s in range(1, 17) if (before - 1) // s + 1 == after), None)

@@ -1,0 +1,1 @@
+"""Puts a text into its canonical layout."""

@@ -1,0 +1,1 @@
+"""The numbers of a net's weights: fresh ones, and those of checkpoints."""
