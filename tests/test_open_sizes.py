@@ -15,6 +15,7 @@ from test_types import says
 import netdsl
 from netdsl.analysis.valid import conditions, valid_for
 from netdsl.errors import NetdslError
+from netdsl.ir.op import Needs
 from netdsl.ir.types import FormulaTooLong, Sym, TensorType, compact, shape_text, subs
 
 T, H, W = (Sym.var(s) for s in "THW")
@@ -25,7 +26,7 @@ def graph_of(sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | No
     """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that windows need."""
 
     class Windows:
-        nonnegative = staticmethod(lambda *_: rooms or [])
+        inferred = staticmethod(lambda *_: (None, Needs([], rooms or [])))
 
     node = SimpleNamespace(op=Windows, types=(), type=TensorType(tuple(sizes)))
     site = SimpleNamespace(span=None)
@@ -112,7 +113,7 @@ def test_no_size_at_all() -> None:
 
 def test_room_of_windows() -> None:
     """Room may be 0, a size may not; what is a number is not told."""
-    assert valid_for(graph_of([5], rooms=[T - 4, 0])) == "T >= 4"
+    assert valid_for(graph_of([5], rooms=[T - 4])) == "T >= 4"
     assert valid_for(graph_of([T - 4])) == "T >= 5"
     assert valid_for(graph_of([5], rooms=[H - W], symbols="HW")) == "H >= 1, W >= 1, H - W + 1 >= 1"
     assert valid_for(graph_of([5], [(H, W), (T, 4)], symbols="")) == ""
