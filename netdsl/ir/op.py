@@ -162,11 +162,10 @@ class Op:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
 
+    # How far float32 may be off. The rule of a result that is exact returns None, and evaluates
+    # nothing. The docstring of a rule gives its formula.
     def rounding(self, e: Evaluation, /) -> Bound | None:
         """`abs(y)` plus the largest value of the layer.
-
-        How far float32 may be off; None if the result is exact. A rule that returns None evaluates
-        nothing.
 
         Underflow: `2`.
         """
