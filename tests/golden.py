@@ -1,6 +1,6 @@
 """What netdsl writes, kept word for word under `tests/golden/`, so that any change of it is read in a diff.
 
-`python tests/golden.py` writes all of it anew, and the tables of the manual that are made from the layers. `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
+`python tests/golden.py` writes all of it anew, and the table of the manual (`manual_tables.py`). `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
 source and its ONNX nodes; `nets/` holds nets with the table, DOT, Mermaid, source and ONNX listing made of each.
 """
 

@@ -62,7 +62,7 @@ def examples_of(kind: str) -> list[Example]:
 EXAMPLES = [e for kind in LAYERS for e in examples_of(kind)]
 
 
-# ---- the six rules
+# ---- the seven questions
 
 
 def given_arguments(cls: type[Op], call: str) -> set[str]:

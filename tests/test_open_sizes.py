@@ -305,3 +305,30 @@ def test_symbols_of_a_product() -> None:
     assert power.length == 2**15
     with pytest.raises(FormulaTooLong):
         power * power
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("input h: H\ninput x: 6\n@x -> reshape([in.size, 1])", "H == 6"),
+        ("input h: 3xH\nadaptive_avgpool(4) -> reshape([H, 2])", "H == 6"),
+        ("input h: 3xH\ninput x: 3x4x5\n@x -> reshape([H, 5])", "H == 12"),
+    ],
+)
+def test_open_sizes_in_arguments(body: str, told: str) -> None:
+    """A layer whose input has fixed sizes, and whose argument is open, restricts the open size."""
+    graph = netdsl.loads(f"net A {{\n{body}\n}}").graph
+    assert valid_for(graph) == told
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("input x: 1xHxW\ncrop(3, offset = -1)", "from offset -1 does not fit into H"),
+        ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "edges of scalar; they must be 8x8"),
+    ],
+)
+def test_what_no_size_makes_valid(body: str, message: str) -> None:
+    """What does not fit is refused beside open sizes, and at every rank."""
+    with pytest.raises(netdsl.CompileError, match=message):
+        netdsl.loads(f"net A {{\n{body}\n}}")

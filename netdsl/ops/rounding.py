@@ -1,7 +1,7 @@
 """How far float32 may be from the exact value of a layer: the rules that several kinds share.
 
 A rule takes the op and its evaluation, so a kind takes one by `rounding = exact`, or writes a
-method of its own. It returns a bound, or None if the result is exact; such a rule evaluates nothing.
+method of its own. It returns a bound, or None if the result is exact; then it evaluates nothing.
 The table in `docs/verify.md` is made from the docstrings of the rules: the bound of rounding, and
 after "Underflow:" the bound of underflow.
 """
@@ -81,7 +81,7 @@ def scaled(scale: float) -> Rule:
     def rule(_op: Op, e: Evaluation) -> Bound:
         return e.bound(e.y.abs() + scale, 1 + scale)
 
-    rule.__doc__ = f"""`abs(y) + {scale:g}`: libraries approximate the function to a share of its scale.
+    rule.__doc__ = f"""`abs(y) + {scale:g}`: libraries approximate the function to a share of that.
 
     Underflow: `{1 + scale:g}`.
     """
