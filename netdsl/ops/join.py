@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.errors import OpError
+from netdsl.errors import UnlikeShapesError
 from netdsl.ir.op import Op
 from netdsl.ir.rounding import Known, unless_beyond
 from netdsl.ops.args import integer
@@ -31,9 +31,9 @@ def _differ(a: int | Sym, b: int | Sym) -> bool:
     return isinstance(difference, int) and difference != 0
 
 
-def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> OpError:
+def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> UnlikeShapesError:
     shapes = " and ".join(str(x) for x in xs[:6]) + (" ..." if len(xs) > 6 else "")
-    return OpError("shape-mismatch", f"`{kind}` joins {shapes}: {why}", help=help)
+    return UnlikeShapesError(f"`{kind}` joins {shapes}", why, help)
 
 
 @layer("concat", family="join", examples=[("2x4x4, 3x4x4", "concat"), ("2x4, 2x5, 2x1", "concat(axis = 2)"), ("3, 4", "concat")])
