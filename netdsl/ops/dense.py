@@ -118,7 +118,7 @@ class Embedding(Op):
 
 
 @layer("rbf", family="dense", examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")])
-class RBF(Op):
+class RadialBasis(Op):
     """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to each class's code."""
 
     squares = True

@@ -369,7 +369,7 @@ class Dropout2d(_TrainingOnly):
 
 
 @layer("droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")])
-class DropPath(_TrainingOnly):
+class StochasticDepth(_TrainingOnly):
     """Stochastic depth (Huang et al. 2016): in training, zero the whole sample with probability p, scale the rest by 1 / (1 - p)."""
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:

@@ -329,7 +329,7 @@ class SpatialPyramid(Op):
 
 
 @layer("subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")])
-class Subsample(Op):
+class Subsampling(Op):
     """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one pair for each map."""
 
     k = arg(dims, doc="window size and stride", min=1)

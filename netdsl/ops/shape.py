@@ -292,7 +292,7 @@ class Slice(Op):
 
 
 @layer("split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")])
-class Split(Op):
+class SplitAxis(Op):
     """Cut an axis into `parts` equal pieces and take the one of that index."""
 
     any_dtype = True
@@ -350,7 +350,7 @@ class ChannelShuffle(Op):
 
 
 @layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
-class Learned(Op):
+class LearnedTensor(Op):
     """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
 
     any_dtype = True
