@@ -71,6 +71,14 @@ class OpError(NetdslError):
         self.arg = arg
 
 
+class UnlikeShapesError(OpError):
+    """The tensors that a join takes have unlike shapes; `reason` says where."""
+
+    def __init__(self, message: str, reason: str, help: str | None = None) -> None:
+        super().__init__("shape-mismatch", f"{message}: {reason}", help=help)
+        self.reason = reason
+
+
 class SettingError(NetdslError):
     """A setting of a training, or the data that it names, is wrong. Its place is the entry `key`."""
 

@@ -1,6 +1,6 @@
 """What netdsl writes, kept word for word under `tests/golden/`, so that any change of it is read in a diff.
 
-`python tests/golden.py` writes all of it anew. `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
+`python tests/golden.py` writes all of it anew, and the table of the manual (`manual_tables.py`). `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
 source and its ONNX nodes; `nets/` holds nets with the table, DOT, Mermaid, source and ONNX listing made of each.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import manual_tables
 import onnx
 from onnx import numpy_helper
 
@@ -126,6 +127,7 @@ def make(what: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
+    manual_tables.PAGE.write_text(manual_tables.page(), encoding="utf-8")
     for path, source in pages():
         path.parent.mkdir(exist_ok=True)
         path.write_text(make(source), encoding="utf-8")

@@ -16,6 +16,7 @@ import onnx
 import pytest
 import torch
 from conftest import inputs_for, randomise, run_onnx, run_torch
+from manual_tables import formulas
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NoKernel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -61,7 +62,7 @@ def examples_of(kind: str) -> list[Example]:
 EXAMPLES = [e for kind in LAYERS for e in examples_of(kind)]
 
 
-# ---- the six rules
+# ---- the seven questions
 
 
 def given_arguments(cls: type[Op], call: str) -> set[str]:
@@ -88,6 +89,18 @@ def check_arguments(cls: type[Op]) -> None:
 def test_arguments(kind: str) -> None:
     """Every kind and argument is documented and shown in an example."""
     check_arguments(LAYERS[kind])
+
+
+def check_rounding(cls: type[Op]) -> None:
+    """The kind has a rule of its own for how far float32 may be off, with both of its formulas."""
+    assert cls.rounding is not Op.rounding, f"{cls.kind} does not answer `rounding`"
+    assert all(formulas(cls.rounding)), f"{cls.kind}: the docstring of `rounding` gives no formula"
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_rounding(kind: str) -> None:
+    """No shipped kind is left to the rule for kinds of other packages."""
+    check_rounding(LAYERS[kind])
 
 
 def check_shape(net: netdsl.Net) -> None:
@@ -169,6 +182,7 @@ CHECKS = (check_shape, check_params, check_macs, check_torch, check_onnx)
 def check_kind(kind: str) -> None:
     """The whole contract of a kind."""
     test_arguments(kind)
+    test_rounding(kind)
     for example in examples_of(kind):
         for check in CHECKS:
             check(example.net())
@@ -302,7 +316,12 @@ def _wrong_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     _plant(monkeypatch, "groupnorm", "onnx", lambda self, g, x: g.op("InstanceNormalization", x, g.floats([1.0] * x.type.channels), g.floats([0.0] * x.type.channels)))
 
 
+def _without_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, "tanh", "rounding", Op.rounding)
+
+
 PLANTS = {
+    "rounding": ("tanh", _without_rounding),
     "arguments": ("leaky_relu", _without_documentation),
     "arguments, unseen": ("conv", _with_unseen_argument),
     "shape": ("maxpool", _wrong_shape),

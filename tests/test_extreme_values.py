@@ -18,13 +18,13 @@ from fuzz.verdict import verdict
 from test_contract import EXAMPLES, Example
 
 from netdsl.driver import compile_net, program_of
+from netdsl.ir.rounding import LARGEST, TINY
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
 from netdsl.verify import Report, values, verify_graph
 from netdsl.verify.exported import CLOSE, _difference
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.onnx_side import OnnxSide
-from netdsl.verify.rounding import LARGEST, TINY
 from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import Executor, compare_values
 

@@ -44,7 +44,7 @@ def inferred(op: Op, types: list[TensorType]) -> TensorType | None:
 
 def holds(op: Op, types: list[TensorType], sizes: dict[str, int]) -> bool:
     """Whether what the join needs of open sizes is so."""
-    return all(len(set(at(pair, sizes))) == 1 for pair in op.equalities(*types))
+    return all(len(set(at(pair, sizes))) == 1 for pair in op.inferred(*types)[1].equal)
 
 
 def against(op: Op, shapes: list[list[Size]], slow: Callable[[list[np.ndarray]], np.ndarray]) -> None:

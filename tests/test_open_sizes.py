@@ -15,6 +15,7 @@ from test_types import says
 import netdsl
 from netdsl.analysis.valid import conditions, valid_for
 from netdsl.errors import NetdslError
+from netdsl.ir.op import Needs
 from netdsl.ir.types import FormulaTooLong, Sym, TensorType, compact, shape_text, subs
 
 T, H, W = (Sym.var(s) for s in "THW")
@@ -25,7 +26,7 @@ def graph_of(sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | No
     """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that windows need."""
 
     class Windows:
-        nonnegative = staticmethod(lambda *_: rooms or [])
+        inferred = staticmethod(lambda *_: (None, Needs([], rooms or [])))
 
     node = SimpleNamespace(op=Windows, types=(), type=TensorType(tuple(sizes)))
     site = SimpleNamespace(span=None)
@@ -112,7 +113,7 @@ def test_no_size_at_all() -> None:
 
 def test_room_of_windows() -> None:
     """Room may be 0, a size may not; what is a number is not told."""
-    assert valid_for(graph_of([5], rooms=[T - 4, 0])) == "T >= 4"
+    assert valid_for(graph_of([5], rooms=[T - 4])) == "T >= 4"
     assert valid_for(graph_of([T - 4])) == "T >= 5"
     assert valid_for(graph_of([5], rooms=[H - W], symbols="HW")) == "H >= 1, W >= 1, H - W + 1 >= 1"
     assert valid_for(graph_of([5], [(H, W), (T, 4)], symbols="")) == ""
@@ -304,3 +305,30 @@ def test_symbols_of_a_product() -> None:
     assert power.length == 2**15
     with pytest.raises(FormulaTooLong):
         power * power
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("input h: H\ninput x: 6\n@x -> reshape([in.size, 1])", "H == 6"),
+        ("input h: 3xH\nadaptive_avgpool(4) -> reshape([H, 2])", "H == 6"),
+        ("input h: 3xH\ninput x: 3x4x5\n@x -> reshape([H, 5])", "H == 12"),
+    ],
+)
+def test_open_sizes_in_arguments(body: str, told: str) -> None:
+    """A layer whose input has fixed sizes, and whose argument is open, restricts the open size."""
+    graph = netdsl.loads(f"net A {{\n{body}\n}}").graph
+    assert valid_for(graph) == told
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("input x: 1xHxW\ncrop(3, offset = -1)", "from offset -1 does not fit into H"),
+        ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "edges of scalar; they must be 8x8"),
+    ],
+)
+def test_what_no_size_makes_valid(body: str, message: str) -> None:
+    """What does not fit is refused beside open sizes, and at every rank."""
+    with pytest.raises(netdsl.CompileError, match=message):
+        netdsl.loads(f"net A {{\n{body}\n}}")

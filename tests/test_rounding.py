@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import netdsl
+from netdsl.ir.rounding import Bound
 from netdsl.verify import Report, values
 from netdsl.verify.outputs import compare_models
-from netdsl.verify.rounding import Bound
 
 PART = """net Part {
     input a: 3x4x4

@@ -9,7 +9,7 @@ import pytest
 import netdsl
 from netdsl.elaborate.infer import Inference
 from netdsl.errors import OpError
-from netdsl.ir.op import Param
+from netdsl.ir.op import Needs, Param
 from netdsl.ir.types import Sym, TensorType
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 
@@ -25,8 +25,8 @@ class Makes:
     kind: str = field(default="makes")
     any_dtype: bool = True
 
-    def infer(self, *_: TensorType) -> TensorType:
-        return self.made
+    def inferred(self, *_: TensorType) -> tuple[TensorType, Needs]:
+        return self.made, Needs([], [])
 
     def params(self, *_: TensorType) -> dict[str, Param]:
         return {"weight": Param(self.shape)} if self.shape else {}

@@ -53,9 +53,8 @@ def conditions(graph: Graph) -> list[Condition]:
             above = d - 1
             if isinstance(above, Sym) and not _flattened(d, node.types, node.type):
                 found[Condition(above, equal=False)] = None
-        for room in node.op.nonnegative(*node.types):
-            if isinstance(room, Sym):
-                found[Condition(room, equal=False)] = None
+        _, needs = node.op.inferred(*node.types)
+        found |= {Condition(room, equal=False): None for room in needs.nonnegative}
     for a, b, _ in graph.equalities:
         for difference in (a - b, b - a):
             if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.diagnostics import Annotation
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
-from netdsl.elaborate.infer import as_fault, new_equalities
+from netdsl.elaborate.infer import as_fault
 from netdsl.elaborate.loader import BlockValue, KindValue, is_known, resolve
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.parameters import bind_parameters
@@ -143,7 +143,7 @@ class Calls:
 
     def _node(self, call: ast.Call, op: Op, xs: tuple[Value, ...], name: str) -> Value:
         types = tuple(v.type for v in xs)
-        type_ = self.net.inference.type(op, types)
+        type_, needs = self.net.inference.type(op, types)
         if len(self.net.graph.nodes) >= self.net.max_layers:
             self.net.charge(1, call.span)
         site = Site(call.span, self.net.caller)
@@ -153,8 +153,7 @@ class Calls:
         value.producer = node
         self.net.graph.add(node)
         self.net.owners.setdefault(module, node)
-        if type_.symbolic or any(t.symbolic for t in types):
-            self.net.graph.equalities += [(a, b, site) for a, b in new_equalities(op, types)]
+        self.net.graph.equalities += [(a, b, site) for a, b in needs.equal]
         return value
 
     def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, cls: type[Op] | None = None) -> Value:

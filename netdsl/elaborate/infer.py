@@ -14,7 +14,7 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
-    from netdsl.ir.op import Op, Param
+    from netdsl.ir.op import Needs, Op, Param
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
@@ -24,7 +24,7 @@ class Inference:
 
     def __init__(self) -> None:
         self._ops: dict[Any, Op] = {}
-        self._types: dict[Any, TensorType] = {}
+        self._types: dict[Any, tuple[TensorType, Needs]] = {}
 
     def op(self, cls: type[Op], positional: tuple[object, ...], keywords: dict[str, object]) -> Op:
         """The layer of a call, made once; raises `OpError`."""
@@ -38,18 +38,18 @@ class Inference:
             found = self._ops[key] = bind(cls, positional, keywords)
         return found
 
-    def type(self, op: Op, xs: tuple[TensorType, ...]) -> TensorType:
-        """The type of the result; raises `OpError`."""
+    def type(self, op: Op, xs: tuple[TensorType, ...]) -> tuple[TensorType, Needs]:
+        """The type of the result, and what it requires of open sizes; raises `OpError`."""
         key = (op, xs)
         found = self._types.get(key)
         if found is None:
             _check_dtypes(op, xs)
             try:
-                found = op.infer(*xs)
+                found = op.inferred(*xs)
             except FormulaTooLong:
                 raise _too_long(f"the sizes that `{op.kind}` makes") from None
             params = op.params(*xs)
-            check_sizes(found, f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
+            check_sizes(found[0], f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
             _check_params(op, params)
             self._types[key] = found
         return found
@@ -207,10 +207,3 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
         notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
-
-
-def new_equalities(op: Op, xs: tuple[TensorType, ...]) -> list[tuple[int | Sym, int | Sym]]:
-    """Pairs of open sizes that the layer needs equal."""
-    if not any(x.symbolic for x in xs):
-        return []
-    return [(a, b) for a, b in op.equalities(*xs) if a != b]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import OpError, UnlikeShapesError
 
 if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
 
 
 def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
-    """The error of `residual { F }`, in the words of the text rather than of the `add` that it stands for."""
-    if error.code != "shape-mismatch":
-        return OpError(error.code, error.message.replace("`add`", "`residual`"), error.arg, error.help)
-    message = f"`residual` adds its body's {body} to its input's {source}: {error.message.rpartition(': ')[2]}"
-    return OpError(error.code, message, None, _projection(body, source) or error.help)
+    """The error of `residual { F }`, in its own words rather than those of the `add` in its place."""
+    if not isinstance(error, UnlikeShapesError):
+        meaning = "`residual` is an `add` of its body and its input"
+        return OpError(error.code, error.message, error.arg, error.help or meaning)
+    message = f"`residual` adds its body's {body} to its input's {source}"
+    return UnlikeShapesError(message, error.reason, _projection(body, source) or error.help)
 
 
 def _projection(body: TensorType, source: TensorType) -> str | None:

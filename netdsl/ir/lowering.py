@@ -1,4 +1,4 @@
-"""What the back ends hand to an op, and what a lowering to PyTorch is."""
+"""What the back ends and `verify` hand to an op, and what a lowering to PyTorch is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from netdsl.ir.rounding import Bound, Known, Tensor
+    from netdsl.ir.types import TensorType
 
 
 class Lowered(NamedTuple):
@@ -71,3 +74,47 @@ class Recorder(Protocol):
 
     def helper(self, name: str, *arguments: object) -> Lowered:
         """A function of `netdsl.backends.torch.modules`, with texts as its arguments."""
+
+
+class Evaluation(Protocol):
+    """A layer in double precision. Nothing is computed before it is asked for."""
+
+    types: tuple[TensorType, ...]  # of the inputs
+
+    @property
+    def xs(self) -> list[Tensor]:
+        """The inputs."""
+
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+
+    @property
+    def y(self) -> Tensor:
+        """The value that the module computes."""
+
+    @property
+    def module(self) -> Any:
+        """The module, with its weights."""
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights and buffers of more than one axis, in single precision."""
+
+    def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:
+        """A bound, from units for each element or one number of units for all of them."""
+
+    def again(self, x: Tensor) -> Tensor:
+        """The layer applied to another input."""
+
+    def of_absolute_values(self) -> Tensor:
+        """The layer with the absolute values of its input and weights, in single precision."""
+
+    def mean(self, x: Tensor, window: tuple[int, ...]) -> Tensor:
+        """The mean of each window, which moves by its own size."""
+
+    def per_channel(self, tensor: Tensor) -> Tensor:
+        """A vector with a number for each channel, shaped to meet the input."""
+
+    def joined(self, parts: Sequence[Known], axis: int) -> Known:
+        """Several numbers joined into one along an axis."""

@@ -13,18 +13,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-    from netdsl.ir.lowering import Emitter, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Recorder
+    from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
 REQUIRED = object()
 
 
 class Param(NamedTuple):
-    """A tensor that a layer owns: its shape and how it starts (see `netdsl/ops/init.py` for the names)."""
+    """A tensor that a layer owns: its shape and how it starts (see `netdsl/ops/init.py`).
+
+    `role` is what the numbers are for, from which `verify` takes the scale of random ones:
+
+    - empty: a matrix or kernel that keeps the scale of the values, or a scale around 1
+    - value: numbers that become elements of the result
+    - code: numbers that are compared with the input, and have its scale
+    - state: a matrix that a recurrent layer applies at every step
+    - after-norm: a matrix whose input has scale 1 whatever the scale of the layer's input
+    - slope: a factor of negative values
+    """
 
     shape: tuple[int, ...]
     init: str = "zeros"
     values: tuple[float, ...] = ()
+    role: str = ""
 
     @property
     def size(self) -> int:
@@ -65,6 +77,41 @@ class Window(NamedTuple):
     up: int = 1
 
 
+class Sort(NamedTuple):
+    """What the numbers of an input are, so that random ones make sense to the layer."""
+
+    name: str
+    extent: float = 1.0
+
+    @property
+    def is_place(self) -> bool:
+        """Whether the numbers are places from which the layer takes values of its result."""
+        return self.name in ("indices", "boxes")
+
+
+NUMBERS = Sort("numbers")
+EDGE_WEIGHTS = Sort("edge weights")  # V x V, symmetric, from 0 on
+ADJACENCY = Sort("adjacency")  # V x V, symmetric, zeros and ones
+LAPLACIAN = Sort("laplacian")  # V x V, symmetric, scaled to a norm of at most 1
+
+
+def indices(count: int) -> Sort:
+    """Integers from 0 to count - 1."""
+    return Sort("indices", count)
+
+
+def boxes(scale: float) -> Sort:
+    """x1, y1, x2, y2 in pixels of an image, of which the first input is `scale` times the size."""
+    return Sort("boxes", scale)
+
+
+class Needs(NamedTuple):
+    """What open sizes must satisfy: pairs that are equal, and sizes that are not below 0."""
+
+    equal: list[tuple[int | Sym, int | Sym]]
+    nonnegative: list[Sym]
+
+
 class Op:
     """Base of all layer kinds."""
 
@@ -76,6 +123,10 @@ class Op:
     multiplies: ClassVar[bool] = False  # whether it counts MACs: a layer that has weights in the papers' sense
     any_dtype: ClassVar[bool] = False  # whether it moves elements only, of whatever type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
+    squares: ClassVar[bool] = False  # whether its MACs are squares of differences
+    fused: ClassVar[bool] = False  # whether PyTorch has one operator for all of its products
+
+    _needs: Needs | None = None  # where `infer` writes what it requires of open sizes
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.__dict__.update(values)
@@ -111,15 +162,50 @@ class Op:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
 
+    # How far float32 may be off. The rule of a result that is exact returns None, and evaluates
+    # nothing. The docstring of a rule gives its formula.
+    def rounding(self, e: Evaluation, /) -> Bound | None:
+        """`abs(y)` plus the largest value of the layer.
+
+        Underflow: `2`.
+        """
+        largest = e.y.abs().amax() if e.y.numel() else e.y.new_zeros(())
+        return e.bound(e.y.abs() + largest, 2)
+
+    # ---- what `infer` requires of sizes
+
+    def needs_equal(self, a: int | Sym, b: int | Sym) -> bool:
+        """Require two sizes to be equal. False if they differ whatever the open sizes are."""
+        difference = a - b
+        if isinstance(difference, int):
+            return difference == 0
+        if self._needs is not None:
+            self._needs.equal.append((a, b))
+        return True
+
+    def needs_at_least(self, size: int | Sym, least: int | Sym) -> bool:
+        """Require a size to be that large. False if it is smaller whatever the open sizes are.
+
+        Every size of a result is at least 1 in any case.
+        """
+        room = size - least
+        if isinstance(room, int):
+            return room >= 0
+        if self._needs is not None:
+            self._needs.nonnegative.append(room)
+        return True
+
+    def inferred(self, *xs: TensorType) -> tuple[TensorType, Needs]:
+        """The type of the result, and what `infer` requires of open sizes."""
+        needs = Needs([], [])
+        # Ops are shared, so the needs for these inputs are written to a copy.
+        return type(self)({**vars(self), "_needs": needs}).infer(*xs), needs
+
     # ---- what most kinds leave as it is
 
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        """Pairs of sizes that must be equal, where they are open."""
-        return []
-
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        """Sizes that must not be below 0, where they are open; every size of a result is at least 1 in any case."""
-        return []
+    def sorts(self) -> tuple[Sort, ...]:
+        """What the numbers of each input are; any numbers for inputs beyond these."""
+        return ()
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         """The windows along the spatial axes, for receptive fields."""

@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
+from netdsl.ir.rounding import subnormal, unless_beyond
 from netdsl.ops.args import boolean, integer, number, text
 from netdsl.ops.base import arg, axis_index, fixed, layer
+from netdsl.ops.rounding import exact, gated, scaled
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import TensorType
+    from netdsl.ops.rounding import Rule
 
-# kind: (PyTorch module, ONNX operator, the function)
+
+def _hard_swish(_op: Op, e: Evaluation) -> Bound:
+    """`abs(x) min(abs(x) + 3, 6) / 6`.
+
+    Underflow: `3`.
+    """
+    size = e.x.abs()
+    return e.bound(unless_beyond(size * (size + 3).clamp(max=6) / 6, size * 6), 3)
+
+
+# kind: (PyTorch module, ONNX operator, the function, its rounding)
 _PLAIN = {
-    "relu": ("ReLU", "Relu", "max(0, x) (Nair and Hinton 2010)"),
-    "sigmoid": ("Sigmoid", "Sigmoid", "1 / (1 + exp(-x))"),
-    "tanh": ("Tanh", "Tanh", "(exp(x) - exp(-x)) / (exp(x) + exp(-x))"),
-    "softplus": ("Softplus", "Softplus", "log(1 + exp(x))"),
-    "hard_swish": ("Hardswish", "HardSwish", "x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)"),
-    "mish": ("Mish", "Mish", "x tanh(log(1 + exp(x))) (Misra 2019)"),
-    "selu": ("SELU", "Selu", "scale (max(0, x) + min(0, alpha (exp(x) - 1))) (Klambauer et al. 2017)"),
+    "relu": ("ReLU", "Relu", "max(0, x) (Nair and Hinton 2010)", exact),
+    "sigmoid": ("Sigmoid", "Sigmoid", "1 / (1 + exp(-x))", scaled(1.0)),
+    "tanh": ("Tanh", "Tanh", "(exp(x) - exp(-x)) / (exp(x) + exp(-x))", scaled(1.0)),
+    "softplus": ("Softplus", "Softplus", "log(1 + exp(x))", scaled(1.0)),
+    "hard_swish": (
+        "Hardswish",
+        "HardSwish",
+        "x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)",
+        _hard_swish,
+    ),
+    "mish": ("Mish", "Mish", "x tanh(log(1 + exp(x))) (Misra 2019)", gated(1.0)),
+    "selu": (
+        "SELU",
+        "Selu",
+        "scale (max(0, x) + min(0, alpha (exp(x) - 1))) (Klambauer et al. 2017)",
+        scaled(1.7581),
+    ),
 }
 
 
-def _plain(kind: str, module: str, operator: str, formula: str) -> None:
+def _plain(kind: str, module: str, operator: str, formula: str, rule: Rule) -> None:
     """Register an activation without arguments that both back ends have."""
 
     class Plain(Op):
         __doc__ = f"{formula}."
+        rounding = rule
 
         def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
             return t.module(module)
@@ -49,6 +75,8 @@ for _kind, _row in _PLAIN.items():
 class ReLU6(Op):
     """min(max(0, x), 6)."""
 
+    rounding = exact
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ReLU6")
 
@@ -56,11 +84,24 @@ class ReLU6(Op):
         return g.op("Clip", xs[0], g.floats(0.0), g.floats(6.0))
 
 
+def _sloped(e: Evaluation, slope: Tensor) -> Bound:
+    """The bound of x, or of a slope times it."""
+    rounding = unless_beyond(e.y.abs(), slope.abs())
+    return e.bound(rounding, slope.abs() + e.x.abs() * subnormal(slope) + 2)
+
+
 @layer("leaky_relu", family="activation", examples=[("3x4", "leaky_relu"), ("5", "leaky_relu(0.1)")])
 class LeakyReLU(Op):
     """x where positive, slope x elsewhere."""
 
     slope: float = arg(number, 0.01, doc="factor of negative values")
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y)`.
+
+        Underflow: `abs(slope) + 2`.
+        """
+        return _sloped(e, e.x.new_tensor(self.slope))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
@@ -74,6 +115,14 @@ class ELU(Op):
     """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
 
     alpha: float = arg(number, 1.0, doc="limit of negative values")
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y) + abs(alpha)`.
+
+        Underflow: `abs(alpha) + 2`.
+        """
+        alpha = abs(self.alpha)
+        return e.bound(unless_beyond(e.y.abs() + alpha, e.x.new_tensor(alpha)), alpha + 2)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ELU", alpha=(self.alpha, 1.0))
@@ -97,7 +146,16 @@ class PReLU(Op):
         return xs[0]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        return {"weight": Param((1 if self.shared else fixed(self, xs[0].channels, "its input channels"),), f"constant:{self.init}")}
+        count = 1 if self.shared else fixed(self, xs[0].channels, "its input channels")
+        return {"weight": Param((count,), f"constant:{self.init}", role="slope")}
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y)`.
+
+        Underflow: `abs(slope) + 2`, plus `abs(x)` if the slope is below 2^-126.
+        """
+        weight = e.module.weight
+        return _sloped(e, weight.view(()) if weight.numel() == 1 else e.per_channel(weight))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("PReLU", num_parameters=(1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
@@ -112,6 +170,8 @@ class PReLU(Op):
 @layer("gelu", family="activation", examples=[("3x4", "gelu"), ("5", "gelu(approximate = tanh)")])
 class GELU(Op):
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact or by tanh."""
+
+    rounding = gated(1.5)
 
     approximate = arg(text, "none", doc="exact, or by tanh", choices=("none", "tanh"))
 
@@ -132,6 +192,8 @@ class GELU(Op):
 class SiLU(Op):
     """x / (1 + exp(-x)), also called swish (Elfwing et al. 2017)."""
 
+    rounding = gated(1.0)
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("SiLU")
 
@@ -143,6 +205,8 @@ class SiLU(Op):
 class HardSigmoid(Op):
     """min(max(x + 3, 0), 6) / 6."""
 
+    rounding = scaled(1.0)
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Hardsigmoid")
 
@@ -153,6 +217,8 @@ class HardSigmoid(Op):
 @layer("scaled_tanh", family="activation", examples=[("3x4", "scaled_tanh")])
 class ScaledTanh(Op):
     """1.7159 tanh(2 x / 3) (LeCun et al. 1998)."""
+
+    rounding = scaled(1.7159)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline("1.7159 * torch.tanh({0} * (2 / 3))")
@@ -182,9 +248,31 @@ class Softmax(_Softmax):
 
     module, operator = "Softmax", "Softmax"
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """`y (1 + n / 16 + t + sum of y t)`, with `t = max x - x`.
+
+        Underflow: `1 + n y`.
+        """
+        dim = e.module.dim
+        below, terms = e.x.amax(dim, keepdim=True) - e.x, e.x.shape[dim]
+        added = terms / 16  # one by one: equal numbers may be rounded in the same direction
+        rounding = e.y * (1 + added + below + (e.y * below).sum(dim, keepdim=True))
+        return e.bound(rounding, 1 + e.y * terms)
+
 
 @layer("log_softmax", family="activation", examples=[("10", "log_softmax"), ("3x4", "log_softmax(axis = 2)")])
 class LogSoftmax(_Softmax):
     """x - log sum exp(x) along an axis."""
 
     module, operator = "LogSoftmax", "LogSoftmax"
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(x) + abs(max x) + t + 1 + n / 16 + log n`, with `t = max x - x`.
+
+        Underflow: `n + 2`.
+        """
+        dim = e.module.dim
+        largest, terms = e.x.amax(dim, keepdim=True), e.x.shape[dim]
+        size = e.x.abs() + largest.abs()
+        rounding = size + (largest - e.x) + 1 + terms / 16 + log(terms)
+        return e.bound(unless_beyond(rounding, size), 2 + terms)

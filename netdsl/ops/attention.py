@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
+from netdsl.ir.rounding import Known
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
 _CAUSAL = ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device, dtype={0}.dtype), is_causal=True"
@@ -51,7 +54,7 @@ class Attention(Op):
             made = {f"{n}_proj_weight": Param((width, d), "xavier_uniform") for n, d in (("q", width), ("k", other), ("v", other))}
         if self.bias:
             made["in_proj_bias"] = Param((3 * width,))
-        made["out_proj.weight"] = Param((width, width), "default")
+        made["out_proj.weight"] = Param((width, width), "default", role="after-norm")
         return made | {"out_proj.bias": Param((width,))} if self.bias else made
 
     def weights(self, *xs: TensorType) -> int:
@@ -66,6 +69,29 @@ class Attention(Op):
         """The lengths of the queries' vectors and of the keys' and values'."""
         width, other = (fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1]))
         return width, other
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """Carried from step to step: `e(W x + c) = abs(W) (s abs(x) + e(x)) + abs(c)`.
+
+        Underflow: carried from step to step: every operation adds 1, and a product multiplies the
+        loss of each factor by the other factor.
+        """
+        q, k, v = (
+            part.map(lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2))
+            for part in _projections(e)
+        )
+        # of the queries and of the keys, as PyTorch does
+        scale = (e.x.shape[-1] // self.heads) ** -0.25
+        scores = q.times(scale) @ k.times(scale).map(lambda t: t.mT)
+        if self.causal:
+            later = scores.value.new_ones(scores.value.shape).triu(1) > 0
+            scores = Known(
+                scores.value.masked_fill(later, -inf),
+                scores.rounding.masked_fill(later, 0),
+                scores.underflow.masked_fill(later, 0),
+            )
+        made = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
+        return made.linear(e.module.out_proj.weight, e.module.out_proj.bias).bound
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         width, other = self._widths(*xs)
@@ -98,3 +124,28 @@ class Attention(Op):
         if self.bias:
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
         return g.op("Reshape", y, g.ints([0, 0, self.heads, width // self.heads]))
+
+
+def _projections(e: Evaluation) -> list[Known]:
+    """Queries, keys and values."""
+    weights, bias = e.module.in_proj_weight, e.module.in_proj_bias
+    if weights is None:
+        parts = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
+    else:
+        parts = weights.chunk(3)
+    biases = (None,) * 3 if bias is None else bias.chunk(3)
+    return [
+        Known.exactly(x).linear(part, b)
+        for x, part, b in zip((e.x, e.xs[-1], e.xs[-1]), parts, biases, strict=True)
+    ]
+
+
+def _softmax(scores: Known) -> Known:
+    """Shares along the last axis. An error in a score changes its share and all others."""
+    share = scores.value.softmax(-1)
+    below = scores.value.amax(-1, keepdim=True) - scores.value
+    unsure = scores.rounding + below.where(share > 0, 0)
+    rounding = share * (1 + unsure + (share * unsure).sum(-1, keepdim=True))
+    moved = (share * scores.underflow).sum(-1, keepdim=True)
+    underflow = share * (scores.underflow + moved + share.shape[-1]) + 1
+    return Known(share, rounding, underflow)

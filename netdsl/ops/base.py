@@ -1,8 +1,9 @@
 """What a layer kind is: one class that owns its arguments, shapes, parameters, MACs and lowerings.
 
-A kind is written as a class with `@layer("name", family=..., examples=...)`; its arguments are class attributes made by
-`arg`. The back ends are handed in: `torch` gets a recorder that writes PyTorch source, `onnx` a graph builder, so this
-package imports neither. Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
+A kind is written as a class with `@layer("name", family=..., examples=...)`; its arguments are class
+attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes PyTorch
+source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither. Shapes
+have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
 """
 
 from __future__ import annotations

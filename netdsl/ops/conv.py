@@ -14,6 +14,7 @@ from netdsl.ops.args import boolean, dims, even_padding, integer, literal, paddi
 from netdsl.ops.base import END, GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
 from netdsl.ops.padding import for_deconv, is_even, refuse
+from netdsl.ops.rounding import sum_of_products
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class _Windowed(Op):
 ])  # fmt: skip
 class Conv(_Windowed):
     """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1 along each axis."""
+
+    rounding = sum_of_products()
 
     out: int = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
@@ -189,6 +192,8 @@ class Depthwise(Conv):
 ])  # fmt: skip
 class Deconv(_Windowed):
     """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1 along each axis."""
+
+    rounding = sum_of_products(outputs=1)
 
     out: int = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Param
+from netdsl.ir.op import Op, Param, Sort, indices
+from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import boolean, integer, literal, text
 from netdsl.ops.base import arg, fixed, layer
 from netdsl.ops.init import INITS, shaped
+from netdsl.ops.rounding import exact, sum_of_products
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
 
 
 def _features(op: Op, x: TensorType) -> int:
@@ -26,6 +29,8 @@ def _features(op: Op, x: TensorType) -> int:
 @layer("dense", family="dense", examples=[("10", "dense(4)"), ("5x8", "dense(3, bias = false)"), ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)")])
 class Dense(Op):
     """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D."""
+
+    rounding = sum_of_products()
 
     units: int = arg(integer, doc="outputs", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output")
@@ -67,6 +72,8 @@ class Dense(Op):
 class Flatten(Op):
     """All axes after the batch as one, the last running fastest."""
 
+    rounding = exact
+
     any_dtype = True
 
     is_global = True
@@ -85,6 +92,8 @@ class Flatten(Op):
 class Embedding(Op):
     """A learned vector of `dim` numbers for each of `n` integers."""
 
+    rounding = exact
+
     any_dtype = True
 
     n: int = arg(integer, doc="how many integers: 0 to n - 1", min=1)
@@ -95,8 +104,11 @@ class Embedding(Op):
             raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {xs[0].dtype}")
         return TensorType((*xs[0].shape, self.dim))
 
+    def sorts(self) -> tuple[Sort, ...]:
+        return (indices(self.n),)
+
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self.n, self.dim), "normal:1")}
+        return {"weight": Param((self.n, self.dim), "normal:1", role="value")}
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
@@ -106,8 +118,10 @@ class Embedding(Op):
 
 
 @layer("rbf", family="dense", examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")])
-class RBF(Op):
+class RadialBasis(Op):
     """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to each class's code."""
+
+    squares = True
 
     units: int = arg(integer, doc="outputs", min=1)
     weight = arg(literal, None, doc="the codes as literal numbers, outputs x inputs")
@@ -125,11 +139,21 @@ class RBF(Op):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         shape = (self.units, _features(self, xs[0]))
         if self.weight is None:
-            return {"weight": Param(shape, "normal:1")}
+            return {"weight": Param(shape, "normal:1", role="code")}
         return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * xs[0].size
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`sum of (abs(x) + abs(w))^2`.
+
+        Underflow: `4 sum of (abs(x) + abs(w)) + 2 n + 1`.
+        """
+        sizes = e.x.abs().unsqueeze(1) + e.module.weight.abs()
+        squares = sizes.square().sum(2)
+        underflow = 4 * sizes.sum(2) + 2 * e.x.shape[1] + 1
+        return e.bound(unless_beyond(squares, squares), underflow)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("RBF", xs[0].shape[0], self.units)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Param
+from netdsl.ir.op import ADJACENCY, EDGE_WEIGHTS, LAPLACIAN, NUMBERS, Op, Param, Sort
+from netdsl.ir.rounding import NEAR, Known, grown
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer
 from netdsl.ops.base import arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym
 
 
@@ -29,18 +32,29 @@ class _GraphLayer(Op):
         if len(x.shape) != 2:
             raise OpError("wrong-rank", f"`{self.kind}` takes the features of vertices, V x D, its input is {x}")
         vertices = x.shape[0]
-        for d in edges.shape:
-            if len(edges.shape) != 2 or (isinstance(d - vertices, int) and d != vertices):
-                size = f"{vertices}x{vertices}"
-                if " " in size:
-                    size = f"[{vertices}, {vertices}]"
-                help_ = f"edges are usually an input of their own: `input edges: {size}`"
-                raise OpError("shape-mismatch", f"`{self.kind}` has {vertices} vertices and edges of {edges}; they must be {vertices}x{vertices}", help=help_)
+        if len(edges.shape) != 2 or not all(self.needs_equal(vertices, d) for d in edges.shape):
+            square = f"{vertices}x{vertices}"
+            message = f"`{self.kind}` has {vertices} vertices and edges of {edges}"
+            size = f"[{vertices}, {vertices}]" if " " in square else square
+            advice = f"edges are usually an input of their own: `input edges: {size}`"
+            raise OpError("shape-mismatch", f"{message}; they must be {square}", help=advice)
         fixed(self, x.shape[1], "the number of features")
         return TensorType((vertices, self.units), x.dtype)
 
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        return [(xs[0].shape[0], d) for d in xs[1].shape]
+    def sorts(self) -> tuple[Sort, ...]:
+        return (NUMBERS, EDGE_WEIGHTS)
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """Carried from step to step: `e(W x + c) = abs(W) (s abs(x) + e(x)) + abs(c)`.
+
+        Underflow: carried from step to step: every operation adds 1, and a product multiplies the
+        loss of each factor by the other factor.
+        """
+        return self.carried(e).bound
+
+    def carried(self, e: Evaluation) -> Known:
+        """The result, computed from numbers that carry their bounds."""
+        raise NotImplementedError(self.kind)
 
     def matrix(self, x: TensorType, init: str) -> Param:
         """A matrix of units x features."""
@@ -59,6 +73,23 @@ def _onnx_degrees(g: Emitter, edges: str) -> str:
     return g.op("Max", g.op("ReduceSum", edges, g.ints([2]), keepdims=1), g.floats(1.0))
 
 
+def _plus(made: Known, bias: Tensor | None) -> Known:
+    """The sum with a learned bias, if there is one."""
+    return made if bias is None else made.shifted(bias)
+
+
+def _normalised(edges: Tensor) -> Known:
+    """D^(-1/2) (A + I) D^(-1/2): degrees are sums of numbers that are at least 0, plus 1."""
+    looped = edges + edges.new_ones(edges.shape[-1]).diag()
+    scale = looped.sum(2).clamp(min=1).rsqrt()
+    matrix = scale[:, :, None] * looped * scale[:, None, :]
+    most = looped.abs().sum(2)
+    unsure = grown(edges.shape[-1]) * (most / looped.sum(2).clamp(min=1))
+    rounding = matrix.abs() * (3 + unsure[:, :, None] + unsure[:, None, :])
+    rounding = rounding.where(most[:, :, None] <= NEAR, inf)
+    return Known(matrix, rounding, matrix.new_full(matrix.shape, 4.0))
+
+
 @layer("gcn", family="graph", examples=[("5x3, 5x5", "gcn(2)"), ("4x3, 4x4", "gcn(units = 6, bias = false, normalize = true)")])
 class GraphConvolution(_GraphLayer):
     """The graph convolution of Kipf and Welling (2017): A (X W) + b, A the normalised adjacency D^(-1/2) (A + I) D^(-1/2), as the reference gives it or as `normalize` makes it."""
@@ -71,6 +102,13 @@ class GraphConvolution(_GraphLayer):
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * (xs[0].shape[1] + xs[0].shape[0])
+
+    def sorts(self) -> tuple[Sort, ...]:
+        return (NUMBERS, ADJACENCY if self.normalize else EDGE_WEIGHTS)
+
+    def carried(self, e: Evaluation) -> Known:
+        edges = _normalised(e.xs[1]) if self.normalize else Known.exactly(e.xs[1])
+        return _plus(edges @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize).with_call("{m}({0}, {1})")
@@ -101,6 +139,19 @@ class Chebyshev(_GraphLayer):
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * (self.k * xs[0].shape[1]) + xs[0].size * xs[0].shape[0] * (self.k - 1)
 
+    def sorts(self) -> tuple[Sort, ...]:
+        return (NUMBERS, LAPLACIAN)
+
+    def carried(self, e: Evaluation) -> Known:
+        matrix = Known.exactly(e.xs[1])
+        before = term = Known.exactly(e.x)
+        made = term.linear(e.module.lins[0].weight)
+        for k, lin in enumerate(e.module.lins[1:], start=1):
+            product = matrix @ term
+            before, term = term, product if k == 1 else product.times(2.0) - before
+            made = made + term.linear(lin.weight)
+        return _plus(made, e.module.bias)
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias).with_call("{m}({0}, {1})")
 
@@ -124,6 +175,22 @@ class Sage(_GraphLayer):
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return xs[0].size * xs[0].shape[0] + y.size * (2 * xs[0].shape[1])
+
+    def sorts(self) -> tuple[Sort, ...]:
+        return (NUMBERS, ADJACENCY)
+
+    def carried(self, e: Evaluation) -> Known:
+        own, edges = Known.exactly(e.x), Known.exactly(e.xs[1])
+        degrees = edges @ Known.exactly(e.x.new_ones((*e.x.shape[:-1], 1)))
+        total, divisor = edges @ own, degrees.value.clamp(min=1)
+        mean = total.value / divisor
+        neighbours = Known.rounded(
+            mean,
+            (total.rounding + mean.abs() * degrees.rounding) / divisor,
+            (total.underflow + mean.abs() * degrees.underflow) / divisor,
+        )
+        made = neighbours.linear(e.module.lin_l.weight, e.module.lin_l.bias)
+        return made + own.linear(e.module.lin_r.weight)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias).with_call("{m}({0}, {1})")

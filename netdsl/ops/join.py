@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from netdsl.errors import OpError
+from netdsl.errors import UnlikeShapesError
 from netdsl.ir.op import Op
-from netdsl.ir.types import Sym
+from netdsl.ir.rounding import Known, unless_beyond
 from netdsl.ops.args import integer
 from netdsl.ops.base import arg, axis_index, layer
+from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Join(Op):
@@ -29,9 +31,9 @@ def _differ(a: int | Sym, b: int | Sym) -> bool:
     return isinstance(difference, int) and difference != 0
 
 
-def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> OpError:
+def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> UnlikeShapesError:
     shapes = " and ".join(str(x) for x in xs[:6]) + (" ..." if len(xs) > 6 else "")
-    return OpError("shape-mismatch", f"`{kind}` joins {shapes}: {why}", help=help)
+    return UnlikeShapesError(f"`{kind}` joins {shapes}", why, help)
 
 
 @layer("concat", family="join", examples=[("2x4x4, 3x4x4", "concat"), ("2x4, 2x5, 2x1", "concat(axis = 2)"), ("3, 4", "concat")])
@@ -39,6 +41,7 @@ class Concat(Join):
     """Join along an axis, channels unless said otherwise; the other axes must be equal."""
 
     any_dtype = True
+    rounding = exact
 
     axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
 
@@ -49,18 +52,13 @@ class Concat(Join):
             if len(x.shape) != len(first):
                 raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
-                if i != axis and _differ(a, b):
+                if i != axis and not self.needs_equal(a, b):
                     why = f"axis {i + 1} is {a} in one and {b} in another"
                     raise _unlike(self.kind, xs, why, _way_to_join(len(first), i, a, b))
         total = sum((x.shape[axis] for x in others), start=first[axis])
         shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
         shape[axis] = total
         return like._replace(shape=tuple(shape))
-
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        first, *others = xs
-        axis = axis_index(self, first, self.axis)
-        return [(a, b) for x in others for i, (a, b) in enumerate(zip(first.shape, x.shape, strict=True)) if i != axis]
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         first, *_ = xs
@@ -72,18 +70,19 @@ class Concat(Join):
         return g.op("Concat", *xs, axis=axis_index(self, first.type, self.axis) + 1)
 
 
-def broadcast(kind: str, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
+def broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
     """The common shape of elementwise joins: axes are equal, or one of them is 1; raises `OpError`."""
     first, *others = xs
     shape = list(first.shape)
     for x in others:
         if len(x.shape) != len(shape):
-            raise _unlike(kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `reshape`")
+            advice = "bring them to the same rank with `reshape`"
+            raise _unlike(op.kind, xs, "they have unlike numbers of axes", advice)
         for i, d in enumerate(x.shape):
-            if shape[i] == 1 or (isinstance(shape[i], Sym) and isinstance(d, int) and d != 1):
+            if 1 not in (d, shape[i]) and not op.needs_equal(shape[i], d):
+                raise _unlike(op.kind, xs, *_why(shape, x.shape))
+            if shape[i] == 1 or (isinstance(d, int) and d != 1):
                 shape[i] = d
-            elif d != 1 and _differ(d, shape[i]):
-                raise _unlike(kind, xs, *_why(shape, x.shape))
     return tuple(shape)
 
 
@@ -129,11 +128,7 @@ class _Elementwise(Join):
 
     def infer(self, *xs: TensorType) -> TensorType:
         first, *_ = xs
-        return first._replace(shape=broadcast(self.kind, xs))
-
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        shape = broadcast(self.kind, xs)
-        return [(a, b) for x in xs for a, b in zip(shape, x.shape, strict=True) if b != 1]
+        return first._replace(shape=broadcast(self, xs))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
@@ -146,11 +141,22 @@ class _Elementwise(Join):
         return y
 
 
+def _sum(_op: Op, e: Evaluation) -> Bound:
+    """`sum of abs(x)`, times `n / 16` for more than 16 inputs.
+
+    Underflow: `2 n`.
+    """
+    sizes = sum((x.abs() for x in e.xs[1:]), start=e.x.abs())
+    terms = len(e.xs)
+    return e.bound(unless_beyond(sizes, sizes) * max(1.0, terms / 16), 2 * terms)
+
+
 @layer("add", family="join", examples=[("2x4x4, 2x4x4", "add"), ("3x2, 3x2, 3x1", "add")])
 class Add(_Elementwise):
     """The sum, element by element; an axis of size 1 is repeated."""
 
     symbol, operator = "+", "Add"
+    rounding = _sum
 
 
 @layer("mul", family="join", examples=[("2x4x4, 2x4x4", "mul"), ("3x5x4, 3x1x1", "mul")])
@@ -159,12 +165,24 @@ class Mul(_Elementwise):
 
     symbol, operator = "*", "Mul"
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """`(n - 1) abs(y)` of n inputs.
+
+        Underflow: carried from step to step: every product adds 1, and multiplies the loss of each
+        factor by the other factor.
+        """
+        made = Known.exactly(e.x)
+        for x in e.xs[1:]:
+            made = made * Known.exactly(x)
+        return made.bound
+
 
 @layer("sub", family="join", examples=[("2x4x4, 2x4x4", "sub"), ("5, 5", "sub")])
 class Sub(_Elementwise):
     """The first less the others, element by element; an axis of size 1 is repeated."""
 
     symbol, operator = "-", "Sub"
+    rounding = _sum
 
 
 @layer("max", family="join", examples=[("2x4x4, 2x4x4", "max"), ("5, 5, 5", "max")])
@@ -172,6 +190,7 @@ class Max(_Elementwise):
     """The largest, element by element (maxout of arms); an axis of size 1 is repeated."""
 
     operator = "Max"
+    rounding = exact
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         text = "{0}"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
+from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, subnormal, unless_beyond
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
+from netdsl.ops.norm_rounding import normalised, units_of_root
+from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Tensor
     from netdsl.ir.types import Sym, TensorType
-
-SMALLEST = 2.0**-126  # the smallest normal float32
 
 
 class _Affine(Op):
@@ -40,6 +42,39 @@ class _Affine(Op):
         return {"weight": Param(shape, "ones"), "bias": Param(shape, "zeros")}
 
 
+class _OwnStatistics(_Affine):
+    """Normalises by the mean and the variance of the sample itself."""
+
+    eps: float
+
+    def rows(self, x: Tensor) -> Tensor:
+        """The values, of which the last axis is normalised."""
+        raise NotImplementedError(self.kind)
+
+    def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
+        """A weight, shaped to meet the input."""
+        return e.per_channel(weight)
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`s abs(w) (abs(x) + mean abs(x) + abs(x - m) (1 + mean x^2 / v)) / sqrt(v) + abs(c)`.
+
+        Here `m` is the mean and `v` the variance plus eps, which may be the mean of squares less
+        the square of the mean.
+
+        Underflow: `(3 + abs(x - m) d) abs(w) / sqrt(v) + abs(w) + abs(x) + mean abs(x) + 3`, with
+        `d = 3 / v`. If `v` may change by more than a quarter, nothing is compared.
+        """
+        rows = self.rows(e.x)
+        weight, shift = rows.new_ones(()), rows.new_zeros(())
+        if self.affine:
+            weight, shift = (
+                self.spread(e, t.abs()).expand(e.x.shape).reshape(rows.shape)
+                for t in (e.module.weight, e.module.bias)
+            )
+        bound = normalised(rows, weight, shift, self.eps)
+        return Bound(bound.rounding.view(e.x.shape), bound.underflow.view(e.x.shape))
+
+
 @layer("bn", family="normalisation", examples=[
     ("3x5x5", "bn"), ("4x7", "bn(eps = 0.001, momentum = 0.01)"), ("6", "bn"), ("2x3x4x5", "bn"), ("3x4x4", "bn(affine = false)"),
 ])  # fmt: skip
@@ -58,6 +93,35 @@ class BatchNorm(_Affine):
     def buffers(self, *xs: TensorType) -> dict[str, Param]:
         shape = (self.scale_size(xs[0]),)
         return {"running_mean": Param(shape), "running_var": Param(shape, "ones"), "num_batches_tracked": Param((), "zeros")}
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(w) (abs(x) + abs(mean)) / sqrt(var + eps) + abs(c)`.
+
+        Underflow: the loss of each input, weight and product, times the factor that multiplies it,
+        plus the effect of the change of `var + eps`. If that may change by more than a quarter,
+        nothing is compared.
+        """
+        return self.carried(e, e.bound(e.x.abs(), 1))
+
+    @staticmethod
+    def carried(e: Evaluation, bound: Bound) -> Bound:
+        """The bound of the layer for an input with that bound.
+
+        Executors compute (x - mean) w / sqrt(var + eps) + b, or x s + (b - mean s) with
+        s = w / sqrt(var + eps).
+        """
+        v = (e.module.running_var + e.module.eps).clamp(min=0)
+        scale = e.per_channel(v.rsqrt())
+        changed = e.per_channel(units_of_root(v, v.new_ones(v.shape)))
+        reach = bound.rounding + e.per_channel(e.module.running_mean.abs())
+        weight, shift = scale.new_ones(scale.shape), scale.new_zeros(scale.shape)
+        if e.module.weight is not None:
+            weight, shift = (e.per_channel(t.abs()) for t in (e.module.weight, e.module.bias))
+        moved = reach * scale
+        rounding = moved * weight + shift
+        rounding = unless_beyond(rounding, reach, moved, moved * weight, weight * scale)
+        underflow = (bound.underflow + 2) * weight * scale + moved * weight * changed
+        return Bound(rounding, underflow + reach * (1 + scale * subnormal(weight)) + weight + 3)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         n = max(1, len(xs[0].spatial))
@@ -84,10 +148,45 @@ class LocalResponseNorm(Op):
         if self.n % 2 == 0:
             raise OpError("bad-argument", f"`n` of `lrn` must be odd, found {self.n}", "n", "an even window has no middle channel")
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if value < SMALLEST:  # onnxruntime refuses what float32 makes 0 of
+            if value < TINY:  # onnxruntime refuses what float32 makes 0 of
                 message = f"`{name}` of `lrn` must be above 0, found {value:g}"
                 raise OpError("bad-argument", message, name)
         return xs[0]
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y) (1 + abs(beta) (s (abs(k) + max abs(d - k)) / abs(d) + abs(log abs(d))))`.
+
+        Here `d = k + alpha / n sum x^2`. onnxruntime slides its window over the channels, and `max`
+        is taken over all channels.
+
+        Underflow: the change of `d`, at most `alpha (2 channels + 2) + 2`, times
+        `2 beta abs(y) / d`, plus `abs(x) + d^-beta + 1`. If `d` may change by more than a quarter,
+        nothing is compared.
+        """
+        alpha, beta = abs(self.alpha), abs(self.beta)
+        around = self._squares_around(e.x)
+        terms = self.alpha / self.n * around
+        total = (self.k + terms).abs()
+        # onnxruntime slides its window: it subtracts the squares that it added for earlier
+        # channels, but their rounding remains.
+        channels = e.x.shape[1]
+        most = around.amax(1, keepdim=True) * max(1.0, alpha / self.n)
+        slid = (abs(self.k) + terms.abs().amax(1, keepdim=True)) * grown(2 * channels)
+        share = 1 + beta * (slid / total + total.log().abs())
+        power = total.pow(self.beta)
+        rounding = unless_beyond(e.y.abs() * share, most, power, 1 / power)
+        rounding = rounding.where(slid * (LIMIT * UNIT) < total, inf)
+        unsure = total.new_full(total.shape, alpha * (2 * channels + 2) + 2)
+        changed = 2 * beta * units_of_root(total, unsure)
+        return Bound(rounding, e.y.abs() * changed + e.x.abs() + 1 / power + 1)
+
+    def _squares_around(self, x: Tensor) -> Tensor:
+        """The sum of the squares of the neighbouring channels."""
+        rows = x.square().flatten(2).transpose(1, 2)
+        half = self.n // 2
+        padded = rows.new_zeros((*rows.shape[:2], rows.shape[2] + 2 * half))
+        padded[:, :, half : half + rows.shape[2]] = rows
+        return padded.unfold(2, self.n, 1).sum(-1).transpose(1, 2).reshape(x.shape)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         module = t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 1e-4), beta=(self.beta, 0.75), k=(self.k, 1.0))
@@ -103,7 +202,7 @@ class LocalResponseNorm(Op):
 
 
 @layer("layernorm", family="normalisation", examples=[("5x8", "layernorm"), ("8", "layernorm(eps = 0.001)"), ("3x4x6", "layernorm(affine = false)")])
-class LayerNorm(_Affine):
+class LayerNorm(_OwnStatistics):
     """Layer normalisation (Ba et al. 2016) over the last axis: weight (x - mean) / sqrt(var + eps) + bias."""
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
@@ -111,6 +210,12 @@ class LayerNorm(_Affine):
 
     def scale_size(self, x: TensorType) -> int:
         return fixed(self, x.shape[-1], "the size of the last axis")
+
+    def rows(self, x: Tensor) -> Tensor:
+        return x
+
+    def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
+        return weight
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("LayerNorm", xs[0].shape[-1], eps=(self.eps, 1e-5), elementwise_affine=(self.affine, True))
@@ -132,6 +237,23 @@ class RMSNorm(_Affine):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         return {"weight": Param((self.scale_size(xs[0]),), "ones")}
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """`(1 + s) abs(y)`.
+
+        Underflow: `(1 + abs(x) d) abs(w) max(1, 1 / sqrt(v)) + abs(w) + 1`, with `v` the mean
+        square plus eps and `d = 3 / v^1.5`. If `v` may change by more than a quarter, nothing is
+        compared.
+        """
+        x, terms, weight = e.x, e.x.shape[-1], e.module.weight.abs()
+        square = x.square().mean(-1, keepdim=True)
+        v = square + (e.module.eps or 0.0)
+        scale = v.rsqrt()
+        made = x.abs() * scale
+        rounding = unless_beyond((1 + grown(terms)) * e.y.abs(), square * terms, made)
+        changed = made * units_of_root(v, v.new_full(v.shape, 3))
+        underflow = (1 + changed) * scale.clamp(min=1) * weight
+        return Bound(rounding, underflow + weight + subnormal(weight) * made + 1)
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("RMSNorm", xs[0].shape[-1], eps=(self.eps, None))
 
@@ -144,14 +266,15 @@ class RMSNorm(_Affine):
 _OVER_THE_BATCH = "`bn` normalises each channel over the batch"
 
 
-def _several(op: Op, size: int | Sym, advice: str) -> None:
-    """Refuse statistics of a single value: the result would be the shift alone, and PyTorch refuses it too."""
-    if size == 1:
-        raise OpError("bad-size", f"`{op.kind}` would normalise a single value, which gives 0", help=advice)
+def _need_several(op: Op, size: int | Sym, advice: str) -> None:
+    """Refuse to normalise a single value: the result would be the shift, and PyTorch refuses it."""
+    if not op.needs_at_least(size, 2):
+        message = f"`{op.kind}` would normalise a single value, which gives 0"
+        raise OpError("bad-size", message, help=advice)
 
 
 @layer("groupnorm", family="normalisation", examples=[("6x4x4", "groupnorm(2)"), ("4x7", "groupnorm(4, affine = false)"), ("8x3x3", "groupnorm(groups = 1, eps = 0.01)")])
-class GroupNorm(_Affine):
+class GroupNorm(_OwnStatistics):
     """Group normalisation (Wu and He 2018): each group of channels of a sample to mean 0 and variance 1, then scale and shift."""
 
     groups: int = arg(integer, doc="groups of channels", min=1)
@@ -166,14 +289,11 @@ class GroupNorm(_Affine):
         if channels % self.groups:
             raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide into {counted(self.groups, 'group')}", "groups", divisors(channels))
         fewer = "use fewer groups; " if self.groups > 1 else ""
-        _several(self, self._group_size(xs[0]), f"{fewer}{_OVER_THE_BATCH}")
+        _need_several(self, xs[0].size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
         return xs[0]
 
-    def _group_size(self, x: TensorType) -> int | Sym:
-        return x.size // self.groups
-
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        return [self._group_size(xs[0]) - 2]
+    def rows(self, x: Tensor) -> Tensor:
+        return x.reshape(x.shape[0], self.groups, -1)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("GroupNorm", self.groups, xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, True))
@@ -191,7 +311,7 @@ class GroupNorm(_Affine):
 
 
 @layer("instancenorm", family="normalisation", examples=[("3x4x4", "instancenorm"), ("4x7", "instancenorm(affine = true, eps = 0.01)"), ("2x3x4x5", "instancenorm")])
-class InstanceNorm(_Affine):
+class InstanceNorm(_OwnStatistics):
     """Instance normalisation (Ulyanov et al. 2016): each channel of each sample to mean 0 and variance 1."""
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
@@ -200,11 +320,11 @@ class InstanceNorm(_Affine):
     def infer(self, *xs: TensorType) -> TensorType:
         if not 2 <= len(xs[0].shape) <= 4:
             raise OpError("wrong-rank", f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {xs[0]}")
-        _several(self, prod(xs[0].spatial), _OVER_THE_BATCH)
+        _need_several(self, prod(xs[0].spatial), _OVER_THE_BATCH)
         return super().infer(*xs)
 
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        return [prod(xs[0].spatial) - 2]
+    def rows(self, x: Tensor) -> Tensor:
+        return x.flatten(2)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"InstanceNorm{len(xs[0].spatial)}d", xs[0].channels, eps=(self.eps, 1e-5), affine=(self.affine, False))
@@ -217,6 +337,8 @@ class InstanceNorm(_Affine):
 
 class _TrainingOnly(Op):
     """Acts in training; passes its input on at inference, and is gone from the exported graph."""
+
+    rounding = exact
 
     p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
 
@@ -247,7 +369,7 @@ class Dropout2d(_TrainingOnly):
 
 
 @layer("droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")])
-class DropPath(_TrainingOnly):
+class StochasticDepth(_TrainingOnly):
     """Stochastic depth (Huang et al. 2016): in training, zero the whole sample with probability p, scale the rest by 1 / (1 - p)."""
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
+from netdsl.ir.rounding import TINY, Known, grown, lifted, unless_beyond
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, even_padding, integers
 from netdsl.ops.base import arg, brief, fixed, layer, spatial_rank, spread
 from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
+from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym
 
 
@@ -86,6 +89,8 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """The largest value in each window."""
 
+    rounding = exact
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self.torch_module(t, "MaxPool", xs[0])
 
@@ -99,12 +104,12 @@ class _Mean(_Pool):
     def infer(self, *xs: TensorType) -> TensorType:
         y = super().infer(*xs)
         for size, k in zip(xs[0].spatial, self.geometry(xs[0])[0], strict=True):
-            if len(xs[0].spatial) == 3 and isinstance(size, int) and size < k:
-                raise OpError("window-too-large", f"a window of {k} is larger than the volume's {size}, and padding does not count there", "k", f"use a window of at most {size}, or `gap`")
+            if len(xs[0].spatial) == 3 and not self.needs_at_least(size, k):
+                fact = f"a window of {k} is larger than the volume's {size}"
+                message = f"{fact}, and padding does not count there"
+                advice = f"use a window of at most {size}, or `gap`"
+                raise OpError("window-too-large", message, "k", advice)
         return y
-
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        return [size - k for size, k in zip(xs[0].spatial, self.geometry(xs[0])[0], strict=True)] if len(xs[0].spatial) == 3 else []
 
 
 @layer("avgpool", family="pooling", examples=[
@@ -114,6 +119,8 @@ class _Mean(_Pool):
 ])  # fmt: skip
 class AvgPool(_Mean):
     """The mean of each window; padding counts as zeros unless `count_pad` is false."""
+
+    rounding = mean_of_windows
 
     count_pad: bool = arg(boolean, True, doc="count the padding in the mean")
 
@@ -145,6 +152,8 @@ class AvgPool(_Mean):
 class SumPool(_Mean):
     """The sum of each window: k times the mean that counts the padding."""
 
+    rounding = sum_of_windows
+
     ceil = False
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
@@ -166,6 +175,18 @@ class L2Pool(_Pool):
     pad = 0
     ceil = False
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """`(1 + s) abs(y)`.
+
+        Underflow: `q / sqrt(max(sum x^2, 2^-126 q)) + 1`, with `q = 3 n + 1`: squares below 2^-126
+        are lost, and the root of a small number is much larger than the number.
+        """
+        terms = prod(self.geometry(e.types[0])[0])
+        square = e.y.square()
+        lost = 3.0 * terms + 1
+        underflow = lost / square.clamp(min=lost * TINY).sqrt()
+        return e.bound(unless_beyond((1 + grown(terms)) * e.y.abs(), square), underflow + 1)
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, _ = self.geometry(xs[0])
         return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(s), brief(k)))
@@ -186,6 +207,8 @@ class _Global(Op):
 class GlobalAvgPool(_Global):
     """The mean of each channel (global average pooling); the spatial axes stay, with size 1."""
 
+    rounding = mean_of_windows
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveAvgPool{len(xs[0].spatial)}d", 1)
 
@@ -196,6 +219,8 @@ class GlobalAvgPool(_Global):
 @layer("gmp", family="pooling", examples=[("3x7x5", "gmp"), ("3x7", "gmp"), ("2x3x4x5", "gmp")])
 class GlobalMaxPool(_Global):
     """The largest value of each channel (global max pooling); the spatial axes stay, with size 1."""
+
+    rounding = exact
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveMaxPool{len(xs[0].spatial)}d", 1)
@@ -264,6 +289,8 @@ def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str
 class AdaptiveAvgPool(_Adaptive):
     """The mean over as many windows as the output has places."""
 
+    rounding = mean_of_windows
+
     reduce = "Avg"
 
 
@@ -271,12 +298,16 @@ class AdaptiveAvgPool(_Adaptive):
 class AdaptiveMaxPool(_Adaptive):
     """The largest value over as many windows as the output has places."""
 
+    rounding = exact
+
     reduce = "Max"
 
 
 @layer("spp", family="pooling", examples=[("3x8x6", "spp([1, 2])"), ("2x9x9", "spp([4, 2, 1])")])
 class SpatialPyramid(Op):
     """Spatial pyramid pooling (He et al. 2014): max pooling to n x n for each level, flattened and joined."""
+
+    rounding = exact
 
     levels = arg(integers, doc="the sizes n of the grids", min=1)
     is_global = True
@@ -298,7 +329,7 @@ class SpatialPyramid(Op):
 
 
 @layer("subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")])
-class Subsample(Op):
+class Subsampling(Op):
     """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one pair for each map."""
 
     k = arg(dims, doc="window size and stride", min=1)
@@ -318,6 +349,22 @@ class Subsample(Op):
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(*xs)
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`s abs(w) sum of abs(x)`, plus the value, plus `abs(c)`.
+
+        Underflow: carried from step to step.
+        """
+        window, *_ = self._pool().geometry(e.types[0])
+        count = prod(window)
+        sizes = e.mean(lifted(e.x), window) * count
+        summed = Known(
+            e.mean(e.x, window) * count,
+            unless_beyond(sizes * grown(count), sizes),
+            e.y.new_full(e.y.shape, 2 * count + 2),
+        )
+        scaled = summed * Known.exactly(e.per_channel(e.module.weight))
+        return scaled.shifted(e.per_channel(e.module.bias)).bound
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, *_ = self._pool().geometry(xs[0])

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
+from netdsl.ir.rounding import Known
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, integer, number, text
 from netdsl.ops.base import END, arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from collections.abc import Mapping
+
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym
 
+
+class Moment(NamedTuple):
+    """The operands of the next state: products of the input and of the state, and the state."""
+
+    inner: Known
+    outer: Known
+    h: Known
+    c: Known
 
 
 class _Recurrent(Op):
@@ -29,6 +41,7 @@ class _Recurrent(Op):
     order: tuple[int, ...] = (0,)  # where ONNX's gates stand among PyTorch's
     operator = ""
     state = "[1]"  # the hidden state in what the module returns
+    fused = True
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -53,7 +66,9 @@ class _Recurrent(Op):
             columns: Any = self.hidden * len(self.directions) if i else xs[0].shape[1]
             for end in self.directions:
                 shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, self.hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
-                made |= {f"{name}_l{i}{end}": Param(shape, f"uniform:{self.hidden}") for name, shape in shapes.items()}
+                for name, shape in shapes.items():
+                    role = "state" if name == "weight_hh" else ""
+                    made[f"{name}_l{i}{end}"] = Param(shape, f"uniform:{self.hidden}", role=role)
         return made
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
@@ -103,6 +118,51 @@ class _Recurrent(Op):
             parts.append(g.op("Reshape", ordered, g.ints([1, len(self.order) * self.hidden, -1])))
         return g.op("Concat", *parts, axis=0) if self.bidirectional else parts[0]
 
+    # ---- rounding
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """Carried from step to step: `e(W x + c) = abs(W) (s abs(x) + e(x)) + abs(c)`.
+
+        A function multiplies the error of its argument by its largest slope within the bounds, and
+        adds 1.
+
+        Underflow: carried from step to step: every operation adds 1, and a product multiplies the
+        loss of each factor by the other factor.
+        """
+        weights = dict(e.module.named_parameters())
+        known = Known.exactly(e.x)
+        finals: list[Known] = []
+        for i in range(self.layers):
+            runs = []
+            for end in self.directions:
+                own = {name: weights[f"{name}_l{i}{end}"] for name in _WEIGHTS}
+                runs.append(self._direction(e, own, known, reverse=bool(end)))
+            finals = [final for _, final in runs]
+            known = e.joined([states for states, _ in runs], -1)
+        made = e.joined(finals, -1) if self.last else known
+        return made.bound._replace(value=made.value)
+
+    def _direction(
+        self, e: Evaluation, w: Mapping[str, Tensor], x: Known, *, reverse: bool
+    ) -> tuple[Known, Known]:
+        """All states of one direction, and the last one that it computes."""
+        h = c = Known.exactly(x.value.new_zeros(x.value.shape[0], self.hidden))
+        states: list[Known] = []
+        inner = x.linear(w["weight_ih"], w["bias_ih"])
+        steps = range(x.value.shape[1])
+        for t in reversed(steps) if reverse else steps:
+            outer = h.linear(w["weight_hh"], w["bias_hh"])
+            h, c = self.next_state(Moment(inner.at(t), outer, h, c))
+            states.append(h.map(lambda tensor: tensor.unsqueeze(1)))
+        return e.joined(states[::-1] if reverse else states, 1), h
+
+    def next_state(self, m: Moment) -> tuple[Known, Known]:
+        """The next hidden state, and the next state of the cell where there is one."""
+        raise NotImplementedError(self.kind)
+
+
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 @layer("rnn", family="sequence", examples=[
     ("4x3", "rnn(5)"), ("3x2", "rnn(hidden = 4, layers = 2, bidirectional = true, dropout = 0.2, nonlinearity = relu)"), ("4x3", "rnn(2, last = true)"),
@@ -119,6 +179,10 @@ class RNN(_Recurrent):
     def onnx_extra(self) -> dict[str, Any]:
         return {"activations": [self.nonlinearity.capitalize()] * len(self.directions)}
 
+    def next_state(self, m: Moment) -> tuple[Known, Known]:
+        total = m.inner + m.outer
+        return total.relu() if self.nonlinearity == "relu" else total.tanh(), m.c
+
 
 @layer("lstm", family="sequence", examples=[
     ("4x3", "lstm(5)"), ("3x2", "lstm(hidden = 4, layers = 3, bidirectional = true, dropout = 0.2)"), ("4x3", "lstm(2, last = true)"),
@@ -130,6 +194,11 @@ class LSTM(_Recurrent):
     operator = "LSTM"
     order = (0, 3, 1, 2)  # input, output, forget, cell among input, forget, cell, output
     state = "[1][0]"
+
+    def next_state(self, m: Moment) -> tuple[Known, Known]:
+        i, f, g, o = (m.inner + m.outer).split(4)
+        c = f.sigmoid() * m.c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
 
 
 @layer("gru", family="sequence", examples=[
@@ -143,3 +212,9 @@ class GRU(_Recurrent):
 
     def onnx_extra(self) -> dict[str, Any]:
         return {"linear_before_reset": 1}
+
+    def next_state(self, m: Moment) -> tuple[Known, Known]:
+        (r1, z1, n1), (r2, z2, n2) = m.inner.split(3), m.outer.split(3)
+        z = (z1 + z2).sigmoid()
+        new = (n1 + (r1 + r2).sigmoid() * n2).tanh()
+        return z.less_from_one() * new + z * m.h, m.c

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op
+from netdsl.ir.op import NUMBERS, Op, Sort, boxes
+from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number
 from netdsl.ops.base import arg, layer, spread
+from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
-    from netdsl.ir.types import Sym
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
 
 
 class _Regions(Op):
@@ -24,21 +26,25 @@ class _Regions(Op):
     is_global = True
 
     def infer(self, *xs: TensorType) -> TensorType:
-        x, boxes = xs
+        x, regions = xs
         if len(x.shape) != 3:
             raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, its input is {x}")
-        if len(boxes.shape) != 2 or (isinstance(boxes.shape[1], int) and boxes.shape[1] != 4):
-            raise OpError("shape-mismatch", f"the boxes of `{self.kind}` are {boxes}; they must be R x 4: x1, y1, x2, y2", help="boxes are usually an input of their own: `input boxes: Rx4`")
+        if len(regions.shape) != 2 or not self.needs_equal(regions.shape[1], 4):
+            raise OpError(
+                "shape-mismatch",
+                f"the boxes of `{self.kind}` are {regions}; they must be R x 4: x1, y1, x2, y2",
+                help="boxes are usually an input of their own: `input boxes: Rx4`",
+            )
         if self.scale <= 0:
             raise OpError("bad-argument", f"`scale` of `{self.kind}` must be above 0, found {self.scale:g}", "scale")
-        return TensorType((boxes.shape[0], x.channels, *self.bins()), x.dtype)
+        return TensorType((regions.shape[0], x.channels, *self.bins()), x.dtype)
 
     def bins(self) -> tuple[int, ...]:
         """Rows and columns of bins."""
         return spread(self.size, 2, self.kind, "size")
 
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        return [(xs[1].shape[1], 4)]
+    def sorts(self) -> tuple[Sort, ...]:
+        return (NUMBERS, boxes(self.scale))
 
     def onnx_rows(self, g: Emitter, boxes: Any) -> tuple[str, str]:
         """The boxes of all samples in one list, N R x 4, and the sample of each, N R x 1."""
@@ -55,6 +61,8 @@ class _Regions(Op):
 @layer("roi_pool", family="regions", examples=[("2x8x8, 3x4", "roi_pool(2, 3)"), ("3x9x7, 2x4", "roi_pool(size = 3x2, scale = 2.5)"), ("2x5x5, 4x4", "roi_pool(7, 0.5)")])
 class RoIPool(_Regions):
     """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows, the last of 7 bins reaches one row further."""
+
+    rounding = exact  # its bins are chosen in single precision, as its definition says
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
@@ -73,6 +81,18 @@ class RoIAlign(_Regions):
 
     samples: int = arg(integer, 2, doc="points along each side of a bin", min=1)
     aligned: bool = arg(boolean, False, doc="move the boxes by half a pixel, so that pixel centres and not corners are whole numbers")
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y)` plus the largest input of the channel times the largest coordinate.
+
+        Underflow: `12 samples^2`.
+        """
+        largest_box = e.xs[1].abs().max() if e.xs[1].numel() else e.x.new_zeros(())
+        reach = 1 + largest_box * self.scale
+        largest = e.x.abs().amax((2, 3))[:, None, :, None, None]
+        samples = 4.0 * self.samples**2
+        rounding = e.y.abs() + largest * reach
+        return e.bound(unless_beyond(rounding, largest * samples, reach), 3 * samples)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.helper("roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned)

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Window
+from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
 from netdsl.ops.base import arg, fixed, layer, spatial_rank
+from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
 
 FLOAT, INT64 = 1, 7  # element types of ONNX
 
@@ -57,6 +60,19 @@ class Upsample(Op):
 
     def _fixed_size(self, x: TensorType) -> tuple[int, ...]:
         return tuple(fixed(self, d, "its output size") for d in self.infer(x).spatial)
+
+    def rounding(self, e: Evaluation) -> Bound | None:
+        """`abs(y)` plus the largest input of the channel times the largest coordinate; nearest: 0.
+
+        Underflow: `12`; nearest: 0.
+        """
+        if self.mode == "nearest":
+            return None
+        # The coordinates between pixels are rounded too: the effect is a share of the largest
+        # coordinate, times the step between pixels.
+        largest = e.x.abs().amax((2, 3), keepdim=True)
+        rounding = e.y.abs() + largest * max(e.x.shape[2:])
+        return e.bound(unless_beyond(rounding, 4 * largest), 12)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         how = {"scale_factor": (self.scale, None)} if self.scale is not None else {"size": (self._fixed_size(xs[0]), None)}
@@ -110,6 +126,8 @@ def _float32(value: float) -> float:
 @layer("pixel_shuffle", family="shape", examples=[("8x3x4", "pixel_shuffle(2)"), ("9x2x2", "pixel_shuffle(3)")])
 class PixelShuffle(Op):
     """Channels into space (Shi et al. 2016): C r^2 x H x W to C x H r x W r."""
+
+    rounding = exact
 
     r: int = arg(integer, doc="factor", min=1)
 

@@ -11,12 +11,14 @@ from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, integers, number, padding, show, sizes, text
 from netdsl.ops.base import arg, axis_index, divisors, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, check_fans
+from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.rounding import Bound
 
 
 class Axis(NamedTuple):
@@ -30,6 +32,7 @@ class Reshape(Op):
     """The same elements in order under other sizes, the batch left out; one size may be -1."""
 
     any_dtype = True
+    rounding = exact
 
     shape = arg(sizes, doc="the new sizes without the batch")
     is_global = True
@@ -44,16 +47,12 @@ class Reshape(Op):
             if not isinstance(rest, int):
                 raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape", "write numbers beside -1, or leave -1 out")
             new[new.index(-1)] = x.size // rest
-        difference = prod(new) - x.size
-        if isinstance(difference, int) and difference:
+        if not self.needs_equal(x.size, prod(new)):
             needs = f"{'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)}"
             message = f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has {x.size}"
             raise OpError("shape-mismatch", message, "shape", self._what_fits(x))
         self._target(x, new)
         return TensorType(tuple(new), x.dtype)
-
-    def equalities(self, *xs: TensorType) -> list[tuple[int | Sym, int | Sym]]:
-        return [(xs[0].size, prod(self.infer(*xs).shape))]
 
     def _what_fits(self, x: TensorType) -> str | None:
         """Advice: the sizes with one changed to -1, which fit the input, else its divisors."""
@@ -105,6 +104,7 @@ class Permute(Op):
     """The axes in another order, counted from 1 as the batch stays 0."""
 
     any_dtype = True
+    rounding = exact
 
     order = arg(integers, doc="the axes in their new order")
     is_global = True
@@ -127,6 +127,7 @@ class Tokens(Op):
     """C x H x W to a sequence of H W vectors of length C, row by row (Dosovitskiy et al. 2021)."""
 
     any_dtype = True
+    rounding = exact
     is_global = True
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -162,17 +163,23 @@ class Pad(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         pairs = self._pairs(xs[0])
         for size, pair in zip(xs[0].spatial, pairs, strict=True):
-            if self.mode == "reflect" and isinstance(size, int) and max(pair) >= size:
-                raise OpError("bad-padding", f"a reflected border of {max(pair)} needs an input larger than {size}", "pad", f"at most {size - 1}, or `mode = edge`")
+            if self.mode == "reflect" and not self.needs_at_least(size, max(pair) + 1):
+                message = f"a reflected border of {max(pair)} needs an input larger than {size}"
+                advice = f"at most {size - 1}, or `mode = edge`"
+                raise OpError("bad-padding", message, "pad", advice)
         if self.channels and self.mode != "constant":
             raise OpError("bad-argument", f"channels are padded with a constant, the mode is {self.mode}", "channels", "leave out `mode`, or write two `pad`s")
         return TensorType((xs[0].channels + 2 * self.channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
 
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        return [d - 1 - max(pair) for d, pair in zip(xs[0].spatial, self._pairs(xs[0]), strict=True)] if self.mode == "reflect" else []
-
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y)`.
+
+        Underflow: `1`.
+        """
+        return e.bound(e.y.abs(), 1)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         pairs = [(self.channels, self.channels), *self._pairs(xs[0])] if self.channels else self._pairs(xs[0])
@@ -188,6 +195,8 @@ class Pad(Op):
 @layer("crop", family="shape", examples=[("2x6x7", "crop(4x5)"), ("2x6x7", "crop(3, offset = 1)"), ("2x9", "crop(4)"), ("2x6x7, 3x4x4", "crop"), ("2x6x7, 3x4x4", "crop(offset = 2x3)")])
 class Crop(Op):
     """Cut the spatial axes to a size, or to that of a reference: `crop(@image, offset = 19)`; the middle unless `offset` says where."""
+
+    rounding = exact
 
     size = arg(sizes, None, doc="the new size; not with a reference")
     offset = arg(sizes, None, doc="where the cut begins; the middle where not given")
@@ -213,14 +222,15 @@ class Crop(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         for size, (o, n) in zip(xs[0].spatial, plan := self._plan(xs), strict=True):
-            room = size - o - n
-            if isinstance(room, int) and (room < 0 or (isinstance(o, int) and o < 0)):
-                where, advice = (f" from offset {o}", f"offset and size together are at most {size}") if self.offset is not None else ("", f"at most {size}; `pad` makes it larger")
-                raise OpError("window-too-large", f"`crop` to {n}{where} does not fit into {size}", "size" if len(xs) == 1 else None, advice)
+            if not (self.needs_at_least(o, 0) and self.needs_at_least(size - o, n)):
+                where, advice = "", f"at most {size}; `pad` makes it larger"
+                if self.offset is not None:
+                    where = f" from offset {o}"
+                    advice = f"offset and size together are at most {size}"
+                message = f"`crop` to {n}{where} does not fit into {size}"
+                argument = "size" if len(xs) == 1 else None
+                raise OpError("window-too-large", message, argument, advice)
         return TensorType((xs[0].channels, *(n for _, n in plan)), xs[0].dtype)
-
-    def nonnegative(self, *xs: TensorType) -> list[int | Sym]:
-        return [v for size, (o, n) in zip(xs[0].spatial, self._plan(xs), strict=True) for v in (o, size - o - n)]
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, -o if isinstance(o, int) else 0) for o, _ in self._plan(xs))
@@ -250,6 +260,7 @@ class Slice(Op):
     """The elements from `start` up to but not including `end` along an axis; negative numbers count from its end."""
 
     any_dtype = True
+    rounding = exact
 
     start: int = arg(integer, doc="the first element")
     end: int = arg(integer, doc="the one after the last")
@@ -281,10 +292,11 @@ class Slice(Op):
 
 
 @layer("split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")])
-class Split(Op):
+class SplitAxis(Op):
     """Cut an axis into `parts` equal pieces and take the one of that index."""
 
     any_dtype = True
+    rounding = exact
 
     parts: int = arg(integer, doc="number of pieces", min=1)
     index: int = arg(integer, doc="which piece, from 0", min=0)
@@ -317,6 +329,7 @@ class ChannelShuffle(Op):
     """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x groups."""
 
     any_dtype = True
+    rounding = exact
 
     groups: int = arg(integer, doc="groups of channels", min=1)
 
@@ -337,10 +350,11 @@ class ChannelShuffle(Op):
 
 
 @layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
-class Learned(Op):
+class LearnedTensor(Op):
     """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
 
     any_dtype = True
+    rounding = exact
 
     shape = arg(sizes, doc="its sizes without the batch", min=1)
     init = arg(text, "zeros", doc="how it starts", choices=INITS)
@@ -351,7 +365,7 @@ class Learned(Op):
         return TensorType(self.shape)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        return {"weight": Param(self.shape, self.init)}
+        return {"weight": Param(self.shape, self.init, role="value")}
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("Learned", self.shape)

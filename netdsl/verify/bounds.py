@@ -1,6 +1,7 @@
 """Computes a node's value, and how far float32 may take a sound implementation from that value.
 
-The value comes from the layer in double precision. Its bound has two parts (`Bound`):
+The value comes from the layer in double precision. Its bound comes from the op (`Op.rounding`) and
+has two parts (`Bound`):
 
 - Rounding, in units of 2^-24: the first-order effect of rounding every number that enters a formula
   once, and its result once. For a sum of products this is the sum of the absolute products. For a
@@ -15,54 +16,34 @@ A layer that moves or chooses elements has no bound: its result is exact. The fo
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from netdsl.verify.composite import recurrent
-from netdsl.verify.rounding import Bound, grown, lifted, unless_beyond
-from netdsl.verify.rules import RULES, Evaluated, bn, normed
+from netdsl.ir.rounding import Bound, Known, lifted, unless_beyond
+from netdsl.ops.norm import BatchNorm
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
     from netdsl.verify.torch_side import Step
 
 Witness = tuple[Tensor, Bound | None]
 
-EXACT = frozenset(
-    "flatten reshape permute tokens crop slice split channel_shuffle pixel_shuffle concat dropout"
-    " dropout2d droppath embedding param maxpool gmp adaptive_maxpool spp max relu relu6"
-    " roi_pool".split()
-)
-SUMS = frozenset("conv depthwise deconv dense".split())
-MEANS = frozenset("avgpool sumpool gap adaptive_avgpool".split())
-SCALE = {
-    "sigmoid": 1.0,
-    "softplus": 1.0,
-    "hard_sigmoid": 1.0,
-    "tanh": 1.0,
-    "scaled_tanh": 1.7159,
-    "selu": 1.7581,
-}
-RECURRENT = frozenset(("rnn", "lstm", "gru"))
-
 
 @torch.no_grad()
 def witness(step: Step, xs: list[Tensor]) -> Witness:
     """The value of a node in double precision for float32 inputs, and its bound."""
-    kind = step.node.op.kind
-    if kind in EXACT or (kind == "upsample" and step.node.op.given["mode"] == "nearest"):
+    evaluated = Evaluated(step, xs)
+    bound = step.node.op.rounding(evaluated)
+    if bound is None:
         return step(xs), None
-    module = step.double()
-    wide = [x.double() if x.is_floating_point() else x for x in xs]
-    if kind in RECURRENT and module is not None:
-        y, bound = recurrent(step.node, dict(module.named_parameters()), wide[0])
-    else:
-        y = step(wide, module)
-        bound = _bound(step, module, wide, y)
+    y = evaluated.y if bound.value is None else bound.value
     return y, bound._replace(rounding=unless_beyond(bound.rounding, y.abs()))
 
 
@@ -70,63 +51,85 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
     """Value and bound of a layer into which a batch norm was folded."""
     value, bound = witness(step, xs)
-    module = norm.double()
-    y = norm([value], module)
+    op = norm.node.op
     assert bound is not None
-    given = norm.node.op.given
-    carried = normed(Evaluated(given, module, [value], y), bound)
-    own = bn(Evaluated(given, module, [value], y))
-    return y, Bound(carried.rounding + own.rounding, carried.underflow + own.underflow)
+    assert isinstance(op, BatchNorm)
+    evaluated = Evaluated(norm, [value])
+    carried, own = op.carried(evaluated, bound), op.rounding(evaluated)
+    summed = Bound(carried.rounding + own.rounding, carried.underflow + own.underflow)
+    return evaluated.y, summed
 
 
-def _bound(step: Step, module: nn.Module | None, xs: list[Tensor], y: Tensor) -> Bound:
-    kind = step.node.op.kind
-    evaluated = Evaluated(step.node.op.given, module, xs, y)
-    if kind in SUMS:
-        return _products(step, module, xs[0], y)
-    if kind in MEANS:
-        return _mean(step, module, xs[0], y)
-    if kind in RULES:
-        return RULES[kind](evaluated)
-    if kind in SCALE:
-        scale = SCALE[kind]
-        return Bound(y.abs() + scale, evaluated.constant * (1 + scale))
-    # Kinds from other packages: a share of their largest value.
-    largest = y.abs().amax() if y.numel() else y.new_zeros(())
-    return Bound(y.abs() + largest, evaluated.constant * 2)
+class Evaluated:
+    """A layer in double precision: the `Evaluation` that its op receives."""
 
+    def __init__(self, step: Step, xs: list[Tensor]) -> None:
+        self._step = step
+        self._given = xs
+        self.types = step.node.types
 
-# ---- sums and means
+    @cached_property
+    def xs(self) -> list[Tensor]:
+        """The inputs."""
+        return [x.double() if x.is_floating_point() else x for x in self._given]
 
+    @property
+    def x(self) -> Tensor:
+        """The first input."""
+        return self.xs[0]
 
-def _products(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
-    """A sum of products, in single precision: only the first digits of a bound matter."""
-    weights = [w for w in step.tensors().values() if w.dim() > 1]
-    outputs = 1 if step.node.op.kind == "deconv" else 0  # the axis of its weight
-    terms = max(x.numel() / y.numel(), *(w.numel() / w.shape[outputs] for w in weights))
-    sizes = step([lifted(x).float()], _absolute(module)).double()
-    rounding = unless_beyond(sizes, sizes) * grown(terms)
-    return Bound(rounding, torch.full_like(y, 2 * terms + 1))
+    @cached_property
+    def module(self) -> Any:
+        """The module, with its weights."""
+        return self._step.double()
 
+    @cached_property
+    def y(self) -> Tensor:
+        """The value that the module computes."""
+        return self._step(self.xs, self.module)
 
-def _mean(step: Step, module: nn.Module | None, x: Tensor, y: Tensor) -> Bound:
-    """The mean or the sum of each window.
+    @property
+    def weights(self) -> list[Tensor]:
+        """The weights and buffers of more than one axis, in single precision."""
+        return [w for w in self._step.tensors().values() if w.dim() > 1]
 
-    Both executors add its elements one by one, so sums of equal numbers may be rounded in the same
-    direction each time.
-    """
-    window = float(prod(w.extent for w in step.node.op.windows(*step.node.types)))
-    terms = max(window, x.numel() / y.numel())
-    sizes = step([lifted(x)], module)
-    summed = sizes if step.node.op.kind == "sumpool" else sizes * terms
-    rounding = unless_beyond(sizes * max(1.0, terms / 16), summed)
-    units = 2 * terms + 2 if step.node.op.kind == "sumpool" else 4.0
-    return Bound(rounding, torch.full_like(y, units))
+    def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:
+        """A bound, from units for each element or one number of units for all of them."""
+        return Bound(rounding, torch.ones_like(self.y) * underflow)
 
+    def again(self, x: Tensor) -> Tensor:
+        """The layer applied to another input."""
+        return self._step([x], self.module)
 
-def _absolute(module: nn.Module | None) -> nn.Module | None:
-    """The module with the absolute values of its weights, in place: it is a copy."""
-    if module is not None:
-        for tensor in module.float().parameters():
-            tensor.copy_(lifted(tensor))
-    return module
+    def of_absolute_values(self) -> Tensor:
+        """The layer with the absolute values of its input and weights, in single precision.
+
+        Only the first digits of a bound matter.
+        """
+        module = self._released_module()
+        if module is not None:
+            for tensor in module.float().parameters():
+                tensor.copy_(lifted(tensor))
+        return self._step([lifted(self.x).float()], module).double()
+
+    def _released_module(self) -> nn.Module | None:
+        """The copy of the module, which may now be changed: a second copy would take memory."""
+        assert self.y is not None  # computed before the weights change
+        made: nn.Module | None = self.__dict__.pop("module", None)
+        return made
+
+    def mean(self, x: Tensor, window: tuple[int, ...]) -> Tensor:
+        """The mean of each window, which moves by its own size."""
+        return (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(window) - 1](x, window)
+
+    def per_channel(self, tensor: Tensor) -> Tensor:
+        """A vector with a number for each channel, shaped to meet the input."""
+        return tensor.view((1, -1) + (1,) * (self.x.dim() - 2))
+
+    def joined(self, parts: Sequence[Known], axis: int) -> Known:
+        """Several numbers joined into one along an axis."""
+        return Known(
+            torch.cat([part.value for part in parts], axis),
+            torch.cat([part.rounding for part in parts], axis),
+            torch.cat([part.underflow for part in parts], axis),
+        )

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import Step, TorchSide
 
-FUSED = ("rnn", "lstm", "gru")  # their single-precision kernels are one operator to the counter; in double they are products
-DISTANCES = ("rbf",)  # their squares are products, which no matrix product shows
-
 
 def count_params(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> tuple[Difference | None, str]:
     """The first tensor that the layers, the module and the model do not have alike; else the total in words."""
@@ -92,7 +89,7 @@ class Counter:
 
     def of(self, step: Step, xs: list[torch.Tensor]) -> int:
         """The products since the last call: those of this step, which has just run."""
-        if step.node.op.kind in FUSED:
+        if step.node.op.fused:  # one operator in single precision; products in double precision
             self._before = self._mode.get_total_flops() // 2
             step([x.double() for x in xs], step.double())
         now = self._mode.get_total_flops() // 2
@@ -101,7 +98,7 @@ class Counter:
             kernel = step.module.kernel()
             made = made * len(step.module.inputs) // (kernel.shape[0] * kernel.shape[1])
         squares, self._squares = self._squares, 0
-        return made + squares if step.node.op.kind in DISTANCES else made
+        return made + squares if step.node.op.squares else made
 
 
 def compare_macs(node: Node, sizes: Sizes, ran: int, written: int) -> Difference | None:

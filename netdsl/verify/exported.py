@@ -12,10 +12,10 @@ from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx.graph import check_file
 from netdsl.backends.torch.module import lower
 from netdsl.errors import NetdslError
+from netdsl.ir.rounding import TINY
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import inputs_for
-from netdsl.verify.rounding import TINY
 from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from netdsl.verify.rounding import NEAR
+from netdsl.ir.op import NUMBERS, Param
+from netdsl.ir.rounding import NEAR
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Graph, Node, Value
+    from collections.abc import Iterator
 
-PLAIN_EDGES = {"sage"}  # kinds whose edges are zeros and ones
+    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.op import Sort
+
+
+EDGES = {"edge weights", "adjacency", "laplacian"}
 
 
 def shape_of(value: Value, batch: int, sizes: dict[str, int]) -> tuple[int, ...]:
@@ -33,45 +38,61 @@ def _input(graph: Graph, value: Value, shape: tuple[int, ...], sizes: dict[str, 
         return np.asarray(stream.integers(0, _vocabulary(graph, value), shape), dtype=dtype)
     if dtype == "bool":
         return stream.random(shape) < 0.5
-    users = [n for n in graph.nodes if len(n.inputs) == 2 and n.inputs[1] is value]
-    regions = next((n for n in users if n.op.family == "regions"), None)
-    if regions is not None:
-        return _boxes(regions, shape, sizes, stream).astype(dtype)
-    edges = [n for n in users if n.op.family == "graph"]
-    if edges:
-        return _edges(edges, shape, stream).astype(dtype)
+    users = {sort.name: (node, sort) for node, sort in reversed(_uses(graph, value))}
+    if "boxes" in users:
+        return _boxes(*users["boxes"], shape, sizes, stream).astype(dtype)
+    if set(users) & EDGES:
+        return _edges(set(users), shape, stream).astype(dtype)
     return stream.standard_normal(shape).astype(dtype)
 
 
+def _taken(node: Node) -> Iterator[tuple[Value, Sort]]:
+    """The inputs of a node, and what the numbers of each are."""
+    sorts = node.op.sorts()
+    for i, value in enumerate(node.inputs):
+        yield value, sorts[i] if i < len(sorts) else NUMBERS
+
+
+def _uses(graph: Graph, value: Value) -> list[tuple[Node, Sort]]:
+    """The nodes that take a value, and what its numbers are to each."""
+    return [(n, sort) for n in graph.nodes for taken, sort in _taken(n) if taken is value]
+
+
 def _vocabulary(graph: Graph, value: Value) -> int:
-    """How many integers every embedding that the value reaches has room for."""
+    """How many integers there may be for every layer that takes the value, or parts of it."""
     reached = {id(value)}
-    room = [256 if value.type.dtype == "uint8" else 1000]
+    room = 256 if value.type.dtype == "uint8" else 1000
     found = []
     for node in graph.nodes:
-        if any(id(v) in reached for v in node.inputs):
-            if node.op.kind == "embedding":
-                found.append(node.op.given["n"])
-            elif node.op.any_dtype:
+        for taken, sort in _taken(node):
+            if id(taken) in reached and sort.name == "indices":
+                found.append(int(sort.extent))
+            elif id(taken) in reached and node.op.any_dtype:
                 reached.add(id(node.output))
-    return min(found or room)
+    return min(found, default=room)
 
 
-def _boxes(node: Node, shape: tuple[int, ...], sizes: dict[str, int], stream: np.random.Generator) -> np.ndarray:
+def _boxes(
+    node: Node,
+    sort: Sort,
+    shape: tuple[int, ...],
+    sizes: dict[str, int],
+    stream: np.random.Generator,
+) -> np.ndarray:
     """Boxes inside the image: x1, y1, x2, y2, at least a pixel wide."""
-    height, width = (d / node.op.given["scale"] for d in shape_of(node.inputs[0], 1, sizes)[2:])
+    height, width = (d / sort.extent for d in shape_of(node.inputs[0], 1, sizes)[2:])
     corners = np.sort(stream.random((*shape[:-1], 2, 2)), axis=-2)
     corners[..., 1, :] = np.minimum(corners[..., 1, :] + 0.1, 1)
     return np.reshape(corners * [0.98 * width, 0.98 * height], shape)
 
 
-def _edges(users: list[Node], shape: tuple[int, ...], stream: np.random.Generator) -> np.ndarray:
-    """An adjacency of zeros and ones where a layer needs one; a symmetric matrix of norm at most 1 for polynomials of it; else weights from 0 on."""
+def _edges(sorts: set[str], shape: tuple[int, ...], stream: np.random.Generator) -> np.ndarray:
+    """A symmetric matrix that suits every layer that takes it."""
     half = np.triu(stream.random(shape), 1)
     edges = half + np.swapaxes(half, -1, -2)
-    if any(n.op.kind in PLAIN_EDGES or n.op.given.get("normalize") for n in users):
+    if "adjacency" in sorts:
         return edges > 0.6
-    if any(n.op.kind == "cheb" for n in users):
+    if "laplacian" in sorts:
         return (2 * edges - 1) / shape[-1]
     return edges / shape[-1] * 2
 
@@ -105,23 +126,27 @@ class Settler:
             elif name == "num_batches_tracked":
                 tensor.zero_()
             elif name != "running_var":
-                tensor.copy_(self._weight(node.op.kind, name, tensor, size))
+                role = declared.get(name, Param(())).role
+                tensor.copy_(self._weight(role, name, tensor, size))
 
-    def _weight(self, kind: str, name: str, tensor: torch.Tensor, size: float) -> torch.Tensor:
-        if kind in ("embedding", "param"):
+    def _weight(self, role: str, name: str, tensor: torch.Tensor, size: float) -> torch.Tensor:
+        if role == "value":
             return self._normal(tensor)
-        if kind == "rbf":
+        if role == "code":
             return self._normal(tensor) * size
         if tensor.dim() > 1:
-            fan = prod(tensor.shape[1:])
-            if "_hh_" in name:  # states that neither fade nor grow without end over a long sequence
-                return self._normal(tensor) * float((0.5 / fan) ** 0.5)
-            return self._normal(tensor) * float((2 / fan) ** 0.5 / (1 if name.startswith("out_proj") else max(size, 1e-3)))
+            return self._normal(tensor) * self._matrix_scale(role, prod(tensor.shape[1:]), size)
         if name.rpartition(".")[2].startswith(("bias", "in_proj_bias")):
             return self._normal(tensor) * 0.3
-        if kind == "prelu":
+        if role == "slope":
             return self._between(tensor, 0.1, 0.6)
         return self._between(tensor, 0.5, 1.5)
+
+    @staticmethod
+    def _matrix_scale(role: str, fan: int, size: float) -> float:
+        if role == "state":  # it neither fades nor grows without end over a long sequence
+            return float((0.5 / fan) ** 0.5)
+        return float((2 / fan) ** 0.5 / (1 if role == "after-norm" else max(size, 1e-3)))
 
     def _normal(self, like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=self._stream)

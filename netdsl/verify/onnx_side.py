@@ -58,14 +58,21 @@ class OnnxSide:
         The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
         """
         shapes = {k: list(v.shape) for k, v in made.items()} | {k: v for k, v in inferred.items() if 0 not in v}
-        nodes = [(n, layer) for n, layer in ((n, {p.key: p.value for p in n.metadata_props}) for n in self.model.graph.node) if n.op_type in MULTIPLIED or _is_distance(n, layer)]
+        squaring = {n.name for n in self.graph.nodes if n.op.squares}
+        nodes = [(n, _layer(n)) for n in self.model.graph.node]
+        # In a layer of squares, each multiplication makes the squares of differences.
+        squares = {id(n) for n, layer in nodes if n.op_type == "Mul" and layer in squaring}
+        nodes = [(n, layer) for n, layer in nodes if n.op_type in MULTIPLIED or id(n) in squares]
         if any(name and name not in shapes for node, _ in nodes for name in (*node.input, *node.output)):
             shapes |= {k: v for k, v in self._from(made).items() if k not in shapes and 0 not in v}
         found: dict[str, int] = {}
         maker = {n.output[0]: n for n in self.model.graph.node}
         for node, layer in nodes:
-            count = prod(shapes[node.output[0]]) if _is_distance(node, layer) else _macs(node, shapes, maker)
-            found[layer["netdsl.layer"]] = found.get(layer["netdsl.layer"], 0) + count
+            if id(node) in squares:
+                count = prod(shapes[node.output[0]])
+            else:
+                count = _macs(node, shapes, maker)
+            found[layer] = found.get(layer, 0) + count
         return found
 
     def _from(self, made: dict[str, np.ndarray]) -> dict[str, list[int]]:
@@ -157,9 +164,9 @@ def _session(model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict
     return onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _is_distance(node: onnx.NodeProto, layer: dict[str, str]) -> bool:
-    """Whether a multiplication makes the squares of a distance: each is a product."""
-    return node.op_type == "Mul" and layer.get("netdsl.kind") == "rbf"
+def _layer(node: onnx.NodeProto) -> str:
+    """The name of the layer that a node belongs to."""
+    return next((p.value for p in node.metadata_props if p.key == "netdsl.layer"), "")
 
 
 def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:

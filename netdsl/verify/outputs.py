@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from netdsl.verify.bounds import EXACT
+from netdsl.ir.rounding import LIMIT, TINY
+from netdsl.ops.rounding import exact
 from netdsl.verify.report import Difference
-from netdsl.verify.rounding import LIMIT, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from netdsl.ir.graph import Node, Value
+    from netdsl.ir.op import Op
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import Step, TorchSide
 
 AGREED = 1e-5  # of the largest number that an output was taken from, beside what rounding does to it on its way
-CHOOSING = EXACT - {"embedding", "roi_pool"}  # what those two read beside the numbers they choose are places
 
 
 def compare_modules(side: TorchSide, inputs: dict[int, Tensor], values: Mapping[int, Tensor]) -> Difference | None:
@@ -116,10 +116,15 @@ def _taken_from(value: Value) -> list[Value]:
     waiting = [value]
     while waiting:
         node = waiting.pop().producer
-        before = node.inputs if node is not None and node.op.kind in CHOOSING else []
+        before = node.inputs if node is not None and _only_chooses(node.op) else []
         waiting += [v for v in before if id(v) not in found]
         found |= {id(v): v for v in before}
     return list(found.values())
+
+
+def _only_chooses(op: Op) -> bool:
+    """Whether every number of the result is a number of an input, none of which has places."""
+    return type(op).rounding is exact and not any(sort.is_place for sort in op.sorts())
 
 
 def _largest(array: np.ndarray | None) -> float:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from netdsl.ir.rounding import LARGEST, LIMIT, TINY, UNIT, Bound
 from netdsl.verify.bounds import folded_witness, witness
 from netdsl.verify.report import Difference
-from netdsl.verify.rounding import LARGEST, LIMIT, TINY, UNIT, Bound
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +93,8 @@ def _comparable(value: Tensor, bound: Bound | None) -> Tensor:
     """
     if bound is None:
         return value.isfinite()
-    return (bound.rounding * UNIT <= LARGEST) & (bound.underflow * TINY <= LARGEST)
+    comparable: Tensor = (bound.rounding * UNIT <= LARGEST) & (bound.underflow * TINY <= LARGEST)
+    return comparable
 
 
 def _difference(

@@ -12,6 +12,7 @@ from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.form import OPSET
 from netdsl.backends.onnx.graph import TypedName
 from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.ir.rounding import LIMIT
 from netdsl.ir.types import subs
 from netdsl.process.memory import is_out_of_memory
 from netdsl.verify.counts import Counter, compare_macs, count_params
@@ -19,7 +20,6 @@ from netdsl.verify.numbers import Settler, inputs_for, shape_of
 from netdsl.verify.onnx_side import ExportedSide, OnnxSide
 from netdsl.verify.outputs import compare_models, compare_modules
 from netdsl.verify.report import BATCHES, Claim, Difference
-from netdsl.verify.rounding import LIMIT
 from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import Executor, compare_folded, compare_values
 from netdsl.words import counted

@@ -86,7 +86,7 @@ def _flushing(options: Any) -> Any:
 
 def flushed(y: torch.Tensor) -> torch.Tensor:
     """What a processor without subnormal numbers makes of a value."""
-    from netdsl.verify.rounding import TINY
+    from netdsl.ir.rounding import TINY
 
     return y.where(y.abs() >= TINY, 0) if y.is_floating_point() else y
 

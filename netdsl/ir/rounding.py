@@ -9,25 +9,23 @@ A float32 operation can change its result in three ways, which have separate bou
   nothing about the program. Their bound of rounding is infinite, and they are not compared.
 
 Higham: Accuracy and Stability of Numerical Algorithms, 2nd edition, sections 2.2 and 3.3.
+
+Only methods of tensors are used, so this module imports no PyTorch.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
+from math import inf, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from torch import Tensor
-
+Tensor = Any  # a tensor of PyTorch
 LIMIT = 16.0  # how many units of rounding a value may be off
 UNIT = 2.0**-24  # the most that rounding changes, as a share of the number
 TINY = 2.0**-126  # the most that underflow changes: the smallest normal float32
-LARGEST = float(torch.finfo(torch.float32).max)
+LARGEST = 2.0**128 - 2.0**104  # the largest float32
 NEAR = LARGEST / 2  # an intermediate value beyond it may overflow, because it is rounded too
 
 
@@ -36,6 +34,7 @@ class Bound(NamedTuple):
 
     rounding: Tensor
     underflow: Tensor
+    value: Tensor | None = None  # the exact value, if it is not the one that the module computes
 
 
 def grown(terms: float) -> float:
@@ -50,7 +49,7 @@ def grown(terms: float) -> float:
 def unless_beyond(bound: Tensor, *magnitudes: Tensor) -> Tensor:
     """The bound, infinite where one of the intermediate magnitudes may overflow."""
     for magnitude in magnitudes:
-        bound = torch.where(magnitude <= NEAR, bound, torch.inf)
+        bound = bound.where(magnitude <= NEAR, inf)
     return bound
 
 
@@ -60,22 +59,28 @@ def lifted(x: Tensor) -> Tensor:
     A bound of rounding made from them covers the loss when such an input is read as zero.
     """
     size = x.abs()
-    return torch.where((size > 0) & (size < TINY), TINY / UNIT, size)
+    return size.masked_fill((size > 0) & (size < TINY), TINY / UNIT)
 
 
-@dataclass(frozen=True, slots=True)
+def subnormal(x: Tensor) -> Tensor:
+    """1 where a number may be read as zero because it is below 2^-126."""
+    return ((x != 0) & (x.abs() < TINY)).to(x.dtype)
+
+
 class Known:
     """A number in double precision, with its bounds of rounding and of underflow."""
 
-    value: Tensor
-    rounding: Tensor
-    underflow: Tensor
+    __slots__ = ("rounding", "underflow", "value")
+
+    def __init__(self, value: Tensor, rounding: Tensor, underflow: Tensor) -> None:
+        self.value = value
+        self.rounding = rounding
+        self.underflow = underflow
 
     @classmethod
     def exactly(cls, value: Tensor) -> Known:
         """An input: its only error is that it may be read as zero where it is below 2^-126."""
-        subnormal = (value != 0) & (value.abs() < TINY)
-        return cls(value, torch.zeros_like(value), subnormal.to(value.dtype))
+        return cls(value, value.new_zeros(value.shape), subnormal(value))
 
     @classmethod
     def rounded(cls, value: Tensor, rounding: Tensor, underflow: Tensor) -> Known:
@@ -143,7 +148,7 @@ class Known:
     def _through(self, y: Tensor, slope: Tensor, extent: float) -> Known:
         """A bounded function with that largest slope; no error exceeds the range of its values."""
         carried = (slope * self.rounding).clamp(max=extent / (LIMIT * UNIT))
-        rounding = torch.where(self.rounding.isfinite(), carried, torch.inf)
+        rounding = carried.where(self.rounding.isfinite(), inf)
         return Known(y, rounding + 1, slope * self.underflow + 1)
 
     def relu(self) -> Known:
@@ -164,16 +169,3 @@ class Known:
     def bound(self) -> Bound:
         """How far the number may be off."""
         return Bound(self.rounding, self.underflow)
-
-
-def joined(
-    parts: Sequence[Known],
-    axis: int,
-    how: Callable[[list[Tensor], int], Tensor] = torch.cat,
-) -> Known:
-    """Several numbers joined into one along an axis."""
-    return Known(
-        how([part.value for part in parts], axis),
-        how([part.rounding for part in parts], axis),
-        how([part.underflow for part in parts], axis),
-    )
