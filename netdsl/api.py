@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.summary import Summary
 from netdsl.api_arguments import checked, texts_of
-from netdsl.driver import Compiled, compile_net, open_program, program_of
+from netdsl.driver import Compiled, compile_picked, open_program, program_of
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import check_environment
 from netdsl.source import SourceFile
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import torch
 
     from netdsl.analysis.summary import Row
-    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph, NetOutput
 
     Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
@@ -275,7 +274,7 @@ def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
     file, colon, net = name.rpartition(":")
     if not colon or not net.isidentifier():
         file, net = name, ""
-    return _net(open_program(file, texts_of(parameters)), net or None)
+    return Net(compile_picked(open_program(file, texts_of(parameters)), net or None))
 
 
 @checked
@@ -290,15 +289,8 @@ def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
     netdsl.errors.CompileError: error[wrong-rank]: ...
     """
     check_environment()
-    return _net(program_of(SourceFile("<text>", text), texts_of(parameters)), net)
-
-
-def _net(program: Program, net: str | None) -> Net:
-    try:
-        name = program.pick(net)
-    except NetdslError as error:
-        raise NetdslError.of([*program.reporter.diagnostics, *error.diagnostics]) from None
-    return Net(compile_net(program, name))
+    program = program_of(SourceFile("<text>", text), texts_of(parameters))
+    return Net(compile_picked(program, net))
 
 
 __all__ = ["CompileError", "Net", "load", "loads"]

@@ -61,6 +61,15 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
     return Program(source, loader, module, reporter, dict(defines or {}))
 
 
+def compile_picked(
+    program: Program, name: str | None, inputs: Mapping[str, tuple[int, ...]] | None = None
+) -> Compiled:
+    """Build the net that is meant (see `Program.pick`); raises `NetdslError` as `compile_net` does."""
+    with _collecting(program.reporter):
+        picked = program.pick(name)
+    return compile_net(program, picked, inputs)
+
+
 def compile_net(
     program: Program, name: str, inputs: Mapping[str, tuple[int, ...]] | None = None
 ) -> Compiled:

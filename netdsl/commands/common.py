@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.output import note_lines, use_colour
 from netdsl.draw.table import NARROW
-from netdsl.driver import Compiled, compile_net, open_program
+from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
@@ -77,12 +77,7 @@ def load_one(arguments: argparse.Namespace) -> Compiled:
     """The one net that a command is about; raises `NetdslError` if it is not clear which."""
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
-    try:
-        name = program.pick(net)
-    except NetdslError as fault:
-        raise NetdslError.of([*program.reporter.diagnostics, fault.diagnostic]) from None
-    inputs = parse_inputs(getattr(arguments, "input", None))
-    return compile_net(program, name, inputs)
+    return compile_picked(program, net, parse_inputs(getattr(arguments, "input", None)))
 
 
 def terminal_width() -> int:
