@@ -1,0 +1,44 @@
+"""Which `expect` lines are checked, and with which values of the names in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from netdsl.driver import check_expects, compile_net, compile_picked, program_of
+from netdsl.errors import NetdslError
+from netdsl.source import SourceFile
+
+
+def checked(text: str, net: str) -> tuple[int, list[str]]:
+    """How many lines hold, and the messages of the others."""
+    good, broken = check_expects(compile_net(program_of(SourceFile("n.net", text)), net))
+    return good, [diagnostic.message for diagnostic in broken]
+
+
+def test_open_sizes_have_the_values_that_at_gives_them() -> None:
+    """`H` and what is computed from it are numbers in a line with `at`."""
+    body = "input x: 3xHxW\n let half = H // 2\n conv(4, 1) -> c: maxpool(2)\n"
+    lines = "expect shape(c) == [4, half, W // 2] at 3x8x10\n expect half == 4 at 3x8x10\n"
+    assert checked(f"net N {{\n {body} {lines}}}\n", "N") == (2, [])
+
+
+def test_a_member_of_a_family_has_expectations_of_its_own() -> None:
+    """Lines of a net whose parameters all have defaults are about the net as it is."""
+    family = "net B(n = 3) {\n input x: 4\n dense(n)\n expect params == 15\n}\n"
+    text = family + "net A = B(5) {\n expect params == 25\n}\n"
+    assert checked(text, "B") == (1, [])
+    assert checked(text, "A") == (1, [])
+
+
+def test_lines_of_a_family_that_needs_arguments_are_checked_for_its_members() -> None:
+    """Without the arguments there is no net of which they could be true."""
+    text = "net B(n) {\n input x: 4\n dense(n)\n expect params == 5 * n\n}\nnet A = B(5)\n"
+    assert checked(text, "A") == (1, [])
+
+
+def test_an_error_that_ends_the_work_comes_with_those_before_it() -> None:
+    """A file without a net, in which a `let` is wrong, has two errors."""
+    program = program_of(SourceFile("n.net", "let a = b\n"))
+    with pytest.raises(NetdslError) as caught:
+        compile_picked(program, None)
+    assert [d.code for d in caught.value.diagnostics] == ["unknown-name", "no-net"]
