@@ -1,4 +1,4 @@
-"""What the functions of the Python API take: a wrong argument is refused before any work."""
+"""Checks the arguments of the Python API before any work is done."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _BITS = 64  # a longer number is not printed
 
 
 class Kind(NamedTuple):
-    """What an argument takes, in words; whether a value has its type, and is one of its values."""
+    """A kind of argument: its description, a test of the type, and a test of the value."""
 
     what: str
     has_type: Callable[[Any], bool]
     is_in_range: Callable[[Any], bool] = lambda _: True
 
     def or_none(self) -> Kind:
-        """The kind of an argument that can also be left out by `None`."""
+        """The kind of an argument that can also be `None`."""
         return Kind(
             f"{self.what}, or None",
             lambda value: value is None or self.has_type(value),
@@ -67,10 +67,10 @@ KINDS = {
 
 
 def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A function that first holds its arguments against `KINDS`.
+    """Make a function check its arguments against `KINDS` first.
 
-    It raises `TypeError` for a value of a wrong type, and `ValueError` for another wrong value. It
-    turns every error of netdsl's family into `CompileError`.
+    The function raises `TypeError` for a value of a wrong type and `ValueError` for any other wrong
+    value. Errors that netdsl raises inside become `CompileError`.
     """
     signature = inspect.signature(function)
 

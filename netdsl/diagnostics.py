@@ -44,7 +44,7 @@ class Diagnostic:
 
 
 class Abandoned(Exception):
-    """The errors are reported, and the text cannot be read any further."""
+    """Stop compiling: the errors found so far are in the reporter."""
 
 
 class Reporter:

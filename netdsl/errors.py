@@ -1,4 +1,4 @@
-"""The exceptions for what a user gave: each carries diagnostics, and elaboration adds the place."""
+"""The exceptions for wrong input: each carries its diagnostics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class NetdslError(Exception):
     """Something that the user gave is wrong: a text, a setting, a file.
 
-    `span` is the place in a text. Errors that are raised without one get theirs from whoever knows it.
+    `span` is the place in a text. If the code that raises the error does not know the place, a
+    caller that does adds it.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ class NetdslError(Exception):
 
     @property
     def message(self) -> str:
-        """The fact, without advice."""
+        """The message of the first diagnostic, without advice."""
         return self.diagnostic.message
 
     @property
     def help(self) -> str | None:
-        """The advice, if there is any."""
+        """The advice of the first diagnostic, if it has any."""
         return self.diagnostic.help
 
 
@@ -90,7 +91,7 @@ class SettingError(NetdslError):
 
 
 class Overrun(NetdslError):
-    """A limit is reached: the net is given up."""
+    """A net exceeds a limit. The compiler stops at once, without looking for other errors."""
 
 
 class UnreadableError(NetdslError):

@@ -1,4 +1,4 @@
-"""What `netdsl check` finds out about one net."""
+"""The results of `netdsl check` for one net."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
 
 
 def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str:
-    """Advice where no net is called so."""
+    """Advice if no net has that name."""
     definitions = own.definitions.items()
     known = [name for name, d in definitions if isinstance(d, ast.Definition) and d.is_net]
     close = did_you_mean(named.target, known)

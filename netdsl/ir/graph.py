@@ -61,11 +61,11 @@ class Node:
 
     @property
     def label(self) -> str:
-        """The last part of its name, which is its own within its scope."""
+        """Its name within its scope: the last part of `name`."""
         return self.name.rpartition(".")[2]
 
     def at_depth(self, depth: int) -> Scope | Node:
-        """What holds it at a depth, 0 being the net; itself if it lies no deeper."""
+        """The scope of that depth that contains the node (0 is the net), or else the node itself."""
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
@@ -102,8 +102,8 @@ class Node:
 class Scope:
     """A part of the net that holds layers: the net, a block call, a labelled group or join, a head.
 
-    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net, and for
-    what has a name only because its members have one.
+    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net itself and
+    for scopes that exist only as a prefix of their members' names, such as labelled joins.
     """
 
     __slots__ = ("depth", "kind", "members", "name", "outer", "site")
@@ -118,12 +118,12 @@ class Scope:
 
     @property
     def label(self) -> str:
-        """The last part of its name, which is its own within the scope around it."""
+        """Its name within the scope around it: the last part of `name`."""
         return self.name.rpartition(".")[2]
 
     @property
     def path(self) -> tuple[Scope, ...]:
-        """The scopes that lead to it, from the net on, and itself."""
+        """The scopes from the net down to this one."""
         return (self,) if self.outer is None else (*self.outer.path, self)
 
     def nodes(self) -> Iterator[Node]:
@@ -180,7 +180,7 @@ class Graph:
         node.scope.members.append(node)
 
     def name_scope(self, name: str, kind: str | None, site: Site) -> None:
-        """Note what a scope is in the text."""
+        """Give a scope its kind and its place in the text."""
         scope = self.scopes[name] = self._scope(name)
         scope.kind, scope.site = kind, site
 

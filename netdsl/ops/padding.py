@@ -1,4 +1,4 @@
-"""Paddings that pooling and `deconv` do not have, `same` and pairs, and what to write instead."""
+"""Advice for `pad = same` and pairs of numbers, which pooling and `deconv` do not support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_even(pad: object) -> bool:
 
 
 def refuse(kind: str, pad: object, advice: str) -> NoReturn:
-    """Raise the `OpError` of `same` or pairs."""
+    """Raise the `OpError` for a padding that is `same` or has pairs."""
     message = f"`pad` of `{kind}` must be an integer or sizes such as 1x7, found {show(pad)}"
     raise OpError("wrong-type", message, "pad", advice)
 
@@ -36,7 +36,7 @@ def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
 
 
 def for_pooling(pad: Any, spatial: Sizes, k: Sequence[int], s: Sequence[int], *, ceil: bool) -> str:
-    """What to write in pooling; `same` means the input's size divided by the stride, rounded up.
+    """Advice for pooling; `same` means the input's size divided by the stride, rounded up.
 
     `ceil` tells whether the layer can round its output size up.
     """
@@ -65,7 +65,7 @@ def for_pooling(pad: Any, spatial: Sizes, k: Sequence[int], s: Sequence[int], *,
 def for_deconv(
     pad: Any, spatial: Sizes, k: Sequence[int], s: Sequence[int], d: Sequence[int]
 ) -> str:
-    """What to write in `deconv`; `same` means the input's size times the stride."""
+    """Advice for `deconv`; `same` means the input's size times the stride."""
     most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # of `output_pad`
     if pad != "same":
         return _as_numbers(pad) or _pairs_for_deconv(pad, most)

@@ -41,9 +41,9 @@ def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[s
 
 
 def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = ()) -> SettingError:
-    """Give its place to an error that came to light in training: its entry, or without one the net.
+    """Add the place to an error found in training: the entry, or the net if it has no such entry.
 
-    What the command line gives, and what is no entry, has no place in the text.
+    Settings from the command line (`replaced`) have no place in the text.
     """
     if error.key not in replaced:
         error.diagnostic.span = _place(error.key, compiled)
