@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -16,12 +17,23 @@ import pytest
 from conftest import TINY
 from onnx import TensorProto, helper
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 HANGING = 60.0  # seconds after which a process counts as one that does not end
 ENDING = 10.0  # seconds within which a killed process is gone; the work in `heavy` takes longer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Commands inherit an ignored SIGINT, as a shell gives it to what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
