@@ -22,7 +22,10 @@ from measure import header, in_turns, ratio, seconds, verdict, warm_up
 
 ROUNDS = 9
 # torchinfo summarises the module that `netdsl export` writes, so that both count the same layers.
-TORCHINFO = "import sys; sys.path.insert(0, {folder!r}); import resnet50, torchinfo; torchinfo.summary(resnet50.ResNet50(), (1, 3, 224, 224))"
+TORCHINFO = (
+    "import sys; sys.path.insert(0, {folder!r}); import resnet50, torchinfo;"
+    " torchinfo.summary(resnet50.ResNet50(), (1, 3, 224, 224))"
+)
 HNDL = """conv(64, kernel_size=7, stride=2, padding=3, bias=False)
 batch_norm()
 relu()
@@ -44,7 +47,8 @@ from netdsl.cli import run
 from netdsl.library import library_names
 sys.exit(max(run(["check", name]) for name in library_names()))
 """
-# Compares the type check of ResNet-152 with building its modules on `meta`, without memory for weights.
+# Compares the type check of ResNet-152 with building its modules on `meta`, without memory for
+# weights.
 WARM = """
 import time
 from statistics import median

@@ -45,8 +45,10 @@ from torch import nn
 class Basic(nn.Module):
     def __init__(self, width):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
         self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
@@ -78,7 +80,10 @@ def main() -> int:
             seconds, sizes[layers] = measure(OURS, layers)
             ours[layers].append(seconds)
             theirs[layers].append(measure(TORCH, min(layers, 10_000))[0])
-    print(f"{'layers':>8} {'netdsl layers/s':>16} {'B/layer':>8} {'torch meta layers/s':>20} {'ratio':>6}")
+    print(
+        f"{'layers':>8} {'netdsl layers/s':>16} {'B/layer':>8} {'torch meta layers/s':>20}"
+        f" {'ratio':>6}"
+    )
     for layers in SIZES:
         rate, peer = 1 / median(ours[layers]), 1 / median(theirs[layers])
         faster = ratio(theirs[layers], ours[layers])

@@ -39,15 +39,26 @@ from netdsl.syntax.parser import parse
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPORA = ROOT.parent / "shared" / "reference" / "corpora"
-GET_HNDL = "python -m pip download --no-deps --no-binary :all: hndl==0.10.0, unpack it, and give its folder with --hndl or in HNDL_SOURCE"
+GET_HNDL = (
+    "python -m pip download --no-deps --no-binary :all: hndl==0.10.0, unpack it, and give its"
+    " folder with --hndl or in HNDL_SOURCE"
+)
 DEPTHS = (50, 101, 152)
 CAFFE = {
     "alexnet:AlexNet": "BVLC__caffe/models/bvlc_alexnet/deploy.prototxt",
     "googlenet:GoogLeNet": "BVLC__caffe/models/bvlc_googlenet/deploy.prototxt",
     "rcnn:RCNN": "BVLC__caffe/models/bvlc_reference_rcnn_ilsvrc13/deploy.prototxt",
     "rcnn:FastRCNN": "rbgirshick__fast-rcnn/models/VGG16/test.prototxt",
-    **{f"fcn:FCN{n}s": f"shelhamer__fcn.berkeleyvision.org/voc-fcn{n}s/val.prototxt" for n in (32, 16, 8)},
-    **{f"resnet:ResNet{n}": f"KaimingHe__deep-residual-networks/prototxt/ResNet-{n}-deploy.prototxt" for n in DEPTHS},
+    **{
+        f"fcn:FCN{n}s": f"shelhamer__fcn.berkeleyvision.org/voc-fcn{n}s/val.prototxt"
+        for n in (32, 16, 8)
+    },
+    **{
+        f"resnet:ResNet{n}": (
+            f"KaimingHe__deep-residual-networks/prototxt/ResNet-{n}-deploy.prototxt"
+        )
+        for n in DEPTHS
+    },
     **{f"senet:SEResNet{n}": f"hujie-frank__SENet/models/SE-ResNet-{n}.prototxt" for n in DEPTHS},
     "senet:SEInception": "hujie-frank__SENet/models/SE-BN-Inception.prototxt",
 }
@@ -83,7 +94,11 @@ def without_comments(text: str) -> str:
 
 def expectations(definition: ast.Definition | ast.Alias) -> list[ast.Expect]:
     """The `expect` lines of a net, a block or a member of a family."""
-    return [s for s in (definition.body.statements if definition.body else ()) if isinstance(s, ast.Expect)]
+    return [
+        s
+        for s in (definition.body.statements if definition.body else ())
+        if isinstance(s, ast.Expect)
+    ]
 
 
 def text_of(item: ast.Definition | ast.Alias | ast.Let | ast.Import) -> str:
@@ -125,7 +140,9 @@ class Ours:
                     self._add(self._tree(path), word, self.shipped)
         return found is not None or any(self._import(tree, i, name, into) for i in tree.imports)
 
-    def _import(self, tree: ast.File, item: ast.Import, name: str, into: dict[tuple[str, str], str]) -> bool:
+    def _import(
+        self, tree: ast.File, item: ast.Import, name: str, into: dict[tuple[str, str], str]
+    ) -> bool:
         found = self._add(self._tree(library_file(item.target)), name, into)
         if found:
             into[tree.source.name, item.target] = text_of(item)
@@ -143,12 +160,20 @@ def caffe_size(path: Path) -> Size:
     """The size of a prototxt."""
     text = without_comments(path.read_text(encoding="utf-8"))
     layers = re.split(r"^(?=layers? *\{)", text, flags=re.MULTILINE)
-    return size_of("".join(p for p in layers if not re.search(rf'^\s*type: *"({"|".join(NOT_THE_NET)})"', p, re.MULTILINE)))
+    return size_of(
+        "".join(
+            p
+            for p in layers
+            if not re.search(rf'^\s*type: *"({"|".join(NOT_THE_NET)})"', p, re.MULTILINE)
+        )
+    )
 
 
 def darknet_size(path: Path) -> Size:
     """The size of a cfg."""
-    head, *rest = re.split(r"^(?=\[)", without_comments(path.read_text(encoding="utf-8")).lstrip(), flags=re.MULTILINE)[1:]
+    head, *rest = re.split(
+        r"^(?=\[)", without_comments(path.read_text(encoding="utf-8")).lstrip(), flags=re.MULTILINE
+    )[1:]
     kept = [line for line in head.splitlines() if re.match(r"\[|(height|width|channels) *=", line)]
     return size_of("\n".join(kept) + "\n" + "".join(p for p in rest if not p.startswith("[cost]")))
 
@@ -156,7 +181,10 @@ def darknet_size(path: Path) -> Size:
 def hndl_size(path: Path) -> Size:
     """The size of an HNDL text, with the shapes from the JSON file beside it."""
     shapes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return size_of(without_comments(path.read_text(encoding="utf-8")) + "".join(f"\n{key}={shapes[key]}" for key in ("input_shape", "output_shape")))
+    return size_of(
+        without_comments(path.read_text(encoding="utf-8"))
+        + "".join(f"\n{key}={shapes[key]}" for key in ("input_shape", "output_shape"))
+    )
 
 
 class Row(NamedTuple):
@@ -182,23 +210,46 @@ def rows(corpora: Path, hndl: Path | None) -> list[Row]:
         found += [(net, "Caffe", caffe_size(corpora / path)) for net, path in CAFFE.items()]
         found += [(net, "Darknet", darknet_size(corpora / path)) for net, path in DARKNET.items()]
     if hndl is not None:
-        found += [(net, "HNDL", hndl_size(hndl / "examples" / "networks" / f"{name}.hndl")) for net, name in HNDL.items()]
-    return [Row(net, peer, Ours(net).size(), Ours(net).size(shipped=False), theirs) for net, peer, theirs in sorted(found)]
+        found += [
+            (net, "HNDL", hndl_size(hndl / "examples" / "networks" / f"{name}.hndl"))
+            for net, name in HNDL.items()
+        ]
+    return [
+        Row(net, peer, Ours(net).size(), Ours(net).size(shipped=False), theirs)
+        for net, peer, theirs in sorted(found)
+    ]
 
 
 def main() -> int:
     """Print the sizes; returns 1 if a text is not shorter, or if there is no other text."""
     parser = argparse.ArgumentParser(description="Compare the length of texts with other formats.")
-    parser.add_argument("--corpora", type=Path, default=CORPORA, help="the folder with Caffe's and Darknet's descriptions")
-    parser.add_argument("--hndl", type=Path, default=os.environ.get("HNDL_SOURCE"), help="an unpacked source distribution of HNDL")
+    parser.add_argument(
+        "--corpora",
+        type=Path,
+        default=CORPORA,
+        help="the folder with Caffe's and Darknet's descriptions",
+    )
+    parser.add_argument(
+        "--hndl",
+        type=Path,
+        default=os.environ.get("HNDL_SOURCE"),
+        help="an unpacked source distribution of HNDL",
+    )
     arguments = parser.parse_args()
     made = rows(arguments.corpora, Path(arguments.hndl) if arguments.hndl else None)
-    print(f"{'characters / lines':22}{'ours':>12}{'without lib':>13}{'theirs':>15}{'times as long':>16}")
+    print(
+        f"{'characters / lines':22}{'ours':>12}{'without lib':>13}"
+        f"{'theirs':>15}{'times as long':>16}"
+    )
     for row in made:
         ours = row.bare if row.peer == "HNDL" else row.ours
         sizes = [f"{s.characters:,} / {s.lines}" for s in (row.ours, row.bare, row.theirs)]
         mark = "" if row.shorter else "  NOT SHORTER"
-        print(f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}{row.theirs.characters / ours.characters:>8.1f}  {row.peer}{mark}")
+        print(
+            f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}"
+            f"{row.theirs.characters / ours.characters:>8.1f}"
+            f"  {row.peer}{mark}"
+        )
     if not arguments.corpora.is_dir():
         print(f"Caffe and Darknet are left out: there is no folder {arguments.corpora}")
     if not arguments.hndl:

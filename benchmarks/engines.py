@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 NETS = {
-    "LeNet-5": ("lenet5:LeNet5", (1, 32, 32)), "VGG-16": ("vgg:VGG16", (3, 224, 224)), "GoogLeNet": ("googlenet:GoogLeNet", (3, 224, 224)),
-    "ResNet-50": ("resnet:ResNet50", (3, 224, 224)), "SE-ResNet-50": ("senet:SEResNet50", (3, 224, 224)), "FCN-8s": ("fcn:FCN8s", (3, 224, 224)),
-}  # fmt: skip
+    "LeNet-5": ("lenet5:LeNet5", (1, 32, 32)),
+    "VGG-16": ("vgg:VGG16", (3, 224, 224)),
+    "GoogLeNet": ("googlenet:GoogLeNet", (3, 224, 224)),
+    "ResNet-50": ("resnet:ResNet50", (3, 224, 224)),
+    "SE-ResNet-50": ("senet:SEResNet50", (3, 224, 224)),
+    "FCN-8s": ("fcn:FCN8s", (3, 224, 224)),
+}
 DTYPES = {"fp32": "float32", "tf32": "float32", "fp16": "float16"}
 TENSORRT = ("tf32", "fp16")  # not fp32: onnxruntime has no option that disables TF32 in TensorRT
 AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # allowed share of the largest output
@@ -77,7 +81,9 @@ class Case:
     def engine(self, kind: str, x: torch.Tensor, precision: str) -> Engine:
         """Make an engine for one batch."""
         dtype = DTYPES[precision]
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+            precision == "tf32"
+        )
         if kind in ("eager", "compiled"):
             return self._pytorch(x, dtype, compiled=kind == "compiled")
         path = self._ours(dtype) if kind in ("ours", "tensorrt") else self._theirs(x, dtype)
@@ -89,10 +95,19 @@ class Case:
 
     def _ours(self, dtype: str) -> Path:
         """Export with an open batch size, and the height and width fixed, as in `_theirs`."""
-        path, weights = self.folder / f"{self.name}-{dtype}.onnx", self.folder / f"{self.name}.safetensors"
+        path, weights = (
+            self.folder / f"{self.name}-{dtype}.onnx",
+            self.folder / f"{self.name}.safetensors",
+        )
         if not path.exists():
             save_file(self.module.state_dict(), weights)
-            options = ["--input", "x".join(map(str, self.shape)), "--weights", str(weights), *(["--fp16"] if dtype == "float16" else [])]
+            options = [
+                "--input",
+                "x".join(map(str, self.shape)),
+                "--weights",
+                str(weights),
+                *(["--fp16"] if dtype == "float16" else []),
+            ]
             with contextlib.redirect_stdout(io.StringIO()):
                 assert run(["export", NETS[self.name][0], "-o", str(path), *options]) == 0
         return path
@@ -104,7 +119,13 @@ class Case:
             wanted = getattr(torch, dtype)
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
-                torch.onnx.export(copy.deepcopy(self.module).to(wanted), (x.to(wanted),), os.fspath(path), dynamo=True, verbose=False)
+                torch.onnx.export(
+                    copy.deepcopy(self.module).to(wanted),
+                    (x.to(wanted),),
+                    os.fspath(path),
+                    dynamo=True,
+                    verbose=False,
+                )
         return path
 
     def _pytorch(self, x: torch.Tensor, dtype: str, *, compiled: bool) -> Engine:
@@ -130,17 +151,26 @@ class Case:
 
 
 def _arrays(made: Any) -> list[Any]:
-    return [t.detach().double().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))]
+    return [
+        t.detach().double().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))
+    ]
 
 
 def difference(ours: list[Any], exact: list[Any]) -> float:
     """The largest difference, as a share of the largest exact output."""
-    return max(float(np.abs(a.astype(np.float64) - b).max() / np.abs(b).max()) for a, b in zip(ours, exact, strict=True))
+    return max(
+        float(np.abs(a.astype(np.float64) - b).max() / np.abs(b).max())
+        for a, b in zip(ours, exact, strict=True)
+    )
 
 
 def is_full(error: Exception) -> bool:
     """Whether an engine failed because the memory of the device is too small."""
-    return isinstance(error, torch.OutOfMemoryError) or providers.is_full(error) or "out-of-memory" in str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or providers.is_full(error)
+        or "out-of-memory" in str(error)
+    )
 
 
 def free() -> None:

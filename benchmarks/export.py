@@ -3,9 +3,9 @@
     python benchmarks/export.py [--large]
 
 For ResNet-50, the time is compared with `import torch` and with a script that calls
-`torch.onnx.export`. For VGG-16, the time is compared with copying the exported file and
-computing its SHA-256 sum, and the peak memory is compared with the size of that file. With `--large`, only a VGG of 3 GB is exported, first
-with fresh weights and then with weights from a safetensors file.
+`torch.onnx.export`. For VGG-16, the time is compared with copying the exported file and computing
+its SHA-256 sum, and the peak memory is compared with the size of that file. With `--large`, only a
+VGG of 3 GB is exported, first with fresh weights and then with weights from a safetensors file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from statistics import median
 from measure import header, in_turns, peak_memory, ratio, seconds, verdict, warm_up
 
 TORCH_EXPORT = (
-    "import sys; sys.path.insert(0, {folder!r}); import torch, resnet50;"
-    "torch.onnx.export(resnet50.ResNet50().eval(), (torch.zeros(1, 3, 224, 224),), {folder!r} + '/torch.onnx', dynamo=True)"
+    "import sys; sys.path.insert(0, {folder!r}); import torch,"
+    " resnet50;torch.onnx.export(resnet50.ResNet50().eval(), (torch.zeros(1, 3, 224, 224),),"
+    " {folder!r} + '/torch.onnx', dynamo=True)"
 )
 ROUNDS = 5
 WIDE = """net WideVGG {
@@ -54,7 +55,11 @@ def main() -> int:
     header("torch", "onnx", "onnxscript")
     warm_up()
     with tempfile.TemporaryDirectory() as folder:
-        results = _large(folder) if "--large" in sys.argv else [*_resnet(folder), *_copied(folder, "vgg:VGG16", rounds=7, bound=2.5)]
+        results = (
+            _large(folder)
+            if "--large" in sys.argv
+            else [*_resnet(folder), *_copied(folder, "vgg:VGG16", rounds=7, bound=2.5)]
+        )
     return 0 if all(results) else 1
 
 
@@ -63,14 +68,20 @@ def _resnet(folder: str) -> list[bool]:
     times = in_turns(
         {
             "netdsl export, ResNet-50": [*EXPORT, "resnet:ResNet50", "-o", f"{folder}/ours.onnx"],
-            "torch.onnx.export, ResNet-50": [sys.executable, "-c", TORCH_EXPORT.format(folder=folder)],
+            "torch.onnx.export, ResNet-50": [
+                sys.executable,
+                "-c",
+                TORCH_EXPORT.format(folder=folder),
+            ],
             "import torch": [sys.executable, "-c", "import torch"],
         },
         ROUNDS,
     )
     ours, theirs, torch = times.values()
     return [
-        verdict("torch.onnx.export / netdsl export, ResNet-50", ratio(theirs, ours), 5, at_most=False),
+        verdict(
+            "torch.onnx.export / netdsl export, ResNet-50", ratio(theirs, ours), 5, at_most=False
+        ),
         verdict("netdsl export of ResNet-50 / import torch", ratio(ours, torch), 1.0, at_most=True),
     ]
 
@@ -110,10 +121,23 @@ def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> 
     what = f"{Path(net).stem.removeprefix('vgg:')}{' from safetensors' if options else ''}"
     print(f"{1000 * median(wrote):8.0f} ms  netdsl export, {what} ({size / 1e6:,.0f} MB)")
     print(f"{1000 * median(copied):8.0f} ms  copying that file and computing its SHA-256 sum")
-    print(f"{memory.resident / 1e6:8.0f} MB  peak resident memory; without pages of mapped files {memory.own / 1e6:.0f} MB")
+    print(
+        f"{memory.resident / 1e6:8.0f} MB  peak resident memory; without pages of mapped files"
+        f" {memory.own / 1e6:.0f} MB"
+    )
     return [
-        verdict(f"netdsl export / copy and sum, {what}, median of pairs", ratio(wrote, copied), bound, at_most=True),
-        verdict(f"peak resident memory / weights, {what}", memory.resident / size, 0.5 if options else 1.3, at_most=True),
+        verdict(
+            f"netdsl export / copy and sum, {what}, median of pairs",
+            ratio(wrote, copied),
+            bound,
+            at_most=True,
+        ),
+        verdict(
+            f"peak resident memory / weights, {what}",
+            memory.resident / size,
+            0.5 if options else 1.3,
+            at_most=True,
+        ),
     ]
 
 

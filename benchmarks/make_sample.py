@@ -30,7 +30,8 @@ def main() -> None:
     for prefix, count in PER_CLASS.items():
         names = (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte")
         images, labels = (
-            read_idx(find_idx(source, name) or source / name, 3 - 2 * i) for i, name in enumerate(names)
+            read_idx(find_idx(source, name) or source / name, 3 - 2 * i)
+            for i, name in enumerate(names)
         )
         chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:count] for c in range(10)]))
         for name, array in zip(names, (images, labels), strict=True):

@@ -25,7 +25,10 @@ import netdsl
 def header(*packages: str) -> None:
     """Print the date, the machine, and the versions of Python, netdsl and the given packages."""
     versions = ", ".join(f"{p} {version(p)}" for p in ("netdsl", *packages))
-    print(f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.machine()}, {versions}")
+    print(
+        f"{time.strftime('%Y-%m-%d')}, Python {platform.python_version()}, {platform.machine()},"
+        f" {versions}"
+    )
 
 
 def warm_up() -> None:
@@ -36,7 +39,14 @@ def warm_up() -> None:
 def seconds(command: list[str], stdin: str | None = None) -> float:
     """The wall time of one process. Raises an exception if the process fails."""
     start = time.perf_counter()
-    subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command,
+        input=stdin,
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return time.perf_counter() - start
 
 
@@ -61,10 +71,12 @@ def ratio(above: list[float], below: list[float]) -> float:
 def peak_bytes(command: list[str]) -> int:
     """The peak resident memory of one process."""
     code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True,"
+        " stdout=subprocess.DEVNULL);print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    made = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True
+    )
     return int(made.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -94,11 +106,16 @@ def peak_memory(command: list[str]) -> Memory:
 
 def own_peak_bytes() -> int:
     """The peak resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def verdict(what: str, value: float, bound: float, *, at_most: bool) -> bool:
     """Print a figure and its bound; returns whether the bound is met."""
     met = value <= bound if at_most else value >= bound
-    print(f"  {'met   ' if met else 'MISSED'}  {what}: {value:.3g} ({'at most' if at_most else 'at least'} {bound:g})")
+    print(
+        f"  {'met   ' if met else 'MISSED'}  {what}: {value:.3g}"
+        f" ({'at most' if at_most else 'at least'} {bound:g})"
+    )
     return met

@@ -51,11 +51,26 @@ def _one(case: Case, rounds: int) -> bool:
         off = difference(engine.read(), exact)
         assert off < AGREE["fp32"], f"{kind} is off by {off:.1e} on {case.name}"
     times = in_turns({kind: engine.once for kind, engine in engines.items()}, rounds)
-    print(f"{case.name}: {', '.join(f'{kind} {1000 * t.middle:.1f} ms (p95 {1000 * t.late:.1f})' for kind, t in times.items())}, {len(times['ours'].seconds)} rounds")
-    return all([
-        verdict("eager / ours, median of pairs", ratio(times["eager"], times["ours"]), LEAST.get(case.name, 1.5), at_most=False),
-        verdict("ours / torch.onnx.export, median of pairs", ratio(times["ours"], times["torch.onnx"]), 1.02, at_most=True),
-    ])  # fmt: skip
+    each = [
+        f"{kind} {1000 * t.middle:.1f} ms (p95 {1000 * t.late:.1f})" for kind, t in times.items()
+    ]
+    print(f"{case.name}: {', '.join(each)}, {len(times['ours'].seconds)} rounds")
+    return all(
+        [
+            verdict(
+                "eager / ours, median of pairs",
+                ratio(times["eager"], times["ours"]),
+                LEAST.get(case.name, 1.5),
+                at_most=False,
+            ),
+            verdict(
+                "ours / torch.onnx.export, median of pairs",
+                ratio(times["ours"], times["torch.onnx"]),
+                1.02,
+                at_most=True,
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

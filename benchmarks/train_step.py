@@ -34,7 +34,9 @@ class Bottleneck(nn.Module):
         self.relu = nn.ReLU()
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != 4 * width:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width))
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.relu(self.bn1(self.conv1(x)))
@@ -76,7 +78,9 @@ class ResNet50(nn.Module):
         return made
 
 
-def step(module: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor) -> float:
+def step(
+    module: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor
+) -> float:
     """Run one training step; returns the seconds that it takes."""
     start = time.perf_counter()
     optimizer.zero_grad()

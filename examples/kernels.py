@@ -1,6 +1,7 @@
-"""Blurs, sharpens and embosses a picture and finds its edges, with the fixed kernels of `kernels.net`.
+"""Blurs, sharpens and embosses a picture and finds its edges, with the fixed kernels of
+`kernels.net`.
 
-    python kernels.py [OUT.png]
+python kernels.py [OUT.png]
 """
 
 import sys
@@ -43,7 +44,10 @@ def main() -> None:
     with torch.no_grad():
         results = net.torch()(torch.from_numpy(picture)[None, None])
     panels = [titled("picture", picture)]
-    panels += [titled(output.name, result[0, 0].numpy()) for output, result in zip(net.outputs, results, strict=True)]
+    panels += [
+        titled(output.name, result[0, 0].numpy())
+        for output, result in zip(net.outputs, results, strict=True)
+    ]
     sheet = Image.new("L", ((SIZE + 8) * len(panels) - 8, SIZE + 16), 255)
     for i, panel in enumerate(panels):
         sheet.paste(panel, (i * (SIZE + 8), 0))

@@ -21,7 +21,9 @@ def __getattr__(name: str) -> object:
         return version.__version__
     from netdsl import api
 
-    globals().update({public: getattr(api, public) for public in __all__ if public != "__version__"})
+    globals().update(
+        {public: getattr(api, public) for public in __all__ if public != "__version__"}
+    )
     return globals()[name]
 
 

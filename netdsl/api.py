@@ -153,7 +153,8 @@ class Net:
     def torch(
         self, weights: Given | None = None, *, allow_nonfinite: bool = False
     ) -> torch.nn.Module:
-        """The net as a `torch.nn.Module` in training mode, whose members have the names of the text.
+        """The net as a `torch.nn.Module` in training mode, whose members have the names of the
+        text.
 
         Its weights are fresh, or those of `weights`, a state dict or the path of a file. Raises
         `CompileError` for weights that do not fit, and for weights that are infinite or not a
@@ -182,9 +183,15 @@ class Net:
 
     @checked
     def onnx(
-        self, weights: Given | None = None, *, opset: int | None = None, seed: int = 0,
-        fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
-    ) -> onnx.ModelProto:  # fmt: skip
+        self,
+        weights: Given | None = None,
+        *,
+        opset: int | None = None,
+        seed: int = 0,
+        fold: bool = False,
+        dtype: str = "float32",
+        allow_nonfinite: bool = False,
+    ) -> onnx.ModelProto:
         """The net as an ONNX model in memory, with fresh weights or those of `weights`.
 
         `weights` is a state dict or the path of a file; fresh weights depend on `seed`. Every
@@ -204,16 +211,27 @@ class Net:
         """
         export = import_module("netdsl.backends.onnx.export")
         model: onnx.ModelProto = export.model_in_memory(
-            self.graph, weights, _form(opset, dtype, fold=fold), seed=seed,
-            metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
-        )  # fmt: skip
+            self.graph,
+            weights,
+            _form(opset, dtype, fold=fold),
+            seed=seed,
+            metadata=export.metadata_of(self._compiled),
+            allow_nonfinite=allow_nonfinite,
+        )
         return model
 
     @checked
     def save_onnx(
-        self, path: str | Path, weights: Given | None = None, *, opset: int | None = None,
-        seed: int = 0, fold: bool = False, dtype: str = "float32", allow_nonfinite: bool = False,
-    ) -> list[Path]:  # fmt: skip
+        self,
+        path: str | Path,
+        weights: Given | None = None,
+        *,
+        opset: int | None = None,
+        seed: int = 0,
+        fold: bool = False,
+        dtype: str = "float32",
+        allow_nonfinite: bool = False,
+    ) -> list[Path]:
         """Write the net as an ONNX file; returns the paths of the files.
 
         Weights of more than 2 GB go into a second file beside it. A manifest of an older model is
@@ -225,11 +243,19 @@ class Net:
         ...     [path.name for path in netdsl.load("lenet5").save_onnx(f"{folder}/lenet5.onnx")]
         ['lenet5.onnx']
         """
-        export, manifest = import_module("netdsl.backends.onnx.export"), import_module("netdsl.backends.onnx.manifest")
+        export, manifest = (
+            import_module("netdsl.backends.onnx.export"),
+            import_module("netdsl.backends.onnx.manifest"),
+        )
         paths = export.export_onnx(
-            self.graph, path, weights, _form(opset, dtype, fold=fold), seed=seed,
-            metadata=export.metadata_of(self._compiled), allow_nonfinite=allow_nonfinite,
-        )  # fmt: skip
+            self.graph,
+            path,
+            weights,
+            _form(opset, dtype, fold=fold),
+            seed=seed,
+            metadata=export.metadata_of(self._compiled),
+            allow_nonfinite=allow_nonfinite,
+        )
         manifest.manifest_path(next(iter(paths))).unlink(missing_ok=True)
         return list(paths)
 

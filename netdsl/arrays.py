@@ -100,7 +100,9 @@ def converted(values: Any, dtype: np.dtype[Any], place: str) -> Any:
     else:
         return made
     if lost.any():
-        raise NetdslError("wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold")
+        raise NetdslError(
+            "wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold"
+        )
     return made
 
 

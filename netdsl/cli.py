@@ -1,4 +1,7 @@
-"""The command line. Each command is imported when it is called, so that `check` needs nothing heavy."""
+"""The command line.
+
+Each command is imported when it is called, so that `check` needs nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     parser.add_argument("--version", action="version", version=f"netdsl {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="netdsl")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog="netdsl"
+    )
 
     def add(name: str, help_: str, *, net: bool = True) -> argparse.ArgumentParser:
         made = commands.add_parser(
@@ -60,36 +65,72 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=formatter,
         )
         if net:
-            made.add_argument("file", metavar="FILE[:NET]", help="a .net file, a name from the library, or - for standard input")
-            made.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE", help="set a parameter of the net")
+            made.add_argument(
+                "file",
+                metavar="FILE[:NET]",
+                help="a .net file, a name from the library, or - for standard input",
+            )
+            made.add_argument(
+                "-D",
+                dest="define",
+                action="append",
+                metavar="NAME=VALUE",
+                help="set a parameter of the net",
+            )
         return made
 
     _add_check_options(add("check", "type the net, print its table, verify every `expect`"))
 
-    draw = add("draw", "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)")
+    draw = add(
+        "draw",
+        "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text)",
+    )
     draw.add_argument("-o", "--output", required=True, metavar="FILE")
     draw.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
-    draw.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N into one box")
+    draw.add_argument(
+        "--depth", type=_natural, metavar="N", help="fold blocks deeper than N into one box"
+    )
 
     _add_models(add)
 
     train = add("train", "train the net as the file's `train` section says")
-    train.add_argument("--data", metavar="DATA", help='what a train section\'s `data =` takes: cifar10(root = "DIR")')
+    train.add_argument(
+        "--data",
+        metavar="DATA",
+        help='what a train section\'s `data =` takes: cifar10(root = "DIR")',
+    )
     train.add_argument("--out", metavar="DIR", help="where results go; runs/NET without it")
     train.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     train.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    train.add_argument("--set", action="append", default=[], metavar="train.KEY=VALUE", help="replace an entry of the train section")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="train.KEY=VALUE",
+        help="replace an entry of the train section",
+    )
 
     test = add("test", "the metrics of trained weights on the test images")
     _add_weights(test, required=True)
     test.add_argument("--data", metavar="DATA")
     test.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
     test.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    test.add_argument("--batch", type=_positive, default=256, metavar="N", help="how many pictures at once")
+    test.add_argument(
+        "--batch", type=_positive, default=256, metavar="N", help="how many pictures at once"
+    )
 
     fmt = add("fmt", "lay out .net files as the canon has it, comments kept", net=False)
-    fmt.add_argument("files", nargs="+", metavar="FILE", help="a .net file, a folder of them, or - for standard input to standard output")
-    fmt.add_argument("--check", action="store_true", help="write nothing; exit 1 and name the files that would change")
+    fmt.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a .net file, a folder of them, or - for standard input to standard output",
+    )
+    fmt.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 and name the files that would change",
+    )
 
     layers = add("layers", "the reference of the layers", net=False)
     layers.add_argument("kind", nargs="?", metavar="KIND")
@@ -99,10 +140,33 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_check_options(check: argparse.ArgumentParser) -> None:
     check.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
-    check.add_argument("--depth", type=_natural, metavar="N", help="fold blocks deeper than N; 0: one line for each net")
-    check.add_argument("--show", type=_columns, default=(), metavar="COLUMNS", help=f"more columns: {','.join(SHOW)}, or all")
-    check.add_argument("--columns", type=_only_columns, default=(), metavar="COLUMNS", help=f"these columns and no other: {','.join(USUAL + SHOW)}")
-    check.add_argument("--only", type=lambda t: tuple(t.split(",")), default=(), metavar="KINDS", help="the rows of these kinds: conv,dense")
+    check.add_argument(
+        "--depth",
+        type=_natural,
+        metavar="N",
+        help="fold blocks deeper than N; 0: one line for each net",
+    )
+    check.add_argument(
+        "--show",
+        type=_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"more columns: {','.join(SHOW)}, or all",
+    )
+    check.add_argument(
+        "--columns",
+        type=_only_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"these columns and no other: {','.join(USUAL + SHOW)}",
+    )
+    check.add_argument(
+        "--only",
+        type=lambda t: tuple(t.split(",")),
+        default=(),
+        metavar="KINDS",
+        help="the rows of these kinds: conv,dense",
+    )
     check.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
 
 
@@ -116,41 +180,98 @@ def _add_models(add: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("--seed", type=_natural, metavar="N", help="of fresh weights; 0 without it")
     half = export.add_mutually_exclusive_group()
     half.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
-    half.add_argument("--bf16", action="store_true", help="bfloat16 weights and arithmetic; inputs and outputs stay float32, for want of another that programs can give")
-    export.add_argument("--keep-io", action="store_true", help="float32 inputs and outputs with --fp16")
-    export.add_argument("--fold", action=argparse.BooleanOptionalAction, help="take batch norms into the layers before them; done without it")
-    export.add_argument("--with-preprocess", action="store_true", help="take pictures as bytes: resize and normalise in the graph")
-    export.add_argument("--mean", metavar="NUMBERS", help="of each channel, such as 0.485,0.456,0.406; those beside the weights without it")
+    half.add_argument(
+        "--bf16",
+        action="store_true",
+        help=(
+            "bfloat16 weights and arithmetic; inputs and outputs stay float32, for want of another"
+            " that programs can give"
+        ),
+    )
+    export.add_argument(
+        "--keep-io", action="store_true", help="float32 inputs and outputs with --fp16"
+    )
+    export.add_argument(
+        "--fold",
+        action=argparse.BooleanOptionalAction,
+        help="take batch norms into the layers before them; done without it",
+    )
+    export.add_argument(
+        "--with-preprocess",
+        action="store_true",
+        help="take pictures as bytes: resize and normalise in the graph",
+    )
+    export.add_argument(
+        "--mean",
+        metavar="NUMBERS",
+        help="of each channel, such as 0.485,0.456,0.406; those beside the weights without it",
+    )
     export.add_argument("--std", metavar="NUMBERS")
     export.add_argument("--labels", metavar="FILE", help="class names, one a line")
-    export.add_argument("--functions", action="store_true", help="each block as an ONNX function, which viewers show as one box")
-    export.add_argument("--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch")
+    export.add_argument(
+        "--functions",
+        action="store_true",
+        help="each block as an ONNX function, which viewers show as one box",
+    )
+    export.add_argument(
+        "--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch"
+    )
 
-    verify = add("verify", "hold every back end against the others, node by node; a .onnx against its manifest")
+    verify = add(
+        "verify",
+        "hold every back end against the others, node by node; a .onnx against its manifest",
+    )
     _add_weights(verify, "random weights without it")
     verify.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
-    verify.add_argument("--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs")
+    verify.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="of random weights and inputs"
+    )
     verify.add_argument("--format", choices=["text", "json"], default="text")
 
     run = add("run", "run a model on pictures or arrays through onnxruntime", net=False)
     bench = add("bench", "measure latency and throughput of a model through onnxruntime", net=False)
     for command in (run, bench):
-        command.add_argument("model", metavar="MODEL", help="a .onnx file, or a net with --weights" if command is run else "a .onnx file, or a net")
+        command.add_argument(
+            "model",
+            metavar="MODEL",
+            help=(
+                "a .onnx file, or a net with --weights"
+                if command is run
+                else "a .onnx file, or a net"
+            ),
+        )
         _add_weights(command)
         command.add_argument("-D", dest="define", action="append", metavar="NAME=VALUE")
         command.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda", "tensorrt"])
-        command.add_argument("--allow-cpu-nodes", action="store_true", help="let nodes that the GPU cannot take run on the CPU")
-        command.add_argument("--threads", type=_threads, metavar="N", help="on the CPU; all cores without it")
-    run.add_argument("inputs", nargs="+", metavar="INPUT", help="pictures, folders or patterns of them, .npy or .npz arrays")
+        command.add_argument(
+            "--allow-cpu-nodes",
+            action="store_true",
+            help="let nodes that the GPU cannot take run on the CPU",
+        )
+        command.add_argument(
+            "--threads", type=_threads, metavar="N", help="on the CPU; all cores without it"
+        )
+    run.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="pictures, folders or patterns of them, .npy or .npz arrays",
+    )
     run.add_argument("--batch", type=_positive, metavar="N", help="how many pictures at once")
     run.add_argument("--top", type=_positive, default=5, metavar="N")
     run.add_argument("--labels", metavar="FILE", help="class names, one a line")
     run.add_argument("--json", action="store_true", help="a line of JSON for each sample")
     run.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
-    bench.add_argument("--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them")
+    bench.add_argument(
+        "--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them"
+    )
     bench.add_argument("--input", action="append", metavar="SIZES", help=INPUT_HELP)
-    bench.add_argument("--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns")
-    bench.add_argument("--rounds", type=_positive, default=20, metavar="N", help="how often each is timed")
+    bench.add_argument(
+        "--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns"
+    )
+    bench.add_argument(
+        "--rounds", type=_positive, default=20, metavar="N", help="how often each is timed"
+    )
     bench.add_argument("--json", action="store_true")
 
 
@@ -168,8 +289,15 @@ def _add_weights(
 
 
 def _natural(text: str, least: int = 0, most: int = MOST) -> int:
-    if not (text.isdecimal() and text.isascii() and len(text) <= len(str(most)) and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"it takes an integer from {least} to {most:,}, found {text[:40]}")
+    if not (
+        text.isdecimal()
+        and text.isascii()
+        and len(text) <= len(str(most))
+        and least <= int(text) <= most
+    ):
+        raise argparse.ArgumentTypeError(
+            f"it takes an integer from {least} to {most:,}, found {text[:40]}"
+        )
     return int(text)
 
 
@@ -195,7 +323,8 @@ def _only_columns(text: str) -> tuple[str, ...]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    gc.freeze()  # what importing made lives as long as the process: no need to look through it again
+    # what importing made lives as long as the process: no need to look through it again
+    gc.freeze()
     gc.set_threshold(100_000, 20, 100)
     leave_on_stop()
     open_standard()

@@ -48,7 +48,9 @@ class Abandoned(Exception):
 
 
 class Reporter:
-    """Collects diagnostics: each code once at a place, without a place each message once; at most `MAX_ERRORS` errors."""
+    """Collects diagnostics: each code once at a place, without a place each message once; at most
+    `MAX_ERRORS` errors.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
         self.diagnostics = list(diagnostics)

@@ -64,7 +64,7 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
 def compile_picked(
     program: Program, name: str | None, inputs: Mapping[str, tuple[int, ...]] | None = None
 ) -> Compiled:
-    """Build the net that is meant (see `Program.pick`); raises `NetdslError` as `compile_net` does."""
+    """Build the net that `Program.pick` picks; raises `NetdslError` as `compile_net` does."""
     with _collecting(program.reporter):
         picked = program.pick(name)
     return compile_net(program, picked, inputs)

@@ -81,7 +81,10 @@ class UnlikeShapesError(OpError):
 
 
 class SettingError(NetdslError):
-    """A setting of a training, or the data that it names, is wrong. Its place is the entry `key`."""
+    """A setting of a training, or the data that it names, is wrong.
+
+    Its place is the entry `key`.
+    """
 
     def __init__(
         self, code: str, message: str, key: str | None = None, help: str | None = None
@@ -99,7 +102,10 @@ class UnreadableError(NetdslError):
 
 
 class CompileError(NetdslError):
-    """What the Python API raises. `diagnostics` holds every error found; the text is their print."""
+    """What the Python API raises.
+
+    `diagnostics` holds every error found; the text is their print.
+    """
 
 
 class CannotWriteError(OSError):

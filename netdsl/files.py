@@ -15,7 +15,8 @@ LONGEST_STEM = 40  # a temporary name repeats so many characters of a name: more
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """Yield the path of an empty file beside `path`; move it into place on success, delete it on failure.
+    """Yield the path of an empty file beside `path`; move it into place on success, delete it on
+    failure.
 
     The folder of `path` must exist. The temporary name keeps the suffix of `path`.
     `mode` is the permissions of the file; without it the file gets those of any new file. Raises
@@ -69,7 +70,7 @@ def remove_leftovers(process: int, folders: Iterable[Path]) -> None:
 
 
 def _is_about(error: OSError, path: Path, temporary: Path | None) -> bool:
-    """Whether an error is about writing `path`, and not about a file that its content comes from."""
+    """Whether an error is about writing `path` rather than about a file that is read for it."""
     if temporary is None or error.filename is None:
         return True
     return os.fspath(error.filename) in (str(path), str(temporary))

@@ -11,7 +11,8 @@ from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile
 
-_HERE = os.path.dirname(os.path.realpath(__file__))  # as `import_path` has it: a file is read once, whichever way leads to it
+# As `import_path` has it: a file is read once, whichever way leads to it.
+_HERE = os.path.dirname(os.path.realpath(__file__))
 
 
 def resource(folder: str) -> str:
@@ -39,30 +40,47 @@ def block_file(name: str) -> str | None:
 
 def block_names() -> list[str]:
     """The composite layers that need no import."""
-    return sorted(f[:-4] for f in os.listdir(os.path.join(resource("nets"), "lib")) if f.endswith(".net"))
+    return sorted(
+        f[:-4] for f in os.listdir(os.path.join(resource("nets"), "lib")) if f.endswith(".net")
+    )
 
 
 def shipped(name: str) -> tuple[str, str] | None:
-    """The path of the library's file of that name, or of its composite layer, and what messages call it; None where there is none."""
+    """The path of the library's file of that name, or of its composite layer, and what messages
+    call it; None where there is none.
+    """
     path = library_file(name) or block_file(name)
-    return (path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")) if path else None
+    return (
+        (path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/"))
+        if path
+        else None
+    )
 
 
 def open_source(name: str) -> SourceFile:
-    """The file that a user names on the command line: a path, a library name, or `-` for standard input."""
+    """The file that a user names on the command line: a path, a library name, or `-` for standard
+    input.
+    """
     if name == "-":
         return _decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
     path = library_file(name)
-    if path is not None and not os.path.isfile(name):  # a folder of that name does not stand for the net
+    if path is not None and not os.path.isfile(
+        name
+    ):  # a folder of that name does not stand for the net
         return read(path, shown=f"nets/{name}.net")
     if os.path.exists(name):
         return read(name)
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
-    raise NetdslError("file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice)
+    raise NetdslError(
+        "file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice
+    )
 
 
 def _read_standard_input(most: int) -> bytes:
-    """At most that many bytes of standard input; raises `NetdslError`. `sys.stdin` is None if closed."""
+    """At most that many bytes of standard input; raises `NetdslError`.
+
+    `sys.stdin` is None if closed.
+    """
     if sys.stdin is None:
         raise NetdslError("cannot-read", "cannot read standard input: it is closed")
     try:
@@ -96,31 +114,60 @@ def is_idle_pipe(path: str) -> bool:
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
     if len(data) > limit("source_bytes"):
-        raise NetdslError("file-too-large", f"`{name}` is over {limit('source_bytes'):,} bytes", help=raise_help("source_bytes"))
+        raise NetdslError(
+            "file-too-large",
+            f"`{name}` is over {limit('source_bytes'):,} bytes",
+            help=raise_help("source_bytes"),
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = f"`{name}` is not UTF-8 text: byte {data[error.start]:#04x} at offset {error.start}"
-        raise NetdslError("not-text", message, help="a .net file is plain text; is this a model or a picture?") from None
+        message = (
+            f"`{name}` is not UTF-8 text: byte {data[error.start]:#04x} at offset {error.start}"
+        )
+        raise NetdslError(
+            "not-text", message, help="a .net file is plain text; is this a model or a picture?"
+        ) from None
     if "\0" in text:
-        raise NetdslError("not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}")
+        raise NetdslError(
+            "not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}"
+        )
     return SourceFile(name, text, path)
 
 
 def import_path(importer: SourceFile, target: str) -> str:
-    """The path of an imported file: inside the importer's folder (or a shipped file), nowhere else."""
+    """The path of an imported file: it is inside the importer's folder or is a shipped file."""
     if importer.path is None:
         raise NetdslError("import-not-found", f"`{target}` cannot be imported from standard input")
-    if target.startswith(("~", "\\")) or "\\" in target or target[1:2] == ":" or not target.isprintable():
-        raise NetdslError("import-outside", f"`{target[:200]}` is no path inside the folder of `{importer.name}`", help="imports stay in the file's own folder, and are written with `/`")
+    if (
+        target.startswith(("~", "\\"))
+        or "\\" in target
+        or target[1:2] == ":"
+        or not target.isprintable()
+    ):
+        raise NetdslError(
+            "import-outside",
+            f"`{target[:200]}` is no path inside the folder of `{importer.name}`",
+            help="imports stay in the file's own folder, and are written with `/`",
+        )
     folder = os.path.realpath(os.path.dirname(importer.path))
     path = os.path.realpath(os.path.join(folder, target))
     if os.path.commonpath([folder, path]) != folder:
-        raise NetdslError("import-outside", f"`{target}` is outside the folder of `{importer.name}`", help="imports stay in the file's own folder")
+        raise NetdslError(
+            "import-outside",
+            f"`{target}` is outside the folder of `{importer.name}`",
+            help="imports stay in the file's own folder",
+        )
     if not os.path.isfile(path):
         own = os.path.basename(importer.path)
         beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != own]
         name = target.removesuffix(".net")
-        near = f"the library has it: write `import {name}`" if name in library_names() and f"{name}.net" not in beside else did_you_mean(target, beside)
-        raise NetdslError("import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near)
+        near = (
+            f"the library has it: write `import {name}`"
+            if name in library_names() and f"{name}.net" not in beside
+            else did_you_mean(target, beside)
+        )
+        raise NetdslError(
+            "import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near
+        )
     return path

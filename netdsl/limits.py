@@ -1,4 +1,6 @@
-"""The bounds that keep every compilation finite: each error that cites one names it and says how to raise it."""
+"""The bounds that keep every compilation finite: each error that cites one names it and says how to
+raise it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ FRAMES = 10_000
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
 MAX_SIZE = 2**62
-MAX_FORMULA = 256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
+MAX_FORMULA = (
+    256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
+)
 
 
 class WrongLimit(NetdslError):
@@ -68,9 +72,15 @@ def check_environment() -> None:
 def raise_help(name: str) -> str:
     """Advice on how to raise a bound."""
     now = limit(name)
-    return f"the limit `{name}` is {now:,}" + (", the most that it can be" if now == MOST.get(name) else f"; set {PREFIX}{name.upper()} in the environment to raise it")
+    return f"the limit `{name}` is {now:,}" + (
+        ", the most that it can be"
+        if now == MOST.get(name)
+        else f"; set {PREFIX}{name.upper()} in the environment to raise it"
+    )
 
 
 def allow_depth() -> None:
-    """Let Python call as deep as `nesting` and `depth` at their most go, with an expression at the bottom; a level of a text is up to eight calls."""
+    """Let Python call as deep as `nesting` and `depth` at their most go, with an expression at the
+    bottom; a level of a text is up to eight calls.
+    """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

@@ -7,8 +7,14 @@ from typing import NamedTuple
 
 
 def printable(text: str, but: str = "") -> str:
-    """The text with U+FFFD for control characters and the like, which could act on a terminal; those of `but` stay."""
-    return text if text.isprintable() else "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
+    """The text with U+FFFD for control characters and the like, which could act on a terminal;
+    those of `but` stay.
+    """
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
+    )
 
 
 def is_utf8(name: str) -> bool:

@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 
-@layer("swish_beta", family="activation", examples=[
-    ("3x4x4", "swish_beta"), ("6", "swish_beta(init = 0.5)"), ("4x5", "swish_beta(shared = true)"),
-])  # fmt: skip
+@layer(
+    "swish_beta",
+    family="activation",
+    examples=[
+        ("3x4x4", "swish_beta"),
+        ("6", "swish_beta(init = 0.5)"),
+        ("4x5", "swish_beta(shared = true)"),
+    ],
+)
 class SwishBeta(Op):
-    """x sigmoid(beta x) with a learned beta for each channel, or one for all channels (Ramachandran et al. 2017)."""
+    """x sigmoid(beta x) with a learned beta for each channel, or one for all channels (Ramachandran
+    et al. 2017).
+    """
 
     init: float = arg(number, 1.0, doc="beta at the start")
     shared: bool = arg(boolean, False, doc="one beta for all channels")
@@ -33,10 +41,13 @@ class SwishBeta(Op):
         return {"beta": Param((self._count(xs[0]),), f"constant:{self.init}")}
 
     def torch(self, t: Any, *xs: TensorType) -> Any:
-        # `torch.nn` has no module for this layer: a ParameterDict contains beta, and the call is the formula.
+        # `torch.nn` has no module for this layer: a ParameterDict contains beta, and the call is
+        # the formula.
         ones = ", 1" * len(xs[0].spatial)
         call = t.inline(f"{{0}} * torch.sigmoid({{m}}.beta.view(-1{ones}) * {{0}})")
-        return call._replace(module=f"nn.ParameterDict(dict(beta=torch.full(({self._count(xs[0])},), {self.init})))")
+        return call._replace(
+            module=f"nn.ParameterDict(dict(beta=torch.full(({self._count(xs[0])},), {self.init})))"
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         beta = g.param("beta")

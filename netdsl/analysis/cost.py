@@ -1,8 +1,9 @@
 """What a net costs: parameters, multiply-accumulates, units, depth and activation memory.
 
-MACs count the multiply-accumulates of convolution, dense, attention and recurrent products of one sample, as the papers and
-torchvision do. `weights` are the weights without biases of those layers; `units` the elements of a layer's output. All are
-for inference: auxiliary heads count for nothing but their own rows. Weights used twice are counted once, their MACs twice.
+MACs count the multiply-accumulates of convolution, dense, attention and recurrent products of one
+sample, as the papers and torchvision do. `weights` are the weights without biases of those layers;
+`units` the elements of a layer's output. All are for inference: auxiliary heads count for nothing
+but their own rows. Weights used twice are counted once, their MACs twice.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ class Cost(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of a net. `units` sums over the layers with weights; `depth` counts those on the longest path; `activation_bytes` are those of all values, the inputs among them."""
+    """The figures of a net.
+
+    `units` sums over the layers with weights; `depth` counts those on the longest path;
+    `activation_bytes` are those of all values, the inputs among them.
+    """
 
     params: int
     trainable: int
@@ -57,7 +62,13 @@ class Costs:
         if cost is None:
             y, xs = node.type, node.types
             params = sum(p.size for p in node.op.params(*xs).values())
-            cost = Cost(params, node.op.macs(y, *xs), node.op.weights(*xs), y.size, y.size * ITEM_BYTES[y.dtype])
+            cost = Cost(
+                params,
+                node.op.macs(y, *xs),
+                node.op.weights(*xs),
+                y.size,
+                y.size * ITEM_BYTES[y.dtype],
+            )
             self._known[key] = cost
         return cost
 
@@ -70,7 +81,12 @@ class Costs:
         """Params, MACs, weights and units of the layer, block or group of that name."""
         nodes = set(map(id, self.graph.part(prefix)))
         own = [(n, c) for n, c in self.rows() if id(n) in nodes]
-        return sum(c.params for _, c in own), total(c.macs for _, c in own), sum(c.weights for _, c in own), units(prefix, own)
+        return (
+            sum(c.params for _, c in own),
+            total(c.macs for _, c in own),
+            sum(c.weights for _, c in own),
+            units(prefix, own),
+        )
 
     def totals(self) -> Totals:
         """The figures of the whole net at inference, computed once."""
@@ -87,36 +103,47 @@ class Costs:
             weights=sum(c.weights for _, c in rows),
             units=total(c.units for n, c in rows if n.op.multiplies),
             depth=depth(self.graph),
-            activation_bytes=total([*(_bytes(v.type) for v in self.graph.inputs), *(c.bytes for _, c in rows)]),
+            activation_bytes=total(
+                [*(_bytes(v.type) for v in self.graph.inputs), *(c.bytes for _, c in rows)]
+            ),
             peak_bytes=peak_bytes(self.graph),
         )
 
 
 def units(name: str, rows: Sequence[tuple[Node, Cost]]) -> int | Sym:
-    """Neurons of the part of that name: the elements of its output where it is one layer, else of those of its layers that multiply."""
+    """Neurons of the part of that name: the elements of its output where it is one layer, else of
+    those of its layers that multiply.
+    """
     alone = [n.name for n, _ in rows] == [name]
     return total(c.units for n, c in rows if alone or n.op.multiplies)
 
 
 def total(values: Iterable[int | Sym]) -> int | Sym:
-    """A sum that adds the open sizes up by kind, so that a long net of open size takes linear time."""
+    """Adds open sizes kind by kind, so that a long net of open size takes linear time."""
     counted = Counter(values)
-    return sum((v * n for v, n in counted.items() if not isinstance(v, int)), start=sum(v * n for v, n in counted.items() if isinstance(v, int)))
+    return sum(
+        (v * n for v, n in counted.items() if not isinstance(v, int)),
+        start=sum(v * n for v, n in counted.items() if isinstance(v, int)),
+    )
 
 
 def depth(graph: Graph) -> int:
-    """Layers with weights on the longest path from an input to an output, as in the name ResNet-50."""
+    """The layers with weights on the longest path from input to output, as in `ResNet-50`."""
     deep: dict[int, int] = {}
     for node in graph.nodes:
         if node.aux is None:
-            deep[id(node.output)] = max(deep.get(id(v), 0) for v in node.inputs) + node.op.multiplies
+            deep[id(node.output)] = (
+                max(deep.get(id(v), 0) for v in node.inputs) + node.op.multiplies
+            )
     return max(deep.get(id(o.value), 0) for o in graph.outputs)
 
 
 def peak_bytes(graph: Graph) -> int | Sym:
-    """The most activation memory in use at once for one sample, every buffer freed after its last use.
+    """The most activation memory in use at once for one sample, every buffer freed after its last
+    use.
 
-    Open sizes: the formula of the moment that is largest when each symbol is 512, the first of several.
+    Open sizes: the formula of the moment that is largest when each symbol is 512, the first of
+    several.
     """
     last: dict[int, int] = {}
     for i, node in enumerate(graph.nodes):

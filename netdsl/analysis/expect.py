@@ -51,7 +51,11 @@ class Facts:
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition = statement.condition
         message, advice = f"`{condition.span.text}` does not hold", None
-        if isinstance(condition, ast.Operation) and len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS:
+        if (
+            isinstance(condition, ast.Operation)
+            and len(condition.rest) == 1
+            and condition.rest[0][0] in _COMPARISONS
+        ):
             operator, right = condition.rest[0]
             left, wanted = evaluate(condition.first, env), evaluate(right, env)
             wanted_text = shown(wanted) if operator == "==" else f"{operator} {shown(wanted)}"
@@ -60,12 +64,20 @@ class Facts:
                 advice = _AT
         else:
             message += self._figures(condition, env)
-        return Diagnostic("expect-failed", message, statement.span, notes=self._where(condition, env), help=advice)
+        return Diagnostic(
+            "expect-failed", message, statement.span, notes=self._where(condition, env), help=advice
+        )
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """What the figures are that a compound condition names."""
-        named = [ast.Name(condition.span, n) for n in Totals._fields if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)]
-        return ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named) if named else ""
+        named = [
+            ast.Name(condition.span, n)
+            for n in Totals._fields
+            if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)
+        ]
+        return (
+            ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named) if named else ""
+        )
 
     def _where(self, condition: ast.Expr, env: Env) -> tuple[Annotation, ...]:
         first = condition.first if isinstance(condition, ast.Operation) else condition
@@ -80,10 +92,22 @@ class Facts:
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
-            raise NetdslError("unknown-name", f"there is no `{expr.id}` to expect", expr.span, help=did_you_mean(expr.id, Totals._fields) or f"there are {', '.join(Totals._fields)} and shape(label)")
+            raise NetdslError(
+                "unknown-name",
+                f"there is no `{expr.id}` to expect",
+                expr.span,
+                help=did_you_mean(expr.id, Totals._fields)
+                or f"there are {', '.join(Totals._fields)} and shape(label)",
+            )
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
-                raise NetdslError("unknown-function", f"there is no `{expr.name}` to expect", expr.span, help=did_you_mean(expr.name, _OF_LABEL) or f"of one label there are {', '.join(_OF_LABEL)}")
+                raise NetdslError(
+                    "unknown-function",
+                    f"there is no `{expr.name}` to expect",
+                    expr.span,
+                    help=did_you_mean(expr.name, _OF_LABEL)
+                    or f"of one label there are {', '.join(_OF_LABEL)}",
+                )
             return self._of_label(expr, env)
         raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
@@ -95,7 +119,9 @@ class Facts:
             inner = self._path(expr.value, env)
             return f"{inner}.{expr.name}" if inner else None
         elif isinstance(expr, ast.Reference):
-            path = "".join(p if isinstance(p, str) else str(evaluate(p, env)) for p in expr.path.pieces)
+            path = "".join(
+                p if isinstance(p, str) else str(evaluate(p, env)) for p in expr.path.pieces
+            )
         else:
             return None
         return f"{self.prefix}.{path}" if self.prefix else path
@@ -109,7 +135,12 @@ class Facts:
         if expr.name == "shape":
             return self._shape(path, argument)
         if not (path in nodes or path in self.graph.scopes):
-            raise NetdslError("not-a-layer", f"`{argument.span.text}` is the label of a value, which has no {expr.name}", argument.span, help=self._made_by(self.labels[path]))
+            raise NetdslError(
+                "not-a-layer",
+                f"`{argument.span.text}` is the label of a value, which has no {expr.name}",
+                argument.span,
+                help=self._made_by(self.labels[path]),
+            )
         params, macs, weights, units = self.costs.of(path)
         return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
 
@@ -127,7 +158,9 @@ class Facts:
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
             advice = "labels here: " + ", ".join(labels[:12])
-        return NetdslError("unknown-label", f"there is no label `{text}`", argument.span, help=advice)
+        return NetdslError(
+            "unknown-label", f"there is no label `{text}`", argument.span, help=advice
+        )
 
     def _inside(self, names: list[str]) -> list[str]:
         """The names that the text can write, as they are written in the block or group."""
@@ -137,7 +170,11 @@ class Facts:
 
     def _made_by(self, value: Value) -> str:
         """Advice for a label of a value: the layer that makes it."""
-        return "it is an input of the net: its `shape` can be asked for" if value.producer is None else f"ask for that of the layer which makes it, `{value.producer.name}`"
+        return (
+            "it is an input of the net: its `shape` can be asked for"
+            if value.producer is None
+            else f"ask for that of the layer which makes it, `{value.producer.name}`"
+        )
 
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)

@@ -1,4 +1,6 @@
-"""Figures as people read them: numbers with thousands separated, formulas, bytes; and the totals of a net, line by line."""
+"""Figures as people read them: numbers with thousands separated, formulas, bytes; and the totals of
+a net, line by line.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,13 @@ SHOW = ("weights", "units", "memory", "field")  # those that it has on request
 MAX_FORMULA = 24
 
 
-def totals(summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = False) -> list[tuple[str, str]]:
-    """What stands under the table: a label and a text for each line. `proven` of the `asked` lines of `expect` hold."""
+def totals(
+    summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = False
+) -> list[tuple[str, str]]:
+    """What stands under the table: a label and a text for each line.
+
+    `proven` of the `asked` lines of `expect` hold.
+    """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
@@ -29,7 +36,15 @@ def totals(summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = F
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", counted(t.depth, "layer") + " with weights"))
-    lines.append(("memory", f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations, {memory(t.peak_bytes)} at the peak"))
+    lines.append(
+        (
+            "memory",
+            (
+                f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations,"
+                f" {memory(t.peak_bytes)} at the peak"
+            ),
+        )
+    )
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
     if asked:

@@ -41,41 +41,74 @@ class Summary:
         self.valid_for = valid_for(graph) if valid is None else valid
         self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
 
-    def rows(self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True) -> list[Row]:
-        """The layers in order; with `depth`, members of blocks deeper than that are folded into one row; of the kinds in `only` where there are any.
+    def rows(
+        self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True
+    ) -> list[Row]:
+        """The layers in order; with `depth`, members of blocks deeper than that are folded into one
+        row; of the kinds in `only` where there are any.
 
         Without `field` they have no receptive field.
         """
         fields = receptive_fields(self.graph) if field else [()] * len(self.graph.nodes)
         made = [
-            Row(n.name, n.op.kind, n.type.shape, c.params, c.macs, c.weights, c.units, c.bytes, seen, n.span.first.line, n.aux is not None)
+            Row(
+                n.name,
+                n.op.kind,
+                n.type.shape,
+                c.params,
+                c.macs,
+                c.weights,
+                c.units,
+                c.bytes,
+                seen,
+                n.span.first.line,
+                n.aux is not None,
+            )
             for (n, c), seen in zip(self.costs.rows(), fields, strict=True)
         ]
         folded = made if depth is None else self._folded(made, depth)
         return [r for r in folded if r.kind in only] if only else folded
 
     def _folded(self, rows: list[Row], depth: int) -> list[Row]:
-        """The layers of one name up to `depth` in one row; with depth 0 those of the net itself, whose heads count for nothing in its totals either."""
-        layers = ((r, nc) for r, nc in zip(rows, self.costs.rows(), strict=True) if depth or not r.aux)
+        """The layers of one name up to `depth` in one row; with depth 0 those of the net itself,
+        whose heads count for nothing in its totals either.
+        """
+        layers = (
+            (r, nc) for r, nc in zip(rows, self.costs.rows(), strict=True) if depth or not r.aux
+        )
         parts = groupby(layers, key=lambda layer: layer[1][0].at_depth(depth).name)
         return [self._part(name, *zip(*members, strict=True)) for name, members in parts]
 
     def _part(self, name: str, rows: tuple[Row, ...], costs: tuple[tuple[Node, Cost], ...]) -> Row:
-        """One row for a part of the net: its sums, the shape and field of its last layer. A join stands for its arms."""
+        """One row for a part of the net: its sums, the shape and field of its last layer.
+
+        A join stands for its arms.
+        """
         last, scope = rows[-1], self.graph.scopes.get(name)
         if last.name == name:
             kind, line = last.kind, last.line
         elif scope is not None and scope.site is not None:
             kind, line = scope.kind or "group", scope.site.span.first.line
         else:
-            kind, line = ("group", rows[0].line) if name else ("net", self.graph.site.span.first.line)
+            kind, line = (
+                ("group", rows[0].line) if name else ("net", self.graph.site.span.first.line)
+            )
         return last._replace(
-            name=name or self.graph.name, kind=kind, line=line, params=sum(r.params for r in rows), macs=total(r.macs for r in rows),
-            weights=sum(r.weights for r in rows), units=units(name, costs), bytes=total(r.bytes for r in rows),
-        )  # fmt: skip
+            name=name or self.graph.name,
+            kind=kind,
+            line=line,
+            params=sum(r.params for r in rows),
+            macs=total(r.macs for r in rows),
+            weights=sum(r.weights for r in rows),
+            units=units(name, costs),
+            bytes=total(r.bytes for r in rows),
+        )
 
     def macs_of_multiples(self) -> str:
-        """The MACs in plain powers of the open sizes, for sizes that are multiples of all strides: `81,456 H W + 2,048,000`."""
+        """The MACs in plain powers of the open sizes, for sizes that are multiples of all strides:
+
+        `81,456 H W + 2,048,000`.
+        """
         macs = self.totals.macs
         if not isinstance(macs, Sym):
             return ""
@@ -96,16 +129,26 @@ class Summary:
         return f"{compact(Sym(terms))} for {' and '.join(symbols)} divisible by {step}"
 
     def as_json(self, depth: int | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The net under the keys of the JSON contract, with the rows that `depth` and `only` choose."""
+        """The net under the keys of the JSON contract, with the rows that `depth` and `only`
+        choose.
+        """
         graph, t = self.graph, self.totals
         layers = [
             {
-                "name": r.name, "kind": r.kind, "output": _shape(r.shape), "params": r.params, "macs": _plain(r.macs), "weights": r.weights,
-                "units": _plain(r.units), "receptive_field": [_plain(d) for d in r.field], "line": r.line, "activation_bytes": _plain(r.bytes),
+                "name": r.name,
+                "kind": r.kind,
+                "output": _shape(r.shape),
+                "params": r.params,
+                "macs": _plain(r.macs),
+                "weights": r.weights,
+                "units": _plain(r.units),
+                "receptive_field": [_plain(d) for d in r.field],
+                "line": r.line,
+                "activation_bytes": _plain(r.bytes),
                 "training_only": r.aux,
             }
             for r in self.rows(depth, only)
-        ]  # fmt: skip
+        ]
         return {
             "name": graph.name,
             "file": graph.site.span.file.name,
@@ -113,7 +156,10 @@ class Summary:
             "inputs": [_tensor(v.name, v) for v in graph.inputs],
             "outputs": [_tensor(o.name, o.value) for o in graph.outputs],
             "layers": layers,
-            "totals": {name: _plain(value) for name, value in t._asdict().items()} | {"auxiliary_params": self.aux_params},
+            "totals": (
+                {name: _plain(value) for name, value in t._asdict().items()}
+                | {"auxiliary_params": self.aux_params}
+            ),
         }
 
 

@@ -1,8 +1,9 @@
 """For which input sizes a net is valid.
 
-Every size of every value must be at least 1, sizes that a join needs equal must be equal. For one symbol the conditions are
-decided by trying sizes: the steps of floors repeat with their period, so that each condition is a polynomial of the number of
-periods, and one period past the last of their roots tells the whole story.
+Every size of every value must be at least 1, sizes that a join needs equal must be equal. For one
+symbol the conditions are decided by trying sizes: the steps of floors repeat with their period, so
+that each condition is a polynomial of the number of periods, and one period past the last of their
+roots tells the whole story.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def conditions(graph: Graph) -> list[Condition]:
     seen: set[object] = set()
     for value in graph.inputs:
         formulas = [d for d in value.type.shape if isinstance(d, Sym) and str(d) not in d.symbols()]
-        found |= {Condition(above, equal=False): None for d in formulas if isinstance(above := d - 1, Sym)}
+        found |= {
+            Condition(above, equal=False): None for d in formulas if isinstance(above := d - 1, Sym)
+        }
     for node in graph.nodes:
         key = (node.op, node.types)
         if key in seen:
@@ -63,13 +66,24 @@ def conditions(graph: Graph) -> list[Condition]:
 
 
 def _flattened(d: int | Sym, types: tuple[TensorType, ...], made: TensorType) -> bool:
-    """Whether a size is a product of the sizes of the input: it is at least 1 where they are, which is asked of them already."""
-    alone = isinstance(d, Sym) and len(d.symbols()) > 1 and len(types) == 1 and sum(isinstance(o, Sym) for o in made.shape) == 1
+    """Whether a size is a product of the sizes of the input: it is at least 1 where they are, which
+    is asked of them already.
+    """
+    alone = (
+        isinstance(d, Sym)
+        and len(d.symbols()) > 1
+        and len(types) == 1
+        and sum(isinstance(o, Sym) for o in made.shape) == 1
+    )
     return alone and types[0].size == made.size
 
 
 def valid_for(graph: Graph) -> str:
-    """The input sizes a net is valid for, in words: `H >= 32, H divisible by 16`. Empty where nothing is open; raises `NetdslError` where no size of a symbol is valid."""
+    """The input sizes a net is valid for, in words:
+
+    `H >= 32, H divisible by 16`. Empty where nothing is open; raises `NetdslError` where no size of
+    a symbol is valid.
+    """
     symbols = graph.symbols
     if not symbols:
         return ""
@@ -86,14 +100,37 @@ def valid_for(graph: Graph) -> str:
 
 
 def _never(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
-    """The error of a net that no size suits: the fewest conditions that exclude one another, and the layers that need sizes to be equal."""
+    """The error of a net that no size suits: the fewest conditions that exclude one another, and
+    the layers that need sizes to be equal.
+    """
     few = chain(combinations(own, 1), combinations(own, 2), combinations(own, 3))
-    clash = next((some for some in islice(few, TRIED) if _one_symbol(symbol, list(some)) == _NONE), tuple(own))
-    places = [site.span for a, b, site in graph.equalities for c in clash if c.equal and c.value in (a - b, b - a)]
-    declared = next((v.site.span for v in graph.inputs if any(isinstance(d, Sym) and symbol in d.symbols() for d in v.type.shape)), graph.site.span)
+    clash = next(
+        (some for some in islice(few, TRIED) if _one_symbol(symbol, list(some)) == _NONE),
+        tuple(own),
+    )
+    places = [
+        site.span
+        for a, b, site in graph.equalities
+        for c in clash
+        if c.equal and c.value in (a - b, b - a)
+    ]
+    declared = next(
+        (
+            v.site.span
+            for v in graph.inputs
+            if any(isinstance(d, Sym) and symbol in d.symbols() for d in v.type.shape)
+        ),
+        graph.site.span,
+    )
     *others, place = list(dict.fromkeys(places)) or [declared]
     notes = tuple(Annotation("and so is it here", span) for span in others[:2])
-    return NetdslError("no-valid-size", f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}", place, help=f"a number for {symbol} in the `input` shows what does not fit", notes=notes)
+    return NetdslError(
+        "no-valid-size",
+        f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}",
+        place,
+        help=f"a number for {symbol} in the `input` shows what does not fit",
+        notes=notes,
+    )
 
 
 def _words(condition: Condition) -> str:
@@ -101,7 +138,9 @@ def _words(condition: Condition) -> str:
 
 
 def _mixed(value: Sym) -> str:
-    left, right = ({m: c * sign for m, c in value.terms.items() if c * sign > 0} for sign in (1, -1))
+    left, right = (
+        {m: c * sign for m, c in value.terms.items() if c * sign > 0} for sign in (1, -1)
+    )
     return f"{_side(left)} == {_side(right)}"
 
 
@@ -113,7 +152,9 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     period = lcm(*(c.value.period() for c in own))
     top = period * VALUES  # tried for the differences alone
     if top <= LIMIT:
-        top = period + max((_settled(symbol, c.value, c.value.period()) for c in own), default=period)
+        top = period + max(
+            (_settled(symbol, c.value, c.value.period()) for c in own), default=period
+        )
     if top > LIMIT:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
     good = _good(symbol, own, top)
@@ -123,16 +164,25 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     if not tail:
         if len(good) == 1:
             return f"{symbol} == {good[0]}"
-        return f"{symbol} in {', '.join(map(str, good))}" if len(good) <= 12 else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
+        return (
+            f"{symbol} in {', '.join(map(str, good))}"
+            if len(good) <= 12
+            else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
+        )
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 
 
 def _settled(symbol: str, value: Sym, period: int) -> int:
-    """A size from which on the value keeps its sign in each class of sizes: there it is a polynomial of the number q of periods, found by its differences.
+    """A size from which on the value keeps its sign in each class of sizes: there it is a
+    polynomial of the number q of periods, found by its differences.
 
-    The sum of d_j C(q, j) for j <= k has the sign of d_k where q >= 2 k and q > k - 1 + k s / |d_k|, s the sum of the |d_j| of the other sign.
+    The sum of d_j C(q, j) for j <= k has the sign of d_k where q >= 2 k and q > k - 1 + k s /
+    |d_k|, s the sum of the |d_j| of the other sign.
     """
-    return max(first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)]) for first in range(period))
+    return max(
+        first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)])
+        for first in range(period)
+    )
 
 
 def _periods(row: list[int]) -> int:
@@ -140,7 +190,9 @@ def _periods(row: list[int]) -> int:
     periods = len(lower)
     while any(row):
         leading = row[0]
-        periods = len(lower) * 2 + sum(len(lower) * abs(d) // abs(leading) for d in lower if d * leading < 0)
+        periods = len(lower) * 2 + sum(
+            len(lower) * abs(d) // abs(leading) for d in lower if d * leading < 0
+        )
         lower.append(leading)
         row = [b - a for a, b in pairwise(row)]
     return periods

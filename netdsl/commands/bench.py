@@ -18,7 +18,16 @@ from netdsl.commands.models import open_model
 from netdsl.commands.output import say, say_json
 from netdsl.errors import NetdslError
 from netdsl.files import scratch_folder
-from netdsl.runtime.measure import Peak, Times, arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
+from netdsl.runtime.measure import (
+    Peak,
+    Times,
+    arithmetic_of,
+    in_turns,
+    macs_of,
+    peak,
+    random_inputs,
+    ratio,
+)
 from netdsl.runtime.session import Settings, cores
 from netdsl.words import counted
 
@@ -35,21 +44,40 @@ def run(arguments: Namespace) -> int:
     """Print latency and throughput for each batch size, beside PyTorch's on request."""
     batches = _batches(arguments.batch)
     if arguments.vs and suffix_of(arguments.model) == ".onnx":
-        raise UsageError(f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`")
+        raise UsageError(
+            f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`"
+        )
     if arguments.input and suffix_of(arguments.model) != ".onnx":
         # The net is measured with its sizes open; those given are checked as by any command.
         load_one(Namespace(file=arguments.model, define=arguments.define, input=arguments.input))
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
         folder = Path(stack.enter_context(scratch_folder()))
-        top = peak(folder, session.device, Settings(arguments.allow_cpu_nodes, arguments.threads), arithmetic_of(session))
-        theirs = _torch(arguments, compiled, weights, session.device) if arguments.vs and compiled else None
+        top = peak(
+            folder,
+            session.device,
+            Settings(arguments.allow_cpu_nodes, arguments.threads),
+            arithmetic_of(session),
+        )
+        theirs = (
+            _torch(arguments, compiled, weights, session.device)
+            if arguments.vs and compiled
+            else None
+        )
         sizes = _sizes(compiled, parse_inputs(arguments.input))
         made: list[dict[str, Any]] = []
         for batch in batches:
-            made += _measure(session, random_inputs(session, batch, sizes), batch, theirs, arguments, top)
+            made += _measure(
+                session, random_inputs(session, batch, sizes), batch, theirs, arguments, top
+            )
             if not arguments.json:
-                _print(session, made[-2 if theirs else -1 :], top, first=batch == batches[0], arguments=arguments)
+                _print(
+                    session,
+                    made[-2 if theirs else -1 :],
+                    top,
+                    first=batch == batches[0],
+                    arguments=arguments,
+                )
     if arguments.json:
         say_json(_document(session, arguments, top, made), indent=1)
     return 0
@@ -62,16 +90,31 @@ def _batches(text: str) -> list[int]:
     return [int(p) for p in parts]
 
 
-def _sizes(compiled: Compiled | None, given: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The sizes of the inputs: those given, and where a net leaves them open such that it is valid for."""
+def _sizes(
+    compiled: Compiled | None, given: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The sizes of the inputs: those given, and where a net leaves them open such that it is valid
+    for.
+    """
     if compiled is None or given:
         return given
     at = usual_setting(compiled.graph)
-    return {v.name: tuple(d if isinstance(d, int) else d.at(at) for d in v.type.shape) for v in compiled.graph.inputs}
+    return {
+        v.name: tuple(d if isinstance(d, int) else d.at(at) for d in v.type.shape)
+        for v in compiled.graph.inputs
+    }
 
 
-def _measure(session: Session, inputs: dict[str, Any], batch: int, theirs: Callable[..., Any] | None, arguments: Namespace, top: Peak) -> list[dict[str, Any]]:
-    first = session.run(inputs)  # says what is wrong with the sizes, or that the memory is too small
+def _measure(
+    session: Session,
+    inputs: dict[str, Any],
+    batch: int,
+    theirs: Callable[..., Any] | None,
+    arguments: Namespace,
+    top: Peak,
+) -> list[dict[str, Any]]:
+    # Says what is wrong with the sizes, or that the memory is too small.
+    first = session.run(inputs)
     bound = session.bind(inputs)
     engines: dict[str, Callable[[], object]] = {"onnxruntime": bound.run}
     if theirs is not None:
@@ -89,15 +132,23 @@ def _measure(session: Session, inputs: dict[str, Any], batch: int, theirs: Calla
 def _row(engine: str, batch: int, found: Times, macs: int | None, top: Peak) -> dict[str, Any]:
     flops = None if macs is None else 2 * macs * batch / found.middle
     return {
-        "engine": engine, "batch": batch, "rounds": len(found.seconds), "median_s": found.middle, "p95_s": found.late, "samples_per_s": batch / found.middle,
-        "flops": flops, "share_of_peak": None if flops is None else flops / top.flops,
-    }  # fmt: skip
+        "engine": engine,
+        "batch": batch,
+        "rounds": len(found.seconds),
+        "median_s": found.middle,
+        "p95_s": found.late,
+        "samples_per_s": batch / found.middle,
+        "flops": flops,
+        "share_of_peak": None if flops is None else flops / top.flops,
+    }
 
 
 # ---- PyTorch beside it
 
 
-def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | None, device: str) -> Callable[..., Any]:
+def _torch(
+    arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | None, device: str
+) -> Callable[..., Any]:
     """What takes the inputs, and gives a function that runs once and one that reads its outputs."""
     import torch
 
@@ -108,19 +159,30 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
 
     where = "cpu" if device == "cpu" else "cuda"
     if where == "cuda" and not torch.cuda.is_available():
-        raise NetdslError("no-cuda", "PyTorch sees no GPU", help="install its wheel for CUDA, or leave out --vs")
+        raise NetdslError(
+            "no-cuda", "PyTorch sees no GPU", help="install its wheel for CUDA, or leave out --vs"
+        )
     torch.set_num_threads(arguments.threads or cores())
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True  # as onnxruntime does
-    state = weights if weights is not None else {n: fresh(n, p) for n, p in tensors_of(compiled.graph).items()}
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+        True  # as onnxruntime does
+    )
+    state = (
+        weights
+        if weights is not None
+        else {n: fresh(n, p) for n, p in tensors_of(compiled.graph).items()}
+    )
     module = lower(compiled.graph).eval()
     numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
-    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
+    module.load_state_dict(
+        {n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False
+    )
     module.to(where)
 
     def prepare(inputs: dict[str, Any]) -> tuple[Callable[[], Any], Callable[[Any], list[Any]]]:
         forward: Callable[..., Any] = module
         if arguments.vs == "torch-compile":
-            torch.compiler.reset()  # each batch for itself: the third size would be compiled for any size, which is slower
+            # each batch for itself: the third size would be compiled for any size, which is slower
+            torch.compiler.reset()
             forward = torch.compile(module, dynamic=False)
         tensors = [torch.from_numpy(a).to(where) for a in inputs.values()]
 
@@ -131,7 +193,9 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
                 torch.cuda.synchronize()
             return made
 
-        return once, lambda made: [t.float().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))]
+        return once, lambda made: [
+            t.float().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))
+        ]
 
     return prepare
 
@@ -139,28 +203,55 @@ def _torch(arguments: Namespace, compiled: Compiled, weights: dict[str, Any] | N
 def _agree(ours: list[Any], theirs: list[Any], arguments: Namespace) -> None:
     """What computes something else is not worth timing."""
     for a, b in zip(ours, theirs, strict=True):
-        difference = float(np.abs(a.astype(np.float64) - b).max() / max(1e-12, float(np.abs(b).max())))
+        difference = float(
+            np.abs(a.astype(np.float64) - b).max() / max(1e-12, float(np.abs(b).max()))
+        )
         if not difference <= AGREE:
-            raise NetdslError("back-ends-differ", f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output", help="`netdsl verify` finds the first layer that differs")
+            raise NetdslError(
+                "back-ends-differ",
+                f"onnxruntime and {arguments.vs} differ by {difference:.1e} of the largest output",
+                help="`netdsl verify` finds the first layer that differs",
+            )
 
 
 # ---- what is printed
 
 
-def _print(session: Session, rows: list[dict[str, Any]], top: Peak, *, first: bool, arguments: Namespace) -> None:
+def _print(
+    session: Session, rows: list[dict[str, Any]], top: Peak, *, first: bool, arguments: Namespace
+) -> None:
     if first:
-        say(f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''}, onnxruntime {onnxruntime.__version__}, {counted(arguments.threads or cores(), 'thread')} on the CPU")
+        say(
+            f"{session.name} on {session.device}{' with CUDA graphs' if session.graph else ''},"
+            f" onnxruntime {onnxruntime.__version__},"
+            f" {counted(arguments.threads or cores(), 'thread')} on the CPU"
+        )
         for provider, (count, operators) in _providers(session).items():
-            say(f"  {provider}: {counted(count, 'node')} ({', '.join(f'{o} {n}' for o, n in operators.most_common())})")
-        say(f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product), {top.bytes / 1e9:,.1f} GB/s (copy, read and written)")
-        say(f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11} {'GFLOP/s':>9} {'of peak':>8}")
+            say(
+                f"  {provider}: {counted(count, 'node')}"
+                f" ({', '.join(f'{o} {n}' for o, n in operators.most_common())})"
+            )
+        say(
+            f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product),"
+            f" {top.bytes / 1e9:,.1f} GB/s (copy, read and written)"
+        )
+        say(
+            f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11}"
+            f" {'GFLOP/s':>9} {'of peak':>8}"
+        )
     for row in rows:
         flops = "-" if row["flops"] is None else f"{row['flops'] / 1e9:,.0f}"
         share = "-" if row["share_of_peak"] is None else f"{100 * row['share_of_peak']:.0f} %"
-        say(f"{row['batch']:>6}  {row['engine']:<13} {_time(row['median_s']):>10} {_time(row['p95_s']):>10} {row['samples_per_s']:>11,.1f} {flops:>9} {share:>8}")
+        say(
+            f"{row['batch']:>6}  {row['engine']:<13} {_time(row['median_s']):>10}"
+            f" {_time(row['p95_s']):>10} {row['samples_per_s']:>11,.1f} {flops:>9} {share:>8}"
+        )
         for key, value in row.items():
             if key.startswith("ratio_"):
-                say(f"{'':>6}  {value:.2f} times as fast as {key.removeprefix('ratio_')} (median of {row['rounds']} pairs)")
+                say(
+                    f"{'':>6}  {value:.2f} times as fast as {key.removeprefix('ratio_')} (median of"
+                    f" {row['rounds']} pairs)"
+                )
     sys.stdout.flush()
 
 
@@ -171,13 +262,25 @@ def _time(seconds: float) -> str:
 def _providers(session: Session) -> dict[str, tuple[int, Counter[str]]]:
     """How many nodes each provider runs, and of which operators."""
     placed = session.placement()
-    return {p: (n, Counter(x.operator for x in placed if x.provider == p)) for p, n in Counter(x.provider for x in placed).items()}
+    return {
+        p: (n, Counter(x.operator for x in placed if x.provider == p))
+        for p, n in Counter(x.provider for x in placed).items()
+    }
 
 
-def _document(session: Session, arguments: Namespace, top: Peak, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(
+    session: Session, arguments: Namespace, top: Peak, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
     placed = session.placement()
     return {
-        "model": session.name, "device": session.device, "onnxruntime": onnxruntime.__version__, "cuda_graphs": session.graph, "threads": arguments.threads or cores(), "open_size": USUAL,
-        "providers": dict(Counter(x.provider for x in placed)), "nodes": [x._asdict() for x in placed],
-        "peak": {"flops": top.flops, "bytes_per_s": top.bytes}, "results": rows,
-    }  # fmt: skip
+        "model": session.name,
+        "device": session.device,
+        "onnxruntime": onnxruntime.__version__,
+        "cuda_graphs": session.graph,
+        "threads": arguments.threads or cores(),
+        "open_size": USUAL,
+        "providers": dict(Counter(x.provider for x in placed)),
+        "nodes": [x._asdict() for x in placed],
+        "peak": {"flops": top.flops, "bytes_per_s": top.bytes},
+        "results": rows,
+    }

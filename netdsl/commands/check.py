@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import Summary
 from netdsl.commands.checked import Checked
-from netdsl.commands.common import UsageError, parse_defines, parse_inputs, print_diagnostics, split_name
+from netdsl.commands.common import (
+    UsageError,
+    parse_defines,
+    parse_inputs,
+    print_diagnostics,
+    split_name,
+)
 from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, open_program
@@ -34,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
             result = _check(program, name, arguments, diagnostics)
             checked.append(result)
             if sum(d.severity == "error" for d in diagnostics) >= MAX_ERRORS:
-                diagnostics.append(Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"))
+                diagnostics.append(
+                    Diagnostic(
+                        "too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"
+                    )
+                )
                 break
     except NetdslError as error:
         diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
@@ -43,8 +53,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Options that a format has no use for are wrong usage: JSON has rows to choose, and every column of them; the others have diagnostics alone."""
-    taken = {"text": ("depth", "only", "show", "columns"), "json": ("depth", "only")}.get(arguments.format, ())
+    """Options that a format has no use for are wrong usage:
+
+    JSON has rows to choose, and every column of them; the others have diagnostics alone.
+    """
+    taken = {"text": ("depth", "only", "show", "columns"), "json": ("depth", "only")}.get(
+        arguments.format, ()
+    )
     for option in ("depth", "only", "show", "columns"):
         if option not in taken and getattr(arguments, option) not in (None, ()):
             has = "has every column" if arguments.format == "json" else "has no table"
@@ -53,10 +68,16 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
     """Whether the nets have rows of the kinds that `--only` names."""
-    kinds = {r.kind for s in summaries for r in s.rows(arguments.depth, field=False)} if arguments.only else set()
+    kinds = (
+        {r.kind for s in summaries for r in s.rows(arguments.depth, field=False)}
+        if arguments.only
+        else set()
+    )
     for kind in arguments.only:
         if kind not in kinds:
-            raise UsageError(f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}")
+            raise UsageError(
+                f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}"
+            )
 
 
 def _names(program: Program, net: str | None) -> list[str]:
@@ -65,12 +86,16 @@ def _names(program: Program, net: str | None) -> list[str]:
     nets = program.nets()
     if nets:
         return nets
-    if program.module.own and not any(getattr(d, "is_net", True) for d in program.module.definitions.values()):
+    if program.module.own and not any(
+        getattr(d, "is_net", True) for d in program.module.definitions.values()
+    ):
         return []  # a file of blocks alone: its text is right, and there is no net to show
     return [program.pick(None)]
 
 
-def _check(program: Program, name: str, arguments: argparse.Namespace, diagnostics: list[Diagnostic]) -> Checked:
+def _check(
+    program: Program, name: str, arguments: argparse.Namespace, diagnostics: list[Diagnostic]
+) -> Checked:
     checked = Checked(name)
     try:
         checked.sizes = parse_inputs(arguments.input)
@@ -90,12 +115,19 @@ def _check(program: Program, name: str, arguments: argparse.Namespace, diagnosti
 
 def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
     """Whether an equal diagnostic is in the list already, perhaps from another net of the file."""
-    return any((d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message) for d in diagnostics)
+    return any(
+        (d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message)
+        for d in diagnostics
+    )
 
 
-def _report(arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]) -> None:
+def _report(
+    arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]
+) -> None:
     summaries = [c.summary for c in checked if c.summary is not None]
-    if summaries and not any(d.severity == "error" for d in diagnostics):  # else they are what is to be read first
+    if summaries and not any(
+        d.severity == "error" for d in diagnostics
+    ):  # else they are what is to be read first
         _check_kinds(arguments, summaries)
     match arguments.format:
         case "json":

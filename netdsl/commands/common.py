@@ -1,4 +1,6 @@
-"""What the commands share: naming a net, sizes and parameters from the command line, printing diagnostics."""
+"""What the commands share: naming a net, sizes and parameters from the command line, printing
+diagnostics.
+"""
 
 from __future__ import annotations
 
@@ -103,9 +105,15 @@ def read_labels(path: str) -> list[str]:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read(MOST_LABELS + 1)
     except UnicodeDecodeError:
-        raise NetdslError("bad-labels", f"{path} is not a text in UTF-8", help=LABELS_HELP) from None
+        raise NetdslError(
+            "bad-labels", f"{path} is not a text in UTF-8", help=LABELS_HELP
+        ) from None
     except OSError as error:
-        raise NetdslError("file-not-found", f"{path} cannot be read: {error.strerror or error}", help=LABELS_HELP) from None
+        raise NetdslError(
+            "file-not-found", f"{path} cannot be read: {error.strerror or error}", help=LABELS_HELP
+        ) from None
     if len(text) > MOST_LABELS:
-        raise NetdslError("bad-labels", f"{path} has over {MOST_LABELS:,} characters", help=LABELS_HELP)
+        raise NetdslError(
+            "bad-labels", f"{path} has over {MOST_LABELS:,} characters", help=LABELS_HELP
+        )
     return [line.strip() for line in text.rstrip().splitlines()]

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """A console on standard output, as wide as tables are."""
-    out = _Screen(width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False)
+    out = _Screen(
+        width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False
+    )
     out.push_render_hook(_Hook(_Printable))
     return out
 

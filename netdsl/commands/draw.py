@@ -19,7 +19,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Draw the net into the file that `-o` names; its suffix says what is made."""
     path = Path(arguments.output)
     if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"-o takes a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, found `{path}`")
+        raise UsageError(
+            f"-o takes a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, found"
+            f" `{path}`"
+        )
     if arguments.depth is not None and arguments.depth < 0:
         raise UsageError(f"--depth takes 0 or more, found {arguments.depth}")
     compiled = load_one(arguments)

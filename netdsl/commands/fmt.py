@@ -48,7 +48,9 @@ def _files(name: str) -> Iterator[str]:
     found = []
     for folder, inside, files in os.walk(name):
         inside[:] = [f for f in inside if not f.startswith(".")]
-        found += [os.path.join(folder, f) for f in files if f.endswith(".net") and not f.startswith(".")]
+        found += [
+            os.path.join(folder, f) for f in files if f.endswith(".net") and not f.startswith(".")
+        ]
     if not found:
         raise NetdslError("file-not-found", f"there is no .net file in `{name}`")
     yield from sorted(found)
@@ -97,4 +99,9 @@ def _difference(source: SourceFile, text: str) -> Diagnostic:
             span = Span(source, place, place + len((one or "").rstrip("\r")))
             break
         place += len(one or "") + 1
-    return Diagnostic("not-formatted", f"`{source.name}` is not in the canonical layout", span, help=f"`netdsl fmt {source.name}` lays it out")
+    return Diagnostic(
+        "not-formatted",
+        f"`{source.name}` is not in the canonical layout",
+        span,
+        help=f"`netdsl fmt {source.name}` lays it out",
+    )

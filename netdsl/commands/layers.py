@@ -32,7 +32,19 @@ if TYPE_CHECKING:
 
 COMPOSITE = "composite"
 LANGUAGE = "language"
-FAMILIES = ("convolution", "pooling", "normalisation", "regularisation", "dense", "activation", "join", "shape", "sequence", "graph", "regions")
+FAMILIES = (
+    "convolution",
+    "pooling",
+    "normalisation",
+    "regularisation",
+    "dense",
+    "activation",
+    "join",
+    "shape",
+    "sequence",
+    "graph",
+    "regions",
+)
 CALL_WIDTH = 28
 
 
@@ -49,13 +61,35 @@ class LayerEntry(NamedTuple):
 
 
 WORDS = (
-    LayerEntry("residual", LANGUAGE, "residual { F }", "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more, the sum of the arms.",
-          inputs="the current value, given to each arm", examples=(("8x6x6", "residual { conv(8, 3, pad = 1) -> bn }"),)),
-    LayerEntry("identity", LANGUAGE, "identity", "The current value as it is: an arm that does nothing, or a name for a value. It makes no layer.",
-          inputs="the current value", examples=(("4x6x6", "concat { | identity | conv(2, 1) }"),)),
-    LayerEntry("frozen", LANGUAGE, "F -> frozen", "Training leaves the weights of the layer, block or group before it as they are.",
-          inputs="the current value", examples=(("1x6x6", "conv(1, 3, bias = false, weight = [[1,0,-1],[2,0,-2],[1,0,-1]]) -> frozen"),)),
-)  # fmt: skip
+    LayerEntry(
+        "residual",
+        LANGUAGE,
+        "residual { F }",
+        "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more,"
+        " the sum of the arms.",
+        inputs="the current value, given to each arm",
+        examples=(("8x6x6", "residual { conv(8, 3, pad = 1) -> bn }"),),
+    ),
+    LayerEntry(
+        "identity",
+        LANGUAGE,
+        "identity",
+        "The current value as it is: an arm that does nothing, or a name for a value. It makes no"
+        " layer.",
+        inputs="the current value",
+        examples=(("4x6x6", "concat { | identity | conv(2, 1) }"),),
+    ),
+    LayerEntry(
+        "frozen",
+        LANGUAGE,
+        "F -> frozen",
+        "Training leaves the weights of the layer, block or group before it as they are.",
+        inputs="the current value",
+        examples=(
+            ("1x6x6", "conv(1, 3, bias = false, weight = [[1,0,-1],[2,0,-2],[1,0,-1]]) -> frozen"),
+        ),
+    ),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -94,15 +128,29 @@ def entry(name: str) -> LayerEntry:
 
 def _of_kind(cls: type[Op]) -> LayerEntry:
     doc = " ".join(inspect.cleandoc(cls.__doc__ or "").split())
-    rows = tuple((a.name, "word" if a.choices else type_name(a), _default(a), _meaning(a)) for a in cls.args)
+    rows = tuple(
+        (a.name, "word" if a.choices else type_name(a), _default(a), _meaning(a)) for a in cls.args
+    )
     return LayerEntry(cls.kind, cls.family, signature(cls), doc, rows, _inputs(cls), cls.examples)
 
 
 def _of_block(definition: ast.Definition) -> LayerEntry:
-    rows = tuple((p.name, "", p.default.span.text if p.default is not None else "required", "") for p in definition.parameters)
-    parts = [name if default == "required" else f"{name} = {default}" for name, _, default, _ in rows]
+    rows = tuple(
+        (p.name, "", p.default.span.text if p.default is not None else "required", "")
+        for p in definition.parameters
+    )
+    parts = [
+        name if default == "required" else f"{name} = {default}" for name, _, default, _ in rows
+    ]
     call = f"{definition.name}({', '.join(parts)})" if parts else definition.name
-    return LayerEntry(definition.name, COMPOSITE, call, " ".join(definition.doc.split()), rows, "the current value")
+    return LayerEntry(
+        definition.name,
+        COMPOSITE,
+        call,
+        " ".join(definition.doc.split()),
+        rows,
+        "the current value",
+    )
 
 
 def _default(arg: Arg) -> str:
@@ -128,7 +176,13 @@ def _inputs(cls: type[Op]) -> str:
         return "the current value"
     if high > 16:
         return "arms in braces, or the current value and `@` references"
-    more = str(high - 1) if low == high else f"at most {high - 1}" if low == 1 else f"{low - 1} to {high - 1}"
+    more = (
+        str(high - 1)
+        if low == high
+        else f"at most {high - 1}"
+        if low == 1
+        else f"{low - 1} to {high - 1}"
+    )
     plural = "" if high == 2 else "s"
     return f"the current value and {more} `@` reference{plural}"
 
@@ -142,7 +196,14 @@ def _print_all(out: Console, all_: Iterable[LayerEntry]) -> None:
         families.setdefault(item.family, []).append(item)
     for family, members in families.items():
         out.print(Text(family, style="bold"))
-        table = Table(Column(width=CALL_WIDTH), Column(), box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table(
+            Column(width=CALL_WIDTH),
+            Column(),
+            box=None,
+            show_header=False,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+        )
         for item in members:
             table.add_row(Text(_short_call(item)), Text(_summary(item.doc)))
         out.print(Padding(table, (0, 0, 1, 2)))
@@ -157,7 +218,11 @@ def _short_call(item: LayerEntry) -> str:
     more = len(parts) < len(item.arguments)
     while len(f"{item.name}({', '.join([*parts, '...'])})") > CALL_WIDTH:
         parts, more = parts[:-1], True
-    return f"{item.name}({', '.join([*parts, *(['...'] if more else [])])})" if parts else f"{item.name}(...)"
+    return (
+        f"{item.name}({', '.join([*parts, *(['...'] if more else [])])})"
+        if parts
+        else f"{item.name}(...)"
+    )
 
 
 def _summary(doc: str) -> str:
@@ -181,7 +246,13 @@ def _print_entry(out: Console, item: LayerEntry) -> None:
     if item.examples:
         out.print(Text("\nexamples", style="bold"))
         out.print(Padding(_example_table(item), (0, 0, 0, 2)))
-    out.print(Text(f"\nfamily: {item.family}" + (f", defined in nets/lib/{item.name}.net" if item.family == COMPOSITE else ""), style="dim"))
+    out.print(
+        Text(
+            f"\nfamily: {item.family}"
+            + (f", defined in nets/lib/{item.name}.net" if item.family == COMPOSITE else ""),
+            style="dim",
+        )
+    )
 
 
 def _wrapped_call(call: str, width: int) -> Text:
@@ -201,7 +272,16 @@ def _wrapped_call(call: str, width: int) -> Text:
 
 
 def _argument_table(item: LayerEntry) -> Table:
-    table = Table(Column(no_wrap=True), Column(max_width=16), Column(no_wrap=True), Column(), box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        Column(no_wrap=True),
+        Column(max_width=16),
+        Column(no_wrap=True),
+        Column(),
+        box=None,
+        show_header=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for name, type_, default, meaning in item.arguments:
         shown = default if default == "required" else f"= {default}"
         table.add_row(*(Text(cell) for cell in (name, type_, shown, meaning)))
@@ -209,19 +289,29 @@ def _argument_table(item: LayerEntry) -> Table:
 
 
 def _example_table(item: LayerEntry) -> Table:
-    table = Table(Column(no_wrap=True), Column(), Column(no_wrap=True), box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        Column(no_wrap=True),
+        Column(),
+        Column(no_wrap=True),
+        box=None,
+        show_header=False,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for shapes, call, result in outcomes(item):
         table.add_row(*(Text(cell) for cell in (shapes, call, f"-> {result}")))
     return table
 
 
 def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
-    """Each example with its input shapes, the call as one writes it, and the shape of its result."""
+    """Each example: its input shapes, the call as a user writes it, and the shape of the result."""
     for shapes, call in item.examples:
         inputs = shapes.split(", ")
         written = with_references(call, [f"@x{i}" for i in range(2, len(inputs) + 1)])
         lines = [f"input x{i}: {shape}" for i, shape in enumerate(inputs, start=1)]
-        program = program_of(SourceFile(item.name, "\n".join(["net Example {", *lines, written, "}"])))
+        program = program_of(
+            SourceFile(item.name, "\n".join(["net Example {", *lines, written, "}"]))
+        )
         yield shapes, written, str(compile_net(program, "Example").graph.outputs[0].value.type)
 
 

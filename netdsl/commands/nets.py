@@ -67,7 +67,9 @@ def net_lines(file: str, program: Program) -> list[NetLine]:
         compiled = compile_net(program, net)
         totals = compiled.costs.totals()
         year = _year(program.module.definitions[net].doc) or _year(paper(program))
-        lines.append(NetLine(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year))
+        lines.append(
+            NetLine(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year)
+        )
     return lines
 
 
@@ -86,7 +88,9 @@ def _year(text: str) -> str:
 
 
 def paper(program: Program) -> str:
-    """The line of the file's first comment that cites the paper: the one with a year, or else the first."""
+    """The line of the file's first comment that cites the paper: the one with a year, or else the
+    first.
+    """
     lines = _first_comment(program.source.text)
     cited = next((line for line in lines if _YEAR.search(line)), lines[0] if lines else "")
     return re.sub(rf"({_YEAR.pattern}\.).*", r"\1", cited)
@@ -105,7 +109,12 @@ def _print_file(out: Console, name: str, cited: str, lines: list[NetLine]) -> No
     out.print(Text(cited or name, style="bold"))
     table = _table()
     for line in lines:
-        table.add_row(Text(line.name), figure(line.params), "open" if line.macs is None else figure(line.macs), line.year)
+        table.add_row(
+            Text(line.name),
+            figure(line.params),
+            "open" if line.macs is None else figure(line.macs),
+            line.year,
+        )
     out.print(Padding(table, (0, 0, 1, 2)))
 
 
@@ -117,5 +126,10 @@ def _print_head(out: Console) -> None:
 
 def _table() -> Table:
     """Columns of one width in every file, so that figures stand below one another."""
-    columns = (Column(width=36), Column(justify="right", width=14), Column(justify="right", width=18), Column(width=4))
+    columns = (
+        Column(width=36),
+        Column(justify="right", width=14),
+        Column(justify="right", width=18),
+        Column(width=4),
+    )
     return Table(*columns, box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))

@@ -12,7 +12,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from netdsl.commands.common import LABELS_HELP, UsageError, print_diagnostics, read_labels, suffix_of
+from netdsl.commands.common import (
+    LABELS_HELP,
+    UsageError,
+    print_diagnostics,
+    read_labels,
+    suffix_of,
+)
 from netdsl.commands.models import open_model
 from netdsl.commands.output import note, say
 from netdsl.errors import NetdslError
@@ -34,7 +40,7 @@ NUMBERS = "bfiu"
 
 
 def run(arguments: Namespace) -> int:
-    """Print what the model says of each input; one that fails is named, and the others still run."""
+    """Print the model's result for each input; if one fails, name it and run the others."""
     if arguments.output and suffix_of(arguments.output) != ".npz":
         raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
     if arguments.output:
@@ -61,7 +67,9 @@ class _ModelRun:
         console = Console(stderr=True)
         # Lines on the same terminal say how far it is by themselves, and would run into the bar.
         hidden = not console.is_terminal or sys.stdout.isatty() or len(paths) < 2
-        with Progress(console=console, transient=True, disable=hidden, redirect_stdout=False) as progress:
+        with Progress(
+            console=console, transient=True, disable=hidden, redirect_stdout=False
+        ) as progress:
             task = progress.add_task("running", total=len(paths))
             for items in batches(self._items(paths), self.together):
                 self._batch(items)
@@ -69,7 +77,9 @@ class _ModelRun:
                 if self.unread and not self.output:
                     break
         if self.output and self.kept:
-            for renamed in write_outputs(Path(self.output), [v.name for v in self.session.outputs], self.kept):
+            for renamed in write_outputs(
+                Path(self.output), [v.name for v in self.session.outputs], self.kept
+            ):
                 note(f"note: {renamed}")
         return int(self.failed)
 
@@ -140,14 +150,26 @@ def _check(item: Item, session: Session, outputs: list[Any], names: list[str]) -
     """Raise `NetdslError` for outputs that mean nothing."""
     wide = [o for o in outputs if _has_classes(o, item)]
     if names and wide and not any(len(names) == o.shape[1] for o in wide):
-        raise NetdslError("labels-mismatch", f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes", help=LABELS_HELP)
+        raise NetdslError(
+            "labels-mismatch",
+            f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes",
+            help=LABELS_HELP,
+        )
     if not all(np.isfinite(o).all() for o in wide):
         help_ = "look at the weights, and at the scale of the input"
-        raise NetdslError("not-finite", f"the output of {session.name} for {item.path} holds infinities or not-a-numbers", help=help_)
+        raise NetdslError(
+            "not-finite",
+            f"the output of {session.name} for {item.path} holds infinities or not-a-numbers",
+            help=help_,
+        )
 
 
-def _report(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
-    """The lines of one input: the top classes of each sample, or a summary of an output that has no classes."""
+def _report(
+    item: Item, session: Session, outputs: list[Any], names: list[str], top: int
+) -> list[str]:
+    """The lines of one input: the top classes of each sample, or a summary of an output that has no
+    classes.
+    """
     lines, path = [], str(item.path)
     for spec, output in zip(session.outputs, outputs, strict=True):
         title = f"{path}: {spec.name}" if len(outputs) > 1 else path
@@ -162,9 +184,11 @@ def _report(item: Item, session: Session, outputs: list[Any], names: list[str], 
     return lines
 
 
-def _json_lines(item: Item, session: Session, outputs: list[Any], names: list[str], top: int) -> list[str]:
-    """A line for each sample: its file, its number there, and of each output the top classes, or its shape and range; an output that the
-    samples have together stands in the line of each.
+def _json_lines(
+    item: Item, session: Session, outputs: list[Any], names: list[str], top: int
+) -> list[str]:
+    """A line for each sample: its file, its number there, and of each output the top classes, or
+    its shape and range; an output that the samples have together stands in the line of each.
     """
     lines = []
     for i in range(item.samples):
@@ -175,7 +199,11 @@ def _json_lines(item: Item, session: Session, outputs: list[Any], names: list[st
                 made[spec.name] = _top_json(row, names if len(names) == len(row) else [], top)
             else:
                 finite = bool(row.size and row.dtype.kind in NUMBERS and np.isfinite(row).all())
-                made[spec.name] = {"shape": list(row.shape), "dtype": str(row.dtype), **({"min": float(row.min()), "max": float(row.max())} if finite else {})}
+                made[spec.name] = {
+                    "shape": list(row.shape),
+                    "dtype": str(row.dtype),
+                    **({"min": float(row.min()), "max": float(row.max())} if finite else {}),
+                }
         lines.append(json.dumps({"input": str(item.path), "sample": i, "outputs": made}))
     return lines
 
@@ -183,11 +211,23 @@ def _json_lines(item: Item, session: Session, outputs: list[Any], names: list[st
 def _top_json(row: Any, names: list[str], top: int) -> list[dict[str, Any]]:
     probabilities = as_probabilities(row)
     best = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"class": int(k), "probability": float(probabilities[k]), **({"name": names[k]} if names else {})} for k in best]
+    return [
+        {
+            "class": int(k),
+            "probability": float(probabilities[k]),
+            **({"name": names[k]} if names else {}),
+        }
+        for k in best
+    ]
 
 
 def _has_classes(output: Any, item: Item) -> bool:
-    return bool(has_rows(output, item) and output.ndim == 2 and output.shape[1] > 1 and output.dtype.kind == "f")
+    return bool(
+        has_rows(output, item)
+        and output.ndim == 2
+        and output.shape[1] > 1
+        and output.dtype.kind == "f"
+    )
 
 
 def top_lines(row: Any, names: list[str], top: int) -> list[str]:
@@ -195,7 +235,10 @@ def top_lines(row: Any, names: list[str], top: int) -> list[str]:
     probabilities = as_probabilities(row)
     best = np.argsort(-probabilities, kind="stable")[:top]
     width = len(str(len(row) - 1))
-    return [f"  {100 * probabilities[k]:6.2f} %  {k:>{width}}  {names[k] if names else ''}".rstrip() for k in best]
+    return [
+        f"  {100 * probabilities[k]:6.2f} %  {k:>{width}}  {names[k] if names else ''}".rstrip()
+        for k in best
+    ]
 
 
 def as_probabilities(row: Any) -> Any:
@@ -216,4 +259,6 @@ def _summary(output: Any) -> str:
         return f"{shape} {output.dtype}: {', '.join(values)}{', ...' if output.size > 8 else ''}"
     if output.size <= 8:
         return f"{shape} {output.dtype}: {', '.join(f'{v:g}' for v in output.ravel().tolist())}"
-    return f"{shape} {output.dtype}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"
+    return (
+        f"{shape} {output.dtype}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"
+    )

@@ -1,4 +1,4 @@
-"""What `check` prints on the terminal: the table and the totals of each net, or one line for each."""
+"""What `check` prints on the terminal: a table and totals for each net, or one line for each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netdsl.commands.checked import Checked
+
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net; with depth 0 one line for each."""
@@ -39,7 +40,15 @@ def _overview(checked: list[Checked], width: int) -> list[TableLine]:
         assert summary is not None
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
         t = summary.totals
-        rows.append([item.name, outputs, figure(t.params), summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs), figure(t.depth)])
+        rows.append(
+            [
+                item.name,
+                outputs,
+                figure(t.params),
+                summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs),
+                figure(t.depth),
+            ]
+        )
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 

@@ -1,4 +1,4 @@
-"""`netdsl test`: the metrics of trained weights on the test images, in PyTorch or in onnxruntime."""
+"""`netdsl test`: the metrics of trained weights on the test images, in PyTorch or onnxruntime."""
 
 from __future__ import annotations
 
@@ -44,12 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
         results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
     except SettingError as error:
         raise placed(error, compiled, () if arguments.data is None else ("data",)) from None
-    shown = ", ".join(f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items())
+    shown = ", ".join(
+        f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()
+    )
     say(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
     return 0
 
 
-def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
+def _torch(
+    graph: Graph, weights: dict[str, Any], device: str
+) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
     from netdsl.backends.torch.module import lower
@@ -57,7 +61,9 @@ def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.n
 
     where = torch_device(device)
     module = lower(graph)
-    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in weights.items()}, strict=False)
+    module.load_state_dict(
+        {n: torch.from_numpy(np.array(a)) for n, a in weights.items()}, strict=False
+    )
     module.eval().to(where)
 
     def forward(images: np.ndarray) -> np.ndarray:
@@ -68,7 +74,9 @@ def _torch(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.n
     return forward
 
 
-def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable[[np.ndarray], np.ndarray]:
+def _onnxruntime(
+    graph: Graph, weights: dict[str, Any], device: str
+) -> Callable[[np.ndarray], np.ndarray]:
     from netdsl.backends.onnx.export import export_onnx
     from netdsl.runtime.session import open_session
 
@@ -85,5 +93,3 @@ def _onnxruntime(graph: Graph, weights: dict[str, Any], device: str) -> Callable
         return made
 
     return forward
-
-

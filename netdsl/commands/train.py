@@ -34,9 +34,21 @@ def run(arguments: argparse.Namespace) -> int:
         dataset = open_dataset(config.data)
         screen.print(dataset.note, soft_wrap=True)
         torch.manual_seed(config.seed)
-        result = train(lower(compiled.graph), dataset, config, out, device=arguments.device, resume=arguments.resume, console=screen, name=name, expects=expects)
+        result = train(
+            lower(compiled.graph),
+            dataset,
+            config,
+            out,
+            device=arguments.device,
+            resume=arguments.resume,
+            console=screen,
+            name=name,
+            expects=expects,
+        )
     except SettingError as error:
-        raise placed(error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}) from None
+        raise placed(
+            error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}
+        ) from None
     screen.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
     return 0
 
@@ -54,11 +66,20 @@ def parse_settings(items: list[str]) -> dict[str, str]:
 
 
 def image_shape(graph: Graph) -> tuple[int, ...] | None:
-    """The (C, H, W) that the net takes; None where sizes are open. A net of several inputs cannot be trained on images."""
+    """The (C, H, W) that the net takes; None where sizes are open.
+
+    A net of several inputs cannot be trained on images.
+    """
     if len(graph.inputs) != 1:
-        message = f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
+        message = (
+            f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
+        )
         advice = "train it from Python: `netdsl.load(...).torch()`"
         place = graph.inputs[1].site.span
         raise NetdslError("cannot-train", message, place, help=advice)
     shape = graph.inputs[0].type.shape
-    return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None
+    return (
+        tuple(d for d in shape if isinstance(d, int))
+        if all(isinstance(d, int) for d in shape)
+        else None
+    )

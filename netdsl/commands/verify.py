@@ -1,4 +1,6 @@
-"""`netdsl verify`: every back end agrees on a net, or the first node that differs and its line; a model matches its manifest."""
+"""`netdsl verify`: every back end agrees on a net, or the first node that differs and its line; a
+model matches its manifest.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _verify_model(arguments: argparse.Namespace) -> int:
     if arguments.weights or arguments.define or arguments.input:
-        raise UsageError("--weights, --input and -D go with a net: a model is held against its manifest")
+        raise UsageError(
+            "--weights, --input and -D go with a net: a model is held against its manifest"
+        )
     from netdsl.backends.onnx.manifest import verify_model
 
     found = verify_model(arguments.file)
@@ -64,7 +68,10 @@ def _weights(arguments: argparse.Namespace, graph: Graph) -> dict[str, Any]:
 
 
 def _as_json(report: Report, file: str) -> dict[str, Any]:
-    claims = [{"name": c.name, "witnesses": list(c.witnesses), "verdict": c.verdict, "detail": c.detail} for c in report.claims]
+    claims = [
+        {"name": c.name, "witnesses": list(c.witnesses), "verdict": c.verdict, "detail": c.detail}
+        for c in report.claims
+    ]
     worst = {"k": report.worst, "layer": report.worst_node, "kind": report.worst_kind}
     return {
         "name": report.net,
@@ -90,11 +97,18 @@ def _print(report: Report, weights: str | None) -> None:
     for head in ("claim", "verdict", "", "witnesses"):
         table.add_column(head, overflow="fold")
     for claim in report.claims:
-        verdict = Text(claim.verdict, style={"agree": "green", "differ": "bold red"}.get(claim.verdict, "dim"))
-        table.add_row(claim.name, verdict, claim.detail if claim.ok else "", ", ".join(claim.witnesses))
+        verdict = Text(
+            claim.verdict, style={"agree": "green", "differ": "bold red"}.get(claim.verdict, "dim")
+        )
+        table.add_row(
+            claim.name, verdict, claim.detail if claim.ok else "", ", ".join(claim.witnesses)
+        )
     settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
     out = listing()
-    out.print(f"{report.net} with {weights or 'random weights'}, batches of {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}")
+    out.print(
+        f"{report.net} with {weights or 'random weights'}, batches of"
+        f" {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}"
+    )
     out.print(table)
     out.print(_compared(report))
     if report.beyond:

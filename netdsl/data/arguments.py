@@ -33,10 +33,15 @@ Padding = Annotated[int, Constraint("an integer from 0 to 256", lambda v: 0 <= v
 Positive = Annotated[float, Constraint("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Constraint("a number of at least 0", lambda v: v >= 0)]
 Probability = Annotated[float, Constraint("a number from 0 to 1", lambda v: 0 <= v <= 1)]
-Numbers = Annotated[tuple[float, ...], Constraint("a list of at least one number", lambda v: len(v) > 0)]
-PositiveNumbers = Annotated[tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)]
+Numbers = Annotated[
+    tuple[float, ...], Constraint("a list of at least one number", lambda v: len(v) > 0)
+]
+PositiveNumbers = Annotated[
+    tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
+]
 Counts = Annotated[
-    tuple[int, ...], Constraint("a rising list of integers of at least 1", lambda v: v and _rising((0, *v)))
+    tuple[int, ...],
+    Constraint("a rising list of integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
 
 TYPE_TEXT: dict[object, str] = {
@@ -53,7 +58,8 @@ TYPE_TEXT: dict[object, str] = {
 def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> T:
     """Build what `call` names in `registry`; `what` is the kind of thing, for messages.
 
-    Raises SettingError with entry `key`: an unknown name or argument, a missing one, a wrong type or value.
+    Raises SettingError with entry `key`: an unknown name or argument, a missing one, a wrong type
+    or value.
     """
     target, arguments = bind(call, registry, what, key)
     try:
@@ -63,8 +69,10 @@ def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], what: st
         raise
 
 
-def bind(call: SettingCall, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> tuple[Callable[..., T], dict[str, object]]:
-    """What `call` names, and its arguments by name, without building it; raises as `invoke` does."""
+def bind(
+    call: SettingCall, registry: Mapping[str, Callable[..., T]], what: str, key: str
+) -> tuple[Callable[..., T], dict[str, object]]:
+    """What `call` names and its arguments by name, without building it; raises as `invoke` does."""
     if call.name not in registry:
         message = f"there is no {what} named `{call.name}`"
         raise SettingError(f"unknown-{what}", message, key, suggest(call.name, registry))
@@ -78,7 +86,8 @@ def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 
 def convert(value: object, annotation: Any, label: str, key: str) -> Any:
-    """`value` as the annotated type, lists as tuples and integers as floats where floats are wanted.
+    """`value` as the annotated type, lists as tuples and integers as floats where floats are
+    wanted.
 
     Raises SettingError `wrong-type`, or `bad-argument` where only a `Constraint` is broken.
     """
@@ -92,8 +101,15 @@ def convert(value: object, annotation: Any, label: str, key: str) -> Any:
         raise SettingError("wrong-type", message, key)
     if bound and not bound.holds(result):
         raise SettingError("bad-argument", message, key)
-    if any(isinstance(v, float) and abs(v) > LARGEST for v in (result if isinstance(result, tuple) else (result,))):
-        raise SettingError("bad-argument", f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32", key)
+    if any(
+        isinstance(v, float) and abs(v) > LARGEST
+        for v in (result if isinstance(result, tuple) else (result,))
+    ):
+        raise SettingError(
+            "bad-argument",
+            f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32",
+            key,
+        )
     return result
 
 
@@ -112,7 +128,9 @@ _WRONG = object()
 
 def _as_type(value: object, base: object) -> object:
     if base is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
         return float(typing.cast("float", value)) if number else _WRONG
     if typing.get_origin(base) is tuple:
         if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
@@ -128,7 +146,10 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     if len(call.args) > len(names):
-        message = f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)} {are(len(call.args))} given"
+        message = (
+            f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
+            f" {are(len(call.args))} given"
+        )
         raise SettingError("unknown-argument", message, key)
     given = dict(zip(names, call.args, strict=False))
     for name, value in call.kwargs.items():
@@ -137,11 +158,18 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
             message = f"`{call.name}` has no `{name}`, which it needs"
-            raise SettingError("missing-argument", message, key, f"write `{call.name}({name} = ...)`")
-    return {n: convert(v, parameters[n].annotation, f"`{n}` of `{call.name}`", key) for n, v in given.items()}
+            raise SettingError(
+                "missing-argument", message, key, f"write `{call.name}({name} = ...)`"
+            )
+    return {
+        n: convert(v, parameters[n].annotation, f"`{n}` of `{call.name}`", key)
+        for n, v in given.items()
+    }
 
 
-def _check_name(call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str) -> None:
+def _check_name(
+    call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str
+) -> None:
     if name not in names:
         help = suggest(name, names) if names else f"`{call.name}` takes no arguments"
         raise SettingError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)

@@ -1,4 +1,7 @@
-"""The datasets that a `train` section or `--data` can name. What reads them is loaded where one is read: `netdsl check` looks at names alone."""
+"""The datasets that a `train` section or `--data` can name.
+
+What reads them is loaded where one is read: `netdsl check` looks at names alone.
+"""
 
 import os
 from collections.abc import Callable
@@ -25,8 +28,8 @@ MNIST_NORMALISATION = ((0.1307,), (0.3081,))
 # The constants of ImageNet, which published weights of CIFAR-10 ResNets were trained with.
 CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FASHION_HELP = (
-    '`apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder with its four '
-    "IDX files, or use `fashion_mnist_sample()`, which needs neither"
+    '`apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder with'
+    " its four IDX files, or use `fashion_mnist_sample()`, which needs neither"
 )
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
@@ -34,8 +37,8 @@ MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gz
 def open_dataset(call: SettingCall) -> "Dataset":
     """Read the dataset that `call` names into memory.
 
-    Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`, `corrupt-data`,
-    `bad-checksum`.
+    Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`,
+    `corrupt-data`, `bad-checksum`.
     """
     return invoke(call, DATASETS, "dataset", "data")
 
@@ -54,7 +57,9 @@ def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
 
 
 def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
-    """All of Fashion-MNIST: from `root`, from Debian's package, from the user's cache, or downloaded."""
+    """All of Fashion-MNIST: from `root`, from Debian's package, from the user's cache, or
+    downloaded.
+    """
     from netdsl.data.idx import read_idx_folder
 
     folder = _root(root, FASHION_HELP) if root is not None else _fashion_folder()
@@ -110,7 +115,8 @@ def _dataset(
 def _root(root: str | None, help: str) -> Path:
     if root is None:
         raise SettingError("data-not-found", "the folder of the data is not given", "data", help)
-    # os.path answers "no" where Path raises: for an unknown user, for a folder that may not be read.
+    # os.path answers "no" where Path raises: for an unknown user, for a folder that may not be
+    # read.
     folder = os.path.expanduser(root)
     if not os.path.isdir(folder):
         raise SettingError("data-not-found", f"there is no folder {folder}", "data", help)

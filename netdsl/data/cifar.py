@@ -1,4 +1,6 @@
-"""Reads CIFAR-10 in its binary form: records of a label byte and 3,072 pixel bytes, red plane first."""
+"""Reads CIFAR-10 in its binary form: records of a label byte and 3,072 pixel bytes, red plane
+first.
+"""
 
 from pathlib import Path
 
@@ -19,14 +21,17 @@ HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version
 def read_cifar_folder(root: Path) -> tuple[Split, Split]:
     """The training and test split of the files in `root` or in its `cifar-10-batches-bin`.
 
-    Raises SettingError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or label.
+    Raises SettingError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or
+    label.
     """
     folder = root / SUBFOLDER if (root / SUBFOLDER).is_dir() else root
     missing = [name for name in TRAIN_FILES + TEST_FILES if not (folder / name).is_file()]
     if missing:
         message = f"{folder} does not hold {', '.join(missing)}"
         raise SettingError("data-not-found", message, "data", HELP)
-    return _read([folder / name for name in TRAIN_FILES]), _read([folder / name for name in TEST_FILES])
+    return _read([folder / name for name in TRAIN_FILES]), _read(
+        [folder / name for name in TEST_FILES]
+    )
 
 
 def _read(paths: list[Path]) -> Split:

@@ -30,7 +30,8 @@ class Split:
 class Dataset:
     """Training and test images with the names of their classes.
 
-    `mean` and `std` normalise pixels scaled to 0..1, one value per channel; `note` says in a line what it is.
+    `mean` and `std` normalise pixels scaled to 0..1, one value per channel; `note` says in a line
+    what it is.
     """
 
     name: str
@@ -57,12 +58,17 @@ class Dataset:
 def check_labels(labels: Labels, classes: int, path: Path) -> None:
     """Raise SettingError `corrupt-data` for a label outside 0 .. classes - 1 in the file `path`."""
     if labels.size and labels.max() >= classes:
-        message = f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to {classes - 1}"
+        message = (
+            f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to"
+            f" {classes - 1}"
+        )
         raise SettingError("corrupt-data", message, "data")
 
 
 def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` where the images of `dataset` are not `expects`, (C, H, W)."""
+    """Raise SettingError `data-mismatch` where the images of `dataset` are not `expects`, (C, H,
+    W).
+    """
     if tuple(expects) == dataset.shape:
         return
     message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
@@ -70,11 +76,15 @@ def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
 
 
 def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` unless a net's `outputs` per image are one number for each class."""
+    """Raise SettingError `data-mismatch` unless a net's `outputs` per image are one number for each
+    class.
+    """
     classes = len(dataset.classes)
     if tuple(outputs) == (classes,):
         return
-    message = f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
+    message = (
+        f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
+    )
     end = f"dense({classes})" if len(outputs) == 1 else f"flatten -> dense({classes})"
     raise SettingError("data-mismatch", message, "data", f"let the net end with `{end}`")
 

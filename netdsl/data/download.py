@@ -29,7 +29,8 @@ SHA256 = {
 
 
 def download(folder: Path, help: str) -> None:
-    """Fetch those of the four files that are not in `folder` yet; each appears there only when it is whole.
+    """Fetch those of the four files that are not in `folder` yet; each appears there only when it
+    is whole.
 
     Raises SettingError with advice `help`: `data-not-found` where one cannot be fetched or stored,
     `bad-checksum` where it is not the published one.
@@ -66,7 +67,9 @@ def _check(url: str, data: bytes, expected: str, help: str) -> None:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             found = hashlib.sha256(file.read(MOST)).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
-        raise SettingError("bad-checksum", f"{url} is not whole gzip data: {error}", "data", help) from error
+        raise SettingError(
+            "bad-checksum", f"{url} is not whole gzip data: {error}", "data", help
+        ) from error
     if found != expected:
         message = f"{url} has changed: its content has the SHA-256 {found}, {expected} is expected"
         raise SettingError("bad-checksum", message, "data", help)
@@ -78,4 +81,6 @@ def _store(path: Path, data: bytes, help: str) -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise SettingError("data-not-found", f"{path} cannot be written: {error}", "data", help) from error
+        raise SettingError(
+            "data-not-found", f"{path} cannot be written: {error}", "data", help
+        ) from error

@@ -1,4 +1,6 @@
-"""Runs a net over a split and counts how often it is right; the net is a plain function on numpy arrays."""
+"""Runs a net over a split and counts how often it is right; the net is a plain function on numpy
+arrays.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +13,8 @@ Forward = Callable[[Floats], Floats]
 
 
 def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> Floats:
-    """Logits N x K for images N x C x H x W, normalised as `dataset` says and passed on `batch` at a time.
+    """Logits N x K for images N x C x H x W, normalised as `dataset` says and passed on `batch` at
+    a time.
 
     Raises SettingError `data-mismatch` where `forward` does not give one logit for each class.
     """
@@ -26,6 +29,6 @@ def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> F
 def evaluate(
     forward: Forward, split: Split, dataset: Dataset, metrics: Sequence[Accuracy], batch: int = 256
 ) -> dict[str, float]:
-    """Each metric of `forward` (float32 N x C x H x W to logits N x K) over `split`, by its `key`."""
+    """Each metric of `forward` (float32 N x C x H x W to logits N x K) over `split`, by `key`."""
     logits = predict(forward, split.images, dataset, batch)
     return {metric.key: metric(logits, split.labels) for metric in metrics}

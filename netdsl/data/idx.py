@@ -61,7 +61,9 @@ def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
         with cast("BinaryIO", opener(path, "rb")) as file:
             return _parse(file, path, dimensions, first)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise SettingError("corrupt-data", f"{path} is not whole gzip data: {error}", "data") from error
+        raise SettingError(
+            "corrupt-data", f"{path} is not whole gzip data: {error}", "data"
+        ) from error
     except OSError as error:
         raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error
 
@@ -90,7 +92,11 @@ def _read_body(file: BinaryIO, path: Path, size: int) -> Images:
         body[read : read + len(data)] = np.frombuffer(data, np.uint8)
         read += len(data)
     if read < size or file.read(1):
-        _corrupt(path, f"{counted(size, 'byte')} after the header", f"{read:,}" if read < size else "more")
+        _corrupt(
+            path,
+            f"{counted(size, 'byte')} after the header",
+            f"{read:,}" if read < size else "more",
+        )
     return body
 
 
@@ -105,4 +111,6 @@ def _read_split(folder: Path, prefix: str, classes: int) -> Split:
 
 
 def _corrupt(path: Path, expected: str, found: str) -> None:
-    raise SettingError("corrupt-data", f"{path} is damaged: expected {expected}, found {found}", "data")
+    raise SettingError(
+        "corrupt-data", f"{path} is damaged: expected {expected}, found {found}", "data"
+    )

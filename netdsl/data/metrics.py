@@ -1,4 +1,7 @@
-"""What a `train` section can measure. numpy is loaded where something is measured: `netdsl check` reads sections without it."""
+"""What a `train` section can measure. numpy is loaded where something is measured:
+
+`netdsl check` reads sections without it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +27,10 @@ class Accuracy:
         return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
 
     def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """Logits N x K, labels N: a value from 0 to 1. Of equal logits the first counts as larger."""
+        """Logits N x K, labels N: a value from 0 to 1.
+
+        Of equal logits the first counts as larger.
+        """
         import numpy as np
 
         classes = logits.shape[1]

@@ -1,6 +1,8 @@
-"""A net as one HTML page: its figures, the picture, the table of all layers, the text with numbered lines.
+"""A net as one HTML page: its figures, the picture, the table of all layers, the text with numbered
+lines.
 
-The page is whole in itself: no script, no request, and a policy that forbids both. Every text of the user's is escaped.
+The page is whole in itself: no script, no request, and a policy that forbids both. Every text of
+the user's is escaped.
 """
 
 from __future__ import annotations
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile
 
 _STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-_POLICY = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; style-src"
+    f" 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; base-uri 'none';"
+    " form-action 'none'"
+)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -72,32 +78,52 @@ _PAGE = """<!DOCTYPE html>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
-<caption>Shapes are of one sample. The receptive field is how much of the input one output depends on.{aux}</caption>
+<caption>Shapes are of one sample. The receptive field is how much of the input\
+ one output depends on.{aux}</caption>
 <thead>
-<tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">output</th><th scope="col" class="n">params</th><th scope="col" class="n">MACs</th>\
+<tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">output</th>\
+<th scope="col" class="n">params</th><th scope="col" class="n">MACs</th>\
 <th scope="col" class="n">receptive field</th><th scope="col" class="n">line</th></tr>
 </thead>
 <tbody>
 {rows}</tbody>
 <tfoot>
-<tr><th scope="row">total</th><td></td><td></td><td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td></tr>
+<tr><th scope="row">total</th><td></td><td></td>\
+<td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td></tr>
 </tfoot>
 </table>
 </div>
 """
 _NONE = '<span aria-label="none">-</span>'
 MAX_FORMULA = 100  # in a cell
-_AUX = " Layers in italics stand in auxiliary heads: they are there in training only, and not in the total."
+_AUX = (
+    " Layers in italics stand in auxiliary heads: they are there in training only, and not in the"
+    " total."
+)
 
 
 def emit_page(graph: Graph, depth: int | None = None) -> str:
-    """The page; `depth` folds scopes of the picture deeper than that into one box. Raises `NetdslError` where `dot` is missing."""
+    """The page; `depth` folds scopes of the picture deeper than that into one box.
+
+    Raises `NetdslError` where `dot` is missing.
+    """
     summary, file = Summary(graph, Costs(graph)), graph.site.span.file
     return _PAGE.format(
-        policy=escape(_POLICY), version=__version__, style=_STYLE, name=_text(graph.name), doc=f"<p>{_text(graph.doc)}</p>\n" if graph.doc else "", ends=_text(_ends(graph)),
-        totals="".join(f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n" for label, text in totals(summary)),
-        svg=_svg(graph, depth), table=_table(summary, file), file=_text(Path(file.name).name), text=_lines(file),
-    )  # fmt: skip
+        policy=escape(_POLICY),
+        version=__version__,
+        style=_STYLE,
+        name=_text(graph.name),
+        doc=f"<p>{_text(graph.doc)}</p>\n" if graph.doc else "",
+        ends=_text(_ends(graph)),
+        totals="".join(
+            f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n"
+            for label, text in totals(summary)
+        ),
+        svg=_svg(graph, depth),
+        table=_table(summary, file),
+        file=_text(Path(file.name).name),
+        text=_lines(file),
+    )
 
 
 def _text(text: str) -> str:
@@ -111,9 +137,15 @@ def _ends(graph: Graph) -> str:
 
 
 def _svg(graph: Graph, depth: int | None) -> str:
-    """The picture without `dot`'s names of boxes, which a browser would show under the pointer and a reader would speak."""
-    text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg_text(graph, depth), flags=re.DOTALL)
-    label = _text(f"Picture of {graph.name}: its layers from input to output, which the table below lists")
+    """The picture without `dot`'s names of boxes, which a browser would show under the pointer and
+    a reader would speak.
+    """
+    text = re.sub(
+        r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg_text(graph, depth), flags=re.DOTALL
+    )
+    label = _text(
+        f"Picture of {graph.name}: its layers from input to output, which the table below lists"
+    )
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
@@ -121,13 +153,27 @@ def _table(summary: Summary, file: SourceFile) -> str:
     files = [n.span.file for n in summary.graph.nodes]
     rows = "".join(_row(row, home, file) for row, home in zip(summary.rows(), files, strict=True))
     t = summary.totals
-    return _TABLE.format(rows=rows, params=_figure(t.params), macs=_text(summary.macs_of_multiples().partition(" for ")[0]) or _figure(t.macs), aux=_AUX if summary.aux_params else "")
+    return _TABLE.format(
+        rows=rows,
+        params=_figure(t.params),
+        macs=_text(summary.macs_of_multiples().partition(" for ")[0]) or _figure(t.macs),
+        aux=_AUX if summary.aux_params else "",
+    )
 
 
 def _row(row: Row, home: SourceFile, file: SourceFile) -> str:
-    line = f'<a href="#L{row.line}">{row.line}</a>' if home is file else _text(f"{Path(home.name).name}:{row.line}")
-    cells = f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>" + "".join(map(_number, [_figure(row.params), _figure(row.macs), _field(row), line]))
-    return f'<tr class="{"aux" if row.aux else "layer"}"><th scope="row">{_text(row.name)}</th>{cells}</tr>\n'
+    line = (
+        f'<a href="#L{row.line}">{row.line}</a>'
+        if home is file
+        else _text(f"{Path(home.name).name}:{row.line}")
+    )
+    cells = f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>" + "".join(
+        map(_number, [_figure(row.params), _figure(row.macs), _field(row), line])
+    )
+    return (
+        f'<tr class="{"aux" if row.aux else "layer"}"><th'
+        f' scope="row">{_text(row.name)}</th>{cells}</tr>\n'
+    )
 
 
 def _number(cell: str) -> str:
@@ -138,7 +184,6 @@ def _field(row: Row) -> str:
     return _text(shape_text(row.field)) if row.field else _NONE
 
 
-
 def _figure(value: int | Sym) -> str:
     if not value:
         return _NONE
@@ -147,4 +192,7 @@ def _figure(value: int | Sym) -> str:
 
 
 def _lines(file: SourceFile) -> str:
-    return "".join(f'<li id="L{n}"><code>{_text(line.rstrip())}</code></li>\n' for n, line in enumerate(file.text.rstrip().split("\n"), start=1))
+    return "".join(
+        f'<li id="L{n}"><code>{_text(line.rstrip())}</code></li>\n'
+        for n, line in enumerate(file.text.rstrip().split("\n"), start=1)
+    )

@@ -1,7 +1,8 @@
 """A picture as a Mermaid flowchart, which GitHub, GitLab and many editors draw from the text.
 
-Scopes are nested subgraphs and a value's shape stands on its arrows. Identifiers are numbered; text from the user stands in quoted
-labels only, and what Mermaid could take as an entity, Markdown, a formula, an icon or a directive is written as an entity.
+Scopes are nested subgraphs and a value's shape stands on its arrows. Identifiers are numbered; text
+from the user stands in quoted labels only, and what Mermaid could take as an entity, Markdown, a
+formula, an icon or a directive is written as an entity.
 """
 
 from __future__ import annotations
@@ -30,22 +31,33 @@ _FORMS: dict[Look, tuple[str, str]] = {
 }
 _ROUNDED = ("(", ")")
 _DASHES = "stroke-dasharray:4 3"
-_JOINER = "#8288;"  # unseen; Mermaid looks for `\n`, `$$`, icons and its own entities once more after it has read ours
+# unseen; Mermaid looks for `\n`, `$$`, icons and its own entities once more after it has read ours
+_JOINER = "#8288;"
 _ENTITIES = {'"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;"}
-# The second pattern: a colon before text could begin an icon (`fa:fa-car`) or a style; underscores beside a word, a dash or a number with
-# a point at the start could be Markdown. The letter `ﬂ` begins Mermaid's own form of an entity.
+# The second pattern: a colon before text could begin an icon (`fa:fa-car`) or a style; underscores
+# beside a word, a dash or a number with a point at the start could be Markdown. The letter `ﬂ`
+# begins Mermaid's own form of an entity.
 _ACTIVE = re.compile(
     r"""["&<>#`\\%$*~!\[\]{}+@;|ﬂ]"""
-    r"""|:(?!\ )|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-=]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)""",
+    r"""|:(?!\ )|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-=]"""
+    r"""|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)""",
     re.VERBOSE,
 )
 
 
 def emit_mermaid(graph: Graph, depth: int | None = None) -> str:
-    """The picture as Mermaid text; `depth` folds scopes deeper than that into one box. The same graph gives the same text."""
+    """The picture as Mermaid text; `depth` folds scopes deeper than that into one box.
+
+    The same graph gives the same text.
+    """
     picture = Picture(graph, depth)
     boxes = picture.boxes()
-    lines = ["---", f"title: {json.dumps(short(picture.title), ensure_ascii=False)}", "---", "flowchart TB"]
+    lines = [
+        "---",
+        f"title: {json.dumps(short(picture.title), ensure_ascii=False)}",
+        "---",
+        "flowchart TB",
+    ]
     lines += _cluster_lines(picture.root, "  ", count())
     lines += [f"  {arrow}" for flow in picture.flows for arrow in _arrows(flow)]
     lines += [f"  {line}" for line in _class_lines(boxes)]
@@ -62,8 +74,14 @@ def _cluster_lines(cluster: Cluster, indent: str, numbers: Iterator[int]) -> lis
     for member in cluster.children.values():
         name = f"s{next(numbers)}"
         dashes = f",{_DASHES}" if member.aux else ""
-        lines += [f'{indent}subgraph {name}["{_label([member.title]) or " "}"]', *_cluster_lines(member, indent + "  ", numbers), f"{indent}end"]
-        lines.append(f"{indent}style {name} fill:{member.fill},stroke:{member.border},{_TEXT}{dashes}")
+        lines += [
+            f'{indent}subgraph {name}["{_label([member.title]) or " "}"]',
+            *_cluster_lines(member, indent + "  ", numbers),
+            f"{indent}end",
+        ]
+        lines.append(
+            f"{indent}style {name} fill:{member.fill},stroke:{member.border},{_TEXT}{dashes}"
+        )
     return lines
 
 
@@ -88,7 +106,11 @@ def _class_lines(boxes: list[Box]) -> list[str]:
     """The colours of what stands in the picture, and the list of boxes with dashed borders."""
     used = {_class(b) for b in boxes}
     colours = {f"{family}Layer": pair for family, pair in COLOURS.items()} | {"plain": PLAIN}
-    lines = [f"classDef {name} fill:{fill},stroke:{border},{_TEXT}" for name, (fill, border) in colours.items() if name in used]
+    lines = [
+        f"classDef {name} fill:{fill},stroke:{border},{_TEXT}"
+        for name, (fill, border) in colours.items()
+        if name in used
+    ]
     others = {
         "folded": f"fill:{FOLDED[0]},stroke:{FOLDED[1]},stroke-width:2px,{_TEXT}",
         "input": f"fill:#ffffff,stroke:#303030,{_TEXT}",
@@ -97,7 +119,11 @@ def _class_lines(boxes: list[Box]) -> list[str]:
     }
     lines += [f"classDef {name} {style}" for name, style in others.items() if name in used]
     dashed = [b.id for b in boxes if b.dashed]
-    return [*lines, f"classDef dashed {_DASHES}", f"class {','.join(dashed)} dashed"] if dashed else lines
+    return (
+        [*lines, f"classDef dashed {_DASHES}", f"class {','.join(dashed)} dashed"]
+        if dashed
+        else lines
+    )
 
 
 def _label(lines: list[str]) -> str:
@@ -105,4 +131,6 @@ def _label(lines: list[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    return _ACTIVE.sub(lambda m: _ENTITIES.get(m[0], f"#{ord(m[0])};") + (_JOINER if m[0] in "\\$:ﬂ" else ""), text)
+    return _ACTIVE.sub(
+        lambda m: _ENTITIES.get(m[0], f"#{ord(m[0])};") + (_JOINER if m[0] in "\\$:ﬂ" else ""), text
+    )

@@ -1,7 +1,9 @@
-"""Graph to a picture: boxes with their lines, the scopes that hold them, and the ways of values between them.
+"""Graph to a picture: boxes with their lines, the scopes that hold them, and the ways of values
+between them.
 
-Nothing here knows how a picture is written: see `dot`, `mermaid` and `page`. A value's shape stands where it is made, but for runs
-of small layers that keep the shape; there it stands once, at the end.
+Nothing here knows how a picture is written: see `dot`, `mermaid` and `page`. A value's shape stands
+where it is made, but for runs of small layers that keep the shape; there it stands once, at the
+end.
 """
 
 from __future__ import annotations
@@ -44,12 +46,26 @@ SCOPES = ("#f7f8fa", "#eff1f5", "#e6e9ef")  # by depth
 SCOPE_BORDER, AUX_BORDER = "#b4bac6", "#8c93a3"
 _SIGNS = {"add": "+", "mul": "×", "sub": "−"}
 _SMALL = ("activation", "normalisation", "regularisation")
-_UNSEEN = ("bias", "weight", "init", "connections", "pad", "eps", "momentum", "affine", "count_pad", "ceil", "alpha", "beta")
+_UNSEEN = (
+    "bias",
+    "weight",
+    "init",
+    "connections",
+    "pad",
+    "eps",
+    "momentum",
+    "affine",
+    "count_pad",
+    "ceil",
+    "alpha",
+    "beta",
+)
 
 
 @dataclass(slots=True)
 class Box:
-    """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape that stands between them.
+    """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape that
+    stands between them.
 
     `dashed` are layers that stand there in training only, or with the weights of another.
     """
@@ -76,7 +92,9 @@ class Box:
 
 @dataclass(slots=True)
 class Flow:
-    """A value on its way from the box that makes it to those that take it; `shape` is the box with its shape where that is shown."""
+    """A value on its way from the box that makes it to those that take it; `shape` is the box with
+    its shape where that is shown.
+    """
 
     source: Box
     value: Value
@@ -113,7 +131,10 @@ class Cluster:
 
 
 class Picture:
-    """The boxes, scopes and ways of one graph; `depth` folds scopes deeper than that into one box. The same graph gives the same picture."""
+    """The boxes, scopes and ways of one graph; `depth` folds scopes deeper than that into one box.
+
+    The same graph gives the same picture.
+    """
 
     def __init__(self, graph: Graph, depth: int | None = None) -> None:
         self.graph = graph
@@ -130,7 +151,10 @@ class Picture:
     @property
     def title(self) -> str:
         """The net's name and size."""
-        return f"{self.graph.name}: {sum(self._params[id(n)] for n in self.graph.nodes if n.aux is None):,} parameters"
+        return (
+            f"{self.graph.name}:"
+            f" {sum(self._params[id(n)] for n in self.graph.nodes if n.aux is None):,} parameters"
+        )
 
     @property
     def flows(self) -> list[Flow]:
@@ -200,16 +224,26 @@ class Picture:
         if node.op.kind in _SIGNS and not lines:
             box = self._place(path, "sign", [_SIGNS[node.op.kind]])
         else:
-            lines.append(describe(node.op, len(node.type.shape) - 1) + (", frozen" if node.frozen else ""))
+            lines.append(
+                describe(node.op, len(node.type.shape) - 1) + (", frozen" if node.frozen else "")
+            )
             lines = [": ".join(lines)] if small else lines
-            box = self._place(path, "small" if small else "layer", [*lines, *([f"weights of {node.module}"] if copied else [])])
+            box = self._place(
+                path,
+                "small" if small else "layer",
+                [*lines, *([f"weights of {node.module}"] if copied else [])],
+            )
         box.family, box.dashed = node.op.family, copied or bool(node.aux)
         return box
 
     def _folded(self, scope: Scope, box: Box) -> list[str]:
         lines = self._scope_title(scope) or [self.graph.name]
-        nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]  # heads count for nothing in the net's totals either
-        counts = f"{counted(len(nodes), 'layer')}, {sum(self._params[id(n)] for n in nodes):,} parameters"
+        # Heads count for nothing in the net's totals either.
+        nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]
+        counts = (
+            f"{counted(len(nodes), 'layer')}, {sum(self._params[id(n)] for n in nodes):,}"
+            " parameters"
+        )
         return lines + [t for t in (self._inside(scope, box), counts) if t]
 
     def _inside(self, scope: Scope, box: Box) -> str:
@@ -229,7 +263,9 @@ class Picture:
     # ---- ways
 
     def _arrive(self, box: Box) -> None:
-        """Note the ways into a box; a folded scope takes a value once, a layer as often as it is written."""
+        """Note the ways into a box; a folded scope takes a value once, a layer as often as it is
+        written.
+        """
         seen = set()
         for node in box.nodes:
             for value in node.inputs:
@@ -249,15 +285,23 @@ class Picture:
             self._note(source, end, head.value)
 
     def _show_shapes(self) -> None:
-        """A shape stands between a value's producer and all that take it, but for the small kinds that keep it."""
+        """A shape stands between a value's producer and all that take it, but for the small kinds
+        that keep it.
+        """
         for flow in self._flows.values():
             if not all(t.keeps_shape for t in flow.targets):
-                flow.shape = self._place(max((_common(flow.source, t) for t in flow.targets), key=len), "shape", [_shape_text(flow.value)])
+                flow.shape = self._place(
+                    max((_common(flow.source, t) for t in flow.targets), key=len),
+                    "shape",
+                    [_shape_text(flow.value)],
+                )
                 flow.shape.aux = all(t.aux for t in flow.targets)
 
 
 def short(text: str) -> str:
-    """A line as it is drawn: the middle of a long one is cut out, and what cannot be printed is replaced."""
+    """A line as it is drawn: the middle of a long one is cut out, and what cannot be printed is
+    replaced.
+    """
     cut = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 13]}…{text[-12:]}"
     return printable(cut)
 
@@ -265,17 +309,33 @@ def short(text: str) -> str:
 def describe(op: Op, axes: int) -> str:
     """The kind and what its author would say of it: `conv 3x3, 64, stride 2`."""
     windowed = op.family in ("convolution", "pooling")
-    given = [(a, getattr(op, a.name)) for a in op.args if (a.required or a.name not in _UNSEEN) and not (windowed and a.name == "k")]
+    given = [
+        (a, getattr(op, a.name))
+        for a in op.args
+        if (a.required or a.name not in _UNSEEN) and not (windowed and a.name == "k")
+    ]
     window = getattr(op, "k", None) if windowed else None
-    parts = [] if window is None else ["x".join(map(str, window if isinstance(window, tuple) else [window] * max(1, axes)))]
+    parts = (
+        []
+        if window is None
+        else ["x".join(map(str, window if isinstance(window, tuple) else [window] * max(1, axes)))]
+    )
     required = [a for a, _ in given if a.required]
-    bare = required if len(required) == 1 else [a for a, _ in given if op.family == "regularisation"]
-    parts += [_text(a, v) if a in bare else f"{a.name} {_text(a, v)}" for a, v in given if a.required or a in bare or _tells(a, v, window)]
+    bare = (
+        required if len(required) == 1 else [a for a, _ in given if op.family == "regularisation"]
+    )
+    parts += [
+        _text(a, v) if a in bare else f"{a.name} {_text(a, v)}"
+        for a, v in given
+        if a.required or a in bare or _tells(a, v, window)
+    ]
     return f"{op.kind} {', '.join(parts)}".strip()
 
 
 def _tells(declared: Arg, value: object, window: object) -> bool:
-    """Whether an optional argument says more than its default; a pool steps by its window unless it says otherwise."""
+    """Whether an optional argument says more than its default; a pool steps by its window unless it
+    says otherwise.
+    """
     default = window if declared.name == "stride" and declared.default is None else declared.default
     return value is not None and value != default
 
@@ -284,14 +344,23 @@ def _text(declared: Arg, value: object) -> str:
     """A value as it is written; one number where all axes have the same."""
     if isinstance(value, tuple) and declared.convert is sizes:
         return shape_text(value)
-    if isinstance(value, tuple) and declared.convert in (dims, padding) and isinstance(value[0], int):
+    if (
+        isinstance(value, tuple)
+        and declared.convert in (dims, padding)
+        and isinstance(value[0], int)
+    ):
         return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
     return value if isinstance(value, str) else show(value)
 
 
 def _common(one: Box, other: Box) -> tuple[Scope, ...]:
     """The deepest scope that holds both."""
-    return tuple(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)))
+    return tuple(
+        a
+        for a, _ in takewhile(
+            lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)
+        )
+    )
 
 
 def _shape_text(value: Value) -> str:

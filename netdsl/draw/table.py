@@ -34,20 +34,39 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def layer_table(summary: Summary, width: int, depth: int | None = None, columns: tuple[str, ...] = USUAL, only: tuple[str, ...] = ()) -> list[TableLine]:
-    """The rows of a net, of the kinds in `only` where there are any; with more columns than usual, figures are shortened where not all fits in full."""
+def layer_table(
+    summary: Summary,
+    width: int,
+    depth: int | None = None,
+    columns: tuple[str, ...] = USUAL,
+    only: tuple[str, ...] = (),
+) -> list[TableLine]:
+    """The rows of a net, of the kinds in `only` where there are any; with more columns than usual,
+    figures are shortened where not all fits in full.
+    """
     rows = summary.rows(depth, only, field="field" in columns)
     # Names to the left, figures to the right: the order is that of the request otherwise.
     columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
     heads = ["layer", *(HEADS.get(c, c) for c in columns)]
     right = 1 + sum(c in ("kind", "output") for c in columns)
     cells = _cells(rows, columns, figure)
-    if set(columns) - set(USUAL) and sum(_widths(heads, cells)) + _gap(len(heads)) * (len(heads) - 1) > width:
+    if (
+        set(columns) - set(USUAL)
+        and sum(_widths(heads, cells)) + _gap(len(heads)) * (len(heads) - 1) > width
+    ):
         cells = _cells(rows, columns, brief)
-    return table_of(heads, cells, right=right, width=width, dim=frozenset(i for i, r in enumerate(rows) if r.aux))
+    return table_of(
+        heads,
+        cells,
+        right=right,
+        width=width,
+        dim=frozenset(i for i, r in enumerate(rows) if r.aux),
+    )
 
 
-def _cells(rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]) -> list[list[str]]:
+def _cells(
+    rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]
+) -> list[list[str]]:
     return [[r.name, *(_cell(r, c, number) for c in columns)] for r in rows]
 
 
@@ -77,15 +96,28 @@ def brief(value: int | Sym) -> str:
     return ""
 
 
-def table_of(heads: list[str], rows: list[list[str]], *, right: int, width: int, dim: frozenset[int] = frozenset()) -> list[TableLine]:
+def table_of(
+    heads: list[str],
+    rows: list[list[str]],
+    *,
+    right: int,
+    width: int,
+    dim: frozenset[int] = frozenset(),
+) -> list[TableLine]:
     """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
 
-    The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is felt at some thousand rows.
+    The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is
+    felt at some thousand rows.
     """
     gap = _gap(len(heads))
     rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
     widths = _widths(heads, rows)
-    head, *lines = [(" " * gap).join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip() for r in [heads, *rows]]
+    head, *lines = [
+        (" " * gap)
+        .join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
+        .rstrip()
+        for r in [heads, *rows]
+    ]
     rule = "─" * (sum(widths) + gap * (len(heads) - 1))
     body = [TableLine(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
     return [TableLine(head, "bold"), TableLine(rule), *body]
@@ -105,11 +137,19 @@ def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
 
 
 def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
-    """The cells cut so that the table fits: the widest column of names or formulas first, figures never."""
+    """The cells cut so that the table fits: the widest column of names or formulas first, figures
+    never.
+    """
     widths = _widths(heads, rows)
     while sum(widths) > width:
         widest = max(range(right), key=widths.__getitem__)
         if widths[widest] <= LEAST:
             break
         widths[widest] -= 1
-    return [[c if width_of(c) <= w or i >= right else cut_to(c, w - 1) + "…" for i, (c, w) in enumerate(zip(r, widths, strict=True))] for r in rows]
+    return [
+        [
+            c if width_of(c) <= w or i >= right else cut_to(c, w - 1) + "…"
+            for i, (c, w) in enumerate(zip(r, widths, strict=True))
+        ]
+        for r in rows
+    ]

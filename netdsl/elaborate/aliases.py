@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """What is built under a name: a definition, the file that has it, and the arguments given to it.
+    """What is built under a name: a definition, the file that has it, and the arguments given to
+    it.
 
     `span` is the place of errors about the arguments.
     """

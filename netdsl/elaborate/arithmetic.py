@@ -1,4 +1,6 @@
-"""Operators on values: integers stay below 2^63, lists below the limit, formulas of open sizes short; anything else is a `NetdslError`."""
+"""Operators on values: integers stay below 2^63, lists below the limit, formulas of open sizes
+short; anything else is a `NetdslError`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ MAX_INTEGER = 2**63
 
 def type_name(value: object) -> str:
     """The word for a value's type."""
-    for cls, name in ((bool, "a truth value"), (int, "an integer"), (float, "a number"), (str, "a word"), (tuple, "a list"), (Sym, "an open size")):
+    for cls, name in (
+        (bool, "a truth value"),
+        (int, "an integer"),
+        (float, "a number"),
+        (str, "a word"),
+        (tuple, "a list"),
+        (Sym, "an open size"),
+    ):
         if isinstance(value, cls):
             return name
     return getattr(value, "type_word", "a value")
@@ -41,17 +50,29 @@ def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
     if operator in ("==", "!="):
         if isinstance(a, bool) != isinstance(b, bool):
             return operator == "!="
-        a, b = (v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v for v, w in ((a, b), (b, a)))
+        a, b = (
+            v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v
+            for v, w in ((a, b), (b, a))
+        )
         return COMPARE[operator](a, b)
-    if (isinstance(a, Sym) or isinstance(b, Sym)) and all(isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)):
+    if (isinstance(a, Sym) or isinstance(b, Sym)) and all(
+        isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)
+    ):
         difference = None if isinstance(a, float) or isinstance(b, float) else a - b
         if not isinstance(difference, int):
-            raise NetdslError("open-size", f"whether {a} {operator} {b} depends on the input's size", span, help="write a number for it in the `input`, or compare another size")
+            raise NetdslError(
+                "open-size",
+                f"whether {a} {operator} {b} depends on the input's size",
+                span,
+                help="write a number for it in the `input`, or compare another size",
+            )
         return COMPARE[operator](difference, 0)
     try:
         return COMPARE[operator](a, b)
     except TypeError:
-        raise NetdslError("wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span) from None
+        raise NetdslError(
+            "wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span
+        ) from None
 
 
 def _told(value: Any) -> str:
@@ -73,14 +94,25 @@ def arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     try:
         return bounded(_compute(operator, a, b), span)
     except OverflowError:
-        most = "1.8e308, the largest float" if isinstance(a, float) or isinstance(b, float) else "2^63"
-        raise NetdslError("number-too-large", f"{show(a)} {operator} {show(b)} is beyond {most}", span) from None
+        most = (
+            "1.8e308, the largest float" if isinstance(a, float) or isinstance(b, float) else "2^63"
+        )
+        raise NetdslError(
+            "number-too-large", f"{show(a)} {operator} {show(b)} is beyond {most}", span
+        ) from None
     except ZeroDivisionError:
-        raise NetdslError("division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span) from None
+        raise NetdslError(
+            "division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span
+        ) from None
     except FormulaTooLong:
         raise _too_long(span) from None
     except (ArithmeticError, TypeError):
-        raise NetdslError("bad-arithmetic", f"cannot compute {show(a)} {operator} {show(b)}", span, help=_way_out(operator, a, b)) from None
+        raise NetdslError(
+            "bad-arithmetic",
+            f"cannot compute {show(a)} {operator} {show(b)}",
+            span,
+            help=_way_out(operator, a, b),
+        ) from None
 
 
 def _way_out(operator: str, a: Any, b: Any) -> str | None:
@@ -90,12 +122,21 @@ def _way_out(operator: str, a: Any, b: Any) -> str | None:
             return "write a number for the open size in the `input`"
         if operator in ("//", "%"):
             return "an open size is divided by a whole number above 0"
-        return "an open size has whole powers alone" if operator == "**" else "an open size stays whole: `//` divides it and rounds down"
+        return (
+            "an open size has whole powers alone"
+            if operator == "**"
+            else "an open size stays whole: `//` divides it and rounds down"
+        )
     return "a negative number has whole powers alone" if operator == "**" else None
 
 
 def _too_long(span: Span) -> NetdslError:
-    return NetdslError("formula-too-long", f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts", span, help="write a number for the open sizes in the `input`")
+    return NetdslError(
+        "formula-too-long",
+        f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts",
+        span,
+        help="write a number for the open sizes in the `input`",
+    )
 
 
 def _compute(operator: str, a: Any, b: Any) -> Any:
@@ -138,14 +179,23 @@ def _power(a: Any, b: Any) -> Any:
 def bounded(value: Any, span: Span) -> Any:
     """The value, where it is none too large; raises `NetdslError`."""
     if isinstance(value, int) and abs(value) >= MAX_INTEGER:
-        raise NetdslError("number-too-large", f"`{clipped(span)}` is beyond 2^63", span, help="integers end there; a float goes further")
+        raise NetdslError(
+            "number-too-large",
+            f"`{clipped(span)}` is beyond 2^63",
+            span,
+            help="integers end there; a float goes further",
+        )
     if isinstance(value, Sym):
         if value.length > MAX_SYMBOLS:
             raise _too_long(span)
         if any(abs(c) >= MAX_INTEGER for c in value.terms.values()):
-            raise NetdslError("number-too-large", f"a factor of `{clipped(span)}` is beyond 2^63", span)
+            raise NetdslError(
+                "number-too-large", f"a factor of `{clipped(span)}` is beyond 2^63", span
+            )
     if isinstance(value, float) and not math.isfinite(value):
-        raise NetdslError("number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span)
+        raise NetdslError(
+            "number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span
+        )
     if isinstance(value, str):
         check_length(len(value), span)
     if isinstance(value, tuple):
@@ -172,4 +222,6 @@ def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
 def check_length(length: int, span: Span) -> None:
     """Refuse a list that is too long."""
     if length > limit("list_length"):
-        raise NetdslError("list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length"))
+        raise NetdslError(
+            "list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length")
+        )

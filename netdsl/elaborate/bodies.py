@@ -1,6 +1,8 @@
-"""Syntax tree to graph: parameters bound, blocks called, repeats unrolled, labels resolved, every value typed on the way.
+"""Syntax tree to graph: parameters bound, blocks called, repeats unrolled, labels resolved, every
+value typed on the way.
 
-An element with an error is reported and gives a value of unknown type; what depends on it stays silent, the rest goes on.
+An element with an error is reported and gives a value of unknown type; what depends on it stays
+silent, the rest goes on.
 """
 
 from __future__ import annotations
@@ -54,20 +56,46 @@ class Elaborator:
         if not self.net.graph.outputs and value is not None:
             self.ends.put_out("output", value, value.site.span)
         if not self.net.graph.inputs and not self.net.reporter.errors:
-            raise NetdslError("no-input", f"net `{definition.name}` has no `input`", definition.name_span, help="begin its body with `input image: 3x224x224`")
+            raise NetdslError(
+                "no-input",
+                f"net `{definition.name}` has no `input`",
+                definition.name_span,
+                help="begin its body with `input image: 3x224x224`",
+            )
         names = [v.name for v in self.net.graph.inputs]
-        for name in sorted(self.ends.overrides.keys() - names) if not self.net.reporter.errors else ():
-            raise NetdslError("unknown-input", f"net `{definition.name}` has no input `{name}`", definition.name_span, help=did_you_mean(name, names) or "it has " + ", ".join(names))
+        for name in (
+            sorted(self.ends.overrides.keys() - names) if not self.net.reporter.errors else ()
+        ):
+            raise NetdslError(
+                "unknown-input",
+                f"net `{definition.name}` has no input `{name}`",
+                definition.name_span,
+                help=did_you_mean(name, names) or "it has " + ", ".join(names),
+            )
         if not self.net.graph.nodes and not self.net.reporter.errors:
-            raise NetdslError("no-layers", f"net `{definition.name}` has no layers", definition.name_span)
+            raise NetdslError(
+                "no-layers", f"net `{definition.name}` has no layers", definition.name_span
+            )
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
-        """The value after a body's statements; what is wrong with one is reported. Raises `Overrun`, and `NetdslError` where arms stand alone."""
+        """The value after a body's statements; what is wrong with one is reported.
+
+        Raises `Overrun`, and `NetdslError` where arms stand alone.
+        """
         if body.arms:
-            raise NetdslError("arms-without-join", "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`", body.span)
+            raise NetdslError(
+                "arms-without-join",
+                "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
+                body.span,
+            )
         self._depth += 1
         if self._depth > self._max_depth:
-            raise Overrun("nesting-too-deep", f"bodies and block calls more than {self._max_depth} levels deep", body.span, help=raise_help("depth"))
+            raise Overrun(
+                "nesting-too-deep",
+                f"bodies and block calls more than {self._max_depth} levels deep",
+                body.span,
+                help=raise_help("depth"),
+            )
         for statement in body.statements:
             self.net.meter.charge(1, statement.span)
             try:
@@ -105,7 +133,11 @@ class Elaborator:
 
     def _output(self, statement: ast.Output, env: Env, x: Value | None) -> Value:
         if len(self.net.open) > 1:
-            raise NetdslError("misplaced-output", "`output` stands in the body of a net; a block's value is its last", statement.span)
+            raise NetdslError(
+                "misplaced-output",
+                "`output` stands in the body of a net; a block's value is its last",
+                statement.span,
+            )
         name = self.net.pattern(statement.label, env) if statement.label else None
         self.ends.check_output(name, statement.span)
         if statement.chain is not None:
@@ -123,7 +155,9 @@ class Elaborator:
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
-            raise NetdslError("misplaced-aux", "an auxiliary head stands in the body of a net", statement.span)
+            raise NetdslError(
+                "misplaced-aux", "an auxiliary head stands in the body of a net", statement.span
+            )
         weight = _aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
@@ -137,8 +171,13 @@ class Elaborator:
         self.net.graph.name_scope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
 
-    def _chain(self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None) -> Value:
-        """Elements one after the other. A label before `@ref`, and an output's name, go to the chain's last layer."""
+    def _chain(
+        self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None
+    ) -> Value:
+        """Elements one after the other.
+
+        A label before `@ref`, and an output's name, go to the chain's last layer.
+        """
         elements = chain.elements
         first = elements[0]
         label = first.label if isinstance(first, ast.TakeUp) and len(elements) > 1 else None
@@ -152,7 +191,13 @@ class Elaborator:
                 self._freeze(element, start, x)
                 continue
             start = len(self.net.graph.nodes)
-            own = label if i == last and label is not None else element.label if element.label is not label else None
+            own = (
+                label
+                if i == last and label is not None
+                else element.label
+                if element.label is not label
+                else None
+            )
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
@@ -164,7 +209,9 @@ class Elaborator:
         return x
 
     def _name_value(self, label: ast.Pattern, env: Env, x: Value) -> None:
-        """A label for the value of a chain; an output may repeat the name of the layer that it puts out."""
+        """A label for the value of a chain; an output may repeat the name of the layer that it puts
+        out.
+        """
         name = self.net.pattern(label, env)
         bound = self.net.scope.labels.get(name)
         if bound is None or bound.value is not x:
@@ -173,15 +220,27 @@ class Elaborator:
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
         bare(element)
         if element.label is not None:
-            raise NetdslError("misplaced-label", "`frozen` is no layer: it cannot have a label", element.label.span, help="label the layer before it")
+            raise NetdslError(
+                "misplaced-label",
+                "`frozen` is no layer: it cannot have a label",
+                element.label.span,
+                help="label the layer before it",
+            )
         if x is not None and x.type is None:
             return  # the layer before has an error of its own
         if x is None or start == len(self.net.graph.nodes):
-            raise NetdslError("nothing-to-freeze", "`frozen` follows the layer that it holds fixed", element.span, help="write `conv(8, 3) -> frozen`")
+            raise NetdslError(
+                "nothing-to-freeze",
+                "`frozen` follows the layer that it holds fixed",
+                element.span,
+                help="write `conv(8, 3) -> frozen`",
+            )
         for node in self.net.graph.nodes[start:]:
             node.frozen = True
 
-    def element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+    def element(
+        self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
+    ) -> Value:
         """The value after one element of a chain; raises `NetdslError`."""
         match element:
             case ast.Call():
@@ -194,13 +253,20 @@ class Elaborator:
                     self.net.bind(self.net.pattern(label, env), taken, label.span)
                 return taken
         if label is not None:
-            raise NetdslError("misplaced-label", "a label names a layer, a block or a group in braces", label.span, help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`")
+            raise NetdslError(
+                "misplaced-label",
+                "a label names a layer, a block or a group in braces",
+                label.span,
+                help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
+            )
         match element:
             case ast.If():
                 condition = evaluate(element.condition, env)
                 if condition is UNKNOWN:
                     return self.net.unknown(element.span)
-                body = element.then if truth(condition, element.condition.span) else element.otherwise
+                body = (
+                    element.then if truth(condition, element.condition.span) else element.otherwise
+                )
                 value = self.body(body, Env(env), x) if body is not None else x
             case ast.Repeat():
                 value = self._repeat(element, env, x)
@@ -213,7 +279,11 @@ class Elaborator:
         if count is UNKNOWN:
             return self.net.unknown(element.span)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise NetdslError("wrong-type", f"`repeat` needs a number of times, found {show(count)}", element.count.span)
+            raise NetdslError(
+                "wrong-type",
+                f"`repeat` needs a number of times, found {show(count)}",
+                element.count.span,
+            )
         self._charge_rounds(count, element, env)
         for i in range(count):
             self.net.meter.charge(1, element.span)
@@ -228,17 +298,31 @@ class Elaborator:
         if values is UNKNOWN:
             return self.net.unknown(element.span)
         if not isinstance(values, tuple):
-            raise NetdslError("wrong-type", f"`for` needs a list, found {show(values)}", element.values.span, help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name")
+            raise NetdslError(
+                "wrong-type",
+                f"`for` needs a list, found {show(values)}",
+                element.values.span,
+                help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name",
+            )
         twice = next((t for i, t in enumerate(element.targets) if t in element.targets[:i]), None)
         if twice is not None:
-            raise NetdslError("duplicate-name", f"`for` has two variables `{twice}`", element.span, help="choose another name")
+            raise NetdslError(
+                "duplicate-name",
+                f"`for` has two variables `{twice}`",
+                element.span,
+                help="choose another name",
+            )
         self._charge_rounds(len(values), element, env)
         for value in values:
             self.net.meter.charge(1, element.span)
             frame = Env(env)
             parts = (value,) if len(element.targets) == 1 else value
             if not isinstance(parts, tuple) or len(parts) != len(element.targets):
-                raise NetdslError("wrong-type", f"cannot spread {show(value)} over {len(element.targets)} names", element.values.span)
+                raise NetdslError(
+                    "wrong-type",
+                    f"cannot spread {show(value)} over {len(element.targets)} names",
+                    element.values.span,
+                )
             frame.values.update(zip(element.targets, parts, strict=True))
             x = self.body(element.body, frame, x)
         return x
@@ -247,7 +331,9 @@ class Elaborator:
         least = self.net.estimate.body(element.body, self.net.module, self.net.hidden(env))
         self.net.charge_all(least._replace(steps=least.steps + 1), count, element.span)
 
-    def _group(self, element: ast.Group, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+    def _group(
+        self, element: ast.Group, label: ast.Pattern | None, env: Env, x: Value | None
+    ) -> Value:
         if label is None:
             return self.net.need(self.body(element.body, Env(env), x), element.span)
         name = self.net.pattern(label, env)
@@ -267,7 +353,10 @@ class Elaborator:
 
 
 def _takes_label(element: ast.Element) -> bool:
-    return isinstance(element, (ast.Call, ast.Group)) and getattr(element, "name", "") not in ("identity", "frozen")
+    return isinstance(element, (ast.Call, ast.Group)) and getattr(element, "name", "") not in (
+        "identity",
+        "frozen",
+    )
 
 
 def _aux_weight(statement: ast.Aux, env: Env) -> float:
@@ -275,13 +364,22 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
     weight: float | None = None
     for argument in statement.arguments:
         if argument.name != "weight":
-            raise NetdslError("unknown-argument", "`aux` takes `weight` alone", argument.span, help="write `aux name(weight = 0.3) { ... }`")
+            raise NetdslError(
+                "unknown-argument",
+                "`aux` takes `weight` alone",
+                argument.span,
+                help="write `aux name(weight = 0.3) { ... }`",
+            )
         if weight is not None:
-            raise NetdslError("duplicate-argument", "`weight` is given twice", argument.span, help="leave one out")
+            raise NetdslError(
+                "duplicate-argument", "`weight` is given twice", argument.span, help="leave one out"
+            )
         value = evaluate(argument.value, env)
         if value is UNKNOWN:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise NetdslError("wrong-type", f"`weight` must be a number, found {show(value)}", argument.span)
+            raise NetdslError(
+                "wrong-type", f"`weight` must be a number, found {show(value)}", argument.span
+            )
         weight = float(value)
     return 1.0 if weight is None else weight

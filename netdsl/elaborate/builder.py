@@ -1,4 +1,6 @@
-"""What unrolling a net keeps at hand: the graph, the scope, the file, the limits; names and reports."""
+"""What unrolling a net keeps at hand: the graph, the scope, the file, the limits; names and
+reports.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
 class NetBuilder:
-    """The state of unrolling one net, and what needs nothing but that state. Names are resolved as the file `module` sees them."""
+    """The state of unrolling one net, and what needs nothing but that state.
+
+    Names are resolved as the file `module` sees them.
+    """
 
     def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, module: Module) -> None:
         self.loader = loader
@@ -53,7 +58,12 @@ class NetBuilder:
     def charge(self, layers: int, span: Span) -> None:
         """Refuse layers that there is no room for; raises `Overrun`."""
         if len(self.graph.nodes) + layers > self.max_layers:
-            raise Overrun("too-many-layers", f"the net would have more than {self.max_layers:,} layers", span, help=raise_help("layers"))
+            raise Overrun(
+                "too-many-layers",
+                f"the net would have more than {self.max_layers:,} layers",
+                span,
+                help=raise_help("layers"),
+            )
 
     def charge_all(self, least: Least, times: int, span: Span) -> None:
         """Refuse what is too much before any of it is unrolled."""
@@ -61,12 +71,15 @@ class NetBuilder:
         self.meter.check(times * least.steps, span)
 
     def hidden(self, env: Env) -> frozenset[str]:
-        """The names that have values here, or get them further down: they are not those of blocks."""
+        """The names that have values here or get them further down: no block has these names."""
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
     def report(self, fault: NetdslError, span: Span) -> None:
-        """Note an error, at `span` where it has no place of its own. Raises `Overrun`, which ends the work, and `Abandoned`."""
+        """Note an error, at `span` where it has no place of its own.
+
+        Raises `Overrun`, which ends the work, and `Abandoned`.
+        """
         if isinstance(fault, Overrun):
             raise fault
         self._faults += 1
@@ -84,7 +97,12 @@ class NetBuilder:
     def need(self, x: Value | None, span: Span) -> Value:
         """The value; raises `NetdslError` where there is none."""
         if x is None:
-            raise NetdslError("no-input", "no value flows into this", span, help="an `input` stands above the first layer")
+            raise NetdslError(
+                "no-input",
+                "no value flows into this",
+                span,
+                help="an `input` stands above the first layer",
+            )
         return x
 
     def poison(self, label: ast.Pattern | None, span: Span) -> Value:
@@ -95,7 +113,15 @@ class NetBuilder:
             self.scope.labels.setdefault(name, Binding(value, label.span, name, self.scope))
         return value
 
-    def remember(self, name: str, value: Value, label: ast.Pattern, element: ast.Element, env: Env, inner: Namespace | None = None) -> None:
+    def remember(
+        self,
+        name: str,
+        value: Value,
+        label: ast.Pattern,
+        element: ast.Element,
+        env: Env,
+        inner: Namespace | None = None,
+    ) -> None:
         """Bind the label of a layer, block or group, which can be used again."""
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
@@ -119,7 +145,9 @@ class NetBuilder:
         if unlabelled is not None:
             return unlabelled
         advice = self._further_down(path, reference.span) or self.scope.suggest(path)
-        raise NetdslError("unknown-label", f"no label `{path}` stands above", reference.span, help=advice)
+        raise NetdslError(
+            "unknown-label", f"no label `{path}` stands above", reference.span, help=advice
+        )
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that the text has below the reference, and has nowhere above it."""
@@ -139,7 +167,8 @@ class NetBuilder:
         """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
         scope: Namespace | None = self.scope
         while scope is not None and "." in path:
-            self.meter.charge(len(self.graph.nodes) // 10, span)  # looking is not free: it counts as the statements of a loop do
+            # Looking is not free: it counts as the statements of a loop do.
+            self.meter.charge(len(self.graph.nodes) // 10, span)
             nodes = self.graph.part(scope.join(path)[0])
             if nodes:
                 return nodes[-1].output
@@ -159,25 +188,37 @@ class NetBuilder:
             text += str(value)
         if len(text) > limit("name_length"):
             message = f"a name of {len(text):,} characters"
-            raise NetdslError("name-too-long", message, pattern.span, help=raise_help("name_length"))
+            raise NetdslError(
+                "name-too-long", message, pattern.span, help=raise_help("name_length")
+            )
         if not text.replace(".", "_").isidentifier():
             raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
         return text
 
     def special(self, expr: ast.Expr, env: Env) -> Any:
-        """Names and forms that only the net knows: references, `in.channels`, blocks and layers as values."""
+        """Names and forms that only the net knows: references, `in.channels`, blocks and layers as
+        values.
+        """
         match expr:
             case ast.Reference():
                 return self.reference(expr, env)
             case ast.Attribute():
-                return _attribute(expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env))
+                return _attribute(
+                    expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env)
+                )
             case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
                 value = evaluate(expr.arguments[0].value, env)
                 return _attribute(ast.Attribute(expr.span, None, "shape"), value)
             case ast.Name():
                 return self._name(expr, env)
         name = expr.span.text.split("(")[0][:40]
-        raise NetdslError("unknown-function", f"there is no function `{name}` here", expr.span, help=did_you_mean(name, function_names()) or f"the functions are {', '.join(function_names())} and shape(@label)")
+        raise NetdslError(
+            "unknown-function",
+            f"there is no function `{name}` here",
+            expr.span,
+            help=did_you_mean(name, function_names())
+            or f"the functions are {', '.join(function_names())} and shape(@label)",
+        )
 
     def _name(self, expr: ast.Name, env: Env) -> Any:
         module = self.module
@@ -189,7 +230,9 @@ class NetBuilder:
             if fault.diagnostic.code != "unknown-layer":
                 raise
             advice = self._name_advice(expr.id, env)
-            raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=advice) from None
+            raise NetdslError(
+                "unknown-name", f"there is no `{expr.id}`", expr.span, help=advice
+            ) from None
 
     def _name_advice(self, name: str, env: Env) -> str | None:
         path = self.scope.path_to(name)
@@ -204,21 +247,34 @@ class NetBuilder:
         )
 
 
-_CAPITALS = {"True": "it is written `true`", "False": "it is written `false`", "None": "leave the argument out"}
+_CAPITALS = {
+    "True": "it is written `true`",
+    "False": "it is written `false`",
+    "None": "leave the argument out",
+}
 
 
 def _as_sizes(name: str, env: Env) -> str | None:
     """Advice for sizes that begin with a small letter, which are a name."""
     parts = name.split("x")
     whole = len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts)
-    return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`" if whole else None
+    return (
+        f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`"
+        if whole
+        else None
+    )
 
 
 def _attribute(expr: ast.Attribute, value: Any) -> Any:
     if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
         return UNKNOWN
     if not isinstance(value, Value):
-        raise NetdslError("wrong-type", f"`{expr.span.text}` needs a tensor", expr.span, help="a tensor is `in`, the input of the block, or the value at a label, `@label`")
+        raise NetdslError(
+            "wrong-type",
+            f"`{expr.span.text}` needs a tensor",
+            expr.span,
+            help="a tensor is `in`, the input of the block, or the value at a label, `@label`",
+        )
     shape = value.type.shape
     if expr.name == "shape":
         return shape
@@ -226,7 +282,18 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
         return value.type.size
     axis = _AXES.get(expr.name)
     if axis is None:
-        raise NetdslError("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span, help=did_you_mean(expr.name, [*_AXES, "shape", "size"]) or "it has shape, size, channels, height, width, length")
+        raise NetdslError(
+            "unknown-attribute",
+            f"a tensor has no `{expr.name}`",
+            expr.span,
+            help=did_you_mean(expr.name, [*_AXES, "shape", "size"])
+            or "it has shape, size, channels, height, width, length",
+        )
     if axis < 0 and len(shape) < 1 - axis:
-        raise NetdslError("wrong-rank", f"a tensor of {value.type} has no {expr.name}", expr.span, help="`in.shape` has all its sizes, `in.size` how many elements there are")
+        raise NetdslError(
+            "wrong-rank",
+            f"a tensor of {value.type} has no {expr.name}",
+            expr.span,
+            help="`in.shape` has all its sizes, `in.size` how many elements there are",
+        )
     return shape[axis]

@@ -33,7 +33,9 @@ class Bodies(Protocol):
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
         """The value after a body's statements."""
 
-    def element(self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
+    def element(
+        self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
+    ) -> Value:
         """The value after one element of a chain."""
 
 
@@ -43,7 +45,9 @@ class Calls:
     def __init__(self, net: NetBuilder) -> None:
         self.net = net
 
-    def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies) -> Value:
+    def call(
+        self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies
+    ) -> Value:
         """The value after a layer, a join, a block, or a label that is used again."""
         if call.name == "identity":
             bare(call)
@@ -59,13 +63,26 @@ class Calls:
                 binding = self.net.scope.find([call.name])
                 if binding is not None and binding.element is not None:
                     if call.arguments:
-                        message = f"`{call.name}` is the layer of that label again, and takes no arguments"
-                        advice = f"write `{call.name}` to apply it once more, or the layer's kind for another layer"
-                        raise NetdslError("too-many-arguments", message, call.arguments[0].span, help=advice)
+                        message = (
+                            f"`{call.name}` is the layer of that label again, and takes no"
+                            " arguments"
+                        )
+                        advice = (
+                            f"write `{call.name}` to apply it once more, or the layer's kind for"
+                            " another layer"
+                        )
+                        raise NetdslError(
+                            "too-many-arguments", message, call.arguments[0].span, help=advice
+                        )
                     bare(call)
                     return self._again(binding, call, label, env, x, bodies)
                 if binding is not None:
-                    raise NetdslError("unknown-layer", f"`{call.name}` is the label of a value, not a layer", call.name_span, help=f"write `@{call.name}` to take the value up")
+                    raise NetdslError(
+                        "unknown-layer",
+                        f"`{call.name}` is the label of a value, not a layer",
+                        call.name_span,
+                        help=f"write `@{call.name}` to take the value up",
+                    )
             target = self._resolve(call)
         if isinstance(target, KindValue):
             if call.body is not None:
@@ -73,14 +90,21 @@ class Calls:
             return self._layer(call, label, env, x, target.cls)
         if isinstance(target, BlockValue):
             if call.body is not None:
-                raise NetdslError("unexpected-body", f"block `{call.name}` takes no braces", call.body.span, help=_BRACES)
+                raise NetdslError(
+                    "unexpected-body",
+                    f"block `{call.name}` takes no braces",
+                    call.body.span,
+                    help=_BRACES,
+                )
             return self._block(call, label, env, x, bodies, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
-        raise NetdslError("not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span)
+        raise NetdslError(
+            "not-a-layer", f"`{call.name}` is {show(target)}, not a layer or block", call.name_span
+        )
 
     def _resolve(self, call: ast.Call) -> BlockValue | KindValue:
-        """The block or layer kind of a call; raises `NetdslError`, whose help looks at labels too."""
+        """The block or layer kind of a call; raises `NetdslError`."""
         net = self.net
         labels = () if call.arguments else net.scope.layers()
         try:
@@ -92,7 +116,9 @@ class Calls:
                     fault.diagnostic.help = f"write `@{path}` to take up the value at that label"
             raise
 
-    def _arguments(self, call: ast.Call, env: Env, cls: type[Op]) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
+    def _arguments(
+        self, call: ast.Call, env: Env, cls: type[Op]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Value, ...]]:
         """Positional arguments, keywords, and the tensors among the positional ones."""
         positional: list[Any] = []
         keywords: dict[str, Any] = {}
@@ -108,21 +134,43 @@ class Calls:
                 self.net.meter.charge(len(value) // ELEMENTS, argument.span)
             if argument.name is not None:
                 if argument.name in keywords:
-                    raise NetdslError("duplicate-argument", f"`{argument.name}` is given twice", argument.span)
+                    raise NetdslError(
+                        "duplicate-argument", f"`{argument.name}` is given twice", argument.span
+                    )
                 keywords[argument.name] = value
             elif isinstance(value, Value):
                 tensors.append(value)
             elif keywords:
-                raise NetdslError("misplaced-argument", "a positional argument after a named one", argument.span, help="name it too, or move it to the front")
+                raise NetdslError(
+                    "misplaced-argument",
+                    "a positional argument after a named one",
+                    argument.span,
+                    help="name it too, or move it to the front",
+                )
             else:
                 positional.append(value)
         return tuple(positional), keywords, tuple(tensors)
 
-    def _layer(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op]) -> Value:
-        positional, keywords, tensors = self._arguments(call, env, cls) if call.arguments else ((), {}, ())
-        return self._make(call, label, env, cls, positional, keywords, (self.net.need(x, call.span), *tensors))
+    def _layer(
+        self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, cls: type[Op]
+    ) -> Value:
+        positional, keywords, tensors = (
+            self._arguments(call, env, cls) if call.arguments else ((), {}, ())
+        )
+        return self._make(
+            call, label, env, cls, positional, keywords, (self.net.need(x, call.span), *tensors)
+        )
 
-    def _make(self, call: ast.Call, label: ast.Pattern | None, env: Env, cls: type[Op], positional: tuple[Any, ...], keywords: dict[str, Any], xs: tuple[Value, ...]) -> Value:
+    def _make(
+        self,
+        call: ast.Call,
+        label: ast.Pattern | None,
+        env: Env,
+        cls: type[Op],
+        positional: tuple[Any, ...],
+        keywords: dict[str, Any],
+        xs: tuple[Value, ...],
+    ) -> Value:
         name = self.net.scope.member(None if label is None else self.net.pattern(label, env))
         if any(v is UNKNOWN for v in (*positional, *keywords.values())):
             value = self.net.unknown(call.span)
@@ -133,9 +181,17 @@ class Calls:
             except OpError as error:
                 raise as_fault(error, call, cls, ()) from None
             try:
-                value = self._node(call, op, xs, name) if all(v.type is not None for v in xs) else self.net.unknown(call.span)
+                value = (
+                    self._node(call, op, xs, name)
+                    if all(v.type is not None for v in xs)
+                    else self.net.unknown(call.span)
+                )
             except OpError as error:
-                wrong = unlike(xs[0].type, xs[1].type, error) if call.name == "residual" and len(arms(call)) == 1 else error
+                wrong = (
+                    unlike(xs[0].type, xs[1].type, error)
+                    if call.name == "residual" and len(arms(call)) == 1
+                    else error
+                )
                 raise as_fault(wrong, call, cls, xs) from None
         if label is not None:
             self.net.remember(name, value, label, call, env)
@@ -156,16 +212,36 @@ class Calls:
         self.net.graph.equalities += [(a, b, site) for a, b in needs.equal]
         return value
 
-    def _join(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, cls: type[Op] | None = None) -> Value:
+    def _join(
+        self,
+        call: ast.Call,
+        label: ast.Pattern | None,
+        env: Env,
+        x: Value | None,
+        bodies: Bodies,
+        cls: type[Op] | None = None,
+    ) -> Value:
         """`concat { | a | b }`; `residual { F }` is `add { | F | identity }`."""
         if cls is None or call.body is None:
             cls = LAYERS["add"]
             if call.body is None:
-                raise NetdslError("missing-body", "`residual` needs its layers in braces", call.span, help="write `residual { conv(64, 3, pad = 1) -> relu }`")
+                raise NetdslError(
+                    "missing-body",
+                    "`residual` needs its layers in braces",
+                    call.span,
+                    help="write `residual { conv(64, 3, pad = 1) -> relu }`",
+                )
         elif cls.inputs[1] < 3:
-            raise NetdslError("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
+            raise NetdslError(
+                "unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES
+            )
         if not arms(call):
-            raise NetdslError("missing-arms", f"`{call.name}` joins arms, each after a `|`", call.body.span, help=f"write `{call.name} {{ | conv(8, 1) | identity }}`")
+            raise NetdslError(
+                "missing-arms",
+                f"`{call.name}` joins arms, each after a `|`",
+                call.body.span,
+                help=f"write `{call.name} {{ | conv(8, 1) | identity }}`",
+            )
         source = self.net.need(x, call.span)
         scope, name = self.net.scope, None
         if label is not None:
@@ -173,34 +249,68 @@ class Calls:
             scope = Namespace(*self.net.scope.join(name), self.net.scope)
         outer, self.net.scope = self.net.scope, scope
         try:
-            values = [self.net.need(bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)]
+            values = [
+                self.net.need(bodies.body(arm, Env(env), source), arm.span) for arm in arms(call)
+            ]
         finally:
             self.net.scope = outer
         if call.name == "residual" and len(values) == 1:
             values.append(source)
         if call.name == "residual" and call.arguments:
-            raise NetdslError("too-many-arguments", "`residual` takes no arguments, its layers stand in its braces", call.arguments[0].span)
+            raise NetdslError(
+                "too-many-arguments",
+                "`residual` takes no arguments, its layers stand in its braces",
+                call.arguments[0].span,
+            )
         positional, keywords, tensors = self._arguments(call, env, cls)
         made = self._make(call, label, env, cls, positional, keywords, (*values, *tensors))
         if name is not None:
             self.net.scope.labels[name].inner = scope
         return made
 
-    def _block(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies, target: BlockValue) -> Value:
+    def _block(
+        self,
+        call: ast.Call,
+        label: ast.Pattern | None,
+        env: Env,
+        x: Value | None,
+        bodies: Bodies,
+        target: BlockValue,
+    ) -> Value:
         definition = target.definition
         if definition in self.net.open:
-            names = " calls ".join(f"`{d.name}`" for d in [*self.net.open[self.net.open.index(definition) :], definition])
-            raise NetdslError("recursive-block", f"blocks cannot call themselves: {names}", call.span, help="use `repeat` for a pattern that repeats")
+            names = " calls ".join(
+                f"`{d.name}`"
+                for d in [*self.net.open[self.net.open.index(definition) :], definition]
+            )
+            raise NetdslError(
+                "recursive-block",
+                f"blocks cannot call themselves: {names}",
+                call.span,
+                help="use `repeat` for a pattern that repeats",
+            )
         source = self.net.need(x, call.span)
         self.net.charge_all(self.net.estimate.block(definition, target.home), 1, call.span)
         frame = Env(target.home.env, self.net.special, self.net.meter)
         frame.values["in"] = source
-        bind_parameters(frame, call.name, definition.parameters, call.arguments, env, call.span, definition.name_span)
+        bind_parameters(
+            frame,
+            call.name,
+            definition.parameters,
+            call.arguments,
+            env,
+            call.span,
+            definition.name_span,
+        )
         name = self.net.scope.member(None if label is None else self.net.pattern(label, env))
         path, module = self.net.scope.join(name)
         inner = Namespace(path, module)
         saved = self.net.scope, self.net.caller, self.net.module
-        self.net.scope, self.net.caller, self.net.module = inner, Site(call.span, self.net.caller), target.home
+        self.net.scope, self.net.caller, self.net.module = (
+            inner,
+            Site(call.span, self.net.caller),
+            target.home,
+        )
         self.net.open.append(definition)
         try:
             value = bodies.body(definition.body, frame, source)
@@ -212,7 +322,15 @@ class Calls:
             self.net.remember(name, self.net.need(value, call.span), label, call, env, inner)
         return self.net.need(value, call.span)
 
-    def _again(self, binding: Binding, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None, bodies: Bodies) -> Value:
+    def _again(
+        self,
+        binding: Binding,
+        call: ast.Call,
+        label: ast.Pattern | None,
+        env: Env,
+        x: Value | None,
+        bodies: Bodies,
+    ) -> Value:
         """A label used as a layer: the same module, with the same weights, on another value."""
         source = self.net.need(x, call.span)
         element, frame = binding.element, binding.env
@@ -223,7 +341,9 @@ class Calls:
         self.net.caller = Site(call.span, caller)
         place = outer.join(binding.label)[0]
         self.net.uses[place] += 1
-        self.net.scope = Namespace(outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}")
+        self.net.scope = Namespace(
+            outer.path, binding.scope.module, binding.scope, f"@{self.net.uses[place] + 1}"
+        )
         alone = ast.Pattern((binding.label,), call.span)
         try:
             value = bodies.element(element, alone, frame, source)
@@ -244,7 +364,17 @@ class Calls:
         if original.params() == node.params():
             return
         was, now = (str(n.inputs[0].type) for n in (original, node))
-        raise NetdslError("shape-mismatch", f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would differ", call.span, help=f"write `@{call.name}` to take the value up; for other weights, write the layer again under another label", notes=(Annotation("it is defined here", binding.span),))
+        raise NetdslError(
+            "shape-mismatch",
+            f"`{call.name}` was made for an input of {was} and cannot take {now}: its weights would"
+            " differ",
+            call.span,
+            help=(
+                f"write `@{call.name}` to take the value up; for other weights, write the layer"
+                " again under another label"
+            ),
+            notes=(Annotation("it is defined here", binding.span),),
+        )
 
 
 def _advise_word(fault: NetdslError, argument: ast.Argument, cls: type[Op], position: int) -> None:
@@ -267,7 +397,9 @@ def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:
     found = fault.diagnostic
     place = () if found.span is None else (Annotation("it is defined here", found.span),)
     advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"
-    return NetdslError(found.code, found.message, call.span, help=advice, notes=(*place, *found.notes))
+    return NetdslError(
+        found.code, found.message, call.span, help=advice, notes=(*place, *found.notes)
+    )
 
 
 def bare(call: ast.Call) -> None:
@@ -275,7 +407,9 @@ def bare(call: ast.Call) -> None:
     if call.arguments:
         raise NetdslError("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
     if call.body is not None:
-        raise NetdslError("unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES)
+        raise NetdslError(
+            "unexpected-body", f"`{call.name}` takes no braces", call.body.span, help=_BRACES
+        )
 
 
 def arms(call: ast.Call) -> tuple[ast.Body, ...]:
@@ -291,13 +425,41 @@ def _check_inputs(cls: type[Op], found: int, call: ast.Call) -> None:
     if least <= found <= most:
         return
     if found > most > 100:
-        raise OpError("wrong-inputs", f"`{cls.kind}` joins at most {most:,} arms or references, found {found:,}", help="join some of them first")
+        raise OpError(
+            "wrong-inputs",
+            f"`{cls.kind}` joins at most {most:,} arms or references, found {found:,}",
+            help="join some of them first",
+        )
     if most > 100 and call.body is not None:
         message = f"`{cls.kind}` joins two arms or more, found {found}"
-        advice = f"an arm that passes the input on is `| identity`: `{cls.kind} {{ | ... | identity }}`"
+        advice = (
+            f"an arm that passes the input on is `| identity`: `{cls.kind} {{ | ... | identity }}`"
+        )
         raise OpError("wrong-inputs", message, help=advice)
     if most > 100:
-        raise OpError("wrong-inputs", f"`{cls.kind}` joins arms or references, and there are none", help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`")
-    takes = "no reference" if most == 1 else "one reference" if (least, most) == (2, 2) else "at most one reference" if most == 2 else f"{least - 1} to {most - 1} references"
-    advice = f"references are written `@label`: `{cls.kind}(..., @label)`" if found < least else f"a layer works on the current value; `@label -> {cls.kind}` takes another one up"
-    raise OpError("wrong-inputs", f"`{cls.kind}` takes {takes} beside the current value, found {found - 1}", help=advice)
+        raise OpError(
+            "wrong-inputs",
+            f"`{cls.kind}` joins arms or references, and there are none",
+            help=f"write `{cls.kind} {{ | ... | ... }}` or `{cls.kind}(@label)`",
+        )
+    takes = (
+        "no reference"
+        if most == 1
+        else (
+            "one reference"
+            if (least, most) == (2, 2)
+            else "at most one reference"
+            if most == 2
+            else f"{least - 1} to {most - 1} references"
+        )
+    )
+    advice = (
+        f"references are written `@label`: `{cls.kind}(..., @label)`"
+        if found < least
+        else f"a layer works on the current value; `@label -> {cls.kind}` takes another one up"
+    )
+    raise OpError(
+        "wrong-inputs",
+        f"`{cls.kind}` takes {takes} beside the current value, found {found - 1}",
+        help=advice,
+    )

@@ -25,7 +25,11 @@ MOST_AXES = 6  # with more axes, an input has too many orders to try
 
 
 class Ends:
-    """Gives the graph its inputs and outputs. `overrides` are sizes of inputs by name, the first's also by "", that stand in for those of the text."""
+    """Gives the graph its inputs and outputs.
+
+    `overrides` are sizes of inputs by name, the first's also by "", that stand in for those of the
+    text.
+    """
 
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
@@ -35,14 +39,21 @@ class Ends:
     def input(self, statement: ast.Input, env: Env) -> Value:
         """Declare an input; raises `NetdslError`."""
         if len(self.net.open) > 1 or self.net.scope.outer is not None:
-            raise NetdslError("misplaced-input", "`input` stands in the body of a net", statement.span)
+            raise NetdslError(
+                "misplaced-input", "`input` stands in the body of a net", statement.span
+            )
         name = self.net.pattern(statement.label, env)
         if any(o.name == name for o in self.net.graph.outputs):
             raise _two_ways(name, statement.span)
         dtype = statement.dtype or "float32"
         if dtype not in ITEM_BYTES:
             end = statement.span.end
-            raise NetdslError("wrong-dtype", f"there is no element type `{dtype}`", Span(statement.span.file, end - len(dtype), end), help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES))
+            raise NetdslError(
+                "wrong-dtype",
+                f"there is no element type `{dtype}`",
+                Span(statement.span.file, end - len(dtype), end),
+                help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES),
+            )
         shape = self._shape(name, statement.shape, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self.net.caller))
         check_input(name, value.type, statement.span)
@@ -67,13 +78,20 @@ class Ends:
     def _declared_shape(self, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
         """The sizes as the text has them: those given from outside are letters still."""
         names: tuple[int | str, ...] = ()
-        if isinstance(expr, ast.DimsLiteral) or (isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]):
+        if isinstance(expr, ast.DimsLiteral) or (
+            isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]
+        ):
             names = expr.parts
         elif isinstance(expr, ast.Name):
             names = (expr.id,)
         for name in names:
             if name == "N" and not env.find(name)[0]:
-                raise NetdslError("reserved-name", "`N` is the batch, which comes before the sizes written here", expr.span, help="choose another letter")
+                raise NetdslError(
+                    "reserved-name",
+                    "`N` is the batch, which comes before the sizes written here",
+                    expr.span,
+                    help="choose another letter",
+                )
             if isinstance(name, str) and not env.find(name)[0]:
                 env.values[name] = Sym.var(name)
         frame = Env(env)
@@ -81,13 +99,26 @@ class Ends:
         value = evaluate(expr, frame)
         return value if isinstance(value, tuple) else (value,)
 
-    def _take_sizes(self, name: str, declared: tuple[int | Sym, ...], given: tuple[int, ...], span: Span, env: Env) -> None:
+    def _take_sizes(
+        self,
+        name: str,
+        declared: tuple[int | Sym, ...],
+        given: tuple[int, ...],
+        span: Span,
+        env: Env,
+    ) -> None:
         """Settle the open sizes of an input by those given: one name is one size."""
         text, sizes = TensorType(declared), TensorType(given)
         symbols = {s for d in declared if isinstance(d, Sym) for s in d.symbols()}
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
-                raise NetdslError("open-size", f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in common with it, is open", span, help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`")
+                raise NetdslError(
+                    "open-size",
+                    f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in"
+                    " common with it, is open",
+                    span,
+                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
+                )
         for d, n in zip(declared, given, strict=True):
             if isinstance(d, Sym) and str(d) in symbols:
                 env.values[str(d)] = self._sizes.setdefault(str(d), n)
@@ -95,7 +126,13 @@ class Ends:
             want = subs(d, self._sizes)
             if isinstance(d, Sym) and want != n:
                 told = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(d.symbols()))
-                raise NetdslError("shape-mismatch", f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to be {want}, not {n}", span, help="one name is one size")
+                raise NetdslError(
+                    "shape-mismatch",
+                    f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to"
+                    f" be {want}, not {n}",
+                    span,
+                    help="one name is one size",
+                )
 
     def _refuse_change(
         self,
@@ -109,11 +146,16 @@ class Ends:
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
-            message = f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)} {are(len(given))} given"
+            message = (
+                f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)}"
+                f" {are(len(given))} given"
+            )
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (d, n) in enumerate(zip(declared, given, strict=True)):
             if isinstance(d, int) and d != n:
-                message = f"input `{name}` is {text}, and is given as {sizes}: {d} cannot become {n}"
+                message = (
+                    f"input `{name}` is {text}, and is given as {sizes}: {d} cannot become {n}"
+                )
                 advice = advice or self._how_to_change(expr, i)
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
 
@@ -122,7 +164,9 @@ class Ends:
         names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
         for parameter in self.net.open[0].parameters:
             if parameter.name in names:
-                return f"it depends on a parameter of the net: set that with `-D {parameter.name}=...`"
+                return (
+                    f"it depends on a parameter of the net: set that with `-D {parameter.name}=...`"
+                )
         return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
@@ -133,13 +177,23 @@ class Ends:
     def check_output(self, name: str | None, span: Span) -> None:
         """Whether an output may have that name; raises `NetdslError`."""
         if any(o.name == name for o in self.net.graph.outputs):
-            raise NetdslError("duplicate-label", f"there are two outputs `{name}`", span, help="give each output a name of its own: `output boxes: dense(4)`")
+            raise NetdslError(
+                "duplicate-label",
+                f"there are two outputs `{name}`",
+                span,
+                help="give each output a name of its own: `output boxes: dense(4)`",
+            )
         if any(v.name == name for v in self.net.graph.inputs):
             raise _two_ways(str(name), span)
 
 
 def _two_ways(name: str, span: Span) -> NetdslError:
-    return NetdslError("duplicate-label", f"`{name}` is an input and an output", span, help="give the output a name of its own: `output logits: ...`")
+    return NetdslError(
+        "duplicate-label",
+        f"`{name}` is an input and an output",
+        span,
+        help="give the output a name of its own: `output logits: ...`",
+    )
 
 
 def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -179,5 +233,14 @@ def _written_size(expr: ast.Expr, axis: int) -> str:
 def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
     """Whether an input can have these sizes; raises `NetdslError`."""
     for d in shape:
-        if isinstance(d, bool) or not isinstance(d, (int, Sym)) or (isinstance(d, int) and not 1 <= d <= MAX_DIM):
-            raise NetdslError("bad-size", f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to {MAX_DIM:,}", span)
+        if (
+            isinstance(d, bool)
+            or not isinstance(d, (int, Sym))
+            or (isinstance(d, int) and not 1 <= d <= MAX_DIM)
+        ):
+            raise NetdslError(
+                "bad-size",
+                f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to"
+                f" {MAX_DIM:,}",
+                span,
+            )

@@ -22,11 +22,16 @@ class Least(NamedTuple):
 
     def also(self, other: Least, times: int = 1) -> Least:
         """The sum with so many times another."""
-        return Least(min(MOST, self.layers + times * other.layers), min(MOST, self.steps + times * other.steps))
+        return Least(
+            min(MOST, self.layers + times * other.layers),
+            min(MOST, self.steps + times * other.steps),
+        )
 
 
 class Estimate:
-    """What bodies take at the least, as far as the text alone says: nothing is counted that a condition or a name may take away."""
+    """What bodies take at the least, as far as the text alone says: nothing is counted that a
+    condition or a name may take away.
+    """
 
     def __init__(self) -> None:
         self._bodies: dict[int, Least] = {}
@@ -34,16 +39,22 @@ class Estimate:
         self._open = 0
 
     def block(self, definition: ast.Definition, home: Module) -> Least:
-        """Of a call; `home` is the file that defines the block: its names mean what they mean there."""
+        """Of a call; `home` is the file that defines the block: its names mean what they mean
+        there.
+        """
         found = self._blocks.get(id(definition))
         if found is None:
             self._blocks[id(definition)] = Least()  # what calls itself is refused when it is called
-            names = given(definition.body).union(home.env.values, (p.name for p in definition.parameters))
+            names = given(definition.body).union(
+                home.env.values, (p.name for p in definition.parameters)
+            )
             found = self._blocks[id(definition)] = self.body(definition.body, home, names)
         return found
 
     def body(self, body: ast.Body, home: Module, hidden: frozenset[str]) -> Least:
-        """Of what stands in braces in the file `home`; `hidden` are names that may not be those of its blocks."""
+        """Of what stands in braces in the file `home`; `hidden` are names that may not be those of
+        its blocks.
+        """
         found = self._bodies.get(id(body))
         if found is None:
             self._open += 1
@@ -51,7 +62,11 @@ class Estimate:
             for arm in body.arms if self._open < DEEP else ():
                 found = found.also(self.body(arm, home, hidden))
             for statement in body.statements if self._open < DEEP else ():
-                chain = statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
+                chain = (
+                    statement
+                    if isinstance(statement, ast.Chain)
+                    else getattr(statement, "chain", None)
+                )
                 for element in chain.elements if chain else ():
                     found = found.also(self._element(element, home, hidden))
             self._open -= 1
@@ -65,10 +80,15 @@ class Estimate:
             case ast.Repeat():
                 count = element.count.value if isinstance(element.count, ast.Literal) else 0
                 inside = self.body(element.body, home, hidden)
-                return Least().also(inside._replace(steps=inside.steps + 1), max(0, count) if isinstance(count, int) else 0)
+                return Least().also(
+                    inside._replace(steps=inside.steps + 1),
+                    max(0, count) if isinstance(count, int) else 0,
+                )
             case ast.For():
                 inside = self.body(element.body, home, hidden)
-                return Least().also(inside._replace(steps=inside.steps + 1), _rounds(element.values))
+                return Least().also(
+                    inside._replace(steps=inside.steps + 1), _rounds(element.values)
+                )
             case ast.Call():
                 return self._call(element, home, hidden)
         return Least()
@@ -96,7 +116,10 @@ def _rounds(values: ast.Expr) -> int:
 
 
 def given(body: ast.Body) -> frozenset[str]:
-    """The names to which a body gives values: `let`s, and variables of loops, those inside included."""
+    """The names to which a body gives values:
+
+    `let`s, and variables of loops, those inside included.
+    """
     names: set[str] = set()
     todo = [body]
     while todo:
@@ -105,10 +128,24 @@ def given(body: ast.Body) -> frozenset[str]:
         for statement in inner.statements:
             if isinstance(statement, ast.Let):
                 names.add(statement.name)
-            chain = statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
+            chain = (
+                statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
+            )
             if isinstance(statement, ast.Aux):
                 todo.append(statement.body)
             for element in chain.elements if chain else ():
-                names.update(element.targets if isinstance(element, ast.For) else [element.variable] if isinstance(element, ast.Repeat) and element.variable else [])
-                todo += [b for b in (getattr(element, k, None) for k in ("body", "then", "otherwise")) if b is not None]
+                names.update(
+                    element.targets
+                    if isinstance(element, ast.For)
+                    else (
+                        [element.variable]
+                        if isinstance(element, ast.Repeat) and element.variable
+                        else []
+                    )
+                )
+                todo += [
+                    b
+                    for b in (getattr(element, k, None) for k in ("body", "then", "otherwise"))
+                    if b is not None
+                ]
     return frozenset(names)

@@ -1,4 +1,7 @@
-"""Expressions: a value for each, or a `NetdslError` at its place. Integers stay below 2^63, lists below the limit."""
+"""Expressions: a value for each, or a `NetdslError` at its place.
+
+Integers stay below 2^63, lists below the limit.
+"""
 
 from __future__ import annotations
 
@@ -43,23 +46,44 @@ class Clash:
     def fault(self, span: Span | None) -> NetdslError:
         """The error of a use there."""
         files = [span.file.name for span in (self.first, self.second)]
-        notes = (Annotation("the first is here", self.first), Annotation("the second is here", self.second))
-        return NetdslError("duplicate-name", f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`", span, notes=notes, help=f"define `{self.name}` in this file, which then counts, or import one of the two")
+        notes = (
+            Annotation("the first is here", self.first),
+            Annotation("the second is here", self.second),
+        )
+        return NetdslError(
+            "duplicate-name",
+            f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`",
+            span,
+            notes=notes,
+            help=f"define `{self.name}` in this file, which then counts, or import one of the two",
+        )
 
 
 class Env:
-    """Names and their values, one frame for each block call and loop body. `special` answers what only the caller knows."""
+    """Names and their values, one frame for each block call and loop body.
+
+    `special` answers what only the caller knows.
+    """
 
     __slots__ = ("meter", "parent", "special", "values")
 
-    def __init__(self, parent: Env | None = None, special: Callable[[ast.Expr, Env], Any] | None = None, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        parent: Env | None = None,
+        special: Callable[[ast.Expr, Env], Any] | None = None,
+        meter: Meter | None = None,
+    ) -> None:
         self.parent = parent
         self.values: dict[str, Any] = {}
-        self.special: Callable[[ast.Expr, Env], Any] | None = special or (parent.special if parent else None)
+        self.special: Callable[[ast.Expr, Env], Any] | None = special or (
+            parent.special if parent else None
+        )
         self.meter: Meter | None = meter or (parent.meter if parent else None)
 
     def find(self, name: str, span: Span | None = None) -> tuple[bool, Any]:
-        """Whether the name is known, and its value; raises `NetdslError` where imports disagree on it, at `span` or where the caller says."""
+        """Whether the name is known, and its value; raises `NetdslError` where imports disagree on
+        it, at `span` or where the caller says.
+        """
         env: Env | None = self
         while env is not None:
             if name in env.values:
@@ -94,7 +118,9 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
             condition = evaluate(expr.condition, env)
             if condition is UNKNOWN:
                 return UNKNOWN
-            return evaluate(expr.value if truth(condition, expr.condition.span) else expr.otherwise, env)
+            return evaluate(
+                expr.value if truth(condition, expr.condition.span) else expr.otherwise, env
+            )
         case ast.Unary():
             return _unary(expr, env)
         case ast.Index():
@@ -110,18 +136,31 @@ def truth(value: object, span: Span) -> bool:
     """The value as a condition."""
     if isinstance(value, bool):
         return value
-    raise NetdslError("wrong-type", f"a condition must be true or false, found {show(value)}", span, help="compare it: `x != 0`")
+    raise NetdslError(
+        "wrong-type",
+        f"a condition must be true or false, found {show(value)}",
+        span,
+        help="compare it: `x != 0`",
+    )
 
 
 def _name(expr: ast.Name, env: Env) -> Any:
     known, value = env.find(expr.id, expr.span)
     if known:
         return value
-    if isinstance(expr, ast.NameOrDims) and (expr.reads_as_sizes or all(isinstance(p, int) or env.find(p)[0] for p in expr.parts)):
+    if isinstance(expr, ast.NameOrDims) and (
+        expr.reads_as_sizes or all(isinstance(p, int) or env.find(p)[0] for p in expr.parts)
+    ):
         return _sizes(expr, env)
     if env.special is not None:
         return env.special(expr, env)
-    raise NetdslError("unknown-name", f"there is no `{expr.id}`", expr.span, help=did_you_mean(expr.id, env.names()) or "a `let` at the top of a file sees the `let`s above it")
+    raise NetdslError(
+        "unknown-name",
+        f"there is no `{expr.id}`",
+        expr.span,
+        help=did_you_mean(expr.id, env.names())
+        or "a `let` at the top of a file sees the `let`s above it",
+    )
 
 
 def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
@@ -132,8 +171,17 @@ def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
 def _dim(name: str, expr: ast.Expr, env: Env) -> Any:
     known, value = env.find(name, expr.span)
     if not known:
-        advice = "numbers are written in decimals" if expr.span.text.startswith("0x") else "open sizes are introduced by `input`"
-        raise NetdslError("unknown-name", f"there is no size `{name}`", expr.span, help=did_you_mean(name, env.names()) or advice)
+        advice = (
+            "numbers are written in decimals"
+            if expr.span.text.startswith("0x")
+            else "open sizes are introduced by `input`"
+        )
+        raise NetdslError(
+            "unknown-name",
+            f"there is no size `{name}`",
+            expr.span,
+            help=did_you_mean(name, env.names()) or advice,
+        )
     return value
 
 
@@ -165,7 +213,11 @@ def _operation(expr: ast.Operation, env: Env) -> Any:
             value = UNKNOWN
             continue
         _work(value, env, expr.span)
-        value = compare(operator, value, other, expr.span) if operator in COMPARE else arithmetic(operator, value, other, expr.span)
+        value = (
+            compare(operator, value, other, expr.span)
+            if operator in COMPARE
+            else arithmetic(operator, value, other, expr.span)
+        )
         _work(value, env, expr.span)
     return value
 
@@ -181,9 +233,19 @@ def _index(expr: ast.Index, env: Env) -> Any:
     if value is UNKNOWN or index is UNKNOWN:
         return UNKNOWN
     if not isinstance(value, tuple) or isinstance(index, bool) or not isinstance(index, int):
-        raise NetdslError("wrong-type", f"cannot take element {show(index)} of {show(value)}", expr.span, help="an integer in brackets takes an element of a list")
+        raise NetdslError(
+            "wrong-type",
+            f"cannot take element {show(index)} of {show(value)}",
+            expr.span,
+            help="an integer in brackets takes an element of a list",
+        )
     if not -len(value) <= index < len(value):
-        raise NetdslError("index-out-of-range", f"element {index} of a list of {len(value)}", expr.index.span, help=f"elements are counted from 0 to {len(value) - 1}")
+        raise NetdslError(
+            "index-out-of-range",
+            f"element {index} of a list of {len(value)}",
+            expr.index.span,
+            help=f"elements are counted from 0 to {len(value) - 1}",
+        )
     return value[index]
 
 
@@ -208,10 +270,18 @@ def _largest(*values: Any) -> Any:
 
 
 _USAGE = {
-    "min": "min(a, b, ...)` or `min(list)", "max": "max(a, b, ...)` or `max(list)", "ceil": "ceil(a)", "floor": "floor(a)", "round": "round(a, digits = 0)",
-    "len": "len(list)", "range": "range(n)` or `range(a, b, step = 1)", "enumerate": "enumerate(list, start = 0)", "sum": "sum(list)", "abs": "abs(a)",
+    "min": "min(a, b, ...)` or `min(list)",
+    "max": "max(a, b, ...)` or `max(list)",
+    "ceil": "ceil(a)",
+    "floor": "floor(a)",
+    "round": "round(a, digits = 0)",
+    "len": "len(list)",
+    "range": "range(n)` or `range(a, b, step = 1)",
+    "enumerate": "enumerate(list, start = 0)",
+    "sum": "sum(list)",
+    "abs": "abs(a)",
     "sqrt": "sqrt(a)` with `a` of at least 0, as in `sqrt(4)",
-}  # fmt: skip
+}
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": _least,
@@ -233,24 +303,54 @@ def _function(expr: ast.Function, env: Env) -> Any:
     if function is None:
         if env.special is not None:
             return env.special(expr, env)
-        raise NetdslError("unknown-function", f"there is no function `{expr.name}`", expr.span, help=did_you_mean(expr.name, _FUNCTIONS) or "the functions are " + ", ".join(function_names()))
+        raise NetdslError(
+            "unknown-function",
+            f"there is no function `{expr.name}`",
+            expr.span,
+            help=did_you_mean(expr.name, _FUNCTIONS)
+            or "the functions are " + ", ".join(function_names()),
+        )
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}
     if len(positional) + len(keywords) < len(expr.arguments):
-        raise NetdslError("duplicate-argument", f"`{expr.name}` is given an argument twice", expr.span, help=f"it is written `{_USAGE[expr.name]}`")
+        raise NetdslError(
+            "duplicate-argument",
+            f"`{expr.name}` is given an argument twice",
+            expr.span,
+            help=f"it is written `{_USAGE[expr.name]}`",
+        )
     if any(v is UNKNOWN for v in (*positional, *keywords.values())):
         return UNKNOWN
     for value in positional:
         _work(value, env, expr.span)
-    if expr.name == "range" and all(isinstance(v, int) for v in positional) and 1 <= len(positional) <= 3 and 0 not in positional[2:]:
+    if (
+        expr.name == "range"
+        and all(isinstance(v, int) for v in positional)
+        and 1 <= len(positional) <= 3
+        and 0 not in positional[2:]
+    ):
         check_length(len(range(*positional)), expr.span)
     try:
         made = bounded(function(*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
-        if any(isinstance(v, Sym) for value in positional for v in (value if isinstance(value, tuple) else (value,))):
-            raise NetdslError("open-size", f"`{clipped(expr.span)}` depends on the input's size", expr.span, help="write a number for it in the `input`; `+ - * // %` work on open sizes") from None
+        if any(
+            isinstance(v, Sym)
+            for value in positional
+            for v in (value if isinstance(value, tuple) else (value,))
+        ):
+            raise NetdslError(
+                "open-size",
+                f"`{clipped(expr.span)}` depends on the input's size",
+                expr.span,
+                help="write a number for it in the `input`; `+ - * // %` work on open sizes",
+            ) from None
         given = ", ".join(show(v) for v in positional)
-        raise NetdslError("bad-argument", f"`{expr.name}` cannot take ({given})", expr.span, help=f"it is written `{_USAGE[expr.name]}`") from None
+        raise NetdslError(
+            "bad-argument",
+            f"`{expr.name}` cannot take ({given})",
+            expr.span,
+            help=f"it is written `{_USAGE[expr.name]}`",
+        ) from None
     _work(made, env, expr.span)
     return made
 

@@ -1,4 +1,6 @@
-"""Types of values: asks the layer, remembers the answer, and turns a broken rule into a diagnostic at its argument."""
+"""Types of values: asks the layer, remembers the answer, and turns a broken rule into a diagnostic
+at its argument.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,26 @@ class Inference:
 
     def op(self, cls: type[Op], positional: tuple[object, ...], keywords: dict[str, object]) -> Op:
         """The layer of a call, made once; raises `OpError`."""
-        key = (cls, positional, *map(_kind, positional), *keywords.items(), *map(_kind, keywords.values()))
+        key = (
+            cls,
+            positional,
+            *map(_kind, positional),
+            *keywords.items(),
+            *map(_kind, keywords.values()),
+        )
         found = self._ops.get(key)
         if found is None:
             known = {a.name for a in cls.args}
             for name in keywords:
                 if name not in known:
-                    raise OpError("unknown-argument", f"`{cls.kind}` has no argument `{name}`", name, _foreign(name, known) or did_you_mean(name, known) or f"write `{signature(cls)}`")
+                    raise OpError(
+                        "unknown-argument",
+                        f"`{cls.kind}` has no argument `{name}`",
+                        name,
+                        _foreign(name, known)
+                        or did_you_mean(name, known)
+                        or f"write `{signature(cls)}`",
+                    )
             found = self._ops[key] = bind(cls, positional, keywords)
         return found
 
@@ -56,7 +71,10 @@ class Inference:
 
 
 def _kind(value: object) -> object:
-    """The type of an argument, and those of a list's elements: `[3.0]` equals `[3]` and `[true]` equals `[1]`, but no layer takes each."""
+    """The type of an argument, and those of a list's elements:
+
+    `[3.0]` equals `[3]` and `[true]` equals `[1]`, but no layer takes each.
+    """
     return tuple(map(_kind, value)) if isinstance(value, tuple) else type(value)
 
 
@@ -71,11 +89,18 @@ def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
 
 
 def _too_long(subject: str) -> OpError:
-    return OpError("formula-too-long", f"{subject} are formulas of over {MAX_FORMULA} parts", help="write a number for the open sizes in the `input`")
+    return OpError(
+        "formula-too-long",
+        f"{subject} are formulas of over {MAX_FORMULA} parts",
+        help="write a number for the open sizes in the `input`",
+    )
 
 
 def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
-    """Hold the bounds of a tensor; raises `OpError`. `made` begins its message as "`conv` would make" does, `sizes` as "the sizes that `conv` makes"."""
+    """Hold the bounds of a tensor; raises `OpError`.
+
+    `made` begins its message as "`conv` would make" does, `sizes` as "the sizes that `conv` makes".
+    """
     total, terms, length = 1, 1, 0
     for d in type_.shape:
         if isinstance(d, Sym):
@@ -89,14 +114,19 @@ def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
             total *= factor
         if isinstance(d, int):
             if not 1 <= d <= MAX_DIM:
-                raise OpError("bad-size", f"{made} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}")
+                raise OpError(
+                    "bad-size",
+                    f"{made} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}",
+                )
             total *= d
     if total > MAX_SIZE:
         raise OpError("too-large", f"{made} {clipped(type_)}: more than 2^62 elements")
 
 
 def check_input(name: str, type_: TensorType, span: Span) -> None:
-    """Hold the bounds of an input, which may be large with no layer to take it; raises `NetdslError`."""
+    """Hold the bounds of an input, which may be large with no layer to take it; raises
+    `NetdslError`.
+    """
     try:
         check_sizes(type_, f"input `{name}` would be", f"the sizes of input `{name}`")
     except OpError as error:
@@ -106,13 +136,23 @@ def check_input(name: str, type_: TensorType, span: Span) -> None:
 def _check_params(op: Op, params: dict[str, Param]) -> None:
     for name, param in params.items():
         if any(d > MAX_DIM for d in param.shape):
-            raise OpError("bad-size", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: each size must be between 1 and {MAX_DIM:,}")
+            raise OpError(
+                "bad-size",
+                f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: each size"
+                f" must be between 1 and {MAX_DIM:,}",
+            )
         if param.size > MAX_SIZE:
-            raise OpError("too-large", f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than 2^62 elements")
+            raise OpError(
+                "too-large",
+                f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than"
+                " 2^62 elements",
+            )
 
 
 def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
-    """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came from."""
+    """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came
+    from.
+    """
     notes = []
     for x in xs[:3]:
         maker = f"`{x.producer.op.kind}`" if x.producer else f"input `{x.name}`"
@@ -121,7 +161,9 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
     argument = _argument(call, cls, error.arg) if error.arg is not None else None
     if argument is not None:
         span = argument.span
-    help_ = error.help or (_literal_help(argument) if argument is not None and error.code == "wrong-type" else None)
+    help_ = error.help or (
+        _literal_help(argument) if argument is not None and error.code == "wrong-type" else None
+    )
     if error.code == "wrong-dtype":
         help_ = _dtype_help(cls, xs)
     if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
@@ -136,7 +178,9 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
     if cls.kind == "embedding":
         if declared:
             return f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-        return "integers are an input of the net, as in `input tokens: T int64`; layers compute floats"
+        return (
+            "integers are an input of the net, as in `input tokens: T int64`; layers compute floats"
+        )
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return None
@@ -164,14 +208,31 @@ def _channels_last(x: TensorType) -> bool:
 
 
 _FOREIGN = {
-    "kernel_size": "k", "kernel": "k", "window": "k", "filters": "out", "out_channels": "out", "channels": "out", "features": "out", "padding": "pad",
-    "out_features": "units", "hidden_size": "hidden", "num_layers": "layers", "num_heads": "heads", "rate": "p", "activation": "nonlinearity", "negative_slope": "slope",
-    "use_bias": "bias", "kernel_initializer": "init",
-}  # fmt: skip
+    "kernel_size": "k",
+    "kernel": "k",
+    "window": "k",
+    "filters": "out",
+    "out_channels": "out",
+    "channels": "out",
+    "features": "out",
+    "padding": "pad",
+    "out_features": "units",
+    "hidden_size": "hidden",
+    "num_layers": "layers",
+    "num_heads": "heads",
+    "rate": "p",
+    "activation": "nonlinearity",
+    "negative_slope": "slope",
+    "use_bias": "bias",
+    "kernel_initializer": "init",
+}
 _ELSEWHERE = {
-    "activation": "it is a layer of its own: write `-> relu` after this one", "in_channels": "leave it out: it is known from the input", "in_features": "leave it out: it is known from the input",
-    "input_shape": "the net's `input` has it: `input image: 3x224x224`", "name": "a name stands before its layer: `name: conv(8, 3)`",
-}  # fmt: skip
+    "activation": "it is a layer of its own: write `-> relu` after this one",
+    "in_channels": "leave it out: it is known from the input",
+    "in_features": "leave it out: it is known from the input",
+    "input_shape": "the net's `input` has it: `input image: 3x224x224`",
+    "name": "a name stands before its layer: `name: conv(8, 3)`",
+}
 
 
 def _foreign(name: str, known: set[str]) -> str | None:
@@ -183,14 +244,26 @@ def _foreign(name: str, known: set[str]) -> str | None:
 def _literal_help(argument: ast.Argument) -> str | None:
     """Advice for a value that is well formed and of the wrong type."""
     text = argument.value.span.text
-    if isinstance(argument.value, ast.DimsLiteral) or (isinstance(argument.value, ast.NameOrDims) and argument.value.reads_as_sizes):
-        return f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in decimals"
-    return "the value of a tensor is known when the net runs; its sizes are `in.channels`, `in.height`, `in.width`" if isinstance(argument.value, ast.Reference) else None
+    if isinstance(argument.value, ast.DimsLiteral) or (
+        isinstance(argument.value, ast.NameOrDims) and argument.value.reads_as_sizes
+    ):
+        return (
+            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in"
+            " decimals"
+        )
+    return (
+        "the value of a tensor is known when the net runs; its sizes are `in.channels`,"
+        " `in.height`, `in.width`"
+        if isinstance(argument.value, ast.Reference)
+        else None
+    )
 
 
 def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:
     """The argument of the text that gives `name`, by keyword or by position."""
-    positional = [a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)]
+    positional = [
+        a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)
+    ]
     names = [a.name for a in cls.args]
     for argument in call.arguments:
         if argument.name == name:

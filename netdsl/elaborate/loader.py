@@ -1,4 +1,6 @@
-"""Files and what they define: imports followed, names resolved, the shipped composite layers found by name."""
+"""Files and what they define: imports followed, names resolved, the shipped composite layers found
+by name.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() fo
 
 
 class Module:
-    """One file: its definitions and `let`s by name (imported ones too), its train sections and the frame of the `let`s' values."""
+    """One file: its definitions and `let`s by name (imported ones too), its train sections and the
+    frame of the `let`s' values.
+    """
 
     def __init__(
         self,
@@ -54,7 +58,9 @@ class Module:
         return self.definitions.get(name)
 
     def take(self, name: str, other: Module) -> None:
-        """Mean by a name what another file does, unless the name has a meaning here: then it is the file's own, or else none."""
+        """Mean by a name what another file does, unless the name has a meaning here: then it is the
+        file's own, or else none.
+        """
         ours, theirs = self._meaning(name), other._meaning(name)
         if name in self.declared or ours is theirs or isinstance(ours, Clash) or theirs is None:
             return
@@ -71,7 +77,9 @@ class Module:
 
     def _meaning(self, name: str) -> ast.Definition | ast.Alias | ast.Let | Clash | None:
         value = self.env.values.get(name)
-        return value if isinstance(value, Clash) else self.definitions.get(name) or self.lets.get(name)
+        return (
+            value if isinstance(value, Clash) else self.definitions.get(name) or self.lets.get(name)
+        )
 
 
 def _place(meaning: ast.Definition | ast.Alias | ast.Let) -> Span:
@@ -99,7 +107,10 @@ class BlockValue:
 
 
 class KindValue:
-    """A layer kind as a value, such as the activation given to a block. Where a word is wanted it is its name."""
+    """A layer kind as a value, such as the activation given to a block.
+
+    Where a word is wanted it is its name.
+    """
 
     __slots__ = ("cls",)
     type_word = "a layer"
@@ -139,12 +150,18 @@ class Loader:
         """The module of a file; raises `NetdslError` where its text cannot be read."""
         key = source.path or source.name
         if len(self._loading) >= limit("depth"):
-            raise NetdslError("nesting-too-deep", f"files import one another more than {limit('depth')} levels deep", help=raise_help("depth"))
+            raise NetdslError(
+                "nesting-too-deep",
+                f"files import one another more than {limit('depth')} levels deep",
+                help=raise_help("depth"),
+            )
         self._loading.append(key)
         try:
             tree = parse(source)
             declared = frozenset(item.name for item in (*tree.definitions, *tree.lets))
-            module = self._modules[key] = Module(source, declared, tree.trains, Env(meter=self._meter))
+            module = self._modules[key] = Module(
+                source, declared, tree.trains, Env(meter=self._meter)
+            )
             for item in tree.imports:
                 self._guarded(self._import, module, item)
             for definition in tree.definitions:
@@ -170,7 +187,9 @@ class Loader:
     def _import(self, module: Module, item: ast.Import) -> None:
         path, shown = self._target(module, item)
         if path in self._loading:
-            names = " imports ".join(p.rpartition("/")[2] for p in [*self._loading[self._loading.index(path) :], path])
+            names = " imports ".join(
+                p.rpartition("/")[2] for p in [*self._loading[self._loading.index(path) :], path]
+            )
             raise NetdslError("import-cycle", f"files import one another: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
@@ -180,27 +199,52 @@ class Loader:
         """The path of what is imported, and what messages call it."""
         if item.is_path:
             # As its importer is named: no absolute paths in models.
-            return library.import_path(module.source, item.target), os.path.join(os.path.dirname(module.source.name), item.target)
+            return library.import_path(module.source, item.target), os.path.join(
+                os.path.dirname(module.source.name), item.target
+            )
         found = library.shipped(item.target)
         if found is None:
-            beside = module.source.path is not None and os.path.isfile(os.path.join(os.path.dirname(module.source.path), item.target + ".net"))
-            advice = f'write `import "{item.target}.net"` for the file beside this one' if beside else did_you_mean(item.target, library.library_names())
-            raise NetdslError("import-not-found", f"the library has no `{item.target}`", item.span, help=advice)
+            beside = module.source.path is not None and os.path.isfile(
+                os.path.join(os.path.dirname(module.source.path), item.target + ".net")
+            )
+            advice = (
+                f'write `import "{item.target}.net"` for the file beside this one'
+                if beside
+                else did_you_mean(item.target, library.library_names())
+            )
+            raise NetdslError(
+                "import-not-found", f"the library has no `{item.target}`", item.span, help=advice
+            )
         return found
 
     def _define(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
         name = definition.name
         if module.homes.get(name) is module:
             first = module.definitions[name]
-            raise NetdslError("duplicate-name", f"`{name}` is defined twice", definition.name_span, notes=(Annotation("the first is here", first.name_span),))
+            raise NetdslError(
+                "duplicate-name",
+                f"`{name}` is defined twice",
+                definition.name_span,
+                notes=(Annotation("the first is here", first.name_span),),
+            )
         if name in LAYERS or name in BUILT_IN:
             self._register(module, definition)  # what calls it means it: one error is enough
-            raise NetdslError("duplicate-name", f"`{name}` is a layer of the language", definition.name_span, help="choose another name")
+            raise NetdslError(
+                "duplicate-name",
+                f"`{name}` is a layer of the language",
+                definition.name_span,
+                help="choose another name",
+            )
         self._register(module, definition)
         seen: set[str] = set()
         for parameter in getattr(definition, "parameters", ()):
             if parameter.name in seen:
-                raise NetdslError("duplicate-name", f"`{name}` has two parameters `{parameter.name}`", parameter.span, help="choose another name")
+                raise NetdslError(
+                    "duplicate-name",
+                    f"`{name}` has two parameters `{parameter.name}`",
+                    parameter.span,
+                    help="choose another name",
+                )
             seen.add(parameter.name)
 
     def _register(self, module: Module, definition: ast.Definition | ast.Alias) -> None:
@@ -211,10 +255,22 @@ class Loader:
     def _let(self, module: Module, let: ast.Let) -> None:
         if let.name in module.lets:
             notes = (Annotation("the first is here", module.lets[let.name].span),)
-            raise NetdslError("duplicate-name", f"`{let.name}` has a value already", let.span, notes=notes, help="choose another name; a `let` at the top of a file stands once")
+            raise NetdslError(
+                "duplicate-name",
+                f"`{let.name}` has a value already",
+                let.span,
+                notes=notes,
+                help="choose another name; a `let` at the top of a file stands once",
+            )
         if let.name in module.definitions:
             notes = (Annotation("the first is here", module.definitions[let.name].name_span),)
-            raise NetdslError("duplicate-name", f"`{let.name}` is defined already", let.span, notes=notes, help="choose another name: blocks, nets and values share them")
+            raise NetdslError(
+                "duplicate-name",
+                f"`{let.name}` is defined already",
+                let.span,
+                notes=notes,
+                help="choose another name: blocks, nets and values share them",
+            )
         module.lets[let.name] = let
         try:
             module.env.values[let.name] = evaluate(let.value, module.env)
@@ -225,25 +281,46 @@ class Loader:
     def _train(self, module: Module, train: ast.Train) -> None:
         definition = module.definition(train.net, train.net_span)
         if definition is None:
-            raise NetdslError("unknown-net", f"there is no net `{train.net}` to train", train.net_span, help=did_you_mean(train.net, module.definitions))
+            raise NetdslError(
+                "unknown-net",
+                f"there is no net `{train.net}` to train",
+                train.net_span,
+                help=did_you_mean(train.net, module.definitions),
+            )
         if isinstance(definition, ast.Definition) and not definition.is_net:
-            raise NetdslError("unknown-net", f"`{train.net}` is a block; only nets are trained", train.net_span, help="name the net that calls it")
+            raise NetdslError(
+                "unknown-net",
+                f"`{train.net}` is a block; only nets are trained",
+                train.net_span,
+                help="name the net that calls it",
+            )
         first = next(t for t in module.trains if t.net == train.net)
         if first is not train:
-            raise NetdslError("duplicate-name", f"`{train.net}` has two `train` sections", train.net_span, notes=(Annotation("the first is here", first.net_span),), help="make them one")
+            raise NetdslError(
+                "duplicate-name",
+                f"`{train.net}` has two `train` sections",
+                train.net_span,
+                notes=(Annotation("the first is here", first.net_span),),
+                help="make them one",
+            )
 
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import (`se`, `bottleneck`)."""
         path = library.block_file(name)
         if path is None:
             return None
-        module = self._modules.get(path) or self.load(library.read(path, shown=f"nets/lib/{name}.net"))
+        module = self._modules.get(path) or self.load(
+            library.read(path, shown=f"nets/lib/{name}.net")
+        )
         definition = module.definitions.get(name)
         return (definition, module) if isinstance(definition, ast.Definition) else None
 
 
 def is_known(module: Module, name: str) -> bool:
-    """Whether a name is a layer or block as seen from a file; labels of such a name are not layers. What is installed changes nothing."""
+    """Whether a name is a layer or block as seen from a file; labels of such a name are not layers.
+
+    What is installed changes nothing.
+    """
     return name in _KINDS or name in module.definitions or name in _shipped()
 
 
@@ -263,7 +340,12 @@ def resolve(
     if isinstance(definition, ast.Definition) and not definition.is_net:
         return BlockValue(definition, module.homes[name])
     if definition is not None:
-        raise NetdslError("not-a-layer", f"`{name}` is a net; only blocks and layers can be used here", span, help="make it a `block`, and a net that calls it")
+        raise NetdslError(
+            "not-a-layer",
+            f"`{name}` is a net; only blocks and layers can be used here",
+            span,
+            help="make it a `block`, and a net that calls it",
+        )
     cls = LAYERS.get(name)
     if cls is not None:
         return KindValue(cls)
@@ -276,21 +358,65 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    known = [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *(n for n, d in module.definitions.items() if isinstance(d, ast.Definition) and not d.is_net)]
-    raise NetdslError("unknown-layer", f"there is no layer or block `{name}`", span, help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers")
+    known = [
+        *LAYERS,
+        *BUILT_IN,
+        *library.block_names(),
+        *labels,
+        *(
+            n
+            for n, d in module.definitions.items()
+            if isinstance(d, ast.Definition) and not d.is_net
+        ),
+    ]
+    raise NetdslError(
+        "unknown-layer",
+        f"there is no layer or block `{name}`",
+        span,
+        help=_foreign(name) or did_you_mean(name, known) or "`netdsl layers` lists the layers",
+    )
 
 
 _FOREIGN = {
-    "conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "convolution": "conv", "linear": "dense", "fc": "dense", "innerproduct": "dense",
-    "batchnorm": "bn", "batchnorm2d": "bn", "batch_norm": "bn", "maxpool2d": "maxpool", "avgpool2d": "avgpool", "max_pool": "maxpool",
-    "avg_pool": "avgpool", "globalavgpool": "gap", "global_avg_pool": "gap", "adaptiveavgpool2d": "adaptive_avgpool", "cat": "concat",
-    "skip": "residual", "shortcut": "residual", "swish": "silu", "convtranspose2d": "deconv", "conv_transpose": "deconv", "view": "reshape",
-    "transpose": "permute", "leakyrelu": "leaky_relu", "hardswish": "hard_swish", "layer_norm": "layernorm", "group_norm": "groupnorm",
-}  # fmt: skip
+    "conv1d": "conv",
+    "conv2d": "conv",
+    "conv3d": "conv",
+    "convolution": "conv",
+    "linear": "dense",
+    "fc": "dense",
+    "innerproduct": "dense",
+    "batchnorm": "bn",
+    "batchnorm2d": "bn",
+    "batch_norm": "bn",
+    "maxpool2d": "maxpool",
+    "avgpool2d": "avgpool",
+    "max_pool": "maxpool",
+    "avg_pool": "avgpool",
+    "globalavgpool": "gap",
+    "global_avg_pool": "gap",
+    "adaptiveavgpool2d": "adaptive_avgpool",
+    "cat": "concat",
+    "skip": "residual",
+    "shortcut": "residual",
+    "swish": "silu",
+    "convtranspose2d": "deconv",
+    "conv_transpose": "deconv",
+    "view": "reshape",
+    "transpose": "permute",
+    "leakyrelu": "leaky_relu",
+    "hardswish": "hard_swish",
+    "layer_norm": "layernorm",
+    "group_norm": "groupnorm",
+}
 
 
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:
-    return NetdslError("broken-plugin", f"a package that adds layers cannot be imported: {error}", span, help="`pip list` shows what is installed; update or remove the package")
+    return NetdslError(
+        "broken-plugin",
+        f"a package that adds layers cannot be imported: {error}",
+        span,
+        help="`pip list` shows what is installed; update or remove the package",
+    )
 
 
 def _foreign(name: str) -> str | None:
@@ -299,6 +425,6 @@ def _foreign(name: str) -> str | None:
 
 
 def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
-    """Load a file and everything that it imports; raises `NetdslError` where a text cannot be read."""
+    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read."""
     loader = Loader(reporter)
     return loader, loader.load(source)

@@ -35,4 +35,9 @@ class Meter:
 
     def refuse(self, span: Span) -> None:
         """Raise the `Overrun`."""
-        raise Overrun("too-many-steps", f"more than {self.most:,} statements to unroll", span, help=raise_help("steps"))
+        raise Overrun(
+            "too-many-steps",
+            f"more than {self.most:,} statements to unroll",
+            span,
+            help=raise_help("steps"),
+        )

@@ -50,7 +50,15 @@ def elaborate(
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
     arguments = _with_defines(program, definition, target.arguments, outside)
-    bind_parameters(frame, definition.name, definition.parameters, arguments, outside, target.span, definition.name_span)
+    bind_parameters(
+        frame,
+        definition.name,
+        definition.parameters,
+        arguments,
+        outside,
+        target.span,
+        definition.name_span,
+    )
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator = Elaborator(net, dict(inputs))
     elaborator.elaborate(definition, target.home, frame)

@@ -1,7 +1,8 @@
 """Names inside a net: positions and labels, as `nn.Sequential` and published checkpoints have them.
 
-A block call, a labelled group and each unlabelled member get a name in their scope: the label, or else the position.
-`repeat`, `if`, `for`, unlabelled groups and arms unroll into the scope around them.
+A block call, a labelled group and each unlabelled member get a name in their scope: the label, or
+else the position. `repeat`, `if`, `for`, unlabelled groups and arms unroll into the scope around
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class Binding:
-    """What a label stands for: a value, and where it is a layer, block or group the means to use it again."""
+    """What a label stands for: a value, and where it is a layer, block or group the means to use it
+    again.
+    """
 
     __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
 
@@ -46,13 +49,16 @@ class Binding:
 class Namespace:
     """The members of one block call, labelled group or net.
 
-    `path` prefixes the names of its nodes and `module` those of their weights: they differ where a labelled module is used
-    again, whose members' names end in `use`. `outer` is the scope in which labels are looked up next; blocks have none.
+    `path` prefixes the names of its nodes and `module` those of their weights: they differ where a
+    labelled module is used again, whose members' names end in `use`. `outer` is the scope in which
+    labels are looked up next; blocks have none.
     """
 
     __slots__ = ("count", "labels", "module", "outer", "path", "use")
 
-    def __init__(self, path: str = "", module: str = "", outer: Namespace | None = None, use: str = "") -> None:
+    def __init__(
+        self, path: str = "", module: str = "", outer: Namespace | None = None, use: str = ""
+    ) -> None:
         self.path = path
         self.module = module
         self.outer = outer
@@ -69,17 +75,34 @@ class Namespace:
     def join(self, name: str) -> tuple[str, str]:
         """The member's full name, and that of its weights."""
         own = name + self.use
-        return (f"{self.path}.{own}" if self.path else own), (f"{self.module}.{name}" if self.module else name)
+        return (f"{self.path}.{own}" if self.path else own), (
+            f"{self.module}.{name}" if self.module else name
+        )
 
     def bind(self, label: str, value: Value, span: Span) -> Binding:
         """Give a label its meaning; raises `NetdslError` where the scope has it already."""
         if label == "training":
-            raise NetdslError("reserved-name", "`training` cannot be a label: every PyTorch module has an attribute of that name", span, help="choose another label")
+            raise NetdslError(
+                "reserved-name",
+                "`training` cannot be a label: every PyTorch module has an attribute of that name",
+                span,
+                help="choose another label",
+            )
         first = self.labels.get(label)
         if first is not None:
             notes = (Annotation("the first is here", first.span),) if first.span != span else ()
-            advice = "count it: `name{i}: ...` in `repeat n as i`" if first.span == span else "choose another label"
-            raise NetdslError("duplicate-label", f"label `{label}` stands twice in one scope", span, notes=notes, help=advice)
+            advice = (
+                "count it: `name{i}: ...` in `repeat n as i`"
+                if first.span == span
+                else "choose another label"
+            )
+            raise NetdslError(
+                "duplicate-label",
+                f"label `{label}` stands twice in one scope",
+                span,
+                notes=notes,
+                help=advice,
+            )
         binding = self.labels[label] = Binding(value, span, label, self)
         return binding
 

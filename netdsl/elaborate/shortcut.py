@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
-    """The error of `residual { F }`, in its own words rather than those of the `add` in its place."""
+    """The error of `residual { F }`, worded for it rather than for the `add` that replaces it."""
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
@@ -22,17 +22,27 @@ def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
 def _projection(body: TensorType, source: TensorType) -> str | None:
     """A second arm that brings the input to the body's shape."""
     if len(body.shape) != len(source.shape) or not isinstance(body.shape[0], int):
-        return "bring the body's result to the input's rank with `reshape`" if len(body.shape) != len(source.shape) else None
+        return (
+            "bring the body's result to the input's rank with `reshape`"
+            if len(body.shape) != len(source.shape)
+            else None
+        )
     if len(body.shape) == 1:
         return f"project the input in a second arm: `residual {{ | ... | dense({body.shape[0]}) }}`"
     strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
     stride = strides.pop() if len(strides) == 1 else None
     if stride is None and len(body.shape) == 2 and body.shape[0] == source.shape[0]:
         width = body.shape[1]
-        return f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body, or in a second arm `dense({width})`"
+        return (
+            f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body,"
+            f" or in a second arm `dense({width})`"
+        )
     if stride is None:
         return "keep the input's size in the body: stride 1 and `pad = k // 2`"
-    return f"project the input in a second arm: `residual {{ | ... | conv({body.shape[0]}, 1{f', stride = {stride}' if stride > 1 else ''}) }}`"
+    return (
+        f"project the input in a second arm: `residual {{ | ... | conv({body.shape[0]},"
+        f" 1{f', stride = {stride}' if stride > 1 else ''}) }}`"
+    )
 
 
 def _stride(before: int | Sym, after: int | Sym) -> int | None:

@@ -1,7 +1,8 @@
-"""The typed graph: values, the nodes that make them, and a net's inputs, outputs and auxiliary heads.
+"""The typed graph: values, the nodes that make them, and a net's inputs, outputs and auxiliary
+heads.
 
-A graph is always valid: programs with errors have none. Every node makes one value; nodes stand in an order in which each
-comes after the ones it takes its inputs from.
+A graph is always valid: programs with errors have none. Every node makes one value; nodes stand in
+an order in which each comes after the ones it takes its inputs from.
 """
 
 from __future__ import annotations
@@ -27,12 +28,17 @@ class Site:
 
 
 class Value:
-    """A tensor: an input of the net, or what a node makes. `type` is None only while a program with errors is read."""
+    """A tensor: an input of the net, or what a node makes.
+
+    `type` is None only while a program with errors is read.
+    """
 
     __slots__ = ("name", "producer", "site", "type")
     type_word = "a tensor"
 
-    def __init__(self, name: str, type: TensorType | None, site: Site, producer: Node | None = None) -> None:
+    def __init__(
+        self, name: str, type: TensorType | None, site: Site, producer: Node | None = None
+    ) -> None:
         self.name = name
         # A finished graph has no None here: what reads one need not ask.
         self.type: TensorType = type  # type: ignore[assignment]
@@ -43,14 +49,23 @@ class Value:
 class Node:
     """One occurrence of a layer.
 
-    `name` is its own; `module` names the weights, another node's where a labelled module is used twice. `aux` names the
-    auxiliary head that it belongs to, `scope` the part of the net that holds it.
+    `name` is its own; `module` names the weights, another node's where a labelled module is used
+    twice. `aux` names the auxiliary head that it belongs to, `scope` the part of the net that holds
+    it.
     """
 
     __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope")
     scope: Scope
 
-    def __init__(self, name: str, module: str, op: Op, inputs: tuple[Value, ...], output: Value, aux: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        op: Op,
+        inputs: tuple[Value, ...],
+        output: Value,
+        aux: str | None,
+    ) -> None:
         self.name = name
         self.module = module
         self.op = op
@@ -65,7 +80,7 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def at_depth(self, depth: int) -> Scope | Node:
-        """The scope of that depth that contains the node (0 is the net), or else the node itself."""
+        """The scope of that depth (0 is the net) that contains the node, or the node itself."""
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
@@ -102,8 +117,8 @@ class Node:
 class Scope:
     """A part of the net that holds layers: the net, a block call, a labelled group or join, a head.
 
-    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net itself and
-    for scopes that exist only as a prefix of their members' names, such as labelled joins.
+    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net itself
+    and for scopes that exist only as a prefix of their members' names, such as labelled joins.
     """
 
     __slots__ = ("depth", "kind", "members", "name", "outer", "site")
@@ -154,7 +169,9 @@ class NetOutput:
 
 
 class Graph:
-    """One net, typed. `equalities` are pairs of symbolic sizes that must be equal for the net to be valid.
+    """One net, typed.
+
+    `equalities` are pairs of symbolic sizes that must be equal for the net to be valid.
 
     `root` is the tree of its scopes, and `scopes` are those that the text names, by their names.
     """
@@ -193,17 +210,29 @@ class Graph:
         return scope
 
     def part(self, name: str) -> list[Node]:
-        """The layer of that name, and those inside the scope of that name, in the order of the text."""
+        """The layer of that name, and those inside the scope of that name, in the order of the
+        text.
+        """
         scope = self._tree.get(name)
         inside = [] if scope is None else list(scope.nodes())
         outer = self._tree.get(name.rpartition(".")[0])
-        own = [] if outer is None else [m for m in outer.members if isinstance(m, Node) and m.name == name]
+        own = (
+            []
+            if outer is None
+            else [m for m in outer.members if isinstance(m, Node) and m.name == name]
+        )
         return inside + own
 
     @property
     def symbols(self) -> list[str]:
         """The open input sizes, in the order in which the inputs name them."""
-        names = [s for v in self.inputs for d in v.type.shape if not isinstance(d, int) for s in sorted(d.symbols())]
+        names = [
+            s
+            for v in self.inputs
+            for d in v.type.shape
+            if not isinstance(d, int)
+            for s in sorted(d.symbols())
+        ]
         return list(dict.fromkeys(names))
 
     def uses(self) -> dict[int, list[Node]]:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 class Lowered(NamedTuple):
-    """A layer in PyTorch: the constructor of its module, if it has one, and the call, with {m} for the module and {0}, {1} for inputs."""
+    """A layer in PyTorch: the constructor of its module, if it has one, and the call, with {m} for
+    the module and {0}, {1} for inputs.
+    """
 
     module: str | None
     call: str
@@ -20,7 +22,9 @@ class Lowered(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the layer is just its module called on one input: it can stand in an `nn.Sequential`."""
+        """Whether the layer is just its module called on one input: it can stand in an
+        `nn.Sequential`.
+        """
         return self.module is not None and self.call == "{m}({0})"
 
     def padded(self, pairs: tuple[tuple[int, int], ...]) -> Lowered:
@@ -44,7 +48,9 @@ class Emitter(Protocol):
     def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; returns the name of its result."""
 
-    def pad(self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant") -> str:
+    def pad(
+        self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
+    ) -> str:
         """A border around every axis but the batch's, of the (begin, end) widths given."""
 
     def param(self, name: str) -> str:
@@ -57,11 +63,16 @@ class Emitter(Protocol):
         """A constant of floats: a scalar, or a vector."""
 
     def scales(self, values: Sequence[float]) -> str:
-        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its factors."""
+        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its
+        factors.
+        """
 
 
 class Recorder(Protocol):
-    """Writes PyTorch source. Keywords are (value, default) pairs: those at their default are left out."""
+    """Writes PyTorch source.
+
+    Keywords are (value, default) pairs: those at their default are left out.
+    """
 
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""

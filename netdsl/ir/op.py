@@ -49,7 +49,15 @@ class Arg:
 
     __slots__ = ("choices", "convert", "default", "doc", "max", "min", "name")
 
-    def __init__(self, convert: Callable[[object], Any], default: object, doc: str, min: float | None, max: float | None, choices: tuple[str, ...] | None) -> None:
+    def __init__(
+        self,
+        convert: Callable[[object], Any],
+        default: object,
+        doc: str,
+        min: float | None,
+        max: float | None,
+        choices: tuple[str, ...] | None,
+    ) -> None:
         self.convert = convert
         self.default = default
         self.doc = doc
@@ -65,10 +73,12 @@ class Arg:
 
 
 class Window(NamedTuple):
-    """How a layer looks at its input along one axis: `extent` inputs for one output, `stride` apart, from `-pad` on.
+    """How a layer looks at its input along one axis:
 
-    `stride` below 1 is written as a fraction of two integers: `stride / up`; `pad` may be a fraction there, and the inputs are
-    those from the next integer on.
+    `extent` inputs for one output, `stride` apart, from `-pad` on.
+
+    `stride` below 1 is written as a fraction of two integers: `stride / up`; `pad` may be a
+    fraction there, and the inputs are those from the next integer on.
     """
 
     extent: int = 1
@@ -120,7 +130,9 @@ class Op:
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
-    multiplies: ClassVar[bool] = False  # whether it counts MACs: a layer that has weights in the papers' sense
+    multiplies: ClassVar[bool] = (
+        False  # whether it counts MACs: a layer that has weights in the papers' sense
+    )
     any_dtype: ClassVar[bool] = False  # whether it moves elements only, of whatever type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences

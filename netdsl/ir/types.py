@@ -1,10 +1,11 @@
 """Tensor types: symbolic integers, shapes, element types.
 
-A dimension is a Python `int`, or a `Sym` where it depends on an input size that is left open. A `Sym` is a polynomial with
-integer coefficients whose atoms are symbols and floors of such polynomials divided by a positive integer. The form is
-canonical for the rules applied, so that equal sizes compare equal without a solver:
-floor((k a + b) / k) = a + floor(b / k), and floor(floor(x / a) / b) = floor(x / (a b)) for positive a and b (Graham, Knuth
-and Patashnik, Concrete Mathematics, 3.2).
+A dimension is a Python `int`, or a `Sym` where it depends on an input size that is left open. A
+`Sym` is a polynomial with integer coefficients whose atoms are symbols and floors of such
+polynomials divided by a positive integer. The form is canonical for the rules applied, so that
+equal sizes compare equal without a solver: floor((k a + b) / k) = a + floor(b / k), and
+floor(floor(x / a) / b) = floor(x / (a b)) for positive a and b (Graham, Knuth and Patashnik,
+Concrete Mathematics, 3.2).
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class FormulaTooLong(ArithmeticError):
 
 
 def _order(atom: Atom) -> tuple[bool, str]:
-    return isinstance(atom, Floor), atom if isinstance(atom, str) else f"{atom.divisor:09d}{atom.numerator}"
+    return isinstance(atom, Floor), (
+        atom if isinstance(atom, str) else f"{atom.divisor:09d}{atom.numerator}"
+    )
 
 
 class Sym:
@@ -45,9 +48,14 @@ class Sym:
     __slots__ = ("_hash", "length", "terms")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
-        self.terms = dict(sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]])))
+        self.terms = dict(
+            sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]]))
+        )
         self._hash = hash(tuple(self.terms.items()))
-        self.length: int = sum(1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m)  # symbols and floors, written out
+        # Symbols and floors, written out.
+        self.length: int = sum(
+            1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m
+        )
 
     @staticmethod
     def var(name: str) -> Sym:
@@ -134,11 +142,16 @@ class Sym:
 
     def period(self) -> int:
         """Sizes that are multiples of it leave no rest in any floor: 1 where there is none."""
-        return lcm(*(a.divisor * a.numerator.period() for a in self.atoms() if isinstance(a, Floor)))
+        return lcm(
+            *(a.divisor * a.numerator.period() for a in self.atoms() if isinstance(a, Floor))
+        )
 
     def at(self, values: Mapping[str, int]) -> int:
         """The number for sizes that are all given: `subs` in plain integers."""
-        factors = {a: values[a] if isinstance(a, str) else a.numerator.at(values) // a.divisor for a in self.atoms()}
+        factors = {
+            a: values[a] if isinstance(a, str) else a.numerator.at(values) // a.divisor
+            for a in self.atoms()
+        }
         return sum(c * prod(factors[a] for a in monomial) for monomial, c in self.terms.items())
 
     def __str__(self) -> str:
@@ -193,7 +206,9 @@ def _text(value: int | Sym, *, compact: bool) -> str:
 
 
 def _product_text(monomial: Monomial, c: int, compact: bool) -> str:
-    factors = [a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial]
+    factors = [
+        a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial
+    ]
     if compact:
         factors = [f + _power(factors.count(f)) for f in dict.fromkeys(factors)]
     if c != 1 or not factors:
@@ -259,12 +274,25 @@ class TensorType(NamedTuple):
         return shape_text(self.shape)
 
 
-ITEM_BYTES = {"float32": 4, "float16": 2, "float64": 8, "int64": 8, "int32": 4, "bool": 1, "uint8": 1}
+ITEM_BYTES = {
+    "float32": 4,
+    "float16": 2,
+    "float64": 8,
+    "int64": 8,
+    "int32": 4,
+    "bool": 1,
+    "uint8": 1,
+}
 
 
 def shape_text(shape: Iterable[int | Sym]) -> str:
     """`3x224x224`; formulas in their short form."""
-    return "x".join(str(d) if isinstance(d, int) else _factor(compact(d).replace(" ", "")) for d in shape) or "scalar"
+    return (
+        "x".join(
+            str(d) if isinstance(d, int) else _factor(compact(d).replace(" ", "")) for d in shape
+        )
+        or "scalar"
+    )
 
 
 def _factor(text: str) -> str:

@@ -1,8 +1,10 @@
-"""Where the formatter ends lines: where the author did, but for what the canonical layout joins and opens.
+"""Where the formatter ends lines: where the author did, but for what the canonical layout joins and
+opens.
 
-A body `{ ... }` has one of three forms: `ONE` line; `BLOCK`, with each statement or arm on a line of its own and the closing
-brace on another; `HANG`, of one or two statements, the first on the line of the opening brace and the last on that of the closing one.
-Parentheses and lists are `BLOCK` where the opening bracket ends its line, else `HANG`.
+A body `{ ... }` has one of three forms: `ONE` line; `BLOCK`, with each statement or arm on a line
+of its own and the closing brace on another; `HANG`, of one or two statements, the first on the line
+of the opening brace and the last on that of the closing one. Parentheses and lists are `BLOCK`
+where the opening bracket ends its line, else `HANG`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ ONE, HANG, BLOCK = "ONE", "HANG", "BLOCK"
 
 
 class Breaks:
-    """The line breaks of a text: `before[i]` says whether one stands before piece i, `form[i]` the form of the bracket there."""
+    """The line breaks of a text:
+
+    `before[i]` says whether one stands before piece i, `form[i]` the form of the bracket there.
+    """
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
@@ -77,7 +82,11 @@ class Breaks:
     def _set_forms(self) -> None:
         for i, kind in enumerate(p.kind for p in self.pieces):
             if kind in ("LPAR", "LSQB"):
-                self.form[i] = BLOCK if (self.before[i + 1] and self.match[i] > i + 1) or self.commented(i + 1) else HANG
+                self.form[i] = (
+                    BLOCK
+                    if (self.before[i + 1] and self.match[i] > i + 1) or self.commented(i + 1)
+                    else HANG
+                )
                 if self.form[i] == BLOCK:
                     self.before[self.match[i]] = True
         count = list(accumulate(self.before))
@@ -86,7 +95,12 @@ class Breaks:
             first = self._chains[i][0]
             if count[last] == count[first]:
                 self.form[i] = ONE
-            elif len(self._chains[i]) > 1 or self.before[i + 1] or self.before[last] or not self._can_hang(i):
+            elif (
+                len(self._chains[i]) > 1
+                or self.before[i + 1]
+                or self.before[last]
+                or not self._can_hang(i)
+            ):
                 self.open(i)
             else:
                 self.form[i] = HANG
@@ -94,7 +108,12 @@ class Breaks:
     def _can_hang(self, brace: int) -> bool:
         """Whether a body is short enough to read well beside its brace: two statements, no arms."""
         further = self.further.get(brace, ())
-        return brace not in self.arms and not self._is_train(brace) and len(further) < 2 and not any(self.pieces[i].above for i in further)
+        return (
+            brace not in self.arms
+            and not self._is_train(brace)
+            and len(further) < 2
+            and not any(self.pieces[i].above for i in further)
+        )
 
     def _is_train(self, brace: int) -> bool:
         return brace > 1 and self.pieces[brace - 2].kind == "TRAIN"
@@ -111,8 +130,14 @@ class Breaks:
 
     def _align_entries(self) -> None:
         """The `=` of the entries of a `train` section stand in one column."""
-        for brace in (i for i, p in enumerate(self.pieces) if p.kind == "LBRACE" and self._is_train(i)):
-            names = [i for i in range(brace + 1, self.match[brace]) if i == brace + 1 or self.pieces[i].separated]
+        for brace in (
+            i for i, p in enumerate(self.pieces) if p.kind == "LBRACE" and self._is_train(i)
+        ):
+            names = [
+                i
+                for i in range(brace + 1, self.match[brace])
+                if i == brace + 1 or self.pieces[i].separated
+            ]
             widest = max((len(self.pieces[i].text) for i in names), default=0)
             for i in names:
                 self.pieces[i + 1].space = widest - len(self.pieces[i].text) + 1

@@ -1,4 +1,7 @@
-"""The canonical layout of a text. The author's lines stay; blanks, indentation and braces become regular; every comment is kept."""
+"""The canonical layout of a text.
+
+The author's lines stay; blanks, indentation and braces become regular; every comment is kept.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 def format_source(source: SourceFile) -> str:
     """The canonical layout of a text; raises `NetdslError` where it has syntax errors.
 
-    Line breaks are the author's kind, that of the first line. Raises `NetdslError` rather than give a text that says something else.
+    Line breaks are the author's kind, that of the first line. Raises `NetdslError` rather than give
+    a text that says something else.
     """
     tree, tokens = parse_with_tokens(source)
     pieces = pieces_of(source.text, tokens)
@@ -50,7 +54,11 @@ def _hold(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str
 
 
 def _refusal(source: SourceFile, what: str) -> NetdslError:
-    return NetdslError("format-changes", f"the canonical layout of `{source.name}` would {what}", help="this is a defect of netdsl; the text is left as it is")
+    return NetdslError(
+        "format-changes",
+        f"the canonical layout of `{source.name}` would {what}",
+        help="this is a defect of netdsl; the text is left as it is",
+    )
 
 
 def comments_of(pieces: list[Piece]) -> list[str]:

@@ -19,7 +19,9 @@ INDENT = 4
 
 @dataclass(slots=True)
 class Line:
-    """Pieces `first` to `last`, set `offset` blanks right of piece `anchor` (-1: of the margin); `frame` is the bracket around it."""
+    """Pieces `first` to `last`, set `offset` blanks right of piece `anchor` (-1: of the margin);
+    `frame` is the bracket around it.
+    """
 
     first: int
     last: int
@@ -33,7 +35,7 @@ class Line:
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket: the piece its line's indentation is that of, and what stands in it so far."""
+    """An open bracket: the piece that sets its line's indentation, and its contents so far."""
 
     open: int
     base: int
@@ -43,9 +45,11 @@ class _Frame:
 
 
 class Structure:
-    """Breaks the pieces into lines; bodies on one line that would be too wide are opened on the way.
+    """Breaks the pieces into lines; bodies on one line that would be too wide are opened on the
+    way.
 
-    Widths are taken without the blanks that align one line with another, so that the next run decides the same.
+    Widths are taken without the blanks that align one line with another, so that the next run
+    decides the same.
     """
 
     def __init__(self, breaks: Breaks) -> None:
@@ -79,7 +83,8 @@ class Structure:
         elif piece.kind in CLOSE:
             self._closed = self._frames.pop()
             if self._closed.open < self.lines[-1].first:
-                self._base = self._closed.base  # what follows belongs to the line on which the bracket was opened
+                # What follows belongs to the line on which the bracket was opened.
+                self._base = self._closed.base
 
     def _begin(self, i: int, frame: _Frame) -> None:
         anchor, offset = self._indentation(i, frame)
@@ -109,13 +114,21 @@ class Structure:
         """Where what stands in a bracket begins."""
         if frame.open < 0:
             return -1, 0
-        return (frame.base, INDENT) if self.breaks.form[frame.open] == BLOCK else (frame.open + 1, 0)
+        return (
+            (frame.base, INDENT) if self.breaks.form[frame.open] == BLOCK else (frame.open + 1, 0)
+        )
 
     def _above(self, i: int, frame: _Frame) -> list[str]:
-        """The comment lines before a line, with one blank line where the author had some and a reader wants one."""
+        """The comment lines before a line, with one blank line where the author had some and a
+        reader wants one.
+        """
         piece, before = self.pieces[i], self.pieces[i - 1].kind if i else "LBRACE"
         in_body = frame.open < 0 or self.pieces[frame.open].kind == "LBRACE"
-        kept = [c for c in piece.above if c] if not in_body or piece.kind in (ARROW, "ELSE") else piece.above
+        kept = (
+            [c for c in piece.above if c]
+            if not in_body or piece.kind in (ARROW, "ELSE")
+            else piece.above
+        )
         found = [c for n, c in enumerate(kept) if c or (n and kept[n - 1])]
         if kept and not kept[0] and before not in ("LBRACE", "VBAR"):
             found.insert(0, "")
@@ -132,7 +145,12 @@ class Structure:
             self._end = next(k for k in range(brace + 1, len(self.pieces)) if self.breaks.before[k])
         right = self._columns[brace] + 1 + self._widths[self._end - 1] - self._widths[brace]
         at_end = self.breaks.match[chain[-1]] + 1 == self._end
-        if right > WIDTH and at_end and self._columns[brace] < WIDTH and self.breaks.match[brace] > brace + 1:
+        if (
+            right > WIDTH
+            and at_end
+            and self._columns[brace] < WIDTH
+            and self.breaks.match[brace] > brace + 1
+        ):
             for other in chain:
                 self.breaks.open(other)
             self._end = brace + 1

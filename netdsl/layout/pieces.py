@@ -1,4 +1,4 @@
-"""A text as the formatter takes it: its tokens, each with the line breaks and comments before it."""
+"""A text as the formatter sees it: its tokens, each with the line breaks and comments before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from netdsl.syntax.lexer import Token
 
 ARROW = "__ANON_0"
-OPERANDS = {"NAME", "INTEGER", "FLOAT", "STRING", "DIMS", "WORDY_DIMS", "REFERENCE", "TRUE", "FALSE", "RPAR", "RSQB"}
+OPERANDS = {
+    "NAME",
+    "INTEGER",
+    "FLOAT",
+    "STRING",
+    "DIMS",
+    "WORDY_DIMS",
+    "REFERENCE",
+    "TRUE",
+    "FALSE",
+    "RPAR",
+    "RSQB",
+}
 TAB = 4
 _COMPUTED = re.compile(r"\{([^{}]*)\}")
 
@@ -29,8 +41,10 @@ class Piece:
     space: int = 1  # blanks that belong before it
     separated: bool = False  # whether a statement begins here
     newline: bool = False  # whether a line break stands before it
-    above: list[str] = field(default_factory=list)  # the comments on lines of their own before it, "" for a blank line
-    comments: list[str] = field(default_factory=list)  # the comment after it on its line, and those below in the same column
+    # The comments on lines of their own before it, "" for a blank line.
+    above: list[str] = field(default_factory=list)
+    # The comment after it on its line, and those below in the same column.
+    comments: list[str] = field(default_factory=list)
     comment_column: int = 0
 
 
@@ -92,7 +106,12 @@ class _Scanner:
         if previous is not None and trailing:
             previous.comments.append(text)
             previous.comment_column = self.column
-        elif previous is not None and previous.comments and not piece.above and self.column == previous.comment_column:
+        elif (
+            previous is not None
+            and previous.comments
+            and not piece.above
+            and self.column == previous.comment_column
+        ):
             previous.comments.append(text)
         else:
             piece.above.append(text)
@@ -108,7 +127,15 @@ class _Scanner:
         # A reference takes in the dots that touch it, so one that stands apart is an attribute.
         attribute = (piece.kind == "DOT" and before != "REFERENCE") or before == "DOT"
         empty = piece.kind == "RBRACE" and before == "LBRACE"
-        if unary or call or index or attribute or empty or before in ("LPAR", "LSQB") or piece.kind in ("RPAR", "RSQB", "COMMA"):
+        if (
+            unary
+            or call
+            or index
+            or attribute
+            or empty
+            or before in ("LPAR", "LSQB")
+            or piece.kind in ("RPAR", "RSQB", "COMMA")
+        ):
             piece.space = 0
 
 
@@ -119,7 +146,9 @@ def tidy(comment: str) -> str:
 
 
 def _canonical(token: Token) -> str:
-    """The text of a token: labels without the blank before the colon, and what is computed in them laid out."""
+    """The text of a token: labels without the blank before the colon, and what is computed in them
+    laid out.
+    """
     text = str(token)
     if token.type == "LABEL":
         text = text[:-1].rstrip() + ":"
@@ -134,4 +163,8 @@ def _expression(match: re.Match[str]) -> str:
     scanner = _Scanner(match[1])
     for token in expression_tokens(match[1]):
         scanner.token(token, separated=False)
-    return "{" + "".join(" " * (p.space if i else 0) + p.text for i, p in enumerate(scanner.pieces)) + "}"
+    return (
+        "{"
+        + "".join(" " * (p.space if i else 0) + p.text for i, p in enumerate(scanner.pieces))
+        + "}"
+    )

@@ -3,18 +3,47 @@
 from functools import cache
 from importlib import import_module
 
-from netdsl.ops import activation, attention, conv, dense, graph, join, norm, pool, recurrent, region, resample, shape
+from netdsl.ops import (
+    activation,
+    attention,
+    conv,
+    dense,
+    graph,
+    join,
+    norm,
+    pool,
+    recurrent,
+    region,
+    resample,
+    shape,
+)
 from netdsl.ops.base import LAYERS
 
-__all__ = ["LAYERS", "activation", "attention", "conv", "dense", "graph", "join", "load_plugins", "norm", "pool", "recurrent", "region", "resample", "shape"]
+__all__ = [
+    "LAYERS",
+    "activation",
+    "attention",
+    "conv",
+    "dense",
+    "graph",
+    "join",
+    "load_plugins",
+    "norm",
+    "pool",
+    "recurrent",
+    "region",
+    "resample",
+    "shape",
+]
 
 
 @cache
 def load_plugins() -> frozenset[str]:
-    """Import the packages that offer layer kinds under the entry point group `netdsl.layers`; the kinds that they add.
+    """Import the packages that offer layer kinds under the entry point group `netdsl.layers`; the
+    kinds that they add.
 
-    Called when a text names a layer that is not known: a net without such layers does not wait for it, nor for
-    `importlib.metadata`, which takes as long to import as a net takes to check.
+    Called when a text names a layer that is not known: a net without such layers does not wait for
+    it, nor for `importlib.metadata`, which takes as long to import as a net takes to check.
     """
     before = set(LAYERS)
     for point in import_module("importlib.metadata").entry_points(group="netdsl.layers"):

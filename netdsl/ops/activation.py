@@ -90,7 +90,9 @@ def _sloped(e: Evaluation, slope: Tensor) -> Bound:
     return e.bound(rounding, slope.abs() + e.x.abs() * subnormal(slope) + 2)
 
 
-@layer("leaky_relu", family="activation", examples=[("3x4", "leaky_relu"), ("5", "leaky_relu(0.1)")])
+@layer(
+    "leaky_relu", family="activation", examples=[("3x4", "leaky_relu"), ("5", "leaky_relu(0.1)")]
+)
 class LeakyReLU(Op):
     """x where positive, slope x elsewhere."""
 
@@ -131,9 +133,20 @@ class ELU(Op):
         return g.op("Elu", xs[0], alpha=self.alpha)
 
 
-@layer("prelu", family="activation", examples=[("3x4x4", "prelu"), ("5", "prelu(shared = true)"), ("4x6", "prelu(init = 0.1)"), ("3x4x4", "prelu(shared = true)")])
+@layer(
+    "prelu",
+    family="activation",
+    examples=[
+        ("3x4x4", "prelu"),
+        ("5", "prelu(shared = true)"),
+        ("4x6", "prelu(init = 0.1)"),
+        ("3x4x4", "prelu(shared = true)"),
+    ],
+)
 class PReLU(Op):
-    """x where positive, a learned slope times x elsewhere (He et al. 2015): one slope for each channel, or one for all."""
+    """x where positive, a learned slope times x elsewhere (He et al. 2015): one slope for each
+    channel, or one for all.
+    """
 
     shared: bool = arg(boolean, False, doc="one slope for all channels")
     init: float = arg(number, 0.25, doc="the slope at the start")
@@ -141,7 +154,11 @@ class PReLU(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         if not self.shared:
             if not xs[0].shape:
-                raise OpError("wrong-rank", "`prelu` needs channels, its input is a scalar", help="one slope for all: `prelu(shared = true)`")
+                raise OpError(
+                    "wrong-rank",
+                    "`prelu` needs channels, its input is a scalar",
+                    help="one slope for all: `prelu(shared = true)`",
+                )
             fixed(self, xs[0].channels, "its input channels")
         return xs[0]
 
@@ -158,7 +175,11 @@ class PReLU(Op):
         return _sloped(e, weight.view(()) if weight.numel() == 1 else e.per_channel(weight))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module("PReLU", num_parameters=(1 if self.shared else xs[0].channels, 1), init=(self.init, 0.25))
+        return t.module(
+            "PReLU",
+            num_parameters=(1 if self.shared else xs[0].channels, 1),
+            init=(self.init, 0.25),
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         slope = g.param("weight")
@@ -169,7 +190,7 @@ class PReLU(Op):
 
 @layer("gelu", family="activation", examples=[("3x4", "gelu"), ("5", "gelu(approximate = tanh)")])
 class GELU(Op):
-    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact or by tanh."""
+    """x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact or tanh."""
 
     rounding = gated(1.5)
 
@@ -184,7 +205,9 @@ class GELU(Op):
             inner = g.op("Erf", g.op("Mul", x, g.floats(0.5**0.5)))
         else:
             cube = g.op("Mul", g.op("Mul", x, g.op("Mul", x, x)), g.floats(0.044715))
-            inner = g.op("Tanh", g.op("Mul", g.op("Add", x, cube), g.floats((2 / 3.141592653589793) ** 0.5)))
+            inner = g.op(
+                "Tanh", g.op("Mul", g.op("Add", x, cube), g.floats((2 / 3.141592653589793) ** 0.5))
+            )
         return g.op("Mul", g.op("Mul", x, g.floats(0.5)), g.op("Add", inner, g.floats(1.0)))
 
 
@@ -242,7 +265,11 @@ class _Softmax(Op):
         return g.op(self.operator, xs[0], axis=axis_index(self, xs[0].type, self.axis) + 1)
 
 
-@layer("softmax", family="activation", examples=[("10", "softmax"), ("3x4x5", "softmax(axis = -1)"), ("3x4x5", "softmax")])
+@layer(
+    "softmax",
+    family="activation",
+    examples=[("10", "softmax"), ("3x4x5", "softmax(axis = -1)"), ("3x4x5", "softmax")],
+)
 class Softmax(_Softmax):
     """exp(x) / sum exp(x) along an axis."""
 
@@ -260,7 +287,11 @@ class Softmax(_Softmax):
         return e.bound(rounding, 1 + e.y * terms)
 
 
-@layer("log_softmax", family="activation", examples=[("10", "log_softmax"), ("3x4", "log_softmax(axis = 2)")])
+@layer(
+    "log_softmax",
+    family="activation",
+    examples=[("10", "log_softmax"), ("3x4", "log_softmax(axis = 2)")],
+)
 class LogSoftmax(_Softmax):
     """x - log sum exp(x) along an axis."""
 

@@ -1,4 +1,6 @@
-"""The types of layer arguments: each turns what the text says into the value a layer holds, or says what is wrong."""
+"""The types of layer arguments: each turns what the text says into the value a layer holds, or says
+what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,11 @@ def text(value: object) -> str:
 
 def dims(value: object) -> int | tuple[int, ...]:
     """An integer for all axes, or one for each: `1x7`."""
-    if isinstance(value, tuple) and value and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+    if (
+        isinstance(value, tuple)
+        and value
+        and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    ):
         return value
     try:
         return integer(value)
@@ -87,12 +93,20 @@ def padding(value: object) -> Any:
     """An integer, sizes, begin and end pairs `[(0, 1), (0, 1)]`, or `same`."""
     if value == "same":
         return "same"
-    if isinstance(value, tuple) and value and all(isinstance(v, tuple) and len(v) == 2 and all(type(i) is int for i in v) for v in value):
+    if (
+        isinstance(value, tuple)
+        and value
+        and all(
+            isinstance(v, tuple) and len(v) == 2 and all(type(i) is int for i in v) for v in value
+        )
+    ):
         return value
     try:
         return dims(value)
     except WrongType:
-        raise WrongType("an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same") from None
+        raise WrongType(
+            "an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same"
+        ) from None
 
 
 def padding_advice(word: object) -> str | None:
@@ -115,14 +129,20 @@ def sizes(value: object) -> tuple[int | Sym, ...]:
     """Sizes such as `16x25`; open ones are allowed."""
     if isinstance(value, (int, Sym)) and not isinstance(value, bool):
         return (value,)
-    if isinstance(value, tuple) and value and all(isinstance(v, (int, Sym)) and not isinstance(v, bool) for v in value):
+    if (
+        isinstance(value, tuple)
+        and value
+        and all(isinstance(v, (int, Sym)) and not isinstance(v, bool) for v in value)
+    ):
         return value
     raise WrongType("sizes such as 16x25 or [16, -1]")
 
 
 def integers(value: object) -> tuple[int, ...]:
     """A list of integers."""
-    if isinstance(value, tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value):
+    if isinstance(value, tuple) and all(
+        isinstance(v, int) and not isinstance(v, bool) for v in value
+    ):
         return value
     raise WrongType("a list of integers such as [1, 2]")
 
@@ -133,7 +153,11 @@ def literal(value: object) -> tuple[Any, ...] | None:
         return None
     if isinstance(value, tuple) and value and all(isinstance(v, tuple) for v in value):
         return tuple(literal(v) for v in value)
-    if isinstance(value, tuple) and value and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
+    if (
+        isinstance(value, tuple)
+        and value
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
+    ):
         return tuple(float(v) for v in value)
     raise WrongType("nested lists of numbers of one shape")
 

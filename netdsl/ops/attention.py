@@ -16,20 +16,35 @@ if TYPE_CHECKING:
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
-_CAUSAL = ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device, dtype={0}.dtype), is_causal=True"
+_CAUSAL = (
+    ", attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[1], device={0}.device,"
+    " dtype={0}.dtype), is_causal=True"
+)
 
 
-@layer("attention", family="sequence", examples=[
-    ("4x6", "attention(2)"), ("3x4", "attention(heads = 1, bias = false, causal = true, dropout = 0.1)"), ("3x4, 5x4", "attention(2)"), ("3x4, 5x6", "attention(2)"),
-    ("3x4, 2x3", "attention(4, bias = false)"),
-])  # fmt: skip
+@layer(
+    "attention",
+    family="sequence",
+    examples=[
+        ("4x6", "attention(2)"),
+        ("3x4", "attention(heads = 1, bias = false, causal = true, dropout = 0.1)"),
+        ("3x4, 5x4", "attention(2)"),
+        ("3x4, 5x6", "attention(2)"),
+        ("3x4, 2x3", "attention(4, bias = false)"),
+    ],
+)
 class Attention(Op):
-    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V for each head, joined and projected; keys and values come from the reference, where there is one, else from the input."""
+    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V for each head,
+    joined and projected; keys and values come from the reference, where there is one, else from the
+    input.
+    """
 
     heads: int = arg(integer, doc="number of heads; they divide the input's D", min=1)
     bias: bool = arg(boolean, True, doc="add learned biases in the projections")
     causal: bool = arg(boolean, False, doc="let no step see a later one")
-    dropout: float = arg(number, 0.0, doc="share of the attention weights that training zeroes", min=0, max=1)
+    dropout: float = arg(
+        number, 0.0, doc="share of the attention weights that training zeroes", min=0, max=1
+    )
     inputs = (1, 2)
     multiplies = True
     is_global = True
@@ -37,13 +52,27 @@ class Attention(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         for x in xs:
             if len(x.shape) != 2:
-                raise OpError("wrong-rank", f"`attention` takes sequences of vectors, T x D, found {x}", help="`tokens` makes a sequence of an image's pixels")
+                raise OpError(
+                    "wrong-rank",
+                    f"`attention` takes sequences of vectors, T x D, found {x}",
+                    help="`tokens` makes a sequence of an image's pixels",
+                )
             fixed(self, x.shape[1], "the length of its input's vectors")
         width: Any = xs[0].shape[1]
         if width % self.heads:
-            raise OpError("bad-groups", f"vectors of {width} do not divide into {self.heads} heads", "heads", divisors(width))
+            raise OpError(
+                "bad-groups",
+                f"vectors of {width} do not divide into {self.heads} heads",
+                "heads",
+                divisors(width),
+            )
         if self.causal and len(xs) == 2:
-            raise OpError("bad-argument", f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}", "causal", "leave out `causal` or the reference")
+            raise OpError(
+                "bad-argument",
+                f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}",
+                "causal",
+                "leave out `causal` or the reference",
+            )
         return xs[0]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
@@ -51,7 +80,10 @@ class Attention(Op):
         if width == other:
             made = {"in_proj_weight": Param((3 * width, width), "xavier_uniform")}
         else:
-            made = {f"{n}_proj_weight": Param((width, d), "xavier_uniform") for n, d in (("q", width), ("k", other), ("v", other))}
+            made = {
+                f"{n}_proj_weight": Param((width, d), "xavier_uniform")
+                for n, d in (("q", width), ("k", other), ("v", other))
+            }
         if self.bias:
             made["in_proj_bias"] = Param((3 * width,))
         made["out_proj.weight"] = Param((width, width), "default", role="after-norm")
@@ -67,7 +99,9 @@ class Attention(Op):
 
     def _widths(self, *xs: TensorType) -> tuple[int, int]:
         """The lengths of the queries' vectors and of the keys' and values'."""
-        width, other = (fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1]))
+        width, other = (
+            fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1])
+        )
         return width, other
 
     def rounding(self, e: Evaluation) -> Bound:
@@ -96,10 +130,19 @@ class Attention(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         width, other = self._widths(*xs)
         module = t.module(
-            "MultiheadAttention", width, self.heads, dropout=(self.dropout, 0.0), bias=(self.bias, True), kdim=(other, width), vdim=(other, width), batch_first=(True, False),
-        )  # fmt: skip
+            "MultiheadAttention",
+            width,
+            self.heads,
+            dropout=(self.dropout, 0.0),
+            bias=(self.bias, True),
+            kdim=(other, width),
+            vdim=(other, width),
+            batch_first=(True, False),
+        )
         keys = f"{{{len(xs) - 1}}}"
-        return module.with_call(f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]")
+        return module.with_call(
+            f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]"
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         width = xs[0].type.shape[1]
@@ -109,7 +152,16 @@ class Attention(Op):
         scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
         if self.causal:
             steps = g.op("Shape", xs[0], start=1, end=2)
-            scores = g.op("Add", scores, g.op("Trilu", g.op("Expand", g.floats(float("-inf")), g.op("Concat", steps, steps, axis=0)), g.op("Squeeze", g.ints([1])), upper=1))
+            scores = g.op(
+                "Add",
+                scores,
+                g.op(
+                    "Trilu",
+                    g.op("Expand", g.floats(float("-inf")), g.op("Concat", steps, steps, axis=0)),
+                    g.op("Squeeze", g.ints([1])),
+                    upper=1,
+                ),
+            )
         heads = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
         joined = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints([0, 0, width]))
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
@@ -119,7 +171,11 @@ class Attention(Op):
         """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
         width, other = self._widths(*(x.type for x in xs))
         rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])
-        weight = g.op("Slice", g.param("in_proj_weight"), *rows) if width == other else g.param(f"{'qkv'[part]}_proj_weight")
+        weight = (
+            g.op("Slice", g.param("in_proj_weight"), *rows)
+            if width == other
+            else g.param(f"{'qkv'[part]}_proj_weight")
+        )
         y = g.op("MatMul", xs[0] if part == 0 else xs[-1], g.op("Transpose", weight, perm=[1, 0]))
         if self.bias:
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))

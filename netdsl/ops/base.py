@@ -1,9 +1,9 @@
 """What a layer kind is: one class that owns its arguments, shapes, parameters, MACs and lowerings.
 
-A kind is written as a class with `@layer("name", family=..., examples=...)`; its arguments are class
-attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes PyTorch
-source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither. Shapes
-have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
+A kind is written as a class with `@layer("name", family=..., examples=...)`; its arguments are
+class attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes
+PyTorch source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither.
+Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ def check(declared: Arg, kind: str, value: object) -> Any:
         message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
         raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
     if declared.choices and made not in declared.choices:
-        raise OpError("bad-argument", f"`{declared.name}` of `{kind}` is {_clipped(made)}; it can be {', '.join(declared.choices)}", declared.name)
+        raise OpError(
+            "bad-argument",
+            f"`{declared.name}` of `{kind}` is {_clipped(made)}; it can be"
+            f" {', '.join(declared.choices)}",
+            declared.name,
+        )
     _check_range(declared, kind, made, value)
     if isinstance(made, (float, tuple)):
         _check_size(declared, kind, made)
@@ -59,11 +64,25 @@ def _check_size(declared: Arg, kind: str, made: object) -> None:
 def _check_range(declared: Arg, kind: str, made: Any, value: object) -> None:
     if declared.min is None and declared.max is None:
         return
-    flat = [made] if isinstance(made, (int, float)) else [v for v in _flatten(made) if isinstance(v, (int, float))]
+    flat = (
+        [made]
+        if isinstance(made, (int, float))
+        else [v for v in _flatten(made) if isinstance(v, (int, float))]
+    )
     for v in flat:
-        if (declared.min is not None and v < declared.min) or (declared.max is not None and v > declared.max):
-            span = f"at least {declared.min:g}" if declared.max is None else f"between {declared.min:g} and {declared.max:g}"
-            raise OpError("bad-argument", f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}", declared.name)
+        if (declared.min is not None and v < declared.min) or (
+            declared.max is not None and v > declared.max
+        ):
+            span = (
+                f"at least {declared.min:g}"
+                if declared.max is None
+                else f"between {declared.min:g} and {declared.max:g}"
+            )
+            raise OpError(
+                "bad-argument",
+                f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}",
+                declared.name,
+            )
 
 
 def _clipped(word: str) -> str:
@@ -74,16 +93,31 @@ def _flatten(value: object) -> list[object]:
     return [x for v in value for x in _flatten(v)] if isinstance(value, tuple) else [value]
 
 
-def arg(convert: Callable[[object], Any], default: Any = REQUIRED, *, doc: str, min: float | None = None, max: float | None = None, choices: Sequence[str] | None = None) -> Any:
-    """Declare an argument: its type, its default where it has one, one line of documentation, and its range."""
+def arg(
+    convert: Callable[[object], Any],
+    default: Any = REQUIRED,
+    *,
+    doc: str,
+    min: float | None = None,
+    max: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """Declare an argument: its type, its default where it has one, one line of documentation, and
+    its range.
+    """
     return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
 
 
 LAYERS: dict[str, type[Op]] = {}
 
 
-def layer(kind: str, *, family: str, examples: Sequence[tuple[str, str]]) -> Callable[[type[Op]], type[Op]]:
-    """Register a layer kind. `examples` are (input shape, call) pairs for the reference and the contract test."""
+def layer(
+    kind: str, *, family: str, examples: Sequence[tuple[str, str]]
+) -> Callable[[type[Op]], type[Op]]:
+    """Register a layer kind.
+
+    `examples` are (input shape, call) pairs for the reference and the contract test.
+    """
 
     def register(cls: type[Op]) -> type[Op]:
         if kind in LAYERS:
@@ -91,7 +125,8 @@ def layer(kind: str, *, family: str, examples: Sequence[tuple[str, str]]) -> Cal
         own: list[Arg] = []
         for base in reversed(cls.__mro__):
             for name, value in vars(base).items():
-                own = [a for a in own if a.name != name]  # a plain value in place of an inherited argument takes it away
+                # A plain value in place of an inherited argument takes it away.
+                own = [a for a in own if a.name != name]
                 if isinstance(value, Arg):
                     value.name = name
                     own.append(value)
@@ -109,26 +144,51 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     """Make the op of a call; raises `OpError` (`arg` may be an index of a positional argument)."""
     kind = cls.kind
     if len(positional) > len(cls.args):
-        takes = f"at most {len(cls.args)} argument{'s' * (len(cls.args) > 1)}" if cls.args else "no arguments"
-        raise OpError("too-many-arguments", f"`{kind}` takes {takes}, found {len(positional)}", help=_JOINED if cls.inputs[1] > 2 else f"write `{signature(cls)}`")
+        takes = (
+            f"at most {len(cls.args)} argument{'s' * (len(cls.args) > 1)}"
+            if cls.args
+            else "no arguments"
+        )
+        raise OpError(
+            "too-many-arguments",
+            f"`{kind}` takes {takes}, found {len(positional)}",
+            help=_JOINED if cls.inputs[1] > 2 else f"write `{signature(cls)}`",
+        )
     values: dict[str, Any] = {}
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
-            raise OpError("duplicate-argument", f"`{declared.name}` of `{kind}` is given twice", declared.name)
+            raise OpError(
+                "duplicate-argument", f"`{declared.name}` of `{kind}` is given twice", declared.name
+            )
         values[declared.name] = check(declared, kind, value)
     for declared in cls.args[len(positional) :]:
         if declared.name in keywords:
             values[declared.name] = check(declared, kind, keywords[declared.name])
         elif declared.required:
-            raise OpError("missing-argument", f"`{kind}` needs `{declared.name}` ({declared.doc})", help=f"write `{signature(cls)}`")
+            raise OpError(
+                "missing-argument",
+                f"`{kind}` needs `{declared.name}` ({declared.doc})",
+                help=f"write `{signature(cls)}`",
+            )
         else:
             values[declared.name] = declared.default
     return cls(values)
 
 
 def signature(cls: type[Op]) -> str:
-    """`conv(out, k, stride = 1)` as the reference prints it; `stride = ...` where it is not given unless it is written."""
-    parts = [a.name if a.required else f"{a.name} = {show(a.default) if a.default is not None else '...'}".replace('"', "") for a in cls.args]
+    """`conv(out, k, stride = 1)` as the reference prints it; `stride = ...` where it is not given
+    unless it is written.
+    """
+    parts = [
+        (
+            a.name
+            if a.required
+            else f"{a.name} = {show(a.default) if a.default is not None else '...'}".replace(
+                '"', ""
+            )
+        )
+        for a in cls.args
+    ]
     return f"{cls.kind}({', '.join(parts)})" if parts else cls.kind
 
 
@@ -141,8 +201,18 @@ def spread(value: int | tuple[int, ...], n: int, kind: str, name: str) -> tuple[
         return (value,) * n
     if len(value) != n:
         example = "x".join(["3"] * n)
-        advice = f"one number serves all axes; else give one for each, as in `{example}`" if n > 1 else "give one number"
-        raise OpError("wrong-rank", f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has {counted(n, 'spatial axis')}", name, advice)
+        advice = (
+            f"one number serves all axes; else give one for each, as in `{example}`"
+            if n > 1
+            else "give one number"
+        )
+        raise OpError(
+            "wrong-rank",
+            f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has"
+            f" {counted(n, 'spatial axis')}",
+            name,
+            advice,
+        )
     return value
 
 
@@ -175,7 +245,9 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
     rank = len(x.shape) + 1
     if axis == 0 or not -rank < axis < rank:
         axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
-        raise OpError("bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name)
+        raise OpError(
+            "bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name
+        )
     return axis - 1 if axis > 0 else axis + rank - 1
 
 

@@ -47,25 +47,50 @@ class _Windowed(Op):
             return k, s, tuple((t // 2, t - t // 2) for t in total), d
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
             if len(self.pad) != n:
-                raise OpError("wrong-rank", f"`pad` has {counted(len(self.pad), 'pair')}, the input has {counted(n, 'spatial axis')}", "pad", "give a (begin, end) pair for each axis")
+                raise OpError(
+                    "wrong-rank",
+                    f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
+                    f" {counted(n, 'spatial axis')}",
+                    "pad",
+                    "give a (begin, end) pair for each axis",
+                )
             return k, s, self.pad, d
         return k, s, tuple((p, p) for p in spread(self.pad, n, self.kind, "pad")), d
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         k, s, p, d = self.geometry(xs[0])
-        return tuple(Window((k_ - 1) * d_ + 1, s_, p_[0]) for k_, s_, p_, d_ in zip(k, s, p, d, strict=True))
+        return tuple(
+            Window((k_ - 1) * d_ + 1, s_, p_[0]) for k_, s_, p_, d_ in zip(k, s, p, d, strict=True)
+        )
 
 
-@layer("conv", family="convolution", examples=[
-    ("3x9x9", "conv(8, 3)"), ("4x9x8", "conv(6, 1x3, stride = 2, pad = 0x1, groups = 2, bias = false)"),
-    ("2x11", "conv(3, 3, dilation = 2)"), ("2x5x5x5", "conv(3, 2)"), ("3x8x8", "conv(4, 4, pad = same)"),
-    ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"), ("3x9", "conv(4, 5, pad = same, init = he_normal)"),
-    ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
-    ("3x6x6", "conv(4, 3, connections = [[0,1],[1,2],[0,2],[0,1,2]])"), ("2x6", "conv(3, 2, pad = [(0, 1)], bias = false, init = normal, connections = [[0],[1],[1,0]])"),
-    ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
-])  # fmt: skip
+@layer(
+    "conv",
+    family="convolution",
+    examples=[
+        ("3x9x9", "conv(8, 3)"),
+        ("4x9x8", "conv(6, 1x3, stride = 2, pad = 0x1, groups = 2, bias = false)"),
+        ("2x11", "conv(3, 3, dilation = 2)"),
+        ("2x5x5x5", "conv(3, 2)"),
+        ("3x8x8", "conv(4, 4, pad = same)"),
+        ("2x6x6", "conv(2, 3, pad = [(0, 1), (1, 2)])"),
+        ("3x9", "conv(4, 5, pad = same, init = he_normal)"),
+        ("1x6x6", "conv(1, 3, bias = false, weight = [[-1,-1,-1],[-1,8,-1],[-1,-1,-1]])"),
+        ("3x6x6", "conv(4, 3, connections = [[0,1],[1,2],[0,2],[0,1,2]])"),
+        (
+            "2x6",
+            (
+                "conv(3, 2, pad = [(0, 1)], bias = false, init = normal, connections ="
+                " [[0],[1],[1,0]])"
+            ),
+        ),
+        ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
+    ],
+)
 class Conv(_Windowed):
-    """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1 along each axis."""
+    """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) //
+    stride + 1 along each axis.
+    """
 
     rounding = sum_of_products()
 
@@ -78,7 +103,11 @@ class Conv(_Windowed):
     bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
     weight = arg(literal, None, doc="the kernel as literal numbers")
     init = arg(text, "default", doc="how the weights start", choices=INITS)
-    connections = arg(connect.table, None, doc="for each output map the input maps it looks at, with weights for these alone")
+    connections = arg(
+        connect.table,
+        None,
+        doc="for each output map the input maps it looks at, with weights for these alone",
+    )
 
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
@@ -86,7 +115,13 @@ class Conv(_Windowed):
         channels = fixed(self, x.channels, "its input channels")
         for name, value, arg_ in (("input", channels, "groups"), ("output", self.out, "groups")):
             if value % self.groups:
-                raise OpError("bad-groups", f"{counted(value, f'{name} channel')} {do(value)} not divide into {counted(self.groups, 'group')}", arg_, _divisors(channels, self.out))
+                raise OpError(
+                    "bad-groups",
+                    f"{counted(value, f'{name} channel')} {do(value)} not divide into"
+                    f" {counted(self.groups, 'group')}",
+                    arg_,
+                    _divisors(channels, self.out),
+                )
         if self.connections is not None:
             connect.check(self.connections, self.out, channels, self.groups, self.init)
         spatial = tuple(self._axis(*v) for v in zip(x.spatial, k, s, p, d, strict=True))
@@ -100,7 +135,12 @@ class Conv(_Windowed):
         if isinstance(padded, int) and extent > padded:
             shown = f"{k}" if d == 1 else f"{k} (spread over {extent} by dilation {d})"
             plus = f" with its padding of {p[0]} and {p[1]}" if any(p) else ""
-            raise OpError("window-too-large", f"a kernel of {shown} is larger than the input's {size}{plus}", "k", f"use a kernel of at most {(padded - 1) // d + 1}, or more padding")
+            raise OpError(
+                "window-too-large",
+                f"a kernel of {shown} is larger than the input's {size}{plus}",
+                "k",
+                f"use a kernel of at most {(padded - 1) // d + 1}, or more padding",
+            )
         return (padded - extent) // s + 1
 
     def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
@@ -111,12 +151,27 @@ class Conv(_Windowed):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         k = self.geometry(xs[0])[0]
         shape = self._weight_shape(xs[0], k)
-        fan_in = prod(shape[1:]) if self.connections is None else connect.fan_in(self.connections, prod(k))
+        fan_in = (
+            prod(shape[1:])
+            if self.connections is None
+            else connect.fan_in(self.connections, prod(k))
+        )
         if self.weight is not None:
             weight = Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
         else:
-            weight = Param(shape, self.init if self.connections is None or self.init != "default" else f"uniform:{fan_in}")
-        return {"weight": weight, "bias": Param((self.out,), f"uniform:{fan_in}")} if self.bias else {"weight": weight}
+            weight = Param(
+                shape,
+                (
+                    self.init
+                    if self.connections is None or self.init != "default"
+                    else f"uniform:{fan_in}"
+                ),
+            )
+        return (
+            {"weight": weight, "bias": Param((self.out,), f"uniform:{fan_in}")}
+            if self.bias
+            else {"weight": weight}
+        )
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         k = self.geometry(xs[0])[0]
@@ -127,12 +182,21 @@ class Conv(_Windowed):
         even = all(a == b for a, b in p)
         pad = brief(tuple(a for a, _ in p)) if even else 0
         if self.connections is not None:
-            module = t.custom("PartialConv", self.connections, xs[0].channels, k, s, pad, d, self.bias)
+            module = t.custom(
+                "PartialConv", self.connections, xs[0].channels, k, s, pad, d, self.bias
+            )
             return module if even else module.padded(p)
         module = t.module(
-            f"Conv{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(pad, 0), dilation=(brief(d), 1),
-            groups=(self.groups, 1), bias=(self.bias, True),
-        )  # fmt: skip
+            f"Conv{len(k)}d",
+            xs[0].channels,
+            self.out,
+            brief(k),
+            stride=(brief(s), 1),
+            padding=(pad, 0),
+            dilation=(brief(d), 1),
+            groups=(self.groups, 1),
+            bias=(self.bias, True),
+        )
         return module if even else module.padded(p)
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
@@ -141,21 +205,45 @@ class Conv(_Windowed):
         pads = [a for a, _ in p] + [b for _, b in p]
         weight = g.param("weight")
         if self.connections is not None:
-            weight = connect.onnx_kernel(g, self.connections, weight, (self.out, xs[0].type.channels, *k))
-        return g.op("Conv", xs[0], weight, *bias, kernel_shape=k, strides=s, pads=pads, dilations=d, group=self.groups)
+            weight = connect.onnx_kernel(
+                g, self.connections, weight, (self.out, xs[0].type.channels, *k)
+            )
+        return g.op(
+            "Conv",
+            xs[0],
+            weight,
+            *bias,
+            kernel_shape=k,
+            strides=s,
+            pads=pads,
+            dilations=d,
+            group=self.groups,
+        )
 
 
 def _divisors(a: int, b: int) -> str:
     return f"groups that divide {a} and {b}: {divisor_list(gcd(a, b))}"
 
 
-@layer("depthwise", family="convolution", examples=[
-    ("4x8x8", "depthwise(3, pad = 1)"), ("3x9x7", "depthwise(3, stride = 2, multiplier = 2, bias = false)"), ("4x10", "depthwise(5)"),
-    ("2x9x9", "depthwise(3, dilation = 2, init = xavier_uniform)"),
-    ("2x5x5", "depthwise(2, bias = false, weight = [[[[1, 0], [0, -1]]], [[[0, 1], [-1, 0]]]])"),
-])  # fmt: skip
+@layer(
+    "depthwise",
+    family="convolution",
+    examples=[
+        ("4x8x8", "depthwise(3, pad = 1)"),
+        ("3x9x7", "depthwise(3, stride = 2, multiplier = 2, bias = false)"),
+        ("4x10", "depthwise(5)"),
+        ("2x9x9", "depthwise(3, dilation = 2, init = xavier_uniform)"),
+        (
+            "2x5x5",
+            "depthwise(2, bias = false, weight = [[[[1, 0], [0, -1]]], [[[0, 1], [-1, 0]]]])",
+        ),
+    ],
+)
 class Depthwise(Conv):
-    """Convolve each channel with `multiplier` windows of its own: `conv` with as many groups as channels."""
+    """Convolve each channel with `multiplier` windows of its own:
+
+    `conv` with as many groups as channels.
+    """
 
     out = GONE
     groups = GONE
@@ -165,7 +253,15 @@ class Depthwise(Conv):
     def _conv(self, x: TensorType) -> Conv:
         channels = fixed(self, x.channels, "its input channels")
         given = {a.name: getattr(self, a.name) for a in self.args if a.name != "multiplier"}
-        return Conv({**given, "kind": self.kind, "out": channels * self.multiplier, "groups": channels, "connections": None})
+        return Conv(
+            {
+                **given,
+                "kind": self.kind,
+                "out": channels * self.multiplier,
+                "groups": channels,
+                "connections": None,
+            }
+        )
 
     def infer(self, *xs: TensorType) -> TensorType:
         spatial_rank(self, xs[0])
@@ -184,14 +280,24 @@ class Depthwise(Conv):
         return self._conv(xs[0].type).onnx(g, *xs)
 
 
-@layer("deconv", family="convolution", examples=[
-    ("4x5x5", "deconv(3, 4, stride = 2)"), ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
-    ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"), ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
-    ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"), ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
-    ("2x3x3", "deconv(2, 3, pad = 2)"), ("2x4x4", "deconv(1, 2, stride = 2, dilation = 3, output_pad = 1x2)"),
-])  # fmt: skip
+@layer(
+    "deconv",
+    family="convolution",
+    examples=[
+        ("4x5x5", "deconv(3, 4, stride = 2)"),
+        ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
+        ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"),
+        ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+        ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"),
+        ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
+        ("2x3x3", "deconv(2, 3, pad = 2)"),
+        ("2x4x4", "deconv(1, 2, stride = 2, dilation = 3, output_pad = 1x2)"),
+    ],
+)
 class Deconv(_Windowed):
-    """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1 along each axis."""
+    """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1
+    along each axis.
+    """
 
     rounding = sum_of_products(outputs=1)
 
@@ -208,7 +314,9 @@ class Deconv(_Windowed):
     def geometry(self, x: TensorType) -> Geometry:
         if not is_even(self.pad):
             n = spatial_rank(self, x)
-            k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
+            k, s, d = (
+                spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation")
+            )
             refuse(self.kind, self.pad, for_deconv(self.pad, x.spatial, k, s, d))
         return super().geometry(x)
 
@@ -217,53 +325,121 @@ class Deconv(_Windowed):
         k, s, p, d = self.geometry(x)
         channels = fixed(self, x.channels, "its input channels")
         if channels % self.groups or self.out % self.groups:
-            raise OpError("bad-groups", f"{channels} input and {counted(self.out, 'output channel')} do not divide into {counted(self.groups, 'group')}", "groups", _divisors(channels, self.out))
+            raise OpError(
+                "bad-groups",
+                f"{channels} input and {counted(self.out, 'output channel')} do not divide into"
+                f" {counted(self.groups, 'group')}",
+                "groups",
+                _divisors(channels, self.out),
+            )
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         spatial = []
         for size, k_, s_, (p_, _), d_, e in zip(x.spatial, k, s, p, d, extra, strict=True):
             if e >= max(s_, d_):
-                raise OpError("bad-padding", f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the dilation ({d_})", "output_pad", f"at most {max(s_, d_) - 1}")
+                raise OpError(
+                    "bad-padding",
+                    f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the"
+                    f" dilation ({d_})",
+                    "output_pad",
+                    f"at most {max(s_, d_) - 1}",
+                )
             out = (size - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e + 1
             if isinstance(out, int) and out < 1:
-                raise OpError("bad-padding", f"a padding of {p_} cuts the output from {out + 2 * p_} to {out}", "pad", f"pad at most {(out + 2 * p_ - 1) // 2}")
+                raise OpError(
+                    "bad-padding",
+                    f"a padding of {p_} cuts the output from {out + 2 * p_} to {out}",
+                    "pad",
+                    f"pad at most {(out + 2 * p_ - 1) // 2}",
+                )
             spatial.append(out)
         return TensorType((self.out, *spatial), x.dtype)
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         k = self.geometry(xs[0])[0]
         per_group = self.out // self.groups
-        weight = Param((fixed(self, xs[0].channels, "its input channels"), per_group, *k), self.init)
-        return {"weight": weight, "bias": Param((self.out,), f"uniform:{per_group * prod(k)}")} if self.bias else {"weight": weight}
+        weight = Param(
+            (fixed(self, xs[0].channels, "its input channels"), per_group, *k), self.init
+        )
+        return (
+            {"weight": weight, "bias": Param((self.out,), f"uniform:{per_group * prod(k)}")}
+            if self.bias
+            else {"weight": weight}
+        )
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return xs[0].size * (self.out // self.groups * prod(self.geometry(xs[0])[0]))
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        reach = [((k_ - 1) * d_, s_, p_) for k_, s_, (p_, _), d_ in zip(*self.geometry(xs[0]), strict=True)]
+        reach = [
+            ((k_ - 1) * d_, s_, p_)
+            for k_, s_, (p_, _), d_ in zip(*self.geometry(xs[0]), strict=True)
+        ]
         return tuple(Window(r // s_ + 1, 1, Fraction(r - p_, s_), s_) for r, s_, p_ in reach)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         k, s, p, d = self.geometry(xs[0])
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         return t.module(
-            f"ConvTranspose{len(k)}d", xs[0].channels, self.out, brief(k), stride=(brief(s), 1), padding=(brief(tuple(a for a, _ in p)), 0),
-            output_padding=(brief(extra), 0), groups=(self.groups, 1), bias=(self.bias, True), dilation=(brief(d), 1),
-        )  # fmt: skip
+            f"ConvTranspose{len(k)}d",
+            xs[0].channels,
+            self.out,
+            brief(k),
+            stride=(brief(s), 1),
+            padding=(brief(tuple(a for a, _ in p)), 0),
+            output_padding=(brief(extra), 0),
+            groups=(self.groups, 1),
+            bias=(self.bias, True),
+            dilation=(brief(d), 1),
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         k, s, p, d = self.geometry(xs[0].type)
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         bias = [g.param("bias")] if self.bias else []
         begin = [a for a, _ in p]
-        given: dict[str, Any] = {"kernel_shape": k, "strides": s, "dilations": d, "group": self.groups}
+        given: dict[str, Any] = {
+            "kernel_shape": k,
+            "strides": s,
+            "dilations": d,
+            "group": self.groups,
+        }
         if all(e < s_ for e, s_ in zip(extra, s, strict=True)):
-            return g.op("ConvTranspose", xs[0], g.param("weight"), *bias, **given, pads=begin * 2, output_padding=extra)
-        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as zeros, before the bias. The start is
-        # cut after that, for without those zeros nothing may be left of a small input.
+            return g.op(
+                "ConvTranspose",
+                xs[0],
+                g.param("weight"),
+                *bias,
+                **given,
+                pads=begin * 2,
+                output_padding=extra,
+            )
+        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as
+        # zeros, before the bias. The start is cut after that, for without those zeros nothing may
+        # be left of a small input.
         rest = [max(0, e - a) for e, a in zip(extra, begin, strict=True)]
         cut = [0 if any(rest) else a for a in begin]
-        y = g.op("ConvTranspose", xs[0], g.param("weight"), **given, pads=cut + [max(0, a - e) for e, a in zip(extra, begin, strict=True)])
+        y = g.op(
+            "ConvTranspose",
+            xs[0],
+            g.param("weight"),
+            **given,
+            pads=cut + [max(0, a - e) for e, a in zip(extra, begin, strict=True)],
+        )
         if any(rest):
             y = g.pad(y, [(0, 0), *((0, e) for e in rest)], "")
-            y = g.op("Slice", y, g.ints(begin), g.ints([END] * len(k)), g.ints([2 + i for i in range(len(k))])) if any(begin) else y
-        return g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)]))) if bias else y
+            y = (
+                g.op(
+                    "Slice",
+                    y,
+                    g.ints(begin),
+                    g.ints([END] * len(k)),
+                    g.ints([2 + i for i in range(len(k))]),
+                )
+                if any(begin)
+                else y
+            )
+        return (
+            g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)])))
+            if bias
+            else y
+        )

@@ -26,7 +26,15 @@ def _features(op: Op, x: TensorType) -> int:
     return fixed(op, size, "the length of its input", otherwise)
 
 
-@layer("dense", family="dense", examples=[("10", "dense(4)"), ("5x8", "dense(3, bias = false)"), ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)")])
+@layer(
+    "dense",
+    family="dense",
+    examples=[
+        ("10", "dense(4)"),
+        ("5x8", "dense(3, bias = false)"),
+        ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)"),
+    ],
+)
 class Dense(Op):
     """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D."""
 
@@ -42,8 +50,15 @@ class Dense(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         (x,) = xs
         if not 1 <= len(x.shape) <= 2:
-            help_ = "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as the last axis `tokens` or `permute`"
-            raise OpError("wrong-rank", f"`dense` takes a vector or a sequence of vectors, its input is {x}", help=help_)
+            help_ = (
+                "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as"
+                " the last axis `tokens` or `permute`"
+            )
+            raise OpError(
+                "wrong-rank",
+                f"`dense` takes a vector or a sequence of vectors, its input is {x}",
+                help=help_,
+            )
         features = _features(self, x)
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))
@@ -52,8 +67,16 @@ class Dense(Op):
     def params(self, *xs: TensorType) -> dict[str, Param]:
         features = _features(self, xs[0])
         shape = (self.units, features)
-        weight = Param(shape, self.init) if self.weight is None else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
-        return {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")} if self.bias else {"weight": weight}
+        weight = (
+            Param(shape, self.init)
+            if self.weight is None
+            else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
+        )
+        return (
+            {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")}
+            if self.bias
+            else {"weight": weight}
+        )
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return y.size * xs[0].shape[-1]
@@ -63,12 +86,22 @@ class Dense(Op):
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         if len(xs[0].type.shape) == 1:
-            return g.op("Gemm", xs[0], g.param("weight"), *([g.param("bias")] if self.bias else []), transB=1)
+            return g.op(
+                "Gemm",
+                xs[0],
+                g.param("weight"),
+                *([g.param("bias")] if self.bias else []),
+                transB=1,
+            )
         y = g.op("MatMul", xs[0], g.op("Transpose", g.param("weight"), perm=[1, 0]))
         return g.op("Add", y, g.param("bias")) if self.bias else y
 
 
-@layer("flatten", family="dense", examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten"), ("[]", "flatten")])
+@layer(
+    "flatten",
+    family="dense",
+    examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten"), ("[]", "flatten")],
+)
 class Flatten(Op):
     """All axes after the batch as one, the last running fastest."""
 
@@ -88,7 +121,11 @@ class Flatten(Op):
         return g.op("Flatten", xs[0], axis=1)
 
 
-@layer("embedding", family="dense", examples=[("5 int64", "embedding(10, 4)"), ("2x3 int64", "embedding(7, 3)")])
+@layer(
+    "embedding",
+    family="dense",
+    examples=[("5 int64", "embedding(10, 4)"), ("2x3 int64", "embedding(7, 3)")],
+)
 class Embedding(Op):
     """A learned vector of `dim` numbers for each of `n` integers."""
 
@@ -117,9 +154,15 @@ class Embedding(Op):
         return g.op("Gather", g.param("weight"), xs[0], axis=0)
 
 
-@layer("rbf", family="dense", examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")])
+@layer(
+    "rbf",
+    family="dense",
+    examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")],
+)
 class RadialBasis(Op):
-    """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to each class's code."""
+    """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to
+    each class's code.
+    """
 
     squares = True
 
@@ -130,7 +173,11 @@ class RadialBasis(Op):
 
     def infer(self, *xs: TensorType) -> TensorType:
         if len(xs[0].shape) != 1:
-            raise OpError("wrong-rank", f"`rbf` takes a vector, its input is {xs[0]}", help="write `flatten -> rbf(...)`")
+            raise OpError(
+                "wrong-rank",
+                f"`rbf` takes a vector, its input is {xs[0]}",
+                help="write `flatten -> rbf(...)`",
+            )
         features = _features(self, xs[0])
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))

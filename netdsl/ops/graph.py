@@ -1,4 +1,6 @@
-"""Layers on graphs of V vertices with D features each; the V x V matrix of the edges is the second input."""
+"""Layers on graphs of V vertices with D features each; the V x V matrix of the edges is the second
+input.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ class _GraphLayer(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         x, edges = xs
         if len(x.shape) != 2:
-            raise OpError("wrong-rank", f"`{self.kind}` takes the features of vertices, V x D, its input is {x}")
+            raise OpError(
+                "wrong-rank",
+                f"`{self.kind}` takes the features of vertices, V x D, its input is {x}",
+            )
         vertices = x.shape[0]
         if len(edges.shape) != 2 or not all(self.needs_equal(vertices, d) for d in edges.shape):
             square = f"{vertices}x{vertices}"
@@ -90,11 +95,26 @@ def _normalised(edges: Tensor) -> Known:
     return Known(matrix, rounding, matrix.new_full(matrix.shape, 4.0))
 
 
-@layer("gcn", family="graph", examples=[("5x3, 5x5", "gcn(2)"), ("4x3, 4x4", "gcn(units = 6, bias = false, normalize = true)")])
+@layer(
+    "gcn",
+    family="graph",
+    examples=[
+        ("5x3, 5x5", "gcn(2)"),
+        ("4x3, 4x4", "gcn(units = 6, bias = false, normalize = true)"),
+    ],
+)
 class GraphConvolution(_GraphLayer):
-    """The graph convolution of Kipf and Welling (2017): A (X W) + b, A the normalised adjacency D^(-1/2) (A + I) D^(-1/2), as the reference gives it or as `normalize` makes it."""
+    """The graph convolution of Kipf and Welling (2017):
 
-    normalize: bool = arg(boolean, False, doc="add self-loops to a plain adjacency of numbers from 0 on, and normalise it")
+    A (X W) + b, A the normalised adjacency D^(-1/2) (A + I) D^(-1/2), as the reference gives it or
+    as `normalize` makes it.
+    """
+
+    normalize: bool = arg(
+        boolean,
+        False,
+        doc="add self-loops to a plain adjacency of numbers from 0 on, and normalise it",
+    )
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         made = {"lin.weight": self.matrix(xs[0], "xavier_uniform")}
@@ -111,7 +131,9 @@ class GraphConvolution(_GraphLayer):
         return _plus(edges @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize).with_call("{m}({0}, {1})")
+        return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize).with_call(
+            "{m}({0}, {1})"
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         edges = self._onnx_normalized(g, xs[1]) if self.normalize else xs[1]
@@ -125,11 +147,28 @@ class GraphConvolution(_GraphLayer):
         return g.op("Mul", g.op("Mul", scale, looped), g.op("Transpose", scale, perm=[0, 2, 1]))
 
 
-@layer("cheb", family="graph", examples=[("5x3, 5x5", "cheb(2, 3)"), ("4x3, 4x4", "cheb(units = 2, bias = false, k = 1)"), ("4x3, 4x4", "cheb(5, k = 2)")])
+@layer(
+    "cheb",
+    family="graph",
+    examples=[
+        ("5x3, 5x5", "cheb(2, 3)"),
+        ("4x3, 4x4", "cheb(units = 2, bias = false, k = 1)"),
+        ("4x3, 4x4", "cheb(5, k = 2)"),
+    ],
+)
 class Chebyshev(_GraphLayer):
-    """The spectral convolution of Defferrard et al. (2016): the sum over k < K of T_k(L) X W_k, plus b, with T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) - T_(k-2); the reference is the scaled Laplacian 2 L / l_max - I."""
+    """The spectral convolution of Defferrard et al.
 
-    k: int = arg(integer, doc="Chebyshev polynomials, K: an output sees neighbours K - 1 edges away", min=1, max=1000)
+    (2016): the sum over k < K of T_k(L) X W_k, plus b, with T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) -
+    T_(k-2); the reference is the scaled Laplacian 2 L / l_max - I.
+    """
+
+    k: int = arg(
+        integer,
+        doc="Chebyshev polynomials, K: an output sees neighbours K - 1 edges away",
+        min=1,
+        max=1000,
+    )
     bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
@@ -153,25 +192,44 @@ class Chebyshev(_GraphLayer):
         return _plus(made, e.module.bias)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias).with_call("{m}({0}, {1})")
+        return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias).with_call(
+            "{m}({0}, {1})"
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         terms = [str(xs[0])]
         y = self.onnx_matrix(g, terms[0], "lins.0.weight")
         for i in range(1, self.k):
             term = g.op("MatMul", xs[1], terms[-1])
-            terms.append(term if i == 1 else g.op("Sub", g.op("Mul", term, g.floats(2.0)), terms[-2]))
+            terms.append(
+                term if i == 1 else g.op("Sub", g.op("Mul", term, g.floats(2.0)), terms[-2])
+            )
             y = g.op("Add", y, self.onnx_matrix(g, terms[-1], f"lins.{i}.weight"))
         return g.op("Add", y, g.param("bias")) if self.bias else y
 
 
-@layer("sage", family="graph", examples=[("5x3, 5x5", "sage(2)"), ("4x3, 4x4", "sage(units = 6, bias = false)")])
+@layer(
+    "sage",
+    family="graph",
+    examples=[("5x3, 5x5", "sage(2)"), ("4x3, 4x4", "sage(units = 6, bias = false)")],
+)
 class Sage(_GraphLayer):
-    """GraphSAGE with the mean aggregator (Hamilton et al. 2017): W_r x + W_l m + b, m the mean over a vertex's neighbours, 0 where it has none; the reference is the adjacency of zeros and ones."""
+    """GraphSAGE with the mean aggregator (Hamilton et al. 2017):
+
+    W_r x + W_l m + b, m the mean over a vertex's neighbours, 0 where it has none; the reference is
+    the adjacency of zeros and ones.
+    """
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        made = {"lin_l.weight": self.matrix(xs[0], "default"), "lin_r.weight": self.matrix(xs[0], "default")}
-        return made | {"lin_l.bias": Param((self.units,), f"uniform:{xs[0].shape[1]}")} if self.bias else made
+        made = {
+            "lin_l.weight": self.matrix(xs[0], "default"),
+            "lin_r.weight": self.matrix(xs[0], "default"),
+        }
+        return (
+            made | {"lin_l.bias": Param((self.units,), f"uniform:{xs[0].shape[1]}")}
+            if self.bias
+            else made
+        )
 
     def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
         return xs[0].size * xs[0].shape[0] + y.size * (2 * xs[0].shape[1])
@@ -193,9 +251,15 @@ class Sage(_GraphLayer):
         return made + own.linear(e.module.lin_r.weight)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias).with_call("{m}({0}, {1})")
+        return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias).with_call(
+            "{m}({0}, {1})"
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         mean = g.op("Div", g.op("MatMul", xs[1], xs[0]), _onnx_degrees(g, xs[1]))
-        y = g.op("Add", self.onnx_matrix(g, mean, "lin_l.weight"), self.onnx_matrix(g, xs[0], "lin_r.weight"))
+        y = g.op(
+            "Add",
+            self.onnx_matrix(g, mean, "lin_l.weight"),
+            self.onnx_matrix(g, xs[0], "lin_r.weight"),
+        )
         return g.op("Add", y, g.param("lin_l.bias")) if self.bias else y

@@ -1,7 +1,8 @@
 """How tensors start: the names of the initialisers, and what they mean in numbers.
 
-`default` is PyTorch's for convolution and dense layers, uniform in ±1/sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
-`he_*` is He et al. 2015, `xavier_*` Glorot and Bengio 2010, `normal` has standard deviation 0.01 as AlexNet's.
+`default` is PyTorch's for convolution and dense layers, uniform in ±1/sqrt(fan_in) (He et al. 2015
+with a = sqrt 5). `he_*` is He et al. 2015, `xavier_*` Glorot and Bengio 2010, `normal` has standard
+deviation 0.01 as AlexNet's.
 """
 
 from __future__ import annotations
@@ -11,24 +12,39 @@ from typing import NamedTuple
 
 from netdsl.errors import OpError
 
-INITS = ("default", "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "normal", "zeros", "ones")
+INITS = (
+    "default",
+    "he_normal",
+    "he_uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "normal",
+    "zeros",
+    "ones",
+)
 
 
 Numbers = float | tuple["Numbers", ...]  # nested lists
 
 
 class Distribution(NamedTuple):
-    """`kind` is uniform (in ±scale), normal (of deviation scale), constant (scale), bilinear or literal."""
+    """`kind` is uniform (in ±scale), normal (of deviation scale), constant (scale), bilinear or
+    literal.
+    """
 
     kind: str
     scale: float = 0.0
 
 
 def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
-    """The distribution an initialiser's name means for a tensor of that shape (outputs x inputs x window)."""
+    """The distribution an initialiser's name means for a tensor of that shape (outputs x inputs x
+    window).
+    """
     name, _, number = init.partition(":")
     window = prod(shape[2:])
-    fan_in, fan_out = (shape[1] * window, shape[0] * window) if len(shape) > 1 else (prod(shape), prod(shape))
+    fan_in, fan_out = (
+        (shape[1] * window, shape[0] * window) if len(shape) > 1 else (prod(shape), prod(shape))
+    )
     match name:
         case "default":
             return Distribution("uniform", 1 / sqrt(fan_in))
@@ -54,13 +70,20 @@ def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
 
 
 def check_fans(kind: str, init: str, shape: tuple[int, ...]) -> None:
-    """Refuse an initialiser that asks how many inputs an output has, where there is one axis alone."""
+    """Refuse an initialiser that needs the number of inputs of an output, if there is one axis."""
     if len(shape) < 2 and init.startswith(("he_", "xavier_")):
-        raise OpError("bad-argument", f"`init` of `{kind}` is {init}, which needs two sizes or more, found {shape[0]} alone", "init", "it can be default, normal, zeros, ones")
+        raise OpError(
+            "bad-argument",
+            f"`init` of `{kind}` is {init}, which needs two sizes or more, found {shape[0]} alone",
+            "init",
+            "it can be default, normal, zeros, ones",
+        )
 
 
 def bilinear(shape: tuple[int, ...]) -> list[float]:
-    """The weights of a transposed convolution that interpolates: each channel apart (Long et al. 2015)."""
+    """The weights of a transposed convolution that interpolates: each channel apart (Long et al.
+    2015).
+    """
     inputs, outputs, *window = shape
     axes = []
     for k in window:
@@ -71,11 +94,21 @@ def bilinear(shape: tuple[int, ...]) -> list[float]:
     for axis in axes:
         kernel = [a * b for a in kernel for b in axis]
     zeros = [0.0] * len(kernel)
-    return [v for i in range(inputs) for o in range(outputs) for v in (kernel if i % outputs == o else zeros)]
+    return [
+        v
+        for i in range(inputs)
+        for o in range(outputs)
+        for v in (kernel if i % outputs == o else zeros)
+    ]
 
 
-def shaped(kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
-    """Literal numbers as a flat tuple; leading axes of one may be left out. Raises `OpError` where they do not fit."""
+def shaped(
+    kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
+) -> tuple[float, ...]:
+    """Literal numbers as a flat tuple; leading axes of one may be left out.
+
+    Raises `OpError` where they do not fit.
+    """
     found: list[int] = []
     level: Numbers = values
     while isinstance(level, tuple):
@@ -88,7 +121,13 @@ def shaped(kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, 
     if flat is None or tuple(found) != wanted:
         text = "x".join(map(str, found))
         ragged = "" if flat is not None else " with rows of unlike length"
-        raise OpError("shape-mismatch", f"`{name}` of `{kind}` holds {text} numbers{ragged}, it needs {'x'.join(map(str, shape))}", name, "lists nest as output x input x window; leading sizes of 1 may be left out")
+        raise OpError(
+            "shape-mismatch",
+            f"`{name}` of `{kind}` holds {text} numbers{ragged}, it needs"
+            f" {'x'.join(map(str, shape))}",
+            name,
+            "lists nest as output x input x window; leading sizes of 1 may be left out",
+        )
     return tuple(flat)
 
 

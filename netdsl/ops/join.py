@@ -36,7 +36,15 @@ def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> 
     return UnlikeShapesError(f"`{kind}` joins {shapes}", why, help)
 
 
-@layer("concat", family="join", examples=[("2x4x4, 3x4x4", "concat"), ("2x4, 2x5, 2x1", "concat(axis = 2)"), ("3, 4", "concat")])
+@layer(
+    "concat",
+    family="join",
+    examples=[
+        ("2x4x4, 3x4x4", "concat"),
+        ("2x4, 2x5, 2x1", "concat(axis = 2)"),
+        ("3, 4", "concat"),
+    ],
+)
 class Concat(Join):
     """Join along an axis, channels unless said otherwise; the other axes must be equal."""
 
@@ -50,13 +58,21 @@ class Concat(Join):
         axis, first = axis_index(self, like, self.axis), like.shape
         for x in others:
             if len(x.shape) != len(first):
-                raise _unlike(self.kind, xs, "they have unlike numbers of axes", "bring them to the same rank with `flatten` or `reshape`")
+                raise _unlike(
+                    self.kind,
+                    xs,
+                    "they have unlike numbers of axes",
+                    "bring them to the same rank with `flatten` or `reshape`",
+                )
             for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
                 if i != axis and not self.needs_equal(a, b):
                     why = f"axis {i + 1} is {a} in one and {b} in another"
                     raise _unlike(self.kind, xs, why, _way_to_join(len(first), i, a, b))
         total = sum((x.shape[axis] for x in others), start=first[axis])
-        shape = [next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i]) for i in range(len(first))]
+        shape = [
+            next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i])
+            for i in range(len(first))
+        ]
         shape[axis] = total
         return like._replace(shape=tuple(shape))
 
@@ -71,7 +87,7 @@ class Concat(Join):
 
 
 def broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
-    """The common shape of elementwise joins: axes are equal, or one of them is 1; raises `OpError`."""
+    """The common shape of elementwise joins: axes are equal or one is 1; raises `OpError`."""
     first, *others = xs
     shape = list(first.shape)
     for x in others:
@@ -88,8 +104,15 @@ def broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
 
 def _why(shape: Sequence[int | Sym], other: Sequence[int | Sym]) -> tuple[str, str | None]:
     """Which axes differ, and what to do about it."""
-    unlike = [(i, a, b) for i, (a, b) in enumerate(zip(shape, other, strict=True)) if 1 not in (a, b) and _differ(a, b)]
-    facts = [f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}" for i, a, b in unlike]
+    unlike = [
+        (i, a, b)
+        for i, (a, b) in enumerate(zip(shape, other, strict=True))
+        if 1 not in (a, b) and _differ(a, b)
+    ]
+    facts = [
+        f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}"
+        for i, a, b in unlike
+    ]
     advice: list[str] = []
     for i, a, b in unlike:
         way = _projection(len(shape), i, a, b) or (_SAME_SIZES if i > 0 else None)
@@ -120,7 +143,10 @@ def _way_to_join(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None
     projection = _projection(rank, axis, a, b)
     if axis == 0:
         return f"{projection}, or join along axis 1" if projection else "join along axis 1"
-    return projection or "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
+    return (
+        projection
+        or "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
+    )
 
 
 class _Elementwise(Join):

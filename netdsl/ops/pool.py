@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 
 class _Pool(Op):
-    """What the pooling kinds share: a window along 1 to 3 axes; out = (in + 2 pad - k) / stride + 1, rounded down or up."""
+    """What the pooling kinds share: a window along 1 to 3 axes; out = (in + 2 pad - k) / stride +
+    1, rounded down or up.
+    """
 
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, None, doc="step of the window; k where not given", min=1)
     pad = arg(even_padding, 0, doc="padding on each side, at most half the window", min=0)
-    ceil: bool = arg(boolean, False, doc="round the output size up: the last window may reach over the end")
+    ceil: bool = arg(
+        boolean, False, doc="round the output size up: the last window may reach over the end"
+    )
 
     def geometry(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Window, stride and padding along each spatial axis."""
@@ -34,11 +38,20 @@ class _Pool(Op):
         k = spread(self.k, n, self.kind, "k")
         s = k if self.stride is None else spread(self.stride, n, self.kind, "stride")
         if not is_even(self.pad):
-            refuse(self.kind, self.pad, for_pooling(self.pad, x.spatial, k, s, ceil=self._may_round_up(k)))
+            refuse(
+                self.kind,
+                self.pad,
+                for_pooling(self.pad, x.spatial, k, s, ceil=self._may_round_up(k)),
+            )
         p = spread(self.pad, n, self.kind, "pad")
         for k_, p_ in zip(k, p, strict=True):
             if 2 * p_ > k_:
-                raise OpError("bad-padding", f"a padding of {p_} is more than half the window of {k_}", "pad", f"pad at most {k_ // 2}")
+                raise OpError(
+                    "bad-padding",
+                    f"a padding of {p_} is more than half the window of {k_}",
+                    "pad",
+                    f"pad at most {k_ // 2}",
+                )
         return k, s, p
 
     def _may_round_up(self, k: tuple[int, ...]) -> bool:
@@ -56,7 +69,12 @@ class _Pool(Op):
         out = pooled(size, k, s, p, ceil=self.ceil)
         if isinstance(out, int) and isinstance(size, int) and out < 1:
             plus = f" with its padding of {p}" if p else ""
-            raise OpError("window-too-large", f"a window of {k} is larger than the input's {size}{plus}", "k", f"use a window of at most {size + 2 * p}, or `gap`")
+            raise OpError(
+                "window-too-large",
+                f"a window of {k} is larger than the input's {size}{plus}",
+                "k",
+                f"use a window of at most {size + 2 * p}, or `gap`",
+            )
         return out
 
     def onnx_window(self, x: TensorType) -> dict[str, Any]:
@@ -79,13 +97,27 @@ class _Pool(Op):
         """The `nn` pooling module of the input's rank."""
         k, s, p = self.geometry(x)
         stride = brief(s) if s != k else brief(k)
-        return t.module(f"{name}{len(k)}d", brief(k), stride=(stride, brief(k)), padding=(brief(p), 0), ceil_mode=(self.ceil, False))
+        return t.module(
+            f"{name}{len(k)}d",
+            brief(k),
+            stride=(stride, brief(k)),
+            padding=(brief(p), 0),
+            ceil_mode=(self.ceil, False),
+        )
 
 
-@layer("maxpool", family="pooling", examples=[
-    ("3x8x8", "maxpool(2)"), ("3x9x7", "maxpool(3, stride = 2, pad = 1)"), ("2x10x10", "maxpool(3, stride = 2, ceil = true)"),
-    ("2x11", "maxpool(2, ceil = true)"), ("2x4x6x8", "maxpool(2)"), ("2x5x5", "maxpool(2, stride = 3, pad = 1, ceil = true)"),
-])  # fmt: skip
+@layer(
+    "maxpool",
+    family="pooling",
+    examples=[
+        ("3x8x8", "maxpool(2)"),
+        ("3x9x7", "maxpool(3, stride = 2, pad = 1)"),
+        ("2x10x10", "maxpool(3, stride = 2, ceil = true)"),
+        ("2x11", "maxpool(2, ceil = true)"),
+        ("2x4x6x8", "maxpool(2)"),
+        ("2x5x5", "maxpool(2, stride = 3, pad = 1, ceil = true)"),
+    ],
+)
 class MaxPool(_Pool):
     """The largest value in each window."""
 
@@ -112,11 +144,20 @@ class _Mean(_Pool):
         return y
 
 
-@layer("avgpool", family="pooling", examples=[
-    ("3x8x8", "avgpool(2)"), ("3x9x7", "avgpool(3, stride = 2, pad = 1)"), ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true)"),
-    ("2x11", "avgpool(2, ceil = true)"), ("2x4x6x8", "avgpool(2)"), ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
-    ("2x3x4x3", "avgpool(3, stride = 1, pad = 1)"), ("2x3x2", "avgpool(4, stride = 1, pad = 1x2)"),
-])  # fmt: skip
+@layer(
+    "avgpool",
+    family="pooling",
+    examples=[
+        ("3x8x8", "avgpool(2)"),
+        ("3x9x7", "avgpool(3, stride = 2, pad = 1)"),
+        ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true)"),
+        ("2x11", "avgpool(2, ceil = true)"),
+        ("2x4x6x8", "avgpool(2)"),
+        ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
+        ("2x3x4x3", "avgpool(3, stride = 1, pad = 1)"),
+        ("2x3x2", "avgpool(4, stride = 1, pad = 1x2)"),
+    ],
+)
 class AvgPool(_Mean):
     """The mean of each window; padding counts as zeros unless `count_pad` is false."""
 
@@ -127,7 +168,13 @@ class AvgPool(_Mean):
     def infer(self, *xs: TensorType) -> TensorType:
         y = super().infer(*xs)
         if not self.count_pad and self.ceil and any(self.geometry(xs[0])[2]):
-            raise OpError("bad-padding", f"`count_pad = false` with `ceil` and a padding of {max(self.geometry(xs[0])[2])} is not defined alike by PyTorch and ONNX", "count_pad", "leave out one of the three")
+            raise OpError(
+                "bad-padding",
+                f"`count_pad = false` with `ceil` and a padding of {max(self.geometry(xs[0])[2])}"
+                " is not defined alike by PyTorch and ONNX",
+                "count_pad",
+                "leave out one of the three",
+            )
         return y
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
@@ -139,16 +186,27 @@ class AvgPool(_Mean):
         window = self.onnx_window(x.type)
         if not self.ceil:
             return g.op("AveragePool", x, count_include_pad=int(self.count_pad), **window)
-        # PyTorch's mean counts the padding but not what lies beyond it: pad first, then let nothing else count.
+        # PyTorch's mean counts the padding but not what lies beyond it: pad first, then let nothing
+        # else count.
         p = self.geometry(x.type)[2]
         if any(p):
             x = g.pad(x, [(0, 0), *((a, a) for a in p)], g.floats(0.0))
             pads = window["pads"]
-            window["pads"] = [0] * len(p) + [max(0, e - b) for e, b in zip(pads[len(p) :], p, strict=True)]
+            window["pads"] = [0] * len(p) + [
+                max(0, e - b) for e, b in zip(pads[len(p) :], p, strict=True)
+            ]
         return g.op("AveragePool", x, count_include_pad=0, **window)
 
 
-@layer("sumpool", family="pooling", examples=[("3x8x8", "sumpool(2)"), ("2x9x7", "sumpool(3x2, stride = 2, pad = 1)"), ("2x11", "sumpool(3)")])
+@layer(
+    "sumpool",
+    family="pooling",
+    examples=[
+        ("3x8x8", "sumpool(2)"),
+        ("2x9x7", "sumpool(3x2, stride = 2, pad = 1)"),
+        ("2x11", "sumpool(3)"),
+    ],
+)
 class SumPool(_Mean):
     """The sum of each window: k times the mean that counts the padding."""
 
@@ -161,14 +219,24 @@ class SumPool(_Mean):
         n = len(k)
         if n == 1:
             return t.inline(f"F.avg_pool1d({{0}}, {k[0]}, {s[0]}, {p[0]}) * {k[0]}")
-        return t.module(f"AvgPool{n}d", brief(k), stride=(brief(s), brief(k)), padding=(brief(p), 0), divisor_override=(1, None))
+        return t.module(
+            f"AvgPool{n}d",
+            brief(k),
+            stride=(brief(s), brief(k)),
+            padding=(brief(p), 0),
+            divisor_override=(1, None),
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         mean = g.op("AveragePool", xs[0], count_include_pad=1, **self.onnx_window(xs[0].type))
         return g.op("Mul", mean, g.floats(prod(self.geometry(xs[0].type)[0])))
 
 
-@layer("l2pool", family="pooling", examples=[("3x8x8", "l2pool(2)"), ("2x9x7", "l2pool(3, stride = 2)"), ("2x11", "l2pool(3)")])
+@layer(
+    "l2pool",
+    family="pooling",
+    examples=[("3x8x8", "l2pool(2)"), ("2x9x7", "l2pool(3, stride = 2)"), ("2x11", "l2pool(3)")],
+)
 class L2Pool(_Pool):
     """The Euclidean norm of each window: sqrt(sum x^2)."""
 
@@ -218,7 +286,7 @@ class GlobalAvgPool(_Global):
 
 @layer("gmp", family="pooling", examples=[("3x7x5", "gmp"), ("3x7", "gmp"), ("2x3x4x5", "gmp")])
 class GlobalMaxPool(_Global):
-    """The largest value of each channel (global max pooling); the spatial axes stay, with size 1."""
+    """The largest value of each channel (global max pooling); the spatial axes get size 1."""
 
     rounding = exact
 
@@ -242,7 +310,9 @@ class _Adaptive(Op):
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         n = len(xs[0].spatial)
-        return t.module(f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size")))
+        return t.module(
+            f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size"))
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         x = xs[0]
@@ -252,7 +322,9 @@ class _Adaptive(Op):
             return g.op("GlobalAveragePool" if self.reduce == "Avg" else "GlobalMaxPool", x)
         if all(isinstance(i, int) and i % o == 0 for i, o in zip(sizes, out, strict=True)):
             k = [i // o for i, o in zip(sizes, out, strict=True)]
-            return g.op("AveragePool" if self.reduce == "Avg" else "MaxPool", x, kernel_shape=k, strides=k)
+            return g.op(
+                "AveragePool" if self.reduce == "Avg" else "MaxPool", x, kernel_shape=k, strides=k
+            )
         y: str = x
         for axis, (i, o) in enumerate(zip(sizes, out, strict=True), start=2):
             if i != o:
@@ -263,7 +335,9 @@ class _Adaptive(Op):
         """Pool one axis with windows of unequal width: slices, each reduced, joined again."""
         reduce = "ReduceMean" if self.reduce == "Avg" else "ReduceMax"
         if isinstance(size, int):
-            bounds = [(g.ints([i * size // out]), g.ints([-(-(i + 1) * size // out)])) for i in range(out)]
+            bounds = [
+                (g.ints([i * size // out]), g.ints([-(-(i + 1) * size // out)])) for i in range(out)
+            ]
         else:
             bounds = _open_bounds(g, x, axis, out)
         parts = []
@@ -285,7 +359,15 @@ def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str
     return bounds
 
 
-@layer("adaptive_avgpool", family="pooling", examples=[("3x8x8", "adaptive_avgpool(2)"), ("3x7x5", "adaptive_avgpool(3x2)"), ("2x9", "adaptive_avgpool(4)")])
+@layer(
+    "adaptive_avgpool",
+    family="pooling",
+    examples=[
+        ("3x8x8", "adaptive_avgpool(2)"),
+        ("3x7x5", "adaptive_avgpool(3x2)"),
+        ("2x9", "adaptive_avgpool(4)"),
+    ],
+)
 class AdaptiveAvgPool(_Adaptive):
     """The mean over as many windows as the output has places."""
 
@@ -294,7 +376,15 @@ class AdaptiveAvgPool(_Adaptive):
     reduce = "Avg"
 
 
-@layer("adaptive_maxpool", family="pooling", examples=[("3x8x8", "adaptive_maxpool(2)"), ("3x7x5", "adaptive_maxpool(3x2)"), ("2x9", "adaptive_maxpool(4)")])
+@layer(
+    "adaptive_maxpool",
+    family="pooling",
+    examples=[
+        ("3x8x8", "adaptive_maxpool(2)"),
+        ("3x7x5", "adaptive_maxpool(3x2)"),
+        ("2x9", "adaptive_maxpool(4)"),
+    ],
+)
 class AdaptiveMaxPool(_Adaptive):
     """The largest value over as many windows as the output has places."""
 
@@ -305,7 +395,9 @@ class AdaptiveMaxPool(_Adaptive):
 
 @layer("spp", family="pooling", examples=[("3x8x6", "spp([1, 2])"), ("2x9x9", "spp([4, 2, 1])")])
 class SpatialPyramid(Op):
-    """Spatial pyramid pooling (He et al. 2014): max pooling to n x n for each level, flattened and joined."""
+    """Spatial pyramid pooling (He et al. 2014): max pooling to n x n for each level, flattened and
+    joined.
+    """
 
     rounding = exact
 
@@ -316,21 +408,36 @@ class SpatialPyramid(Op):
         if len(xs[0].shape) != 3:
             raise OpError("wrong-rank", f"`spp` needs C x H x W, its input is {xs[0]}")
         if not self.levels:
-            raise OpError("bad-argument", "`spp` needs at least one level, found []", "levels", "write `spp([1, 2, 4])`")
-        return TensorType((fixed(self, xs[0].channels, "its input channels") * sum(n * n for n in self.levels),), xs[0].dtype)
+            raise OpError(
+                "bad-argument",
+                "`spp` needs at least one level, found []",
+                "levels",
+                "write `spp([1, 2, 4])`",
+            )
+        return TensorType(
+            (fixed(self, xs[0].channels, "its input channels") * sum(n * n for n in self.levels),),
+            xs[0].dtype,
+        )
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)
         return t.inline(f"torch.cat(({parts},), 1)")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
-        parts = [g.op("Flatten", AdaptiveMaxPool({"kind": self.kind, "size": n}).onnx(g, xs[0]), axis=1) for n in self.levels]
+        parts = [
+            g.op("Flatten", AdaptiveMaxPool({"kind": self.kind, "size": n}).onnx(g, xs[0]), axis=1)
+            for n in self.levels
+        ]
         return g.op("Concat", *parts, axis=1)
 
 
-@layer("subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")])
+@layer(
+    "subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")]
+)
 class Subsampling(Op):
-    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one pair for each map."""
+    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one
+    pair for each map.
+    """
 
     k = arg(dims, doc="window size and stride", min=1)
 

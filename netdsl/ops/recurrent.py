@@ -29,13 +29,23 @@ class Moment(NamedTuple):
 
 
 class _Recurrent(Op):
-    """What the recurrent kinds share: the sequence T x D becomes T x hidden, one half for each direction where there are two."""
+    """What the recurrent kinds share: the sequence T x D becomes T x hidden, one half for each
+    direction where there are two.
+    """
 
     hidden: int = arg(integer, doc="length of the state, and of each direction's output", min=1)
     layers: int = arg(integer, 1, doc="layers on top of one another", min=1, max=1000)
-    bidirectional: bool = arg(boolean, False, doc="read the sequence from both ends, and join the outputs")
-    dropout: float = arg(number, 0.0, doc="share of the values between layers that training zeroes", min=0, max=1)
-    last: bool = arg(boolean, False, doc="give the final state alone, a vector: of both directions joined, where there are two")
+    bidirectional: bool = arg(
+        boolean, False, doc="read the sequence from both ends, and join the outputs"
+    )
+    dropout: float = arg(
+        number, 0.0, doc="share of the values between layers that training zeroes", min=0, max=1
+    )
+    last: bool = arg(
+        boolean,
+        False,
+        doc="give the final state alone, a vector: of both directions joined, where there are two",
+    )
     multiplies = True
     is_global = True
     order: tuple[int, ...] = (0,)  # where ONNX's gates stand among PyTorch's
@@ -52,10 +62,20 @@ class _Recurrent(Op):
         (x,) = xs
         if len(x.shape) != 2:
             help_ = "`tokens` makes a sequence of an image's pixels, `embedding` one of integers"
-            raise OpError("wrong-rank", f"`{self.kind}` takes a sequence of vectors, T x D, its input is {x}", help=help_)
+            raise OpError(
+                "wrong-rank",
+                f"`{self.kind}` takes a sequence of vectors, T x D, its input is {x}",
+                help=help_,
+            )
         fixed(self, x.shape[1], "the length of its input's vectors")
         if self.dropout and self.layers == 1:
-            raise OpError("bad-argument", f"`dropout` of `{self.kind}` is {self.dropout:g}, between layers, and there is 1 layer", "dropout", "write `-> dropout(p)` after it")
+            raise OpError(
+                "bad-argument",
+                f"`dropout` of `{self.kind}` is {self.dropout:g}, between layers, and there is 1"
+                " layer",
+                "dropout",
+                "write `-> dropout(p)` after it",
+            )
         width = self.hidden * len(self.directions)
         return TensorType((width,) if self.last else (x.shape[0], width), x.dtype)
 
@@ -65,7 +85,12 @@ class _Recurrent(Op):
         for i in range(self.layers):
             columns: Any = self.hidden * len(self.directions) if i else xs[0].shape[1]
             for end in self.directions:
-                shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, self.hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
+                shapes = {
+                    "weight_ih": (rows, columns),
+                    "weight_hh": (rows, self.hidden),
+                    "bias_ih": (rows,),
+                    "bias_hh": (rows,),
+                }
                 for name, shape in shapes.items():
                     role = "state" if name == "weight_hh" else ""
                     made[f"{name}_l{i}{end}"] = Param(shape, f"uniform:{self.hidden}", role=role)
@@ -76,10 +101,20 @@ class _Recurrent(Op):
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         module = t.module(
-            self.operator, xs[0].shape[1], self.hidden, num_layers=(self.layers, 1), **self.torch_extra(), batch_first=(True, False),
-            dropout=(self.dropout, 0.0), bidirectional=(self.bidirectional, False),
-        )  # fmt: skip
-        final = f"{self.state}[-2:].transpose(0, 1).flatten(1)" if self.bidirectional else f"{self.state}[-1]"
+            self.operator,
+            xs[0].shape[1],
+            self.hidden,
+            num_layers=(self.layers, 1),
+            **self.torch_extra(),
+            batch_first=(True, False),
+            dropout=(self.dropout, 0.0),
+            bidirectional=(self.bidirectional, False),
+        )
+        final = (
+            f"{self.state}[-2:].transpose(0, 1).flatten(1)"
+            if self.bidirectional
+            else f"{self.state}[-1]"
+        )
         return module.with_call("{m}({0})" + (final if self.last else "[0]"))
 
     def torch_extra(self) -> dict[str, tuple[Any, Any]]:
@@ -94,23 +129,46 @@ class _Recurrent(Op):
         width = self.hidden * len(self.directions)
         y = self._onnx_layer(g, g.op("Transpose", xs[0], perm=[1, 0, 2]), 0)
         for i in range(1, self.layers):
-            y = self._onnx_layer(g, g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]), g.ints([0, 0, width])), i)
+            y = self._onnx_layer(
+                g,
+                g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]), g.ints([0, 0, width])),
+                i,
+            )
         if not self.last:
             return g.op("Reshape", g.op("Transpose", y, perm=[2, 0, 1, 3]), g.ints([0, 0, width]))
         final = g.op("Slice", y, g.ints([-1, 0]), g.ints([END, 1]), g.ints([0, 1]))
         if self.bidirectional:
-            final = g.op("Concat", final, g.op("Slice", y, g.ints([0, 1]), g.ints([1, 2]), g.ints([0, 1])), axis=3)
+            final = g.op(
+                "Concat",
+                final,
+                g.op("Slice", y, g.ints([0, 1]), g.ints([1, 2]), g.ints([0, 1])),
+                axis=3,
+            )
         return g.op("Squeeze", final, g.ints([0, 1]))
 
     def _onnx_layer(self, g: Emitter, x: str, i: int) -> str:
         """One layer, T x N x inputs to T x directions x N x hidden."""
-        w, r, b_ih, b_hh = (self._stacked(g, f"{name}_l{i}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        w, r, b_ih, b_hh = (
+            self._stacked(g, f"{name}_l{i}")
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
         bias = g.op("Squeeze", g.op("Concat", b_ih, b_hh, axis=1), g.ints([2]))
         direction = "bidirectional" if self.bidirectional else "forward"
-        return g.op(self.operator, x, w, r, bias, hidden_size=self.hidden, direction=direction, **self.onnx_extra())
+        return g.op(
+            self.operator,
+            x,
+            w,
+            r,
+            bias,
+            hidden_size=self.hidden,
+            direction=direction,
+            **self.onnx_extra(),
+        )
 
     def _stacked(self, g: Emitter, name: str) -> str:
-        """A parameter of each direction, the gates in ONNX's order: directions x gates hidden x columns."""
+        """A parameter of each direction, the gates in ONNX's order: directions x gates hidden x
+        columns.
+        """
         parts = []
         for end in self.directions:
             gates = g.op("Reshape", g.param(name + end), g.ints([len(self.order), self.hidden, -1]))
@@ -164,11 +222,20 @@ class _Recurrent(Op):
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-@layer("rnn", family="sequence", examples=[
-    ("4x3", "rnn(5)"), ("3x2", "rnn(hidden = 4, layers = 2, bidirectional = true, dropout = 0.2, nonlinearity = relu)"), ("4x3", "rnn(2, last = true)"),
-])  # fmt: skip
+@layer(
+    "rnn",
+    family="sequence",
+    examples=[
+        ("4x3", "rnn(5)"),
+        (
+            "3x2",
+            "rnn(hidden = 4, layers = 2, bidirectional = true, dropout = 0.2, nonlinearity = relu)",
+        ),
+        ("4x3", "rnn(2, last = true)"),
+    ],
+)
 class RNN(_Recurrent):
-    """The simple recurrent layer (Elman 1990): h_t = tanh(W_ih x_t + b_ih + W_hh h_(t-1) + b_hh)."""
+    """The simple recurrent layer (Elman 1990): h_t = tanh(W_ih x_t + b_ih + W_hh h_t-1 + b_hh)."""
 
     nonlinearity = arg(text, "tanh", doc="the function of the sum", choices=("tanh", "relu"))
     operator = "RNN"
@@ -184,12 +251,21 @@ class RNN(_Recurrent):
         return total.relu() if self.nonlinearity == "relu" else total.tanh(), m.c
 
 
-@layer("lstm", family="sequence", examples=[
-    ("4x3", "lstm(5)"), ("3x2", "lstm(hidden = 4, layers = 3, bidirectional = true, dropout = 0.2)"), ("4x3", "lstm(2, last = true)"),
-    ("3x5", "lstm(2, layers = 2, bidirectional = true, last = true)"),
-])  # fmt: skip
+@layer(
+    "lstm",
+    family="sequence",
+    examples=[
+        ("4x3", "lstm(5)"),
+        ("3x2", "lstm(hidden = 4, layers = 3, bidirectional = true, dropout = 0.2)"),
+        ("4x3", "lstm(2, last = true)"),
+        ("3x5", "lstm(2, layers = 2, bidirectional = true, last = true)"),
+    ],
+)
 class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000): c_t = f c_(t-1) + i g and h_t = o tanh(c_t), the gates i, f, o sigmoids and g the tanh of W_ih x_t + b_ih + W_hh h_(t-1) + b_hh."""
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000): c_t = f c_(t-1) +
+    i g and h_t = o tanh(c_t), the gates i, f, o sigmoids and g the tanh of W_ih x_t + b_ih + W_hh
+    h_(t-1) + b_hh.
+    """
 
     operator = "LSTM"
     order = (0, 3, 1, 2)  # input, output, forget, cell among input, forget, cell, output
@@ -201,11 +277,19 @@ class LSTM(_Recurrent):
         return o.sigmoid() * c.tanh(), c
 
 
-@layer("gru", family="sequence", examples=[
-    ("4x3", "gru(5)"), ("3x2", "gru(hidden = 4, layers = 2, bidirectional = true, dropout = 0.2)"), ("4x3", "gru(2, bidirectional = true, last = true)"),
-])  # fmt: skip
+@layer(
+    "gru",
+    family="sequence",
+    examples=[
+        ("4x3", "gru(5)"),
+        ("3x2", "gru(hidden = 4, layers = 2, bidirectional = true, dropout = 0.2)"),
+        ("4x3", "gru(2, bidirectional = true, last = true)"),
+    ],
+)
 class GRU(_Recurrent):
-    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1), n = tanh(W x_t + b_ih + r (U h_(t-1) + b_hh)), the gates r and z sigmoids of W x_t + b_ih + U h_(t-1) + b_hh."""
+    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1), n = tanh(W x_t +
+    b_ih + r (U h_(t-1) + b_hh)), the gates r and z sigmoids of W x_t + b_ih + U h_(t-1) + b_hh.
+    """
 
     operator = "GRU"
     order = (1, 0, 2)  # update, reset, new among reset, update, new

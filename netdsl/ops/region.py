@@ -1,4 +1,7 @@
-"""Layers that cut regions out of feature maps: `roi_pool`, `roi_align`. Each sample has R boxes of its own."""
+"""Layers that cut regions out of feature maps:
+
+`roi_pool`, `roi_align`. Each sample has R boxes of its own.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,11 @@ class _Regions(Op):
                 help="boxes are usually an input of their own: `input boxes: Rx4`",
             )
         if self.scale <= 0:
-            raise OpError("bad-argument", f"`scale` of `{self.kind}` must be above 0, found {self.scale:g}", "scale")
+            raise OpError(
+                "bad-argument",
+                f"`scale` of `{self.kind}` must be above 0, found {self.scale:g}",
+                "scale",
+            )
         return TensorType((regions.shape[0], x.channels, *self.bins()), x.dtype)
 
     def bins(self) -> tuple[int, ...]:
@@ -55,12 +62,28 @@ class _Regions(Op):
 
     def onnx_split(self, g: Emitter, pooled: str, boxes: Any) -> str:
         """N R x C x size x size to N x R x C x size x size."""
-        return g.op("Reshape", pooled, g.op("Concat", g.op("Shape", boxes, end=2), g.op("Shape", pooled, start=1), axis=0))
+        return g.op(
+            "Reshape",
+            pooled,
+            g.op("Concat", g.op("Shape", boxes, end=2), g.op("Shape", pooled, start=1), axis=0),
+        )
 
 
-@layer("roi_pool", family="regions", examples=[("2x8x8, 3x4", "roi_pool(2, 3)"), ("3x9x7, 2x4", "roi_pool(size = 3x2, scale = 2.5)"), ("2x5x5, 4x4", "roi_pool(7, 0.5)")])
+@layer(
+    "roi_pool",
+    family="regions",
+    examples=[
+        ("2x8x8, 3x4", "roi_pool(2, 3)"),
+        ("3x9x7, 2x4", "roi_pool(size = 3x2, scale = 2.5)"),
+        ("2x5x5, 4x4", "roi_pool(7, 0.5)"),
+    ],
+)
 class RoIPool(_Regions):
-    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows, the last of 7 bins reaches one row further."""
+    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n
+    holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest
+    value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows,
+    the last of 7 bins reaches one row further.
+    """
 
     rounding = exact  # its bins are chosen in single precision, as its definition says
 
@@ -69,18 +92,39 @@ class RoIPool(_Regions):
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
-        pooled = g.op("MaxRoiPool", xs[0], g.op("Concat", samples, boxes, axis=1), pooled_shape=self.bins(), spatial_scale=self.scale)
+        pooled = g.op(
+            "MaxRoiPool",
+            xs[0],
+            g.op("Concat", samples, boxes, axis=1),
+            pooled_shape=self.bins(),
+            spatial_scale=self.scale,
+        )
         return self.onnx_split(g, pooled, xs[1])
 
 
-@layer("roi_align", family="regions", examples=[
-    ("2x8x8, 3x4", "roi_align(2, 3)"), ("3x9x7, 2x4", "roi_align(size = 3x2, scale = 2.5, samples = 3)"), ("2x8x8, 3x4", "roi_align(2, 3, aligned = true)"),
-])  # fmt: skip
+@layer(
+    "roi_align",
+    family="regions",
+    examples=[
+        ("2x8x8, 3x4", "roi_align(2, 3)"),
+        ("3x9x7, 2x4", "roi_align(size = 3x2, scale = 2.5, samples = 3)"),
+        ("2x8x8, 3x4", "roi_align(2, 3, aligned = true)"),
+    ],
+)
 class RoIAlign(_Regions):
-    """RoI align (He et al. 2017): the mean of samples x samples points in each bin, interpolated between pixels; nothing is rounded."""
+    """RoI align (He et al. 2017): the mean of samples x samples points in each bin, interpolated
+    between pixels; nothing is rounded.
+    """
 
     samples: int = arg(integer, 2, doc="points along each side of a bin", min=1)
-    aligned: bool = arg(boolean, False, doc="move the boxes by half a pixel, so that pixel centres and not corners are whole numbers")
+    aligned: bool = arg(
+        boolean,
+        False,
+        doc=(
+            "move the boxes by half a pixel, so that pixel centres and not corners are whole"
+            " numbers"
+        ),
+    )
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)` plus the largest input of the channel times the largest coordinate.
@@ -95,12 +139,24 @@ class RoIAlign(_Regions):
         return e.bound(unless_beyond(rounding, largest * samples, reach), 3 * samples)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.helper("roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned)
+        return t.helper(
+            "roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
         rows, columns = self.bins()
         index = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64
         mode = "half_pixel" if self.aligned else "output_half_pixel"
-        pooled = g.op("RoiAlign", xs[0], boxes, index, output_height=rows, output_width=columns, sampling_ratio=self.samples, spatial_scale=self.scale, coordinate_transformation_mode=mode)
+        pooled = g.op(
+            "RoiAlign",
+            xs[0],
+            boxes,
+            index,
+            output_height=rows,
+            output_width=columns,
+            sampling_ratio=self.samples,
+            spatial_scale=self.scale,
+            coordinate_transformation_mode=mode,
+        )
         return self.onnx_split(g, pooled, xs[1])

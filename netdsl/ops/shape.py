@@ -27,7 +27,11 @@ class Axis(NamedTuple):
     number: int
 
 
-@layer("reshape", family="shape", examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")])
+@layer(
+    "reshape",
+    family="shape",
+    examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")],
+)
 class Reshape(Op):
     """The same elements in order under other sizes, the batch left out; one size may be -1."""
 
@@ -41,15 +45,30 @@ class Reshape(Op):
         (x,) = xs
         new = list(self.shape)
         if new.count(-1) > 1 or any(isinstance(d, int) and d < 1 and d != -1 for d in new):
-            raise OpError("bad-argument", f"sizes {shape_text(new)} of `reshape`: each must be at least 1, one may be -1", "shape", "-1 stands for the size that fits, as in `reshape([2, -1])`")
+            raise OpError(
+                "bad-argument",
+                f"sizes {shape_text(new)} of `reshape`: each must be at least 1, one may be -1",
+                "shape",
+                "-1 stands for the size that fits, as in `reshape([2, -1])`",
+            )
         if -1 in new:
             rest = prod(d for d in new if d != -1)
             if not isinstance(rest, int):
-                raise OpError("open-size", f"`reshape` cannot find the size of -1 beside {shape_text(new)}", "shape", "write numbers beside -1, or leave -1 out")
+                raise OpError(
+                    "open-size",
+                    f"`reshape` cannot find the size of -1 beside {shape_text(new)}",
+                    "shape",
+                    "write numbers beside -1, or leave -1 out",
+                )
             new[new.index(-1)] = x.size // rest
         if not self.needs_equal(x.size, prod(new)):
-            needs = f"{'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)}"
-            message = f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has {x.size}"
+            needs = (
+                f"{'a multiple of ' * (-1 in self.shape)}{prod(d for d in self.shape if d != -1)}"
+            )
+            message = (
+                f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has"
+                f" {x.size}"
+            )
             raise OpError("shape-mismatch", message, "shape", self._what_fits(x))
         self._target(x, new)
         return TensorType(tuple(new), x.dtype)
@@ -77,7 +96,10 @@ class Reshape(Op):
             else:
                 made.append(-1)
         if made.count(-1) > 1:
-            message = f"`reshape` of {x} to {shape_text(new)}: several sizes are open, and the input has no axis of these sizes"
+            message = (
+                f"`reshape` of {x} to {shape_text(new)}: several sizes are open, and the input has"
+                " no axis of these sizes"
+            )
             advice = "write numbers in the `input`; only one new size can be open"
             raise OpError("open-size", message, "shape", advice)
         return made
@@ -93,13 +115,21 @@ class Reshape(Op):
         if len(known) == len(target):
             return g.op("Reshape", xs[0], g.ints([0, *known]))
         parts = [
-            g.op("Shape", xs[0], start=d.number, end=d.number + 1) if isinstance(d, Axis) else g.ints([d])
+            (
+                g.op("Shape", xs[0], start=d.number, end=d.number + 1)
+                if isinstance(d, Axis)
+                else g.ints([d])
+            )
             for d in target
         ]
         return g.op("Reshape", xs[0], g.op("Concat", g.ints([0]), *parts, axis=0))
 
 
-@layer("permute", family="shape", examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")])
+@layer(
+    "permute",
+    family="shape",
+    examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")],
+)
 class Permute(Op):
     """The axes in another order, counted from 1 as the batch stays 0."""
 
@@ -112,7 +142,12 @@ class Permute(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         n = len(xs[0].shape)
         if sorted(self.order) != list(range(1, n + 1)):
-            raise OpError("bad-axis", f"`permute` needs each of the axes 1 to {n} once, found {show(self.order)}", "order", "the batch, 0, stays where it is and is left out")
+            raise OpError(
+                "bad-axis",
+                f"`permute` needs each of the axes 1 to {n} once, found {show(self.order)}",
+                "order",
+                "the batch, 0, stays where it is and is left out",
+            )
         return TensorType(tuple(xs[0].shape[i - 1] for i in self.order), xs[0].dtype)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
@@ -141,22 +176,52 @@ class Tokens(Op):
         return g.op("Transpose", g.op("Reshape", xs[0], g.ints([0, 0, -1])), perm=[0, 2, 1])
 
 
-@layer("pad", family="shape", examples=[("2x4x5", "pad(1)"), ("2x4x5", "pad([(1, 2), (0, 3)])"), ("2x6", "pad(2, mode = reflect)"), ("2x4x5", "pad(1x2, mode = edge)"), ("1x3x3", "pad(1, value = 2.5)"), ("2x3x3", "pad(0, channels = 2)")])
+@layer(
+    "pad",
+    family="shape",
+    examples=[
+        ("2x4x5", "pad(1)"),
+        ("2x4x5", "pad([(1, 2), (0, 3)])"),
+        ("2x6", "pad(2, mode = reflect)"),
+        ("2x4x5", "pad(1x2, mode = edge)"),
+        ("1x3x3", "pad(1, value = 2.5)"),
+        ("2x3x3", "pad(0, channels = 2)"),
+    ],
+)
 class Pad(Op):
     """Put a border around the spatial axes."""
 
-    pad = arg(padding, doc="width of the border: one number, one for each axis, or begin and end pairs", min=0)
-    mode = arg(text, "constant", doc="what the border holds", choices=("constant", "reflect", "edge"))
+    pad = arg(
+        padding,
+        doc="width of the border: one number, one for each axis, or begin and end pairs",
+        min=0,
+    )
+    mode = arg(
+        text, "constant", doc="what the border holds", choices=("constant", "reflect", "edge")
+    )
     value: float = arg(number, 0.0, doc="the constant")
-    channels: int = arg(integer, 0, doc="channels of the constant before and after the input's", min=0)
+    channels: int = arg(
+        integer, 0, doc="channels of the constant before and after the input's", min=0
+    )
 
     def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
         n = spatial_rank(self, x)
         if self.pad == "same":
-            raise OpError("bad-argument", "`pad` of `pad` must be the width of the border, found same", "pad", "write a number: `pad(1)`")
+            raise OpError(
+                "bad-argument",
+                "`pad` of `pad` must be the width of the border, found same",
+                "pad",
+                "write a number: `pad(1)`",
+            )
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
             if len(self.pad) != n:
-                raise OpError("wrong-rank", f"`pad` has {counted(len(self.pad), 'pair')}, the input has {counted(n, 'spatial axis')}", "pad", "give a (begin, end) pair for each axis")
+                raise OpError(
+                    "wrong-rank",
+                    f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
+                    f" {counted(n, 'spatial axis')}",
+                    "pad",
+                    "give a (begin, end) pair for each axis",
+                )
             return list(self.pad)
         return [(p, p) for p in spread(self.pad, n, self.kind, "pad")]
 
@@ -168,8 +233,19 @@ class Pad(Op):
                 advice = f"at most {size - 1}, or `mode = edge`"
                 raise OpError("bad-padding", message, "pad", advice)
         if self.channels and self.mode != "constant":
-            raise OpError("bad-argument", f"channels are padded with a constant, the mode is {self.mode}", "channels", "leave out `mode`, or write two `pad`s")
-        return TensorType((xs[0].channels + 2 * self.channels, *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True))), xs[0].dtype)
+            raise OpError(
+                "bad-argument",
+                f"channels are padded with a constant, the mode is {self.mode}",
+                "channels",
+                "leave out `mode`, or write two `pad`s",
+            )
+        return TensorType(
+            (
+                xs[0].channels + 2 * self.channels,
+                *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True)),
+            ),
+            xs[0].dtype,
+        )
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
@@ -182,19 +258,42 @@ class Pad(Op):
         return e.bound(e.y.abs(), 1)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        pairs = [(self.channels, self.channels), *self._pairs(xs[0])] if self.channels else self._pairs(xs[0])
+        pairs = (
+            [(self.channels, self.channels), *self._pairs(xs[0])]
+            if self.channels
+            else self._pairs(xs[0])
+        )
         flat = tuple(v for pair in reversed(pairs) for v in pair)
-        mode = {"constant": f"value={self.value!r}", "reflect": 'mode="reflect"', "edge": 'mode="replicate"'}[self.mode]
+        mode = {
+            "constant": f"value={self.value!r}",
+            "reflect": 'mode="reflect"',
+            "edge": 'mode="replicate"',
+        }[self.mode]
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         value = g.floats(self.value) if self.mode == "constant" else ""
-        return g.pad(xs[0], [(self.channels, self.channels), *self._pairs(xs[0].type)], value, self.mode)
+        return g.pad(
+            xs[0], [(self.channels, self.channels), *self._pairs(xs[0].type)], value, self.mode
+        )
 
 
-@layer("crop", family="shape", examples=[("2x6x7", "crop(4x5)"), ("2x6x7", "crop(3, offset = 1)"), ("2x9", "crop(4)"), ("2x6x7, 3x4x4", "crop"), ("2x6x7, 3x4x4", "crop(offset = 2x3)")])
+@layer(
+    "crop",
+    family="shape",
+    examples=[
+        ("2x6x7", "crop(4x5)"),
+        ("2x6x7", "crop(3, offset = 1)"),
+        ("2x9", "crop(4)"),
+        ("2x6x7, 3x4x4", "crop"),
+        ("2x6x7, 3x4x4", "crop(offset = 2x3)"),
+    ],
+)
 class Crop(Op):
-    """Cut the spatial axes to a size, or to that of a reference: `crop(@image, offset = 19)`; the middle unless `offset` says where."""
+    """Cut the spatial axes to a size, or to that of a reference:
+
+    `crop(@image, offset = 19)`; the middle unless `offset` says where.
+    """
 
     rounding = exact
 
@@ -206,18 +305,40 @@ class Crop(Op):
         """(offset, size) along each spatial axis."""
         n = spatial_rank(self, xs[0])
         if (self.size is None) == (len(xs) == 1):
-            raise OpError("missing-argument", "`crop` needs a size or a reference, and not both", help="write `crop(24x24)` or `crop(@image)`")
+            raise OpError(
+                "missing-argument",
+                "`crop` needs a size or a reference, and not both",
+                help="write `crop(24x24)` or `crop(@image)`",
+            )
         for d in (*(self.size or ()), *(self.offset or ())):
             fixed(self, d, "where to cut", "cut to the size of another value: `crop(@label)`")
-        target = xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
+        target = (
+            xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
+        )
         if len(target) != n:
-            advice = "one number serves all axes" if len(xs) == 1 else "give the reference as many axes as the input has"
-            raise OpError("wrong-rank", f"`crop` to {counted(len(target), 'size')}, the input has {counted(n, 'spatial axis')}", "size", advice)
+            advice = (
+                "one number serves all axes"
+                if len(xs) == 1
+                else "give the reference as many axes as the input has"
+            )
+            raise OpError(
+                "wrong-rank",
+                f"`crop` to {counted(len(target), 'size')}, the input has"
+                f" {counted(n, 'spatial axis')}",
+                "size",
+                advice,
+            )
         if self.offset is None:
             return [((i - o) // 2, o) for i, o in zip(xs[0].spatial, target, strict=True)]
         offset = self.offset * n if len(self.offset) == 1 else self.offset
         if len(offset) != n:
-            raise OpError("wrong-rank", f"`offset` has {counted(len(offset), 'size')}, the input has {counted(n, 'spatial axis')}", "offset", "one number serves all axes")
+            raise OpError(
+                "wrong-rank",
+                f"`offset` has {counted(len(offset), 'size')}, the input has"
+                f" {counted(n, 'spatial axis')}",
+                "offset",
+                "one number serves all axes",
+            )
         return list(zip(offset, target, strict=True))
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -239,15 +360,30 @@ class Crop(Op):
         if all(isinstance(v, int) for pair in self._plan(xs) for v in pair):
             return t.inline(f"{{0}}[:, :, {', '.join(f'{o}:{o + n}' for o, n in self._plan(xs))}]")
         target = "{1}.shape[2:]" if len(xs) == 2 else tuple(n for _, n in self._plan(xs))
-        return t.helper("crop_to", "{0}", target, *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]))
+        return t.helper(
+            "crop_to",
+            "{0}",
+            target,
+            *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]),
+        )
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         plan = self._plan([x.type for x in xs])
         axes = g.ints(list(range(2, 2 + len(plan))))
         known = [(o, n) for o, n in plan if isinstance(o, int) and isinstance(n, int)]
         if len(known) == len(plan):
-            return g.op("Slice", xs[0], g.ints([o for o, _ in known]), g.ints([o + n for o, n in known]), axes)
-        target = g.op("Shape", xs[1], start=2) if len(xs) == 2 else g.ints([fixed(self, n, "where to cut") for _, n in plan])
+            return g.op(
+                "Slice",
+                xs[0],
+                g.ints([o for o, _ in known]),
+                g.ints([o + n for o, n in known]),
+                axes,
+            )
+        target = (
+            g.op("Shape", xs[1], start=2)
+            if len(xs) == 2
+            else g.ints([fixed(self, n, "where to cut") for _, n in plan])
+        )
         if self.offset is None:
             start = g.op("Div", g.op("Sub", g.op("Shape", xs[0], start=2), target), g.ints([2]))
         else:
@@ -255,9 +391,15 @@ class Crop(Op):
         return g.op("Slice", xs[0], start, g.op("Add", start, target), axes)
 
 
-@layer("slice", family="shape", examples=[("5x4x4", "slice(1, 3)"), ("2x7", "slice(2, 7, axis = 2)"), ("6", "slice(-4, -1)")])
+@layer(
+    "slice",
+    family="shape",
+    examples=[("5x4x4", "slice(1, 3)"), ("2x7", "slice(2, 7, axis = 2)"), ("6", "slice(-4, -1)")],
+)
 class Slice(Op):
-    """The elements from `start` up to but not including `end` along an axis; negative numbers count from its end."""
+    """The elements from `start` up to but not including `end` along an axis; negative numbers count
+    from its end.
+    """
 
     any_dtype = True
     rounding = exact
@@ -271,7 +413,12 @@ class Slice(Op):
         size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
         start, end = (v + size if v < 0 else v for v in (self.start, self.end))
         if not 0 <= start < end <= size:
-            raise OpError("bad-slice", f"`slice` from {self.start} to {self.end} of an axis of {counted(size, 'element')}", "end", f"start and end keep 0 <= start < end <= {size}; -1 is the last element")
+            raise OpError(
+                "bad-slice",
+                f"`slice` from {self.start} to {self.end} of an axis of {counted(size, 'element')}",
+                "end",
+                f"start and end keep 0 <= start < end <= {size}; -1 is the last element",
+            )
         return axis, start, end
 
     def infer(self, *xs: TensorType) -> TensorType:
@@ -291,7 +438,9 @@ class Slice(Op):
         return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
 
 
-@layer("split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")])
+@layer(
+    "split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")]
+)
 class SplitAxis(Op):
     """Cut an axis into `parts` equal pieces and take the one of that index."""
 
@@ -305,11 +454,29 @@ class SplitAxis(Op):
     def _slice(self, x: TensorType) -> Slice:
         size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
         if size % self.parts:
-            raise OpError("bad-groups", f"{counted(size, 'element')} {do(size)} not divide into {counted(self.parts, 'piece')}", "parts", divisors(size))
+            raise OpError(
+                "bad-groups",
+                f"{counted(size, 'element')} {do(size)} not divide into"
+                f" {counted(self.parts, 'piece')}",
+                "parts",
+                divisors(size),
+            )
         if self.index >= self.parts:
-            raise OpError("bad-argument", f"piece {self.index} of {self.parts}: the last is {self.parts - 1}", "index", "pieces are counted from 0")
+            raise OpError(
+                "bad-argument",
+                f"piece {self.index} of {self.parts}: the last is {self.parts - 1}",
+                "index",
+                "pieces are counted from 0",
+            )
         n = size // self.parts
-        return Slice({"kind": self.kind, "start": self.index * n, "end": (self.index + 1) * n, "axis": self.axis})
+        return Slice(
+            {
+                "kind": self.kind,
+                "start": self.index * n,
+                "end": (self.index + 1) * n,
+                "axis": self.axis,
+            }
+        )
 
     def infer(self, *xs: TensorType) -> TensorType:
         return self._slice(xs[0]).infer(*xs)
@@ -324,9 +491,15 @@ class SplitAxis(Op):
         return self._slice(xs[0].type).onnx(g, *xs)
 
 
-@layer("channel_shuffle", family="shape", examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")])
+@layer(
+    "channel_shuffle",
+    family="shape",
+    examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")],
+)
 class ChannelShuffle(Op):
-    """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x groups."""
+    """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x
+    groups.
+    """
 
     any_dtype = True
     rounding = exact
@@ -337,7 +510,13 @@ class ChannelShuffle(Op):
         spatial_rank(self, xs[0])
         channels = fixed(self, xs[0].channels, "its input channels")
         if channels % self.groups:
-            raise OpError("bad-groups", f"{counted(channels, 'channel')} {do(channels)} not divide into {counted(self.groups, 'group')}", "groups", divisors(channels))
+            raise OpError(
+                "bad-groups",
+                f"{counted(channels, 'channel')} {do(channels)} not divide into"
+                f" {counted(self.groups, 'group')}",
+                "groups",
+                divisors(channels),
+            )
         return xs[0]
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
@@ -372,4 +551,8 @@ class LearnedTensor(Op):
 
     def onnx(self, g: Emitter, *xs: Any) -> str:
         batch = g.op("Shape", xs[0], start=0, end=1)
-        return g.op("Expand", g.op("Unsqueeze", g.param("weight"), g.ints([0])), g.op("Concat", batch, g.ints(list(self.shape)), axis=0))
+        return g.op(
+            "Expand",
+            g.op("Unsqueeze", g.param("weight"), g.ints([0])),
+            g.op("Concat", batch, g.ints(list(self.shape)), axis=0),
+        )

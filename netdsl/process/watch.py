@@ -29,7 +29,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class CrashedError(Exception):
-    """A signal ended the process that did the work; `details` is its Python stack at that moment."""
+    """A signal ended the process that did the work; `details` is its Python stack at that time."""
 
     def __init__(self, number: int, details: str) -> None:
         super().__init__(f"the process was ended by {signal.Signals(number).name}")

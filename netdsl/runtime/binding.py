@@ -1,4 +1,6 @@
-"""Inputs and outputs bound to a session on its device: nothing is copied there and back but what the caller asks for."""
+"""Inputs and outputs bound to a session on its device: nothing is copied there and back but what
+the caller asks for.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,24 @@ class NoCaptureError(Exception):
 
 
 class BoundSession:
-    """A session with inputs of fixed sizes on the device. With `fixed`, the outputs have one place there for good, as the capture of a
-    CUDA graph needs; else onnxruntime makes room for them at each run, of whatever size they turn out to be.
+    """A session with inputs of fixed sizes on the device.
 
-    `graph` is the number of the CUDA graph to capture. No other may have it: onnxruntime replays what it captured under a number,
-    with the sizes and places of then, whatever is bound now.
+    With `fixed`, the outputs have one place there for good, as the capture of a CUDA graph needs;
+    else onnxruntime makes room for them at each run, of whatever size they turn out to be.
+
+    `graph` is the number of the CUDA graph to capture. No other may have it: onnxruntime replays
+    what it captured under a number, with the sizes and places of then, whatever is bound now.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, inputs: Mapping[str, Any], memory: str, *, fixed: bool, graph: int = NO_GRAPH) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        inputs: Mapping[str, Any],
+        memory: str,
+        *,
+        fixed: bool,
+        graph: int = NO_GRAPH,
+    ) -> None:
         self._session = session
         self._inputs = {name: _on(session, array, memory) for name, array in inputs.items()}
         self._sizes = {name: (array.shape, array.dtype) for name, array in inputs.items()}
@@ -38,7 +50,8 @@ class BoundSession:
         for name in names:
             self._binding.bind_output(name, memory)
         if fixed:
-            # A run without the capture shows the sizes; it is also the one in which memory is taken and algorithms are chosen.
+            # A run without the capture shows the sizes; it is also the one in which memory is taken
+            # and algorithms are chosen.
             self.run()
             values = self._binding.get_outputs()
             self._binding = self._bind()
@@ -82,8 +95,9 @@ def _options(graph: int) -> onnxruntime.RunOptions:
 
 
 def _on(session: onnxruntime.InferenceSession, array: Any, memory: str) -> onnxruntime.OrtValue:
-    """A copy of an array in the device's memory, which goes with the session. On the CPU too: an `OrtValue` of an array there would be
-    the caller's own memory.
+    """A copy of an array in the device's memory, which goes with the session.
+
+    On the CPU too: an `OrtValue` of an array there would be the caller's own memory.
     """
     value = session.create_ortvalue_from_shape_and_type(array.shape, array.dtype, memory)
     value.update_inplace(np.ascontiguousarray(array))

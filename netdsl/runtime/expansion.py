@@ -1,4 +1,5 @@
-"""How much work an ONNX model declares in a few bytes: functions that call functions, endless loops.
+"""How much work an ONNX model declares in a few bytes: functions that call functions, endless
+loops.
 
 Before onnxruntime runs a model, it replaces every call by the nodes of the function. The time for
 this grows faster than the number of nodes. It also follows nested bodies recursively, on its stack.
@@ -74,7 +75,9 @@ def check_work(path: Path) -> None:
     ):
         if found > limit(name):
             number = f"{found:,}" if found < MOST else "more than 10^18"
-            raise NetdslError("model-too-large", f"{path} has {number} {what}", help=raise_help(name))
+            raise NetdslError(
+                "model-too-large", f"{path} has {number} {what}", help=raise_help(name)
+            )
 
 
 def work_of(model: onnx.ModelProto, path: Path) -> Work:
@@ -89,7 +92,9 @@ def work_of(model: onnx.ModelProto, path: Path) -> Work:
     except CycleError as error:
         name = error.args[1][0][1]
         message = f"the function `{name}` of {path} calls itself"
-        raise NetdslError("recursive-function", message, help="a function of an ONNX model cannot be recursive") from None
+        raise NetdslError(
+            "recursive-function", message, help="a function of an ONNX model cannot be recursive"
+        ) from None
     return _work(model.graph.node, known, _initial(model.graph), _IN_GRAPH)
 
 

@@ -1,4 +1,6 @@
-"""Weights that an ONNX model keeps in other files: refused where they lie outside the model's folder, before onnxruntime opens any."""
+"""Weights that an ONNX model keeps in other files: refused where they lie outside the model's
+folder, before onnxruntime opens any.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_HELP = "a model's own weights lie beside it, in files that are no links; is this model from a source that you trust?"
+_HELP = (
+    "a model's own weights lie beside it, in files that are no links; is this model from a source"
+    " that you trust?"
+)
 _AGAIN = "copy model and data again from where they came, or write them again with `netdsl export`"
-_PACKED = {getattr(onnx.TensorProto, name) for name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2") if hasattr(onnx.TensorProto, name)}
+_PACKED = {
+    getattr(onnx.TensorProto, name)
+    for name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2")
+    if hasattr(onnx.TensorProto, name)
+}
 
 
 def check_external(path: Path) -> list[Path]:
-    """The files that a model keeps weights in; raises `NetdslError` where one is not of its own folder, is missing or too short."""
+    """The files that a model keeps weights in; raises `NetdslError` where one is not of its own
+    folder, is missing or too short.
+    """
     if not _has_any(path):
         return []
     try:
@@ -43,9 +54,18 @@ def check_external(path: Path) -> list[Path]:
 def _check_file(path: Path, location: str) -> None:
     fault = _fault(os.path.dirname(os.path.abspath(path)), location)
     if fault is not None:
-        raise NetdslError("outside-data", f"{path} keeps weights in `{printable(location)[:200]}`, {fault}", help=_HELP)
+        raise NetdslError(
+            "outside-data",
+            f"{path} keeps weights in `{printable(location)[:200]}`, {fault}",
+            help=_HELP,
+        )
     if not (path.parent / location).is_file():
-        raise NetdslError("file-not-found", f"there is no file {printable(str(path.parent / location))[:200]}, in which {path} keeps weights", help="copy it beside the model: the two belong together")
+        raise NetdslError(
+            "file-not-found",
+            f"there is no file {printable(str(path.parent / location))[:200]}, in which {path}"
+            " keeps weights",
+            help="copy it beside the model: the two belong together",
+        )
 
 
 def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
@@ -55,14 +75,28 @@ def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
     what = f"of `{printable(tensor.name)[:80]}` in {printable(str(data))[:200]}"
     for key, text in numbers.items():
         if text and not (text.isascii() and text.isdecimal() and len(text) < 20):
-            raise NetdslError("corrupt-model", f"the {key} {what} is `{printable(text)[:40]}`, no number of bytes", help=_AGAIN)
+            raise NetdslError(
+                "corrupt-model",
+                f"the {key} {what} is `{printable(text)[:40]}`, no number of bytes",
+                help=_AGAIN,
+            )
     size, begin = data.stat().st_size, int(numbers["offset"] or 0)
     needed = _bytes_of(tensor)
     length = int(numbers["length"]) if numbers["length"] else needed
     if needed and length != needed:
-        raise NetdslError("corrupt-model", f"the length {what} is {counted(length, 'byte')}, its numbers take {needed:,}", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-model",
+            f"the length {what} is {counted(length, 'byte')}, its numbers take {needed:,}",
+            help=_AGAIN,
+        )
     if begin + length > size:
-        raise NetdslError("corrupt-model", f"{printable(str(data))[:200]} has {counted(size, 'byte')}, `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or another file", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-model",
+            f"{printable(str(data))[:200]} has {counted(size, 'byte')},"
+            f" `{printable(tensor.name)[:80]}` ends at {begin + length:,}: it is cut off, or"
+            " another file",
+            help=_AGAIN,
+        )
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> int:
@@ -91,7 +125,11 @@ def _fault(folder: str, location: str) -> str | None:
     """What is wrong with a file of weights, if anything is."""
     if "\0" in location or not location:
         return "which is no name of a file"
-    if location.startswith(("/", "\\", "~")) or location[1:2] == ":" or ".." in location.replace("\\", "/").split("/"):
+    if (
+        location.startswith(("/", "\\", "~"))
+        or location[1:2] == ":"
+        or ".." in location.replace("\\", "/").split("/")
+    ):
         return "which is outside the model's folder"
     path = os.path.join(folder, location)
     real = os.path.realpath(path)
@@ -110,7 +148,11 @@ def _fault(folder: str, location: str) -> str | None:
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor of a model: of its graphs, of those inside nodes, of its functions."""
-    todo: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions, *(g for t in model.training_info for g in (t.initialization, t.algorithm))]
+    todo: list[onnx.GraphProto | onnx.FunctionProto] = [
+        model.graph,
+        *model.functions,
+        *(g for t in model.training_info for g in (t.initialization, t.algorithm)),
+    ]
     while todo:
         part = todo.pop()
         if isinstance(part, onnx.GraphProto):

@@ -1,5 +1,7 @@
-"""Host memory that batches are put together in. Page-locked where a GPU reads it: a copy from other memory goes through the driver's own
-buffer first, at a fraction of the bus's speed (CUDA C++ Programming Guide, Page-Locked Host Memory).
+"""Host memory that batches are put together in.
+
+Page-locked where a GPU reads it: a copy from other memory goes through the driver's own buffer
+first, at a fraction of the bus's speed (CUDA C++ Programming Guide, Page-Locked Host Memory).
 """
 
 from __future__ import annotations
@@ -44,11 +46,17 @@ class HostBuffers:
 
 
 def _locked(size: int) -> Any:
-    """Bytes that stay where they are in memory while they live; plain ones where the system gives no more of those, which is slower alone."""
+    """Bytes that stay where they are in memory while they live; plain ones where the system gives
+    no more of those, which is slower alone.
+    """
     made = np.empty(size, np.uint8)
     library = _runtime()
     pointer = ctypes.c_void_p(made.ctypes.data)
-    if size and library is not None and _done(library, library.cudaHostRegister(pointer, ctypes.c_size_t(size), _DEFAULT)):
+    if (
+        size
+        and library is not None
+        and _done(library, library.cudaHostRegister(pointer, ctypes.c_size_t(size), _DEFAULT))
+    ):
         weakref.finalize(made, _unlock, library, pointer)
     return made
 
@@ -58,7 +66,11 @@ def _unlock(library: Any, pointer: ctypes.c_void_p) -> None:
 
 
 def _done(library: Any, code: int) -> bool:
-    """Whether a call succeeded. CUDA keeps the error of one that did not, and onnxruntime would take it for that of its next kernel."""
+    """Whether a call succeeded.
+
+    CUDA keeps the error of one that did not, and onnxruntime would take it for that of its next
+    kernel.
+    """
     if code:
         library.cudaGetLastError()
     return code == 0
@@ -69,6 +81,8 @@ def _runtime() -> Any:
     """The CUDA runtime that onnxruntime has loaded, or None."""
     major = str(cuda_version or "12").split(".")[0]
     try:
-        return ctypes.CDLL(f"cudart64_{major}.dll" if sys.platform == "win32" else f"libcudart.so.{major}")
+        return ctypes.CDLL(
+            f"cudart64_{major}.dll" if sys.platform == "win32" else f"libcudart.so.{major}"
+        )
     except OSError:
         return None

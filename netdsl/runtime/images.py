@@ -27,7 +27,10 @@ def load_input(path: Path, session: Session) -> Any:
     if not os.path.isfile(path):
         raise NetdslError("file-not-found", f"there is no file {path}")
     if target.dtype not in DTYPES.values():
-        raise NetdslError("wrong-dtype", f"{session.name} takes {target}, which neither a picture nor an array can give")
+        raise NetdslError(
+            "wrong-dtype",
+            f"{session.name} takes {target}, which neither a picture nor an array can give",
+        )
     if path.suffix.lower() == ".npy":
         return as_batch(open_array(path), target, str(path))
     return load_picture(path, session)
@@ -37,9 +40,13 @@ def load_input(path: Path, session: Session) -> Any:
 
 
 def load_picture(path: Path, session: Session) -> Any:
-    """A picture as 1 x C x H x W: the channels and the size of the model's input, 0 to 1, normalised as its metadata say."""
+    """A picture as 1 x C x H x W: the channels and the size of the model's input, 0 to 1,
+    normalised as its metadata say.
+    """
     target = session.inputs[0]
-    if target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES:  # the graph prepares it
+    if (
+        target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES
+    ):  # the graph prepares it
         height, width = (d if isinstance(d, int) else None for d in target.shape[1:3])
         bytes_ = np.asarray(decode(path, MODES[int(target.shape[3])], (width, height)))
         return np.ascontiguousarray(bytes_.reshape(1, *bytes_.shape[:2], int(target.shape[3])))
@@ -58,11 +65,19 @@ def load_picture(path: Path, session: Session) -> Any:
 def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, int | None]]:
     """The channels, and width and height where they are fixed."""
     if len(target.shape) != 4 or not target.dtype.startswith("float"):
-        raise NetdslError("wrong-shape", f"{path} is a picture, the model takes {target}", help="give it an array in a .npy file")
+        raise NetdslError(
+            "wrong-shape",
+            f"{path} is a picture, the model takes {target}",
+            help="give it an array in a .npy file",
+        )
     channels = target.shape[1] if isinstance(target.shape[1], int) else 3
     if channels not in MODES:
         help_ = "pictures have 1 channel or 3; give it an array in a .npy file"
-        raise NetdslError("wrong-shape", f"{path} is a picture, the model takes {channels} channels ({target})", help=help_)
+        raise NetdslError(
+            "wrong-shape",
+            f"{path} is a picture, the model takes {channels} channels ({target})",
+            help=help_,
+        )
     height, width = (d if isinstance(d, int) else None for d in target.shape[2:])
     return channels, (width, height)
 
@@ -80,8 +95,11 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
         shape = (1, *shape)
     found = "x".join(map(str, shape)) or "a scalar"
     if len(shape) != len(target.shape):
-        raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}",
-             help="give it one sample, or a batch of them")  # fmt: skip
+        raise NetdslError(
+            "wrong-shape",
+            f"{place} is {found}, the model takes {target}",
+            help="give it one sample, or a batch of them",
+        )
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
         raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}")
     if 0 in shape:
@@ -101,7 +119,9 @@ def _check_kind(found: np.dtype[Any], wanted: np.dtype[Any], place: str) -> None
     help_ = f"give it an array of {wanted}"
     if _kind(found):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
-    raise NetdslError("wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help=help_)
+    raise NetdslError(
+        "wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help=help_
+    )
 
 
 def _kind(dtype: np.dtype[Any]) -> str | None:

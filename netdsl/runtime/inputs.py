@@ -1,4 +1,6 @@
-"""What a user names as inputs of a model: pictures, folders and patterns of them, `.npy` and `.npz` arrays."""
+"""What a user names as inputs of a model: pictures, folders and patterns of them, `.npy` and `.npz`
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ SHOWN = 6  # names in a message
 
 
 class Item(NamedTuple):
-    """One input as the user named it, with an array of one or more samples for each input of the model."""
+    """One input as the user named it, with an array of one or more samples for each input of the
+    model.
+    """
 
     path: Path
     feeds: dict[str, Any]
@@ -58,7 +62,11 @@ def expand(name: str) -> Found:
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
         found = [p for p in files if p.suffix.lower() in SUFFIXES]
         if not found:
-            raise NetdslError("no-inputs", f"the folder {path} has no pictures", help=f"{', '.join(SUFFIXES)} are looked for")
+            raise NetdslError(
+                "no-inputs",
+                f"the folder {path} has no pictures",
+                help=f"{', '.join(SUFFIXES)} are looked for",
+            )
         return Found(found, len(files) - len(found))
     if not os.path.exists(path) and set(name) & WILD:
         found = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
@@ -74,7 +82,11 @@ def load_item(path: Path, session: Session) -> Item:
         return Item(path, _archive(path, session))
     if len(session.inputs) != 1:
         listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)
-        raise NetdslError("several-inputs", f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one", help="write them to a .npz file under these names: numpy.savez")
+        raise NetdslError(
+            "several-inputs",
+            f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one",
+            help="write them to a .npz file under these names: numpy.savez",
+        )
     return Item(path, {session.inputs[0].name: load_input(path, session)})
 
 
@@ -95,8 +107,11 @@ def _by_input(
     if len(wanted) == 1 and list(arrays) == [UNNAMED]:
         return {wanted[0]: arrays[UNNAMED]}
     if set(arrays) != set(wanted):
-        raise NetdslError("bad-array", f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
-             help="write each input under its name, and nothing else: numpy.savez")  # fmt: skip
+        raise NetdslError(
+            "bad-array",
+            f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
+            help="write each input under its name, and nothing else: numpy.savez",
+        )
     return arrays
 
 
@@ -113,14 +128,20 @@ def _check_counts(arrays: dict[str, StoredArray], path: Path, session: Session) 
         counts[v.name] = shape[0] if len(shape) == len(v.shape) and shape else 1
     if len(set(counts.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise NetdslError("wrong-shape", f"the arrays of {path} have different numbers of samples: {listed}")
+        raise NetdslError(
+            "wrong-shape", f"the arrays of {path} have different numbers of samples: {listed}"
+        )
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Neighbours of the same sizes together, up to `size` samples; an item is never cut, and may be larger."""
+    """Neighbours of the same sizes together, up to `size` samples; an item is never cut, and may be
+    larger.
+    """
     waiting: list[Item] = []
     for item in items:
-        if waiting and (waiting[0].sizes != item.sizes or sum(w.samples for w in waiting) + item.samples > size):
+        if waiting and (
+            waiting[0].sizes != item.sizes or sum(w.samples for w in waiting) + item.samples > size
+        ):
             yield waiting
             waiting = []
         waiting.append(item)
@@ -129,17 +150,29 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def run_batch(session: Session, items: list[Item], size: int) -> list[list[Any]]:
-    """The outputs of each item. A model for a fixed number of samples gets that many, the last ones again where there are fewer.
+    """The outputs of each item.
 
-    Only outputs with a row for each sample can be told apart; of a model that has others, each item runs alone.
+    A model for a fixed number of samples gets that many, the last ones again where there are fewer.
+
+    Only outputs with a row for each sample can be told apart; of a model that has others, each item
+    runs alone.
     """
-    fixed = next((v.shape[0] for v in session.inputs if v.shape and isinstance(v.shape[0], int) and v.shape[0] > 0), None)
+    fixed = next(
+        (
+            v.shape[0]
+            for v in session.inputs
+            if v.shape and isinstance(v.shape[0], int) and v.shape[0] > 0
+        ),
+        None,
+    )
     rows = _has_rows(session)
     if len(items) > 1 and not rows:
         return [run_batch(session, [item], size)[0] for item in items]
     feeds = session.joined([i.feeds for i in items])
     counts = [i.samples for i in items]
-    outputs = None if rows is False else _in_pieces(session, feeds, sum(counts), fixed or size, fixed)
+    outputs = (
+        None if rows is False else _in_pieces(session, feeds, sum(counts), fixed or size, fixed)
+    )
     if outputs is None and len(items) > 1:
         return [run_batch(session, [item], size)[0] for item in items]
     if outputs is None:
@@ -149,14 +182,25 @@ def run_batch(session: Session, items: list[Item], size: int) -> list[list[Any]]
 
 
 def _has_rows(session: Session) -> bool | None:
-    """Whether the outputs have a row for each sample, as the model says by the name or number of their first size; None where it leaves that open."""
+    """Whether the outputs have a row for each sample, as the model says by the name or number of
+    their first size; None where it leaves that open.
+    """
     first = {v.shape[0] if v.shape else "" for v in session.inputs}
     if "" not in first and all(v.shape and v.shape[0] in first for v in session.outputs):
         return True
-    return False if any(v.shape and isinstance(v.shape[0], int) and v.shape[0] not in first for v in session.outputs) else None
+    return (
+        False
+        if any(
+            v.shape and isinstance(v.shape[0], int) and v.shape[0] not in first
+            for v in session.outputs
+        )
+        else None
+    )
 
 
-def _in_pieces(session: Session, feeds: dict[str, Any], count: int, step: int, fixed: int | None) -> list[Any] | None:
+def _in_pieces(
+    session: Session, feeds: dict[str, Any], count: int, step: int, fixed: int | None
+) -> list[Any] | None:
     """The outputs of all samples, `step` at once; None where one has not a row for each sample."""
     parts = []
     for start in range(0, count, step):
@@ -183,16 +227,29 @@ def _filled_up(session: Session, array: Any, short: int) -> Any:
 
 
 def _alone(session: Session, feeds: dict[str, Any], count: int, fixed: int | None) -> list[Any]:
-    """The outputs of one item as the model gives them, for all its samples at once; a model for one sample gives a row for each."""
+    """The outputs of one item as the model gives them, for all its samples at once; a model for one
+    sample gives a row for each.
+    """
     if fixed == 1:
-        runs = [session.run({name: a[i : i + 1] for name, a in feeds.items()}) for i in range(count)]
+        runs = [
+            session.run({name: a[i : i + 1] for name, a in feeds.items()}) for i in range(count)
+        ]
         return runs[0] if count == 1 else [_stacked(column) for column in zip(*runs, strict=True)]
     if fixed not in (None, count):
-        raise NetdslError("wrong-shape", f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a row for each", help=f"give it {fixed} samples")
+        raise NetdslError(
+            "wrong-shape",
+            f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a"
+            " row for each",
+            help=f"give it {fixed} samples",
+        )
     return session.run(feeds)
 
 
 def _stacked(rows: tuple[Any, ...]) -> Any:
     if len({r.shape for r in rows}) > 1:
-        raise NetdslError("wrong-shape", "the outputs of the samples have different sizes", help="give it one sample a file")
+        raise NetdslError(
+            "wrong-shape",
+            "the outputs of the samples have different sizes",
+            help="give it one sample a file",
+        )
     return np.concatenate(rows) if rows[0].ndim and len(rows[0]) == 1 else np.stack(rows)

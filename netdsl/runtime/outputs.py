@@ -23,15 +23,23 @@ def has_rows(output: Any, item: Item) -> bool:
     return bool(output.ndim and len(output) == item.samples)
 
 
-def write_outputs(path: Path, names: Iterable[str], kept: list[tuple[Item, list[Any]]]) -> list[str]:
-    """Write the outputs under their names, all samples in one array where their sizes are the same, else an array for each input file with its
-    number; and `inputs`: the file of each sample. Returns what is to be said of names that were taken.
+def write_outputs(
+    path: Path, names: Iterable[str], kept: list[tuple[Item, list[Any]]]
+) -> list[str]:
+    """Write the outputs under their names, all samples in one array where their sizes are the same,
+    else an array for each input file with its number; and `inputs`: the file of each sample.
+    Returns what is to be said of names that were taken.
     """
-    arrays: dict[str, Any] = {INPUTS: np.array([str(item.path) for item, _ in kept for _ in range(item.samples)])}
+    arrays: dict[str, Any] = {
+        INPUTS: np.array([str(item.path) for item, _ in kept for _ in range(item.samples)])
+    }
     notes = []
     for i, name in enumerate(names):
         parts = [outputs[i] for _, outputs in kept]
-        if all(has_rows(p, item) for p, (item, _) in zip(parts, kept, strict=True)) and len({p.shape[1:] for p in parts}) == 1:
+        if (
+            all(has_rows(p, item) for p, (item, _) in zip(parts, kept, strict=True))
+            and len({p.shape[1:] for p in parts}) == 1
+        ):
             made = {name: np.concatenate(parts)}
         else:
             made = {f"{name}_{k}": p for k, p in enumerate(parts)}
@@ -39,12 +47,22 @@ def write_outputs(path: Path, names: Iterable[str], kept: list[tuple[Item, list[
             free = _free(wanted, arrays)
             arrays[free] = array
             if free != wanted:
-                notes.append(f"the output `{wanted}` is called `{free}` in {path}, where another has its name")
+                notes.append(
+                    f"the output `{wanted}` is called `{free}` in {path}, where another has its"
+                    " name"
+                )
     # numpy.savez has parameters of its own, whose names no output could have.
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with (
+        replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array.astype(str) if array.dtype.kind == "O" else array, allow_pickle=False)
+                np.lib.format.write_array(
+                    file,
+                    array.astype(str) if array.dtype.kind == "O" else array,
+                    allow_pickle=False,
+                )
     return notes
 
 

@@ -49,7 +49,11 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
             picture = _opened(path, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         most = Image.MAX_IMAGE_PIXELS
-        raise NetdslError("picture-too-large", f"{path} has more than {most:,} pixels", help="make it smaller first") from None
+        raise NetdslError(
+            "picture-too-large",
+            f"{path} has more than {most:,} pixels",
+            help="make it smaller first",
+        ) from None
     except UnidentifiedImageError:
         _fail_unknown(path)
     except _ERRORS as error:
@@ -68,8 +72,10 @@ def _fail_unknown(path: Path) -> NoReturn:
         raise NetdslError(
             "bad-picture",
             f"{path} is a TIFF of a kind that is not read",
-            help="grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a "
-            ".npy file, scaled as in training",
+            help=(
+                "grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a"
+                " .npy file, scaled as in training"
+            ),
         )
     raise NetdslError(
         "bad-picture",
@@ -109,8 +115,10 @@ def _check_range(picture: Image.Image, path: Path) -> None:
         raise NetdslError(
             "bad-picture",
             f"{path} holds {numbers}, and does not define which of them is white",
-            help="write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file, scaled as in "
-            "training",
+            help=(
+                "write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file,"
+                " scaled as in training"
+            ),
         )
     if picture.mode == "LAB":
         raise NetdslError(

@@ -16,7 +16,19 @@ from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.runtime.gpu import obstacle
 from netdsl.runtime.host import HostBuffers
-from netdsl.runtime.providers import ERRORS, Model, Placed, Settings, astray, check_placement, cores, create, is_full, placement, said_by
+from netdsl.runtime.providers import (
+    ERRORS,
+    Model,
+    Placed,
+    Settings,
+    astray,
+    check_placement,
+    cores,
+    create,
+    is_full,
+    placement,
+    said_by,
+)
 from netdsl.source import is_utf8
 
 if TYPE_CHECKING:
@@ -24,15 +36,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DTYPES = {
-    "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64", "tensor(int64)": "int64",
-    "tensor(int32)": "int32", "tensor(uint8)": "uint8", "tensor(bool)": "bool",
-}  # fmt: skip
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
 _Made = TypeVar("_Made")
 _LARGEST = float(np.finfo(np.float32).max)
 GRAPHS = 16  # that `run` captures: each takes memory as long as its session lives
 _OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
 
-_OF_SIZES = re.compile(r"\b(dimension|shape|reshape|size|axis|axes|broadcast|rank|mismatch|out of bounds|pad)", re.IGNORECASE)
+_OF_SIZES = re.compile(
+    r"\b(dimension|shape|reshape|size|axis|axes|broadcast|rank|mismatch|out of bounds|pad)",
+    re.IGNORECASE,
+)
 
 
 class Tensor(NamedTuple):
@@ -47,8 +67,10 @@ class Tensor(NamedTuple):
 
 
 class Session:
-    """A model that is ready to run. `chosen` says why it runs where it does, where that was left open, and `no_graph` why it captures
-    no CUDA graph, where one was wanted.
+    """A model that is ready to run.
+
+    `chosen` says why it runs where it does, where that was left open, and `no_graph` why it
+    captures no CUDA graph, where one was wanted.
     """
 
     def __init__(self, name: str, model: Model, device: str, settings: Settings) -> None:
@@ -77,16 +99,22 @@ class Session:
         return "cpu" if self.device == "cpu" else "cuda"
 
     def joined(self, feeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The samples of several inputs as one batch, in memory that the device reads fast; good until the next one is joined."""
+        """The samples of several inputs as one batch, in memory that the device reads fast; good
+        until the next one is joined.
+        """
         return {name: self._host.joined(name, [f[name] for f in feeds]) for name in feeds[0]}
 
     def bind(self, inputs: Mapping[str, Any]) -> BoundSession:
-        """The inputs on the device, with room there for the outputs: what runs again and again without a copy. Raises as `run` does."""
+        """The inputs on the device, with room there for the outputs: what runs again and again
+        without a copy. Raises as `run` does.
+        """
         self._bound = None  # what it holds on the device may be what these need
         return self._guarded(self._fixed, inputs)
 
     def run(self, inputs: Mapping[str, Any]) -> list[Any]:
-        """The outputs as arrays; raises `NetdslError` for what onnxruntime rejects, and where the memory is too small says what would fit."""
+        """The outputs as arrays; raises `NetdslError` for what onnxruntime rejects, and where the
+        memory is too small says what would fit.
+        """
         return self._guarded(self._run, inputs)
 
     def _run(self, inputs: Mapping[str, Any]) -> list[Any]:
@@ -94,7 +122,8 @@ class Session:
             self._bound, self._again = None, False
             self._bound = self._plain(inputs)
         elif self.graph and not self._again and self._graphs < GRAPHS:
-            self._bound, self._again = None, True  # a second batch of these sizes: more of them are likely
+            # A second batch of these sizes: more of them are likely.
+            self._bound, self._again = (None, True)
             self._bound = self._fixed(inputs)
         else:
             self._bound.update(inputs)
@@ -110,7 +139,13 @@ class Session:
         if self.device == "tensorrt" and self.graph and self._graphs:
             self._without_graph("TensorRT would keep one for all sizes")
         self._graphs += self.graph
-        return BoundSession(self._session, inputs, self.memory, fixed=True, graph=self._graphs if self.graph else NO_GRAPH)
+        return BoundSession(
+            self._session,
+            inputs,
+            self.memory,
+            fixed=True,
+            graph=self._graphs if self.graph else NO_GRAPH,
+        )
 
     def _without_graph(self, reason: str) -> None:
         """Open the model anew: a capture that failed leaves its session unfit."""
@@ -120,14 +155,20 @@ class Session:
     @property
     def _session(self) -> onnxruntime.InferenceSession:
         if self._engine is None:
-            self._engine, _ = create(self._model, self.device, self._settings._replace(graph=self.graph))
+            self._engine, _ = create(
+                self._model, self.device, self._settings._replace(graph=self.graph)
+            )
         return self._engine
 
     def _close(self) -> None:
-        """Let go of the device's memory, all of which a session keeps that it ever took; the next use opens it anew."""
+        """Let go of the device's memory, all of which a session keeps that it ever took; the next
+        use opens it anew.
+        """
         self._bound = self._engine = None
 
-    def _guarded(self, work: Callable[[Mapping[str, Any]], _Made], inputs: Mapping[str, Any]) -> _Made:
+    def _guarded(
+        self, work: Callable[[Mapping[str, Any]], _Made], inputs: Mapping[str, Any]
+    ) -> _Made:
         try:
             return work(inputs)
         except NoCaptureError as error:
@@ -144,7 +185,9 @@ class Session:
     def _failed(self, inputs: Mapping[str, Any], said: str, *, full: bool) -> NoReturn:
         if full:
             self._out_of_memory(inputs, said)
-        raise NetdslError("run-failed", f"{self.name} does not run on this input: {said}", help=_advice(said))
+        raise NetdslError(
+            "run-failed", f"{self.name} does not run on this input: {said}", help=_advice(said)
+        )
 
     def _out_of_memory(self, inputs: Mapping[str, Any], said: str) -> NoReturn:
         batch = max(len(a) for a in inputs.values())
@@ -152,15 +195,29 @@ class Session:
             help_ = "its batch is fixed: free memory, or export it for a smaller one"
         else:
             fits = self._largest(inputs, batch // 2)
-            help_ = f"a batch of {fits} fits" if fits else "not even one sample fits: free memory, or take smaller inputs"
-        raise NetdslError("out-of-memory", f"{self.name} with a batch of {batch} does not fit into the memory of the device: {said}", help=help_)
+            help_ = (
+                f"a batch of {fits} fits"
+                if fits
+                else "not even one sample fits: free memory, or take smaller inputs"
+            )
+        raise NetdslError(
+            "out-of-memory",
+            f"{self.name} with a batch of {batch} does not fit into the memory of the device:"
+            f" {said}",
+            help=help_,
+        )
 
     def _largest(self, inputs: Mapping[str, Any], size: int) -> int:
         """The first of `size`, its half, a quarter and so on that runs, or 0."""
         while size:
             try:
                 self._close()
-                BoundSession(self._session, {n: a[:size] for n, a in inputs.items()}, self.memory, fixed=False).run()
+                BoundSession(
+                    self._session,
+                    {n: a[:size] for n, a in inputs.items()},
+                    self.memory,
+                    fixed=False,
+                ).run()
             except (*ERRORS, NetdslError):
                 size //= 2
             else:
@@ -168,12 +225,15 @@ class Session:
         return size
 
     def numbers(self, key: str, count: int) -> Any:
-        """A metadata entry with one number for each channel (`netdsl.mean`, `netdsl.std`), or None."""
+        """A metadata entry with a number for each channel, such as `netdsl.mean`, or None."""
         values = self.listed(key)
         if values is None:
             return None
         if len(values) not in (1, count) or not all(_is_number(v) for v in values):
-            raise NetdslError("bad-metadata", f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers")
+            raise NetdslError(
+                "bad-metadata",
+                f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers",
+            )
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
     def listed(self, key: str) -> list[Any] | None:
@@ -186,20 +246,35 @@ class Session:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, list):
-            raise NetdslError("bad-metadata", f"`{key}` of {self.name} is not a JSON list", help="write it again with `netdsl export`")
+            raise NetdslError(
+                "bad-metadata",
+                f"`{key}` of {self.name} is not a JSON list",
+                help="write it again with `netdsl export`",
+            )
         return values
 
 
-def open_session(path: Path, device: str = "cpu", name: str | None = None, settings: Settings | None = None) -> Session:
-    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on the GPU where there is one; raises `NetdslError`.
+def open_session(
+    path: Path, device: str = "cpu", name: str | None = None, settings: Settings | None = None
+) -> Session:
+    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on the GPU where there is one;
+    raises `NetdslError`.
 
     `name` is what messages call it, the path where it is not given.
     """
     settings = settings or Settings()
     if not os.path.isfile(path):
-        raise NetdslError("file-not-found", f"there is no file {path}", help="`netdsl export NET -o model.onnx` makes one")
+        raise NetdslError(
+            "file-not-found",
+            f"there is no file {path}",
+            help="`netdsl export NET -o model.onnx` makes one",
+        )
     if not is_utf8(str(path)):
-        raise NetdslError("cannot-read", f"onnxruntime cannot open {path}: its name is not UTF-8", help="rename it")
+        raise NetdslError(
+            "cannot-read",
+            f"onnxruntime cannot open {path}: its name is not UTF-8",
+            help="rename it",
+        )
     check_work(path)
     model = Model(path, check_external(path))
     onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
@@ -214,7 +289,9 @@ def open_session(path: Path, device: str = "cpu", name: str | None = None, setti
 def _on(device: str, model: Model, name: str, settings: Settings) -> Session:
     session = Session(name, model, device, settings)
     if device != "cpu":
-        check_placement(session.placement(), model.path, name, device, allow=settings.allow_cpu_nodes)
+        check_placement(
+            session.placement(), model.path, name, device, allow=settings.allow_cpu_nodes
+        )
     return session
 
 
@@ -230,7 +307,12 @@ def _wherever(model: Model, name: str, settings: Settings) -> Session:
         else:
             placed = session.placement()
             strays = astray(placed)
-            others = f", but {len(strays)} of {len(placed)} nodes run on the CPU, the first is `{strays[0].name}` ({strays[0].operator})" if strays else ""
+            others = (
+                f", but {len(strays)} of {len(placed)} nodes run on the CPU, the first is"
+                f" `{strays[0].name}` ({strays[0].operator})"
+                if strays
+                else ""
+            )
             session.chosen = f"there is a GPU{others}"
             return session
     session = _on("cpu", model, name, settings)
@@ -240,8 +322,15 @@ def _wherever(model: Model, name: str, settings: Settings) -> Session:
 
 def _advice(said: str) -> str | None:
     if _OF_GPU.search(said):
-        return "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with --device cpu"
-    return "its size may not fit the net: `netdsl check` says which sizes do" if _OF_SIZES.search(said) else None
+        return (
+            "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with"
+            " --device cpu"
+        )
+    return (
+        "its size may not fit the net: `netdsl check` says which sizes do"
+        if _OF_SIZES.search(said)
+        else None
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -25,7 +25,9 @@ _LOGIC = {"or_": "or", "and_": "and"}
 class Builder:
     """Makes the tree of one file. `parse_expression` reads the computed pieces of labels."""
 
-    def __init__(self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], ParseNode]) -> None:
+    def __init__(
+        self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], ParseNode]
+    ) -> None:
         self.source = source
         self._parse_expression = parse_expression
         self._depth = 0
@@ -39,7 +41,9 @@ class Builder:
         def of(*kinds: type) -> tuple[Any, ...]:
             return tuple(i for i in items if isinstance(i, kinds))
 
-        return ast.File(self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train))
+        return ast.File(
+            self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train)
+        )
 
     def import_(self, tree: ParseNode) -> ast.Import:
         """`import "heads.net"`, or `import resnet`."""
@@ -62,26 +66,55 @@ class Builder:
         name, parameters, body = tree.children
         return self._definition(tree, name, parameters, body, is_net=True)
 
-    def _definition(self, tree: ParseNode, name: Token, parameters: ParseNode | None, body: ParseNode, *, is_net: bool) -> ast.Definition:
+    def _definition(
+        self,
+        tree: ParseNode,
+        name: Token,
+        parameters: ParseNode | None,
+        body: ParseNode,
+        *,
+        is_net: bool,
+    ) -> ast.Definition:
         listed = tuple(self._parameter(p) for p in parameters.children) if parameters else ()
-        return ast.Definition(str(name), self.at(name), listed, self.body(body), self.at(tree), self._doc(tree), is_net)
+        return ast.Definition(
+            str(name),
+            self.at(name),
+            listed,
+            self.body(body),
+            self.at(tree),
+            self._doc(tree),
+            is_net,
+        )
 
     def _parameter(self, tree: ParseNode) -> ast.Parameter:
         name, default = tree.children
-        return ast.Parameter(str(name), self.expr(default) if default is not None else None, self.at(tree))
+        return ast.Parameter(
+            str(name), self.expr(default) if default is not None else None, self.at(tree)
+        )
 
     def alias(self, tree: ParseNode) -> ast.Alias:
         """`net Name = Other(...)`."""
         name, target, arguments, body = tree.children
         return ast.Alias(
-            str(name), self.at(name), str(target), self.at(target), self.arguments(arguments),
-            self.body(body) if body else None, self.at(tree), self._doc(tree),
-        )  # fmt: skip
+            str(name),
+            self.at(name),
+            str(target),
+            self.at(target),
+            self.arguments(arguments),
+            self.body(body) if body else None,
+            self.at(tree),
+            self._doc(tree),
+        )
 
     def train(self, tree: ParseNode) -> ast.Train:
         """`train Name { ... }`."""
         net, *entries = tree.children
-        return ast.Train(str(net), self.at(net), tuple(self._entry(e) for e in entries if e is not None), self.at(tree))
+        return ast.Train(
+            str(net),
+            self.at(net),
+            tuple(self._entry(e) for e in entries if e is not None),
+            self.at(tree),
+        )
 
     def _entry(self, tree: ParseNode) -> ast.Entry:
         name, *values = tree.children
@@ -119,7 +152,9 @@ class Builder:
     def input(self, tree: ParseNode) -> ast.Input:
         """`input name: sizes`."""
         label, shape, dtype = tree.children
-        return ast.Input(self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None)
+        return ast.Input(
+            self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None
+        )
 
     def output(self, tree: ParseNode) -> ast.Output:
         """`output name: chain`."""
@@ -128,7 +163,9 @@ class Builder:
             return ast.Output(self.at(tree), None, None)
         first = chain.children[0].children
         label = first.pop(0) if len(first) > 1 else None
-        return ast.Output(self.at(tree), self._label(label) if label is not None else None, self.chain(chain))
+        return ast.Output(
+            self.at(tree), self._label(label) if label is not None else None, self.chain(chain)
+        )
 
     def aux(self, tree: ParseNode) -> ast.Aux:
         """`aux name(...) { ... }`."""
@@ -138,7 +175,9 @@ class Builder:
     def expect(self, tree: ParseNode) -> ast.Expect:
         """`expect condition at sizes`."""
         condition, at = tree.children
-        return ast.Expect(self.at(tree), self.expr(condition), self.expr(at) if at is not None else None)
+        return ast.Expect(
+            self.at(tree), self.expr(condition), self.expr(at) if at is not None else None
+        )
 
     def chain(self, tree: ParseNode) -> ast.Chain:
         """Elements joined by `->`."""
@@ -149,15 +188,21 @@ class Builder:
         *labels, node = tree.children
         if len(labels) > 1:
             message = f"`{labels[1][:-1]}` is a second label of one layer"
-            raise NetdslError("two-labels", message, self.at(labels[1]), help="a layer has one label")
-        made: ast.Element = getattr(self, "_" + node.data)(node, self._label(labels[0]) if labels else None)
+            raise NetdslError(
+                "two-labels", message, self.at(labels[1]), help="a layer has one label"
+            )
+        made: ast.Element = getattr(self, "_" + node.data)(
+            node, self._label(labels[0]) if labels else None
+        )
         return made
 
     def _call(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Call:
         callee, arguments, *body = tree.children
         name = callee.children[0]
         inside = self.body(body[0]) if body and body[0] is not None else None
-        return ast.Call(self.at(tree), label, str(name), self.at(name), self.arguments(arguments), inside)
+        return ast.Call(
+            self.at(tree), label, str(name), self.at(name), self.arguments(arguments), inside
+        )
 
     def _group(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Group:
         return ast.Group(self.at(tree), label, self.body(tree.children[0]))
@@ -167,17 +212,34 @@ class Builder:
 
     def _repeat(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Repeat:
         count, variable, body = tree.children
-        return ast.Repeat(self.at(tree), label, self.expr(count), str(variable) if variable else None, self.body(body))
+        return ast.Repeat(
+            self.at(tree),
+            label,
+            self.expr(count),
+            str(variable) if variable else None,
+            self.body(body),
+        )
 
     def _for(self, tree: ParseNode, label: ast.Pattern | None) -> ast.For:
         targets, values, body = tree.children
-        return ast.For(self.at(tree), label, tuple(str(t) for t in targets.children), self.expr(values), self.body(body))
+        return ast.For(
+            self.at(tree),
+            label,
+            tuple(str(t) for t in targets.children),
+            self.expr(values),
+            self.body(body),
+        )
 
     def _if(self, tree: ParseNode, label: ast.Pattern | None) -> ast.If:
         condition, then, otherwise = tree.children
         self._depth += 1
         if self._depth > MAX_ELSE_IF:
-            raise NetdslError("nesting-too-deep", f"more than {MAX_ELSE_IF} `else if` in a row", self.at(tree), help="choose from a list: `[a, b, c][i]`")
+            raise NetdslError(
+                "nesting-too-deep",
+                f"more than {MAX_ELSE_IF} `else if` in a row",
+                self.at(tree),
+                help="choose from a list: `[a, b, c][i]`",
+            )
         other = None
         if otherwise is not None and otherwise.data == "if":
             nested = self._if(otherwise, None)
@@ -206,7 +268,9 @@ class Builder:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             message = f"an expression of more than {MAX_DEPTH} levels"
-            raise NetdslError("nesting-too-deep", message, self.at(tree), help="name its parts with `let`")
+            raise NetdslError(
+                "nesting-too-deep", message, self.at(tree), help="name its parts with `let`"
+            )
         try:
             return self._expr(tree)
         finally:
@@ -218,12 +282,21 @@ class Builder:
             case "atom":
                 return self._atom(children[0])
             case "sum" | "product" | "comparison":
-                rest = tuple((str(children[i]), self.expr(children[i + 1])) for i in range(1, len(children), 2))
+                rest = tuple(
+                    (str(children[i]), self.expr(children[i + 1]))
+                    for i in range(1, len(children), 2)
+                )
                 return ast.Operation(span, self.expr(children[0]), rest)
             case "or_" | "and_":
-                return ast.Operation(span, self.expr(children[0]), tuple((_LOGIC[kind], self.expr(c)) for c in children[1:]))
+                return ast.Operation(
+                    span,
+                    self.expr(children[0]),
+                    tuple((_LOGIC[kind], self.expr(c)) for c in children[1:]),
+                )
             case "power":
-                return ast.Operation(span, self.expr(children[0]), (("**", self.expr(children[1])),))
+                return ast.Operation(
+                    span, self.expr(children[0]), (("**", self.expr(children[1])),)
+                )
             case "negative":
                 return ast.Unary(span, "-", self.expr(children[1]))
             case "negation":
@@ -279,7 +352,9 @@ class Builder:
             pieces.append(self.expr(tree))
             position = match.end()
         pieces.append(text[position:])
-        return ast.Pattern(tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text)))
+        return ast.Pattern(
+            tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text))
+        )
 
     def at(self, node: ParseNode | Token) -> Span:
         """The place of a node or token in the text."""

@@ -73,7 +73,9 @@ _ACTIONS = [_actions(shifts, reductions) for shifts, _, reductions in STATES]
 _GOTOS = [GOTOS[gotos] for _, gotos, _ in STATES]
 
 
-def parse(text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]) -> ParseNode:
+def parse(
+    text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]
+) -> ParseNode:
     """The tree of a text, which must match the rule `start`. `process` may leave out tokens.
 
     Raises `UnexpectedToken` and `UnexpectedCharacter`.

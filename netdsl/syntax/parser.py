@@ -40,7 +40,7 @@ _LOOSE = re.compile(r"_(?!\d)")
 
 
 class TokenFilter:
-    """Drops the line breaks that separate nothing, and enforces the limits that tokens can break."""
+    """Drops line breaks that separate nothing, and enforces the limits that tokens can break."""
 
     def __init__(self, source: SourceFile) -> None:
         self.source = source
@@ -72,24 +72,59 @@ class TokenFilter:
 
     def _check(self, token: Token, depth: int) -> None:
         if token.type in OPEN and depth >= limit("nesting"):
-            self._fail(token, "nesting-too-deep", f"more than {limit('nesting')} brackets stand inside one another", raise_help("nesting"))
+            self._fail(
+                token,
+                "nesting-too-deep",
+                f"more than {limit('nesting')} brackets stand inside one another",
+                raise_help("nesting"),
+            )
         if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
-            self._fail(token, "number-too-long", f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit", None)
-        if "_" in token and token.type in ("INTEGER", "FLOAT", "DIMS", "WORDY_DIMS") and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit()):
-            self._fail(token, "bad-number", f"`{token[:40]}` has an underscore that stands between no digits", "underscores part digits: `61_706`")
+            self._fail(
+                token,
+                "number-too-long",
+                f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit",
+                None,
+            )
+        if (
+            "_" in token
+            and token.type in ("INTEGER", "FLOAT", "DIMS", "WORDY_DIMS")
+            and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit())
+        ):
+            self._fail(
+                token,
+                "bad-number",
+                f"`{token[:40]}` has an underscore that stands between no digits",
+                "underscores part digits: `61_706`",
+            )
         if token.type == "FLOAT" and not isfinite(float(token)):
-            self._fail(token, "number-too-large", f"`{token[:40]}` is beyond 1.8e308, the largest float", None)
-        if token.type in ("DIMS", "WORDY_DIMS") and any(len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")):
-            self._fail(token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None)
+            self._fail(
+                token,
+                "number-too-large",
+                f"`{token[:40]}` is beyond 1.8e308, the largest float",
+                None,
+            )
+        if token.type in ("DIMS", "WORDY_DIMS") and any(
+            len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")
+        ):
+            self._fail(
+                token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None
+            )
         if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
             length = _name_length(token)
             if length > limit("name_length"):
                 what = "sizes" if token.type in ("DIMS", "WORDY_DIMS") else "a name"
-                self._fail(token, "name-too-long", f"{what} of {length:,} characters", raise_help("name_length"))
+                self._fail(
+                    token,
+                    "name-too-long",
+                    f"{what} of {length:,} characters",
+                    raise_help("name_length"),
+                )
 
     def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
         start = token.start_pos
-        raise NetdslError(code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help)
+        raise NetdslError(
+            code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help
+        )
 
 
 def _name_length(token: Token) -> int:
@@ -106,9 +141,11 @@ def parse(source: SourceFile) -> ast.File:
 
 
 def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
-    """As `parse`, with the tokens of the text: the line breaks that separate statements are among them.
+    """As `parse`, with the tokens of the text: the line breaks that separate statements are among
+    them.
 
-    After an error its line is blanked but for the braces, and the text is read again: the rest of the file is still checked.
+    After an error its line is blanked but for the braces, and the text is read again: the rest of
+    the file is still checked.
     """
     allow_depth()
     _check_length(source)
@@ -126,12 +163,22 @@ def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
             break
         except (UnexpectedCharacter, UnexpectedToken) as error:
             diagnostic, leaves_open = _syntax_error(source, error)
-            if errors and diagnostic.span is not None and errors[-1].span is not None and diagnostic.span.start <= errors[-1].span.start:
+            if (
+                errors
+                and diagnostic.span is not None
+                and errors[-1].span is not None
+                and diagnostic.span.start <= errors[-1].span.start
+            ):
                 break
             if errors and isinstance(error, UnexpectedToken) and is_top_level(set(error.expected)):
                 break  # a brace of the text before was not read
             errors.append(diagnostic)
-            if len(errors) >= MAX_SYNTAX_ERRORS or diagnostic.span is None or diagnostic.span.start >= len(source.text.rstrip()) or leaves_open:
+            if (
+                len(errors) >= MAX_SYNTAX_ERRORS
+                or diagnostic.span is None
+                or diagnostic.span.start >= len(source.text.rstrip())
+                or leaves_open
+            ):
                 break
             if _in_brackets(text, diagnostic.span.start):
                 break
@@ -151,10 +198,17 @@ def _check_length(source: SourceFile) -> None:
     most = limit("tokens")
     if len(source.text) <= most:
         return
-    extra = next(islice((m for m in _WORD.finditer(source.text) if m[0][0] != "#"), most, None), None)
+    extra = next(
+        islice((m for m in _WORD.finditer(source.text) if m[0][0] != "#"), most, None), None
+    )
     if extra is not None:
         message = f"the text has more than {most:,} words, numbers and signs"
-        raise UnreadableError("file-too-large", message, Span(source, extra.start(), min(extra.end(), extra.start() + 40)), help=raise_help("tokens"))
+        raise UnreadableError(
+            "file-too-large",
+            message,
+            Span(source, extra.start(), min(extra.end(), extra.start() + 40)),
+            help=raise_help("tokens"),
+        )
 
 
 def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
@@ -171,12 +225,14 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
 
 
 def parse_expression(source: SourceFile) -> ast.Expr:
-    """The tree of a text that is one expression, such as the value of `-D`; raises `NetdslError`."""
+    """The tree of a text that is an expression, such as the value of `-D`; raises `NetdslError`."""
     return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
 
 
 def _in_brackets(text: str, offset: int) -> bool:
-    """Whether a bracket of an earlier line is open: without the line that closes it what follows cannot be read."""
+    """Whether a bracket of an earlier line is open: without the line that closes it what follows
+    cannot be read.
+    """
     words = [m[0] for m in _WORD.finditer(text, 0, text.rfind("\n", 0, offset) + 1)]
     return sum(w in ("(", "[") for w in words) > sum(w in (")", "]") for w in words)
 
@@ -204,7 +260,9 @@ def _syntax_error(
     start = len(source.text.rstrip()) if at_end else token.start_pos
     end = start + 1 if at_end or token.type == "_NL" else token.end_pos
     expected = set(error.expected)
-    found = END if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    found = (
+        END if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
+    )
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"

@@ -24,7 +24,9 @@ Record = dict[str, float]
 
 @dataclass
 class Progress:
-    """How far a run is: a record for each epoch that is done, with its epoch, losses, metrics and times."""
+    """How far a run is: a record for each epoch that is done, with its epoch, losses, metrics and
+    times.
+    """
 
     history: list[Record] = field(default_factory=list)
 
@@ -35,7 +37,11 @@ class Progress:
 
 
 def save(
-    out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, config: TrainConfig
+    out: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    config: TrainConfig,
 ) -> None:
     """Write the checkpoint of `out`, one file, in place of the one before.
 
@@ -48,11 +54,13 @@ def save(
     write_tensors(out / FILE, tensors, {"state": json.dumps(scalars)})
 
 
-def load(out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig) -> Progress:
+def load(
+    out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
+) -> Progress:
     """Put the checkpoint of `out` into `module` and `optimizer`.
 
-    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` where it is of another net
-    or of a run with other settings.
+    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` where it is of
+    another net or of a run with other settings.
     """
     path = out / FILE
     if not path.is_file():
@@ -68,9 +76,13 @@ def load(out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config:
 
 
 def save_weights(path: Path, module: nn.Module, dataset: Dataset, name: str) -> None:
-    """Write the state_dict of `module`; the metadata say what net and data it is of, and how to normalise."""
+    """Write the state_dict of `module`; the metadata say what net and data it is of, and how to
+    normalise.
+    """
     metadata = {"format": "pt", "net": name, "dataset": dataset.name}
-    metadata |= {key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape")}
+    metadata |= {
+        key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape")
+    }
     write_tensors(path, module.state_dict(), metadata)
 
 
@@ -119,7 +131,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[Record], dict[str, str]]:
         with safe_open(path, "pt") as file:
             state = json.loads((file.metadata() or {})["state"])
             names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, state["history"], state["config"]
+            return (
+                {name: file.get_tensor(name) for name in names},
+                state["history"],
+                state["config"],
+            )
     except (SafetensorError, KeyError, ValueError) as error:
         message = f"{path} is not a whole checkpoint: {error}"
         raise SettingError("corrupt-checkpoint", message, None, "train without --resume") from error
@@ -129,7 +145,9 @@ def _check_config(path: Path, saved: dict[str, str], config: TrainConfig) -> Non
     for name, value in _texts(config).items():
         if name not in FREE and saved.get(name) != value:
             message = f"`{name}` is {value}, and {path} was written with {saved.get(name)}"
-            raise SettingError("resume-mismatch", message, name, "train without --resume to start anew")
+            raise SettingError(
+                "resume-mismatch", message, name, "train without --resume to start anew"
+            )
 
 
 def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> None:
@@ -137,8 +155,13 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
     saved = {name: tuple(value.shape) for name, value in model.items()}
     for name in [*shapes, *saved]:
         if shapes.get(name) != saved.get(name):
-            message = f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in the net"
-            raise SettingError("resume-mismatch", message, None, "train without --resume to start anew")
+            message = (
+                f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in"
+                " the net"
+            )
+            raise SettingError(
+                "resume-mismatch", message, None, "train without --resume to start anew"
+            )
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
@@ -148,4 +171,6 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         if kind == "optimizer":
             index, _, key = rest.partition(".")
             state.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )

@@ -45,9 +45,9 @@ class TrainConfig:
     ) -> "TrainConfig":
         """Check the entries of a section and of the command line, which win unless they are None.
 
-        Raises SettingError with the entry as its `key`: `unknown-entry`, `wrong-type`, `bad-argument`,
-        `unknown-argument`, `missing-argument`, `duplicate-argument`, or, for a name, such as
-        `unknown-optimizer`.
+        Raises SettingError with the entry as its `key`: `unknown-entry`, `wrong-type`,
+        `bad-argument`, `unknown-argument`, `missing-argument`, `duplicate-argument`, or, for a
+        name, such as `unknown-optimizer`.
         """
         entries = {**section, **{k: v for k, v in (overrides or {}).items() if v is not None}}
         return cls(**{key: check_entry(key, value) for key, value in entries.items()})
@@ -63,16 +63,23 @@ class TrainConfig:
         channels = dataset.shape[0]
         for name, values in (("mean", chosen[-1].mean), ("std", chosen[-1].std)):
             if len(values) != channels:
-                message = f"`{name}` of `normalize` has {counted(len(values), 'value')}, images have {counted(channels, 'channel')}"
+                message = (
+                    f"`{name}` of `normalize` has {counted(len(values), 'value')}, images have"
+                    f" {counted(channels, 'channel')}"
+                )
                 raise SettingError("bad-argument", message, "augment")
         return replace(dataset, mean=chosen[-1].mean, std=chosen[-1].std)
 
 
 def check_entry(key: str, value: object) -> Any:
-    """The value of one entry as `TrainConfig` holds it; raises SettingError as `TrainConfig.from_section` does."""
+    """The value of one entry as `TrainConfig` holds it; raises SettingError as
+    `TrainConfig.from_section` does.
+    """
     known = [field.name for field in fields(TrainConfig)]
     if key not in known:
-        raise SettingError("unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known))
+        raise SettingError(
+            "unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known)
+        )
     if key == "data":
         check_dataset(call := _call(key, value))
         return call
@@ -82,7 +89,9 @@ def check_entry(key: str, value: object) -> Any:
     if key not in ("augment", "metrics"):
         return invoke(_call(key, value), registry, what, key)
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
-        raise SettingError("wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]")
+        raise SettingError(
+            "wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]"
+        )
     built = tuple(invoke(_call(key, item), registry, what, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in built) > 1:
         raise SettingError("bad-argument", "`normalize` stands twice in `augment`", key)

@@ -30,8 +30,8 @@ CHECK_EVERY = 20  # batches between looks at the loss, each of which waits for t
 class Result:
     """A finished run: a record for each epoch, and the file with the weights.
 
-    A record holds `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), `seconds` and each metric
-    by its key, and `images_per_second` of the training alone.
+    A record holds `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), `seconds` and each
+    metric by its key, and `images_per_second` of the training alone.
     """
 
     history: tuple[Record, ...]
@@ -57,10 +57,11 @@ def train(
 ) -> Result:
     """Train `module` in place and write checkpoint, weights, log and curves under the folder `out`.
 
-    `device` is `cpu`, `cuda` or `auto`; `name` is that of the net, for the files; `expects` is the (C, H, W)
-    that it takes. In training mode the module may return a tuple of the logits and those of auxiliary heads,
-    which add to the loss by the weights in `module.aux_weights`. The starting weights are the caller's: seed
-    torch before building the module. Every epoch seeds torch's generators anew.
+    `device` is `cpu`, `cuda` or `auto`; `name` is that of the net, for the files; `expects` is the
+    (C, H, W) that it takes. In training mode the module may return a tuple of the logits and those
+    of auxiliary heads, which add to the loss by the weights in `module.aux_weights`. The starting
+    weights are the caller's: seed torch before building the module. Every epoch seeds torch's
+    generators anew.
 
     Raises SettingError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
     `checkpoint.load`.

@@ -1,4 +1,6 @@
-"""Builds what the settings name: loss, optimizer, augmentation, and the learning rate at every step."""
+"""Builds what the settings name: loss, optimizer, augmentation, and the learning rate at every
+step.
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -34,7 +36,9 @@ def build_loss(loss: settings.Loss) -> LossFunction:
 def build_optimizer(
     optimizer: settings.Optimizer, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The torch optimizer over `parameters`; raises SettingError `nothing-to-train` where there are none."""
+    """The torch optimizer over `parameters`; raises SettingError `nothing-to-train` where there are
+    none.
+    """
     parameters = list(parameters)
     if not parameters:
         raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
@@ -51,7 +55,9 @@ def build_optimizer(
 
 
 def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: int) -> float:
-    """What the learning rate is multiplied by at batch `step` of the run, `per_epoch` batches an epoch."""
+    """What the learning rate is multiplied by at batch `step` of the run, `per_epoch` batches an
+    epoch.
+    """
     epoch = step // per_epoch
     match schedule:
         case settings.Cosine(warmup=warmup):
@@ -66,10 +72,14 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
     return 1.0
 
 
-def build_input(augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device) -> Stage:
-    """A function from uint8 images N x C x H x W to what the net is trained on, float32 of the same shape.
+def build_input(
+    augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device
+) -> Stage:
+    """A function from uint8 images N x C x H x W to what the net is trained on, float32 of the same
+    shape.
 
-    The stages run in the order of the list, on values 0 to 1; normalisation is where the list has it or last.
+    The stages run in the order of the list, on values 0 to 1; normalisation is where the list has
+    it or last.
 
     Raises SettingError `data-mismatch` for a crop that is not of the size of the images.
     """
@@ -111,6 +121,8 @@ def _normalise(mean: Tensor, std: Tensor) -> Stage:
 def _check_crop(size: int, dataset: Dataset) -> None:
     _, height, width = dataset.shape
     if (size, size) != (height, width):
-        message = f"`random_crop` makes {size} x {size} images, {dataset.name} has {height} x {width}"
+        message = (
+            f"`random_crop` makes {size} x {size} images, {dataset.name} has {height} x {width}"
+        )
         help = "the test uses whole images, so give `random_crop` their size"
         raise SettingError("data-mismatch", message, "augment", help)

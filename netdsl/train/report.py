@@ -13,7 +13,7 @@ from netdsl.train.checkpoint import Record
 
 
 def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
-    """One line, such as `epoch  3/10  train loss 0.4120  test loss 0.3980  accuracy 85.70 %  2.1 s  ...`."""
+    """One line, such as `epoch 3/10 train loss 0.4120 test loss 0.3980 accuracy 85.70 % ...`."""
     width = len(str(epochs))
     parts = [
         f"epoch {int(record['epoch']):{width}}/{epochs}",
@@ -29,7 +29,9 @@ def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
 def write_log(path: Path, history: Sequence[Record]) -> None:
     """Write a JSON object on a line for each epoch."""
     with replacing(path) as temporary:
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in history), encoding="utf-8")
+        temporary.write_text(
+            "".join(json.dumps(record) + "\n" for record in history), encoding="utf-8"
+        )
 
 
 def write_curves(path: Path, history: Sequence[Record], metrics: Sequence[str], title: str) -> None:

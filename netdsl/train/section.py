@@ -1,4 +1,6 @@
-"""A `train` section of a text, and what the command line says instead, as plain values for `TrainConfig`. Loads neither torch nor numpy."""
+"""A `train` section of a text, and what the command line says instead, as plain values for
+`TrainConfig`. Loads neither torch nor numpy.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 LISTS = ("augment", "metrics")
 
 
-def read_config(compiled: Compiled, data: str | None = None, settings: Mapping[str, str] | None = None) -> TrainConfig:
-    """The training that a net's section and the command line ask for; raises `NetdslError` with every entry at fault.
+def read_config(
+    compiled: Compiled, data: str | None = None, settings: Mapping[str, str] | None = None
+) -> TrainConfig:
+    """The training that a net's section and the command line ask for; raises `NetdslError` with
+    every entry at fault.
 
-    `settings` are texts by entry; they stand in place of the section's own. `data` is such a text too.
+    `settings` are texts by entry; they stand in place of the section's own. `data` is such a text
+    too.
     """
     reader = _Reader(compiled.env)
     for entry in _entries(compiled):
@@ -75,7 +81,15 @@ class _Reader:
         first = self._first.setdefault(entry.name, entry)
         if first is not entry:
             notes = (Annotation("the first is here", first.span),)
-            self.errors.append(Diagnostic("duplicate-name", f"`{entry.name}` stands twice in one section", entry.span, help="leave one out", notes=notes))
+            self.errors.append(
+                Diagnostic(
+                    "duplicate-name",
+                    f"`{entry.name}` stands twice in one section",
+                    entry.span,
+                    help="leave one out",
+                    notes=notes,
+                )
+            )
         return first is entry
 
     def given(self, key: str, option: str, text: str) -> None:
@@ -92,16 +106,29 @@ class _Reader:
         """Take the expressions of an entry, which stands there."""
         try:
             values = [_value(e, self.env) for e in exprs]
-            value = values if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)) else values[0]
-            self.values[key] = check_entry(key, _inherit(value, self.values.get(key)) if key == "data" else value)
+            value = (
+                values
+                if len(values) > 1 or (key in LISTS and not isinstance(values[0], list))
+                else values[0]
+            )
+            self.values[key] = check_entry(
+                key, _inherit(value, self.values.get(key)) if key == "data" else value
+            )
         except NetdslError as error:
             error.diagnostic.span = error.diagnostic.span or span
             self.errors += error.diagnostics
 
 
 def _inherit(call: Any, own: Any) -> Any:
-    """`--data cifar10` keeps the padding that the text's own data asks for, as the net's input needs it."""
-    if isinstance(call, SettingCall) and isinstance(own, SettingCall) and "pad" in own.kwargs and "pad" not in call.kwargs:
+    """`--data cifar10` keeps the padding that the text's own data asks for, as the net's input
+    needs it.
+    """
+    if (
+        isinstance(call, SettingCall)
+        and isinstance(own, SettingCall)
+        and "pad" in own.kwargs
+        and "pad" not in call.kwargs
+    ):
         return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
     return call
 
@@ -121,7 +148,14 @@ def _call(expr: ast.Function, env: Env) -> SettingCall:
     named: dict[str, Any] = {}
     for argument in expr.arguments:
         if argument.name in named:
-            raise NetdslError("duplicate-argument", f"`{expr.name}` is given `{argument.name}` twice", argument.span, help="leave one out")
+            raise NetdslError(
+                "duplicate-argument",
+                f"`{expr.name}` is given `{argument.name}` twice",
+                argument.span,
+                help="leave one out",
+            )
         if argument.name is not None:
             named[argument.name] = _value(argument.value, env)
-    return SettingCall(expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named)
+    return SettingCall(
+        expr.name, tuple(_value(a.value, env) for a in expr.arguments if a.name is None), named
+    )

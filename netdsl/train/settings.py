@@ -1,4 +1,4 @@
-"""The things a `train` section can name, with their arguments; no torch is imported to check them."""
+"""What a `train` section can name, with the arguments; no torch is imported to check them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class MSE:
-    """Mean squared distance of the outputs from 1 for the class of the image and 0 for the others."""
+    """Mean squared distance of the outputs from 1 for the image's class and 0 for the others."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class SGD:
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
-            raise SettingError("bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0")
+            raise SettingError(
+                "bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ class MultiStep:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A `size` x `size` piece at a random place, of the image with `pad` pixels of zero on each side."""
+    """A `size` x `size` piece at a random place, of the image with `pad` pixels of zero on each
+    side.
+    """
 
     size: Count
     pad: Padding = 0
@@ -122,7 +126,9 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Normalize:
-    """(value - mean) / std per channel in place of the dataset's own constants, in training and test."""
+    """(value - mean) / std per channel in place of the dataset's own constants, in training and
+    test.
+    """
 
     mean: Numbers
     std: PositiveNumbers

@@ -1,4 +1,6 @@
-"""Every back end agrees on a net, or the first node that differs and its line: see `docs/verify.md`."""
+"""Every back end agrees on a net, or the first node that differs and its line: see
+`docs/verify.md`.
+"""
 
 from netdsl.ir.rounding import LIMIT
 from netdsl.verify.check import verify_graph

@@ -20,44 +20,86 @@ if TYPE_CHECKING:
     from netdsl.verify.torch_side import Step, TorchSide
 
 
-def count_params(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> tuple[Difference | None, str]:
-    """The first tensor that the layers, the module and the model do not have alike; else the total in words."""
+def count_params(
+    graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide
+) -> tuple[Difference | None, str]:
+    """The first tensor that the layers, the module and the model do not have alike; else the total
+    in words.
+    """
     heads = tuple(f"{head.name}." for head in graph.aux)
-    learned = {n: tuple(p.shape) for n, p in torch_side.module.named_parameters() if not (heads and n.startswith(heads))}
-    stored = {n: tuple(b.shape) for n, b in torch_side.module.named_buffers() if not (heads and n.startswith(heads))}
+    learned = {
+        n: tuple(p.shape)
+        for n, p in torch_side.module.named_parameters()
+        if not (heads and n.startswith(heads))
+    }
+    stored = {
+        n: tuple(b.shape)
+        for n, b in torch_side.module.named_buffers()
+        if not (heads and n.startswith(heads))
+    }
     written = {n: p.shape for n, p in onnx_side.params.items()}
     total = 0
     for node in graph.nodes:
         if node.aux is not None:
             continue
         own = {f"{node.module}.{k}": p.shape for k, p in node.params().items()}
-        kept = {f"{node.module}.{k}": p.shape for k, p in node.buffers().items() if k != "num_batches_tracked"}
+        kept = {
+            f"{node.module}.{k}": p.shape
+            for k, p in node.buffers().items()
+            if k != "num_batches_tracked"
+        }
         total += 0 if node.shared else sum(p.size for p in node.params().values())
         for name, shape in (own | kept).items():
-            found = {"the layer": shape, "PyTorch": (learned if name in own else stored).get(name), "ONNX": written.get(name)}
+            found = {
+                "the layer": shape,
+                "PyTorch": (learned if name in own else stored).get(name),
+                "ONNX": written.get(name),
+            }
             if len(set(found.values())) > 1:
-                return _differ(node, f"`{name}` differs", {k: _shape(v) for k, v in found.items()}), ""
-    return _spare(graph, learned, stored, written) or _total(graph, total, learned, written), f"{total:,}"
+                return (
+                    _differ(node, f"`{name}` differs", {k: _shape(v) for k, v in found.items()}),
+                    "",
+                )
+    return (
+        _spare(graph, learned, stored, written) or _total(graph, total, learned, written),
+        f"{total:,}",
+    )
 
 
 def _differ(node: Node | None, what: str, values: dict[str, str]) -> Difference:
     return Difference("params-differ", what, values, node)
 
 
-def _spare(graph: Graph, learned: dict[str, Any], stored: dict[str, Any], written: dict[str, Any]) -> Difference | None:
-    declared = {f"{n.module}.{k}" for n in graph.nodes if n.aux is None for k in (n.params() | n.buffers())}
+def _spare(
+    graph: Graph, learned: dict[str, Any], stored: dict[str, Any], written: dict[str, Any]
+) -> Difference | None:
+    declared = {
+        f"{n.module}.{k}" for n in graph.nodes if n.aux is None for k in n.params() | n.buffers()
+    }
     for who, names in (("PyTorch", [*learned, *stored]), ("ONNX", [*written])):
         for name in names:
             if name not in declared:
                 owner = next((n for n in graph.nodes if name.startswith(f"{n.module}.")), None)
-                return _differ(owner, f"{who} has a tensor that the layers have not", {who: f"`{name}`"})
+                return _differ(
+                    owner, f"{who} has a tensor that the layers have not", {who: f"`{name}`"}
+                )
     return None
 
 
-def _total(graph: Graph, total: int, learned: dict[str, Any], written: dict[str, Any]) -> Difference | None:
+def _total(
+    graph: Graph, total: int, learned: dict[str, Any], written: dict[str, Any]
+) -> Difference | None:
     stored = {f"{n.module}.{k}" for n in graph.nodes for k in n.buffers()}
-    found = {"the layers": total, "PyTorch": sum(torch.Size(s).numel() for s in learned.values()), "ONNX": sum(torch.Size(s).numel() for n, s in written.items() if n not in stored)}
-    return _differ(None, "the totals differ", {k: f"{v:,}" for k, v in found.items()}) if len(set(found.values())) > 1 else None
+    found = {
+        "the layers": total,
+        "PyTorch": sum(torch.Size(s).numel() for s in learned.values()),
+        "ONNX": sum(torch.Size(s).numel() for n, s in written.items() if n not in stored),
+    }
+    return (
+        _differ(None, "the totals differ", {k: f"{v:,}" for k, v in found.items()})
+        if len(set(found.values())) > 1
+        else None
+    )
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
@@ -69,7 +111,9 @@ class Counter:
 
     def __init__(self) -> None:
         self._squares = 0
-        self._mode = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.pow: self._square})
+        self._mode = FlopCounterMode(
+            display=False, custom_mapping={torch.ops.aten.pow: self._square}
+        )
         self._before = 0
 
     def _square(self, shape: torch.Size, *_: object, **__: object) -> int:
@@ -78,8 +122,11 @@ class Counter:
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
-        self._stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
-        torch.backends.mha.set_fastpath_enabled(False)  # fused attention, too, is no product to the counter
+        self._stack.callback(
+            torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
+        )
+        # Fused attention, too, is no product to the counter.
+        torch.backends.mha.set_fastpath_enabled(False)
         self._stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         self._stack.enter_context(self._mode)
         return self
@@ -94,7 +141,9 @@ class Counter:
             step([x.double() for x in xs], step.double())
         now = self._mode.get_total_flops() // 2
         made, self._before = now - self._before, now
-        if isinstance(step.module, PartialConv):  # the operator sees the whole kernel, of which the connected maps are a part
+        if isinstance(
+            step.module, PartialConv
+        ):  # the operator sees the whole kernel, of which the connected maps are a part
             kernel = step.module.kernel()
             made = made * len(step.module.inputs) // (kernel.shape[0] * kernel.shape[1])
         squares, self._squares = self._squares, 0
@@ -106,4 +155,13 @@ def compare_macs(node: Node, sizes: Sizes, ran: int, written: int) -> Difference
     ours = subs(node.op.macs(node.type, *node.types), sizes)
     if ours == ran == written:
         return None
-    return Difference("macs-differ", "the multiply-accumulates differ", {"the layer": f"{ours:,}", "PyTorch, counted": f"{ran:,}", "ONNX, from its nodes": f"{written:,}"}, node)
+    return Difference(
+        "macs-differ",
+        "the multiply-accumulates differ",
+        {
+            "the layer": f"{ours:,}",
+            "PyTorch, counted": f"{ran:,}",
+            "ONNX, from its nodes": f"{written:,}",
+        },
+        node,
+    )

@@ -32,10 +32,11 @@ T = TypeVar("T")
 
 
 def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form: Form) -> float:
-    """Run ONNX's full check, then the model in onnxruntime and the module in PyTorch on the same random inputs, at a size the net is valid for.
+    """Run ONNX's full check, then the model in onnxruntime and the module in PyTorch on the same
+    random inputs, at a size the net is valid for.
 
-    `state` is what the model was made from. Returns the largest difference as a share of the largest output; raises `NetdslError`
-    where that is too large, or a back end fails.
+    `state` is what the model was made from. Returns the largest difference as a share of the
+    largest output; raises `NetdslError` where that is too large, or a back end fails.
     """
     made = inputs_for(graph, BATCH, two_settings(graph)[0], 0)
     inputs = {v.name: made[id(v)].numpy() for v in graph.inputs}
@@ -47,12 +48,20 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, Any], form:
     _tried(f"ONNX's full check refuses {path}", lambda: check_file(path))
     ours = _tried(f"onnxruntime fails on {path}", lambda: _in_onnxruntime(path, fed))
     if not (_is_finite(ours) or _is_finite(theirs)):
-        raise NetdslError("not-finite",
-             f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not finite",
-             help="look at the weights, or leave out --verify")  # fmt: skip
-    worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))  # not a number where one of them is none
+        raise NetdslError(
+            "not-finite",
+            f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not"
+            " finite",
+            help="look at the weights, or leave out --verify",
+        )
+    # Not a number where one of them is none.
+    worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))
     if not worst <= CLOSE[form.dtype]:
-        raise NetdslError("back-ends-differ", f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output", help=ADVICE)
+        raise NetdslError(
+            "back-ends-differ",
+            f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output",
+            help=ADVICE,
+        )
     return worst
 
 
@@ -62,20 +71,31 @@ def _tried(what: str, action: Callable[[], T]) -> T:
     except Exception as error:  # PyTorch, onnx and onnxruntime have a class for each failure
         if is_out_of_memory(error):
             raise
-        raise NetdslError("back-ends-differ", f"{what}: {' '.join(str(error).split())[:300]}", help=ADVICE) from None
+        raise NetdslError(
+            "back-ends-differ", f"{what}: {' '.join(str(error).split())[:300]}", help=ADVICE
+        ) from None
 
 
 def _in_onnxruntime(path: Path, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    session = onnxruntime.InferenceSession(str(path), quiet_options(), providers=["CPUExecutionProvider"])
-    fed = {v.name: inputs[v.name].astype(np.float16) if "float16" in v.type else inputs[v.name] for v in session.get_inputs()}
+    session = onnxruntime.InferenceSession(
+        str(path), quiet_options(), providers=["CPUExecutionProvider"]
+    )
+    fed = {
+        v.name: inputs[v.name].astype(np.float16) if "float16" in v.type else inputs[v.name]
+        for v in session.get_inputs()
+    }
     outputs: list[np.ndarray] = session.run(None, fed)
     return outputs
 
 
-def _in_torch(graph: Graph, state: Mapping[str, Any], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+def _in_torch(
+    graph: Graph, state: Mapping[str, Any], inputs: dict[str, np.ndarray]
+) -> list[np.ndarray]:
     module = lower(graph).eval()
     numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
-    module.load_state_dict({n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False)
+    module.load_state_dict(
+        {n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False
+    )
     with torch.inference_mode():
         made = module(*(torch.from_numpy(a) for a in inputs.values()))
     return [t.numpy() for t in (made if isinstance(made, tuple) else (made,))]
@@ -83,9 +103,15 @@ def _in_torch(graph: Graph, state: Mapping[str, Any], inputs: dict[str, np.ndarr
 
 def _picture(like: np.ndarray, pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     """A picture as bytes, and as the net takes it."""
-    picture = np.random.default_rng(0).integers(0, 256, (len(like), *like.shape[2:], like.shape[1]), dtype=np.uint8)
-    mean, std = (np.array(v or (d,), dtype=np.float32) for v, d in ((pixels.mean, 0.0), (pixels.std, 1.0)))
-    return picture, np.ascontiguousarray(((picture / np.float32(255) - mean) / std).transpose(0, 3, 1, 2), dtype=np.float32)
+    picture = np.random.default_rng(0).integers(
+        0, 256, (len(like), *like.shape[2:], like.shape[1]), dtype=np.uint8
+    )
+    mean, std = (
+        np.array(v or (d,), dtype=np.float32) for v, d in ((pixels.mean, 0.0), (pixels.std, 1.0))
+    )
+    return picture, np.ascontiguousarray(
+        ((picture / np.float32(255) - mean) / std).transpose(0, 3, 1, 2), dtype=np.float32
+    )
 
 
 def _is_finite(outputs: list[np.ndarray]) -> bool:

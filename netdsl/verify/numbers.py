@@ -1,4 +1,6 @@
-"""Random inputs of the right sort and random weights of a sane scale: each net gets numbers on which a wrong rule shows."""
+"""Random inputs of the right sort and random weights of a sane scale: each net gets numbers on
+which a wrong rule shows.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,24 @@ def shape_of(value: Value, batch: int, sizes: dict[str, int]) -> tuple[int, ...]
     return (batch, *(d if isinstance(d, int) else d.at(sizes) for d in value.type.shape))
 
 
-def inputs_for(graph: Graph, batch: int, sizes: dict[str, int], seed: int) -> dict[int, torch.Tensor]:
+def inputs_for(
+    graph: Graph, batch: int, sizes: dict[str, int], seed: int
+) -> dict[int, torch.Tensor]:
     """A random tensor for each input, by the value's `id`."""
     stream = np.random.default_rng([seed, batch, *sizes.values()])
-    return {id(v): torch.from_numpy(_input(graph, v, shape_of(v, batch, sizes), sizes, stream)) for v in graph.inputs}
+    return {
+        id(v): torch.from_numpy(_input(graph, v, shape_of(v, batch, sizes), sizes, stream))
+        for v in graph.inputs
+    }
 
 
-def _input(graph: Graph, value: Value, shape: tuple[int, ...], sizes: dict[str, int], stream: np.random.Generator) -> np.ndarray:
+def _input(
+    graph: Graph,
+    value: Value,
+    shape: tuple[int, ...],
+    sizes: dict[str, int],
+    stream: np.random.Generator,
+) -> np.ndarray:
     dtype = value.type.dtype
     if dtype in ("int64", "int32", "uint8"):
         return np.asarray(stream.integers(0, _vocabulary(graph, value), shape), dtype=dtype)
@@ -98,10 +111,11 @@ def _edges(sorts: set[str], shape: tuple[int, ...], stream: np.random.Generator)
 
 
 class Settler:
-    """Gives the weights of a net numbers in the order in which they are used, so that values keep their scale through any depth.
+    """Gives the weights of a net numbers in the order in which they are used, so that values keep
+    their scale through any depth.
 
-    Matrices and kernels are normal, scaled by their inputs' size; biases, scales and slopes are random too. Statistics of batch
-    norm are those of the values, each off by a random share.
+    Matrices and kernels are normal, scaled by their inputs' size; biases, scales and slopes are
+    random too. Statistics of batch norm are those of the values, each off by a random share.
     """
 
     def __init__(self, seed: int) -> None:
@@ -118,8 +132,11 @@ class Settler:
                 tensor.copy_(torch.tensor(declared[name].values).reshape(declared[name].shape))
             elif name == "running_mean":
                 axes = [i for i in range(x.dim()) if i != 1]
-                # Of values that are all alike a norm would make rounding alone, enlarged from norm to norm.
-                spread = torch.maximum(x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt())
+                # Of values that are all alike a norm would make rounding alone, enlarged from norm
+                # to norm.
+                spread = torch.maximum(
+                    x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt()
+                )
                 tensor.copy_(x.mean(axes) + 0.3 * spread * self._normal(tensor))
                 variance = spread.square() * self._between(tensor, 0.5, 1.5) + 0.01
                 tensors["running_var"].copy_(variance.clamp(max=NEAR))

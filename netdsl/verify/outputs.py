@@ -1,4 +1,6 @@
-"""The whole beside its parts: the module as PyTorch runs it, and the model as it is exported, give what their layers gave one by one."""
+"""The whole beside its parts: the module as PyTorch runs it, and the model as it is exported, give
+what their layers gave one by one.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,31 @@ if TYPE_CHECKING:
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import Step, TorchSide
 
-AGREED = 1e-5  # of the largest number that an output was taken from, beside what rounding does to it on its way
+# of the largest number that an output was taken from, beside what rounding does to it on its way
+AGREED = 1e-5
 
 
-def compare_modules(side: TorchSide, inputs: dict[int, Tensor], values: Mapping[int, Tensor]) -> Difference | None:
-    """The whole module gives bit for bit what its layers gave one by one: it runs the same operators on the same numbers."""
+def compare_modules(
+    side: TorchSide, inputs: dict[int, Tensor], values: Mapping[int, Tensor]
+) -> Difference | None:
+    """The whole module gives bit for bit what its layers gave one by one: it runs the same
+    operators on the same numbers.
+    """
     for output, y in zip(side.graph.outputs, side.outputs(inputs), strict=True):
         wanted = values[id(output.value)]
         if not _same(y, wanted):
             node = _misrouted(side, inputs)
-            what = "what leads here in the whole module, or the layer there, is not as the text has it" if node else "the whole module gives another value than its layers one by one"
-            return _difference(what, output.name, {"the module": y, "its layers": wanted}, node or output.value.producer)
+            what = (
+                "what leads here in the whole module, or the layer there, is not as the text has it"
+                if node
+                else "the whole module gives another value than its layers one by one"
+            )
+            return _difference(
+                what,
+                output.name,
+                {"the module": y, "its layers": wanted},
+                node or output.value.producer,
+            )
     return None
 
 
@@ -55,7 +71,9 @@ def _misrouted(side: TorchSide, inputs: dict[int, Tensor]) -> Node | None:
         if handle is not None:
             handle.remove()
     for step, _, alone in side.walk(inputs):
-        there = seen.get(id(step.module)) if step.module is not None and not step.node.shared else None
+        there = (
+            seen.get(id(step.module)) if step.module is not None and not step.node.shared else None
+        )
         if there is not None and there.shape == alone.shape and not _same(there, alone):
             return step.node
     return None
@@ -111,7 +129,9 @@ def _depends(value: Value, names: Collection[str]) -> bool:
 
 
 def _taken_from(value: Value) -> list[Value]:
-    """A value, and those that it was taken from by layers that only move or choose elements: what is left may be small beside what it was a part of."""
+    """A value, and those that it was taken from by layers that only move or choose elements: what
+    is left may be small beside what it was a part of.
+    """
     found = {id(value): value}
     waiting = [value]
     while waiting:
@@ -130,13 +150,21 @@ def _only_chooses(op: Op) -> bool:
 def _largest(array: np.ndarray | None) -> float:
     """The largest magnitude of the finite numbers."""
     floating = array is not None and np.issubdtype(array.dtype, np.floating)
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0)) if array is not None and floating else 0.0
+    return (
+        float(np.abs(array[np.isfinite(array)]).max(initial=0))
+        if array is not None and floating
+        else 0.0
+    )
 
 
 def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray, largest: float) -> bool:
-    """Whether two values differ by more than rounding does on the way: measured by a third that was rounded otherwise."""
+    """Whether two values differ by more than rounding does on the way: measured by a third that was
+    rounded otherwise.
+    """
     finite = np.isfinite(other)
-    if not np.issubdtype(one.dtype, np.floating) or not np.array_equal(one[~finite], other[~finite], equal_nan=True):
+    if not np.issubdtype(one.dtype, np.floating) or not np.array_equal(
+        one[~finite], other[~finite], equal_nan=True
+    ):
         return not np.array_equal(one, other)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities are compared above
         off = np.abs(one - other)[finite].max(initial=0)
@@ -147,6 +175,21 @@ def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray, largest: float) 
 def _difference(what: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:
     first, second = values.values()
     if first.shape != second.shape:
-        return Difference("outputs-differ", f"output `{name}`: {what}", {k: str(tuple(v.shape)) for k, v in values.items()}, node)
-    place = tuple(int(i) for i in torch.unravel_index((first.double() - second.double()).abs().nan_to_num().argmax(), first.shape))
-    return Difference("outputs-differ", f"output `{name}` at {list(place)}: {what}", {k: f"{float(v[place]):.9g}" for k, v in values.items()}, node)
+        return Difference(
+            "outputs-differ",
+            f"output `{name}`: {what}",
+            {k: str(tuple(v.shape)) for k, v in values.items()},
+            node,
+        )
+    place = tuple(
+        int(i)
+        for i in torch.unravel_index(
+            (first.double() - second.double()).abs().nan_to_num().argmax(), first.shape
+        )
+    )
+    return Difference(
+        "outputs-differ",
+        f"output `{name}` at {list(place)}: {what}",
+        {k: f"{float(v[place]):.9g}" for k, v in values.items()},
+        node,
+    )

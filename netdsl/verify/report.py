@@ -1,4 +1,6 @@
-"""What a verification found: claims, each with its witnesses and its verdict, and the first difference of those that fail."""
+"""What a verification found: claims, each with its witnesses and its verdict, and the first
+difference of those that fail.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,26 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node
 
 
-BATCHES = (7, 2, 1)  # weights settle at the first, values are compared at the second, products are counted at the last
+# Weights settle at the first, values are compared at the second, products are counted at the last.
+BATCHES = (7, 2, 1)
 
 
 class Difference(Diagnostic):
     """Where witnesses disagree first: the node, what was compared, and what each witness says."""
 
-    def __init__(self, code: str, what: str, values: dict[str, str], node: Node | None = None, help: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        values: dict[str, str],
+        node: Node | None = None,
+        help: str | None = None,
+    ) -> None:
         where = f"`{node.name}` ({node.op.kind}): " if node is not None else ""
         notes = tuple(Annotation(f"{who}: {value}") for who, value in values.items())
-        super().__init__(code, f"{where}{what}", node.span if node is not None else None, notes=notes, help=help)
+        super().__init__(
+            code, f"{where}{what}", node.span if node is not None else None, notes=notes, help=help
+        )
         self.name = node.name if node is not None else ""
         self.kind = node.op.kind if node is not None else ""
         self.values = values
@@ -33,7 +45,10 @@ class Difference(Diagnostic):
 
 @dataclass(slots=True)
 class Claim:
-    """One thing that is proven: by whom, over how much, and the first difference where it fails. Not `ran`: an earlier failure left no ground for it."""
+    """One thing that is proven: by whom, over how much, and the first difference where it fails.
+
+    Not `ran`: an earlier failure left no ground for it.
+    """
 
     name: str
     witnesses: tuple[str, ...]
@@ -91,4 +106,3 @@ class Report:
     def differences(self) -> list[Difference]:
         """Every claim's difference at its place in the text."""
         return [c.difference for c in self.claims if c.difference is not None]
-

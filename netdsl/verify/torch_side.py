@@ -1,4 +1,6 @@
-"""PyTorch, node by node: each layer's own module and call, on the values that the layers before it made."""
+"""PyTorch, node by node: each layer's own module and call, on the values that the layers before it
+made.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 def _function(call: str, count: int) -> Callable[..., torch.Tensor]:
     """The call of a layer as a function of its module and inputs."""
     names = [f"x{i}" for i in range(count)]
-    made: Callable[..., torch.Tensor] = _evaluated(f"lambda m, {', '.join(names)}: {call.replace('{m}', 'm').format(*names)}")
+    made: Callable[..., torch.Tensor] = _evaluated(
+        f"lambda m, {', '.join(names)}: {call.replace('{m}', 'm').format(*names)}"
+    )
     return made
 
 
@@ -72,7 +76,10 @@ def member(whole: nn.Module, path: str) -> nn.Module | None:
 
 
 class TorchSide:
-    """The module of a graph, and its nodes one by one. The weights hold no numbers until they are settled or loaded."""
+    """The module of a graph, and its nodes one by one.
+
+    The weights hold no numbers until they are settled or loaded.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -93,8 +100,14 @@ class TorchSide:
             if name in state:
                 state[name].copy_(tensor)
 
-    def walk(self, inputs: dict[int, torch.Tensor], settle: Callable[[Step, list[torch.Tensor]], None] | None = None) -> Iterator[tuple[Step, list[torch.Tensor], Any]]:
-        """Each step with its inputs and what it makes, an exception where the layer fails; values are dropped after their last use."""
+    def walk(
+        self,
+        inputs: dict[int, torch.Tensor],
+        settle: Callable[[Step, list[torch.Tensor]], None] | None = None,
+    ) -> Iterator[tuple[Step, list[torch.Tensor], Any]]:
+        """Each step with its inputs and what it makes, an exception where the layer fails; values
+        are dropped after their last use.
+        """
         values = dict(inputs)
         for i, step in enumerate(self.steps):
             xs = [values[id(v)] for v in step.node.inputs]

@@ -1,4 +1,6 @@
-"""Values, node by node: what each executor made of its own inputs, held against an evaluation in double precision."""
+"""Values, node by node: what each executor made of its own inputs, held against an evaluation in
+double precision.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from netdsl.verify.torch_side import Step
 
 
-
 class Executor:
     """What one executor made of a node: its inputs, and its value."""
 
@@ -26,9 +27,13 @@ class Executor:
 
 
 def compare_values(step: Step, executors: list[Executor], report: Report) -> dict[str, Difference]:
-    """The difference of each executor whose value is further from the witness than its bound allows; the worst k goes into the report."""
+    """The difference of each executor whose value is further from the witness than its bound
+    allows; the worst k goes into the report.
+    """
     # One evaluation for all: their inputs stand as samples of one batch.
-    value, bound = witness(step, [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)])
+    value, bound = witness(
+        step, [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)]
+    )
     found = {}
     for i, executor in enumerate(executors):
         n = executor.y.shape[0]
@@ -40,9 +45,7 @@ def compare_values(step: Step, executors: list[Executor], report: Report) -> dic
     return found
 
 
-def compare_folded(
-    step: Step, norm: Step, executor: Executor, report: Report
-) -> Difference | None:
+def compare_folded(step: Step, norm: Step, executor: Executor, report: Report) -> Difference | None:
     """The difference of a layer with its batch norm folded in."""
     return _judge(norm, executor, *folded_witness(step, norm, executor.xs), report, [])
 

@@ -53,8 +53,10 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         raise NetdslError(
             "file-not-found",
             f"there is no file {path}",
-            help="weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder "
-            "of a training run",
+            help=(
+                "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the"
+                " folder of a training run"
+            ),
         )
     found = format_of(path)
     if found == SAFETENSORS:
@@ -171,8 +173,10 @@ def fit(
         raise NetdslError(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
-            help=f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind} are "
-            "not used",
+            help=(
+                f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind}"
+                " are not used"
+            ),
         )
     if lazy:
         return Fitting(weights.tensors, held)

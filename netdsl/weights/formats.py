@@ -114,9 +114,13 @@ def _format_of_zip(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise NetdslError("corrupt-weights", f"{path} is a damaged archive", help="copy it again") from None
+        raise NetdslError(
+            "corrupt-weights", f"{path} is a damaged archive", help="copy it again"
+        ) from None
     if any(m.flag_bits & ENCRYPTED for m in members):
-        raise NetdslError("corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first")
+        raise NetdslError(
+            "corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first"
+        )
     names = [m.filename for m in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):

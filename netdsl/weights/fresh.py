@@ -15,22 +15,30 @@ if TYPE_CHECKING:
 
     from netdsl.ir.op import Param
 
-CHUNK = 1 << 18  # elements: a piece stays in the cache of a core while it is made, summed up and written
+# Elements: a piece stays in the cache of a core while it is made, summed up and written.
+CHUNK = 1 << 18
 
 
 def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
-    """Float32 arrays that together are the tensor's start, row by row; each tensor has a stream of its own."""
+    """Float32 arrays that together are the tensor's start, row by row; each tensor has a stream of
+    its own.
+    """
     kind, scale = distribution(param.init, param.shape)
     if kind in ("bilinear", "literal"):
-        yield np.array(param.values if kind == "literal" else bilinear(param.shape), dtype=np.float32)
+        yield np.array(
+            param.values if kind == "literal" else bilinear(param.shape), dtype=np.float32
+        )
         return
-    stream = np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
+    stream = np.random.Generator(
+        np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+    )
     for start in range(0, param.size, CHUNK):
         n = min(CHUNK, param.size - start)
         if kind == "constant":
             yield np.full(n, scale, dtype=np.float32)
         elif kind == "uniform":
-            bits = stream.integers(0, 1 << 64, (n + 1) // 2, dtype=np.uint64)  # two numbers each, in half the time of `random`
+            # Two numbers each, in half the time of `random`.
+            bits = stream.integers(0, 1 << 64, (n + 1) // 2, dtype=np.uint64)
             made = bits.view(np.int32)[:n].astype(np.float32)
             made *= np.float32(scale / (1 << 31))
             yield made
@@ -56,7 +64,9 @@ def chunks_of(
     no longer needed.
     """
     release = getattr(state, "release", None)
-    read: list[tuple[str, int]] = []  # a piece may still be being written when the next is asked for: each goes one later
+    read: list[
+        tuple[str, int]
+    ] = []  # a piece may still be being written when the next is asked for: each goes one later
 
     def chunks(name: str, param: Param) -> Iterator[Any]:
         flat = np.ascontiguousarray(as_array(state[name])).ravel()

@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DTYPES: dict[str, Any] = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": ml_dtypes.bfloat16,
-    "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2, "BOOL": "?",
-    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2",
-    "U8": "u1", "C64": "<c8",
-}  # fmt: skip
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": ml_dtypes.bfloat16,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "BOOL": "?",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "C64": "<c8",
+}
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -30,7 +42,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
             metadata = dict(file.metadata() or {})
         return Mapped(path), metadata
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
-        raise NetdslError("corrupt-weights", f"{path} is not a safetensors file: {error}", help="copy it again") from None
+        raise NetdslError(
+            "corrupt-weights", f"{path} is not a safetensors file: {error}", help="copy it again"
+        ) from None
 
 
 class Mapped(dict[str, Any]):
@@ -49,9 +63,11 @@ class Mapped(dict[str, Any]):
             if name == "__metadata__":
                 continue
             if entry["dtype"] not in DTYPES:
-                raise NetdslError("corrupt-weights",
-                     f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
-                     help=f"these types are read: {', '.join(DTYPES)}")  # fmt: skip
+                raise NetdslError(
+                    "corrupt-weights",
+                    f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
+                    help=f"these types are read: {', '.join(DTYPES)}",
+                )
             dtype = np.dtype(DTYPES[entry["dtype"]])
             begin, end = entry["data_offsets"]
             self[name] = self._array(dtype, start + begin, end - begin).reshape(entry["shape"])

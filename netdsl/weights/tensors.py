@@ -81,8 +81,10 @@ def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
         raise NetdslError(
             "negative-variance",
             f"`{name}` has the variance {made[made < 0][0]:g}, below 0",
-            help="these are not the statistics of a batch norm: the file is damaged, or was not "
-            "trained to its end",
+            help=(
+                "these are not the statistics of a batch norm: the file is damaged, or was not "
+                "trained to its end"
+            ),
         )
     return made
 
@@ -93,6 +95,8 @@ def _fail_nonfinite(name: str, value: Any) -> NoReturn:
     raise NetdslError(
         "not-finite",
         f"`{name}` has the number {number:g}{beyond}",
-        help="check the training that produced it; --allow-nonfinite accepts it as it is, in Python "
-        "`allow_nonfinite=True`",
+        help=(
+            "check the training that produced it; --allow-nonfinite accepts it as it is, in Python "
+            "`allow_nonfinite=True`"
+        ),
     )

@@ -42,7 +42,9 @@ def _array(path: Path, name: str, tensor: torch.Tensor) -> Any:
     try:
         return as_array(tensor)
     except TypeError as error:
-        raise NetdslError("corrupt-weights", f"`{name}` of {path} is {error}", help="save it as a plain tensor") from None
+        raise NetdslError(
+            "corrupt-weights", f"`{name}` of {path} is {error}", help="save it as a plain tensor"
+        ) from None
 
 
 def _load(path: Path, *, mapped: bool) -> Any:
@@ -66,7 +68,9 @@ def _load(path: Path, *, mapped: bool) -> Any:
 
 
 def _fail_damaged(path: Path) -> NoReturn:
-    raise NetdslError("corrupt-weights", f"{path} is damaged, or no PyTorch checkpoint of tensors", help=SAVE)
+    raise NetdslError(
+        "corrupt-weights", f"{path} is damaged, or no PyTorch checkpoint of tensors", help=SAVE
+    )
 
 
 def _pickle_of_archive(path: Path) -> bytes:
@@ -131,7 +135,9 @@ def _as_archive(pickled: bytes) -> io.BytesIO:
 def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
     """The tensors of a state dict, which may be inside a dict with other things."""
     if not isinstance(loaded, dict):
-        raise NetdslError("corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", help=SAVE)
+        raise NetdslError(
+            "corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", help=SAVE
+        )
     if _tensors(loaded):
         return _tensors(loaded)
     held = {k: v for k, v in _dicts(loaded).items() if _has_tensors(v)}

@@ -47,16 +47,23 @@ class GraphEmitter:
         self._count += 1
         name = f"{self._name}{suffix}"
         made = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
-        for key, value in (("netdsl.line", self._place), ("netdsl.layer", self._name), ("netdsl.kind", self._kind)):
+        for key, value in (
+            ("netdsl.line", self._place),
+            ("netdsl.layer", self._name),
+            ("netdsl.kind", self._kind),
+        ):
             made.metadata_props.add(key=key, value=value)
         self.nodes.append(made)
         return name
 
-    def pad(self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant") -> str:
+    def pad(
+        self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
+    ) -> str:
         """A border around every axis but the batch's, of the (begin, end) widths given.
 
-        With its axes given, onnxruntime leaves the border alone; else it makes it the padding of a pooling that follows, and maxima
-        do not see padding. All axes are given: where a transposition goes before, it takes the border to be that of all of them.
+        With its axes given, onnxruntime leaves the border alone; else it makes it the padding of a
+        pooling that follows, and maxima do not see padding. All axes are given: where a
+        transposition goes before, it takes the border to be that of all of them.
         """
         ends = [(0, 0), *pairs]
         pads = self.ints([a for a, _ in ends] + [b for _, b in ends])
@@ -82,7 +89,9 @@ class GraphEmitter:
         return self._constant(self._float, (len(values),), tuple(values))
 
     def scales(self, values: Sequence[float]) -> str:
-        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its factors."""
+        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its
+        factors.
+        """
         return self.wide(values, (len(values),))
 
     def wide(self, values: Sequence[float], shape: tuple[int, ...]) -> str:
@@ -92,5 +101,7 @@ class GraphEmitter:
     def _constant(self, kind: int, shape: tuple[int, ...], values: tuple[Any, ...]) -> str:
         key = (kind, shape, values)
         if key not in self.constants:
-            self.constants[key] = helper.make_tensor(f"constant/{len(self.constants)}", kind, shape, values)
+            self.constants[key] = helper.make_tensor(
+                f"constant/{len(self.constants)}", kind, shape, values
+            )
         return self.constants[key].name

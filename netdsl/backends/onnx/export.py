@@ -26,9 +26,15 @@ KEPT = ("mean", "std", "classes", "dataset")
 
 
 def export_onnx(
-    graph: Graph, path: str | Path, weights: object = None, form: Form | None = None, *,
-    seed: int = 0, metadata: Mapping[str, str] | None = None, allow_nonfinite: bool = False,
-) -> dict[Path, str]:  # fmt: skip
+    graph: Graph,
+    path: str | Path,
+    weights: object = None,
+    form: Form | None = None,
+    *,
+    seed: int = 0,
+    metadata: Mapping[str, str] | None = None,
+    allow_nonfinite: bool = False,
+) -> dict[Path, str]:
     """Write a graph with given or fresh weights; returns the files made and their SHA-256 sums.
 
     The weights are a state dict or the path of a file. Raises `NetdslError` for a graph that ONNX
@@ -40,9 +46,14 @@ def export_onnx(
 
 
 def model_in_memory(
-    graph: Graph, weights: object = None, form: Form | None = None, *,
-    seed: int = 0, metadata: Mapping[str, str] | None = None, allow_nonfinite: bool = False,
-) -> onnx.ModelProto:  # fmt: skip
+    graph: Graph,
+    weights: object = None,
+    form: Form | None = None,
+    *,
+    seed: int = 0,
+    metadata: Mapping[str, str] | None = None,
+    allow_nonfinite: bool = False,
+) -> onnx.ModelProto:
     """The same without a file."""
     made = skeleton(graph, form, metadata=metadata)
     return model_of(made, _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite))
@@ -58,10 +69,14 @@ def _chunks(
 
 
 def metadata_of(compiled: Compiled, beside: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a model says of itself: the parameters of its net, its counts, and of what stood beside the weights what a run needs."""
+    """What a model says of itself: the parameters of its net, its counts, and of what stood beside
+    the weights what a run needs.
+    """
     totals = compiled.costs.totals()
     made = {
-        "netdsl.parameters": json.dumps({name: show(value) for name, value in compiled.graph.arguments.items()}),
+        "netdsl.parameters": json.dumps(
+            {name: show(value) for name, value in compiled.graph.arguments.items()}
+        ),
         "netdsl.params": str(totals.params),
         "netdsl.macs": str(totals.macs),
     }

@@ -1,8 +1,9 @@
 """Batch norm folded into the convolution or dense layer before it, as inference allows.
 
-With s = scale / sqrt(var + eps), which are known numbers then: w' = w s and b' = (b - mean) s + shift, for each output channel. The
-numbers are made while the file is written, a piece at a time. What is folded has a name of its own, so that nobody takes it for
-the tensor of a checkpoint: `conv1.weight` becomes `conv1.weight/folded`.
+With s = scale / sqrt(var + eps), which are known numbers then: w' = w s and b' = (b - mean) s +
+shift, for each output channel. The numbers are made while the file is written, a piece at a time.
+What is folded has a name of its own, so that nobody takes it for the tensor of a checkpoint:
+`conv1.weight` becomes `conv1.weight/folded`.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ class Norm(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A tensor of the file: one of the checkpoint as it is, or, with a `norm`, a weight or bias (`source`, where there is one) folded."""
+    """A tensor of the file: one of the checkpoint as it is, or, with a `norm`, a weight or bias
+    (`source`, where there is one) folded.
+    """
 
     param: Param
     source: str
     norm: Norm | None = None
     is_bias: bool = False
-    groups: int = 0  # above 0 where the output channels stand on the second axis, as in a transposed convolution
+    # above 0 where the output channels stand on the second axis, as in a transposed convolution
+    groups: int = 0
 
 
 def plain(params: Mapping[str, Param]) -> dict[str, Stored]:
@@ -52,8 +56,12 @@ def plain(params: Mapping[str, Param]) -> dict[str, Stored]:
     return {name: Stored(param, name) for name, param in params.items()}
 
 
-def fold(nodes: list[onnx.NodeProto], params: Mapping[str, Param], outputs: set[str]) -> dict[str, Stored]:
-    """Fold each batch norm of the list that alone takes the result of a layer with weights; returns the tensors of what is left."""
+def fold(
+    nodes: list[onnx.NodeProto], params: Mapping[str, Param], outputs: set[str]
+) -> dict[str, Stored]:
+    """Fold each batch norm of the list that alone takes the result of a layer with weights; returns
+    the tensors of what is left.
+    """
     makers = {name: node for node in nodes for name in node.output}
     uses = Counter(name for node in nodes for name in node.input)
     made: dict[tuple[str, Norm, bool], str] = {}
@@ -61,12 +69,19 @@ def fold(nodes: list[onnx.NodeProto], params: Mapping[str, Param], outputs: set[
     gone = set()
     for i, node in enumerate(nodes):
         maker = makers.get(node.input[0]) if node.op_type == "BatchNormalization" else None
-        if maker is None or uses[node.input[0]] > 1 or node.input[0] in outputs or not _foldable(maker, params):
+        if (
+            maker is None
+            or uses[node.input[0]] > 1
+            or node.input[0] in outputs
+            or not _foldable(maker, params)
+        ):
             continue
         _fold_one(maker, node, params, made, stored)
         gone.add(i)
     nodes[:] = [node for i, node in enumerate(nodes) if i not in gone]
-    used = dict.fromkeys(name for node in nodes for name in node.input if name in stored or name in params)
+    used = dict.fromkeys(
+        name for node in nodes for name in node.input if name in stored or name in params
+    )
     return {name: stored.get(name) or Stored(params[name], name) for name in used}
 
 
@@ -74,19 +89,31 @@ def _foldable(maker: onnx.NodeProto, params: Mapping[str, Param]) -> bool:
     return maker.op_type in FOLDABLE and all(name in params for name in maker.input[1:])
 
 
-def _fold_one(maker: onnx.NodeProto, node: onnx.NodeProto, params: Mapping[str, Param], made: dict[tuple[str, Norm, bool], str], stored: dict[str, Stored]) -> None:
+def _fold_one(
+    maker: onnx.NodeProto,
+    node: onnx.NodeProto,
+    params: Mapping[str, Param],
+    made: dict[tuple[str, Norm, bool], str],
+    stored: dict[str, Stored],
+) -> None:
     eps = next(a.f for a in node.attribute if a.name == "epsilon")
     scale, shift = (name if name in params else "" for name in node.input[1:3])
     norm = Norm(scale, shift, node.input[3], node.input[4], eps)
     weight, bias = maker.input[1], maker.input[2] if len(maker.input) > 2 else ""
-    groups = next((a.i for a in maker.attribute if a.name == "group"), 1) if maker.op_type == "ConvTranspose" else 0
+    groups = (
+        next((a.i for a in maker.attribute if a.name == "group"), 1)
+        if maker.op_type == "ConvTranspose"
+        else 0
+    )
     names = []
     for source, is_bias in ((weight, False), (bias, True)):
         key = (weight, norm, is_bias)
         if key not in made:
             wanted = f"{source or weight.removesuffix('weight') + 'bias'}/folded"
             made[key] = wanted if wanted not in stored else f"{wanted}/{len(stored)}"
-            param = params[norm.mean]._replace(init="zeros", values=()) if is_bias else params[weight]
+            param = (
+                params[norm.mean]._replace(init="zeros", values=()) if is_bias else params[weight]
+            )
             stored[made[key]] = Stored(param, source, norm, is_bias, groups)
         names.append(made[key])
     maker.input[1:] = names
@@ -97,7 +124,9 @@ def _fold_one(maker: onnx.NodeProto, node: onnx.NodeProto, params: Mapping[str, 
 # ---- the numbers
 
 
-def stored_chunks(stored: Stored, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> Iterator[Any]:
+def stored_chunks(
+    stored: Stored, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]
+) -> Iterator[Any]:
     """The float32 numbers of a tensor of the file, piece by piece, from those of the checkpoint."""
     if stored.norm is None:
         yield from chunks(stored.source, stored.param)
@@ -136,13 +165,20 @@ def _finite(name: str, product: Callable[[], Any], *factors: Any) -> Any:
         raise NetdslError(
             "weights-overflow",
             f"`{name}` goes beyond {LARGEST:g}, the largest float32, when its batch norm is folded",
-            help="export without folding (`--no-fold`, in Python `fold=False`); the variances of the batch norm may be close to 0",
+            help=(
+                "export without folding (`--no-fold`, in Python `fold=False`); the variances of the"
+                " batch norm may be close to 0"
+            ),
         )
     return made
 
 
-def _whole(name: str, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]) -> Any:
-    return np.concatenate([np.asarray(c, dtype=np.float64).reshape(-1) for c in chunks(name, params[name])])
+def _whole(
+    name: str, params: Mapping[str, Param], chunks: Callable[[str, Param], Iterable[Any]]
+) -> Any:
+    return np.concatenate(
+        [np.asarray(c, dtype=np.float64).reshape(-1) for c in chunks(name, params[name])]
+    )
 
 
 def _factors(scale: Any, shape: tuple[int, ...], groups: int, at: int, n: int) -> Any:

@@ -14,7 +14,9 @@ BFLOAT16_OPSET = 22  # where convolution takes it
 
 
 class Pixels(NamedTuple):
-    """Pictures as bytes, N x H x W x C of any size, as the model's input: what normalises them, a number for each channel."""
+    """Pictures as bytes, N x H x W x C of any size, as the model's input: what normalises them, a
+    number for each channel.
+    """
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
@@ -22,8 +24,9 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`fold` takes batch norms into the layers before them; `dtype` is that of weights and arithmetic, and with `keep_io` not that
-    of inputs and outputs; `pixels` puts what prepares a picture into the graph; `functions` makes each block an ONNX function.
+    """`fold` takes batch norms into the layers before them; `dtype` is that of weights and
+    arithmetic, and with `keep_io` not that of inputs and outputs; `pixels` puts what prepares a
+    picture into the graph; `functions` makes each block an ONNX function.
 
     Raises `ValueError` for an opset or a type that cannot be written.
     """

@@ -1,7 +1,8 @@
 """Blocks of the text as local functions of an ONNX model, which viewers show as one box each.
 
-Equal blocks share a function: names inside are those of the block, without the place where it stands. Weights go in as inputs.
-A block whose nodes do not stand together, or that gives nothing, is left as it is.
+Equal blocks share a function: names inside are those of the block, without the place where it
+stands. Weights go in as inputs. A block whose nodes do not stand together, or that gives nothing,
+is left as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 DOMAIN = "netdsl"
 
 
-def group(nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], opset: int) -> list[FunctionProto]:
-    """Put a call in the place of the nodes of each block, inner ones first; returns the functions."""
+def group(
+    nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], opset: int
+) -> list[FunctionProto]:
+    """Replace the nodes of each block by a call, inner blocks first; returns the functions."""
     made: dict[bytes, str] = {}
     functions: list[FunctionProto] = []
     for scope in sorted((s for s in scopes if s.kind), key=lambda s: -s.depth):
@@ -32,8 +35,16 @@ def group(nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], op
         rest = nodes[: found[0]] + nodes[found[-1] + 1 :]
         own = {name for node in members for name in node.output}
         needed = outputs | {name for node in rest for name in node.input}
-        ins = list(dict.fromkeys(name for node in members for name in node.input if name and name not in own))
-        outs = [name for name in dict.fromkeys(n for node in members for n in node.output) if name in needed]
+        ins = list(
+            dict.fromkeys(
+                name for node in members for name in node.input if name and name not in own
+            )
+        )
+        outs = [
+            name
+            for name in dict.fromkeys(n for node in members for n in node.output)
+            if name in needed
+        ]
         if not outs:
             continue
         function = _function(members, scope.name, ins, outs, opset)
@@ -44,7 +55,11 @@ def group(nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], op
         call = helper.make_node(made[body], ins, outs, name=scope.name, domain=DOMAIN)
         assert scope.site is not None
         first = scope.site.span
-        for key, value in (("netdsl.line", f"{first.file.name}:{first.first.line}"), ("netdsl.layer", scope.name), ("netdsl.kind", str(scope.kind))):
+        for key, value in (
+            ("netdsl.line", f"{first.file.name}:{first.first.line}"),
+            ("netdsl.layer", scope.name),
+            ("netdsl.kind", str(scope.kind)),
+        ):
             call.metadata_props.add(key=key, value=value)
         nodes[found[0] : found[-1] + 1] = [call]
     return functions
@@ -62,7 +77,9 @@ def _layer(node: NodeProto) -> str:
     return next((p.value for p in node.metadata_props if p.key == "netdsl.layer"), "")
 
 
-def _function(members: list[NodeProto], scope: str, ins: list[str], outs: list[str], opset: int) -> FunctionProto:
+def _function(
+    members: list[NodeProto], scope: str, ins: list[str], outs: list[str], opset: int
+) -> FunctionProto:
     """The nodes as a function without a name, in names that do not tell where the block stands."""
     local = {name: _local(name, scope, f"x{i}") for i, name in enumerate(ins)}
     taken = set(local.values())
@@ -83,7 +100,14 @@ def _function(members: list[NodeProto], scope: str, ins: list[str], outs: list[s
             if entry.key != "netdsl.line":
                 entry.value = _local(entry.value, scope, entry.value)
         body.append(copy)
-    return helper.make_function(DOMAIN, "", _names(ins, local), _names(outs, local), body, [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, 1)])
+    return helper.make_function(
+        DOMAIN,
+        "",
+        _names(ins, local),
+        _names(outs, local),
+        body,
+        [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, 1)],
+    )
 
 
 def _names(names: Iterable[str], local: Mapping[str, str]) -> list[str]:
@@ -96,4 +120,8 @@ def _local(name: str, scope: str, other: str) -> str:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    return name if name not in taken else next(made for i in range(2, len(taken) + 3) if (made := f"{name}_{i}") not in taken)
+    return (
+        name
+        if name not in taken
+        else next(made for i in range(2, len(taken) + 3) if (made := f"{name}_{i}") not in taken)
+    )

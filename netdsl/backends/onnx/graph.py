@@ -1,4 +1,5 @@
-"""Graph to ONNX, written directly: dynamic batch, initialisers under the checkpoint names, each node with its line of the text.
+"""Graph to ONNX, written directly: dynamic batch, initialisers under the checkpoint names, each
+node with its line of the text.
 
 Only the inference graph is written: auxiliary heads and training-only layers are gone.
 """
@@ -42,10 +43,17 @@ class TypedName(str):
 class Skeleton:
     """A model without the numbers of its weights: what is left is small, whatever the net's size.
 
-    `params` are the tensors that a checkpoint must have, `stored` those of the file, which are others where something is folded.
+    `params` are the tensors that a checkpoint must have, `stored` those of the file, which are
+    others where something is folded.
     """
 
-    def __init__(self, model: onnx.ModelProto, params: dict[str, Param], stored: dict[str, Stored], dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        params: dict[str, Param],
+        stored: dict[str, Stored],
+        dtype: str = "float32",
+    ) -> None:
         self.model = model
         self.params = params
         self.stored = stored
@@ -54,7 +62,9 @@ class Skeleton:
         self.item = 4 if dtype == "float32" else 2
 
 
-def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None) -> Skeleton:
+def skeleton(
+    graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None
+) -> Skeleton:
     """Write the graph without weights; raises `NetdslError` if the net cannot take pictures."""
     form = form or Form()
     emitter = GraphEmitter(form.opset, form.dtype)
@@ -65,13 +75,25 @@ def skeleton(graph: Graph, form: Form | None = None, *, metadata: Mapping[str, s
             given = [names[id(v)] for v in node.inputs]
             fast = form.fold and lrn.applies(node.op, node.type, form.dtype)
             with at(node.output):
-                result = lrn.emit(emitter, node.op, given[0], node.type) if fast else node.op.onnx(emitter, *given)
+                result = (
+                    lrn.emit(emitter, node.op, given[0], node.type)
+                    if fast
+                    else node.op.onnx(emitter, *given)
+                )
             names[id(node.output)] = _tensor(node.output, result)
-    stored = fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs}) if form.fold else plain(emitter.params)
-    _rename_outputs(graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs})
+    stored = (
+        fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs})
+        if form.fold
+        else plain(emitter.params)
+    )
+    _rename_outputs(
+        graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs}
+    )
     if form.keep_io:
         _widen_outputs(graph, emitter)
-    return Skeleton(_model(graph, emitter, form, metadata or {}), emitter.params, stored, form.dtype)
+    return Skeleton(
+        _model(graph, emitter, form, metadata or {}), emitter.params, stored, form.dtype
+    )
 
 
 def _inputs(graph: Graph, emitter: GraphEmitter, form: Form) -> dict[int, TypedName]:
@@ -84,29 +106,65 @@ def _inputs(graph: Graph, emitter: GraphEmitter, form: Form) -> dict[int, TypedN
             names[id(value)] = _tensor(value, made)
         elif form.keep_io and form.dtype != "float32" and value.type.dtype == "float32":
             emitter.begin_at(value.name, "cast", value.site)
-            names[id(value)] = _tensor(value, emitter.op("Cast", value.name, to=ELEMENT[form.dtype]))
+            names[id(value)] = _tensor(
+                value, emitter.op("Cast", value.name, to=ELEMENT[form.dtype])
+            )
     return names
 
 
-def _model(graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[str, str]) -> onnx.ModelProto:
+def _model(
+    graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
     inner = "float32" if form.keep_io else form.dtype
     outputs = [_value_info(o.name, o.value.type, inner) for o in graph.outputs]
     inputs = [_value_info(v.name, v.type, inner) for v in graph.inputs]
     if form.pixels is not None:
         first = graph.inputs[0]
         named = ("height", "width") if is_resized(first.type) else first.type.spatial
-        dims: list[Any] = ["N", *(d if isinstance(d, int) else str(d) for d in named), first.type.channels]
+        dims: list[Any] = [
+            "N",
+            *(d if isinstance(d, int) else str(d) for d in named),
+            first.type.channels,
+        ]
         inputs[0] = helper.make_tensor_value_info(first.name, TensorProto.UINT8, dims)
-    functions = group(emitter.nodes, graph.scopes.values(), {o.name for o in graph.outputs}, form.opset) if form.functions else []
-    made = helper.make_graph(emitter.nodes, graph.name, inputs, outputs, list(emitter.constants.values()), doc_string=graph.doc)
-    model = helper.make_model(made, opset_imports=_opsets(form, functions), ir_version=IR_VERSION, functions=functions, producer_name="netdsl")
+    functions = (
+        group(emitter.nodes, graph.scopes.values(), {o.name for o in graph.outputs}, form.opset)
+        if form.functions
+        else []
+    )
+    made = helper.make_graph(
+        emitter.nodes,
+        graph.name,
+        inputs,
+        outputs,
+        list(emitter.constants.values()),
+        doc_string=graph.doc,
+    )
+    model = helper.make_model(
+        made,
+        opset_imports=_opsets(form, functions),
+        ir_version=IR_VERSION,
+        functions=functions,
+        producer_name="netdsl",
+    )
     narrow = {} if form.dtype == "float32" else {"netdsl.dtype": form.dtype}
-    helper.set_model_props(model, {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name, **narrow, **metadata})
+    helper.set_model_props(
+        model,
+        {
+            "netdsl.net": graph.name,
+            "netdsl.source": graph.site.span.file.name,
+            **narrow,
+            **metadata,
+        },
+    )
     return model
 
 
 def _opsets(form: Form, functions: list[onnx.FunctionProto]) -> list[onnx.OperatorSetIdProto]:
-    return [helper.make_opsetid("", form.opset), *([helper.make_opsetid(DOMAIN, 1)] if functions else [])]
+    return [
+        helper.make_opsetid("", form.opset),
+        *([helper.make_opsetid(DOMAIN, 1)] if functions else []),
+    ]
 
 
 def _tensor(value: Value, name: str) -> TypedName:
@@ -115,8 +173,10 @@ def _tensor(value: Value, name: str) -> TypedName:
     return made
 
 
-def _rename_outputs(graph: Graph, emitter: GraphEmitter, names: dict[int, TypedName], taken: set[str]) -> None:
-    """Give the graph's outputs their names; inner values that have such a name by chance make way."""
+def _rename_outputs(
+    graph: Graph, emitter: GraphEmitter, names: dict[int, TypedName], taken: set[str]
+) -> None:
+    """Name the graph's outputs; inner values that happen to have such a name get another one."""
     wanted: dict[str, str] = {}
     extra = []
     inputs = {v.name for v in graph.inputs}
@@ -134,7 +194,9 @@ def _rename_outputs(graph: Graph, emitter: GraphEmitter, names: dict[int, TypedN
     for node in emitter.nodes:
         for field in (node.input, node.output):
             for i, name in enumerate(field):
-                if name in rename and not (name in inputs and name not in node.output and name not in wanted):
+                if name in rename and not (
+                    name in inputs and name not in node.output and name not in wanted
+                ):
                     field[i] = rename[name]
     for source, target in extra:
         emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
@@ -147,7 +209,10 @@ def _widen_outputs(graph: Graph, emitter: GraphEmitter) -> None:
         for field in (node.input, node.output):
             for i, name in enumerate(field):
                 field[i] = wide.get(name, name)
-    emitter.nodes.extend(helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=TensorProto.FLOAT) for name, narrow in wide.items())
+    emitter.nodes.extend(
+        helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=TensorProto.FLOAT)
+        for name, narrow in wide.items()
+    )
 
 
 def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto:

@@ -1,7 +1,9 @@
-"""The SHA-256 manifest beside an exported model: of the model, of its data file, and of the text that it was made from.
+"""The SHA-256 manifest beside an exported model: of the model, of its data file, and of the text
+that it was made from.
 
-It is JSON, named as the model with `.manifest.json` after it, and holds a sum over itself, so that no bit of it can turn unseen. Of the
-files that a text imports it has those that are not of the library, which is known by netdsl's version.
+It is JSON, named as the model with `.manifest.json` after it, and holds a sum over itself, so that
+no bit of it can turn unseen. Of the files that a text imports it has those that are not of the
+library, which is known by netdsl's version.
 """
 
 from __future__ import annotations
@@ -43,23 +45,42 @@ def manifest_path(model: Path) -> Path:
 
 
 def check_place(model: Path) -> None:
-    """Raise `OSError` where a model or its manifest could not be written: before the work, and before there is one without the other."""
+    """Raise `OSError` where a model or its manifest could not be written: before the work, and
+    before there is one without the other.
+    """
     for path in (model, manifest_path(model)):
         check_replaceable(path)
 
 
-def write_manifest(model: Path, sums: Mapping[Path, str], source: SourceFile, imports: Iterable[SourceFile], entries: Mapping[str, Any]) -> Path:
-    """Write the manifest of a model: `sums` are those of its files, `imports` the files that its text imports."""
+def write_manifest(
+    model: Path,
+    sums: Mapping[Path, str],
+    source: SourceFile,
+    imports: Iterable[SourceFile],
+    entries: Mapping[str, Any],
+) -> Path:
+    """Write the manifest of a model:
+
+    `sums` are those of its files, `imports` the files that its text imports.
+    """
     made = {
         "netdsl": __version__,
-        "files": {f.name: {"bytes": f.stat().st_size, "sha256": known} for f, known in sums.items()},
+        "files": {
+            f.name: {"bytes": f.stat().st_size, "sha256": known} for f, known in sums.items()
+        },
         "source": _entry(source, model.parent),
-        "imports": sorted((_entry(f, model.parent) for f in imports if not _is_shipped(f)), key=lambda e: e["name"]),
+        "imports": sorted(
+            (_entry(f, model.parent) for f in imports if not _is_shipped(f)),
+            key=lambda e: e["name"],
+        ),
         **entries,
     }
     path = manifest_path(model)
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps({**made, "manifest": _own_sum(made)}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps({**made, "manifest": _own_sum(made)}, indent=2, ensure_ascii=False) + "\n",
+            encoding="utf-8",
+        )
     return path
 
 
@@ -73,22 +94,45 @@ def _is_shipped(source: SourceFile) -> bool:
 
 
 def verify_model(path: str | os.PathLike[str]) -> Verified:
-    """Hold a model, its data and its text against its manifest; raises `NetdslError` that names the file that differs."""
+    """Hold a model, its data and its text against its manifest; raises `NetdslError` that names the
+    file that differs.
+    """
     model = Path(path)
     if not os.path.isfile(model):
-        raise NetdslError("file-not-found", f"there is no file {model}", help="`netdsl export NET -o model.onnx` makes one")
+        raise NetdslError(
+            "file-not-found",
+            f"there is no file {model}",
+            help="`netdsl export NET -o model.onnx` makes one",
+        )
     manifest = manifest_path(model)
     if not os.path.isfile(manifest):
-        raise NetdslError("no-manifest", f"{model} has no manifest: there is no file {manifest}", help="`netdsl export` writes one beside the model; keep the two together")
+        raise NetdslError(
+            "no-manifest",
+            f"{model} has no manifest: there is no file {manifest}",
+            help="`netdsl export` writes one beside the model; keep the two together",
+        )
     entries = _read(manifest)
     files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
     if model.name not in entries["files"]:
-        raise NetdslError("corrupt-manifest", f"{manifest} is not about {model.name} but {', '.join(entries['files'])}", help="a renamed model needs a new export: its data file is named in it")
-    return Verified(files, [note for entry in (entries["source"], *entries.get("imports", ())) for note in _check_source(model.parent, entry)])
+        raise NetdslError(
+            "corrupt-manifest",
+            f"{manifest} is not about {model.name} but {', '.join(entries['files'])}",
+            help="a renamed model needs a new export: its data file is named in it",
+        )
+    return Verified(
+        files,
+        [
+            note
+            for entry in (entries["source"], *entries.get("imports", ()))
+            for note in _check_source(model.parent, entry)
+        ],
+    )
 
 
 def verify_if_any(path: Path) -> None:
-    """Hold a model against its manifest where it has one; its text is left out, which may have gone on since."""
+    """Hold a model against its manifest where it has one; its text is left out, which may have gone
+    on since.
+    """
     manifest = manifest_path(path)
     if not (os.path.isfile(path) and os.path.isfile(manifest)):
         return
@@ -104,10 +148,16 @@ def sha256_of(path: Path) -> str:
 
 def _read(manifest: Path) -> dict[str, Any]:
     if manifest.stat().st_size > _LIMIT:
-        raise NetdslError("corrupt-manifest", f"{manifest} is larger than a manifest is", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-manifest", f"{manifest} is larger than a manifest is", help=_AGAIN
+        )
     try:
         found = json.loads(manifest.read_text(encoding="utf-8"))
-        good = isinstance(found, dict) and found.pop("manifest", None) == _own_sum(found) and _is_whole(found)
+        good = (
+            isinstance(found, dict)
+            and found.pop("manifest", None) == _own_sum(found)
+            and _is_whole(found)
+        )
     except (ValueError, RecursionError):
         good = False
     if not good:
@@ -117,12 +167,18 @@ def _read(manifest: Path) -> dict[str, Any]:
 
 
 def _is_whole(found: dict[str, Any]) -> bool:
-    """Whether it has all that is read of it, as it is read: a sum that fits says nothing of that."""
+    """Whether every entry that is read exists and has the right type, which no checksum shows."""
     files, texts = found.get("files"), found.get("imports", [])
     if not isinstance(files, dict) or not isinstance(texts, list):
         return False
-    sizes = all(_is_name(name) and _has_sum(entry) and type(entry.get("bytes")) is int for name, entry in files.items())
-    return sizes and all(_has_sum(e) and isinstance(e.get("name"), str) and 0 < len(e["name"]) <= _LONGEST for e in (found.get("source"), *texts))
+    sizes = all(
+        _is_name(name) and _has_sum(entry) and type(entry.get("bytes")) is int
+        for name, entry in files.items()
+    )
+    return sizes and all(
+        _has_sum(e) and isinstance(e.get("name"), str) and 0 < len(e["name"]) <= _LONGEST
+        for e in (found.get("source"), *texts)
+    )
 
 
 def _has_sum(entry: Any) -> bool:
@@ -135,18 +191,31 @@ def _is_name(name: str) -> bool:
 
 
 def _own_sum(entries: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entries, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(entries, sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
 
 
 def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
     path = folder / name
     if not os.path.isfile(path):
-        raise NetdslError("file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN)
+        raise NetdslError(
+            "file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN
+        )
     size = path.stat().st_size
     if size != entry["bytes"]:
-        raise NetdslError("corrupt-model", f"{path} has {counted(size, 'byte')}, it was written with {entry['bytes']:,}: it is cut off, or another file", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-model",
+            f"{path} has {counted(size, 'byte')}, it was written with {entry['bytes']:,}: it is cut"
+            " off, or another file",
+            help=_AGAIN,
+        )
     if sha256_of(path) != entry["sha256"]:
-        raise NetdslError("corrupt-model", f"{path} is not as it was written: its SHA-256 sum differs from the manifest's", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-model",
+            f"{path} is not as it was written: its SHA-256 sum differs from the manifest's",
+            help=_AGAIN,
+        )
     return path
 
 
@@ -155,15 +224,27 @@ def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
     if not os.path.isfile(path):
         shipped = Path(library.resource("nets")).parent / entry["name"]
         if entry["name"].startswith("nets/") and os.path.isfile(shipped):
-            return [] if sha256_of(shipped) == entry["sha256"] else [f"{printable(entry['name'])} of this version of netdsl is not the text that the model was made from"]
+            return (
+                []
+                if sha256_of(shipped) == entry["sha256"]
+                else [
+                    f"{printable(entry['name'])} of this version of netdsl is not the text that the"
+                    " model was made from"
+                ]
+            )
         return [f"the text {printable(entry['name'])} is not here, and was not looked at"]
     if sha256_of(path) != entry["sha256"]:
-        raise NetdslError("source-changed", f"{path} is not the text that the model was made from: its SHA-256 sum differs from the manifest's", help="export again, or bring the text back")
+        raise NetdslError(
+            "source-changed",
+            f"{path} is not the text that the model was made from: its SHA-256 sum differs from the"
+            " manifest's",
+            help="export again, or bring the text back",
+        )
     return []
 
 
 def _relative(name: str, folder: Path) -> str:
-    """The way from the folder of the model to a text, which is the same wherever the two are taken."""
+    """The path from the model's folder to a text; it stays valid when both are moved together."""
     if not os.path.isfile(name):
         return name
     try:

@@ -1,8 +1,9 @@
 """Writes ONNX files as a stream: the weights never stand in memory together.
 
-A protobuf message is the concatenation of its fields in any order, and a sub-message is its length and its bytes (protobuf
-encoding guide). So the small skeleton is serialised by `onnx`, and the initialisers are appended to its graph as they are made.
-Models over 2 GB, the limit of a protobuf message, keep their weights in one file beside the model.
+A protobuf message is the concatenation of its fields in any order, and a sub-message is its length
+and its bytes (protobuf encoding guide). So the small skeleton is serialised by `onnx`, and the
+initialisers are appended to its graph as they are made. Models over 2 GB, the limit of a protobuf
+message, keep their weights in one file beside the model.
 """
 
 from __future__ import annotations
@@ -43,8 +44,11 @@ def fresh_weights(seed: int = 0) -> Callable[[str, Param], Iterable[Any]]:
     return lambda name, param: fresh_chunks(name, param, seed)
 
 
-def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]) -> dict[Path, str]:
-    """Write the model, with `chunks(name, param)` giving the float32 numbers of each tensor; returns the files made with their SHA-256 sums.
+def write_model(
+    skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]
+) -> dict[Path, str]:
+    """Write the model, with `chunks(name, param)` giving the float32 numbers of each tensor;
+    returns the files made with their SHA-256 sums.
 
     The same skeleton and weights give the same bytes.
     """
@@ -57,7 +61,9 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], I
     model.ClearField("graph")
     heads = {}
     for name, size in sizes.items():
-        inner = _tensor_head(name, skeleton.stored[name].param, skeleton.element) + _tag(_RAW_DATA_FIELD, size)
+        inner = _tensor_head(name, skeleton.stored[name].param, skeleton.element) + _tag(
+            _RAW_DATA_FIELD, size
+        )
         heads[name] = _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
     length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
     head = _bytes(model) + _tag(_GRAPH_FIELD, length)
@@ -70,7 +76,12 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], I
         return {path: out.sum()}
 
 
-def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]], sizes: dict[str, int]) -> dict[Path, str]:
+def _write_external(
+    skeleton: Skeleton,
+    path: Path,
+    chunks: Callable[[str, Param], Iterable[Any]],
+    sizes: dict[str, int],
+) -> dict[Path, str]:
     data = path.with_name(path.name + ".data")
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
@@ -78,9 +89,15 @@ def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param
         out = _Out(file, sum(-(-size // ALIGN) * ALIGN for size in sizes.values()))
         for name, stored in skeleton.stored.items():
             out.write(b"\0" * (-out.size % ALIGN))
-            tensor = model.graph.initializer.add(name=name, data_type=skeleton.element, dims=stored.param.shape)
+            tensor = model.graph.initializer.add(
+                name=name, data_type=skeleton.element, dims=stored.param.shape
+            )
             tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (("location", data.name), ("offset", str(out.size)), ("length", str(sizes[name]))):
+            for key, value in (
+                ("location", data.name),
+                ("offset", str(out.size)),
+                ("length", str(sizes[name])),
+            ):
                 tensor.external_data.add(key=key, value=value)
             _write_chunks(out, name, skeleton, stored, chunks)
         data_sum = out.sum()
@@ -91,18 +108,29 @@ def _write_external(skeleton: Skeleton, path: Path, chunks: Callable[[str, Param
 
 
 def model_of(skeleton: Skeleton, chunks: Callable[[str, Param], Iterable[Any]]) -> onnx.ModelProto:
-    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor of the checkpoint."""
+    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor
+    of the checkpoint.
+    """
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
     for name, stored in skeleton.stored.items():
-        array = np.concatenate([narrowed(name, np.ravel(c), skeleton.dtype) for c in stored_chunks(stored, skeleton.params, chunks)])
-        model.graph.initializer.append(onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name))
+        array = np.concatenate(
+            [
+                narrowed(name, np.ravel(c), skeleton.dtype)
+                for c in stored_chunks(stored, skeleton.params, chunks)
+            ]
+        )
+        model.graph.initializer.append(
+            onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name)
+        )
     return model
 
 
 class _Out:
-    """A file that sums up what is written to it. The room on the disk is taken at once: writing is several times faster then, and a
-    full disk is known before the work.
+    """A file that sums up what is written to it.
+
+    The room on the disk is taken at once: writing is several times faster then, and a full disk is
+    known before the work.
     """
 
     def __init__(self, file: io.FileIO, room: int = 0) -> None:
@@ -134,9 +162,17 @@ class _Out:
         return self._sum.hexdigest()
 
 
-def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chunks: Callable[[str, Param], Iterable[Any]]) -> None:
+def _write_chunks(
+    out: _Out,
+    name: str,
+    skeleton: Skeleton,
+    stored: Stored,
+    chunks: Callable[[str, Param], Iterable[Any]],
+) -> None:
     written = 0
-    with ThreadPoolExecutor(WRITERS) as pool:  # the next numbers are made while the last are summed up and written
+    with ThreadPoolExecutor(
+        WRITERS
+    ) as pool:  # the next numbers are made while the last are summed up and written
         pending: list[Future[None]] = []
         pieces = iter(stored_chunks(stored, skeleton.params, chunks))
         for chunk in pieces:
@@ -148,7 +184,9 @@ def _write_chunks(out: _Out, name: str, skeleton: Skeleton, stored: Stored, chun
         for task in pending:
             task.result()
     if written != stored.param.size:
-        raise ValueError(f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}")
+        raise ValueError(
+            f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}"
+        )
 
 
 def _tensor_head(name: str, param: Param, element: int) -> bytes:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def lower(graph: Graph) -> torch.nn.Module:
     """A module with the graph's names, in training mode as PyTorch's modules are.
 
-    In training a net with auxiliary heads returns its outputs and then the heads' values; `aux_weights` holds their weights.
+    In training a net with auxiliary heads returns its outputs and then the heads' values;
+    `aux_weights` holds their weights.
     """
     source = emit_source(graph, standalone=False)
     name = f"<netdsl {graph.name}>"
@@ -28,7 +29,8 @@ def lower(graph: Graph) -> torch.nn.Module:
     space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
     exec(compile(source, name, "exec"), space)
     made = space[class_name(graph)]
-    made.aux_weights = [head.weight for head in graph.aux]  # of the class, where members that are so labelled are not in the way
+    # Of the class, where members that are so labelled are not in the way.
+    made.aux_weights = [head.weight for head in graph.aux]
     made.source = source
     module: torch.nn.Module = made()
     return module

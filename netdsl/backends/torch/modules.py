@@ -1,4 +1,7 @@
-"""The few modules and functions that `torch.nn` has not. Emitted source carries a copy of those it uses."""
+"""The few modules and functions that `torch.nn` has not.
+
+Emitted source carries a copy of those it uses.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,15 @@ class Subsample(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(self.window) - 1]
         shape = (-1,) + (1,) * len(self.window)
-        return pool(x, self.window) * prod(self.window) * self.weight.view(shape) + self.bias.view(shape)
+        return pool(x, self.window) * prod(self.window) * self.weight.view(shape) + self.bias.view(
+            shape
+        )
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, zero whole samples with probability p and scale the rest by 1 / (1 - p)."""
+    """Stochastic depth: in training, zero whole samples with probability p and scale the rest by 1
+    / (1 - p).
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -61,9 +68,20 @@ class Learned(nn.Module):
 
 
 class PartialConv(nn.Module):
-    """A convolution whose output maps look at the input maps of a table each: one window of weights for each connection."""
+    """A convolution whose output maps look at the input maps of a table each: one window of weights
+    for each connection.
+    """
 
-    def __init__(self, connections: tuple[tuple[int, ...], ...], channels: int, window: tuple[int, ...], stride: tuple[int, ...], pad: int | tuple[int, ...], dilation: tuple[int, ...], bias: bool) -> None:
+    def __init__(
+        self,
+        connections: tuple[tuple[int, ...], ...],
+        channels: int,
+        window: tuple[int, ...],
+        stride: tuple[int, ...],
+        pad: int | tuple[int, ...],
+        dilation: tuple[int, ...],
+        bias: bool,
+    ) -> None:
         super().__init__()
         self.channels, self.stride, self.pad, self.dilation = channels, stride, pad, dilation
         self.outputs = [i for i, maps in enumerate(connections) for _ in maps]
@@ -104,7 +122,9 @@ class GCNConv(nn.Module):
 
 
 class ChebConv(nn.Module):
-    """The sum over k of T_k(L) X W_k, plus b, for the Chebyshev polynomials T_k of the scaled Laplacian L."""
+    """The sum over k of T_k(L) X W_k, plus b, for the Chebyshev polynomials T_k of the scaled
+    Laplacian L.
+    """
 
     def __init__(self, features: int, units: int, k: int, bias: bool) -> None:
         super().__init__()
@@ -137,7 +157,9 @@ class SAGEConv(nn.Module):
         return y
 
 
-def crop_to(x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None) -> torch.Tensor:
+def crop_to(
+    x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None
+) -> torch.Tensor:
     """Cut the spatial axes of `x` to `sizes`: from the middle, or from `offset` on."""
     for axis, size in enumerate(sizes, start=2):
         start = (x.shape[axis] - size) // 2 if offset is None else offset[axis - 2]
@@ -157,8 +179,13 @@ def bilinear_(weight: torch.Tensor) -> None:
         weight[i, i % weight.shape[1]] = kernel
 
 
-def roi_max_pool(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
-    """The largest value in each of size bins of each box: N x C x H x W and N x R x 4 to N x R x C x size."""
+def roi_max_pool(
+    x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float
+) -> torch.Tensor:
+    """The largest value in each of size bins of each box:
+
+    N x C x H x W and N x R x 4 to N x R x C x size.
+    """
     corners = boxes * scale
     whole = corners.trunc()
     rest = corners - whole
@@ -174,20 +201,39 @@ def roi_max_pool(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], sc
         index.append(torch.minimum(start[..., None] + steps, end[..., None] - 1).clamp(min=0))
         empty.append(end <= start)
     sample = torch.arange(x.shape[0], device=x.device).view(-1, 1, 1, 1, 1, 1)
-    largest = x[sample, :, index[0][:, :, :, :, None, None], index[1][:, :, None, None]].amax((3, 5))
+    largest = x[sample, :, index[0][:, :, :, :, None, None], index[1][:, :, None, None]].amax(
+        (3, 5)
+    )
     nothing = empty[0][..., None] | empty[1][:, :, None]
     return largest.masked_fill(nothing[..., None], 0).permute(0, 1, 4, 2, 3)
 
 
-def roi_align(x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float, samples: int, aligned: bool) -> torch.Tensor:
-    """The mean of samples x samples interpolated points in each of size bins of each box: to N x R x C x size."""
+def roi_align(
+    x: torch.Tensor,
+    boxes: torch.Tensor,
+    size: tuple[int, int],
+    scale: float,
+    samples: int,
+    aligned: bool,
+) -> torch.Tensor:
+    """The mean of samples x samples interpolated points in each of size bins of each box: to N x R
+    x C x size.
+    """
     corners = boxes * scale - 0.5 * aligned
     low, high, part, inside = [], [], [], []
     for axis, n in enumerate(size):
-        first, last, end = corners[..., 1 - axis, None], corners[..., 3 - axis, None], x.shape[2 + axis]
+        first, last, end = (
+            corners[..., 1 - axis, None],
+            corners[..., 3 - axis, None],
+            x.shape[2 + axis],
+        )
         width = last - first if aligned else (last - first).clamp(min=1)
         points = torch.arange(n * samples, device=x.device)
-        at = first + points // samples * (width / n) + (points % samples + 0.5) * (width / n) / samples
+        at = (
+            first
+            + points // samples * (width / n)
+            + (points % samples + 0.5) * (width / n) / samples
+        )
         inside.append((at >= -1) & (at <= end))
         at = at.clamp(0, end - 1)
         low.append(at.long())

@@ -8,7 +8,10 @@ from netdsl.ir.lowering import Lowered
 
 
 class SourceRecorder:
-    """Handed to `Op.torch`. Keywords are (value, default) pairs: those at their default are left out."""
+    """Handed to `Op.torch`.
+
+    Keywords are (value, default) pairs: those at their default are left out.
+    """
 
     def module(self, name: str, *args: object, **pairs: tuple[Any, Any]) -> Lowered:
         """A module of `torch.nn`."""
@@ -29,5 +32,9 @@ class SourceRecorder:
 
 def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[Any, Any]]) -> str:
     texts = [repr(a) for a in args]
-    texts += [f"{k}={v!r}" for k, (v, default) in pairs.items() if v != default or type(v) is not type(default)]
+    texts += [
+        f"{k}={v!r}"
+        for k, (v, default) in pairs.items()
+        if v != default or type(v) is not type(default)
+    ]
     return ", ".join(texts)

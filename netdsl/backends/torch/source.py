@@ -1,7 +1,8 @@
-"""Graph to PyTorch source: one class for each block that differs, `nn.Sequential` for plain chains, a straight-line forward.
+"""Graph to PyTorch source: one class for each block that differs, `nn.Sequential` for plain chains,
+a straight-line forward.
 
-The modules have the names of the graph's nodes, so that `state_dict` has the keys of published checkpoints. The same text is
-what `export -o model.py` writes and what `Net.torch()` runs.
+The modules have the names of the graph's nodes, so that `state_dict` has the keys of published
+checkpoints. The same text is what `export -o model.py` writes and what `Net.torch()` runs.
 """
 
 from __future__ import annotations
@@ -27,16 +28,26 @@ if TYPE_CHECKING:
 _CUSTOM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules.py")
 with open(_CUSTOM, encoding="utf-8") as _file:
     _CUSTOM_TEXT = _file.read()
-_CUSTOM_NODES = {n.name: n for n in python_ast.parse(_CUSTOM_TEXT).body if isinstance(n, (python_ast.ClassDef, python_ast.FunctionDef))}
+_CUSTOM_NODES = {
+    n.name: n
+    for n in python_ast.parse(_CUSTOM_TEXT).body
+    if isinstance(n, (python_ast.ClassDef, python_ast.FunctionDef))
+}
 _OWN = frozenset(_CUSTOM_NODES)
 _RESERVED = _OWN | {*keyword.kwlist, "self", "torch", "nn", "F", "OrderedDict", "super", "prod"}
-# What every module has already, or is given by `lower`: a member of such a name stands in `_modules`, where `state_dict` finds it.
+# What every module has already, or is given by `lower`: a member of such a name stands in
+# `_modules`, where `state_dict` finds it.
 TAKEN = frozenset(
-    "T_destination add_module apply aux_weights bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float forward get_buffer "
-    "get_extra_state get_parameter get_submodule half ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters "
-    "register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook "
-    "register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook "
-    "register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory source state_dict to to_empty train training type xpu zero_grad".split()
+    "T_destination add_module apply aux_weights bfloat16 buffers call_super_init children compile"
+    " cpu cuda double dump_patches eval extra_repr float forward get_buffer get_extra_state"
+    " get_parameter get_submodule half ipu load_state_dict modules mtia named_buffers"
+    " named_children named_modules named_parameters parameters register_backward_hook"
+    " register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook"
+    " register_full_backward_pre_hook register_load_state_dict_post_hook"
+    " register_load_state_dict_pre_hook register_module register_parameter"
+    " register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state"
+    " set_submodule share_memory source state_dict to to_empty train training type xpu"
+    " zero_grad".split()
 )
 _HEADER = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 _INIT = {
@@ -87,13 +98,22 @@ class SourceEmitter:
         """The whole text; standalone text carries the custom modules, other text imports them."""
         body = self._root_class()
         settings = self._settings()
-        parts = [f'"""{_plain_text(self.graph.name)}: written by netdsl."""\n' if standalone else "", _HEADER]
+        parts = [
+            f'"""{_plain_text(self.graph.name)}: written by netdsl."""\n' if standalone else "",
+            _HEADER,
+        ]
         if self.custom and not standalone:
-            parts.append(f"from netdsl.backends.torch.modules import {', '.join(sorted(self.custom))}\n")
+            parts.append(
+                f"from netdsl.backends.torch.modules import {', '.join(sorted(self.custom))}\n"
+            )
         elif self.custom:
             parts += ["from math import prod\n", *_custom_sources(self.custom)]
         parts += [f"\n\n{text}" for text in self.classes]
-        return "\n".join(p for p in parts if p).replace("\n\n\n\n", "\n\n\n") + "\n\n" + body.replace("    # settings\n", settings)
+        return (
+            "\n".join(p for p in parts if p).replace("\n\n\n\n", "\n\n\n")
+            + "\n\n"
+            + body.replace("    # settings\n", settings)
+        )
 
     # ---- classes
 
@@ -102,7 +122,12 @@ class SourceEmitter:
         part.inputs = list(self.graph.inputs)
         init, forward = self._members(part, root=True)
         names = self._input_names(part)
-        lines = [f"class {self.root}(nn.Module):", "    def __init__(self) -> None:", "        super().__init__()", *init]
+        lines = [
+            f"class {self.root}(nn.Module):",
+            "    def __init__(self) -> None:",
+            "        super().__init__()",
+            *init,
+        ]
         lines += ["    # settings", "", f"    def forward(self, {', '.join(names)}):", *forward]
         return "\n".join(lines) + "\n"
 
@@ -134,8 +159,15 @@ class SourceEmitter:
             arguments = [names.of(v) for v in sources]
             names.release(v for v in sources if last[id(v)] <= step)
             fresh = [names.give(v, prefer=arguments) for v in targets]
-            text = call.format(*arguments) if not isinstance(member, _Part) else f"{call}({', '.join(arguments)})"
-            forward.append(f"{indent}{', '.join(fresh)} = {text}{' if self.training else None' if begins_head and not root else ''}")
+            text = (
+                call.format(*arguments)
+                if not isinstance(member, _Part)
+                else f"{call}({', '.join(arguments)})"
+            )
+            forward.append(
+                f"{indent}{', '.join(fresh)} ="
+                f" {text}{' if self.training else None' if begins_head and not root else ''}"
+            )
             names.release(v for v in targets if id(v) not in last)
         forward += self._returns(part, names, root=root)
         return init, forward
@@ -147,7 +179,11 @@ class SourceEmitter:
         lines = [f"        return {', '.join(results)}"]
         if self.graph.aux:
             heads = [names.of(h.value) for h in self.graph.aux]
-            lines = ["        if self.training:", f"            return {', '.join([*results, *heads])}", *lines]
+            lines = [
+                "        if self.training:",
+                f"            return {', '.join([*results, *heads])}",
+                *lines,
+            ]
         return lines
 
     def _pieces(self, part: _Part) -> list[tuple[_Part | Node, list[Node]]]:
@@ -173,17 +209,29 @@ class SourceEmitter:
     def _border(self, part: _Part, nodes: list[Node]) -> None:
         inside = {id(n.output) for n in nodes}
         members = {id(n) for n in nodes}
-        part.inputs = list({id(v): v for n in nodes for v in n.inputs if id(v) not in inside}.values())
-        part.outputs = [n.output for n in nodes if id(n.output) in self.kept or any(id(u) not in members for u in self.uses.get(id(n.output), ()))]
+        part.inputs = list(
+            {id(v): v for n in nodes for v in n.inputs if id(v) not in inside}.values()
+        )
+        part.outputs = [
+            n.output
+            for n in nodes
+            if id(n.output) in self.kept
+            or any(id(u) not in members for u in self.uses.get(id(n.output), ()))
+        ]
         if not part.outputs:
             part.outputs = [nodes[-1].output]
 
-    def _last_uses(self, part: _Part, pieces: list[tuple[_Part | Node, list[Node]]]) -> dict[int, int]:
+    def _last_uses(
+        self, part: _Part, pieces: list[tuple[_Part | Node, list[Node]]]
+    ) -> dict[int, int]:
         last: dict[int, int] = {}
         for step, (member, _) in enumerate(pieces):
             for value in member.inputs:
                 last[id(value)] = step
-        ends = part.outputs or [*(o.value for o in self.graph.outputs), *(h.value for h in self.graph.aux)]
+        ends = part.outputs or [
+            *(o.value for o in self.graph.outputs),
+            *(h.value for h in self.graph.aux),
+        ]
         return last | {id(v): len(pieces) for v in ends}
 
     # ---- members
@@ -203,7 +251,14 @@ class SourceEmitter:
     def _attribute(self, node: Node, part: _Part) -> str:
         name = node.label  # no weights are shared here, so it is the module's too
         told = f"{node.op.kind}{name}"
-        return told if name.isdigit() and not node.params() and not node.buffers() and told not in part.names else name
+        return (
+            told
+            if name.isdigit()
+            and not node.params()
+            and not node.buffers()
+            and told not in part.names
+            else name
+        )
 
     def _flat_member(self, node: Node, low: Lowered, init: list[str], made: set[str]) -> str:
         path, parent = node.module.split("."), "self"
@@ -232,7 +287,14 @@ class SourceEmitter:
         init, forward = self._members(part, root=False)
         names = self._input_names(part)
         kind = part.scope.kind or part.label
-        lines = ["    def __init__(self) -> None:", "        super().__init__()", *init, "", f"    def forward(self, {', '.join(names)}):", *forward]
+        lines = [
+            "    def __init__(self) -> None:",
+            "        super().__init__()",
+            *init,
+            "",
+            f"    def forward(self, {', '.join(names)}):",
+            *forward,
+        ]
         return self._class("\n".join(lines) + "\n", _camel(kind)) + "()"
 
     def _class(self, body: str, wanted: str) -> str:
@@ -253,14 +315,21 @@ class SourceEmitter:
         value, members = part.inputs[0], [member for member, _ in self._pieces(part)]
         for member in members:
             outputs = member.outputs if isinstance(member, _Part) else [member.output]
-            if list(member.inputs) != [value] or len(outputs) != 1 or not (isinstance(member, _Part) or self.lowered[id(member)].plain):
+            if (
+                list(member.inputs) != [value]
+                or len(outputs) != 1
+                or not (isinstance(member, _Part) or self.lowered[id(member)].plain)
+            ):
                 return None
             (value,) = outputs
         names = [member.label for member in members]
         if [value] != part.outputs or any(map(_is_taken, names)):
             return None
         # Only now: what is inside would be made twice at each level, were this no chain.
-        texts = [self._construct(m) if isinstance(m, _Part) else str(self.lowered[id(m)].module) for m in members]
+        texts = [
+            self._construct(m) if isinstance(m, _Part) else str(self.lowered[id(m)].module)
+            for m in members
+        ]
         if names == [str(i) for i in range(len(names))]:
             return f"nn.Sequential({', '.join(texts)})"
         inner = ", ".join(f"{name!r}: {text}" for name, text in zip(names, texts, strict=True))
@@ -277,8 +346,15 @@ class SourceEmitter:
                 target = f"{_member(node.module)}.{name}"
                 init = getattr(node.op, "init", None)
                 if p.init == "literal":
-                    lines.append(f"{target}.copy_(torch.tensor({list(p.values)!r}).reshape({p.shape!r}))")
-                elif name == "weight" and isinstance(init, str) and init != "default" and not (init == "zeros" and node.op.kind == "param"):
+                    lines.append(
+                        f"{target}.copy_(torch.tensor({list(p.values)!r}).reshape({p.shape!r}))"
+                    )
+                elif (
+                    name == "weight"
+                    and isinstance(init, str)
+                    and init != "default"
+                    and not (init == "zeros" and node.op.kind == "param")
+                ):
                     lines.append(_INIT[init].format(target))
                     self.custom |= {"bilinear_"} if init == "bilinear" else set()
         text = "".join(f"            {line}\n" for line in lines)
@@ -308,7 +384,9 @@ class _Names:
                 self._free.append(name)
 
     def give(self, value: Value, prefer: list[str]) -> str:
-        name = next((n for n in prefer if n in self._free), None) or (self._free[0] if self._free else None)
+        name = next((n for n in prefer if n in self._free), None) or (
+            self._free[0] if self._free else None
+        )
         if name is None:
             taken = set(self._of.values())
             name = next(n for n in self._fresh if n not in taken)
@@ -327,14 +405,20 @@ def _is_plain(name: str) -> bool:
 
 
 def _word(name: str) -> str:
-    """As Python reads it, which takes letters such as ligatures for others; what none of its names can hold becomes `_`."""
-    return "".join(c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", name))
+    """As Python reads it, which takes letters such as ligatures for others; what none of its names
+    can hold becomes `_`.
+    """
+    return "".join(
+        c if f"a{c}".isidentifier() else "_" for c in unicodedata.normalize("NFKC", name)
+    )
 
 
 def _assign(name: str, text: str, parent: str = "self") -> str:
     if _is_taken(name):
         return f"{parent}._modules[{name!r}] = {text}"
-    return f"{parent}.{name} = {text}" if _is_plain(name) else f"{parent}.add_module({name!r}, {text})"
+    return (
+        f"{parent}.{name} = {text}" if _is_plain(name) else f"{parent}.add_module({name!r}, {text})"
+    )
 
 
 def _access(name: str, parent: str = "self") -> str:
@@ -375,7 +459,11 @@ def _plain_text(text: str) -> str:
 
 
 def _custom_sources(names: set[str]) -> list[str]:
-    return ["\n" + (python_ast.get_source_segment(_CUSTOM_TEXT, n) or "") + "\n" for name, n in _CUSTOM_NODES.items() if name in names]
+    return [
+        "\n" + (python_ast.get_source_segment(_CUSTOM_TEXT, n) or "") + "\n"
+        for name, n in _CUSTOM_NODES.items()
+        if name in names
+    ]
 
 
 def class_name(graph: Graph) -> str:
@@ -386,4 +474,8 @@ def class_name(graph: Graph) -> str:
 def emit_source(graph: Graph, *, standalone: bool = True) -> str:
     """PyTorch source of a graph; standalone text runs without netdsl."""
     text = SourceEmitter(graph).emit(standalone=standalone)
-    return text.replace("import torch\n", "from collections import OrderedDict\n\nimport torch\n") if "OrderedDict(" in text else text
+    return (
+        text.replace("import torch\n", "from collections import OrderedDict\n\nimport torch\n")
+        if "OrderedDict(" in text
+        else text
+    )
