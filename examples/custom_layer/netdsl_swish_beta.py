@@ -9,7 +9,7 @@ from netdsl.ops.args import boolean, number
 from netdsl.ops.base import arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter
+    from netdsl.ir.lowering import Emitter, TypedName
     from netdsl.ir.types import TensorType
 
 
@@ -49,7 +49,7 @@ class SwishBeta(Op):
             module=f"nn.ParameterDict(dict(beta=torch.full(({self._count(xs[0])},), {self.init})))"
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         beta = g.param("beta")
         if xs[0].type.spatial:
             beta = g.op("Reshape", beta, g.ints([-1, *(1 for _ in xs[0].type.spatial)]))

@@ -42,6 +42,21 @@ class Lowered(NamedTuple):
         return self._replace(call=call)
 
 
+class TypedName(str):
+    """The name of a value in an ONNX graph, with its type (without the batch dimension)."""
+
+    __slots__ = ("type",)
+
+    type: TensorType
+
+    @classmethod
+    def of(cls, name: str, type: TensorType) -> TypedName:
+        """The name with that type."""
+        typed = cls(name)
+        typed.type = type
+        return typed
+
+
 class Emitter(Protocol):
     """Makes nodes, constants and the names of weights; every value is known by its name."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
@@ -166,11 +166,11 @@ class Op:
         """Multiply-accumulates for one sample."""
         return 0
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Any:
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         """The PyTorch lowering: `t.module(...)` or `t.inline(...)`."""
         raise NotImplementedError(self.kind)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
@@ -13,7 +13,7 @@ from netdsl.ops.base import arg, axis_index, fixed, layer
 from netdsl.ops.rounding import exact, gated, scaled
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import TensorType
     from netdsl.ops.rounding import Rule
@@ -60,7 +60,7 @@ def _plain(kind: str, module: str, operator: str, formula: str, rule: Rule) -> N
         def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
             return t.module(module)
 
-        def onnx(self, g: Emitter, *xs: Any) -> str:
+        def onnx(self, g: Emitter, *xs: TypedName) -> str:
             return g.op(operator, xs[0])
 
     Plain.__name__ = module
@@ -80,7 +80,7 @@ class ReLU6(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ReLU6")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Clip", xs[0], g.floats(0.0), g.floats(6.0))
 
 
@@ -108,7 +108,7 @@ class LeakyReLU(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("LeakyRelu", xs[0], alpha=self.slope)
 
 
@@ -129,7 +129,7 @@ class ELU(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("ELU", alpha=(self.alpha, 1.0))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Elu", xs[0], alpha=self.alpha)
 
 
@@ -181,7 +181,7 @@ class PReLU(Op):
             init=(self.init, 0.25),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         slope = g.param("weight")
         if not self.shared and xs[0].type.spatial:
             slope = g.op("Reshape", slope, g.ints([-1, *(1 for _ in xs[0].type.spatial)]))
@@ -199,7 +199,7 @@ class GELU(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("GELU", approximate=(self.approximate, "none"))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         x = xs[0]
         if self.approximate == "none":
             inner = g.op("Erf", g.op("Mul", x, g.floats(0.5**0.5)))
@@ -220,7 +220,7 @@ class SiLU(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("SiLU")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Mul", xs[0], g.op("Sigmoid", xs[0]))
 
 
@@ -233,7 +233,7 @@ class HardSigmoid(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Hardsigmoid")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("HardSigmoid", xs[0], alpha=1 / 6, beta=0.5)
 
 
@@ -246,7 +246,7 @@ class ScaledTanh(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline("1.7159 * torch.tanh({0} * (2 / 3))")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Mul", g.op("Tanh", g.op("Mul", xs[0], g.floats(2 / 3))), g.floats(1.7159))
 
 
@@ -261,7 +261,7 @@ class _Softmax(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(self.module, dim=(axis_index(self, xs[0], self.axis) + 1, None))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op(self.operator, xs[0], axis=axis_index(self, xs[0].type, self.axis) + 1)
 
 

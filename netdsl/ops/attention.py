@@ -12,7 +12,7 @@ from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
@@ -144,8 +144,8 @@ class Attention(Op):
             f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]"
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        width = xs[0].type.shape[1]
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        width = fixed(self, xs[0].type.shape[1], "its input width")
         q = g.op("Transpose", self._projected(g, xs, 0), perm=[0, 2, 1, 3])
         k = g.op("Transpose", self._projected(g, xs, 1), perm=[0, 2, 3, 1])
         v = g.op("Transpose", self._projected(g, xs, 2), perm=[0, 2, 1, 3])

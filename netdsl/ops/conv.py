@@ -18,7 +18,7 @@ from netdsl.ops.rounding import sum_of_products
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ir.types import Sym
 
 Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
@@ -199,15 +199,14 @@ class Conv(_Windowed):
         )
         return module if even else module.padded(p)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         k, s, p, d = self.geometry(xs[0].type)
         bias = [g.param("bias")] if self.bias else []
         pads = [a for a, _ in p] + [b for _, b in p]
         weight = g.param("weight")
         if self.connections is not None:
-            weight = connect.onnx_kernel(
-                g, self.connections, weight, (self.out, xs[0].type.channels, *k)
-            )
+            channels = fixed(self, xs[0].type.channels, "its input channels")
+            weight = connect.onnx_kernel(g, self.connections, weight, (self.out, channels, *k))
         return g.op(
             "Conv",
             xs[0],
@@ -276,7 +275,7 @@ class Depthwise(Conv):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self._conv(xs[0]).torch(t, *xs)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return self._conv(xs[0].type).onnx(g, *xs)
 
 
@@ -392,7 +391,7 @@ class Deconv(_Windowed):
             dilation=(brief(d), 1),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         k, s, p, d = self.geometry(xs[0].type)
         extra = spread(self.output_pad, len(k), self.kind, "output_pad")
         bias = [g.param("bias")] if self.bias else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Sort, indices
@@ -14,7 +14,7 @@ from netdsl.ops.init import INITS, shaped
 from netdsl.ops.rounding import exact, sum_of_products
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
 
 
@@ -84,7 +84,7 @@ class Dense(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Linear", xs[0].shape[-1], self.units, bias=(self.bias, True))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         if len(xs[0].type.shape) == 1:
             return g.op(
                 "Gemm",
@@ -117,7 +117,7 @@ class Flatten(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Flatten") if xs[0].shape else t.inline("{0}.unsqueeze(1)")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Flatten", xs[0], axis=1)
 
 
@@ -150,7 +150,7 @@ class Embedding(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Gather", g.param("weight"), xs[0], axis=0)
 
 
@@ -205,6 +205,6 @@ class RadialBasis(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("RBF", xs[0].shape[0], self.units)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         difference = g.op("Sub", g.op("Unsqueeze", xs[0], g.ints([1])), g.param("weight"))
         return g.op("ReduceSum", g.op("Mul", difference, difference), g.ints([2]), keepdims=0)

@@ -15,7 +15,7 @@ from netdsl.ops.args import boolean, integer
 from netdsl.ops.base import arg, fixed, layer
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym
 
@@ -135,7 +135,7 @@ class GraphConvolution(_GraphLayer):
             "{m}({0}, {1})"
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         edges = self._onnx_normalized(g, xs[1]) if self.normalize else xs[1]
         y = g.op("MatMul", edges, self.onnx_matrix(g, xs[0], "lin.weight"))
         return g.op("Add", y, g.param("bias")) if self.bias else y
@@ -196,7 +196,7 @@ class Chebyshev(_GraphLayer):
             "{m}({0}, {1})"
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         terms = [str(xs[0])]
         y = self.onnx_matrix(g, terms[0], "lins.0.weight")
         for i in range(1, self.k):
@@ -255,7 +255,7 @@ class Sage(_GraphLayer):
             "{m}({0}, {1})"
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         mean = g.op("Div", g.op("MatMul", xs[1], xs[0]), _onnx_degrees(g, xs[1]))
         y = g.op(
             "Add",

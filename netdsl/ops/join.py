@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import UnlikeShapesError
 from netdsl.ir.op import Op
@@ -14,7 +14,7 @@ from netdsl.ops.rounding import exact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
@@ -81,7 +81,7 @@ class Concat(Join):
         names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
         return t.inline(f"torch.cat(({names},), {axis_index(self, first, self.axis) + 1})")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         first, *_ = xs
         return g.op("Concat", *xs, axis=axis_index(self, first.type, self.axis) + 1)
 
@@ -159,7 +159,7 @@ class _Elementwise(Join):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         y: str
         y, *others = xs
         for x in others:

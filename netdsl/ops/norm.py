@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
@@ -15,7 +15,7 @@ from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Tensor
     from netdsl.ir.types import Sym, TensorType
 
@@ -149,8 +149,8 @@ class BatchNorm(_Affine):
             affine=(self.affine, True),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        channels = xs[0].type.channels
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        channels = self.scale_size(xs[0].type)
         pair = (
             [g.param("weight"), g.param("bias")]
             if self.affine
@@ -249,7 +249,7 @@ class LocalResponseNorm(Op):
         # PyTorch views the squares as one more axis, which a permuted input does not allow.
         return module if len(xs[0].spatial) == 1 else module.with_call("{m}({0}.contiguous())")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         # onnxruntime normalises images alone: other ranks are reshaped to one.
         image = len(xs[0].type.spatial) == 2
         x = xs[0] if image else g.op("Reshape", xs[0], g.ints([0, 0, -1, 1]))
@@ -291,11 +291,11 @@ class LayerNorm(_OwnStatistics):
             elementwise_affine=(self.affine, True),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         pair = (
             [g.param("weight"), g.param("bias")]
             if self.affine
-            else [g.floats([1.0] * xs[0].type.shape[-1])]
+            else [g.floats([1.0] * self.scale_size(xs[0].type))]
         )
         return g.op("LayerNormalization", xs[0], *pair, axis=-1, epsilon=self.eps)
 
@@ -336,7 +336,7 @@ class RMSNorm(_Affine):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("RMSNorm", xs[0].shape[-1], eps=(self.eps, None))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         square = g.op("ReduceMean", g.op("Mul", xs[0], xs[0]), g.ints([-1]), keepdims=1)
         root = g.op("Sqrt", g.op("Add", square, g.floats(self.eps)))
         return g.op("Mul", g.op("Div", xs[0], root), g.param("weight"))
@@ -402,7 +402,7 @@ class GroupNorm(_OwnStatistics):
             affine=(self.affine, True),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         shape = xs[0].type
         rows = g.op("Reshape", xs[0], g.ints([0, self.groups, -1]))
         pair = [g.floats([1.0] * self.groups), g.floats([0.0] * self.groups)]
@@ -413,7 +413,7 @@ class GroupNorm(_OwnStatistics):
         )
         if not self.affine:
             return y
-        per_channel = g.ints([shape.channels, *(1 for _ in shape.spatial)])
+        per_channel = g.ints([self.scale_size(shape), *(1 for _ in shape.spatial)])
         weight, bias = (g.op("Reshape", g.param(n), per_channel) for n in ("weight", "bias"))
         return g.op("Add", g.op("Mul", y, weight), bias)
 
@@ -455,8 +455,8 @@ class InstanceNorm(_OwnStatistics):
             affine=(self.affine, False),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        channels = xs[0].type.channels
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        channels = self.scale_size(xs[0].type)
         pair = (
             [g.param("weight"), g.param("bias")]
             if self.affine
@@ -472,7 +472,7 @@ class _TrainingOnly(Op):
 
     p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         same: str = xs[0]
         return same
 

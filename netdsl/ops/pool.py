@@ -15,7 +15,7 @@ from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym
 
@@ -126,7 +126,7 @@ class MaxPool(_Pool):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self.torch_module(t, "MaxPool", xs[0])
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("MaxPool", xs[0], **self.onnx_window(xs[0].type))
 
 
@@ -181,21 +181,21 @@ class AvgPool(_Mean):
         module = self.torch_module(t, "AvgPool", xs[0])
         return module if self.count_pad else module.with_keyword("count_include_pad", value=False)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        x = xs[0]
-        window = self.onnx_window(x.type)
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        padded: str = xs[0]
+        window = self.onnx_window(xs[0].type)
         if not self.ceil:
-            return g.op("AveragePool", x, count_include_pad=int(self.count_pad), **window)
+            return g.op("AveragePool", padded, count_include_pad=int(self.count_pad), **window)
         # PyTorch's mean counts the padding but not what lies beyond it: pad first, then let nothing
         # else count.
-        p = self.geometry(x.type)[2]
+        p = self.geometry(xs[0].type)[2]
         if any(p):
-            x = g.pad(x, [(0, 0), *((a, a) for a in p)], g.floats(0.0))
+            padded = g.pad(padded, [(0, 0), *((a, a) for a in p)], g.floats(0.0))
             pads = window["pads"]
             window["pads"] = [0] * len(p) + [
                 max(0, e - b) for e, b in zip(pads[len(p) :], p, strict=True)
             ]
-        return g.op("AveragePool", x, count_include_pad=0, **window)
+        return g.op("AveragePool", padded, count_include_pad=0, **window)
 
 
 @layer(
@@ -227,7 +227,7 @@ class SumPool(_Mean):
             divisor_override=(1, None),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         mean = g.op("AveragePool", xs[0], count_include_pad=1, **self.onnx_window(xs[0].type))
         return g.op("Mul", mean, g.floats(prod(self.geometry(xs[0].type)[0])))
 
@@ -259,7 +259,7 @@ class L2Pool(_Pool):
         k, s, _ = self.geometry(xs[0])
         return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(s), brief(k)))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("LpPool", xs[0], p=2, **self.onnx_window(xs[0].type))
 
 
@@ -280,7 +280,7 @@ class GlobalAvgPool(_Global):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveAvgPool{len(xs[0].spatial)}d", 1)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("GlobalAveragePool", xs[0])
 
 
@@ -293,7 +293,7 @@ class GlobalMaxPool(_Global):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module(f"AdaptiveMaxPool{len(xs[0].spatial)}d", 1)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("GlobalMaxPool", xs[0])
 
 
@@ -314,7 +314,7 @@ class _Adaptive(Op):
             f"Adaptive{self.reduce}Pool{n}d", brief(spread(self.size, n, self.kind, "size"))
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         x = xs[0]
         sizes = x.type.spatial
         out = spread(self.size, len(sizes), self.kind, "size")
@@ -423,7 +423,7 @@ class SpatialPyramid(Op):
         parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)
         return t.inline(f"torch.cat(({parts},), 1)")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         parts = [
             g.op("Flatten", AdaptiveMaxPool({"kind": self.kind, "size": n}).onnx(g, xs[0]), axis=1)
             for n in self.levels
@@ -477,7 +477,8 @@ class Subsampling(Op):
         k, *_ = self._pool().geometry(xs[0])
         return t.custom("Subsample", xs[0].channels, k)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        shape = [1, xs[0].type.channels, *(1 for _ in xs[0].type.spatial)]
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        channels = fixed(self, xs[0].type.channels, "its input channels")
+        shape = [1, channels, *(1 for _ in xs[0].type.spatial)]
         weight, bias = (g.op("Reshape", g.param(n), g.ints(shape)) for n in ("weight", "bias"))
         return g.op("Add", g.op("Mul", self._pool().onnx(g, xs[0]), weight), bias)

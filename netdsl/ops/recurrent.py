@@ -14,7 +14,7 @@ from netdsl.ops.base import END, arg, fixed, layer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym
 
@@ -125,7 +125,7 @@ class _Recurrent(Op):
         """The attributes of the ONNX operator beside the rest."""
         return {}
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         width = self.hidden * len(self.directions)
         y = self._onnx_layer(g, g.op("Transpose", xs[0], perm=[1, 0, 2]), 0)
         for i in range(1, self.layers):

@@ -16,7 +16,7 @@ from netdsl.ops.base import arg, layer, spread
 from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
 
 
@@ -90,7 +90,7 @@ class RoIPool(_Regions):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
         pooled = g.op(
             "MaxRoiPool",
@@ -143,7 +143,7 @@ class RoIAlign(_Regions):
             "roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         boxes, samples = self.onnx_rows(g, xs[1])
         rows, columns = self.bins()
         index = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64

@@ -16,7 +16,7 @@ from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
 
 FLOAT, INT64 = 1, 7  # element types of ONNX
@@ -122,7 +122,7 @@ class Upsample(Op):
         )
         return t.module("Upsample", **how, mode=(self.mode, "nearest"))
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         mode = {"nearest": "nearest", "bilinear": "linear"}[self.mode]
         rounding = (
             {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
@@ -234,5 +234,5 @@ class PixelShuffle(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.module("PixelShuffle", self.r)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("DepthToSpace", xs[0], blocksize=self.r, mode="CRD")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
@@ -17,7 +17,7 @@ from netdsl.words import counted, do
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
 
 
@@ -109,7 +109,7 @@ class Reshape(Op):
         sizes = [f"{{0}}.shape[{d.number}]" if isinstance(d, Axis) else str(d) for d in target]
         return t.inline(f"{{0}}.reshape({', '.join(['{0}.shape[0]', *sizes])})")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         target = self._target(xs[0].type, self.infer(xs[0].type).shape)
         known = [d for d in target if isinstance(d, int)]
         if len(known) == len(target):
@@ -153,7 +153,7 @@ class Permute(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f"{{0}}.permute(0, {', '.join(map(str, self.order))})")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Transpose", xs[0], perm=[0, *self.order])
 
 
@@ -172,7 +172,7 @@ class Tokens(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline("{0}.flatten(2).transpose(1, 2)")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return g.op("Transpose", g.op("Reshape", xs[0], g.ints([0, 0, -1])), perm=[0, 2, 1])
 
 
@@ -271,7 +271,7 @@ class Pad(Op):
         }[self.mode]
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         value = g.floats(self.value) if self.mode == "constant" else ""
         return g.pad(
             xs[0], [(self.channels, self.channels), *self._pairs(xs[0].type)], value, self.mode
@@ -367,7 +367,7 @@ class Crop(Op):
             *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]),
         )
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         plan = self._plan([x.type for x in xs])
         axes = g.ints(list(range(2, 2 + len(plan))))
         known = [(o, n) for o, n in plan if isinstance(o, int) and isinstance(n, int)]
@@ -433,7 +433,7 @@ class Slice(Op):
         axis, start, end = self._bounds(xs[0])
         return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         axis, start, end = self._bounds(xs[0].type)
         return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
 
@@ -487,7 +487,7 @@ class SplitAxis(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return self._slice(xs[0]).torch(t, *xs)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         return self._slice(xs[0].type).onnx(g, *xs)
 
 
@@ -522,8 +522,8 @@ class ChannelShuffle(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
-        channels = xs[0].type.channels
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        channels = fixed(self, xs[0].type.channels, "its input channels")
         grouped = g.op("Reshape", xs[0], g.ints([0, self.groups, channels // self.groups, -1]))
         return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", xs[0]))
 
@@ -549,7 +549,7 @@ class LearnedTensor(Op):
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.custom("Learned", self.shape)
 
-    def onnx(self, g: Emitter, *xs: Any) -> str:
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
         batch = g.op("Shape", xs[0], start=0, end=1)
         return g.op(
             "Expand",

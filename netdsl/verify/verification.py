@@ -12,8 +12,8 @@ import torch
 
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.form import OPSET
-from netdsl.backends.onnx.graph import TypedName
 from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.ir.lowering import TypedName
 from netdsl.ir.rounding import LIMIT
 from netdsl.ir.types import subs
 from netdsl.process.memory import is_out_of_memory
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from netdsl.analysis.sizes import Sizes
-    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.graph import Graph, Node
     from netdsl.verify.report import Report
     from netdsl.verify.torch_side import Step
 
@@ -343,13 +343,7 @@ def _culprit(graph: Graph) -> Node | None:
         try:
             node.op.torch(SourceRecorder(), *node.types)
             emitter.begin(node)
-            node.op.onnx(emitter, *(_named(v) for v in node.inputs))
+            node.op.onnx(emitter, *(TypedName.of(v.name, v.type) for v in node.inputs))
         except Exception:  # the one that is looked for
             return node
     return None
-
-
-def _named(value: Value) -> TypedName:
-    made = TypedName(value.name)
-    made.type = value.type
-    return made

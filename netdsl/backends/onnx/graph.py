@@ -20,24 +20,17 @@ from netdsl.backends.onnx.functions import DOMAIN, group
 from netdsl.backends.onnx.pixels import is_resized, prepare
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.backends.place import at
+from netdsl.ir.lowering import TypedName
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.graph import Graph
     from netdsl.ir.op import Param
     from netdsl.ir.types import TensorType
 
 IR_VERSION = 10
-
-
-class TypedName(str):
-    """The name of a value in the graph, with its type where the layer may ask for it."""
-
-    __slots__ = ("type",)
-
-    type: TensorType
 
 
 class Skeleton:
@@ -80,7 +73,7 @@ def skeleton(
                     if fast
                     else node.op.onnx(emitter, *given)
                 )
-            names[id(node.output)] = _tensor(node.output, result)
+            names[id(node.output)] = TypedName.of(result, node.output.type)
     stored = (
         fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs})
         if form.fold
@@ -98,17 +91,16 @@ def skeleton(
 
 def _inputs(graph: Graph, emitter: GraphEmitter, form: Form) -> dict[int, TypedName]:
     """The names of the graph's inputs, or of what is made of them at once."""
-    names = {id(v): _tensor(v, v.name) for v in graph.inputs}
+    names = {id(v): TypedName.of(v.name, v.type) for v in graph.inputs}
     for value in graph.inputs:
         if form.pixels is not None and value is graph.inputs[0]:
             with at(value):
                 made = prepare(emitter, value, form.pixels, ELEMENT[form.dtype])
-            names[id(value)] = _tensor(value, made)
+            names[id(value)] = TypedName.of(made, value.type)
         elif form.keep_io and form.dtype != "float32" and value.type.dtype == "float32":
             emitter.begin_at(value.name, "cast", value.site)
-            names[id(value)] = _tensor(
-                value, emitter.op("Cast", value.name, to=ELEMENT[form.dtype])
-            )
+            cast = emitter.op("Cast", value.name, to=ELEMENT[form.dtype])
+            names[id(value)] = TypedName.of(cast, value.type)
     return names
 
 
@@ -165,12 +157,6 @@ def _opsets(form: Form, functions: list[onnx.FunctionProto]) -> list[onnx.Operat
         helper.make_opsetid("", form.opset),
         *([helper.make_opsetid(DOMAIN, 1)] if functions else []),
     ]
-
-
-def _tensor(value: Value, name: str) -> TypedName:
-    made = TypedName(name)
-    made.type = value.type
-    return made
 
 
 def _rename_outputs(
