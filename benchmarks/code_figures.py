@@ -2,7 +2,7 @@
 
     python benchmarks/code_figures.py [FOLDER ...]
 
-prints one column for each package, `netdsl` unless others are given. `tests/test_architecture.py`
+prints one column for each package, `netdsl` unless others are given. `tests/code/test_architecture.py`
 holds netdsl to the bounds.
 """
 

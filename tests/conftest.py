@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz.settings import applied, chosen
+from tests.fuzz.settings import applied, chosen
 
 # Two workers on two cores: more threads only wait for one another. PyTorch reads these as it loads.
 if chosen().threads:

@@ -1,0 +1,391 @@
+"""`netdsl verify`: nets of every kind agree, and whatever fault is planted in one back end is found at its node and line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from onnx import helper
+
+import netdsl
+from netdsl.analysis.sizes import two_settings
+from netdsl.backends.onnx import fold
+from netdsl.backends.onnx import graph as onnx
+from netdsl.backends.torch import source as pytorch_source
+from netdsl.driver import open_program, program_of
+from netdsl.errors import NetdslError
+from netdsl.library import library_names
+from netdsl.ops import LAYERS
+from netdsl.source import SourceFile
+from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
+from netdsl.verify.numbers import Settler, inputs_for
+from netdsl.verify.rules import RULES
+from netdsl.verify.torch_side import TorchSide
+from tests.ops.test_contract import EXAMPLES, Example
+
+CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
+NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
+NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
+
+# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in brackets.
+MIXED = """net Mixed {
+    input image: 3x19x17
+    stem: conv(6, 3, pad = [(0, 1), (1, 2)]) -> tanh
+    norm: bn(eps = 0.01) -> relu
+    body: { conv(6, 3, pad = 1, bias = false) -> bn -> relu }
+    add { | conv(6, 1) | }
+    pool: maxpool(3, stride = 2, pad = 1)
+    local: lrn(3, alpha = 0.1)
+    up: deconv(4, 2, stride = 2)
+    tokens
+    memory: lstm(5, bidirectional = true)
+    mix: attention(2)
+    flatten
+    output scores: head: dense(7) -> softmax
+}
+"""
+
+
+def verified(text: str, **arguments: Any) -> Report:
+    """The report of a text's only net."""
+    program = program_of(SourceFile("net.net", text))
+    return verify_net(program, program.pick(None), threads=1, **arguments)
+
+
+def mixed() -> Report:
+    """The report of the net of several kinds."""
+    return verified(MIXED)
+
+
+def line_of(part: str, text: str = MIXED) -> int:
+    """The line that has that text."""
+    return next(i for i, line in enumerate(text.splitlines(), start=1) if part in line)
+
+
+# ---- what is right
+
+
+def test_all_claims_hold() -> None:
+    """A net of many kinds: every claim is tried and holds, and every node is compared in both executors."""
+    report = mixed()
+    assert [d.message for d in report.differences()] == []
+    assert CLAIMS == [c.name for c in report.claims]
+    assert report.ok
+    nodes = len(netdsl.loads(MIXED).graph.nodes)
+    assert 2 * nodes + 1 == report.comparisons  # and one norm folded: the other does not follow a layer with weights
+    assert 0.1 < report.worst < LIMIT
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
+def test_every_kind(example: Example) -> None:
+    """Every example of every kind agrees."""
+    report = verify_graph(example.net().graph, threads=1)
+    assert [d.message for d in report.differences()] == []
+    assert report.ok
+
+
+def test_every_kind_has_a_bound() -> None:
+    """No shipped kind falls to the rule for unknown ones."""
+    bounded = EXACT | SUMS | MEANS | RECURRENT | set(SCALE) | set(RULES)
+    assert set() == set(LAYERS) - bounded
+    assert set() == bounded - set(LAYERS)
+
+
+def test_open_sizes() -> None:
+    """Open sizes are verified at two settings, which differ."""
+    report = verified("net A {\n    input x: 2xHxW\n    conv(3, 3, stride = 2) -> upsample(2)\n    residual { conv(3, 3, pad = 1) }\n}")
+    assert report.ok
+    assert len(report.sizes) == 2
+    assert all(report.sizes[0][s] != report.sizes[1][s] for s in "HW")
+    assert verified("net A {\n    input x: 2xHxW\n    conv(3, 3) -> adaptive_avgpool(3)\n}").ok
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ("input x: 2xHxW\n conv(3, 7) -> maxpool(2)\n residual { conv(3, 3, pad = 1) }", lambda s: s["H"] >= 8 and s["W"] >= 8),
+        ("input x: 2xHxW\n down: conv(3, 4, stride = 4)\n deconv(2, 4, stride = 4)\n add(@x)", lambda s: s["H"] % 4 == 0 == s["W"] % 4),
+        ("input x: Vx3\n input e: UxU\n gcn(4, @e)", lambda s: s["U"] == s["V"]),
+    ],
+)
+def test_settings_are_valid(body: str, holds: Any) -> None:
+    """The settings satisfy the net's conditions, whatever they are, and differ."""
+    settings = two_settings(netdsl.loads(f"net A {{\n {body}\n}}").graph)
+    assert len(settings) == 2
+    assert settings[0] != settings[1]
+    assert all(holds(s) for s in settings)
+
+
+def test_no_valid_setting() -> None:
+    """A net whose sizes lie beyond those that are tried says so."""
+    with pytest.raises(NetdslError, match="no valid setting of H"):
+        two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
+
+
+def test_inputs_suit_their_layers() -> None:
+    """Integers are small enough for every embedding, boxes lie inside the image, edges are what their layers take."""
+    graph = netdsl.loads("net A {\n input t: 50 int64\n input m: 2x9x9\n input b: 20x4\n @t -> slice(0, 40) -> e: embedding(5, 3)\n output o: @m -> roi_pool(2, 0.5, @b)\n output p: @e -> flatten\n}").graph
+    words, _, boxes = inputs_for(graph, 3, {}, 0).values()
+    assert {0, 1, 2, 3, 4} == set(words.flatten().tolist())
+    assert 0 <= boxes.min() <= boxes.max() <= 18
+    assert (boxes[..., 0] < boxes[..., 2]).all()
+    assert (boxes[..., 1] < boxes[..., 3]).all()
+    for call, fits in (("gcn(4, normalize = true, @e)", {0.0, 1.0}), ("sage(4, @e)", {0.0, 1.0}), ("cheb(4, 3, @e)", None)):
+        edges = list(inputs_for(netdsl.loads(f"net A {{\n input x: 8x3\n input e: 8x8\n {call}\n}}").graph, 2, {}, 0).values())[1]
+        torch.testing.assert_close(edges, edges.mT)
+        assert fits is None or set(edges.flatten().tolist()) == fits
+        assert fits is not None or float(torch.linalg.matrix_norm(edges, 2).max()) <= 1
+
+
+def test_values_keep_their_scale() -> None:
+    """Random weights neither drown nor blow up the numbers of a deep net, and no statistic of batch norm is one that can be left out."""
+    graph = netdsl.loads("net A {\n input x: 3x8x8\n repeat 60 {\n conv(8, 3, pad = 1) -> bn -> relu\n residual { conv(8, 3, pad = 1) -> tanh }\n }\n}").graph
+    side = TorchSide(graph)
+    settler = Settler(0)
+    for step, _, y in side.walk(inputs_for(graph, 7, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs)):
+        assert 0.05 < float(y.square().mean().sqrt()) < 50
+        if step.node.op.kind == "bn":
+            assert step.tensors()["running_mean"].abs().min() > 0
+            assert not torch.isclose(step.tensors()["running_var"], torch.ones(())).any()
+
+
+@pytest.mark.parametrize("call", ["rnn(3, layers = 2, nonlinearity = relu)", "lstm(4, layers = 2, bidirectional = true, last = true)", "gru(3, bidirectional = true)"])
+def test_recurrent_witness_is_its_own(call: str) -> None:
+    """The formulas of the recurrent witness give what PyTorch's module gives in double precision."""
+    graph = netdsl.loads(f"net A {{\n input x: 6x5\n {call}\n}}").graph
+    side, settler = TorchSide(graph), Settler(0)
+    ((step, xs, _),) = side.walk(inputs_for(graph, 2, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs))
+    value, _ = witness(step, xs)
+    with torch.no_grad():
+        torch.testing.assert_close(value, step([x.double() for x in xs], step.double()), rtol=1e-12, atol=1e-12)
+
+
+# ---- planted faults
+
+
+def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, made: Any) -> None:
+    """Put another rule in place of a kind's."""
+    monkeypatch.setattr(LAYERS[kind], rule, made)
+
+
+def assert_found(report: Report, claim: str, code: str, name: str, part: str) -> None:
+    """The first difference is of that claim, at that node and line; the claims before it hold."""
+    assert not report.ok
+    first = report.first
+    assert first is not None
+    failed = next(c for c in report.claims if c.difference is first)
+    assert (claim, code, name, line_of(part)) == (failed.name, first.code, first.name, first.line)
+    assert len(first.values) >= 1
+
+
+def test_wrong_shape_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape rule that is one off."""
+    infer = LAYERS["deconv"].infer
+    replaced(monkeypatch, "deconv", "infer", lambda self, x: infer(self, x)._replace(shape=(4, *(d + 1 for d in infer(self, x).spatial))))
+    report = mixed()
+    assert_found(report, "shapes", "shapes-differ", "up", "up:")
+    assert ["agree", "differ", *["not tried"] * 5] == [c.verdict for c in report.claims]
+
+
+def test_wrong_shape_in_onnx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attribute that gives ONNX another shape."""
+    lower = LAYERS["deconv"].onnx
+    replaced(monkeypatch, "deconv", "onnx", lambda self, g, x: g.op("Pad", lower(self, g, x), g.ints([0, 0, 0, 1]), "", g.ints([2, 3])))
+    assert_found(mixed(), "shapes", "shapes-differ", "up", "up:")
+
+
+def test_wrong_params(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight of another name than PyTorch's."""
+    params = LAYERS["dense"].params
+    replaced(monkeypatch, "dense", "params", lambda self, x: {("offset" if n == "bias" else n): p for n, p in params(self, x).items()})
+    replaced(monkeypatch, "dense", "onnx", lambda self, g, x: g.op("Gemm", x, g.param("weight"), g.param("offset"), transB=1))
+    assert_found(mixed(), "params", "params-differ", "head", "head:")
+
+
+def test_wrong_weight_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight of another shape than PyTorch's."""
+    params = LAYERS["dense"].params
+    replaced(monkeypatch, "dense", "params", lambda self, x: {n: p._replace(shape=p.shape[::-1]) for n, p in params(self, x).items()})
+    assert_found(mixed(), "params", "params-differ", "head", "head:")
+
+
+@pytest.mark.parametrize(("kind", "name", "part"), [("conv", "stem", "stem:"), ("lstm", "memory", "memory:"), ("attention", "mix", "mix:"), ("deconv", "up", "up:"), ("bn", "norm", "norm:")])
+def test_wrong_macs(kind: str, name: str, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Multiply-accumulates that are one too many, of layers that multiply and of one that does not."""
+    macs = LAYERS[kind].macs
+    replaced(monkeypatch, kind, "macs", lambda self, y, *xs: macs(self, y, *xs) + 1)
+    report = mixed()
+    assert_found(report, "macs", "macs-differ", name, part)
+    assert [c.name for c in report.claims if not c.ok] == ["macs"]
+
+
+def swapped_pads(self: Any, g: Any, x: Any) -> str:
+    """A convolution's ONNX lowering with the begins and ends of its padding exchanged."""
+    k, s, p, d = self.geometry(x.type)
+    bias = [g.param("bias")] if self.bias else []
+    result: str = g.op("Conv", x, g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[b for _, b in p] + [a for a, _ in p], dilations=d, group=self.groups)
+    return result
+
+
+def off_by(share: float, kind: str) -> Any:
+    """An ONNX lowering whose result is off by that share."""
+    lower = LAYERS[kind].onnx
+    return lambda self, g, *xs: g.op("Mul", lower(self, g, *xs), g.floats(1 + share))
+
+
+def norm_with(**changed: Any) -> Any:
+    """Batch norm in ONNX with other attributes."""
+    return lambda self, g, x: g.op("BatchNormalization", x, g.param("weight"), g.param("bias"), g.param("running_mean"), g.param("running_var"), **{"epsilon": self.eps, **changed})
+
+
+ONNX_FAULTS = {
+    "pads exchanged": ("conv", swapped_pads, "stem", "stem:"),
+    "eps": ("bn", norm_with(epsilon=1e-5), "norm", "norm:"),
+    "alpha": ("lrn", lambda self, g, x: g.op("LRN", x, size=self.n, alpha=self.alpha * 1.001, beta=self.beta, bias=self.k), "local", "local:"),
+    "a few roundings": ("conv", off_by(1e-4, "conv"), "stem", "stem:"),
+    "one rounding too many is fine, many are not": ("softmax", off_by(1e-5, "softmax"), "0", "softmax"),
+    "pads at the end alone": ("maxpool", lambda self, g, x: g.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 2, 2]), "pool", "pool:"),
+    "scale of the scores": ("attention", off_by(1e-3, "attention"), "mix", "mix:"),
+}
+
+
+@pytest.mark.parametrize("fault", ONNX_FAULTS)
+def test_wrong_onnx(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong attribute or operator in the ONNX lowering is found in onnxruntime's values, and PyTorch's hold."""
+    kind, made, name, part = ONNX_FAULTS[fault]
+    replaced(monkeypatch, kind, "onnx", made)
+    report = mixed()
+    names = [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == kind]
+    assert_found(report, "values in onnxruntime", "values-differ", name if name in names else names[0], part)
+    assert report.first is not None
+    assert {"onnxruntime has", "fp64 on the same inputs gives", "PyTorch has", "allowed"} == set(report.first.values)
+
+
+def test_wrong_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gates of a recurrent layer in another order."""
+    replaced(monkeypatch, "lstm", "order", (0, 3, 2, 1))
+    assert_found(mixed(), "values in onnxruntime", "values-differ", "memory", "memory:")
+
+
+def test_batch_written_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that holds for one batch alone."""
+    replaced(monkeypatch, "flatten", "onnx", lambda self, g, x: g.op("Reshape", x, g.ints([2, -1])))
+    assert_found(mixed(), "shapes", "shapes-differ", names_of("flatten")[0], "flatten")
+
+
+def names_of(kind: str) -> list[str]:
+    """The names of the nodes of a kind in the mixed net."""
+    return [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == kind]
+
+
+@pytest.mark.parametrize(("kind", "made"), [
+    ("tanh", lambda self, t, x: t.module("Hardtanh")),
+    ("lrn", lambda self, t, x: t.module("LocalResponseNorm", self.n, alpha=(self.alpha, 0), beta=(self.beta, 0), k=(2.0, 0))),
+    ("maxpool", lambda self, t, x: t.inline("F.avg_pool2d({0}, 3, 2, 1)")),
+    ("add", lambda self, t, *xs: t.inline("{0} + {1} * 1.001")),
+])  # fmt: skip
+def test_wrong_torch(kind: str, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong PyTorch lowering is its own witness, and onnxruntime's value shows it."""
+    replaced(monkeypatch, kind, "torch", made)
+    (name,) = names_of(kind)
+    assert_found(mixed(), "values in onnxruntime", "values-differ", name, kind if kind != "maxpool" else "pool:")
+
+
+def test_wrong_recurrent_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recurrent layers have a witness of their own: PyTorch's value shows a wrong lowering."""
+    torch_ = LAYERS["lstm"].torch
+    replaced(monkeypatch, "lstm", "torch", lambda self, t, x: torch_(self, t, x)._replace(call="{m}({0}.flip(1))[0]"))
+    report = mixed()
+    assert_found(report, "values in PyTorch", "values-differ", "memory", "memory:")
+
+
+def test_training_behaviour_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that acts at inference as in training."""
+    replaced(monkeypatch, "dropout", "torch", lambda self, t, x: t.inline("F.dropout({0}, 0.5, training=True)"))
+    report = verified("net A {\n    input x: 9\n    dense(9)\n    drop: dropout\n    dense(3)\n}")
+    assert report.first is not None
+    assert ("drop", 4) == (report.first.name, report.first.line)
+
+
+def test_samples_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that lets samples of a batch see one another."""
+    replaced(monkeypatch, "tanh", "torch", lambda self, t, x: t.inline("torch.tanh({0} - {0}.mean(0))"))
+    assert not mixed().ok
+
+
+@pytest.mark.parametrize("wrong", ["eps", "mean", "scale"])
+def test_wrong_folding(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch norm folded with another formula: the model's layers hold, the exported model's does not."""
+    right = fold._numbers
+
+    def numbers(norm: Any, params: Any, chunks: Any) -> tuple[Any, Any]:
+        scale, shift = right(norm._replace(eps=0.0) if wrong == "eps" else norm, params, chunks)
+        return scale * (1.001 if wrong == "scale" else 1), shift * (0.99 if wrong == "mean" else 1)
+
+    monkeypatch.setattr(fold, "_numbers", numbers)
+    report = mixed()
+    (name,) = [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == "bn" and n.name.startswith("body")]
+    if wrong == "eps":  # the norm after a tanh cannot be folded
+        name = next(n for n in names_of("bn") if n.startswith("body"))
+    assert_found(report, "folded batch norms", "values-differ", name, "body:")
+
+
+def test_wrong_wiring_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module put together wrongly from layers that are right: a variable is used again while its value is still needed."""
+    right = pytorch_source._Names.of
+    monkeypatch.setattr(pytorch_source._Names, "of", lambda self, value: "image" if value.name == "pool" else right(self, value))
+    text = "net A {\n    input image: 2x5x5\n    a: conv(2, 3, pad = 1)\n    pool: maxpool(1)\n    b: conv(2, 3, pad = 1)\n    c: tanh\n}"
+    report = verified(text)
+    assert [c.name for c in report.claims if not c.ok] == ["outputs"]
+    assert report.first is not None
+    assert ("outputs-differ", "b", 5) == (report.first.code, report.first.name, report.first.line)
+
+
+def test_wrong_output_in_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two outputs of the model under one another's names."""
+    right = onnx._rename_outputs
+
+    def rename(graph: Any, emitter: Any, names: Any, taken: Any) -> None:
+        right(graph, emitter, names, taken)
+        emitter.nodes.append(helper.make_node("Neg", ["first"], ["other"], name="other"))
+        for node in emitter.nodes[:-1]:
+            if node.output[0] == "second":
+                node.output[0] = "spare"
+        emitter.nodes[-1].output[0] = "second"
+
+    monkeypatch.setattr(onnx, "_rename_outputs", rename)
+    report = verified("net A {\n    input x: 4\n    output first: a: dense(3)\n    output second: @x -> b: dense(3)\n}")
+    assert not report.ok
+
+
+REFUSED = {
+    "PyTorch while it runs": ("torch", lambda self, t, x: t.inline("{0}.no_such_thing()")),
+    "PyTorch's lowering": ("torch", lambda self, t, x: t.no_such_thing()),
+    "ONNX's lowering": ("onnx", lambda self, g, x: g.op("LRN", x, g.param("none"))),
+    "an attribute": ("onnx", lambda self, g, x: g.op("LRN", x, size=3, alpha="much")),
+    "an operator": ("onnx", lambda self, g, x: g.op("NoSuchOperator", x)),
+}
+
+
+@pytest.mark.parametrize("who", REFUSED)
+def test_back_end_fails(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a back end refuses is laid at the node, with what the back end says."""
+    replaced(monkeypatch, "lrn", *REFUSED[who])
+    assert_found(mixed(), "shapes", "back-end-fails", "local", "local:")
+
+
+def test_onnxruntime_fails_at_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What onnxruntime refuses while it runs is laid at the node that it names."""
+
+    def lower(self: Any, g: Any, x: Any) -> str:
+        last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))  # of the samples: there is a number for the first alone
+        made: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))
+        return made
+
+    replaced(monkeypatch, "lrn", "onnx", lower)
+    report = mixed()
+    assert_found(report, "shapes", "back-end-fails", "local", "local:")
+    assert report.first is not None
+    assert "onnxruntime fails" in report.first.message

@@ -1,0 +1,315 @@
+"""Files of weights: read for what they hold, whatever their names, or refused with what to do."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import pickle
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import netdsl
+from netdsl.cli import run
+from netdsl.weights.checkpoints import read_weights
+from tests.support.weight_files import KINDS, NET, State, arrays, below, state, torch_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LINE = "7 tensors loaded"
+Say = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the net."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.net").write_text(NET)
+    return tmp_path
+
+
+def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
+    assert (
+        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
+        == code
+    )
+    said = capsys.readouterr()
+    assert Path("m.onnx").exists() == (code == 0)
+    return said.out, said.err
+
+
+def stored() -> State:
+    return {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("m.onnx").graph.initializer}
+
+
+# ---- a file is what it holds
+
+
+NAMES = [
+    "w.pth",
+    "w.pt",
+    "w.th",
+    "w.bin",
+    "w.ckpt",
+    "model.pth.tar",
+    "w.safetensors",
+    "w.npz",
+    "w",
+    "w.PTH",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_name_does_not_matter(home: Path, capsys: Say, kind: str, name: str) -> None:
+    """The same bytes load under every name, and their numbers are those of the state dict."""
+    (home / name).write_bytes(KINDS[kind](state()))
+    assert f"{name}: {LINE}, none left" in export(capsys, name)[0]
+    found = stored()
+    for tensor, numbers in arrays(state()).items():
+        if not tensor.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(found[tensor], numbers)
+
+
+WRAPPED: dict[str, tuple[Callable[[State], object], str]] = {
+    "state_dict": (lambda t: {"state_dict": t, "epoch": 3, "best": 0.9}, ""),
+    "model_state_dict": (lambda t: {"model_state_dict": t, "loss": 1.0}, ""),
+    "model": (lambda t: {"model": t, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}, ""),
+    "another name": (lambda t: {"params_ema": t}, ""),
+    "averages beside": (lambda t: {"state_dict": t, "state_dict_ema": t}, ""),
+    "two levels": (lambda t: {"model": {"state_dict": t}}, ""),
+    "data parallel": (lambda t: below("module.", t), "module."),
+    "compiled": (lambda t: below("_orig_mod.", t), "_orig_mod."),
+    "both": (lambda t: {"model": below("module._orig_mod.", t)}, "module._orig_mod."),
+    "Lightning": (
+        lambda t: {"state_dict": below("model.", t), "pytorch-lightning_version": "2.5"},
+        "model.",
+    ),
+    "a part": (lambda t: below("backbone.", t) | {"head.weight": torch.ones(2)}, "backbone."),
+    "parameters": (
+        lambda t: {
+            n: torch.nn.Parameter(v, requires_grad=v.is_floating_point()) for n, v in t.items()
+        },
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_where_checkpoints_keep_the_tensors(home: Path, capsys: Say, case: str) -> None:
+    """In a dict with other things, and below a scope that the report names."""
+    wrap, prefix = WRAPPED[case]
+    torch.save(wrap(state()), "w.ckpt")
+    under = f" from `{prefix}`" if prefix else ""
+    assert f"w.ckpt: {LINE}{under}, " in export(capsys, "w.ckpt")[0]
+    np.testing.assert_array_equal(stored()["c.weight"], state()["c.weight"].numpy())
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "npz"])
+def test_scopes_in_other_formats(home: Path, capsys: Say, suffix: str) -> None:
+    """A scope before all names is taken off in every format."""
+    (home / "w").write_bytes(KINDS[suffix](below("module.", state())))
+    assert f"{LINE} from `module.`, none left" in export(capsys, "w")[0]
+
+
+def test_counters_of_batches_are_not_reported(home: Path, capsys: Say) -> None:
+    """They are in every checkpoint of PyTorch and no net uses them; others left are named."""
+    torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
+    assert "7 tensors loaded, 1 of the file left: fc.weight\n" in export(capsys, "w.pt")[0]
+    bare = {n: t for n, t in state().items() if "tracked" not in n}
+    torch.save(bare, "w.pt")
+    assert "7 tensors loaded, none left\n" in export(capsys, "w.pt")[0]
+
+
+def test_the_net_twice_in_a_file(home: Path, capsys: Say) -> None:
+    """Which of the two is meant is not guessed."""
+    torch.save(below("model.", state()) | below("ema.", state()), "w.pt")
+    err = export(capsys, "w.pt", code=1)[1]
+    assert "w.pt has the tensors of the net 2 times, under `model.` and `ema.`" in err
+    torch.save({"a": state(), "b": state()}, "w.pt")
+    assert "w.pt holds several state dicts: `a`, `b`" in export(capsys, "w.pt", code=1)[1]
+
+
+def test_a_checkpoint_of_another_net(home: Path, capsys: Say) -> None:
+    """What is missing is named by the net's own name below the scope that fits best."""
+    tensors = below("module.", state())
+    del tensors["module.y.bias"]
+    torch.save(tensors, "w.pt")
+    err = export(capsys, "w.pt", code=1)[1]
+    assert "error[weights-mismatch]: w.pt does not fit: `y.bias` is missing\n" in err
+    assert "6 of 7 tensors fit, 0 of the file are not used" in err
+
+
+# ---- what is not read
+
+
+def script() -> bytes:
+    made = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):  # PyTorch would rather not have them any more
+        trace: Any = torch.jit.trace
+        torch.jit.save(trace(torch.nn.Linear(2, 3), torch.ones(1, 2)), made)
+    return made.getvalue()
+
+
+def zip_of(**members: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+    return made.getvalue()
+
+
+def tar() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("tensors"), io.BytesIO())
+    return made.getvalue()
+
+
+def npy() -> bytes:
+    made = io.BytesIO()
+    np.save(made, np.ones(3))
+    return made.getvalue()
+
+
+def model() -> bytes:
+    made: bytes = netdsl.loads(NET).onnx().SerializeToString()
+    return made
+
+
+def packed() -> bytes:
+    made = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(torch_file(state()))) as plain,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for info in plain.infolist():
+            archive.writestr(info.filename, plain.read(info) + bytes(99))
+    return made.getvalue()
+
+
+NAMESPACE = {"state_dict": {}, "hyper_parameters": argparse.Namespace(lr=1)}
+REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "a whole module": (
+        lambda: torch_file(torch.nn.Linear(2, 3)),
+        "of `torch.nn.modules.linear.Linear`; they are not loaded",
+        "state_dict()",
+    ),
+    "an old whole module": (
+        lambda: torch_file(torch.nn.Linear(2, 3), _use_new_zipfile_serialization=False),
+        "is damaged, or holds Python objects beside its tensors",
+        "state_dict()",
+    ),
+    "settings beside": (
+        lambda: torch_file(NAMESPACE),
+        "of `argparse.Namespace`; they are not loaded",
+        "state_dict()",
+    ),
+    "TorchScript": (script, "is a TorchScript archive, which is a program", "torch.jit.load"),
+    "torch.export": (
+        lambda: zip_of(a__archive_format=b"pt2", a__data_dot_pkl=b""),
+        "is a program of torch.export",
+        "torch.export.load",
+    ),
+    "ONNX": (model, "is an ONNX model, not weights", "netdsl run"),
+    "Keras": (
+        lambda: zip_of(model_dot_weights_dot_h5=b"", config_dot_json=b"{}"),
+        "is a model of Keras",
+        "numpy.savez",
+    ),
+    "Keras, old": (
+        lambda: b"\x89HDF\r\n\x1a\n" + bytes(99),
+        "is an HDF5 file, as Keras writes",
+        "numpy.savez",
+    ),
+    "another zip": (lambda: zip_of(a_dot_txt=b""), "is a zip archive without weights", "are read"),
+    "a tar": (tar, "is a tar archive", "unpack it"),
+    "gzip": (lambda: gzip.compress(torch_file(state())), "is compressed with gzip", "unpack it"),
+    "compressed parts": (packed, "is compressed: ", "save it again"),
+    "one array": (npy, "is one array without a name", "numpy.savez"),
+    "another pickle": (
+        lambda: pickle.dumps({"a": np.ones(3)}),
+        "is damaged, or holds Python objects",
+        "torch.save",
+    ),
+    "a pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\n",
+        "is a pointer of Git LFS",
+        "git lfs pull",
+    ),
+    "a page": (lambda: b"<!DOCTYPE html><html>", "is a web page", "download"),
+    "text": (lambda: b"hello", "is not a file of weights", "are read"),
+    "nothing": (lambda: b"", "is empty", "are read"),
+    "no tensors": (
+        lambda: torch_file({"epoch": 1}),
+        "holds no tensors; it has `epoch`",
+        "state_dict()",
+    ),
+    "a list": (lambda: torch_file([torch.ones(2)]), "holds no state dict but list", "state_dict()"),
+}
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.ckpt", "w"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_files_that_are_not_read(home: Path, capsys: Say, case: str, name: str) -> None:
+    """The message has what the file is, and the help what to do, without PyTorch's own advice."""
+    content, reason, help_ = REFUSED[case]
+    (home / name).write_bytes(content())
+    fact, _, advice = export(capsys, name, code=1)[1].partition("help: ")
+    assert fact.startswith("error[corrupt-weights]: ")
+    assert reason in fact
+    assert help_ in advice
+    assert "weights_only" not in fact + advice
+
+
+def test_sizes_that_lie(home: Path, capsys: Say) -> None:
+    """A tensor in more bytes than its record has would get the numbers of another, or of none."""
+    content = torch_file({n: t for n, t in state().items() if "tracked" not in n})
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        records = [i for i in archive.infolist() if "/data/" in i.filename]
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as other:
+            for info in archive.infolist():
+                cut = 4 if info == records[0] else 0
+                other.writestr(info.filename, archive.read(info)[cut:])
+    (home / "w.pt").write_bytes(made.getvalue())
+    assert (
+        "error[corrupt-weights]: `c.weight` of w.pt takes 432 bytes"
+        in export(capsys, "w.pt", code=1)[1]
+    )
+
+
+def test_what_is_not_used_is_not_read(home: Path, capsys: Say) -> None:
+    """Arrays of an archive that the net has no use for are not read, whatever their size."""
+    made = arrays(state()) | {"other": np.zeros((1 << 20, 4), np.float32)}
+    np.savez_compressed("w.npz", **made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NETDSL_MAX_ARRAY_BYTES", "100000")
+        assert "1 of the file left: other" in export(capsys, "w.npz")[0]
+
+
+def test_a_checkpoint_is_never_loaded_otherwise(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch's own reader gets `weights_only=True` for every file, by whatever name."""
+    seen = []
+    load = torch.load
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        seen.append(options["weights_only"])
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(torch, "load", watched)
+    for name in ("w.pt", "w.ckpt", "w.safetensors", "model.pth.tar"):
+        torch.save(state(), name)
+        read_weights(name)
+    assert seen == [True] * 4
