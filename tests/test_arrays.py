@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ import netdsl
 from netdsl.arrays import PIECE, open_archive, open_array
 from netdsl.cli import run
 from netdsl.errors import NetdslError
+from tests.support.memory import peak_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,16 +43,6 @@ def run_error(capsys: Say, *arguments: str) -> str:
     return capsys.readouterr().err
 
 
-def peak_of(action: Callable[[], object]) -> int:
-    """The bytes that an action allocates at most at one time."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 # ---- memory
 
 
@@ -68,22 +58,22 @@ def peak_of(action: Callable[[], object]) -> int:
 )
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
 def test_what_does_not_fit_is_not_read(
-    folder: Path, capsys: Say, shape: tuple[int, ...], descr: str, code: str, suffix: str
+    model_folder: Path, capsys: Say, shape: tuple[int, ...], descr: str, code: str, suffix: str
 ) -> None:
     """An array of another rank, shape or type costs no memory, packed or not."""
-    write_zeros(folder / "x.npz", "image", shape, descr)
+    write_zeros(model_folder / "x.npz", "image", shape, descr)
     if suffix == "npy":
         with zipfile.ZipFile("x.npz") as archive:
-            (folder / "x.npy").write_bytes(archive.read("image.npy"))
+            (model_folder / "x.npy").write_bytes(archive.read("image.npy"))
     run(["run", "m.onnx", "one.npy"])  # what the first run loads is not counted
     capsys.readouterr()
     assert peak_of(lambda: run(["run", "m.onnx", f"x.{suffix}"])) < LITTLE
     assert f"error[{code}]" in capsys.readouterr().err
 
 
-def test_other_names_are_not_read(folder: Path, capsys: Say) -> None:
+def test_other_names_are_not_read(model_folder: Path, capsys: Say) -> None:
     """An archive without the inputs of the model costs no memory either."""
-    write_zeros(folder / "x.npz", "other", (LARGE // 64, 1, 4, 4))
+    write_zeros(model_folder / "x.npz", "other", (LARGE // 64, 1, 4, 4))
     assert peak_of(lambda: run(["run", "m.onnx", "x.npz"])) < LITTLE
     assert "error[bad-array]" in capsys.readouterr().err
 
@@ -96,17 +86,17 @@ def test_an_array_is_read_once(tmp_path: Path, descr: str) -> None:
     assert peak_of(lambda: stored.read(np.dtype(np.float32))) < LARGE + 3 * PIECE + LITTLE
 
 
-def test_a_batch_is_not_copied(folder: Path, capsys: Say) -> None:
+def test_a_batch_is_not_copied(model_folder: Path, capsys: Say) -> None:
     """An array that fits goes into the model from where it was read."""
     netdsl.loads("net T {\n input image: 1x64x64\n output y: gap\n}").save_onnx("gap.onnx")
-    write_zeros(folder / "x.npz", "image", (LARGE // (64 * 64 * 4), 1, 64, 64))
+    write_zeros(model_folder / "x.npz", "image", (LARGE // (64 * 64 * 4), 1, 64, 64))
     assert peak_of(lambda: run(["run", "gap.onnx", "x.npz"])) < LARGE + 3 * PIECE + LITTLE
 
 
-def test_the_limit_of_an_array(folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_an_array(model_folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     """An array beyond the limit is not read, whatever fits it; the limit can be raised."""
     netdsl.loads("net T {\n input image: 1xHxW\n output y: gap\n}").save_onnx("open.onnx")
-    write_zeros(folder / "x.npz", "image", (1, 1000, 1000))
+    write_zeros(model_folder / "x.npz", "image", (1, 1000, 1000))
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
     err = run_error(capsys, "open.onnx", "x.npz")
     assert (
@@ -147,7 +137,7 @@ def test_numbers_are_those_of_numpy(
     assert archive["b"].read(np.dtype("<f4")) == array[0, 0, 0]
 
 
-def test_numbers_beyond_the_type_of_the_model(folder: Path, capsys: Say) -> None:
+def test_numbers_beyond_the_type_of_the_model(model_folder: Path, capsys: Say) -> None:
     """They are refused without a warning of NumPy; infinities of the array are its own."""
     np.save("far.npy", np.full((1, 4, 4), -1e300))
     err = run_error(capsys, "m.onnx", "far.npy")
@@ -170,7 +160,7 @@ def write_ones(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("names", [["arr_0"], ["image"]])
-def test_names_for_one_input(folder: Path, capsys: Say, names: list[str]) -> None:
+def test_names_for_one_input(model_folder: Path, capsys: Say, names: list[str]) -> None:
     """The input's own name, or the one that `numpy.savez(file, array)` gives."""
     write_ones(names)
     assert run(["run", "m.onnx", "x.npz"]) == 0
@@ -190,7 +180,7 @@ def test_names_for_one_input(folder: Path, capsys: Say, names: list[str]) -> Non
         ([f"a{i}" for i in range(9)], "`a0`, `a1`, `a2`, `a3`, `a4`, `a5` and 3 more"),
     ],
 )
-def test_other_names_are_refused(folder: Path, capsys: Say, names: list[str], listed: str) -> None:
+def test_other_names_are_refused(model_folder: Path, capsys: Say, names: list[str], listed: str) -> None:
     """Arrays that the model has no input for are named, beside the inputs that it has."""
     write_ones(names)
     assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(
@@ -198,7 +188,7 @@ def test_other_names_are_refused(folder: Path, capsys: Say, names: list[str], li
     )
 
 
-def test_positions_do_not_name_several_inputs(folder: Path, capsys: Say) -> None:
+def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Say) -> None:
     """The order of several arrays is no sign of which is meant for which input."""
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n}").save_onnx("two.onnx")
     a = np.ones((3, 4), np.float32)
@@ -242,9 +232,9 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_damaged_archives(folder: Path, capsys: Say, case: str) -> None:
+def test_damaged_archives(model_folder: Path, capsys: Say, case: str) -> None:
     """One message, and no array is made."""
-    (folder / "x.npz").write_bytes(DAMAGED[case])
+    (model_folder / "x.npz").write_bytes(DAMAGED[case])
     err = run_error(capsys, "m.onnx", "x.npz")
     assert err.startswith("error[bad-array]: x.npz is not a .npz file of numbers: ")
     assert err.count("error") == 1

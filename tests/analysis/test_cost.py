@@ -13,8 +13,8 @@ from netdsl.analysis.cost import Costs, Totals
 from netdsl.analysis.receptive import receptive_fields
 from netdsl.analysis.summary import Summary
 from netdsl.ir.types import ITEM_BYTES, Sym, subs
-from tests.conftest import randomise
 from tests.golden.pages import NETS
+from tests.support.back_ends import randomise
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Value

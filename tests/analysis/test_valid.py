@@ -15,7 +15,7 @@ import netdsl
 from netdsl.analysis.valid import conditions, valid_for
 from netdsl.errors import NetdslError
 from netdsl.ir.types import FormulaTooLong, Sym, TensorType, compact, shape_text, subs
-from tests.ir.test_types import says
+from tests.support.phrases import says
 
 T, H, W = (Sym.var(s) for s in "THW")
 Pairs = list[tuple[Any, Any]]

@@ -21,7 +21,7 @@ from netdsl.cli import run
 from netdsl.ir.types import ITEM_BYTES
 from netdsl.ops import LAYERS
 from netdsl.verify.numbers import shape_of
-from tests.conftest import inputs_for, run_torch
+from tests.support.back_ends import inputs_for, run_torch
 from tests.wrong import catalogue
 
 if TYPE_CHECKING:

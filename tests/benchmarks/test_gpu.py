@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from netdsl.runtime import measure
-from tests.commands.test_bench import GPU, recording
+from tests.support.gpu import GPU, recording
 from tests.support.paths import ROOT
 
 

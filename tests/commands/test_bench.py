@@ -14,7 +14,6 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
-from safetensors.torch import save_file
 
 import netdsl
 from netdsl.analysis.sizes import usual_setting
@@ -25,37 +24,18 @@ from netdsl.runtime import gpu, measure, providers, session
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, random_inputs, ratio
 from netdsl.runtime.session import Placed, Session, Settings, open_session
-from tests.conftest import randomise
+from tests.support.commands import run_command
+from tests.support.gpu import recording
 
-NET = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
-GPU = gpu.obstacle("cuda")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 4096)))
-    monkeypatch.setattr(measure, "PAUSE", 0)
-    (tmp_path / "tiny.net").write_text(NET)
-    net = netdsl.loads(NET)
-    module = randomise(net.torch())
-    save_file(module.state_dict(), "w.safetensors")
-    net.save_onnx("m.onnx", module.state_dict())
-    return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    assert run(["bench", "--rounds", "3", *arguments]) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
+BENCH = ("bench", "--rounds", "3")
 
 
 # ---- what is measured
 
 
-def test_the_figures_fit_one_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_figures_fit_one_another(bench_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Throughput, FLOP/s from our own MACs and the share of the peak follow from the median; every node has its provider."""
-    made = json.loads(said(capsys, "m.onnx", "--batch", "1,3", "--input", "3x10x12", "--json")[0])
+    made = json.loads(run_command(capsys, *BENCH, "m.onnx", "--batch", "1,3", "--input", "3x10x12", "--json")[0])
     macs = 4 * 27 * 10 * 12 + 4 * 3
     assert [r["batch"] for r in made["results"]] == [1, 3]
     for row in made["results"]:
@@ -68,27 +48,27 @@ def test_the_figures_fit_one_another(folder: Path, capsys: pytest.CaptureFixture
     assert made["peak"]["bytes_per_s"] > 0
 
 
-def test_the_table_names_the_providers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = said(capsys, "m.onnx", "--batch", "2", "--input", "3x8x8")
+def test_the_table_names_the_providers(bench_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run_command(capsys, *BENCH, "m.onnx", "--batch", "2", "--input", "3x8x8")
     assert "CPUExecutionProvider" in out
     assert "Conv 1" in out
     assert "of peak" in out
 
 
 @pytest.mark.parametrize("weights", [(), ("--weights", "w.safetensors")])
-def test_beside_pytorch(folder: Path, capsys: pytest.CaptureFixture[str], weights: tuple[str, ...]) -> None:
+def test_beside_pytorch(bench_folder: Path, capsys: pytest.CaptureFixture[str], weights: tuple[str, ...]) -> None:
     """Both engines of a net are timed in pairs, after their outputs were compared."""
-    made = json.loads(said(capsys, "tiny.net", *weights, "--batch", "2", "--input", "3x8x8", "--vs", "torch", "--json")[0])
+    made = json.loads(run_command(capsys, *BENCH, "tiny.net", *weights, "--batch", "2", "--input", "3x8x8", "--vs", "torch", "--json")[0])
     ours, theirs = made["results"]
     assert [ours["engine"], theirs["engine"]] == ["onnxruntime", "torch"]
     assert ours["ratio_torch"] > 0
     assert ours["rounds"] == theirs["rounds"]
 
 
-def test_engines_that_differ_are_not_timed(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engines_that_differ_are_not_timed(bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Session.run
     monkeypatch.setattr(Session, "run", lambda self, inputs: [o + 1 for o in plain(self, inputs)])
-    assert "back-ends-differ" in said(capsys, "tiny.net", "--batch", "2", "--input", "3x8x8", "--vs", "torch", code=1)[1]
+    assert "back-ends-differ" in run_command(capsys, *BENCH, "tiny.net", "--batch", "2", "--input", "3x8x8", "--vs", "torch", code=1)[1]
 
 
 def test_turns_alternate_and_warm_up() -> None:
@@ -109,8 +89,8 @@ def test_long_rounds_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(in_turns({"a": lambda: None}, 50)["a"].seconds) == measure.FEWEST
 
 
-def test_macs_of_open_sizes_and_of_other_models(folder: Path) -> None:
-    opened = open_session(folder / "m.onnx")
+def test_macs_of_open_sizes_and_of_other_models(bench_folder: Path) -> None:
+    opened = open_session(bench_folder / "m.onnx")
     assert macs_of(opened, random_inputs(opened, 1, {"": (3, 10, 12)})) == 4 * 27 * 120 + 12
     for text in ("import os", "1 +", "H / 0", "Q", '"a"'):
         opened.metadata["netdsl.macs"] = text
@@ -119,27 +99,27 @@ def test_macs_of_open_sizes_and_of_other_models(folder: Path) -> None:
     assert macs_of(opened, random_inputs(opened, 1, {})) is None
 
 
-def test_macs_and_precision_of_what_is_exported(folder: Path) -> None:
+def test_macs_and_precision_of_what_is_exported(bench_folder: Path) -> None:
     """Also where the graph prepares pictures, and where a model of half precision takes and gives other types."""
     for name, options in (("plain", []), ("half", ["--fp16"]), ("kept", ["--fp16", "--keep-io"]), ("bytes", ["--with-preprocess"]), ("both", ["--fp16", "--with-preprocess"])):
         assert run(["export", "tiny.net", "-o", f"{name}.onnx", *options]) == 0
-        opened = open_session(folder / f"{name}.onnx")
+        opened = open_session(bench_folder / f"{name}.onnx")
         size = (10, 12, 3) if opened.inputs[0].dtype == "uint8" else (3, 10, 12)
         assert macs_of(opened, random_inputs(opened, 1, {"": size})) == 4 * 27 * 120 + 12
         assert arithmetic_of(opened) == ("float16" if "--fp16" in options else "float32")
 
 
-def test_the_peak_is_that_of_the_weights_type(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_is_that_of_the_weights_type(bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def peak(folder: Path, device: str, settings: Settings, dtype: str) -> measure.Peak:
+    def peak(bench_folder: Path, device: str, settings: Settings, dtype: str) -> measure.Peak:
         asked.append(dtype)
         return measure.Peak(1e9, 1e9)
 
     monkeypatch.setattr(bench, "peak", peak)
     assert run(["export", "tiny.net", "-o", "kept.onnx", "--fp16", "--keep-io"]) == 0
     for name in ("kept.onnx", "m.onnx"):
-        said(capsys, name, "--batch", "1", "--input", "3x8x8")
+        run_command(capsys, *BENCH, name, "--batch", "1", "--input", "3x8x8")
     assert asked == ["float16", "float32"]
 
 
@@ -150,12 +130,12 @@ def test_the_peak_is_that_of_the_weights_type(folder: Path, capsys: pytest.Captu
         (TensorProto.FLOAT, [], "has no axes"), (TensorProto.FLOAT, None, "has no axes"), (0, None, "wrong-dtype"),
     ],
 )  # fmt: skip
-def test_inputs_that_no_numbers_are_made_for(folder: Path, capsys: pytest.CaptureFixture[str], element: int, shape: list[int | str] | None, what: str) -> None:
+def test_inputs_that_no_numbers_are_made_for(bench_folder: Path, capsys: pytest.CaptureFixture[str], element: int, shape: list[int | str] | None, what: str) -> None:
     """Element types without random numbers, no axes, an unknown number of them, a sequence: one message each."""
     taken = helper.make_tensor_value_info("x", element, shape) if element else helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None)
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [taken], [onnx.ValueInfoProto(name="y", type=taken.type)])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), "odd.onnx")
-    err = said(capsys, "odd.onnx", "--batch", "1", code=1)[1]
+    err = run_command(capsys, *BENCH, "odd.onnx", "--batch", "1", code=1)[1]
     assert what in err
     assert err.count("error[") == 1
 
@@ -168,11 +148,11 @@ def test_inputs_that_no_numbers_are_made_for(folder: Path, capsys: pytest.Captur
         (["no.onnx"], 1, "file-not-found"), (["m.onnx", "--weights", "w.safetensors"], 2, "its weights"),
     ],
 )  # fmt: skip
-def test_wrong_calls(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, what: str) -> None:
-    assert what in said(capsys, *arguments, code=code)[1]
+def test_wrong_calls(bench_folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, what: str) -> None:
+    assert what in run_command(capsys, *BENCH, *arguments, code=code)[1]
 
 
-def test_the_peak_of_a_small_device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_peak_of_a_small_device(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""
     sides: list[int] = []
     plain = Bound.__init__
@@ -187,24 +167,14 @@ def test_the_peak_of_a_small_device(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 256)))
     monkeypatch.setattr(measure, "SMALLEST", 8)
     limit = 16
-    assert measure.peak(folder, "cpu", Settings()).flops > 0
+    assert measure.peak(bench_folder, "cpu", Settings()).flops > 0
     assert sides == [64, 32, 16, 16]
     limit = 4
     with pytest.raises(NetdslError, match="out-of-memory"):
-        measure.peak(folder, "cpu", Settings())
+        measure.peak(bench_folder, "cpu", Settings())
 
 
-def recording(made: list[Any]) -> Any:
-    """What stands for `torch.compile`, and keeps how it was called."""
-
-    def compiled(module: Any, **options: Any) -> Any:
-        made.append(options)
-        return module
-
-    return compiled
-
-
-def test_each_batch_is_compiled_for_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_batch_is_compiled_for_itself(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a graph of fixed sizes, whatever was compiled before."""
     import torch
 
@@ -218,9 +188,9 @@ def test_each_batch_is_compiled_for_itself(folder: Path, monkeypatch: pytest.Mon
 # ---- sessions
 
 
-def test_bound_inputs_and_outputs(folder: Path) -> None:
+def test_bound_inputs_and_outputs(bench_folder: Path) -> None:
     """New numbers go in, the outputs keep their place; copies taken earlier stay as they were."""
-    opened = open_session(folder / "m.onnx")
+    opened = open_session(bench_folder / "m.onnx")
     inputs = random_inputs(opened, 2, {"": (3, 8, 8)})
     bound = opened.bind(inputs)
     bound.run()
@@ -236,18 +206,18 @@ def test_bound_inputs_and_outputs(folder: Path) -> None:
     np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_runs_of_other_sizes_are_bound_anew(folder: Path) -> None:
-    opened = open_session(folder / "m.onnx")
+def test_runs_of_other_sizes_are_bound_anew(bench_folder: Path) -> None:
+    opened = open_session(bench_folder / "m.onnx")
     reference = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
     for batch, size in ((2, 8), (2, 8), (3, 8), (1, 20)):
         inputs = random_inputs(opened, batch, {"": (3, size, size)}, seed=batch + size)
         np.testing.assert_allclose(opened.run(inputs)[0], reference.run(None, inputs)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_threads_are_no_more_than_cores(folder: Path) -> None:
-    options = open_session(folder / "m.onnx")._session.get_session_options()
+def test_threads_are_no_more_than_cores(bench_folder: Path) -> None:
+    options = open_session(bench_folder / "m.onnx")._session.get_session_options()
     assert options.intra_op_num_threads == session.cores()
-    assert open_session(folder / "m.onnx", settings=Settings(threads=1))._session.get_session_options().intra_op_num_threads == 1
+    assert open_session(bench_folder / "m.onnx", settings=Settings(threads=1))._session.get_session_options().intra_op_num_threads == 1
 
 
 class Driver:
@@ -294,26 +264,26 @@ def pretend(monkeypatch: pytest.MonkeyPatch, placed: list[Placed]) -> None:
     monkeypatch.setattr(Session, "memory", "cpu")
 
 
-def test_nodes_on_the_cpu_are_an_error(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_on_the_cpu_are_an_error(bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """They are named, unless they are allowed; `auto` takes them and `bench` counts them."""
     pretend(monkeypatch, [Placed("c", "Conv", "CUDAExecutionProvider"), Placed("s", "Shape", "CPUExecutionProvider")])
-    out, err = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", code=1)
+    out, err = run_command(capsys, *BENCH, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", code=1)
     assert not out
     assert "1 of 2 nodes of m.onnx would run on the CPU: `s` (Shape)" in err
     monkeypatch.setattr("netdsl.commands.bench.peak", lambda *_: measure.Peak(1e9, 1e9))
-    out, _ = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", "--allow-cpu-nodes")
+    out, _ = run_command(capsys, *BENCH, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "cuda", "--allow-cpu-nodes")
     assert "CUDAExecutionProvider: 1 nodes (Conv 1)" in out
     assert "CPUExecutionProvider: 1 nodes (Shape 1)" in out
-    said_of = said(capsys, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "auto")[1]
-    assert "device: cuda (there is a GPU, but 1 of 2 nodes run on the CPU, the first is `s` (Shape))" in said_of
+    printed = run_command(capsys, *BENCH, "m.onnx", "--batch", "1", "--input", "3x8x8", "--device", "auto")[1]
+    assert "device: cuda (there is a GPU, but 1 of 2 nodes run on the CPU, the first is `s` (Shape))" in printed
 
 
 @pytest.mark.parametrize(("device", "wanted"), [("cuda", True), ("auto", True), ("cpu", False)])
-def test_cuda_graphs_are_used(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, device: str, wanted: bool) -> None:
+def test_cuda_graphs_are_used(bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, device: str, wanted: bool) -> None:
     """On a GPU; why a model has none is said once."""
     pretend(monkeypatch, [Placed("c", "Conv", "CUDAExecutionProvider")])
     arguments = ("m.onnx", "--batch", "1,2", "--input", "3x8x8", "--device", device)
-    made = json.loads(said(capsys, *arguments, "--json")[0])
+    made = json.loads(run_command(capsys, *BENCH, *arguments, "--json")[0])
     assert made["cuda_graphs"] == wanted
 
     def refuse(self: Bound) -> None:
@@ -323,25 +293,25 @@ def test_cuda_graphs_are_used(folder: Path, capsys: pytest.CaptureFixture[str], 
 
     plain = Bound.run
     monkeypatch.setattr(Bound, "run", refuse)
-    assert said(capsys, *arguments)[1].count("without a CUDA graph: not while capturing") == wanted
+    assert run_command(capsys, *BENCH, *arguments)[1].count("without a CUDA graph: not while capturing") == wanted
 
 
-def test_a_gpu_that_takes_nothing_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_takes_nothing_is_an_error(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, [Placed("c", "Conv", "CPUExecutionProvider")])
     with pytest.raises(NetdslError, match="no-cuda"):
-        open_session(folder / "m.onnx", "cuda", settings=Settings(allow_cpu_nodes=True))
+        open_session(bench_folder / "m.onnx", "cuda", settings=Settings(allow_cpu_nodes=True))
 
 
-def test_tensorrt_is_never_replaced_in_silence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tensorrt_is_never_replaced_in_silence(bench_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if gpu.obstacle("tensorrt") is None:
         pytest.skip("there is TensorRT")
-    assert "no-cuda" in said(capsys, "m.onnx", "--device", "tensorrt", code=1)[1]
+    assert "no-cuda" in run_command(capsys, *BENCH, "m.onnx", "--device", "tensorrt", code=1)[1]
 
 
-def test_open_sizes_are_such_that_the_net_is_valid(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_open_sizes_are_such_that_the_net_is_valid(bench_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A net that is valid for multiples of 3 is measured at the next one after the usual size; one that the usual size suits, at that."""
     Path("three.net").write_text("net Three {\n input x: 1xHxH\n down: conv(2, 3, stride = 3)\n deconv(1, 3, stride = 3)\n add(@x)\n}\n")
-    assert "onnxruntime" in said(capsys, "three.net", "--batch", "1", "--rounds", "3")[0]
+    assert "onnxruntime" in run_command(capsys, *BENCH, "three.net", "--batch", "1", "--rounds", "3")[0]
     assert usual_setting(netdsl.load("three.net").graph) == {"H": 225}
     assert usual_setting(netdsl.loads("net A {\n input x: 3xHxW\n conv(1, 3)\n}").graph) == {"H": 224, "W": 224}
     assert usual_setting(netdsl.loads("net A {\n input x: 1xHxH\n conv(1, 3)\n input y: 1x9x9\n add(@y)\n}").graph) == {"H": 11}

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from netdsl.cli import run
 from netdsl.commands.consoles import console, listing
 from netdsl.commands.output import note, say, say_json
-from tests.conftest import TINY
+from tests.support.small_nets import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +55,11 @@ def save_unknown(path: str) -> None:
 
 
 @pytest.fixture
-def hostile(folder: Path) -> Path:
+def hostile(model_folder: Path) -> Path:
     """A folder of files whose names and contents are hostile."""
-    (folder / "tiny.net").write_text(TINY)
-    (folder / f"{BAD}.net").write_text(TINY)
-    (folder / f"{BAD} wrong.net").write_text("net A {\n input x: 3\n convv\n}\n")
+    (model_folder / "tiny.net").write_text(TINY)
+    (model_folder / f"{BAD}.net").write_text(TINY)
+    (model_folder / f"{BAD} wrong.net").write_text("net A {\n input x: 3\n convv\n}\n")
     save_weights(BAD, "w.safetensors")
     save_weights("meta", "meta.safetensors")
     torch.save({BAD: torch.zeros(1), "y.weight": torch.zeros(3, 16), "y.bias": torch.zeros(3)}, "w.pt")
@@ -68,15 +68,15 @@ def hostile(folder: Path) -> Path:
     np.save("three.npy", np.ones((2, 3), np.float32))
     named: dict[str, Any] = {BAD: np.ones((1, 3), np.float32), "b": np.ones(3)}
     np.savez("named.npz", **named)
-    (folder / f"{BAD}.npy").write_bytes((folder / "three.npy").read_bytes())
-    (folder / f"{BAD}.png").write_bytes((folder / "ok.png").read_bytes())
-    (folder / "labels.txt").write_text(f"{BAD}\n" * 3, encoding="utf-8")
-    (folder / BAD).mkdir()
-    (folder / BAD / f"{BAD}.txt").touch()
-    (folder / BAD / "a.png").write_bytes((folder / "ok.png").read_bytes())
+    (model_folder / f"{BAD}.npy").write_bytes((model_folder / "three.npy").read_bytes())
+    (model_folder / f"{BAD}.png").write_bytes((model_folder / "ok.png").read_bytes())
+    (model_folder / "labels.txt").write_text(f"{BAD}\n" * 3, encoding="utf-8")
+    (model_folder / BAD).mkdir()
+    (model_folder / BAD / f"{BAD}.txt").touch()
+    (model_folder / BAD / "a.png").write_bytes((model_folder / "ok.png").read_bytes())
     header = json.dumps({BAD: {"dtype": BAD, "shape": [1], "data_offsets": [0, 4]}}).encode()
-    (folder / "type.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    return folder
+    (model_folder / "type.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    return model_folder
 
 
 COMMANDS = [
@@ -139,7 +139,7 @@ def test_the_printers_themselves(printer: str, capsys: pytest.CaptureFixture[str
         assert json.loads(said.out) == {BAD: BAD, "\U000e0001": 1}
 
 
-def test_a_name_with_a_line_end_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_with_a_line_end_is_one_line(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file called so cannot print a line that looks like another command's, or like GitHub's."""
     name = "a\n::error::b.npy"
     os.rename("one.npy", name)

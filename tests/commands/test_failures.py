@@ -17,7 +17,7 @@ from netdsl.commands import check, failures
 from netdsl.errors import CannotWriteError
 from netdsl.process.watch import CrashedError
 from netdsl.train import checkpoint
-from tests.conftest import TINY
+from tests.support.small_nets import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,10 +46,10 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
     "--version", "check --help", "bogus", "check", "draw t.net -o t.dot", "export t.net -o t.onnx",
     "run m.onnx one.npy", "check t.net --format json",
 ])  # fmt: skip
-def test_a_closed_stream_is_no_traceback(folder: Path, command: str, closed: str) -> None:
+def test_a_closed_stream_is_no_traceback(model_folder: Path, command: str, closed: str) -> None:
     """Any of the three can be closed; results that cannot be printed are exit code 1, not 0."""
-    (folder / "t.net").write_text(TINY)
-    done = shell(f"{command} {closed}", folder)
+    (model_folder / "t.net").write_text(TINY)
+    done = shell(f"{command} {closed}", model_folder)
     assert done.returncode in (0, 1, 2)
     if ">&-" in closed.replace("2>&-", "") and "fmt --check" not in command:
         assert done.returncode != 0
@@ -67,10 +67,10 @@ def test_reading_a_closed_standard_input(tmp_path: Path, command: str) -> None:
                                      "fmt - < t.net", "check t.net --format json",
                                      "run m.onnx one.npy", "verify t.net"])  # fmt: skip
 @pytest.mark.parametrize("to", [">/dev/full", ">&-"])
-def test_a_full_standard_output_is_named(folder: Path, command: str, to: str) -> None:
+def test_a_full_standard_output_is_named(model_folder: Path, command: str, to: str) -> None:
     """What cannot be printed is an error that names standard output, once, whichever the command."""
-    (folder / "t.net").write_text(TINY)
-    done = shell(f"{command} {to}", folder)
+    (model_folder / "t.net").write_text(TINY)
+    done = shell(f"{command} {to}", model_folder)
     assert done.returncode == 1
     assert done.stderr.startswith("error[cannot-write]: standard output: ")
     assert done.stderr.count("\n") == 1
@@ -83,12 +83,12 @@ def test_a_full_standard_error_keeps_the_exit_code(tmp_path: Path, command: str,
         assert shell(f"{command} {to}", tmp_path).returncode == code
 
 
-def test_a_closed_stream_is_not_given_to_a_file(folder: Path) -> None:
+def test_a_closed_stream_is_not_given_to_a_file(model_folder: Path) -> None:
     """The first file that is opened does not become standard output, which would be written into it."""
-    (folder / "t.net").write_text(TINY)
-    shell("export t.net -o open.onnx", folder)
-    shell("export t.net -o closed.onnx >&-", folder)
-    assert (folder / "open.onnx").read_bytes() == (folder / "closed.onnx").read_bytes()
+    (model_folder / "t.net").write_text(TINY)
+    shell("export t.net -o open.onnx", model_folder)
+    shell("export t.net -o closed.onnx >&-", model_folder)
+    assert (model_folder / "open.onnx").read_bytes() == (model_folder / "closed.onnx").read_bytes()
 
 
 @pytest.mark.parametrize("command", ["nets", "verify lenet5", "layers", "check t.net"])
@@ -197,13 +197,13 @@ def test_each_failure_has_its_code(
 @pytest.mark.parametrize("command", ["verify t.net", "train t.net", "run m.onnx one.npy",
                                      "bench m.onnx", "test t.net --weights w.pt"])  # fmt: skip
 @pytest.mark.parametrize("kilobytes", [150_000, 400_000, 600_000])
-def test_too_little_address_space(folder: Path, command: str, kilobytes: int) -> None:
+def test_too_little_address_space(model_folder: Path, command: str, kilobytes: int) -> None:
     """Importing PyTorch may abort in the C library, which only another process can report."""
-    (folder / "t.net").write_text(TINY)
-    (folder / "w.pt").touch()
+    (model_folder / "t.net").write_text(TINY)
+    (model_folder / "w.pt").touch()
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v {kilobytes}; {NETDSL} {command}"],
-        cwd=folder, capture_output=True, text=True, check=False,
+        cwd=model_folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 1, 130)
     assert "Traceback" not in done.stderr
@@ -252,36 +252,36 @@ def small_files() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["n.onnx", "n.py", "n.dot", "n.mmd"])
 def test_a_full_disk_names_the_file(
-    name: str, folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+    name: str, model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
     """The output that the user named, and not its temporary name; nothing stays behind."""
-    before = set(folder.iterdir())
+    before = set(model_folder.iterdir())
     command = "draw" if name in ("n.dot", "n.mmd") else "export"
     assert run([command, "lenet5", "-o", name]) == 1
     assert capsys.readouterr().err == f"error[cannot-write]: {name}: File too large\n"
-    assert set(folder.iterdir()) == before
+    assert set(model_folder.iterdir()) == before
 
 
 def test_a_full_disk_names_the_outputs_of_run(
-    folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+    model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
     """The same for `run -o`."""
     assert run(["run", "m.onnx", "one.npy", "-o", "o.npz"]) == 1
     assert capsys.readouterr().err == "error[cannot-write]: o.npz: File too large\n"
-    assert not list(folder.glob("*.npz")) + list(folder.glob(".*"))
+    assert not list(model_folder.glob("*.npz")) + list(model_folder.glob(".*"))
 
 
 def test_a_full_disk_leaves_a_formatted_file(
-    folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+    model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
     """`fmt` names the file and leaves the text as it was."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     text = "net A {\n input x: 3\n" + " relu\n" * 100 + "}\n"
-    (folder / "t.net").write_text(text)
+    (model_folder / "t.net").write_text(text)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
     assert run(["fmt", "t.net"]) == 1
     assert capsys.readouterr().err == "error[cannot-write]: t.net: File too large\n"
-    assert (folder / "t.net").read_text() == text
+    assert (model_folder / "t.net").read_text() == text
 
 
 def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> None:
@@ -293,7 +293,7 @@ def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> Non
 
 
 def test_a_training_run_names_what_cannot_be_written(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights are named, not the curves that would fail next."""
 
@@ -304,22 +304,22 @@ def test_a_training_run_names_what_cannot_be_written(
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
     said = capsys.readouterr().err
     assert said.startswith("error[cannot-write]: t/weights.safetensors: ")
-    assert list((folder / "t").iterdir()) == []
+    assert list((model_folder / "t").iterdir()) == []
 
 
 @pytest.mark.parametrize("output", ["folder.onnx", "file/x.onnx", "x" * 300 + ".onnx"])
 def test_an_output_that_cannot_be(
-    output: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    output: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A folder, a name below a file, a name too long: the message has the name that was given."""
-    (folder / "folder.onnx").mkdir()
-    (folder / "file").touch()
+    (model_folder / "folder.onnx").mkdir()
+    (model_folder / "file").touch()
     assert run(["export", "lenet5", "-o", output]) == 1
     assert capsys.readouterr().err.startswith(f"error[cannot-write]: {output}: ")
 
 
-def test_a_long_name_has_room_for_its_temporary_name(folder: Path) -> None:
+def test_a_long_name_has_room_for_its_temporary_name(model_folder: Path) -> None:
     """A name of 250 letters can be written, though what is made beside it has more to it."""
     name = "x" * 245 + ".py"
     assert run(["export", "lenet5", "-o", name]) == 0
-    assert (folder / name).is_file()
+    assert (model_folder / name).is_file()

@@ -20,6 +20,7 @@ from netdsl.cli import run
 from netdsl.commands.run import as_probabilities, top_lines
 from netdsl.runtime.images import load_input
 from netdsl.runtime.session import open_session
+from tests.support.commands import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,22 +36,16 @@ def with_metadata(source: str, target: str, **entries: object) -> None:
     onnx.save(model, target)
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    assert run(["run", *arguments]) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
-
-
 # ---- what is printed
 
 
-def test_top_classes_are_those_of_onnxruntime(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = said(capsys, "m.onnx", "one.npy")
+def test_top_classes_are_those_of_onnxruntime(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = run_command(capsys, "run", "m.onnx", "one.npy")
     scores = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"]).run(None, {"image": np.ones((1, 1, 4, 4), np.float32)})[0][0]
     raised = np.exp(scores) / np.exp(scores).sum()
     expected = [f"  {100 * raised[k]:6.2f} %  {k}" for k in np.argsort(-raised)]
     assert out.splitlines() == ["one.npy", *expected]
-    assert len(said(capsys, "m.onnx", "one.npy", "--top", "2")[0].splitlines()) == 3
+    assert len(run_command(capsys, "run", "m.onnx", "one.npy", "--top", "2")[0].splitlines()) == 3
 
 
 def test_lines_are_aligned() -> None:
@@ -64,80 +59,80 @@ def test_softmax_unless_the_outputs_sum_to_one() -> None:
     assert as_probabilities(np.array([-0.5, 1.5])).sum() == pytest.approx(1)
 
 
-def test_names_come_from_the_file_or_the_metadata(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_come_from_the_file_or_the_metadata(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_metadata("m.onnx", "named.onnx", classes=["cat", "dog\x1b[2J", "hen"])
-    out, _ = said(capsys, "named.onnx", "one.npy")
+    out, _ = run_command(capsys, "run", "named.onnx", "one.npy")
     assert "cat" in out
     assert "\x1b" not in out
-    (folder / "names.txt").write_text("Katze\nHund\nHuhn\n")
-    out, _ = said(capsys, "named.onnx", "one.npy", "--labels", "names.txt")
+    (model_folder / "names.txt").write_text("Katze\nHund\nHuhn\n")
+    out, _ = run_command(capsys, "run", "named.onnx", "one.npy", "--labels", "names.txt")
     assert "Katze" in out
     assert "cat" not in out
 
 
-def test_a_batch_has_a_paragraph_for_each_sample(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_has_a_paragraph_for_each_sample(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("many.npy", np.random.default_rng(0).random((130, 1, 4, 4), dtype=np.float32))
-    out, _ = said(capsys, "m.onnx", "many.npy", "--top", "1")
+    out, _ = run_command(capsys, "run", "m.onnx", "many.npy", "--top", "1")
     assert out.startswith("many.npy[0]\n")
     assert out.endswith("... and 30 more samples\n")
 
 
-def test_a_model_for_one_sample_gets_them_one_by_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_for_one_sample_gets_them_one_by_one(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = onnx.load("m.onnx")
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(model, "single.onnx")
     np.save("many.npy", np.random.default_rng(0).random((3, 1, 4, 4), dtype=np.float32))
-    assert said(capsys, "single.onnx", "many.npy")[0] == said(capsys, "m.onnx", "many.npy")[0]
+    assert run_command(capsys, "run", "single.onnx", "many.npy")[0] == run_command(capsys, "run", "m.onnx", "many.npy")[0]
 
 
-def test_an_output_without_classes_is_summed_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_output_without_classes_is_summed_up(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
-    out, _ = said(capsys, "map.onnx", "ok.png")
+    out, _ = run_command(capsys, "run", "map.onnx", "ok.png")
     assert out.startswith("ok.png: 1x2x8x6 float32, from ")
 
 
 # ---- pictures
 
 
-def test_a_picture_is_brought_to_the_channels_and_size_of_the_input(folder: Path) -> None:
-    made = load_input(folder / "ok.png", open_session(folder / "m.onnx"))
+def test_a_picture_is_brought_to_the_channels_and_size_of_the_input(model_folder: Path) -> None:
+    made = load_input(model_folder / "ok.png", open_session(model_folder / "m.onnx"))
     np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
     assert made.dtype == np.float32
 
 
-def test_an_open_size_is_the_pictures(folder: Path) -> None:
+def test_an_open_size_is_the_pictures(model_folder: Path) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
-    assert load_input(folder / "ok.png", open_session(folder / "map.onnx")).shape == (1, 3, 8, 6)
+    assert load_input(model_folder / "ok.png", open_session(model_folder / "map.onnx")).shape == (1, 3, 8, 6)
 
 
-def test_a_picture_is_normalised_as_the_metadata_say(folder: Path) -> None:
+def test_a_picture_is_normalised_as_the_metadata_say(model_folder: Path) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     with_metadata("map.onnx", "scaled.onnx", mean=[0.2, 0.1, 0.0], std=[0.5, 0.5, 0.1])
-    made = load_input(folder / "ok.png", open_session(folder / "scaled.onnx"))
+    made = load_input(model_folder / "ok.png", open_session(model_folder / "scaled.onnx"))
     np.testing.assert_allclose(made[0, :, 0, 0], [0, 0.2, 2], atol=1e-6)
 
 
-def test_sixteen_bit_grey_keeps_its_range(folder: Path) -> None:
+def test_sixteen_bit_grey_keeps_its_range(model_folder: Path) -> None:
     Image.fromarray(np.full((4, 4), 13107, np.uint16)).save("deep.png")
-    made = load_input(folder / "deep.png", open_session(folder / "m.onnx"))
+    made = load_input(model_folder / "deep.png", open_session(model_folder / "m.onnx"))
     np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
 
 
-def test_a_turned_photo_is_turned_back(folder: Path) -> None:
+def test_a_turned_photo_is_turned_back(model_folder: Path) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.open("ok.png").save("turned.jpg", exif=exif)
-    assert load_input(folder / "turned.jpg", open_session(folder / "map.onnx")).shape == (1, 3, 6, 8)
+    assert load_input(model_folder / "turned.jpg", open_session(model_folder / "map.onnx")).shape == (1, 3, 6, 8)
 
 
 @pytest.mark.parametrize(
     "entries", [{"mean": "[0.5"}, {"mean": "7"}, {"mean": [0.1, 0.2]}, {"mean": ["x"]}, {"std": [0]}, {"std": "[NaN]"}, {"mean": "[" * 100000}]
 )
-def test_bad_metadata_is_named(folder: Path, capsys: pytest.CaptureFixture[str], entries: dict[str, object]) -> None:
+def test_bad_metadata_is_named(model_folder: Path, capsys: pytest.CaptureFixture[str], entries: dict[str, object]) -> None:
     with_metadata("m.onnx", "bad.onnx", **entries)
-    assert "bad-metadata" in said(capsys, "bad.onnx", "ok.png", code=1)[1]
+    assert "bad-metadata" in run_command(capsys, "run", "bad.onnx", "ok.png", code=1)[1]
 
 
 def bomb() -> bytes:
@@ -159,10 +154,10 @@ BAD_PICTURES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_PICTURES)
-def test_a_bad_picture_is_named_and_the_others_run(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_a_bad_picture_is_named_and_the_others_run(model_folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     spoil, code = BAD_PICTURES[kind]
-    (folder / "bad.png").write_bytes(spoil((folder / "ok.png").read_bytes()))
-    out, err = said(capsys, "m.onnx", "ok.png", "bad.png", "one.npy", code=1)
+    (model_folder / "bad.png").write_bytes(spoil((model_folder / "ok.png").read_bytes()))
+    out, err = run_command(capsys, "run", "m.onnx", "ok.png", "bad.png", "one.npy", code=1)
     assert f"error[{code}]: bad.png" in err
     assert err.count("error[") == 1
     assert "ok.png\n" in out
@@ -185,29 +180,29 @@ def test_a_bad_picture_is_named_and_the_others_run(folder: Path, capsys: pytest.
         (np.full((1, 4, 4), np.nan, np.float32), "not-finite"),
     ],
 )
-def test_a_bad_array_is_named(folder: Path, capsys: pytest.CaptureFixture[str], array: np.ndarray, code: str) -> None:
+def test_a_bad_array_is_named(model_folder: Path, capsys: pytest.CaptureFixture[str], array: np.ndarray, code: str) -> None:
     np.save("bad.npy", array)
-    out, err = said(capsys, "m.onnx", "bad.npy", "one.npy", code=1)
+    out, err = run_command(capsys, "run", "m.onnx", "bad.npy", "one.npy", code=1)
     assert f"error[{code}]" in err
     assert "bad.npy" in err
     assert out.startswith("one.npy")
 
 
-def test_an_array_of_objects_is_never_unpickled(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_array_of_objects_is_never_unpickled(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("bad.npy", np.array([{"a": 1}]), allow_pickle=True)
-    (folder / "cut.npy").write_bytes((folder / "one.npy").read_bytes()[:-8])
-    (folder / "text.npy").write_text("text")
+    (model_folder / "cut.npy").write_bytes((model_folder / "one.npy").read_bytes()[:-8])
+    (model_folder / "text.npy").write_text("text")
     np.savez("several.npz", a=1)
-    (folder / "several.npz").rename("several.npy")
-    _, err = said(capsys, "m.onnx", "bad.npy", "cut.npy", "text.npy", "several.npy", code=1)
+    (model_folder / "several.npz").rename("several.npy")
+    _, err = run_command(capsys, "run", "m.onnx", "bad.npy", "cut.npy", "text.npy", "several.npy", code=1)
     assert err.count("error[bad-array]") == 4
 
 
-def test_an_index_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_index_out_of_range(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     netdsl.loads("net E {\n input a: 4 int64\n embedding(9, 2) -> flatten\n output y: dense(3)\n}").save_onnx("e.onnx")
     np.save("ids.npy", np.array([1, 2, 3, 4], np.int32))
     np.save("high.npy", np.array([1, 2, 3, 90]))
-    out, err = said(capsys, "e.onnx", "ids.npy", "high.npy", "ok.png", code=1)
+    out, err = run_command(capsys, "run", "e.onnx", "ids.npy", "high.npy", "ok.png", code=1)
     assert out.startswith("ids.npy")
     assert "run-failed" in err
     assert "ok.png is a picture" in err
@@ -217,176 +212,176 @@ def test_an_index_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("size", [0, 10, 200, -5])
-def test_a_model_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
-    (folder / "cut.onnx").write_bytes((folder / "m.onnx").read_bytes()[:size])
-    assert "error[corrupt-model]: cut.onnx" in said(capsys, "cut.onnx", "one.npy", code=1)[1]
+def test_a_model_that_is_cut_off(model_folder: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    (model_folder / "cut.onnx").write_bytes((model_folder / "m.onnx").read_bytes()[:size])
+    assert "error[corrupt-model]: cut.onnx" in run_command(capsys, "run", "cut.onnx", "one.npy", code=1)[1]
 
 
 @pytest.mark.parametrize("domain", ["", "my.ops"])
-def test_an_unknown_operator_is_named(folder: Path, capsys: pytest.CaptureFixture[str], domain: str) -> None:
+def test_an_unknown_operator_is_named(model_folder: Path, capsys: pytest.CaptureFixture[str], domain: str) -> None:
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 3]) for n in "xy"]
     graph = helper.make_graph([helper.make_node("Frobnicate", ["x"], ["y"], domain=domain)], "g", values[:1], values[1:])
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("my.ops", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), "odd.onnx")
-    assert "Frobnicate`, which onnxruntime does not know" in said(capsys, "odd.onnx", "one.npy", code=1)[1]
+    assert "Frobnicate`, which onnxruntime does not know" in run_command(capsys, "run", "odd.onnx", "one.npy", code=1)[1]
 
 
-def test_missing_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no file no.onnx" in said(capsys, "no.onnx", "one.npy", code=1)[1]
-    assert "there is no file no.png" in said(capsys, "m.onnx", "no.png", code=1)[1]
-    assert "no.txt cannot be read" in said(capsys, "m.onnx", "one.npy", "--labels", "no.txt", code=1)[1]
+def test_missing_files(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no file no.onnx" in run_command(capsys, "run", "no.onnx", "one.npy", code=1)[1]
+    assert "there is no file no.png" in run_command(capsys, "run", "m.onnx", "no.png", code=1)[1]
+    assert "no.txt cannot be read" in run_command(capsys, "run", "m.onnx", "one.npy", "--labels", "no.txt", code=1)[1]
 
 
-def test_labels_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "two.txt").write_text("a\nb\n")
-    assert "labels-mismatch" in said(capsys, "m.onnx", "one.npy", "--labels", "two.txt", code=1)[1]
-    assert "bad-labels" in said(capsys, "m.onnx", "one.npy", "--labels", "ok.png", code=1)[1]
+def test_labels_that_do_not_fit(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model_folder / "two.txt").write_text("a\nb\n")
+    assert "labels-mismatch" in run_command(capsys, "run", "m.onnx", "one.npy", "--labels", "two.txt", code=1)[1]
+    assert "bad-labels" in run_command(capsys, "run", "m.onnx", "one.npy", "--labels", "ok.png", code=1)[1]
 
 
-def test_several_inputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_inputs(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     netdsl.loads("net T {\n input a: 4\n input b: 4\n add(@a)\n output y: dense(2)\n}").save_onnx("two.onnx")
-    assert "several-inputs" in said(capsys, "two.onnx", "one.npy", code=1)[1]
+    assert "several-inputs" in run_command(capsys, "run", "two.onnx", "one.npy", code=1)[1]
 
 
-def test_a_net_with_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "tiny.net").write_text(NET)
+def test_a_net_with_weights(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model_folder / "tiny.net").write_text(NET)
     model = onnx.load("m.onnx")
     save_file({t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}, "w.safetensors", {"classes": '["a", "b", "c"]'})
-    out, _ = said(capsys, "tiny.net", "one.npy", "--weights", "w.safetensors")
+    out, _ = run_command(capsys, "run", "tiny.net", "one.npy", "--weights", "w.safetensors")
     with_metadata("m.onnx", "named.onnx", classes=["a", "b", "c"])
-    assert out == said(capsys, "named.onnx", "one.npy")[0]
+    assert out == run_command(capsys, "run", "named.onnx", "one.npy")[0]
     np.save("bad.npy", np.full((1, 4, 4), np.inf, np.float32))
-    assert "the output of tiny.net" in said(capsys, "tiny.net", "bad.npy", "--weights", "w.safetensors", code=1)[1]
-    assert "--weights" in said(capsys, "tiny.net", "one.npy", code=2)[1]
-    assert "--weights" in said(capsys, "m.onnx", "one.npy", "--weights", "w.safetensors", code=2)[1]
-    assert "--top" in said(capsys, "m.onnx", "one.npy", "--top", "0", code=2)[1]
+    assert "the output of tiny.net" in run_command(capsys, "run", "tiny.net", "bad.npy", "--weights", "w.safetensors", code=1)[1]
+    assert "--weights" in run_command(capsys, "run", "tiny.net", "one.npy", code=2)[1]
+    assert "--weights" in run_command(capsys, "run", "m.onnx", "one.npy", "--weights", "w.safetensors", code=2)[1]
+    assert "--top" in run_command(capsys, "run", "m.onnx", "one.npy", "--top", "0", code=2)[1]
 
 
 # ---- folders, patterns, several inputs, batches, what is written
 
 
-def test_folders_and_patterns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder gives its pictures in order, a pattern the files that it fits; what has none is an error."""
-    (folder / "many" / "empty").mkdir(parents=True)
+    (model_folder / "many" / "empty").mkdir(parents=True)
     for name in ("b.jpg", "a.png", "c.PNG"):
-        Image.new("RGB", (5, 5)).save(folder / "many" / name)
-    (folder / "many" / "notes.txt").write_text("no picture")
-    Image.new("RGB", (5, 5)).save(folder / "many" / "d.tif")
-    out, err = said(capsys, "m.onnx", "many", "--top", "1")
+        Image.new("RGB", (5, 5)).save(model_folder / "many" / name)
+    (model_folder / "many" / "notes.txt").write_text("no picture")
+    Image.new("RGB", (5, 5)).save(model_folder / "many" / "d.tif")
+    out, err = run_command(capsys, "run", "m.onnx", "many", "--top", "1")
     assert [line for line in out.splitlines() if "%" not in line] == ["many/a.png", "many/b.jpg", "many/c.PNG", "many/d.tif"]
     assert err == "note: 1 of the 5 files of many have no name of a picture, and were left\n"
-    assert said(capsys, "m.onnx", "many/?.png", "--top", "1")[0].startswith("many/a.png\n")
-    assert "error[no-inputs]: the folder many/empty" in said(capsys, "m.onnx", "many/empty", code=1)[1]
-    out, err = said(capsys, "m.onnx", "*.webp", "one.npy", code=1)
+    assert run_command(capsys, "run", "m.onnx", "many/?.png", "--top", "1")[0].startswith("many/a.png\n")
+    assert "error[no-inputs]: the folder many/empty" in run_command(capsys, "run", "m.onnx", "many/empty", code=1)[1]
+    out, err = run_command(capsys, "run", "m.onnx", "*.webp", "one.npy", code=1)
     assert "error[no-inputs]" in err
     assert out.startswith("one.npy")
 
 
-def test_batches_change_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_batches_change_nothing(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Inputs of several sizes and one that is damaged: each its own lines, in order, whatever the batch."""
     stream = np.random.default_rng(0)
     for i in range(7):
         Image.fromarray(stream.integers(0, 256, (5 + i % 2, 6, 3), dtype=np.uint8)).save(f"p{i}.png")
-    (folder / "p3.png").write_text("text")
+    (model_folder / "p3.png").write_text("text")
     np.save("p5.npy", stream.random((3, 1, 4, 4), dtype=np.float32))
-    expected, err = said(capsys, "m.onnx", "p?.png", "p5.npy", "--batch", "1", code=1)
+    expected, err = run_command(capsys, "run", "m.onnx", "p?.png", "p5.npy", "--batch", "1", code=1)
     assert err.count("error[") == 1
     for batch in ("2", "4", "100"):
-        assert said(capsys, "m.onnx", "p?.png", "p5.npy", "--batch", batch, code=1)[0] == expected
+        assert run_command(capsys, "run", "m.onnx", "p?.png", "p5.npy", "--batch", batch, code=1)[0] == expected
 
 
-def test_a_sample_at_fault_does_not_take_its_batch_along(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sample_at_fault_does_not_take_its_batch_along(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     netdsl.loads("net E {\n input a: 4 int64\n embedding(9, 2) -> flatten\n output y: dense(3)\n}").save_onnx("e.onnx")
     for name, high in (("a", 1), ("b", 90), ("c", 2)):
         np.save(f"{name}.npy", np.array([1, 2, 3, high]))
-    out, err = said(capsys, "e.onnx", "a.npy", "b.npy", "c.npy", "--top", "1", code=1)
+    out, err = run_command(capsys, "run", "e.onnx", "a.npy", "b.npy", "c.npy", "--top", "1", code=1)
     assert [line for line in out.splitlines() if "%" not in line] == ["a.npy", "c.npy"]
     assert err.count("error[run-failed]") == 1
 
 
-def test_a_model_for_a_fixed_batch_gets_that_many(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_for_a_fixed_batch_gets_that_many(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = onnx.load("m.onnx")
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save(model, "four.onnx")
     np.save("many.npy", np.random.default_rng(0).random((6, 1, 4, 4), dtype=np.float32))
-    assert said(capsys, "four.onnx", "many.npy")[0] == said(capsys, "m.onnx", "many.npy")[0]
+    assert run_command(capsys, "run", "four.onnx", "many.npy")[0] == run_command(capsys, "run", "m.onnx", "many.npy")[0]
 
 
-def test_several_inputs_come_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_inputs_come_by_name(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n output y: dense(2)\n}").save_onnx("two.onnx")
     a, b = np.random.default_rng(0).random((2, 3, 4), dtype=np.float32)
     np.savez("both.npz", b=b, a=a)
-    said(capsys, "two.onnx", "both.npz", "-o", "out.npz")
+    run_command(capsys, "run", "two.onnx", "both.npz", "-o", "out.npz")
     expected = onnxruntime.InferenceSession("two.onnx", providers=["CPUExecutionProvider"]).run(None, {"a": a, "b": b})[0]
     np.testing.assert_allclose(np.load("out.npz")["y"], expected, rtol=1e-5, atol=1e-6)
     np.savez("one.npz", a=a)
     np.savez("uneven.npz", a=a, b=b[:2])
-    (folder / "cut.npz").write_bytes((folder / "both.npz").read_bytes()[:-40])
-    err = said(capsys, "two.onnx", "one.npz", "uneven.npz", "cut.npz", code=1)[1]
+    (model_folder / "cut.npz").write_bytes((model_folder / "both.npz").read_bytes()[:-40])
+    err = run_command(capsys, "run", "two.onnx", "one.npz", "uneven.npz", "cut.npz", code=1)[1]
     assert "one.npz has `a`, two.onnx takes `a`, `b`" in err
     assert "different numbers of samples: a 3, b 2" in err
     assert "cut.npz is not a .npz file" in err
 
 
-def test_outputs_go_to_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_go_to_a_file(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All samples in one array with the names of their files; where nothing ran, nothing is written."""
     np.save("many.npy", np.random.default_rng(0).random((3, 1, 4, 4), dtype=np.float32))
-    said(capsys, "m.onnx", "one.npy", "many.npy", "no.npy", "-o", "out.npz", code=1)
+    run_command(capsys, "run", "m.onnx", "one.npy", "many.npy", "no.npy", "-o", "out.npz", code=1)
     made = np.load("out.npz")
     assert made["inputs"].tolist() == ["one.npy", *["many.npy"] * 3]
     assert made["y"].shape == (4, 3)
-    said(capsys, "m.onnx", "no.npy", "-o", "none.npz", code=1)
-    assert not (folder / "none.npz").exists()
+    run_command(capsys, "run", "m.onnx", "no.npy", "-o", "none.npz", code=1)
+    assert not (model_folder / "none.npz").exists()
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     Image.new("RGB", (3, 2)).save("small.png")
-    said(capsys, "map.onnx", "ok.png", "small.png", "-o", "maps.npz")
+    run_command(capsys, "run", "map.onnx", "ok.png", "small.png", "-o", "maps.npz")
     assert [np.load("maps.npz")[f"map_{i}"].shape for i in range(2)] == [(1, 2, 8, 6), (1, 2, 2, 3)]
-    assert "ends in .npz" in said(capsys, "m.onnx", "one.npy", "-o", "out.txt", code=2)[1]
+    assert "ends in .npz" in run_command(capsys, "run", "m.onnx", "one.npy", "-o", "out.txt", code=2)[1]
 
 
-def test_json_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with_metadata("m.onnx", "named.onnx", classes=["a", "b", "c"])
     np.save("many.npy", np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32))
-    out, _ = said(capsys, "named.onnx", "one.npy", "many.npy", "--json", "--top", "2")
+    out, _ = run_command(capsys, "run", "named.onnx", "one.npy", "many.npy", "--json", "--top", "2")
     made = [json.loads(line) for line in out.splitlines()]
     assert [(m["input"], m["sample"]) for m in made] == [("one.npy", 0), ("many.npy", 0), ("many.npy", 1)]
     assert [c["name"] for c in made[0]["outputs"]["y"]] == ["abc"[c["class"]] for c in made[0]["outputs"]["y"]]
     assert len(made[0]["outputs"]["y"]) == 2
     netdsl.loads(COLOUR).save_onnx("map.onnx")
-    assert json.loads(said(capsys, "map.onnx", "ok.png", "--json")[0])["outputs"]["map"]["shape"] == [2, 8, 6]
+    assert json.loads(run_command(capsys, "run", "map.onnx", "ok.png", "--json")[0])["outputs"]["map"]["shape"] == [2, 8, 6]
 
 
-def test_a_model_that_prepares_pictures_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_prepares_pictures_itself(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The picture goes in as it is, and the classes come out as from the model that is fed prepared numbers."""
-    (folder / "tiny.net").write_text("net Tiny {\n input image: 3x8x6\n flatten\n output y: dense(3)\n}")
+    (model_folder / "tiny.net").write_text("net Tiny {\n input image: 3x8x6\n flatten\n output y: dense(3)\n}")
     for name, options in (("plain", []), ("whole", ["--with-preprocess"])):
         assert run(["export", "tiny.net", "-o", f"{name}.onnx", "--mean", "0.5", "--std", "0.25", *options]) == 0
     capsys.readouterr()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)).save("noise.png")
-    assert said(capsys, "whole.onnx", "noise.png")[0] == said(capsys, "plain.onnx", "noise.png")[0]
+    assert run_command(capsys, "run", "whole.onnx", "noise.png")[0] == run_command(capsys, "run", "plain.onnx", "noise.png")[0]
 
 
-def test_a_model_that_prepares_pictures_of_open_sizes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_prepares_pictures_of_open_sizes(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An open size is the picture's, and has the net's name for it; one that is fixed is met before the graph, which resizes nothing then."""
-    (folder / "map.net").write_text("net Map {\n input image: 3x4xW\n output map: conv(2, 1)\n}")
+    (model_folder / "map.net").write_text("net Map {\n input image: 3x4xW\n output map: conv(2, 1)\n}")
     for name, options in (("plain", []), ("whole", ["--with-preprocess"])):
         assert run(["export", "map.net", "-o", f"{name}.onnx", *options]) == 0
-    assert open_session(folder / "whole.onnx").inputs[0].shape == ("N", 4, "W", 3)
+    assert open_session(model_folder / "whole.onnx").inputs[0].shape == ("N", 4, "W", 3)
     capsys.readouterr()
-    assert said(capsys, "whole.onnx", "ok.png")[0] == said(capsys, "plain.onnx", "ok.png")[0]
+    assert run_command(capsys, "run", "whole.onnx", "ok.png")[0] == run_command(capsys, "run", "plain.onnx", "ok.png")[0]
 
 
 @pytest.mark.parametrize("where", [0, 0.5, 1])
-def test_a_flipped_bit_of_an_exported_model_is_found(folder: Path, capsys: pytest.CaptureFixture[str], where: float) -> None:
-    (folder / "tiny.net").write_text(NET)
+def test_a_flipped_bit_of_an_exported_model_is_found(model_folder: Path, capsys: pytest.CaptureFixture[str], where: float) -> None:
+    (model_folder / "tiny.net").write_text(NET)
     assert run(["export", "tiny.net", "-o", "e.onnx"]) == 0
-    said(capsys, "e.onnx", "one.npy")
-    data = bytearray((folder / "e.onnx").read_bytes())
+    run_command(capsys, "run", "e.onnx", "one.npy")
+    data = bytearray((model_folder / "e.onnx").read_bytes())
     data[int(where * (len(data) - 1))] ^= 1
-    (folder / "e.onnx").write_bytes(data)
-    out, err = said(capsys, "e.onnx", "one.npy", code=1)
+    (model_folder / "e.onnx").write_bytes(data)
+    out, err = run_command(capsys, "run", "e.onnx", "one.npy", code=1)
     assert not out
     assert err.startswith("error[corrupt-model]: e.onnx")
-    (folder / "e.onnx").write_bytes(data[:-3])
-    assert "cut off" in said(capsys, "e.onnx", "one.npy", code=1)[1]
+    (model_folder / "e.onnx").write_bytes(data[:-3])
+    assert "cut off" in run_command(capsys, "run", "e.onnx", "one.npy", code=1)[1]

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from netdsl.cli import run
+from tests.support.commands import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,85 +35,79 @@ def model(path: str, *kinds: str, names: tuple[str, ...] = (), batch: int | str 
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def arrays_folder(folder: Path) -> Path:
+    """A folder with three files of inputs."""
     for name, rows in (("a", VALUES[:3]), ("b", VALUES[3:5]), ("c", VALUES[5:])):
         np.save(f"{name}.npy", rows)
-    return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    assert run(["run", *arguments]) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
+    return folder
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
 @pytest.mark.parametrize("batch", [(), ("--batch", "2"), ("--batch", "3")])
-def test_each_file_has_its_own_outputs(folder: Path, capsys: pytest.CaptureFixture[str], kind: str, batch: tuple[str, ...]) -> None:
+def test_each_file_has_its_own_outputs(arrays_folder: Path, capsys: pytest.CaptureFixture[str], kind: str, batch: tuple[str, ...]) -> None:
     """Whether or not an output has a row for each sample: what three files give together is what each gives alone."""
     model("m.onnx", kind)
-    alone = [said(capsys, "m.onnx", f"{name}.npy")[0] for name in "abc"]
-    assert said(capsys, "m.onnx", "a.npy", "b.npy", "c.npy", *batch)[0] == "".join(alone)
+    alone = [run_command(capsys, "run", "m.onnx", f"{name}.npy")[0] for name in "abc"]
+    assert run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "c.npy", *batch)[0] == "".join(alone)
     assert len({line.split(":", 1)[-1] for line in alone}) == 3 or kind in {"places", "shape"}
 
 
 @pytest.mark.parametrize("kind", ["first", "shape"])
-def test_as_many_rows_as_samples_by_chance(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_as_many_rows_as_samples_by_chance(arrays_folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     """Three samples, and an output with three rows that are not theirs."""
     model("m.onnx", kind)
     for i in range(3):
         np.save(f"s{i}.npy", VALUES[i])
-    alone = [said(capsys, "m.onnx", f"s{i}.npy")[0] for i in range(3)]
-    assert said(capsys, "m.onnx", "s0.npy", "s1.npy", "s2.npy")[0] == "".join(alone)
+    alone = [run_command(capsys, "run", "m.onnx", f"s{i}.npy")[0] for i in range(3)]
+    assert run_command(capsys, "run", "m.onnx", "s0.npy", "s1.npy", "s2.npy")[0] == "".join(alone)
 
 
-def test_a_fixed_batch_whose_outputs_have_no_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fixed_batch_whose_outputs_have_no_rows(arrays_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model for one sample runs once for each; one for three takes three, and nothing is filled up."""
     model("one.onnx", "sum", batch=1)
-    said(capsys, "one.onnx", "a.npy", "-o", "out.npz")
+    run_command(capsys, "run", "one.onnx", "a.npy", "-o", "out.npz")
     np.testing.assert_allclose(np.load("out.npz")["sum"], VALUES[:3].sum((1, 2)), rtol=1e-4)
     model("three.onnx", "sum", batch=3)
-    out, err = said(capsys, "three.onnx", "a.npy", "b.npy", code=1)
+    out, err = run_command(capsys, "run", "three.onnx", "a.npy", "b.npy", code=1)
     assert out.startswith("a.npy: scalar float32")
     assert "error[wrong-shape]: three.onnx takes 3 samples at once, not 2" in err
 
 
-def test_json_of_an_output_without_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_of_an_output_without_rows(arrays_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each sample; what they have together stands in each."""
     model("m.onnx", "rows", "sum")
-    made = [json.loads(line) for line in said(capsys, "m.onnx", "a.npy", "b.npy", "--json", "--top", "1")[0].splitlines()]
+    made = [json.loads(line) for line in run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "--json", "--top", "1")[0].splitlines()]
     assert [(m["input"], m["sample"]) for m in made] == [("a.npy", 0), ("a.npy", 1), ("a.npy", 2), ("b.npy", 0), ("b.npy", 1)]
     assert [m["outputs"]["sum"]["min"] for m in made] == pytest.approx([VALUES[:3].sum()] * 3 + [VALUES[3:5].sum()] * 2, rel=1e-4)
     assert [m["outputs"]["rows"][0]["class"] for m in made] == VALUES[:5].reshape(5, 12).argmax(1).tolist()
 
 
-def test_outputs_of_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outputs_of_text(arrays_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     graph = helper.make_graph(
         [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.STRING)], "g",
         [helper.make_tensor_value_info("x", INT64, ["N", 2])], [helper.make_tensor_value_info("y", TensorProto.STRING, ["N", 2])],
     )  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), "m.onnx")
     np.save("n.npy", np.arange(2)[None])
-    assert said(capsys, "m.onnx", "n.npy", "-o", "out.npz")[0] == "n.npy: 1x2 object: 0, 1\n"
+    assert run_command(capsys, "run", "m.onnx", "n.npy", "-o", "out.npz")[0] == "n.npy: 1x2 object: 0, 1\n"
     assert np.load("out.npz")["y"].tolist() == [["0", "1"]]
-    assert json.loads(said(capsys, "m.onnx", "n.npy", "--json")[0])["outputs"]["y"] == {"shape": [2], "dtype": "object"}
+    assert json.loads(run_command(capsys, "run", "m.onnx", "n.npy", "--json")[0])["outputs"]["y"] == {"shape": [2], "dtype": "object"}
 
 
 @pytest.mark.parametrize("name", ["file", "args", "kwds", "allow_pickle", "self", "a/b"])
-def test_an_output_may_have_any_name(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_an_output_may_have_any_name(arrays_folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """Those of numpy's own parameters among them."""
     model("m.onnx", "rows", names=(name,))
-    said(capsys, "m.onnx", "a.npy", "b.npy", "-o", "out.npz")
+    run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "-o", "out.npz")
     made = np.load("out.npz")
     assert sorted(made.files) == sorted([name, "inputs"])
     np.testing.assert_array_equal(made[name], VALUES[:5].reshape(5, 12))
 
 
-def test_names_that_are_taken(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_are_taken(arrays_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An output called `inputs`, and one that has the name of another's piece: both stay, and it is said which."""
     model("m.onnx", "rows", "sum", "rows", names=("inputs", "y", "y_0"))
-    err = said(capsys, "m.onnx", "a.npy", "b.npy", "-o", "out.npz")[1]
+    err = run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "-o", "out.npz")[1]
     made = np.load("out.npz")
     assert made["inputs"].tolist() == ["a.npy"] * 3 + ["b.npy"] * 2
     np.testing.assert_array_equal(made["inputs_"], VALUES[:5].reshape(5, 12))
@@ -129,7 +123,7 @@ COMMAND = [sys.executable, "-m", "netdsl", "run", "m.onnx"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
-def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(folder: Path) -> None:
+def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(arrays_folder: Path) -> None:
     """Whole lines in the file, whatever the width of the terminal that shows the bar; on one terminal lines alone."""
     model("m.onnx", "rows")
 
@@ -147,7 +141,7 @@ def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(folder: Pa
             pass
         os.close(ours)
         assert process.wait() == 0
-        return (folder / "out.txt").read_text(), shown.decode()
+        return (arrays_folder / "out.txt").read_text(), shown.decode()
 
     written, shown = on_terminal("--json", together=False)
     assert [json.loads(line)["input"] for line in written.splitlines()] == ["a.npy"] * 3 + ["b.npy"] * 2
@@ -156,7 +150,7 @@ def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(folder: Pa
     assert "running" not in on_terminal(together=True)[1]
 
 
-def test_the_file_is_written_where_nobody_reads_the_lines(folder: Path) -> None:
+def test_the_file_is_written_where_nobody_reads_the_lines(arrays_folder: Path) -> None:
     """A closed pipe takes neither the outputs nor the exit code along."""
     model("m.onnx", "rows")
     ours, theirs = os.pipe()

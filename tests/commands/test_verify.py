@@ -19,7 +19,7 @@ from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.verify import verify_net
 from netdsl.weights.checkpoints import tensors_of
-from tests.verify.test_verification import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, verified
+from tests.support.verification import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, verified
 
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights

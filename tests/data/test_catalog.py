@@ -5,7 +5,6 @@ import hashlib
 import struct
 import subprocess
 import sys
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from netdsl.data.evaluate import evaluate
 from netdsl.data.idx import NAMES, read_idx
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
+from tests.support.memory import peak_of
 
 
 def fails(code: str, call: Call) -> SettingError:
@@ -152,16 +152,6 @@ def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], by
     path.unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(packed)
     assert f"{NAMES[0]}.gz" in fails("corrupt-data", Call("mnist", (str(idx_folder),))).message
-
-
-def peak_of(action: Callable[[], object]) -> int:
-    """The bytes that an action allocates at most at one time."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None:

@@ -32,7 +32,7 @@ class Makes:
         return {"weight": Param(self.shape)} if self.shape else {}
 
 
-def said(*shape: int | Sym, weight: tuple[int, ...] = ()) -> tuple[str, str]:
+def refusal(*shape: int | Sym, weight: tuple[int, ...] = ()) -> tuple[str, str]:
     """What is said of a layer that makes a tensor of that shape, with a weight of that one."""
     try:
         Inference().type(Makes(TensorType(shape), weight), (TensorType((3,)),))  # type: ignore[arg-type]
@@ -50,32 +50,32 @@ def total(terms: int) -> Sym:
 
 def test_sizes() -> None:
     """A size is between 1 and 2^31 - 1."""
-    assert said(1, MAX_DIM) == ("", "")
-    assert said(1, MAX_DIM + 1) == ("bad-size", "`makes` would make 1x2147483648: each size must be between 1 and 2,147,483,647")
-    assert said(2, 0) == ("bad-size", "`makes` would make 2x0: each size must be between 1 and 2,147,483,647")
+    assert refusal(1, MAX_DIM) == ("", "")
+    assert refusal(1, MAX_DIM + 1) == ("bad-size", "`makes` would make 1x2147483648: each size must be between 1 and 2,147,483,647")
+    assert refusal(2, 0) == ("bad-size", "`makes` would make 2x0: each size must be between 1 and 2,147,483,647")
 
 
 def test_elements() -> None:
     """A tensor has at most 2^62 elements; so has a weight, of sizes up to 2^31 - 1."""
-    assert said(2**30, 2**30, 4) == ("", "")
-    assert said(2**30, 2**30, 5) == ("too-large", "`makes` would make 1073741824x1073741824x5: more than 2^62 elements")
-    assert said(1, weight=(2**30, 2**30, 4)) == ("", "")
-    assert said(1, weight=(2**30, 2**30, 5)) == ("too-large", "`weight` of `makes` would be 1073741824x1073741824x5: more than 2^62 elements")
-    assert said(1, weight=(4, MAX_DIM)) == ("", "")
-    assert said(1, weight=(4, MAX_DIM + 1)) == ("bad-size", "`weight` of `makes` would be 4x2147483648: each size must be between 1 and 2,147,483,647")
+    assert refusal(2**30, 2**30, 4) == ("", "")
+    assert refusal(2**30, 2**30, 5) == ("too-large", "`makes` would make 1073741824x1073741824x5: more than 2^62 elements")
+    assert refusal(1, weight=(2**30, 2**30, 4)) == ("", "")
+    assert refusal(1, weight=(2**30, 2**30, 5)) == ("too-large", "`weight` of `makes` would be 1073741824x1073741824x5: more than 2^62 elements")
+    assert refusal(1, weight=(4, MAX_DIM)) == ("", "")
+    assert refusal(1, weight=(4, MAX_DIM + 1)) == ("bad-size", "`weight` of `makes` would be 4x2147483648: each size must be between 1 and 2,147,483,647")
 
 
 def test_formulas() -> None:
     """An open size has at most 256 symbols, those of all sizes together multiply to at most 256 terms, and no factor is over 2^62."""
     wordy = ("formula-too-long", "the sizes that `makes` makes are formulas of over 256 parts")
-    assert said(total(MAX_FORMULA)) == ("", "")
-    assert said(total(MAX_FORMULA + 1)) == wordy
-    assert said(total(16), total(16)) == ("", "")
-    assert said(total(16), total(17)) == wordy
-    assert said(total(16), 1000, total(2), total(8)) == ("", "")
-    assert said(total(2) * MAX_SIZE) == ("", "")
-    assert said(SYMBOLS[0] * (MAX_SIZE + 1)) == ("too-large", "`makes` would make 4,611,686,018,427,387,905A0: a factor of over 2^62")
-    assert said(3 - SYMBOLS[0] * (MAX_SIZE + 1))[0] == "too-large"
+    assert refusal(total(MAX_FORMULA)) == ("", "")
+    assert refusal(total(MAX_FORMULA + 1)) == wordy
+    assert refusal(total(16), total(16)) == ("", "")
+    assert refusal(total(16), total(17)) == wordy
+    assert refusal(total(16), 1000, total(2), total(8)) == ("", "")
+    assert refusal(total(2) * MAX_SIZE) == ("", "")
+    assert refusal(SYMBOLS[0] * (MAX_SIZE + 1)) == ("too-large", "`makes` would make 4,611,686,018,427,387,905A0: a factor of over 2^62")
+    assert refusal(3 - SYMBOLS[0] * (MAX_SIZE + 1))[0] == "too-large"
 
 
 def test_the_bounds_hold_in_a_text() -> None:

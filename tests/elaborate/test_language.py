@@ -11,7 +11,8 @@ import torch
 import netdsl
 from netdsl.backends.torch.source import TAKEN
 from netdsl.cli import run
-from tests.conftest import assert_back_ends_agree, codes, inputs_for, randomise, run_onnx, run_torch
+from tests.support.back_ends import assert_back_ends_agree, inputs_for, randomise, run_onnx, run_torch
+from tests.support.small_nets import codes
 
 if TYPE_CHECKING:
     from pathlib import Path

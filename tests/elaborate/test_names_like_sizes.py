@@ -7,7 +7,7 @@ import pytest
 import netdsl
 from netdsl.layout.format import format_source
 from netdsl.source import SourceFile
-from tests.elaborate.test_metamorphic import renamed
+from tests.support.renaming import renamed
 
 PROGRAM = """
 let Extra = 4
@@ -32,7 +32,7 @@ def test_a_name_is_a_name(text: str) -> None:
     assert [(r.kind, r.shape[0]) for r in program.layers] == [("conv", 4), ("conv", 6), ("conv", 3), ("conv", 1), ("conv", 2), ("conv", 3), ("relu", 4)]
 
 
-def said(body: str) -> tuple[str, str | None]:
+def error_of(body: str) -> tuple[str, str | None]:
     """The one error of a net with that body, and its advice."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"let H = 8\nlet Width = 8\nblock ExitFlow() {{ relu }}\nnet N {{\n{body}\n}}")
@@ -48,12 +48,12 @@ def test_an_input_takes_the_value() -> None:
 
 def test_what_neither_is() -> None:
     """Sizes are spoken of where a reader takes it for sizes, a name elsewhere."""
-    assert said("input x: 4x4x4\nreshape(HxQ)") == ("there is no size `Q`", "open sizes are introduced by `input`")
-    assert said("input x: 4x4x4\nconv(ExitFlo, 3)") == ("there is no `ExitFlo`", "did you mean `ExitFlow`?")
-    assert said("input x: 4x4x4\nconv(HxH, 3)")[1] == "`HxH` is a list of sizes, H by H; a number is written in decimals"
-    assert said("input x: 4x4x4\nconv(ExitFlow, 3)") == ("`out` of `conv` must be an integer, found ExitFlow", None)
+    assert error_of("input x: 4x4x4\nreshape(HxQ)") == ("there is no size `Q`", "open sizes are introduced by `input`")
+    assert error_of("input x: 4x4x4\nconv(ExitFlo, 3)") == ("there is no `ExitFlo`", "did you mean `ExitFlow`?")
+    assert error_of("input x: 4x4x4\nconv(HxH, 3)")[1] == "`HxH` is a list of sizes, H by H; a number is written in decimals"
+    assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == ("`out` of `conv` must be an integer, found ExitFlow", None)
 
 
 def test_what_is_not_known_says_no_more() -> None:
     """Sizes with a part that has an error of its own are unknown."""
-    assert said("input x: 4x4x4\nlet k = nothing\nconv(8, 1xk)")[0] == "there is no `nothing`"
+    assert error_of("input x: 4x4x4\nlet k = nothing\nconv(8, 1xk)")[0] == "there is no `nothing`"

@@ -16,8 +16,10 @@ from netdsl.analysis.valid import conditions, valid_for
 from netdsl.errors import OpError
 from netdsl.ir.types import Sym, TensorType, compact, shape_text, subs
 from netdsl.ops import LAYERS
-from tests.conftest import assert_back_ends_agree, codes
-from tests.ops.test_contract import EXAMPLES, Example, check_onnx, check_shape, examples_of
+from tests.support.back_ends import assert_back_ends_agree
+from tests.support.contract import EXAMPLES, Example, check_onnx, check_shape, examples_of
+from tests.support.phrases import says
+from tests.support.small_nets import codes
 
 SYMBOLS = ("H", "W", "T")
 SIZES = st.fixed_dictionaries({s: st.integers(1, 300) for s in SYMBOLS})
@@ -191,35 +193,6 @@ def accepts(layers: list[str], size: int) -> bool:
 def _text(layers: list[str], size: str) -> str:
     body = "\n".join(layers)
     return f"net N {{\n input image: 2x{size}\n{body}\n}}"
-
-
-def says(phrase: str, size: int) -> bool:
-    """Whether a sentence such as `T >= 8, T divisible by 4` holds for a size."""
-    for part in phrase.split(", T"):
-        words = part.removeprefix("T").strip()
-        if words.startswith(">="):
-            good = size >= int(words[2:])
-        elif words.startswith("divisible by"):
-            good = size % int(words[12:]) == 0
-        elif words.startswith("%"):
-            period, _, rest = words[1:].partition("==" if "==" in words else "in")
-            good = any(low <= size % int(period) <= high for low, high in map(_run, rest.split(", ")))
-        elif words.startswith("in"):
-            good = size in map(int, words[2:].split(", "))
-        elif words.startswith("from"):
-            low, high = words[4:].split(", ")[0].split(" to ")
-            good = int(low) <= size <= int(high)
-        else:
-            assert words.startswith("==")
-            good = size == int(words[2:])
-        if not good:
-            return False
-    return True
-
-
-def _run(text: str) -> tuple[int, int]:
-    low, _, high = text.partition(" to ")
-    return int(low), int(high or low)
 
 
 @settings(max_examples=80)

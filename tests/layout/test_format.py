@@ -16,7 +16,7 @@ from netdsl.layout.pieces import pieces_of
 from netdsl.source import SourceFile
 from netdsl.syntax.parser import parse, parse_with_tokens
 from tests.fuzz.generate import program
-from tests.manual.test_language import BLOCKS, Block
+from tests.support.manual import BLOCKS, Block
 from tests.support.paths import ROOT
 from tests.support.relayout import Laid, Relayout, comments_in, definitions_in, differences, round_trip
 

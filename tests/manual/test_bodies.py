@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,10 +15,8 @@ from netdsl.layout.format import format_source
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
-from tests.support.small_nets import LANGUAGE, X, code_of, net, shape
-
-if TYPE_CHECKING:
-    pass
+from tests.support.manual import LANGUAGE
+from tests.support.small_nets import X, code_of, net, shape
 
 # ---- let, repeat, for, if
 

@@ -16,7 +16,8 @@ import netdsl
 from netdsl.backends.torch.recorder import SourceRecorder
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
-from tests.support.small_nets import LANGUAGE, X, code_of, net, shape
+from tests.support.manual import LANGUAGE
+from tests.support.small_nets import X, code_of, net, shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -37,11 +37,10 @@ Failing = tuple[str, list[str], int]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small_folder(folder: Path) -> Path:
     """A folder with a small net, in which the commands run."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "net.net").write_text(SMALL, encoding="utf-8")
-    return tmp_path
+    (folder / "net.net").write_text(SMALL, encoding="utf-8")
+    return folder
 
 
 # ---- README
@@ -55,7 +54,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_of_the_table(command: str, folder: Path) -> None:
+def test_commands_of_the_table(command: str, small_folder: Path) -> None:
     """The commands that need neither data nor a model run as they are written."""
     assert len(COMMANDS) >= 8
     assert run(shlex.split(command)[1:]) == 0
@@ -159,9 +158,9 @@ CODES: dict[str, Callable[[Path], Failing]] = {
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_codes(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_codes(code: str, small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command ends with the code of the page; what is wrong with a text has a place in it."""
-    place, command, status = CODES[code](folder)
+    place, command, status = CODES[code](small_folder)
     capsys.readouterr()
     assert run(command) == status
     err = capsys.readouterr().err
@@ -172,7 +171,7 @@ def test_codes(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 # ---- docs/running.md
 
 
-def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_opsets(small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Opsets are those of the table; the default is printed."""
     assert (
         f"| `--opset N` | {OPSETS[0]} to {OPSETS[-1]}; {OPSET} without it. The command prints it. |"
@@ -182,37 +181,37 @@ def test_opsets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"opset {OPSET}," in capsys.readouterr().out
     for opset in OPSETS:
         assert run(["export", "net.net", "-o", "m.onnx", "--opset", str(opset)]) == 0
-        assert onnx.load(folder / "m.onnx").opset_import[0].version == opset
+        assert onnx.load(small_folder / "m.onnx").opset_import[0].version == opset
     for opset in (OPSETS[0] - 1, OPSETS[-1] + 1):
         assert run(["export", "net.net", "-o", "m.onnx", "--opset", str(opset)]) == 2
 
 
-def test_metadata(folder: Path) -> None:
+def test_metadata(small_folder: Path) -> None:
     """The model's metadata have the keys of the page.
 
     Each node the line of the text that it comes from.
     """
     listed = re.search(r"The model's metadata hold (.*?)\. Each node", RUNNING, re.DOTALL)
     assert listed is not None
-    (folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
+    (small_folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
     more = ["--labels", "classes.txt", "--mean", "0.5", "--std", "0.5", "--fp16"]
     assert run(["export", "net.net", "-o", "m.onnx", *more]) == 0
-    model = onnx.load(folder / "m.onnx")
+    model = onnx.load(small_folder / "m.onnx")
     keys = {p.key for p in model.metadata_props}
     assert set(re.findall(r"`(netdsl\.\w+)`", listed[1])) <= keys
     lines = {p.value for n in model.graph.node for p in n.metadata_props if p.key == "netdsl.line"}
     assert {"net.net:3", "net.net:4", "net.net:5"} <= lines
 
 
-def test_manifest(folder: Path) -> None:
+def test_manifest(small_folder: Path) -> None:
     """The manifest has sums of the model, of the text, of what it imports, and of itself.
 
     The library's files are left out.
     """
-    (folder / "part.net").write_text("block part() { relu }\n")
-    (folder / "net.net").write_text(f'import "part.net"\nimport resnet\n{SMALL}')
+    (small_folder / "part.net").write_text("block part() { relu }\n")
+    (small_folder / "net.net").write_text(f'import "part.net"\nimport resnet\n{SMALL}')
     assert run(["export", "net.net:Small", "-o", "m.onnx"]) == 0
-    text = (folder / "m.onnx.manifest.json").read_text(encoding="utf-8")
+    text = (small_folder / "m.onnx.manifest.json").read_text(encoding="utf-8")
     assert [name in text for name in ("m.onnx", "net.net", "part.net", "resnet")] == [
         True,
         True,
@@ -220,8 +219,8 @@ def test_manifest(folder: Path) -> None:
         False,
     ]
     assert len(set(re.findall(r"\b[0-9a-f]{64}\b", text))) == 4
-    whole = (folder / "m.onnx").read_bytes()
-    (folder / "m.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    whole = (small_folder / "m.onnx").read_bytes()
+    (small_folder / "m.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert run(["verify", "m.onnx"]) == 1
 
 
@@ -234,7 +233,7 @@ def test_training_layers_are_gone() -> None:
     assert kinds == [["Conv", "BatchNormalization", "Relu"], ["Conv", "Relu"]]
 
 
-def test_half_precision_keeps_its_ends(folder: Path) -> None:
+def test_half_precision_keeps_its_ends(small_folder: Path) -> None:
     """`--fp16` makes everything of 16 bits.
 
     `--keep-io` leaves inputs and outputs in float32, as `--bf16` does.
@@ -245,12 +244,12 @@ def test_half_precision_keeps_its_ends(folder: Path) -> None:
         (["--bf16"], onnx.TensorProto.FLOAT),
     ):
         assert run(["export", "net.net", "-o", "m.onnx", *options]) == 0
-        graph = onnx.load(folder / "m.onnx").graph
+        graph = onnx.load(small_folder / "m.onnx").graph
         assert {v.type.tensor_type.elem_type for v in (*graph.input, *graph.output)} == {wanted}
-    assert onnx.load(folder / "m.onnx").opset_import[0].version == 22
+    assert onnx.load(small_folder / "m.onnx").opset_import[0].version == 22
 
 
-def test_bench_names_every_provider(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_names_every_provider(small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`bench --json` has the provider of every node."""
     assert run(["bench", "net.net", "--batch", "1", "--rounds", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

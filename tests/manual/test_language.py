@@ -21,6 +21,7 @@ from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
+from tests.support.manual import BLOCKS, LANGUAGE, Block
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -28,43 +29,9 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Node, Site, Value
 
-LANGUAGE = ROOT / "docs" / "language.md"
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
 RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
-
-
-class Block(NamedTuple):
-    """A fenced block of a page: its info string, the line of the page on which its text begins, and the text."""
-
-    info: str
-    line: int
-    text: str
-
-    @property
-    def inside(self) -> str | None:
-        """The shape of the input that a fragment is the inside of; None for whole files."""
-        kind, _, rest = self.info.partition(" fragment ")
-        return rest if rest and kind == "net" else None
-
-    @property
-    def file(self) -> str | None:
-        """The name under which later blocks can import it."""
-        return self.info.removeprefix("net file ") if self.info.startswith("net file ") else None
-
-    @property
-    def program(self) -> str:
-        """The text to compile, its lines numbered as those of the block are."""
-        if self.inside is None:
-            return self.text
-        head, *rest = self.text.split("\n")
-        # A fragment's first statement shares its line with the net's head, so that line numbers stay those of the page.
-        return "\n".join([f"net Example {{ input image: {self.inside}", head, *rest]) + "\n}"
-
-    @property
-    def offset(self) -> int:
-        """What to add to a line of the program to have a line of the page."""
-        return self.line - 1 - (self.inside is not None)
 
 
 class Fact(NamedTuple):
@@ -78,22 +45,10 @@ class Fact(NamedTuple):
 FACT = re.compile(r"#\s(shape|weights|error|valid for): ([^#]+)$")
 
 
-def blocks_of(path: Path) -> list[Block]:
-    """The blocks of a page that are headed `net`."""
-    found = []
-    for match in re.finditer(r"^```(net\b.*)\n((?:.*\n)*?)```$", path.read_text(encoding="utf-8"), re.MULTILINE):
-        line = match.string.count("\n", 0, match.start(2)) + 1
-        found.append(Block(match[1].strip(), line, match[2].rstrip("\n")))
-    return found
-
-
 def facts_of(block: Block) -> list[Fact]:
     """The facts that comments of the block state, at their lines of the page."""
     lines = block.text.split("\n")
     return [Fact(m[1], block.line + i, m[2].strip()) for i, line in enumerate(lines) if (m := FACT.search(line))]
-
-
-BLOCKS = blocks_of(LANGUAGE)
 
 
 class Outcome(NamedTuple):
@@ -164,7 +119,7 @@ def closes(compiled: Compiled, line: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples import."""
     made = tmp_path_factory.mktemp("docs")
     for block in BLOCKS:
@@ -179,7 +134,7 @@ def name_of(block: Block) -> str:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=name_of)
-def test_errors(block: Block, folder: Path) -> None:
+def test_errors(block: Block, example_folder: Path) -> None:
     """The example gives the errors that its comments state, at their lines, and no other."""
     stated = {}
     for fact in facts_of(block):
@@ -187,7 +142,7 @@ def test_errors(block: Block, folder: Path) -> None:
             match = re.fullmatch(r'\[([a-z-]+)\](?: "(.+)")?', fact.text)
             assert match, f"line {fact.line}: an error is stated as `# error: [code]`"
             stated[(fact.line, match[1])] = match[2] or ""
-    outcome = compile_block(block, folder)
+    outcome = compile_block(block, example_folder)
     found = {(d.span.first.line + block.offset if d.span else 0, d.code): d.message for d in outcome.diagnostics}
     assert sorted(found) == sorted(stated), "\n".join(found.values())
     for place, part in stated.items():
@@ -196,20 +151,20 @@ def test_errors(block: Block, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "shown"), re.findall(r"^```net\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$", LANGUAGE.read_text(encoding="utf-8"), re.MULTILINE))
-def test_an_error_reads_as_shown(text: str, shown: str, folder: Path) -> None:
+def test_an_error_reads_as_shown(text: str, shown: str, example_folder: Path) -> None:
     """A block headed `text` after an example is what the compiler prints of it."""
-    outcome = compile_block(Block("net", 1, text.rstrip("\n")), folder)
+    outcome = compile_block(Block("net", 1, text.rstrip("\n")), example_folder)
     assert "\n".join(render_text(d) for d in outcome.diagnostics) == shown
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if any(f.kind in ("shape", "weights") for f in facts_of(b))], ids=name_of)
-def test_shapes_and_weights(block: Block, folder: Path) -> None:
+def test_shapes_and_weights(block: Block, example_folder: Path) -> None:
     """The shapes and the weights that comments state are those of the net, for every net that has the line."""
-    outcome = compile_block(block, folder)
+    outcome = compile_block(block, example_folder)
     if not outcome.compiled:  # an example of an error: what stands before it is compiled alone
         lines = block.text.split("\n")
         first = min(f.line for f in facts_of(block) if f.kind == "error")
-        outcome = compile_block(block._replace(text="\n".join(lines[: first - block.line])), folder)
+        outcome = compile_block(block._replace(text="\n".join(lines[: first - block.line])), example_folder)
     for fact in facts_of(block):
         if fact.kind == "shape":
             values = [v for c in outcome.compiled if (v := value_after(c, fact.line - block.offset)) is not None]
@@ -221,16 +176,16 @@ def test_shapes_and_weights(block: Block, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if any(f.kind == "valid for" for f in facts_of(b))], ids=name_of)
-def test_valid_sizes(block: Block, folder: Path) -> None:
+def test_valid_sizes(block: Block, example_folder: Path) -> None:
     """The input sizes that comments state are those that the compiler derives."""
     (fact,) = [f for f in facts_of(block) if f.kind == "valid for"]
-    assert {valid_for(c.graph) for c in compile_block(block, folder).compiled} == {fact.text}
+    assert {valid_for(c.graph) for c in compile_block(block, example_folder).compiled} == {fact.text}
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if "\ntrain " in b.text], ids=name_of)
-def test_train_sections(block: Block, folder: Path) -> None:
+def test_train_sections(block: Block, example_folder: Path) -> None:
     """A `train` section of the page is one that training accepts."""
-    trained = [c for c in compile_block(block, folder).compiled if c.train is not None]
+    trained = [c for c in compile_block(block, example_folder).compiled if c.train is not None]
     assert trained
     for compiled in trained:
         assert isinstance(read_config(compiled), TrainConfig)
@@ -251,10 +206,10 @@ def test_train_sections(block: Block, folder: Path) -> None:
         ("expect params == 3\nconv(8, 3)", test_errors),
     ],
 )
-def test_the_runner_sees_false_facts(text: str, test: Callable[[Block, Path], None], folder: Path) -> None:
+def test_the_runner_sees_false_facts(text: str, test: Callable[[Block, Path], None], example_folder: Path) -> None:
     """A fact that does not hold fails the test."""
     with pytest.raises(AssertionError):
-        test(Block("net fragment 3x32x32", 10, text), folder)
+        test(Block("net fragment 3x32x32", 10, text), example_folder)
 
 
 def test_every_fact_is_read() -> None:

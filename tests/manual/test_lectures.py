@@ -14,7 +14,7 @@ import torch
 
 import netdsl
 from netdsl.cli import run
-from tests.conftest import run_onnx, run_torch
+from tests.support.back_ends import run_onnx, run_torch
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "examples" / "lectures.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
 from netdsl.train.settings import SGD, HFlip, MultiStep, RandomCrop
-from tests.conftest import assert_back_ends_agree, inputs_for, run_onnx, run_torch
+from tests.support.back_ends import assert_back_ends_agree, inputs_for, run_onnx, run_torch
 
 FOLDER = Path(resource("nets"))
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]

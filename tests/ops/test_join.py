@@ -16,8 +16,8 @@ from netdsl.ir.op import Op, Window
 from netdsl.ir.types import Sym, TensorType
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
-from tests.conftest import assert_back_ends_agree
-from tests.ops.test_recurrent import both, message, net_of
+from tests.support.back_ends import assert_back_ends_agree, both
+from tests.support.small_nets import message, net_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,48 +9,14 @@ import pytest
 import torch
 
 import netdsl
-from netdsl.analysis.cost import Costs
-from tests.conftest import assert_back_ends_agree, randomise, run_onnx, run_torch
-
-
-def net_of(call: str, *inputs: str) -> netdsl.Net:
-    """A net of one layer `y` on the first input, the others given as references in `call`."""
-    lines = [f"    input x{i}: {shape}" for i, shape in enumerate(inputs)]
-    return netdsl.loads("\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"]))
-
-
-def both(net: netdsl.Net, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The weights without the `y.` (float64), and the output, on which PyTorch and onnxruntime agree."""
-    module = randomise(net.torch())
-    tensors = [torch.from_numpy(x.astype(np.float32)) for x in inputs]
-    (expected,) = run_torch(module, tensors)
-    (actual,) = run_onnx(net.onnx(weights=module.state_dict()), tensors)
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
-    return {n.removeprefix("y."): t.numpy().astype(np.float64) for n, t in module.state_dict().items()}, expected
-
-
-def weights_of(net: netdsl.Net) -> int:
-    """The weights without biases."""
-    return Costs(net.graph).totals().weights
-
-
-def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    """Normal numbers."""
-    return np.random.default_rng(seed).normal(size=shape)
+from tests.support.back_ends import assert_back_ends_agree, both, numbers, randomise, run_torch
+from tests.support.small_nets import message, net_of, weights_of
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + e^-x)."""
     made: np.ndarray = 1 / (1 + np.exp(-x))
     return made
-
-
-def message(call: str, *inputs: str) -> str:
-    """The one error of a layer, in full."""
-    with pytest.raises(netdsl.CompileError) as caught:
-        net_of(call, *inputs)
-    (diagnostic,) = caught.value.diagnostics
-    return f"{diagnostic.code}: {diagnostic.message}"
 
 
 # ---- recurrent

@@ -8,8 +8,9 @@ import torch
 
 import netdsl
 from netdsl.analysis.valid import valid_for
-from tests.conftest import assert_back_ends_agree, codes
-from tests.ops.test_recurrent import CORA, both, message, net_of, numbers, weights_of
+from tests.ops.test_recurrent import CORA
+from tests.support.back_ends import assert_back_ends_agree, both, numbers
+from tests.support.small_nets import codes, message, net_of, weights_of
 
 # ---- graphs
 

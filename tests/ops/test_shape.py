@@ -14,8 +14,8 @@ import netdsl
 from netdsl.analysis.valid import valid_for
 from netdsl.ir.op import Window
 from netdsl.ops.resample import _position
-from tests.conftest import assert_back_ends_agree
-from tests.ops.test_recurrent import both, message, net_of, numbers
+from tests.support.back_ends import assert_back_ends_agree, both, numbers
+from tests.support.small_nets import message, net_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

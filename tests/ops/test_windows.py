@@ -18,7 +18,7 @@ from netdsl.ir.op import Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
-from tests.conftest import assert_back_ends_agree
+from tests.support.back_ends import assert_back_ends_agree
 
 SETTINGS = [(k, s, p) for k, s, p in product(range(1, 6), range(1, 6), range(4)) if p <= k // 2]
 

@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.conftest import TINY
+from tests.support.small_nets import TINY
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a
 
 
 @pytest.fixture
-def heavy(folder: Path) -> Path:
+def heavy(model_folder: Path) -> Path:
     """A folder with work for minutes: a product in onnxruntime, a net, a `dot` that never ends."""
     side = 5_000
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [side, side]) for n in ("0", "20")]
@@ -37,13 +37,13 @@ def heavy(folder: Path) -> Path:
     )
     onnx.save(model, "heavy.onnx")
     np.save("heavy.npy", np.zeros((side, side), np.float32))
-    (folder / "tiny.net").write_text(TINY)
+    (model_folder / "tiny.net").write_text(TINY)
     repeated = "net A {\n input x: 8\n repeat 90_000 {\n dense(8)\n }\n}\n"
-    (folder / "huge.net").write_text(repeated)
-    (folder / "bin").mkdir()
-    (folder / "bin" / "dot").write_text("#!/bin/sh\nexec sleep 600\n")
-    (folder / "bin" / "dot").chmod(0o755)
-    return folder
+    (model_folder / "huge.net").write_text(repeated)
+    (model_folder / "bin").mkdir()
+    (model_folder / "bin" / "dot").write_text("#!/bin/sh\nexec sleep 600\n")
+    (model_folder / "bin" / "dot").chmod(0o755)
+    return model_folder
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:

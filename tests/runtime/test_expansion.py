@@ -280,7 +280,7 @@ def npy(header: str) -> bytes:
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 @pytest.mark.parametrize("case", HEADERS)
 def test_wrong_headers_of_arrays(
-    case: str, suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    case: str, suffix: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever Python raises while it reads the header is one message that names the file."""
     data = npy(HEADERS[case])
@@ -288,7 +288,7 @@ def test_wrong_headers_of_arrays(
         with zipfile.ZipFile("d.npz", "w") as archive:
             archive.writestr("image.npy", data)
     else:
-        (folder / "d.npy").write_bytes(data)
+        (model_folder / "d.npy").write_bytes(data)
     assert run(["run", "m.onnx", f"d{suffix}"]) == 1
     said = capsys.readouterr().err
     assert said.startswith((f"error[bad-array]: d{suffix} ", "error[wrong-shape]: ", "error[array-too-large]"))
@@ -298,9 +298,9 @@ def test_wrong_headers_of_arrays(
 @pytest.mark.parametrize("data", [b"", b"PK", b"PK\x03\x04" + bytes(40), b"\x93NUMPY", b"\x93NUMPY\x09\x09", b"\x93NUMPY\x01\x00\xff\xff"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_files_that_are_no_arrays(
-    data: bytes, suffix: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    data: bytes, suffix: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Cut off after the first bytes, of an unknown version, an archive of nothing."""
-    (folder / f"d{suffix}").write_bytes(data)
+    (model_folder / f"d{suffix}").write_bytes(data)
     assert run(["run", "m.onnx", f"d{suffix}"]) == 1
     assert capsys.readouterr().err.startswith(f"error[bad-array]: d{suffix} ")

@@ -90,9 +90,9 @@ def test_memory_is_locked_for_a_gpu_alone(runtime: Runtime) -> None:
     assert runtime.held == {}
 
 
-def test_batches_of_a_session(folder: Path, runtime: Runtime) -> None:
+def test_batches_of_a_session(model_folder: Path, runtime: Runtime) -> None:
     """What a session joins is what it runs, batch after batch in the same memory."""
-    session = open_session(folder / "m.onnx")
+    session = open_session(model_folder / "m.onnx")
     one, two = (np.full((1, 1, 4, 4), v, np.float32) for v in (1, 2))
     for batch in ([one, two], [two, one], [two]):
         made = session.joined([{"image": b} for b in batch])
@@ -102,11 +102,11 @@ def test_batches_of_a_session(folder: Path, runtime: Runtime) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
-def test_memory_is_locked_on_the_gpu(folder: Path) -> None:
+def test_memory_is_locked_on_the_gpu(model_folder: Path) -> None:
     """The CUDA runtime takes the memory, and batches from it give what the CPU gives."""
     library = host._runtime()
     assert library is not None
-    session, plain = open_session(folder / "m.onnx", "cuda"), open_session(folder / "m.onnx")
+    session, plain = open_session(model_folder / "m.onnx", "cuda"), open_session(model_folder / "m.onnx")
     for value in (1, 2):
         feeds = [{"image": np.full((2, 1, 4, 4), value, np.float32)}] * 2
         made = session.joined(feeds)

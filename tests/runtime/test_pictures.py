@@ -189,7 +189,7 @@ REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_modes_that_are_refused(folder: Path, capsys: Say, name: str) -> None:
+def test_modes_that_are_refused(model_folder: Path, capsys: Say, name: str) -> None:
     """The message has the reason, which is not damage, and what to do."""
     picture, options, reason, help_ = REFUSED[name]
     picture.save(name, **options)
@@ -232,10 +232,10 @@ def samples(shape: tuple[int, ...]) -> list[np.ndarray]:
 @pytest.mark.parametrize(("found", "wanted"), SIZES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_resizing_in_the_graph_is_that_of_pillow(
-    folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
+    model_folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
 ) -> None:
     """In every pixel, within one level of 255; `run` gives the same to a model of floats."""
-    (folder / "same.net").write_text(IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}"))
+    (model_folder / "same.net").write_text(IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}"))
     assert run(["export", "same.net", "-o", "bytes.onnx", "--with-preprocess"]) == 0
     assert run(["export", "same.net", "-o", "floats.onnx"]) == 0
     session = open_session(Path("bytes.onnx"))
@@ -251,7 +251,7 @@ def test_resizing_in_the_graph_is_that_of_pillow(
             assert np.abs(np.load("out.npz")["output"][0] * 255.0 - pillow).max() <= bound + 1e-4
 
 
-def test_a_picture_of_its_own_size_is_not_changed(folder: Path) -> None:
+def test_a_picture_of_its_own_size_is_not_changed(model_folder: Path) -> None:
     """The graph, `run` and the data of a training run give the same numbers for one picture."""
     from netdsl.data.catalog import MNIST_NORMALISATION
     from netdsl.data.dataset import Dataset, Split
@@ -260,7 +260,7 @@ def test_a_picture_of_its_own_size_is_not_changed(folder: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (1, 1, 9, 7), dtype=np.uint8)
     split = Split(picture, np.zeros(1, np.int64))
     data = Dataset("one", ("a",), split, split, "", mean, std).normalise(picture)
-    (folder / "same.net").write_text("net Same {\n input image: 1x9x7\n pad(1)\n}\n")
+    (model_folder / "same.net").write_text("net Same {\n input image: 1x9x7\n pad(1)\n}\n")
     Image.fromarray(picture[0, 0]).save("x.png")
     options = ["--mean", str(mean[0]), "--std", str(std[0])]
     for extra in ([], ["--with-preprocess"]):

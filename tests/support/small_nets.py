@@ -1,14 +1,15 @@
-"""Nets of a few lines, for tests of single sentences of the language reference."""
+"""Nets of a few lines, and the errors of wrong ones."""
 
 from __future__ import annotations
 
 import pytest
 
 import netdsl
-from tests.support.paths import ROOT
+from netdsl.analysis.cost import Costs
 
-LANGUAGE = ROOT / "docs" / "language.md"
 X = "input x: 3x8x8\n"
+TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
+OPEN = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
 
 
 def net(body: str, before: str = "") -> netdsl.Net:
@@ -29,3 +30,29 @@ def code_of(body: str, before: str = "") -> tuple[str, int, str | None]:
     (found,) = caught.value.diagnostics
     assert found.span is not None
     return found.code, found.span.first.line - before.count("\n") - 2, found.help
+
+
+def codes(text: str, net: str | None = None) -> list[str]:
+    """The codes of the errors of a program."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(text, net)
+    return [d.code for d in caught.value.diagnostics]
+
+
+def net_of(call: str, *inputs: str) -> netdsl.Net:
+    """A net of one layer `y` on the first input, the others given as references in `call`."""
+    lines = [f"    input x{i}: {shape}" for i, shape in enumerate(inputs)]
+    return netdsl.loads("\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"]))
+
+
+def weights_of(net: netdsl.Net) -> int:
+    """The weights without biases."""
+    return Costs(net.graph).totals().weights
+
+
+def message(call: str, *inputs: str) -> str:
+    """The one error of a layer, in full."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        net_of(call, *inputs)
+    (diagnostic,) = caught.value.diagnostics
+    return f"{diagnostic.code}: {diagnostic.message}"

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.cli import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,3 +65,17 @@ KINDS: dict[str, Callable[[State], bytes]] = {
     "safetensors": safetensors_file,
     "npz": npz_file,
 }
+
+
+Say = pytest.CaptureFixture[str]
+
+
+def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
+    """The standard output and standard error of an export of these weights; there is a model if it succeeds."""
+    assert (
+        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
+        == code
+    )
+    said = capsys.readouterr()
+    assert Path("m.onnx").exists() == (code == 0)
+    return said.out, said.err

@@ -39,14 +39,14 @@ def places(section: str, settings: Mapping[str, str] | None = None) -> list[tupl
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.net").write_text(NET + WRONG)
-    return tmp_path
+def wrong_folder(folder: Path) -> Path:
+    """A folder with a net whose `train` section has four errors."""
+    (folder / "a.net").write_text(NET + WRONG)
+    return folder
 
 
 @pytest.mark.parametrize("command", [["check"], ["train"]])
-def test_every_wrong_entry_is_told_at_once(folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+def test_every_wrong_entry_is_told_at_once(wrong_folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     """`check` looks into a section too, and neither stops at the first error."""
     assert run([*command, "a.net"]) == 1
     said = capsys.readouterr().err
@@ -55,9 +55,9 @@ def test_every_wrong_entry_is_told_at_once(folder: Path, capsys: pytest.CaptureF
     assert said.count("error[") == 4
 
 
-def test_check_of_a_section_loads_little(folder: Path) -> None:
+def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
     """Sections are checked without numpy, torch or data."""
-    (folder / "a.net").write_text(NET + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n')
+    (wrong_folder / "a.net").write_text(NET + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n')
     probe = "import sys\nfrom netdsl.cli import run\ncode = run(['check', 'a.net', '--format', 'json'])\nprint(code, {'numpy', 'torch', 'PIL'} & set(sys.modules), 'netdsl.train.section' in sys.modules, file=sys.stderr)"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stderr == "0 set() True\n"
 
@@ -95,7 +95,7 @@ def test_numbers_that_no_back_end_holds(entry: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["epochs=1", "train.epochs", "train.=1", "training.epochs=1"])
-def test_wrong_usage_of_set(folder: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
+def test_wrong_usage_of_set(wrong_folder: Path, capsys: pytest.CaptureFixture[str], option: str) -> None:
     """What is no entry of a section is wrong usage, before anything is trained."""
     assert run(["train", "lenet5", "--set", option]) == 2
     assert f"--set takes train.KEY=VALUE such as train.epochs=3, found `{option}`" in capsys.readouterr().err

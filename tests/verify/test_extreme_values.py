@@ -26,12 +26,11 @@ from netdsl.verify.torch_side import TorchSide
 from netdsl.verify.values import Executor, compare_values
 from tests.fuzz.settings import SETTINGS, applied, flushed
 from tests.fuzz.verdict import verdict
-from tests.ops.test_contract import EXAMPLES, Example
+from tests.support.contract import EXAMPLES, Example
 from tests.support.paths import REGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 
 def verified(body: str) -> Report:

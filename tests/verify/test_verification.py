@@ -13,55 +13,20 @@ from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx import fold
 from netdsl.backends.onnx import graph as onnx
 from netdsl.backends.torch import source as pytorch_source
-from netdsl.driver import open_program, program_of
+from netdsl.driver import open_program
 from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
-from netdsl.source import SourceFile
-from netdsl.verify import LIMIT, Report, verify_graph, verify_net
+from netdsl.verify import LIMIT, Report, verify_graph
 from netdsl.verify.bounds import EXACT, MEANS, RECURRENT, SCALE, SUMS, witness
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.rules import RULES
 from netdsl.verify.torch_side import TorchSide
-from tests.ops.test_contract import EXAMPLES, Example
+from tests.support.contract import EXAMPLES, Example
+from tests.support.verification import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, verified
 
-CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
-
-# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in brackets.
-MIXED = """net Mixed {
-    input image: 3x19x17
-    stem: conv(6, 3, pad = [(0, 1), (1, 2)]) -> tanh
-    norm: bn(eps = 0.01) -> relu
-    body: { conv(6, 3, pad = 1, bias = false) -> bn -> relu }
-    add { | conv(6, 1) | }
-    pool: maxpool(3, stride = 2, pad = 1)
-    local: lrn(3, alpha = 0.1)
-    up: deconv(4, 2, stride = 2)
-    tokens
-    memory: lstm(5, bidirectional = true)
-    mix: attention(2)
-    flatten
-    output scores: head: dense(7) -> softmax
-}
-"""
-
-
-def verified(text: str, **arguments: Any) -> Report:
-    """The report of a text's only net."""
-    program = program_of(SourceFile("net.net", text))
-    return verify_net(program, program.pick(None), threads=1, **arguments)
-
-
-def mixed() -> Report:
-    """The report of the net of several kinds."""
-    return verified(MIXED)
-
-
-def line_of(part: str, text: str = MIXED) -> int:
-    """The line that has that text."""
-    return next(i for i, line in enumerate(text.splitlines(), start=1) if part in line)
 
 
 # ---- what is right
@@ -165,11 +130,6 @@ def test_recurrent_witness_is_its_own(call: str) -> None:
 # ---- planted faults
 
 
-def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, made: Any) -> None:
-    """Put another rule in place of a kind's."""
-    monkeypatch.setattr(LAYERS[kind], rule, made)
-
-
 def assert_found(report: Report, claim: str, code: str, name: str, part: str) -> None:
     """The first difference is of that claim, at that node and line; the claims before it hold."""
     assert not report.ok
@@ -219,14 +179,6 @@ def test_wrong_macs(kind: str, name: str, part: str, monkeypatch: pytest.MonkeyP
     report = mixed()
     assert_found(report, "macs", "macs-differ", name, part)
     assert [c.name for c in report.claims if not c.ok] == ["macs"]
-
-
-def swapped_pads(self: Any, g: Any, x: Any) -> str:
-    """A convolution's ONNX lowering with the begins and ends of its padding exchanged."""
-    k, s, p, d = self.geometry(x.type)
-    bias = [g.param("bias")] if self.bias else []
-    result: str = g.op("Conv", x, g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[b for _, b in p] + [a for a, _ in p], dilations=d, group=self.groups)
-    return result
 
 
 def off_by(share: float, kind: str) -> Any:

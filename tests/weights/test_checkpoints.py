@@ -18,33 +18,14 @@ import pytest
 import torch
 
 import netdsl
-from netdsl.cli import run
 from netdsl.weights.checkpoints import read_weights
-from tests.support.weight_files import KINDS, NET, State, arrays, below, state, torch_file
+from tests.support.weight_files import KINDS, NET, State, arrays, below, export, state, torch_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 LINE = "7 tensors loaded"
 Say = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the net."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
-    return tmp_path
-
-
-def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
-    assert (
-        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
-        == code
-    )
-    said = capsys.readouterr()
-    assert Path("m.onnx").exists() == (code == 0)
-    return said.out, said.err
 
 
 def stored() -> State:
@@ -70,9 +51,9 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_name_does_not_matter(home: Path, capsys: Say, kind: str, name: str) -> None:
+def test_the_name_does_not_matter(net_folder: Path, capsys: Say, kind: str, name: str) -> None:
     """The same bytes load under every name, and their numbers are those of the state dict."""
-    (home / name).write_bytes(KINDS[kind](state()))
+    (net_folder / name).write_bytes(KINDS[kind](state()))
     assert f"{name}: {LINE}, none left" in export(capsys, name)[0]
     found = stored()
     for tensor, numbers in arrays(state()).items():
@@ -105,7 +86,7 @@ WRAPPED: dict[str, tuple[Callable[[State], object], str]] = {
 
 
 @pytest.mark.parametrize("case", WRAPPED)
-def test_where_checkpoints_keep_the_tensors(home: Path, capsys: Say, case: str) -> None:
+def test_where_checkpoints_keep_the_tensors(net_folder: Path, capsys: Say, case: str) -> None:
     """In a dict with other things, and below a scope that the report names."""
     wrap, prefix = WRAPPED[case]
     torch.save(wrap(state()), "w.ckpt")
@@ -115,13 +96,13 @@ def test_where_checkpoints_keep_the_tensors(home: Path, capsys: Say, case: str) 
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])
-def test_scopes_in_other_formats(home: Path, capsys: Say, suffix: str) -> None:
+def test_scopes_in_other_formats(net_folder: Path, capsys: Say, suffix: str) -> None:
     """A scope before all names is taken off in every format."""
-    (home / "w").write_bytes(KINDS[suffix](below("module.", state())))
+    (net_folder / "w").write_bytes(KINDS[suffix](below("module.", state())))
     assert f"{LINE} from `module.`, none left" in export(capsys, "w")[0]
 
 
-def test_counters_of_batches_are_not_reported(home: Path, capsys: Say) -> None:
+def test_counters_of_batches_are_not_reported(net_folder: Path, capsys: Say) -> None:
     """They are in every checkpoint of PyTorch and no net uses them; others left are named."""
     torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
     assert "7 tensors loaded, 1 of the file left: fc.weight\n" in export(capsys, "w.pt")[0]
@@ -130,7 +111,7 @@ def test_counters_of_batches_are_not_reported(home: Path, capsys: Say) -> None:
     assert "7 tensors loaded, none left\n" in export(capsys, "w.pt")[0]
 
 
-def test_the_net_twice_in_a_file(home: Path, capsys: Say) -> None:
+def test_the_net_twice_in_a_file(net_folder: Path, capsys: Say) -> None:
     """Which of the two is meant is not guessed."""
     torch.save(below("model.", state()) | below("ema.", state()), "w.pt")
     err = export(capsys, "w.pt", code=1)[1]
@@ -139,7 +120,7 @@ def test_the_net_twice_in_a_file(home: Path, capsys: Say) -> None:
     assert "w.pt holds several state dicts: `a`, `b`" in export(capsys, "w.pt", code=1)[1]
 
 
-def test_a_checkpoint_of_another_net(home: Path, capsys: Say) -> None:
+def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
     """What is missing is named by the net's own name below the scope that fits best."""
     tensors = below("module.", state())
     del tensors["module.y.bias"]
@@ -260,10 +241,10 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
 
 @pytest.mark.parametrize("name", ["w.pt", "w.ckpt", "w"])
 @pytest.mark.parametrize("case", REFUSED)
-def test_files_that_are_not_read(home: Path, capsys: Say, case: str, name: str) -> None:
+def test_files_that_are_not_read(net_folder: Path, capsys: Say, case: str, name: str) -> None:
     """The message has what the file is, and the help what to do, without PyTorch's own advice."""
     content, reason, help_ = REFUSED[case]
-    (home / name).write_bytes(content())
+    (net_folder / name).write_bytes(content())
     fact, _, advice = export(capsys, name, code=1)[1].partition("help: ")
     assert fact.startswith("error[corrupt-weights]: ")
     assert reason in fact
@@ -271,7 +252,7 @@ def test_files_that_are_not_read(home: Path, capsys: Say, case: str, name: str) 
     assert "weights_only" not in fact + advice
 
 
-def test_sizes_that_lie(home: Path, capsys: Say) -> None:
+def test_sizes_that_lie(net_folder: Path, capsys: Say) -> None:
     """A tensor in more bytes than its record has would get the numbers of another, or of none."""
     content = torch_file({n: t for n, t in state().items() if "tracked" not in n})
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -281,14 +262,14 @@ def test_sizes_that_lie(home: Path, capsys: Say) -> None:
             for info in archive.infolist():
                 cut = 4 if info == records[0] else 0
                 other.writestr(info.filename, archive.read(info)[cut:])
-    (home / "w.pt").write_bytes(made.getvalue())
+    (net_folder / "w.pt").write_bytes(made.getvalue())
     assert (
         "error[corrupt-weights]: `c.weight` of w.pt takes 432 bytes"
         in export(capsys, "w.pt", code=1)[1]
     )
 
 
-def test_what_is_not_used_is_not_read(home: Path, capsys: Say) -> None:
+def test_what_is_not_used_is_not_read(net_folder: Path, capsys: Say) -> None:
     """Arrays of an archive that the net has no use for are not read, whatever their size."""
     made = arrays(state()) | {"other": np.zeros((1 << 20, 4), np.float32)}
     np.savez_compressed("w.npz", **made)
@@ -298,7 +279,7 @@ def test_what_is_not_used_is_not_read(home: Path, capsys: Say) -> None:
 
 
 def test_a_checkpoint_is_never_loaded_otherwise(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    net_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PyTorch's own reader gets `weights_only=True` for every file, by whatever name."""
     seen = []

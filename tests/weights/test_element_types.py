@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,14 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 import netdsl
-from netdsl.cli import run
 from netdsl.ir.op import Param
 from netdsl.weights.checkpoints import fit, read_weights
 from netdsl.weights.fresh import CHUNK, chunks_of
+from tests.support.commands import run_command
 
 NET = "net Tiny {\n input x: 4\n a: dense(3)\n output b: dense(2)\n}"
 
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
-    return tmp_path
+EXPORT = ("export", "tiny.net", "-o", "m.onnx")
 
 
 def state(**other: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,36 +28,29 @@ def state(**other: np.ndarray) -> dict[str, np.ndarray]:
     return {n: other.get(n.replace(".", "_"), np.ones(s, np.float32)) for n, s in shapes.items()}
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    with warnings.catch_warnings(action="error"):
-        assert run(["export", "tiny.net", "-o", "m.onnx", *arguments]) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
-
-
 # ---- numbers of 16 bits
 
 
 @pytest.mark.parametrize("external", [False, True])
-def test_a_number_too_large_for_half_precision_is_named(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
+def test_a_number_too_large_for_half_precision_is_named(net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
     """With its tensor and its largest number, wherever that stands; and nothing is left of the file."""
     if external:
         monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 10)
     monkeypatch.setattr("netdsl.weights.fresh.CHUNK", 2)
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
-    err = said(capsys, "--weights", "w.safetensors", "--fp16", code=1)[1]
+    err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", code=1)[1]
     assert "error[weights-overflow]: `b.weight` has numbers up to 200000, float16 ends at 65504" in err
     assert "--bf16" in err
-    assert sorted(p.name for p in folder.iterdir()) == ["tiny.net", "w.safetensors"]
-    said(capsys, "--weights", "w.safetensors", "--bf16")
+    assert sorted(p.name for p in net_folder.iterdir()) == ["tiny.net", "w.safetensors"]
+    run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16")
     save_file(state(b_weight=np.full((2, 3), 3.4e38, np.float32)), "w.safetensors")
-    assert "`b.weight` has numbers up to 3.4e+38, bfloat16 ends at" in said(capsys, "--weights", "w.safetensors", "--bf16", code=1)[1]
+    assert "`b.weight` has numbers up to 3.4e+38, bfloat16 ends at" in run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16", code=1)[1]
 
 
-def test_the_largest_numbers_that_half_precision_holds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_largest_numbers_that_half_precision_holds(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What rounds to the largest number stays; infinities are taken where they are allowed."""
     save_file(state(a_bias=np.array([65519, -65504, np.inf], np.float32)), "w.safetensors")
-    said(capsys, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite")
+    run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite")
     bias = next(t for t in onnx.load("m.onnx").graph.initializer if t.name == "a.bias")
     assert onnx.numpy_helper.to_array(bias).tolist() == [65504, -65504, np.inf]
 
@@ -73,7 +60,7 @@ def test_the_largest_numbers_that_half_precision_holds(folder: Path, capsys: pyt
 
 @pytest.mark.parametrize("dtype", ["complex64", "int8", "uint8", "int64", "bool"])
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_numbers_that_are_no_floats(folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str) -> None:
+def test_numbers_that_are_no_floats(net_folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str) -> None:
     """Half of a complex number is not taken, and quantised weights not without their scale; what the net has no use for may be anything."""
     made = {n: torch.from_numpy(a) for n, a in state().items()}
 
@@ -81,15 +68,15 @@ def test_numbers_that_are_no_floats(folder: Path, capsys: pytest.CaptureFixture[
         torch.save(tensors, "w.pt") if suffix == "pt" else save_tensors(tensors, "w.safetensors")
 
     save(made | {"a.weight": made["a.weight"].to(getattr(torch, dtype))})
-    assert f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file, the net takes floats" in said(capsys, "--weights", f"w.{suffix}", code=1)[1]
+    assert f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file, the net takes floats" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
     save(made | {"other": made["a.weight"].to(getattr(torch, dtype))})
-    assert "1 of the file left: other" in said(capsys, "--weights", f"w.{suffix}")[0]
+    assert "1 of the file left: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
 
 
-def test_a_whole_module_is_refused_in_plain_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_module_is_refused_in_plain_words(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without what PyTorch makes bold on a terminal."""
     torch.save(torch.nn.Linear(2, 3), "w.pt")
-    err = said(capsys, "--weights", "w.pt", code=1)[1]
+    err = run_command(capsys, *EXPORT, "--weights", "w.pt", code=1)[1]
     what = "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not loaded"
     assert f"error[corrupt-weights]: w.pt holds {what}" in err
     assert "[1m" not in err
@@ -112,10 +99,10 @@ def resident(path: Path) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system alone decides which pages of a file stay")
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_pages_that_were_read_are_given_back(folder: Path, suffix: str) -> None:
+def test_pages_that_were_read_are_given_back(net_folder: Path, suffix: str) -> None:
     """Of either format: a checkpoint of 32 MB leaves 4 MB at most, and its numbers are those of the file, also when they are read again."""
     values = np.random.default_rng(0).standard_normal((4, 2 * CHUNK), dtype=np.float32)
-    path = folder / f"w.{suffix}"
+    path = net_folder / f"w.{suffix}"
     if suffix == "pt":
         torch.save({f"module.{n}": torch.from_numpy(values + i) for i, n in enumerate("ab")}, path)
     else:
@@ -129,7 +116,7 @@ def test_pages_that_were_read_are_given_back(folder: Path, suffix: str) -> None:
     assert 0 < resident(path) <= 4 << 20
 
 
-def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(folder: Path) -> None:
+def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(net_folder: Path) -> None:
     """A file of PyTorch before 1.6 is read into memory, of which nothing is given back."""
     values = np.random.default_rng(0).standard_normal((4, CHUNK), dtype=np.float32)
     torch.save({"a": torch.from_numpy(values)}, "w.pt", _use_new_zipfile_serialization=False)
@@ -145,48 +132,48 @@ def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(folder: Path) -> N
 BN = "net Norm {\n input x: 3x4x4\n c: conv(2, 3) -> n: bn\n}\n"
 
 
-def test_folding_beyond_float32(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folding_beyond_float32(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Finite numbers that folding makes infinite are an error; without folding they are none."""
-    (folder / "tiny.net").write_text(BN)
+    (net_folder / "tiny.net").write_text(BN)
     tensors = netdsl.loads(BN).torch().state_dict()
     tensors |= {"c.weight": torch.full((2, 3, 3, 3), 1e38), "n.running_var": torch.zeros(2)}
     save_tensors(tensors, "w.safetensors")
-    err = said(capsys, "--weights", "w.safetensors", code=1)[1]
+    err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", code=1)[1]
     assert "error[weights-overflow]: `c.weight` goes beyond 3.40282e+38" in err
-    said(capsys, "--weights", "w.safetensors", "--no-fold")
+    run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--no-fold")
 
 
-def test_folding_numbers_that_are_allowed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folding_numbers_that_are_allowed(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers that are not finite, where allowed, are folded without a warning of NumPy."""
-    (folder / "tiny.net").write_text(BN)
+    (net_folder / "tiny.net").write_text(BN)
     cases = {"c.weight": np.inf, "n.weight": np.nan, "n.running_var": np.inf}
     for name, number in cases.items():
         tensors = netdsl.loads(BN).torch().state_dict()
         tensors[name].fill_(number)
         save_tensors(tensors, "w.safetensors")
-        said(capsys, "--weights", "w.safetensors", "--allow-nonfinite")
+        run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--allow-nonfinite")
         stored = {t.name: t for t in onnx.load("m.onnx").graph.initializer}
         weight = onnx.numpy_helper.to_array(stored["c.weight/folded"])
         assert np.isfinite(weight).all() == (name == "n.running_var")
 
 
-def test_an_infinity_hides_no_overflow(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_infinity_hides_no_overflow(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The largest finite number is reported beside an infinity that is allowed."""
     save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
     options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
-    err = said(capsys, *options, code=1)[1]
+    err = run_command(capsys, *EXPORT, *options, code=1)[1]
     assert "`b.weight` has numbers up to 70000, float16 ends at 65504" in err
 
 
 @pytest.mark.parametrize("call", ["pad(1, value = 1e5)", "sumpool(300)"])
 def test_numbers_of_the_text_in_half_precision(
-    folder: Path, capsys: pytest.CaptureFixture[str], call: str
+    net_folder: Path, capsys: pytest.CaptureFixture[str], call: str
 ) -> None:
     """A layer's number that float16 cannot hold is refused as a weight is; bfloat16 takes it."""
-    (folder / "tiny.net").write_text(f"net Tiny {{\n input x: 1x300x300\n {call}\n}}\n")
-    assert "error[weights-overflow]: `0" in said(capsys, "--fp16", code=1)[1]
-    said(capsys, "--bf16")
-    said(capsys)
+    (net_folder / "tiny.net").write_text(f"net Tiny {{\n input x: 1x300x300\n {call}\n}}\n")
+    assert "error[weights-overflow]: `0" in run_command(capsys, *EXPORT, "--fp16", code=1)[1]
+    run_command(capsys, *EXPORT, "--bf16")
+    run_command(capsys, *EXPORT)
 
 
 LITERALS = [

@@ -14,30 +14,12 @@ from safetensors.torch import save_file
 
 import netdsl
 from netdsl.cli import run
-from tests.support.weight_files import KINDS, NET, State, arrays, below, state
+from tests.support.weight_files import KINDS, NET, State, arrays, below, export, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Say = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the net."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
-    return tmp_path
-
-
-def export(capsys: Say, weights: str, *options: str, code: int = 0) -> tuple[str, str]:
-    assert (
-        run(["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights, *options])
-        == code
-    )
-    said = capsys.readouterr()
-    assert Path("m.onnx").exists() == (code == 0)
-    return said.out, said.err
 
 
 # ---- numbers that make no sense
@@ -60,7 +42,7 @@ NUMBERS = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("number", "shown"), NUMBERS)
 def test_numbers_that_are_not_finite(
-    home: Path, capsys: Say, kind: str, number: float, shown: str
+    net_folder: Path, capsys: Say, kind: str, number: float, shown: str
 ) -> None:
     """The tensor and the number are named, by every command, and taken where that is allowed."""
     Path("w").write_bytes(KINDS[kind](spoilt("y.weight", number, torch.float64)))
@@ -83,7 +65,7 @@ def test_numbers_that_are_not_finite(
 )
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_every_command_refuses_them(
-    home: Path, capsys: Say, command: list[str], number: float
+    net_folder: Path, capsys: Say, command: list[str], number: float
 ) -> None:
     """Every command that takes weights looks at their numbers before it uses them."""
     save_file(spoilt("n.bias", number), "w.safetensors")
@@ -94,7 +76,7 @@ def test_every_command_refuses_them(
     assert "`n.bias`" not in capsys.readouterr().err
 
 
-def test_a_negative_variance(home: Path, capsys: Say) -> None:
+def test_a_negative_variance(net_folder: Path, capsys: Say) -> None:
     """No batch norm has one, and its root is not a number."""
     save_file(spoilt("n.running_var", -0.5), "w.safetensors")
     for options in ([], ["--fp16"]):
@@ -107,9 +89,9 @@ def test_a_negative_variance(home: Path, capsys: Say) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("given", [str, Path])
-def test_paths_from_python(home: Path, kind: str, given: Callable[[str], Any]) -> None:
+def test_paths_from_python(net_folder: Path, kind: str, given: Callable[[str], Any]) -> None:
     """Every function that takes weights takes the path of a file."""
-    (home / "w").write_bytes(KINDS[kind](below("module.", state())))
+    (net_folder / "w").write_bytes(KINDS[kind](below("module.", state())))
     net = netdsl.loads(NET)
     expected = net.onnx(weights=state())
     assert net.onnx(weights=given("w")) == expected
@@ -136,7 +118,7 @@ WRONG: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("given", "message"), WRONG)
-def test_other_types_from_python(home: Path, given: Any, message: str) -> None:
+def test_other_types_from_python(net_folder: Path, given: Any, message: str) -> None:
     """They are refused at once, and no file is written."""
     net = netdsl.loads(NET)
     for call in (net.onnx, net.torch, lambda w: net.save_onnx("m.onnx", w)):
@@ -145,7 +127,7 @@ def test_other_types_from_python(home: Path, given: Any, message: str) -> None:
     assert not Path("m.onnx").exists()
 
 
-def test_numbers_from_python(home: Path) -> None:
+def test_numbers_from_python(net_folder: Path) -> None:
     """State dicts are held to the same rules as files."""
     net = netdsl.loads(NET)
     for call in (net.onnx, net.torch, lambda w, **k: net.save_onnx("m.onnx", w, **k)):
@@ -161,13 +143,13 @@ def test_numbers_from_python(home: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
-def test_other_readers_of_the_weights(home: Path, capsys: Say, kind: str) -> None:
+def test_other_readers_of_the_weights(net_folder: Path, capsys: Say, kind: str) -> None:
     """`export --verify` and `bench --vs torch` read the same numbers of every format."""
-    (home / "w").write_bytes(KINDS[kind](state(torch.float64)))
+    (net_folder / "w").write_bytes(KINDS[kind](state(torch.float64)))
     assert run(["export", "tiny.net", "-o", "m.onnx", "--weights", "w", "--verify"]) == 0
     options = ["--batch", "1", "--rounds", "1", "--vs", "torch"]
     assert run(["bench", "tiny.net", "--weights", "w", *options]) == 0
-    (home / "w").write_bytes(KINDS[kind](spoilt("y.weight", 1e300, torch.float64)))
+    (net_folder / "w").write_bytes(KINDS[kind](spoilt("y.weight", 1e300, torch.float64)))
     options = ["--weights", "w", "--verify", "--allow-nonfinite"]
     assert run(["export", "tiny.net", "-o", "m.onnx", *options]) == 1
     assert "error[not-finite]: PyTorch and onnxruntime cannot be" in capsys.readouterr().err

@@ -22,11 +22,11 @@ import netdsl
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.manifest import manifest_path, verify_model
-from netdsl.cli import run
 from netdsl.errors import NetdslError
 from netdsl.weights.checkpoints import read_weights
 from netdsl.weights.safetensors import Mapped
-from tests.conftest import inputs_for, randomise, run_onnx, run_torch
+from tests.support.back_ends import inputs_for, randomise, run_onnx, run_torch
+from tests.support.commands import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,17 +53,10 @@ STAYS = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
+def weights_folder(net_folder: Path) -> Path:
+    """A folder with the net and a checkpoint, whose metadata tell classes and normalisation."""
     save_file(randomise(netdsl.loads(NET).torch()).state_dict(), "w.safetensors", {"classes": '["a", "b", "c"]', "mean": "[0.5]", "std": "[0.25]"})
-    return tmp_path
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    assert run(list(arguments)) == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
+    return net_folder
 
 
 def operators(model: onnx.ModelProto) -> list[str]:
@@ -140,12 +133,12 @@ def test_local_response_normalisation_becomes_products(call: str, shape: str) ->
     np.testing.assert_allclose(run_onnx(model, inputs)[0], run_torch(net.torch(), inputs)[0], rtol=1e-5, atol=1e-6)
 
 
-def test_names_are_those_of_the_checkpoint_unless_folded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_are_those_of_the_checkpoint_unless_folded(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without folding every tensor has its name; a folded one cannot be taken for one of a checkpoint."""
-    out, _ = said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors", "--verify")
+    out, _ = run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors", "--verify")
     assert "opset 20, float32, batch norms folded" in out
     assert "agree" in out
-    said(capsys, "export", "tiny.net", "-o", "p.onnx", "--weights", "w.safetensors", "--no-fold", "--verify")
+    run_command(capsys, "export", "tiny.net", "-o", "p.onnx", "--weights", "w.safetensors", "--no-fold", "--verify")
     names = {t.name for t in onnx.load("p.onnx").graph.initializer}
     assert {n for n in netdsl.loads(NET).torch().state_dict() if not n.endswith("tracked")} <= names
     folded = onnx.load("m.onnx")
@@ -158,10 +151,10 @@ def test_names_are_those_of_the_checkpoint_unless_folded(folder: Path, capsys: p
 # ---- precision, inputs, metadata
 
 
-def test_half_precision_with_and_without_its_inputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
-    said(capsys, "export", "tiny.net", "-o", "h.onnx", "--weights", "w.safetensors", "--fp16", "--verify")
-    said(capsys, "export", "tiny.net", "-o", "k.onnx", "--weights", "w.safetensors", "--fp16", "--keep-io", "--verify")
+def test_half_precision_with_and_without_its_inputs(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
+    run_command(capsys, "export", "tiny.net", "-o", "h.onnx", "--weights", "w.safetensors", "--fp16", "--verify")
+    run_command(capsys, "export", "tiny.net", "-o", "k.onnx", "--weights", "w.safetensors", "--fp16", "--keep-io", "--verify")
     x = np.random.default_rng(0).random((2, 3, 6, 6), dtype=np.float32)
     expected = forward("m.onnx", image=x)
     half, kept = forward("h.onnx", image=x.astype(np.float16)), forward("k.onnx", image=x)
@@ -171,23 +164,23 @@ def test_half_precision_with_and_without_its_inputs(folder: Path, capsys: pytest
     assert {t.data_type for t in onnx.load("k.onnx").graph.initializer} <= {TensorProto.FLOAT16, TensorProto.INT64}
 
 
-def test_bfloat16_is_rounded_to_nearest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bfloat16_is_rounded_to_nearest(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weights as torch rounds them; the model passes ONNX's full check."""
-    out, _ = said(capsys, "export", "tiny.net", "-o", "b.onnx", "--weights", "w.safetensors", "--bf16", "--no-fold")
+    out, _ = run_command(capsys, "export", "tiny.net", "-o", "b.onnx", "--weights", "w.safetensors", "--bf16", "--no-fold")
     assert "bfloat16" in out
     model = onnx.load("b.onnx")
     onnx.checker.check_model(model, full_check=True)
     stored = next(t for t in model.graph.initializer if t.name == "c.weight")
     expected = randomise(netdsl.loads(NET).torch()).state_dict()["c.weight"].bfloat16().float().numpy()
     np.testing.assert_array_equal(onnx.numpy_helper.to_array(stored).astype(np.float32), expected)
-    assert "needs opset 22" in said(capsys, "export", "tiny.net", "-o", "b.onnx", "--bf16", "--opset", "20", code=2)[1]
+    assert "needs opset 22" in run_command(capsys, "export", "tiny.net", "-o", "b.onnx", "--bf16", "--opset", "20", code=2)[1]
     assert [v.type.tensor_type.elem_type for v in (*model.graph.input, *model.graph.output)] == [TensorProto.FLOAT] * 2
 
 
-def test_pictures_go_in_as_bytes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_go_in_as_bytes(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The graph resizes as Pillow does, scales and normalises, with the weights' own mean and std."""
-    said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
-    said(capsys, "export", "tiny.net", "-o", "p.onnx", "--weights", "w.safetensors", "--with-preprocess", "--verify")
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
+    run_command(capsys, "export", "tiny.net", "-o", "p.onnx", "--weights", "w.safetensors", "--with-preprocess", "--verify")
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8))
     small = np.asarray(picture.resize((6, 6), Image.Resampling.BILINEAR), dtype=np.float32)
     x = ((small / 255 - 0.5) / 0.25).transpose(2, 0, 1)[None]
@@ -197,14 +190,14 @@ def test_pictures_go_in_as_bytes(folder: Path, capsys: pytest.CaptureFixture[str
 
 def failed(capsys: pytest.CaptureFixture[str], text: str, *options: str) -> str:
     Path("bad.net").write_text(text)
-    err = said(capsys, "export", "bad.net", "-o", "bad.onnx", *options, code=1)[1]
+    err = run_command(capsys, "export", "bad.net", "-o", "bad.onnx", *options, code=1)[1]
     assert not Path("bad.onnx").exists()
     return err
 
 
-def test_the_model_says_what_it_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "names.txt").write_text("x\ny\nz\n")
-    said(capsys, "export", "tiny.net", "-o", "m.onnx", "-D", "classes=3", "--weights", "w.safetensors", "--labels", "names.txt", "--mean", "0.1,0.2,0.3")
+def test_the_model_says_what_it_is(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (weights_folder / "names.txt").write_text("x\ny\nz\n")
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "-D", "classes=3", "--weights", "w.safetensors", "--labels", "names.txt", "--mean", "0.1,0.2,0.3")
     found = {p.key: p.value for p in onnx.load("m.onnx").metadata_props}
     assert found["netdsl.net"] == "Tiny"
     assert found["netdsl.source"] == "tiny.net"
@@ -231,13 +224,13 @@ net B {
 
 
 @pytest.mark.parametrize("fold", [False, True])
-def test_blocks_are_functions_on_request(folder: Path, capsys: pytest.CaptureFixture[str], fold: bool) -> None:
+def test_blocks_are_functions_on_request(weights_folder: Path, capsys: pytest.CaptureFixture[str], fold: bool) -> None:
     """Equal blocks share one function, blocks of blocks call theirs, and the model computes the same."""
-    (folder / "b.net").write_text(BLOCKS)
+    (weights_folder / "b.net").write_text(BLOCKS)
     net = netdsl.load("b.net")
     module = randomise(net.torch())
     save_file(module.state_dict(), "b.safetensors")
-    said(capsys, "export", "b.net", "-o", "f.onnx", "--weights", "b.safetensors", "--functions", "--fold" if fold else "--no-fold")
+    run_command(capsys, "export", "b.net", "-o", "f.onnx", "--weights", "b.safetensors", "--functions", "--fold" if fold else "--no-fold")
     model = onnx.load("f.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert sorted(f.name for f in model.functions) == ["Gate", "Pair"]
@@ -259,7 +252,7 @@ def test_blocks_that_differ_are_functions_of_their_own() -> None:
 # ---- weights
 
 
-def test_weights_stay_in_their_file(folder: Path) -> None:
+def test_weights_stay_in_their_file(weights_folder: Path) -> None:
     """What is read of a safetensors file are views of it, of every element type, and released pages come back when they are read."""
     tensors = {str(d): torch.arange(5000).to(d) for d in (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8)}
     save_file(tensors | {"none": torch.empty(0, 3)}, "all.safetensors")
@@ -274,35 +267,35 @@ def test_weights_stay_in_their_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["half.safetensors", "brain.safetensors", "brain.pt", "old.pt"])
-def test_checkpoints_of_other_kinds_give_the_same_model(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+def test_checkpoints_of_other_kinds_give_the_same_model(weights_folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
     dtype = torch.float16 if "half" in kind else torch.bfloat16
     state = {n: t.to(dtype) if t.is_floating_point() else t for n, t in randomise(netdsl.loads(NET).torch()).state_dict().items()}
     if kind.endswith(".pt"):
         torch.save(state, kind, _use_new_zipfile_serialization="old" not in kind)
     else:
         save_file(state, kind)
-    said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", kind)
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", kind)
     save_file({n: t.float() for n, t in state.items()}, "wide.safetensors")
-    said(capsys, "export", "tiny.net", "-o", "w.onnx", "--weights", "wide.safetensors")
+    run_command(capsys, "export", "tiny.net", "-o", "w.onnx", "--weights", "wide.safetensors")
     assert [t.raw_data for t in onnx.load("m.onnx").graph.initializer] == [t.raw_data for t in onnx.load("w.onnx").graph.initializer]
 
 
-def test_a_training_run_is_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "runs").mkdir()
-    (folder / "w.safetensors").rename(folder / "runs" / "weights.safetensors")
-    assert "tensors loaded" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "runs")[0]
-    assert "file-not-found" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", ".", code=1)[1]
+def test_a_training_run_is_a_checkpoint(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (weights_folder / "runs").mkdir()
+    (weights_folder / "w.safetensors").rename(weights_folder / "runs" / "weights.safetensors")
+    assert "tensors loaded" in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "runs")[0]
+    assert "file-not-found" in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", ".", code=1)[1]
 
 
 @pytest.mark.parametrize("spoil", [lambda b: b[:40], lambda b: b[:-5], lambda b: b"text", lambda b: b"", lambda b: struct.pack("<Q", 1 << 60) + b[8:]])
-def test_damaged_weights_are_named_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], bytes]) -> None:
-    (folder / "bad.safetensors").write_bytes(spoil((folder / "w.safetensors").read_bytes()))
-    assert "corrupt-weights" in said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "bad.safetensors", code=1)[1]
-    assert not list(folder.glob("*m.onnx*"))
+def test_damaged_weights_are_named_and_nothing_is_written(weights_folder: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], bytes]) -> None:
+    (weights_folder / "bad.safetensors").write_bytes(spoil((weights_folder / "w.safetensors").read_bytes()))
+    assert "corrupt-weights" in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "bad.safetensors", code=1)[1]
+    assert not list(weights_folder.glob("*m.onnx*"))
 
 
 @pytest.mark.parametrize("options", [(), ("--weights", "w.safetensors"), ("--fp16", "--keep-io"), ("--with-preprocess",)])
-def test_export_imports_neither_torch_nor_onnxruntime(folder: Path, options: tuple[str, ...]) -> None:
+def test_export_imports_neither_torch_nor_onnxruntime(weights_folder: Path, options: tuple[str, ...]) -> None:
     code = f"import sys; from netdsl.cli import run; assert run(['export', 'tiny.net', '-o', 'm.onnx', *{options!r}]) == 0; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"torch", "onnxruntime"} & set(loaded)
@@ -314,18 +307,18 @@ def test_export_imports_neither_torch_nor_onnxruntime(folder: Path, options: tup
 def exported(folder: Path, capsys: pytest.CaptureFixture[str], *, external: bool = False, monkeypatch: pytest.MonkeyPatch | None = None) -> Path:
     if external and monkeypatch:
         monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 100)
-    said(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
     return folder / "m.onnx"
 
 
 @pytest.mark.parametrize("external", [False, True])
-def test_any_flipped_bit_is_found(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
+def test_any_flipped_bit_is_found(weights_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
     """In the model, its data, its text and the manifest itself."""
-    model = exported(folder, capsys, external=external, monkeypatch=monkeypatch)
+    model = exported(weights_folder, capsys, external=external, monkeypatch=monkeypatch)
     assert [f.name for f in verify_model(model).files] == ["m.onnx", "m.onnx.data"][: 1 + external]
     assert verify_model(model).notes == []
     stream = np.random.default_rng(0)
-    for path in (model, *([model.with_name("m.onnx.data")] if external else []), folder / "tiny.net", manifest_path(model)):
+    for path in (model, *([model.with_name("m.onnx.data")] if external else []), weights_folder / "tiny.net", manifest_path(model)):
         good = path.read_bytes()
         for at in (0, len(good) - 1, *stream.integers(0, len(good), 20).tolist()):
             bad = bytearray(good)
@@ -348,11 +341,11 @@ def equal_as_json(bad: bytes | bytearray, good: bytes) -> bool:
         return False
 
 
-def test_a_model_without_its_parts_is_told(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    model = exported(folder, capsys, external=True, monkeypatch=monkeypatch)
-    (folder / "tiny.net").unlink()
+def test_a_model_without_its_parts_is_told(weights_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = exported(weights_folder, capsys, external=True, monkeypatch=monkeypatch)
+    (weights_folder / "tiny.net").unlink()
     assert "tiny.net is not here" in verify_model(model).notes[0]
-    (folder / "m.onnx.data").unlink()
+    (weights_folder / "m.onnx.data").unlink()
     with pytest.raises(NetdslError, match=r"m\.onnx\.data, which the manifest names"):
         verify_model(model)
     manifest_path(model).unlink()
@@ -360,10 +353,10 @@ def test_a_model_without_its_parts_is_told(folder: Path, capsys: pytest.CaptureF
         verify_model(model)
 
 
-def test_a_manifest_names_files_of_its_folder_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_manifest_names_files_of_its_folder_alone(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from netdsl.backends.onnx.manifest import _own_sum
 
-    model = exported(folder, capsys)
+    model = exported(weights_folder, capsys)
     entries = json.loads(manifest_path(model).read_text())
     entries.pop("manifest")
     entries["files"]["../secret"] = {"bytes": 1, "sha256": ""}
@@ -372,7 +365,7 @@ def test_a_manifest_names_files_of_its_folder_alone(folder: Path, capsys: pytest
         verify_model(model)
 
 
-def test_a_model_written_anew_from_python_has_no_old_manifest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = exported(folder, capsys)
+def test_a_model_written_anew_from_python_has_no_old_manifest(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = exported(weights_folder, capsys)
     netdsl.loads(NET).save_onnx(model)
     assert not manifest_path(model).exists()

@@ -13,8 +13,8 @@ from onnx import numpy_helper
 
 import netdsl
 from netdsl.backends.torch import modules as torch_modules
-from tests.conftest import inputs_for
-from tests.ops.test_contract import EXAMPLES, Example
+from tests.support.back_ends import inputs_for
+from tests.support.contract import EXAMPLES, Example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
