@@ -1,17 +1,13 @@
-"""`netdsl bench`, sessions and their devices: what is measured, where nodes run, what is said where a GPU cannot be used."""
+"""`netdsl bench`: what is measured, where nodes run, and how it is printed."""
 
 from __future__ import annotations
 
-import ctypes
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
@@ -112,7 +108,7 @@ def test_macs_and_precision_of_what_is_exported(bench_folder: Path) -> None:
 def test_the_peak_is_that_of_the_weights_type(bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def peak(bench_folder: Path, device: str, settings: Settings, dtype: str) -> measure.Peak:
+    def peak(folder: Path, device: str, settings: Settings, dtype: str) -> measure.Peak:
         asked.append(dtype)
         return measure.Peak(1e9, 1e9)
 
@@ -152,28 +148,6 @@ def test_wrong_calls(bench_folder: Path, capsys: pytest.CaptureFixture[str], arg
     assert what in run_command(capsys, *BENCH, *arguments, code=code)[1]
 
 
-def test_the_peak_of_a_small_device(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""
-    sides: list[int] = []
-    plain = Bound.__init__
-
-    def make(self: Bound, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
-        sides.append(len(inputs["x0"]))
-        if len(inputs["x0"]) > limit:
-            raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
-        plain(self, opened, inputs, memory, **options)
-
-    monkeypatch.setattr(Bound, "__init__", make)
-    monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 256)))
-    monkeypatch.setattr(measure, "SMALLEST", 8)
-    limit = 16
-    assert measure.peak(bench_folder, "cpu", Settings()).flops > 0
-    assert sides == [64, 32, 16, 16]
-    limit = 4
-    with pytest.raises(NetdslError, match="out-of-memory"):
-        measure.peak(bench_folder, "cpu", Settings())
-
-
 def test_each_batch_is_compiled_for_itself(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a graph of fixed sizes, whatever was compiled before."""
     import torch
@@ -186,74 +160,6 @@ def test_each_batch_is_compiled_for_itself(bench_folder: Path, monkeypatch: pyte
 
 
 # ---- sessions
-
-
-def test_bound_inputs_and_outputs(bench_folder: Path) -> None:
-    """New numbers go in, the outputs keep their place; copies taken earlier stay as they were."""
-    opened = open_session(bench_folder / "m.onnx")
-    inputs = random_inputs(opened, 2, {"": (3, 8, 8)})
-    bound = opened.bind(inputs)
-    bound.run()
-    first = bound.outputs()[0]
-    expected = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"]).run(None, inputs)[0]
-    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
-    other = {"image": inputs["image"] * 2}
-    assert bound.takes(other)
-    assert not bound.takes({"image": inputs["image"][:1]})
-    bound.update(other)
-    bound.run()
-    assert not np.allclose(first, bound.outputs()[0])
-    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_runs_of_other_sizes_are_bound_anew(bench_folder: Path) -> None:
-    opened = open_session(bench_folder / "m.onnx")
-    reference = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
-    for batch, size in ((2, 8), (2, 8), (3, 8), (1, 20)):
-        inputs = random_inputs(opened, batch, {"": (3, size, size)}, seed=batch + size)
-        np.testing.assert_allclose(opened.run(inputs)[0], reference.run(None, inputs)[0], rtol=1e-5, atol=1e-6)
-
-
-def test_threads_are_no_more_than_cores(bench_folder: Path) -> None:
-    options = open_session(bench_folder / "m.onnx")._session.get_session_options()
-    assert options.intra_op_num_threads == session.cores()
-    assert open_session(bench_folder / "m.onnx", settings=Settings(threads=1))._session.get_session_options().intra_op_num_threads == 1
-
-
-class Driver:
-    """A driver in place of libcuda."""
-
-    def __init__(self, code: int, version: int) -> None:
-        self.code, self.version = code, version
-
-    def cuInit(self, flags: int) -> int:
-        return self.code
-
-    def cuDriverGetVersion(self, pointer: Any) -> int:
-        ctypes.cast(pointer, ctypes.POINTER(ctypes.c_int))[0] = self.version
-        return 0
-
-
-@pytest.mark.parametrize(
-    ("code", "version", "what"),
-    [(100, 13000, "finds no GPU"), (0, 12040, "serves CUDA 12.4"), (803, 12040, "too old"), (999, 13000, "error 999"), (0, 13000, "cannot be loaded")],
-)
-def test_what_stands_in_the_way_of_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, code: int, version: int, what: str) -> None:
-    """No GPU, a driver too old, one that does not start, a library that is missing."""
-
-    def load(name: str) -> Driver:
-        if name != "libcuda.so.1":
-            raise OSError(f"{name}: cannot open shared object file")
-        return Driver(code, version)
-
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13: no such file"))
-    monkeypatch.setattr(ctypes, "CDLL", load)
-    monkeypatch.setattr(gpu, "cuda_version", "13.0")
-    found = gpu.obstacle("cuda")
-    assert found is not None
-    assert what in found.fact
-    assert "--device cpu" in found.advice
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, placed: list[Placed]) -> None:

@@ -188,3 +188,16 @@ def test_a_value_goes_once_into_a_folded_scope() -> None:
 """
     assert ways(picture(body, 1)) == ["image -> start", "start -> g, g, h, twice, twice", "g -> h", "twice -> y", "y -> y"]
     assert "start -> end, end, −, twice, twice" in ways(picture(body))
+
+
+# ---- the page
+
+
+def test_a_deep_picture_is_built_in_step_with_its_size() -> None:
+    """Twice the layers are twice the boxes and arrows: nothing is drawn twice."""
+    made = []
+    for count in (100, 200):
+        picture = Picture(netdsl.loads(f"net T {{\n input x: 4\n repeat({count}) {{ residual {{ | dense(4) }} }}\n output y: dense(2)\n}}").graph)
+        made.append((len(picture.boxes()), sum(len(f.targets) for f in picture.flows)))
+    assert made[1][0] - 3 == 2 * (made[0][0] - 3)
+    assert made[1][1] - 2 == 2 * (made[0][1] - 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 import netdsl
@@ -56,3 +58,14 @@ def message(call: str, *inputs: str) -> str:
         net_of(call, *inputs)
     (diagnostic,) = caught.value.diagnostics
     return f"{diagnostic.code}: {diagnostic.message}"
+
+
+def net_with(body: str, *inputs: str) -> netdsl.Net:
+    """A net of these lines on inputs `x0`, `x1` and so on."""
+    return netdsl.loads("net N {\n" + "".join(f"input x{i}: {shape}\n" for i, shape in enumerate(inputs)) + f"@x0 -> {body.strip()}\n}}\n")
+
+
+@cache
+def library(name: str) -> netdsl.Net:
+    """A net of the library."""
+    return netdsl.load(name)
