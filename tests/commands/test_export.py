@@ -14,8 +14,7 @@ from netdsl.errors import NetdslError
 from netdsl.verify import exported
 from tests.support.back_ends import randomise
 from tests.support.commands import run_command
-
-NET = "net Tiny(classes = 3) {\n input image: 3x6x6\n c: conv(4, 3, bias = false) -> n: bn -> relu\n gap -> flatten -> dropout\n output y: dense(classes)\n}\n"
+from tests.support.small_nets import NORMED as NET
 
 
 def test_wrong_numbers_of_channels_are_named(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

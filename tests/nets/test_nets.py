@@ -9,6 +9,7 @@ import re
 from functools import cache
 from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import netdsl
 from netdsl.api import Net
 from netdsl.backends.onnx.graph import Skeleton, skeleton
 from netdsl.draw.dot import emit_dot
@@ -27,6 +29,9 @@ from netdsl.train.config import TrainConfig
 from netdsl.train.section import read_config
 from netdsl.train.settings import SGD, HFlip, MultiStep, RandomCrop
 from tests.support.back_ends import assert_back_ends_agree, inputs_for, run_onnx, run_torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOLDER = Path(resource("nets"))
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
@@ -315,3 +320,19 @@ def test_nets_are_short(parts: list[tuple[str, tuple[str, ...]]], most: int) -> 
     lines = [line for file, names in parts for line in lines_of(file, names)]
     assert len(lines) > 5
     assert len(lines) <= most, "\n".join(lines)
+
+
+# ---- files
+
+
+WHOLE = {"lenet5:LeNet5": {}, "resnet:ResNet18": {"H": 64, "W": 96}, "senet:SEResNet50": {"H": 64, "W": 64}}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_nets(name: str) -> None:
+    """Nets of the library compute the same in both back ends, at sizes that they leave open."""
+    made = netdsl.load(name)
+    module, sizes = made.torch().eval(), WHOLE[name]
+    inputs = inputs_for(made, 1, sizes)
+    np.testing.assert_allclose(run_onnx(made.onnx(weights=module.state_dict()), inputs)[0], run_torch(module, inputs)[0], rtol=1e-3, atol=1e-4)
+    assert made.params == sum(p.numel() for p in module.parameters())

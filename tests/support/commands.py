@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 from netdsl.cli import run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -15,3 +22,15 @@ def run_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) 
     assert run(list(words)) == code
     captured = capsys.readouterr()
     return captured.out, captured.err
+
+NETDSL = f"{sys.executable} -m netdsl"
+
+
+def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a command prints in a shell, with its exit code; no traceback is among it."""
+    done = subprocess.run(
+        ["bash", "-c", f"{NETDSL} {command}"],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stdout + done.stderr
+    return done

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper
 
 
@@ -21,3 +22,12 @@ def write(path: Path, nodes: list[onnx.NodeProto], *, batch: int | str = "N", op
 
 def ones(batch: int, value: float = 1.0) -> dict[str, Any]:
     return {"x": np.full((batch, 4), value, np.float32)}
+
+
+def operators(model: onnx.ModelProto) -> list[str]:
+    return [n.op_type for n in model.graph.node]
+
+
+def forward(path: str | Path, **inputs: np.ndarray) -> np.ndarray:
+    made: np.ndarray = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, inputs)[0]
+    return made

@@ -1,8 +1,7 @@
-"""Training: the section, the parts, a run and its files, and going on after an interruption."""
+"""A training run and its files, and going on after an interruption."""
 
 import io
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,188 +17,14 @@ from torch import nn
 
 from netdsl.config import Call
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import Dataset, Split
 from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
-from netdsl.train import checkpoint, loop, settings
+from netdsl.train import checkpoint, loop
 from netdsl.train.config import TrainConfig
-from netdsl.train.loop import train
-from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from tests.support.training import CPU, config, net, run, tiny
 
-CPU = torch.device("cpu")
 AUGMENT = [Call("random_crop", (8, 1)), Call("hflip"), Call("rotation", (10,)), Call("random_erasing")]
-
-
-def tiny(count: int = 96, channels: int = 1, seed: int = 0) -> Dataset:
-    """8 x 8 images of three classes, told by which third of the rows is bright."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    images = rng.integers(0, 120, (count, channels, 8, 8), np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[:, 3 * label : 3 * label + 2] += 90
-    split = Split(images, labels)
-    return Dataset("tiny", ("a", "b", "c"), split, split, "", (0.3,) * channels, (0.2,) * channels)
-
-
-def net(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        *(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()),
-        *(nn.Dropout(0.2), nn.Linear(144, 3)),
-    )
-
-
-def config(**entries: object) -> TrainConfig:
-    return TrainConfig.from_section({"epochs": 2, "batch": 32, **entries})
-
-
-def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options: Any) -> loop.Result:
-    console = options.pop("console", Console(file=io.StringIO()))
-    return train(module, data or tiny(), setup, out, console=console, **options)
-
-
-def fails(code: str, section: dict[str, object]) -> SettingError:
-    with pytest.raises(SettingError) as caught:
-        TrainConfig.from_section(section)
-    assert caught.value.code == code
-    assert caught.value.key == next(iter(section))
-    return caught.value
-
-
-def test_empty_section_has_the_defaults() -> None:
-    setup = TrainConfig.from_section({}, {"epochs": None})
-    assert setup.data == Call("fashion_mnist_sample")
-    assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
-    assert setup.schedule == settings.Cosine(warmup=0)
-    assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
-
-
-def test_section_is_read_and_overridden() -> None:
-    section = {
-        "data": Call("cifar10", (), {"root": "x"}),
-        "augment": AUGMENT,
-        "loss": Call("cross_entropy", (), {"label_smoothing": 0.1}),
-        "optimizer": Call("sgd", (1,), {"nesterov": True, "momentum": 0.9}),
-        "schedule": Call("multistep", (), {"at": [2, 4]}),
-        "metrics": [Call("accuracy"), Call("accuracy", (), {"top": 5})],
-        "epochs": 7,
-    }
-    setup = TrainConfig.from_section(section, {"epochs": 3, "seed": 1, "batch": None})
-    assert setup.optimizer == settings.SGD(1.0, 0.9, 0.0, True)
-    assert setup.schedule == settings.MultiStep((2, 4), 0.1)
-    assert setup.augment[0] == settings.RandomCrop(8, 1)
-    assert setup.loss == settings.CrossEntropy(0.1)
-    assert [m.key for m in setup.metrics] == ["accuracy", "top5_accuracy"]
-    assert (setup.epochs, setup.seed, setup.batch) == (3, 1, 128)
-
-
-@pytest.mark.parametrize(
-    ("section", "code", "text"),
-    [
-        ({"epoch": 3}, "unknown-entry", "did you mean `epochs`?"),
-        ({"epochs": 0}, "bad-argument", "`epochs` is 0; it must be an integer from 1 to 1,000,000,000"),
-        ({"epochs": 2.5}, "wrong-type", "2.5"),
-        ({"batch": "many"}, "wrong-type", '"many"'),
-        ({"data": "cifar10"}, "wrong-type", "for example"),
-        ({"optimizer": Call("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
-        ({"optimizer": Call("sgd")}, "missing-argument", "no `lr`"),
-        ({"optimizer": Call("sgd", (0.1,), {"nesterov": True})}, "bad-argument", "`momentum` is 0"),
-        ({"optimizer": Call("adam", (), {"lr": 0})}, "bad-argument", "0; it must be a number above 0"),
-        ({"optimizer": Call("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
-        ({"schedule": Call("multistep", ([4, 2],))}, "bad-argument", "[4, 2]; it must be a rising list"),
-        ({"schedule": Call("constant", (), {"gamma": 1})}, "unknown-argument", "takes no arguments"),
-        ({"augment": Call("hflip")}, "wrong-type", "must be a list"),
-        ({"augment": [Call("flip")]}, "unknown-augmentation", "`hflip`"),
-        ({"augment": [Call("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
-        ({"metrics": [Call("accuracy", (0,))]}, "bad-argument", "from 1 to"),
-        ({"loss": Call("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
-    ],
-)
-def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:
-    error = fails(code, section)
-    assert text in f"{error.message} {error.help}"
-
-
-def rates(schedule: settings.Schedule, epochs: int, per_epoch: int) -> list[float]:
-    return [rate_factor(schedule, step, per_epoch, epochs) for step in range(epochs * per_epoch)]
-
-
-def test_schedules() -> None:
-    assert rates(settings.Constant(), 2, 2) == [1] * 4
-    assert rates(settings.Step(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
-    assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
-    assert rates(settings.Cosine(), 2, 2) == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
-    assert rates(settings.Cosine(1), 3, 2) == pytest.approx([0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
-    assert rates(settings.Cosine(3), 2, 1) == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_losses() -> None:
-    logits = torch.tensor([[2.0, 0.0, -1.0]])
-    labels = torch.tensor([0])
-    log = torch.log_softmax(logits, 1)[0]
-    smooth = -(0.9 * log[0] + 0.1 * log.mean())
-    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(smooth.item())
-    assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
-
-
-def test_optimizers_get_their_settings() -> None:
-    weights = [nn.Parameter(torch.zeros(1))]
-    sgd = build_optimizer(settings.SGD(0.1, 0.9, 1e-4, True), weights)
-    assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [0.1, 0.9, 1e-4, True]
-    adam = build_optimizer(settings.Adam(0.1, 0.2), weights)
-    adamw = build_optimizer(settings.AdamW(), weights)
-    assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
-    assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
-    with pytest.raises(SettingError, match="no weights"):
-        build_optimizer(settings.Adam(), [])
-
-
-def prepared(augment: list[Call], images: torch.Tensor, data: Dataset) -> torch.Tensor:
-    torch.manual_seed(0)
-    return build_input(config(augment=augment).augment, data, CPU)(images)
-
-
-def test_plain_input_is_what_the_test_sees() -> None:
-    data = tiny()
-    images = torch.from_numpy(data.train.images)
-    assert np.allclose(prepared([], images, data).numpy(), data.normalise(data.train.images), atol=1e-6)
-
-
-def test_augmentations_do_what_they_say() -> None:
-    data = replace(tiny(), mean=(0.0,), std=(1.0,))
-    ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
-    plain = ramp / 255
-    flipped = prepared([Call("hflip")], ramp, data)
-    same = torch.isclose(flipped, plain).flatten(1).all(1)
-    mirrored = torch.isclose(flipped, plain.flip(3)).flatten(1).all(1)
-    assert (same ^ mirrored).all() and 16 < mirrored.sum() < 48
-    cropped = prepared([Call("random_crop", (8, 2))], ramp, data)
-    shifts = {tuple(torch.nonzero(image[0])[0].tolist()) for image in cropped}
-    assert cropped.shape == ramp.shape and len(shifts) >= 9
-    erased = prepared([Call("random_erasing", (), {"p": 1})], ramp, data)
-    assert ((erased == 0).flatten(1).sum(1) > 0).all()
-    assert torch.allclose(erased[erased != 0], plain[erased != 0])
-    turned = prepared([Call("rotation", (45,))], ramp, data)
-    assert not torch.isclose(turned, plain).flatten(1).all(1).any()
-    assert len({tuple(image.flatten().tolist()) for image in turned}) == 64
-
-
-def test_normalize_replaces_the_constants_in_training_and_test() -> None:
-    setup = config(augment=[Call("normalize", ([0.5], [0.25])), Call("random_erasing", (1,))])
-    data = setup.adapt(tiny())
-    assert (data.mean, data.std) == ((0.5,), (0.25,))
-    images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
-    # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
-    values = build_input(setup.augment, data, CPU)(images)
-    assert set(values.flatten().tolist()) == {0.0, 2.0}
-    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 values, images have 3 channels"):
-        setup.adapt(tiny(channels=3))
-
-
-def test_crop_must_keep_the_size(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="makes 6 x 6 images, tiny has 8 x 8"):
-        run(net(), tmp_path, config(augment=[Call("random_crop", (6,))]))
 
 
 def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
