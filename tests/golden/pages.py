@@ -1,7 +1,7 @@
 """What netdsl writes, kept word for word in this folder, so that any change of it is read in a diff.
 
 `python -m tests.golden` writes all of it anew. `layers/KIND.txt` holds, for each example of a layer, its type, its counts, its PyTorch
-source and its ONNX nodes; `nets/` holds nets with the table, DOT, Mermaid, source and ONNX listing made of each.
+source and its ONNX nodes; `nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 NETS = sorted((FOLDER / "nets").glob("*.net"))
 COMMANDS = {
-    "txt": ["check", "{}.net", "--show", "all"], "folded.txt": ["check", "{}.net", "--depth", "1"], "json": ["check", "{}.net", "--format", "json"],
+    "txt": ["check", "{}.net", "--show", "all"], "folded.txt": ["check", "{}.net", "--depth", "1"], "json": ["check", "{}.net", "--format", "json", "--depth", "1"],
     "dot": ["draw", "{}.net", "-o", "made"], "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"], "mmd": ["draw", "{}.net", "-o", "made"],
     "py.txt": ["export", "{}.net", "-o", "made"],
     "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"], "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
@@ -98,17 +99,34 @@ def _example(shapes: str, call: str) -> str:
 def made(net: Path, form: str) -> str:
     """What a command makes of a net."""
     command = [word.format(net.stem) for word in COMMANDS[form]]
-    printed = io.StringIO()
+    name = f"{net.stem}.{form.removesuffix('.txt').rpartition('.')[2]}"
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path(net.name).write_bytes(net.read_bytes())
-        name = f"{net.stem}.{form.removesuffix('.txt').rpartition('.')[2]}"
-        with contextlib.redirect_stdout(printed):
-            assert run([name if word == "made" else word for word in command]) == 0
+        printed = _printed([name if word == "made" else word for word in command])
+        if form == "json":
+            return condensed(printed, _printed(command[: command.index("--depth")]))
         if "made" not in command:
-            return printed.getvalue()
+            return printed
         if name.endswith(".onnx"):
             return listing(onnx.load(name))
         return Path(name).read_text(encoding="utf-8")
+
+
+def _printed(command: list[str]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert run(command) == 0
+    return printed.getvalue()
+
+
+def condensed(folded: str, whole: str) -> str:
+    """The JSON of a net with its rows at depth 1, a line for each row, and the digest of the JSON with all rows."""
+    (net,) = json.loads(folded)["nets"]
+    rows = ",\n  ".join(json.dumps(row) for row in net.pop("layers"))
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in net.items()]
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    lines += [f'"layers": [\n  {rows}\n]', f'"sha256 of the JSON with all layers": "{digest}"']
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
