@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import netdsl
+from tests.support.paths import ROOT
 
 PACKAGE = Path(netdsl.__file__).parent
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts)
@@ -187,6 +188,13 @@ def test_comments(path: Path) -> None:
     """No comment puts work off, silences a checker wholesale, or names a place on one machine."""
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), f"line {number}: {line}"
+
+
+def test_no_test_file_is_imported() -> None:
+    """What several test files use is in `tests/support` or a fixture."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 100
+    assert [] == [f"{path.relative_to(ROOT)}: {name}" for path in files for name in imports_of(path, types=True) if re.search(r"(^|\.)(test_|conftest)", name)]
 
 
 # ---- what the light commands load
