@@ -11,9 +11,6 @@ from netdsl.ir.types import Sym
 from tests.support.back_ends import randomise
 from tests.support.small_nets import net_with
 
-# ---- receptive fields
-
-
 SEEN = {
     "conv(2, 3)": 3, "conv(2, 3, pad = 1) -> relu": 3, "conv(2, 5, stride = 2)": 5, "conv(2, 3, dilation = 4)": 9, "conv(2, 3) -> conv(2, 3)": 5, "relu": 1, "lrn(3) -> bn": 1,
     "conv(2, 3, stride = 2) -> conv(2, 3)": 7, "conv(2, 3, stride = 2) -> conv(2, 3, stride = 3) -> maxpool(2)": 13, "maxpool(3, stride = 2) -> avgpool(2)": 5,

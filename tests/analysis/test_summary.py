@@ -8,9 +8,6 @@ from netdsl.analysis.summary import Summary
 from tests.golden.pages import NETS
 from tests.support.small_nets import library
 
-# ---- rows of blocks
-
-
 FOLDED = """net N {
     input image: 3x12x12
     a: unit(4)

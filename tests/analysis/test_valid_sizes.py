@@ -11,9 +11,6 @@ from netdsl.analysis.valid import conditions, valid_for
 from tests.support.phrases import says
 from tests.support.small_nets import codes
 
-# ---- valid sizes
-
-
 CHAINS = st.lists(
     st.sampled_from([
         "conv(2, 3)", "conv(2, 5, stride = 2)", "conv(2, 3, pad = 1)", "maxpool(2)", "maxpool(3, stride = 2)", "maxpool(3, stride = 2, ceil = true)",

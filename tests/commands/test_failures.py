@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ---- the last resort
-
-
 def fails(error: BaseException) -> Callable[..., Any]:
     """A function that raises this."""
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ---- files that cannot be written
-
-
 @pytest.fixture
 def small_files() -> Iterator[None]:
     """Files of this process end at 100 bytes, as on a disk that is full."""

@@ -18,9 +18,6 @@ needs_dot = pytest.mark.skipif(which("dot") is None, reason="Graphviz is not ins
 NETS = ["lenet5", "googlenet:GoogLeNet", "resnet:ResNet18", "fcn:FCN8s"]
 
 
-# ---- the page
-
-
 class Page(HTMLParser):
     """What stands in a page: tags with their attributes, texts by the tag that holds them, rows of the table."""
 

@@ -27,9 +27,6 @@ BOX = re.compile(rf"\s+(n\d+)(\(\[|\(\(|\(|\[){LABEL}(\]\)|\)\)|\)|\]):::(\w+)")
 ARROW = re.compile(rf"  (n\d+) (-->|-\.->)(?:\|{LABEL}\|)? (n\d+)")
 
 
-# ---- Mermaid
-
-
 def parsed(text: str) -> tuple[list[str], list[tuple[str, str]], int]:
     """The boxes, arrows and count of subgraphs of a text, every line of which must be of a form that Mermaid knows."""
     fence, title, again, head, *lines = text.splitlines()

@@ -8,9 +8,6 @@ from tests.support.back_ends import assert_back_ends_agree, inputs_for
 from tests.support.bodies import net
 from tests.support.small_nets import codes
 
-# ---- heads, inputs, outputs
-
-
 AUX = "a: conv(6, 3) -> relu\naux h1(weight = 0.3) { gap -> flatten -> dense(2) }\nconv(6, 3) -> relu\naux h2 { gap -> flatten -> dense(2) }\ngap -> flatten\noutput logits: fc: dense(2)"
 
 

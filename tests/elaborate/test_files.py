@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ---- files
-
-
 def test_imports(tmp_path: Path) -> None:
     """Blocks, nets and values of another file, each seeing its own file's names; the library by name."""
     (tmp_path / "parts.net").write_text("let width = 5\nblock inner() { conv(width, 1) }\nblock Stem() { inner -> relu }\nnet Base(n) { input x: 3x8x8\n Stem -> conv(n, 1) }")

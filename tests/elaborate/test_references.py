@@ -9,8 +9,6 @@ import torch
 from tests.support.back_ends import assert_back_ends_agree, inputs_for, randomise, run_onnx
 from tests.support.bodies import keys, names, net, shape
 
-# ---- references, joins, sharing
-
 
 def test_label_before_reference() -> None:
     """A label before `@ref` names the chain's last layer; references see groups' members by dotted names."""

@@ -13,10 +13,6 @@ from netdsl.ir.types import FormulaTooLong, Sym, compact, shape_text, subs
 
 T, H, W = (Sym.var(s) for s in "THW")
 
-
-# ---- formulas
-
-
 FORMULAS: list[tuple[Any, str, str]] = [
     (T, "T", "T"),
     (-T, "-T", "-T"),

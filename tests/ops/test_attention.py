@@ -8,8 +8,6 @@ import pytest
 from tests.support.back_ends import assert_back_ends_agree, both, numbers
 from tests.support.small_nets import message, net_of, weights_of
 
-# ---- attention
-
 
 def attended(w: dict[str, np.ndarray], x: np.ndarray, keys: np.ndarray, heads: int, *, causal: bool = False) -> np.ndarray:
     """Attention as the paper writes it, head by head."""

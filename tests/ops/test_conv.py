@@ -9,9 +9,6 @@ import torch
 from tests.support.back_ends import both, numbers
 from tests.support.small_nets import codes, message, net_of, weights_of
 
-# ---- partial convolutions
-
-
 C3 = [[(i + d) % 6 for d in range(3)] for i in range(6)] + [[(i + d) % 6 for d in range(4)] for i in range(6)]
 C3 += [[(i + d) % 6 for d in (0, 1, 3, 4)] for i in range(3)] + [[0, 1, 2, 3, 4, 5]]  # LeCun et al. 1998, table I
 

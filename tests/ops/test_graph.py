@@ -9,9 +9,6 @@ from netdsl.analysis.valid import valid_for
 from tests.support.back_ends import assert_back_ends_agree, both, numbers
 from tests.support.small_nets import message, net_of
 
-# ---- graphs
-
-
 EDGES = np.array([[0, 1, 1, 0, 0], [1, 0, 1, 0, 0], [1, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]])  # a triangle, a tail, a vertex alone
 
 

@@ -17,9 +17,6 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return made
 
 
-# ---- recurrent
-
-
 def step(kind: str, w: dict[str, np.ndarray], end: str, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """One step of a recurrent layer: the new state, and the LSTM's cell."""
     a, b = w[f"weight_ih_{end}"] @ x + w[f"bias_ih_{end}"], w[f"weight_hh_{end}"] @ h + w[f"bias_hh_{end}"]

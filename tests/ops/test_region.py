@@ -10,9 +10,6 @@ from netdsl.analysis.valid import valid_for
 from tests.support.back_ends import assert_back_ends_agree, both, numbers
 from tests.support.small_nets import message, net_of
 
-# ---- regions
-
-
 BOXES = np.array([
     [0, 0, 15, 15], [4, 8, 40, 24], [-20, -9, 12, 70], [8, 8, 8, 8], [30, 20, 10, 4], [100, 100, 140, 120], [4, 12, 20, 28], [-4, -12, -1, 60], [2.5, 3.5, 63.9, 63.9],
 ], dtype=np.float32)  # fmt: skip

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 CLOSED = {"in": "<&-", "out": ">&-", "err": "2>&-", "all": "<&- >&- 2>&-"}
 
 
-# ---- standard streams
-
-
 @pytest.mark.parametrize("closed", CLOSED.values())
 @pytest.mark.parametrize("command", [
     "check t.net", "check - < t.net", "check -", "fmt - < t.net", "fmt --check t.net", "layers conv", "--help",

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ---- memory, and processes that end without a word
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 @pytest.mark.parametrize("command", ["verify t.net", "train t.net", "run m.onnx one.npy",
                                      "bench m.onnx", "test t.net --weights w.pt"])  # fmt: skip

@@ -13,8 +13,6 @@ from netdsl.runtime.external import check_external
 from netdsl.runtime.session import open_session
 from tests.support.onnx_files import ones, write
 
-# ---- weights in another file
-
 
 @pytest.mark.parametrize(
     ("entries", "size", "code", "said"),

@@ -11,8 +11,6 @@ import pytest
 
 from netdsl.runtime import gpu
 
-# ---- sessions
-
 
 class Driver:
     """A driver in place of libcuda."""

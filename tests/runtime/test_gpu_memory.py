@@ -18,9 +18,6 @@ from tests.support.onnx_files import ones, write
 FULL = "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of size 9"
 
 
-# ---- memory
-
-
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device for three samples, that is full for good where a failed batch is still held; the batches that were tried."""

@@ -12,8 +12,6 @@ from netdsl.runtime import measure
 from netdsl.runtime.binding import Bound
 from netdsl.runtime.session import Settings
 
-# ---- what is measured
-
 
 def test_the_peak_of_a_small_device(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""

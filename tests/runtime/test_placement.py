@@ -19,9 +19,6 @@ from tests.support.onnx_files import write
 FULL = "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of size 9"
 
 
-# ---- nodes that compute sizes
-
-
 def sizes_of(path: Path) -> set[str]:
     return {name for name, _ in facts(path).sizes_alone}
 

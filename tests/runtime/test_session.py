@@ -11,8 +11,6 @@ from netdsl.runtime import session
 from netdsl.runtime.measure import random_inputs
 from netdsl.runtime.session import Settings, open_session
 
-# ---- sessions
-
 
 def test_bound_inputs_and_outputs(bench_folder: Path) -> None:
     """New numbers go in, the outputs keep their place; copies taken earlier stay as they were."""

@@ -15,8 +15,6 @@ from netdsl.ops import LAYERS
 from netdsl.verify import Report
 from tests.support.verification import MIXED, line_of, mixed, replaced, swapped_pads, verified
 
-# ---- planted faults
-
 
 def assert_found(report: Report, claim: str, code: str, name: str, part: str) -> None:
     """The first difference is of that claim, at that node and line; the claims before it hold."""

@@ -25,9 +25,6 @@ NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
 
 
-# ---- what is right
-
-
 def test_all_claims_hold() -> None:
     """A net of many kinds: every claim is tried and holds, and every node is compared in both executors."""
     report = mixed()

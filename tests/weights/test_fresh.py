@@ -10,8 +10,6 @@ from netdsl.ops.init import INITS
 from netdsl.weights import fresh as weights
 from netdsl.weights.fresh import fresh, fresh_chunks
 
-# ---- fresh numbers
-
 
 @pytest.mark.parametrize("init", [*INITS, "uniform:9", "constant:0.5", "bilinear", "literal"])
 def test_fresh_numbers_are_of_single_precision_in_pieces(init: str, monkeypatch: pytest.MonkeyPatch) -> None:

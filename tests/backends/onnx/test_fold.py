@@ -36,9 +36,6 @@ STAYS = {
 }
 
 
-# ---- folding
-
-
 @pytest.mark.parametrize("name", FOLDS)
 def test_batch_norms_fold_away_and_nothing_else_changes(name: str) -> None:
     """The folded model has no batch norm, passes ONNX's check, and gives what PyTorch gives for weights and statistics of all kinds."""

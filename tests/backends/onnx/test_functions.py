@@ -16,9 +16,6 @@ from tests.support.back_ends import inputs_for, randomise, run_torch
 from tests.support.commands import run_command
 from tests.support.onnx_files import forward, operators
 
-# ---- blocks as functions
-
-
 BLOCKS = """
 block Pair(n) { conv(n, 3, pad = 1) -> bn -> relu -> gate: Gate }
 block Gate() { residual { conv(4, 1) -> sigmoid } }
