@@ -230,7 +230,7 @@ def test_the_round_trip_sees_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comment, a token or a stable layout that is lost fails the round trip."""
     text = "net A {\n    conv(8, 3) # a\n}\n"
     for breaking in (lambda t: t.replace("# a", ""), lambda t: t.replace("8", "9"), lambda t: t + "\n", lambda t: t.replace("    ", " " * t.index("c") + "  ")):
-        monkeypatch.setattr("relayout.lay_out", lambda pieces, breaking=breaking: breaking(formatter.lay_out(pieces)))
+        monkeypatch.setattr("tests.support.relayout.lay_out", lambda pieces, breaking=breaking: breaking(formatter.lay_out(pieces)))
         with pytest.raises(AssertionError):
             round_trip(Laid(text, ["# a"]))
 
