@@ -31,7 +31,7 @@ def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tupl
     return code, json.loads(capsys.readouterr().out)["diagnostics"]
 
 
-def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def diagnostics_of(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """The diagnostics of a wrong text."""
     path = tmp_path / "n.net"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -145,7 +145,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
 def test_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each wrong program has its diagnostic first: code, place, fact and advice."""
     text, wanted = TABLE[case]
-    first = said(text, tmp_path, capsys)[0]
+    first = diagnostics_of(text, tmp_path, capsys)[0]
     assert (wanted.code, wanted.line) == (first["code"], first["line"])
     assert wanted.column in (first["column"], None)
     assert wanted.message in first["message"]
@@ -157,25 +157,25 @@ def test_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_all_errors_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every error of a file is reported at once, and none that only follows from another."""
     text = NET + "a: conv(4, 9)\n    relu -> maxpool(50)\n    conv(2, 3, gruops = 1)\n    add(@a)\n    @b -> relu\n}\n" + NET.replace("N", "M") + "tnah\n}"
-    found = [(d["code"], d["line"]) for d in said(text, tmp_path, capsys)]
+    found = [(d["code"], d["line"]) for d in diagnostics_of(text, tmp_path, capsys)]
     assert [("window-too-large", 3), ("unknown-argument", 5), ("unknown-label", 7), ("unknown-layer", 11)] == found
 
 
 def test_all_syntax_errors_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The text after a syntax error is read on."""
-    found = said(NET + "conv(4 3)\n    relu\n    conv(3,, 1)\n}", tmp_path, capsys)
+    found = diagnostics_of(NET + "conv(4 3)\n    relu\n    conv(3,, 1)\n}", tmp_path, capsys)
     assert [("syntax-error", 3), ("syntax-error", 5)] == [(d["code"], d["line"]) for d in found]
 
 
 def test_error_inside_a_block_names_the_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The notes lead from the layer to the net: where its input was made, and through which calls."""
-    (found,) = said("block A() { conv(4, 9) }\nblock B() { A }\n" + NET + "B\n}", tmp_path, capsys)
+    (found,) = diagnostics_of("block A() { conv(4, 9) }\nblock B() { A }\n" + NET + "B\n}", tmp_path, capsys)
     assert [("input `image` here gives 3x8x8", 4), ("reached through this call", 2), ("reached through this call", 5)] == [(n["message"], n["line"]) for n in found["notes"]]
 
 
 def test_same_error_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A block with an error called many times gives one diagnostic."""
-    assert len(said("block A() { conv(4, 9) }\n" + NET + "repeat 50 { residual { A } }\n}", tmp_path, capsys)) == 1
+    assert len(diagnostics_of("block A() { conv(4, 9) }\n" + NET + "repeat 50 { residual { A } }\n}", tmp_path, capsys)) == 1
 
 
 def test_import_cycle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,8 +319,8 @@ def test_as_a_program(tmp_path: Path) -> None:
 def test_notes_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of many inputs the first three are told, of many calls the eight innermost."""
     inputs = "".join(f"    input x{i}: {i + 2}\n" for i in range(5))
-    (found,) = said(f"net N {{\n{inputs}    @x0 -> add(@x1, @x2, @x3, @x4)\n}}", tmp_path, capsys)
+    (found,) = diagnostics_of(f"net N {{\n{inputs}    @x0 -> add(@x1, @x2, @x3, @x4)\n}}", tmp_path, capsys)
     assert [n["message"] for n in found["notes"]] == [f"input `x{i}` here gives {i + 2}" for i in range(3)]
     blocks = "block B0() { conv(4, 9) }\n" + "".join(f"block B{i}() {{ B{i - 1} }}\n" for i in range(1, 11))
-    (found,) = said(f"{blocks}net N {{\n    input image: 3x8x8\n    B10\n}}", tmp_path, capsys)
+    (found,) = diagnostics_of(f"{blocks}net N {{\n    input image: 3x8x8\n    B10\n}}", tmp_path, capsys)
     assert [(n["message"], n["line"]) for n in found["notes"]] == [("input `image` here gives 3x8x8", 13), *(("reached through this call", i) for i in range(2, 10))]

@@ -26,13 +26,13 @@ from typing import Any
 
 import torch
 
+from tests.support.paths import REGRESS, ROOT
+
 from .generate import program
 from .settings import SETTINGS, applied
 from .shrink import shrunk_program, shrunk_text
 from .texts import text
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 CHUNK = {"nets": 40, "check": 1000}
 WORD = {"nets": "programs", "check": "texts"}
 
@@ -105,7 +105,7 @@ def _keep(tally: Tally) -> list[str]:
                 data = shrunk_program(program(seeds[0])).encode()
         else:
             data = shrunk_text(text(seeds[0]))
-        path = HERE.parent / "regress" / f"{stem}.net"
+        path = REGRESS / f"{stem}.net"
         path.write_bytes(data)
         kept.append(path.name)
     return kept
@@ -162,7 +162,7 @@ def main() -> int:
     report = [f"- {started:%Y-%m-%d %H:%M} UTC, {(datetime.now(UTC) - started).total_seconds() / 60:.0f} minutes, commit {_commit()}, Python {sys.version.split()[0]}, {versions}, vectors: {processor}."]
     report += [f"  {t.line()}." for t in tallies if t.done] + ([f"  Kept: {', '.join(kept)}."] if kept else [])
     print("\n".join(report))
-    results = HERE / "RESULTS.md"
+    results = Path(__file__).with_name("RESULTS.md")
     before = results.read_text() if results.exists() else "# Deep runs\n\nEach entry is what `python -m tests.fuzz` printed at its end.\n\n"
     results.write_text(before + "\n".join(report) + "\n")
     return 1 if any(t.names for t in tallies) else 0

@@ -1,6 +1,6 @@
 """`netdsl check` on arbitrary texts: exit code 0, 1 or 2, no traceback, every error at a place inside the file, in bounded time and memory.
 
-`python -m fuzz.check FIRST COUNT MINUTES` runs the texts of those seeds in this process and prints what it found as JSON lines: the
+`python -m tests.fuzz.check FIRST COUNT MINUTES` runs the texts of those seeds in this process and prints what it found as JSON lines: the
 memory of the whole process is limited, so that a text that needs too much of it fails.
 """
 
@@ -16,12 +16,12 @@ import tempfile
 import time
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from netdsl.cli import run
 from netdsl.commands import failures
+from tests.support.paths import ROOT
 
 from .texts import text
 
@@ -128,7 +128,7 @@ def _stop(*_: object) -> None:
 
 def usual_seconds() -> float:
     """The processor time of one small net on this machine."""
-    data = (Path(__file__).parents[2] / "nets" / "lenet5.net").read_bytes()
+    data = (ROOT / "nets" / "lenet5.net").read_bytes()
     times = []
     for _ in range(5):
         started = time.process_time()

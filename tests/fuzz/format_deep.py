@@ -1,4 +1,4 @@
-"""The formatter on texts laid out at random: `python tests/fuzz/format_deep.py [COUNT] [SEED]`, 100,000 without them.
+"""The formatter on texts laid out at random: `python -m tests.fuzz.format_deep [COUNT] [SEED]`, 100,000 without them.
 
 Half of the texts are random programs, the others definitions of the library; each is laid out four times. The result is appended to RESULTS.md beside this file.
 """
@@ -17,14 +17,11 @@ from multiprocessing import Pool
 from pathlib import Path
 from random import Random
 
+from tests.fuzz.generate import program
+from tests.support.paths import ROOT
+from tests.support.relayout import Relayout, definitions_in, round_trip
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent))
-
-from relayout import Relayout, definitions_in, round_trip
-
-from fuzz.generate import program
-
 PROCESSES, CHUNK, LAYOUTS = 2, 500, 4
 PARTS = [part for path in sorted((ROOT / "nets").rglob("*.net")) for part in definitions_in(path.read_text(encoding="utf-8"))]
 
@@ -67,7 +64,7 @@ def main(count: int, seed: int) -> int:
             if done % 5_000 == 0:
                 print(f"{done:,} of {count:,}, {len(failed)} failed", flush=True)
     result = (
-        f"- {datetime.now(UTC):%Y-%m-%d} `python tests/fuzz/format_deep.py {count} {seed}`: {done:,} texts laid out at random, formatted and formatted again; "
+        f"- {datetime.now(UTC):%Y-%m-%d} `python -m tests.fuzz.format_deep {count} {seed}`: {done:,} texts laid out at random, formatted and formatted again; "
         f"{len(failed)} failed; {time.monotonic() - begun:.0f} s; netdsl {version('netdsl')} at {commit}, lark {version('lark')}, Python {platform.python_version()}"
     )
     print(result)

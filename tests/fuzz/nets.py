@@ -1,6 +1,6 @@
 """Random programs through the whole verification.
 
-`python -m fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON lines. The
+`python -m tests.fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON lines. The
 environment variables of a setting must be set before it starts.
 """
 

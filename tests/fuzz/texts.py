@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from netdsl.ops import LAYERS
+from tests.support.paths import ROOT
 
 from .generate import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
 WORDS = [
     "import", "let", "block", "net", "train", "input", "output", "aux", "expect", "repeat", "for", "if", "else", "as", "in", "at", "and", "or", "not", "true", "false", "identity", "residual",
     "frozen", "shape", "params", "macs", "min", "max", "range", "enumerate", "len", "sum", "sqrt", "round", "H", "W", "N", "x", "in.channels", "in.shape", "same", "int64", "resnet", "lenet5", "basicblock",
