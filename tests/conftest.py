@@ -66,7 +66,9 @@ def model_folder(folder: Path) -> Path:
 
 @pytest.fixture
 def bench_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a net, its weights and its model; what the machine can do is measured quickly."""
+    """A folder to work in, with a net, its weights and its model; what the machine can do is
+    measured quickly.
+    """
     monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 4096)))
     monkeypatch.setattr(measure, "PAUSE", 0)
     (folder / "tiny.net").write_text(OPEN)

@@ -115,7 +115,9 @@ def test_a_batch_is_not_copied(model_folder: Path, capsys: Say) -> None:
     assert peak_of(lambda: run(["run", "gap.onnx", "x.npz"])) < LARGE + LITTLE
 
 
-def test_the_limit_of_an_array(model_folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_an_array(
+    model_folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An array beyond the limit is not read, whatever fits it; the limit can be raised."""
     netdsl.loads("net T {\n input image: 1xHxW\n output y: gap\n}").save_onnx("open.onnx")
     write_zeros(model_folder / "x.npz", "image", (1, 1000, 1000))
@@ -256,7 +258,9 @@ def test_names_for_one_input(model_folder: Path, capsys: Say, names: list[str]) 
         ([f"a{i}" for i in range(9)], "`a0`, `a1`, `a2`, `a3`, `a4`, `a5` and 3 more"),
     ],
 )
-def test_other_names_are_refused(model_folder: Path, capsys: Say, names: list[str], listed: str) -> None:
+def test_other_names_are_refused(
+    model_folder: Path, capsys: Say, names: list[str], listed: str
+) -> None:
     """Arrays that the model has no input for are named, beside the inputs that it has."""
     write_ones(names)
     assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(

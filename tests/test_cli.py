@@ -1,4 +1,6 @@
-"""What the options of all commands take: numbers in their bounds, names in any case, outputs in any encoding."""
+"""What the options of all commands take: numbers in their bounds, names in any case, outputs in any
+encoding.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +19,55 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = "net É {\n input x: 6xHx6\n 名: conv(3, 3, stride = 2) -> gap\n}\n"
-COMMANDS = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
-NUMBERS = [(name, option.option_strings[0]) for name, command in COMMANDS.items() for option in command._actions if option.type in (cli._natural, cli._positive, cli._threads)]
+COMMANDS = next(
+    a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)
+).choices
+NUMBERS = [
+    (name, option.option_strings[0])
+    for name, command in COMMANDS.items()
+    for option in command._actions
+    if option.type in (cli._natural, cli._positive, cli._threads)
+]
 
 
 def test_every_integer_is_bounded() -> None:
     """No option takes any integer whatever: each would reach a back end that fails on some."""
-    assert not [a.dest for command in COMMANDS.values() for a in command._actions if a.type in (int, float)]
-    assert {("test", "--batch"), ("export", "--seed"), ("verify", "--seed"), ("run", "--threads"), ("bench", "--rounds"), ("draw", "--depth")} <= set(NUMBERS)
+    assert not [
+        a.dest for command in COMMANDS.values() for a in command._actions if a.type in (int, float)
+    ]
+    assert {
+        ("test", "--batch"),
+        ("export", "--seed"),
+        ("verify", "--seed"),
+        ("run", "--threads"),
+        ("bench", "--rounds"),
+        ("draw", "--depth"),
+    } <= set(NUMBERS)
 
 
 @pytest.mark.parametrize(("command", "option"), NUMBERS)
 @pytest.mark.parametrize("number", ["-1", "1.5", "1000000001", "²", "a"])
-def test_numbers_out_of_bounds(command: str, option: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_out_of_bounds(
+    command: str, option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Wrong usage, which says what the option takes."""
     assert run([command, "lenet5", "a.png", f"{option}={number}"]) == 2
     assert f"argument {option}: it takes an integer from " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [("test", "--batch"), ("run", "--batch"), ("run", "--top"), ("bench", "--threads")], ids=" ".join)
+@pytest.mark.parametrize(
+    "option",
+    [("test", "--batch"), ("run", "--batch"), ("run", "--top"), ("bench", "--threads")],
+    ids=" ".join,
+)
 def test_none_is_too_few(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([option[0], "lenet5", f"{option[1]}=0"]) == 2
     assert "an integer from 1 to " in capsys.readouterr().err
 
 
-def test_memory_that_does_not_suffice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_memory_that_does_not_suffice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Sizes that no memory holds are an error, no traceback."""
 
     def full(_: argparse.Namespace) -> int:
@@ -49,17 +75,24 @@ def test_memory_that_does_not_suffice(monkeypatch: pytest.MonkeyPatch, capsys: p
 
     monkeypatch.setattr("netdsl.commands.check.run", full)
     assert run(["check", "lenet5"]) == 1
-    assert "error[out-of-memory]: there is not enough memory: Unable to allocate 1 PiB" in capsys.readouterr().err
+    assert (
+        "error[out-of-memory]: there is not enough memory: Unable to allocate 1 PiB"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
-    """Letters that an encoding has not are said otherwise: signs of our own in ASCII, those of names as JSON escapes them, so that JSON stays JSON."""
+    """Letters that an encoding has not are said otherwise: signs of our own in ASCII, those of
+    names as JSON escapes them, so that JSON stays JSON.
+    """
     (tmp_path / "a.net").write_text(TEXT, encoding="utf-8")
 
     def said(*more: str) -> str:
         call = [sys.executable, "-m", "netdsl", "check", str(tmp_path / "a.net"), *more]
-        return subprocess.run(call, capture_output=True, check=True, env={"PYTHONIOENCODING": encoding, "PATH": ""}).stdout.decode(encoding)
+        return subprocess.run(
+            call, capture_output=True, check=True, env={"PYTHONIOENCODING": encoding, "PATH": ""}
+        ).stdout.decode(encoding)
 
     table = said()
     assert "\n-----" in table
@@ -69,7 +102,11 @@ def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     assert (net["name"], net["layers"][0]["name"]) == ("É", "名")
 
 
-@pytest.mark.parametrize("call", [["nets"], ["layers"], ["layers", "conv"], ["verify", "lenet5"], ["check", "lenet5"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "call",
+    [["nets"], ["layers"], ["layers", "conv"], ["verify", "lenet5"], ["check", "lenet5"]],
+    ids=" ".join,
+)
 def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(call) == 0
     lines = capsys.readouterr().out.split("\n")

@@ -25,18 +25,39 @@ LIBRARY = ["alexnet", "googlenet", "resnet:ResNet50", "senet:SEInception"]
 
 GRAPHS = {
     "chain": net_with("conv(4, 3) -> relu -> conv(2, 1)", "3x8x8"),
-    "unlike arms": net_with("concat { | conv(4, 1) -> conv(4, 1) | relu | conv(4, 1) -> conv(2, 1) -> conv(2, 1) } -> conv(2, 1)", "3x8x8"),
-    "a long skip": net_with("a: conv(16, 1)\nconv(2, 1) -> conv(2, 1)\nconcat(@a) -> conv(4, 1)", "3x8x8"),
-    "a value used twice by one layer": net_with("conv(4, 1)\na: relu\nadd(@a) -> conv(4, 1)", "3x8x8"),
-    "an input that is used late": net_with("conv(4, 1) -> gap -> flatten -> dense(64)\nconcat(@x1)", "3x8x8", "100"),
+    "unlike arms": net_with(
+        "concat { | conv(4, 1) -> conv(4, 1) | relu | conv(4, 1) -> conv(2, 1) -> conv(2, 1) } ->"
+        " conv(2, 1)",
+        "3x8x8",
+    ),
+    "a long skip": net_with(
+        "a: conv(16, 1)\nconv(2, 1) -> conv(2, 1)\nconcat(@a) -> conv(4, 1)", "3x8x8"
+    ),
+    "a value used twice by one layer": net_with(
+        "conv(4, 1)\na: relu\nadd(@a) -> conv(4, 1)", "3x8x8"
+    ),
+    "an input that is used late": net_with(
+        "conv(4, 1) -> gap -> flatten -> dense(64)\nconcat(@x1)", "3x8x8", "100"
+    ),
     "an input that is not used": net_with("conv(4, 1) -> conv(3, 1)", "3x8x8", "1000"),
     "integers": net_with("embedding(10, 2) -> lstm(3) -> dense(2)", "9 int64"),
-    "a head": net_with("a: conv(8, 3)\naux head(weight = 0.3) { flatten -> dense(200) }\n@a -> conv(4, 1)", "1x8x8"),
-    "a head on a value of its own": net_with("b: conv(8, 3)\n@x0 -> conv(4, 3)\naux head(weight = 0.3) { flatten -> dense(2) }\n@b -> conv(2, 1) -> conv(20, 1) -> conv(20, 1) -> conv(2, 1)", "1x8x8"),
+    "a head": net_with(
+        "a: conv(8, 3)\naux head(weight = 0.3) { flatten -> dense(200) }\n@a -> conv(4, 1)", "1x8x8"
+    ),
+    "a head on a value of its own": net_with(
+        "b: conv(8, 3)\n@x0 -> conv(4, 3)\naux head(weight = 0.3) { flatten -> dense(2) }\n@b ->"
+        " conv(2, 1) -> conv(20, 1) -> conv(20, 1) -> conv(2, 1)",
+        "1x8x8",
+    ),
     "the input is the largest": net_with("conv(1, 3, stride = 2)", "3x65x65"),
-    "an output that is an input": netdsl.loads("net N {\ninput x: 3x8x8\noutput a: @x\noutput b: relu\n}"),
-    "two outputs": netdsl.loads("net N {\ninput x: 3x8x8\noutput a: conv(40, 1)\n@x -> conv(20, 1)\noutput b: conv(50, 1)\n}"),
-}  # fmt: skip
+    "an output that is an input": netdsl.loads(
+        "net N {\ninput x: 3x8x8\noutput a: @x\noutput b: relu\n}"
+    ),
+    "two outputs": netdsl.loads(
+        "net N {\ninput x: 3x8x8\noutput a: conv(40, 1)\n@x -> conv(20, 1)\noutput b: conv(50,"
+        " 1)\n}"
+    ),
+}
 
 
 def bytes_of(value: Value, at: dict[str, int]) -> int:
@@ -60,14 +81,25 @@ def slow_depth(graph: Graph) -> int:
 
 
 def slow_peak(graph: Graph, at: dict[str, int]) -> int:
-    """For each moment, everything that is there and still needed; inputs that nothing needs are there to the end."""
+    """For each moment, everything that is there and still needed; inputs that nothing needs are
+    there to the end.
+    """
     nodes = [n for n in graph.nodes if n.aux is None]
-    needed = {id(o.value): len(nodes) for o in graph.outputs} | {id(v): len(nodes) for v in graph.inputs if not any(v is u for n in nodes for u in n.inputs)}
+    needed = {id(o.value): len(nodes) for o in graph.outputs} | {
+        id(v): len(nodes) for v in graph.inputs if not any(v is u for n in nodes for u in n.inputs)
+    }
     for i, node in enumerate(nodes):
         for v in node.inputs:
             needed[id(v)] = max(i, needed.get(id(v), 0))
     values = [(-1, v) for v in graph.inputs] + [(i, n.output) for i, n in enumerate(nodes)]
-    return max(sum(bytes_of(v, at) for made, v in values if made <= now <= max(needed.get(id(v), made), made)) for now in range(-1, len(nodes)))
+    return max(
+        sum(
+            bytes_of(v, at)
+            for made, v in values
+            if made <= now <= max(needed.get(id(v), made), made)
+        )
+        for now in range(-1, len(nodes))
+    )
 
 
 def check_totals(net: netdsl.Net) -> Totals:
@@ -80,10 +112,18 @@ def check_totals(net: netdsl.Net) -> Totals:
     assert int(str(subs(totals.peak_bytes, at))) == slow_peak(graph, at)
     main = [(n, c) for n, c in costs.rows() if n.aux is None]
     made: dict[str, list[Any]] = {
-        "params": [c.params for _, c in main], "trainable": [c.params for n, c in main if not n.frozen], "macs": [c.macs for _, c in main], "weights": [c.weights for _, c in main],
-        "units": [c.units for n, c in main if n.op.multiplies], "activation_bytes": [bytes_of(v, at) for v in [*graph.inputs, *(n.output for n, _ in main)]],
-    }  # fmt: skip
-    assert {name: sum(int(str(subs(v, at))) for v in values) for name, values in made.items()} == {name: int(str(subs(getattr(totals, name), at))) for name in made}
+        "params": [c.params for _, c in main],
+        "trainable": [c.params for n, c in main if not n.frozen],
+        "macs": [c.macs for _, c in main],
+        "weights": [c.weights for _, c in main],
+        "units": [c.units for n, c in main if n.op.multiplies],
+        "activation_bytes": [
+            bytes_of(v, at) for v in [*graph.inputs, *(n.output for n, _ in main)]
+        ],
+    }
+    assert {name: sum(int(str(subs(v, at))) for v in values) for name, values in made.items()} == {
+        name: int(str(subs(getattr(totals, name), at))) for name in made
+    }
     return totals
 
 
@@ -111,10 +151,12 @@ PEAKS = {
     ("upsample(2) -> upsample(2)", "1x4x4"): 4 * (64 + 256),
     ("add(@x0) -> relu", "2x5"): 4 * (10 + 10),
     ("conv(1, 1) -> add(@x0)", "2x5"): 4 * (10 + 5 + 10),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("body", "shape"), [c for c in PEAKS if "add" not in c[0] or "conv" not in c[0]])
+@pytest.mark.parametrize(
+    ("body", "shape"), [c for c in PEAKS if "add" not in c[0] or "conv" not in c[0]]
+)
 def test_peaks_by_hand(body: str, shape: str) -> None:
     """Four bytes a number, each value from the layer that makes it to the last that needs it."""
     assert Costs(net_with(body, shape).graph).totals().peak_bytes == PEAKS[body, shape]
@@ -122,7 +164,9 @@ def test_peaks_by_hand(body: str, shape: str) -> None:
 
 @pytest.mark.parametrize(("other", "peak"), [("32x32", "8200"), ("14x73", "8 * T + 4088")])
 def test_peak_of_open_size_is_that_at_512(other: str, peak: str) -> None:
-    """Two moments, of 8 T + 4 K and 8 K + 8 bytes, K the numbers of the other input: 2 T against K + 2, 1,024 at 512; the first of two that are equal."""
+    """Two moments, of 8 T + 4 K and 8 K + 8 bytes, K the numbers of the other input: 2 T against K
+    + 2, 1,024 at 512; the first of two that are equal.
+    """
     net = net_with("relu -> gap -> flatten\na: relu\n@x1 -> flatten -> concat(@a)", "1xT", other)
     assert str(Costs(net.graph).totals().peak_bytes) == peak
 
@@ -132,7 +176,10 @@ def test_peak_of_open_size_is_that_at_512(other: str, peak: str) -> None:
 
 MULTIPLES = {
     ("conv(4, 3, stride = 2, pad = 1)", "3xHxW"): "27 H W for H and W divisible by 2",
-    ("conv(4, 3, stride = 2, pad = 1) -> gap -> flatten -> dense(10)", "3xHxW"): "27 H W + 40 for H and W divisible by 2",
+    (
+        "conv(4, 3, stride = 2, pad = 1) -> gap -> flatten -> dense(10)",
+        "3xHxW",
+    ): "27 H W + 40 for H and W divisible by 2",
     ("conv(2, 1, stride = [2, 1])", "1xHxW"): "H W for H divisible by 2",
     ("conv(2, 1, stride = 2)", "1xT"): "T for T divisible by 2",
     ("conv(2, 3, stride = 2)", "1xT"): "3 T - 6 for T divisible by 2",

@@ -1,4 +1,6 @@
-"""The sentences that tell for which sizes a net is valid, against what is found by trying numbers."""
+"""The sentences that tell for which sizes a net is valid, against what is found by trying
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,26 @@ T, H, W = (Sym.var(s) for s in "THW")
 Pairs = list[tuple[Any, Any]]
 
 
-def graph_of(sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | None = None, symbols: str = "T") -> Any:
-    """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that windows need."""
+def graph_of(
+    sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | None = None, symbols: str = "T"
+) -> Any:
+    """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that
+    windows need.
+    """
 
     class Windows:
         inferred = staticmethod(lambda *_: (None, Needs([], rooms or [])))
 
     node = SimpleNamespace(op=Windows, types=(), type=TensorType(tuple(sizes)))
     site = SimpleNamespace(span=None)
-    return SimpleNamespace(name="G", site=site, inputs=[], nodes=[node, node], equalities=[(a, b, site) for a, b in equal or []], symbols=list(symbols))
+    return SimpleNamespace(
+        name="G",
+        site=site,
+        inputs=[],
+        nodes=[node, node],
+        equalities=[(a, b, site) for a, b in equal or []],
+        symbols=list(symbols),
+    )
 
 
 FEW = [
@@ -44,8 +57,16 @@ FEW = [
     ("T >= 12, T divisible by 12", [], [(4 * (T // 4), T), (T, 6 * (T // 6))]),
     ("T >= 1, T % 4 in 0 to 2", [], [((T + 1) // 4, T // 4)]),
     ("T >= 3, T % 8 in 0, 3 to 7", [(T - 3) // 8 + 1], [((T + 5) // 8, (T + 7) // 8)]),
-    ("T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14", [], [(2 * (T // 2), T), ((T + 5) // 20, T // 20)]),
-    ("T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14, ...", [], [(2 * (T // 2), T), ((T + 3) // 20, T // 20)]),
+    (
+        "T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14",
+        [],
+        [(2 * (T // 2), T), ((T + 5) // 20, T // 20)],
+    ),
+    (
+        "T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14, ...",
+        [],
+        [(2 * (T // 2), T), ((T + 3) // 20, T // 20)],
+    ),
     ("T in 1, 2, 4, 5, 8", [], [(T // 3, T // 4)]),
     ("T in 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12", [], [(T // 13, 0)]),
     ("T from 1 to 13, 13 sizes", [], [(T // 14, 0)]),
@@ -72,7 +93,9 @@ FEW = [
 
 @pytest.mark.parametrize(("phrase", "sizes", "equal"), FEW)
 def test_phrases(phrase: str, sizes: list[Any], equal: Pairs) -> None:
-    """What is said of one open size, found by hand; what would take too long to try is said as it is."""
+    """What is said of one open size, found by hand; what would take too long to try is said as it
+    is.
+    """
     assert valid_for(graph_of([3, *sizes], equal)) == phrase
     assert valid_for(graph_of([3, *sizes], [(b, a) for a, b in equal])) == phrase
 
@@ -92,7 +115,9 @@ TWO = [
 
 @pytest.mark.parametrize(("phrase", "sizes", "equal"), TWO)
 def test_phrases_of_two(phrase: str, sizes: list[Any], equal: Pairs) -> None:
-    """Each open size for itself, then what holds between them, nothing twice and nothing with a minus where a sum says it."""
+    """Each open size for itself, then what holds between them, nothing twice and nothing with a
+    minus where a sum says it.
+    """
     assert valid_for(graph_of(sizes, equal, symbols="HW")) == phrase
 
 
@@ -102,11 +127,18 @@ def test_no_size_at_all() -> None:
         ([], [(2 * ((T + 1) // 2) - 2, T)], "T + 2 == 2⌈T/2⌉"),
         ([T - 3], [(T, 9), (T, 4), (T, 9)], "T == 9 and T == 4"),
         ([T - 8], [(T, 5)], "T - 8 >= 1 and T == 5"),
-([], [(2 * (T // 2), T), (3 * (T // 3), T), ((T + 3) // 6, T // 6 + 1)], "T == 2⌊T/2⌋ and T == 3⌊T/3⌋ and ⌊(T+6)/6⌋ == ⌊(T+3)/6⌋"),
+        (
+            [],
+            [(2 * (T // 2), T), (3 * (T // 3), T), ((T + 3) // 6, T // 6 + 1)],
+            "T == 2⌊T/2⌋ and T == 3⌊T/3⌋ and ⌊(T+6)/6⌋ == ⌊(T+3)/6⌋",
+        ),
     ):
         with pytest.raises(NetdslError) as caught:
             valid_for(graph_of(sizes, equal))
-        assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == ("no-valid-size", f"no T makes `G` valid: {said}")
+        assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == (
+            "no-valid-size",
+            f"no T makes `G` valid: {said}",
+        )
 
 
 def test_room_of_windows() -> None:
@@ -115,28 +147,49 @@ def test_room_of_windows() -> None:
     assert valid_for(graph_of([T - 4])) == "T >= 5"
     assert valid_for(graph_of([5], rooms=[H - W], symbols="HW")) == "H >= 1, W >= 1, H - W + 1 >= 1"
     assert valid_for(graph_of([5], [(H, W), (T, 4)], symbols="")) == ""
-    assert [(str(c.value), c.equal) for c in conditions(graph_of([T, T - 1, 3], [(T, 6), (W, H)], [T - 9]))] == [
-        ("T - 1", False), ("T - 2", False), ("T - 9", False), ("T - 6", True), ("H - W", True),
-    ]  # fmt: skip
+    assert [
+        (str(c.value), c.equal)
+        for c in conditions(graph_of([T, T - 1, 3], [(T, 6), (W, H)], [T - 9]))
+    ] == [
+        ("T - 1", False),
+        ("T - 2", False),
+        ("T - 9", False),
+        ("T - 6", True),
+        ("H - W", True),
+    ]
 
 
 def test_products_of_sizes_are_not_asked_for_again() -> None:
-    """A flattened picture has a positive size where its sides have; a product of a difference is told, which may be negative."""
-    net = netdsl.loads("net A {\n input image: 3xHxW\n conv(6, 5) -> maxpool(2)\n output y: flatten\n}\n")
+    """A flattened picture has a positive size where its sides have; a product of a difference is
+    told, which may be negative.
+    """
+    net = netdsl.loads(
+        "net A {\n input image: 3xHxW\n conv(6, 5) -> maxpool(2)\n output y: flatten\n}\n"
+    )
     assert valid_for(net.graph) == "H >= 6, W >= 6"
     assert not [c for c in conditions(net.graph) if len(c.value.symbols()) > 1]
     assert valid_for(graph_of([H * W - 4], symbols="HW")) == "H >= 1, W >= 1, H W - 4 >= 1"
 
 
-STEPS = st.builds(lambda a, c, k: a * ((T + c) // k), st.integers(-6, 6), st.integers(-9, 9), st.integers(1, 8))
-VALUES = st.builds(lambda parts, n: sum(parts, start=n), st.lists(STEPS, min_size=1, max_size=3), st.integers(-150, 150)).filter(lambda v: isinstance(v, Sym))
+STEPS = st.builds(
+    lambda a, c, k: a * ((T + c) // k), st.integers(-6, 6), st.integers(-9, 9), st.integers(1, 8)
+)
+VALUES = st.builds(
+    lambda parts, n: sum(parts, start=n),
+    st.lists(STEPS, min_size=1, max_size=3),
+    st.integers(-150, 150),
+).filter(lambda v: isinstance(v, Sym))
 
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(VALUES, st.booleans()), min_size=1, max_size=2))
 def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
-    """Whatever steps the conditions have, just the sizes that the phrase names are good, up to its minimum's accuracy."""
-    graph = graph_of([v for v, equal in rules if not equal], [(v, 0) for v, equal in rules if equal])
+    """Whatever steps the conditions have, just the sizes that the phrase names are good, up to its
+    minimum's accuracy.
+    """
+    graph = graph_of(
+        [v for v, equal in rules if not equal], [(v, 0) for v, equal in rules if equal]
+    )
     try:
         phrase = valid_for(graph)
     except NetdslError as fault:
@@ -157,11 +210,14 @@ def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
             assert not told
 
 
-@pytest.mark.parametrize(("body", "phrase"), [
-    ("maxpool(2) -> pad(50) -> crop(@x)", "T from 2 to 200, 199 sizes"),
-    ("maxpool(8) -> pad(100) -> crop(@x)", "T from 8 to 228, 221 sizes"),
-    ("conv(2, 15_000)", "T >= 15000"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("body", "phrase"),
+    [
+        ("maxpool(2) -> pad(50) -> crop(@x)", "T from 2 to 200, 199 sizes"),
+        ("maxpool(8) -> pad(100) -> crop(@x)", "T from 8 to 228, 221 sizes"),
+        ("conv(2, 15_000)", "T >= 15000"),
+    ],
+)
 def test_far_bounds(body: str, phrase: str) -> None:
     """A net that large inputs do not fit says so, and a size just past the bound is refused."""
     text = "net N {{ input x: 2x{}\n {} }}"

@@ -1,4 +1,6 @@
-"""The library's texts are shorter than what others publish of the same nets, counted by the rule that the benchmark states."""
+"""The library's texts are shorter than what others publish of the same nets, counted by the rule
+that the benchmark states.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_ours_is_shorter(concision: Any) -> None:
 
 
 def test_what_counts_as_ours(concision: Any) -> None:
-    """The family, the blocks and lists that a net uses, imports and shipped blocks; `expect` lines, comments and other nets not."""
+    """The family, the blocks and lists that a net uses, imports and shipped blocks; `expect` lines,
+    comments and other nets not.
+    """
     vgg = concision.Ours("vgg:VGG16")
     assert {name for _, name in vgg.own} == {"VGG16", "VGG", "D"}
     assert not vgg.shipped
@@ -55,22 +59,39 @@ def test_what_counts_as_ours(concision: Any) -> None:
 
 
 def test_sizes(concision: Any, tmp_path: Path) -> None:
-    """Blanks, empty lines and comments do not count; of the peers', neither does what is no part of the net."""
+    """Blanks, empty lines and comments do not count; of the peers', neither does what is no part of
+    the net.
+    """
     assert concision.size_of("ab c\n\n  d\n") == (4, 2)
     caffe = tmp_path / "net.prototxt"
-    caffe.write_text('name: "n" # a comment\nlayer {\n  type: "Data"\n  name: "#x"\n}\nlayer {\n  type: "ReLU"\n  name: "#y"\n}\n')
-    assert concision.caffe_size(caffe) == concision.size_of('name: "n"\nlayer {\n  type: "ReLU"\n  name: "#y"\n}\n')
+    caffe.write_text(
+        'name: "n" # a comment\nlayer {\n  type: "Data"\n  name: "#x"\n}\nlayer {\n  type: "ReLU"\n'
+        '  name: "#y"\n}\n'
+    )
+    assert concision.caffe_size(caffe) == concision.size_of(
+        'name: "n"\nlayer {\n  type: "ReLU"\n  name: "#y"\n}\n'
+    )
     darknet = tmp_path / "net.cfg"
-    darknet.write_text("[net]\nheight=32\nmomentum=0.9\n# angle=7\n\n[maxpool]\nsize=2\n[cost]\ntype=sse\n")
-    assert concision.darknet_size(darknet) == concision.size_of("[net]\nheight=32\n[maxpool]\nsize=2\n")
+    darknet.write_text(
+        "[net]\nheight=32\nmomentum=0.9\n# angle=7\n\n[maxpool]\nsize=2\n[cost]\ntype=sse\n"
+    )
+    assert concision.darknet_size(darknet) == concision.size_of(
+        "[net]\nheight=32\n[maxpool]\nsize=2\n"
+    )
     hndl = tmp_path / "net.hndl"
     hndl.write_text("# a net\nlinear()\n")
-    hndl.with_suffix(".json").write_text(json.dumps({"title": "a net", "input_shape": ["B", 2], "output_shape": ["B", 3]}))
-    assert concision.hndl_size(hndl) == concision.size_of("linear()\ninput_shape=['B', 2]\noutput_shape=['B', 3]")
+    hndl.with_suffix(".json").write_text(
+        json.dumps({"title": "a net", "input_shape": ["B", 2], "output_shape": ["B", 3]})
+    )
+    assert concision.hndl_size(hndl) == concision.size_of(
+        "linear()\ninput_shape=['B', 2]\noutput_shape=['B', 3]"
+    )
 
 
 def test_longer_is_said(concision: Any) -> None:
-    """A net that is longer, in characters or in lines, fails; HNDL's built-in blocks are held against ours without the library's."""
+    """A net that is longer, in characters or in lines, fails; HNDL's built-in blocks are held
+    against ours without the library's.
+    """
     size, row = concision.Size, concision.Row
     assert row("n", "Caffe", size(9, 2), size(5, 1), size(10, 3)).shorter
     assert not row("n", "Caffe", size(10, 2), size(5, 1), size(10, 3)).shorter
@@ -78,7 +99,12 @@ def test_longer_is_said(concision: Any) -> None:
     assert row("n", "HNDL", size(11, 4), size(5, 1), size(10, 3)).shorter
 
 
-def test_missing_texts_are_said(concision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_texts_are_said(
+    concision: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Without the peers' texts the benchmark says so, and does not succeed."""
     monkeypatch.delenv("HNDL_SOURCE", raising=False)
     monkeypatch.setattr(sys, "argv", ["concision.py", "--corpora", str(tmp_path / "nothing")])

@@ -1,4 +1,6 @@
-"""The rules of the house: who may import whom, how long files and functions may be, what the light commands may load."""
+"""The rules of the house: who may import whom, how long files and functions may be, what the light
+commands may load.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ import netdsl
 from tests.support.paths import ROOT
 
 PACKAGE = Path(netdsl.__file__).parent
-MODULES = sorted(p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts)
+MODULES = sorted(
+    p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts
+)
 MAX_FILE, MAX_FUNCTION = 400, 60
 HEAVY = {"torch", "onnx", "onnxruntime"}
 
@@ -49,7 +53,11 @@ LAYERS = (
 
 def name_of(path: Path) -> str:
     """`ops.conv` for netdsl/ops/conv.py; the package itself is the empty name."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+    return (
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        .removesuffix("__init__")
+        .removesuffix(".")
+    )
 
 
 def height(name: str) -> int:
@@ -74,8 +82,15 @@ def imported(node: ast.AST) -> list[str]:
         return [a.name for a in node.names]
     if isinstance(node, ast.ImportFrom):
         whole = [f"{node.module}.{a.name}" for a in node.names]
-        return [w if (PACKAGE.parent / (w.replace(".", "/") + ".py")).exists() else str(node.module) for w in whole]
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module" and isinstance(node.args[0], ast.Constant):
+        return [
+            w if (PACKAGE.parent / (w.replace(".", "/") + ".py")).exists() else str(node.module)
+            for w in whole
+        ]
+    if (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "import_module"
+        and isinstance(node.args[0], ast.Constant)
+    ):
         return [str(node.args[0].value)]
     return []
 
@@ -102,12 +117,16 @@ def imports_of(path: Path, *, types: bool, inside: bool = True) -> list[str]:
 
 def own(names: list[str]) -> list[str]:
     """The netdsl modules among them, without the prefix."""
-    return [n.removeprefix("netdsl").removeprefix(".") for n in names if n.split(".")[0] == "netdsl"]
+    return [
+        n.removeprefix("netdsl").removeprefix(".") for n in names if n.split(".")[0] == "netdsl"
+    ]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_upward_import(path: Path) -> None:
-    """A module imports only what stands on its own layer or below, for its types and inside functions too."""
+    """A module imports only what stands on its own layer or below, for its types and inside
+    functions too.
+    """
     here = name_of(path)
     for other in own(imports_of(path, types=True)):
         assert height(other) <= height(here), f"netdsl.{here} imports netdsl.{other} from above"
@@ -131,16 +150,47 @@ def test_no_import_cycle() -> None:
 
 
 def test_rules_see_every_form_of_import(tmp_path: Path) -> None:
-    """Imports at the top, for types, inside functions and by `import_module` are all seen, each where it belongs."""
+    """Imports at the top, for types, inside functions and by `import_module` are all seen, each
+    where it belongs.
+    """
     path = tmp_path / "m.py"
-    path.write_text("import a\nfrom b import c\nif TYPE_CHECKING:\n    import d\ndef f():\n    import e\n    import_module('g.h')\n")
+    path.write_text(
+        "import a\nfrom b import c\nif TYPE_CHECKING:\n    import d\ndef f():\n    import e\n   "
+        " import_module('g.h')\n"
+    )
     assert {"a", "b"} == set(imports_of(path, types=False, inside=False))
     assert {"a", "b", "d"} == set(imports_of(path, types=True, inside=False))
     assert {"a", "b", "e", "g.h"} == set(imports_of(path, types=False))
-    assert height("source") < height("ir.types") < height("ops.conv") < height("elaborate.infer") < height("backends.onnx.graph") < height("cli")
+    assert (
+        height("source")
+        < height("ir.types")
+        < height("ops.conv")
+        < height("elaborate.infer")
+        < height("backends.onnx.graph")
+        < height("cli")
+    )
 
 
-LIGHT = [p for p in MODULES if name_of(p).split(".")[0] in {"ops", "ir", "syntax", "layout", "elaborate", "analysis", "driver", "source", "library", "diagnostics", "render", "limits", "cli"}]
+LIGHT = [
+    p
+    for p in MODULES
+    if name_of(p).split(".")[0]
+    in {
+        "ops",
+        "ir",
+        "syntax",
+        "layout",
+        "elaborate",
+        "analysis",
+        "driver",
+        "source",
+        "library",
+        "diagnostics",
+        "render",
+        "limits",
+        "cli",
+    }
+]
 
 
 @pytest.mark.parametrize("path", LIGHT, ids=name_of)
@@ -164,18 +214,36 @@ def test_functions_are_short() -> None:
     for path in MODULES:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef):
-                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                first = (
+                    node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                )
                 lengths[f"{name_of(path)}.{node.name}"] = (node.end_lineno or 0) - first.lineno + 1
     assert {} == {name: n for name, n in lengths.items() if n > MAX_FUNCTION}
     assert sum(n < 20 for n in lengths.values()) > 0.9 * len(lengths)
 
 
-BOUNDARY = {"", "cli", "__main__", "process.streams", "api", "ops", "data.catalog", "data.metrics", "diagnostics", "render", "weights.checkpoints", "weights.tensors"}  # where what is heavy is loaded when it is asked for; `commands` too
+# Where what is heavy is loaded when it is asked for; `commands` too.
+BOUNDARY = {
+    "",
+    "cli",
+    "__main__",
+    "process.streams",
+    "api",
+    "ops",
+    "data.catalog",
+    "data.metrics",
+    "diagnostics",
+    "render",
+    "weights.checkpoints",
+    "weights.tensors",
+}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_stand_at_the_top(path: Path) -> None:
-    """Imports stand at the top of their module, but at the border where a heavy part is loaded when it is asked for."""
+    """Imports stand at the top of their module, but at the border where a heavy part is loaded when
+    it is asked for.
+    """
     here = name_of(path)
     if here in BOUNDARY or here.startswith("commands"):
         return
@@ -187,14 +255,21 @@ def test_imports_stand_at_the_top(path: Path) -> None:
 def test_comments(path: Path) -> None:
     """No comment puts work off, silences a checker wholesale, or names a place on one machine."""
     for number, line in enumerate(path.read_text().splitlines(), start=1):
-        assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), f"line {number}: {line}"
+        assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), (
+            f"line {number}: {line}"
+        )
 
 
 def test_no_test_file_is_imported() -> None:
     """What several test files use is in `tests/support` or a fixture."""
     files = sorted((ROOT / "tests").rglob("*.py"))
     assert len(files) > 100
-    assert [] == [f"{path.relative_to(ROOT)}: {name}" for path in files for name in imports_of(path, types=True) if re.search(r"(^|\.)(test_|conftest)", name)]
+    assert [] == [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in imports_of(path, types=True)
+        if re.search(r"(^|\.)(test_|conftest)", name)
+    ]
 
 
 # ---- what the light commands load
@@ -227,14 +302,19 @@ def modules_of(*arguments: str) -> set[str]:
 
 # What `check` does without. Each would cost every run some milliseconds, which
 # `python benchmarks/check.py --phases` prints.
-UNUSED = {*HEAVY, *"""
+UNUSED = {
+    *HEAVY,
+    *"""
     numpy lark rich platformdirs pathlib dataclasses inspect ast pickle shutil tempfile subprocess
     logging urllib socket difflib random hashlib textwrap asyncio threading
-""".split()}  # fmt: skip
-OWN = set("""
+""".split(),
+}
+OWN = set(
+    """
     analysis cli commands diagnostics draw driver elaborate errors ir library limits ops process
     render source syntax version words
-""".split())  # fmt: skip
+""".split()
+)
 
 
 def test_check_loads_little() -> None:
@@ -250,7 +330,9 @@ def test_check_loads_only_what_it_uses() -> None:
     names = [name.split(".") for name in modules_of("check", "resnet:ResNet50")]
     modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
     assert OWN == {m[0] for m in modules}
-    assert {"check", "checked", "common", "output", "table"} == {m[1] for m in modules if m[0] == "commands" and m[1:]}
+    assert {"check", "checked", "common", "output", "table"} == {
+        m[1] for m in modules if m[0] == "commands" and m[1:]
+    }
     assert {"table"} == {m[1] for m in modules if m[0] == "draw" and m[1:]}
     assert {"stops", "streams"} == {m[1] for m in modules if m[0] == "process" and m[1:]}
 
@@ -261,8 +343,13 @@ def test_draw_loads_little(tmp_path: Path) -> None:
 
 
 def test_export_loads_no_runtime(tmp_path: Path) -> None:
-    """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even onnx."""
-    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.onnx")) & {"torch", "onnxruntime"}
+    """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even
+    onnx.
+    """
+    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.onnx")) & {
+        "torch",
+        "onnxruntime",
+    }
     assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.py")) & HEAVY
 
 

@@ -33,14 +33,17 @@ net Mixed(classes = 10, act = relu) {
     }
     aux early(weight = 0.3) { gap -> flatten -> dense(classes) }
     residual { conv(34, 3, pad = 1, init = zeros) -> dropout(0.5) }
-    edges: conv(1, 3, pad = 1, bias = false, weight = 34 * [[[0, 1, 0], [1, -4, 1], [0, 1, 0]]]) -> frozen
+    let laplace = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
+    edges: conv(1, 3, pad = 1, bias = false, weight = 34 * [laplace]) -> frozen
     output scores: @joined -> gap -> flatten -> dense(classes, init = normal)
     output picture: @edges -> deconv(2, 4, stride = 2, pad = 1, init = bilinear)
     expect params(b1) == 24 * 4 + 4
 }
 train Mixed { epochs = 1 }
 """
-BLOCKS = "block unit(width, k = 3) {\n    conv(width, k, pad = k // 2) -> bn -> relu\n    se(2)\n}\n"
+BLOCKS = (
+    "block unit(width, k = 3) {\n    conv(width, k, pad = k // 2) -> bn -> relu\n    se(2)\n}\n"
+)
 COMMANDS = {
     "check.json": ["check", "net.net", "--format", "json"],
     "check.sarif": ["check", "net.net", "--format", "sarif"],
@@ -55,7 +58,10 @@ COMMANDS = {
     "net.net": ["fmt", "net.net"],
 }
 ON_STDOUT = {name for name in COMMANDS if name.startswith(("check.", "wrong.", "resnet."))}
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="SVG is drawn by graphviz's program `dot`, which is not installed")
+needs_dot = pytest.mark.skipif(
+    shutil.which("dot") is None,
+    reason="SVG is drawn by graphviz's program `dot`, which is not installed",
+)
 
 
 def lay_ready(folder: Path) -> Path:
@@ -63,7 +69,9 @@ def lay_ready(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.net").write_text(TEXT)
     (folder / "blocks.net").write_text(BLOCKS)
-    (folder / "wrong.net").write_text(TEXT.replace("conv(4, 1)", "konv(4)").replace("identity", "@nowhere"))
+    (folder / "wrong.net").write_text(
+        TEXT.replace("conv(4, 1)", "konv(4)").replace("identity", "@nowhere")
+    )
     return folder
 
 
@@ -76,9 +84,13 @@ def made_by(folder: Path, name: str) -> bytes:
     return printed.getvalue().encode() if name in ON_STDOUT else (folder / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=needs_dot) if n.endswith(".svg") else n for n in COMMANDS])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=needs_dot) if n.endswith(".svg") else n for n in COMMANDS]
+)
 def test_twenty_runs(tmp_path: Path, name: str) -> None:
-    """Twenty runs in one process, in two folders by turns, give the same bytes; what came before does not matter."""
+    """Twenty runs in one process, in two folders by turns, give the same bytes; what came before
+    does not matter.
+    """
     folders = [lay_ready(tmp_path / "a"), lay_ready(tmp_path / "another" / "folder")]
     found = {hashlib.sha256(made_by(folders[n % 2], name)).hexdigest() for n in range(20)}
     assert len(found) == 1
@@ -97,7 +109,14 @@ def in_a_process(folder: Path, hash_seed: str) -> dict[str, str]:
     """The digest of everything, made by a new process with that seed of hashes."""
     names = [n for n in COMMANDS if not n.endswith(".svg") or shutil.which("dot")]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *names], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *names],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
 

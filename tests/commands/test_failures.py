@@ -25,14 +25,24 @@ def fails(error: BaseException) -> Callable[..., Any]:
     return work
 
 
-@pytest.mark.parametrize("error", [
-    ValueError("boom"), AssertionError(), KeyError("x"), RecursionError("deep"), ZeroDivisionError(),
-    UnicodeEncodeError("ascii", "é", 0, 1, "no"), type("PanicException", (BaseException,), {})("panic"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("boom"),
+        AssertionError(),
+        KeyError("x"),
+        RecursionError("deep"),
+        ZeroDivisionError(),
+        UnicodeEncodeError("ascii", "é", 0, 1, "no"),
+        type("PanicException", (BaseException,), {})("panic"),
+    ],
+)
 def test_a_fault_of_netdsl_is_one_message(
-    error: BaseException, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Exit code 70, what netdsl was doing, and a file in the log folder with the traceback."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(check, "run", fails(error))
@@ -81,23 +91,50 @@ def test_the_python_face_raises_what_is_unforeseen(monkeypatch: pytest.MonkeyPat
         netdsl.load("lenet5")
 
 
-@pytest.mark.parametrize(("error", "code", "text"), [
-    (MemoryError(), 1, "error[out-of-memory]: there is not enough memory\n"),
-    (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 1, "error[out-of-memory]"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "error[out-of-memory]"),
-    (RuntimeError("can't start new thread"), 1, "error[out-of-memory]"),
-    (OSError(12, "Cannot allocate memory"), 1, "error[out-of-memory]"),
-    (OSError(24, "Too many open files", "a.net"), 1, "error[cannot-read]: a.net: Too many open files"),
-    (OSError(24, "Too many open files"), 1, "error[system-error]"),
-    (CannotWriteError(28, "No space left on device", "a"), 1, "error[cannot-write]: a: No space"),
-    (CrashedError(11, "stack"), 70, "error[internal-error]: `netdsl check` failed: crash: the process"),
-    (CrashedError(9, ""), 1, "error[killed]"),
-    (KeyboardInterrupt(), 130, "interrupted\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (MemoryError(), 1, "error[out-of-memory]: there is not enough memory\n"),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            1,
+            "error[out-of-memory]",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            1,
+            "error[out-of-memory]",
+        ),
+        (RuntimeError("can't start new thread"), 1, "error[out-of-memory]"),
+        (OSError(12, "Cannot allocate memory"), 1, "error[out-of-memory]"),
+        (
+            OSError(24, "Too many open files", "a.net"),
+            1,
+            "error[cannot-read]: a.net: Too many open files",
+        ),
+        (OSError(24, "Too many open files"), 1, "error[system-error]"),
+        (
+            CannotWriteError(28, "No space left on device", "a"),
+            1,
+            "error[cannot-write]: a: No space",
+        ),
+        (
+            CrashedError(11, "stack"),
+            70,
+            "error[internal-error]: `netdsl check` failed: crash: the process",
+        ),
+        (CrashedError(9, ""), 1, "error[killed]"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
 def test_each_failure_has_its_code(
-    error: BaseException, code: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    text: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Memory, files, the system and the user are not faults of netdsl; crashes are."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert failures.report(error, ["check", "lenet5"]) == code

@@ -1,4 +1,6 @@
-"""`netdsl fmt`: files, folders and standard input; what is left alone; permissions, links, line breaks."""
+"""`netdsl fmt`: files, folders and standard input; what is left alone; permissions, links, line
+breaks.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def test_files_are_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each file that changes is named; one that does not is not written; permissions stay, and nothing else is left beside them."""
+    """Each file that changes is named; one that does not is not written; permissions stay, and
+    nothing else is left beside them.
+    """
     ugly = write(tmp_path / "a.net", b"net A{relu}")
     ugly.chmod(0o640)
     good = write(tmp_path / "b.net", b"net B { relu }\n")
@@ -60,7 +64,9 @@ def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
-    """Line breaks stay the first one's kind; a byte order mark goes, and with it a file that `--check` would name."""
+    """Line breaks stay the first one's kind; a byte order mark goes, and with it a file that
+    `--check` would name.
+    """
     path = write(tmp_path / "a.net", before)
     assert run(["fmt", "--check", str(path)]) == 1
     assert run(["fmt", str(path)]) == 0
@@ -70,7 +76,10 @@ def test_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
 
 def test_folders(tmp_path: Path) -> None:
     """A folder stands for the .net files in it and below; hidden ones are left alone."""
-    paths = [write(tmp_path / name, b"net A{relu}") for name in ("a.net", "b/c.net", ".d/e.net", "f.txt", ".g.net")]
+    paths = [
+        write(tmp_path / name, b"net A{relu}")
+        for name in ("a.net", "b/c.net", ".d/e.net", "f.txt", ".g.net")
+    ]
     assert run(["fmt", str(tmp_path)]) == 0
     assert [len(p.read_bytes()) for p in paths] == [15, 15, 11, 11, 11]
 
@@ -83,9 +92,26 @@ def test_errors_leave_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[
     binary = write(tmp_path / "d.net", b"\xff\xfe\x00")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert run(["fmt", str(tmp_path / "none.net"), str(empty), str(wrong), str(labels), str(binary), str(other)]) == 1
+    assert (
+        run(
+            [
+                "fmt",
+                str(tmp_path / "none.net"),
+                str(empty),
+                str(wrong),
+                str(labels),
+                str(binary),
+                str(other),
+            ]
+        )
+        == 1
+    )
     error = capsys.readouterr().err
-    assert [code for code in ("cannot-read", "file-not-found", "syntax-error", "two-labels", "not-text") if f"error[{code}]" not in error] == []
+    assert [
+        code
+        for code in ("cannot-read", "file-not-found", "syntax-error", "two-labels", "not-text")
+        if f"error[{code}]" not in error
+    ] == []
     assert wrong.read_bytes() == b"net A{conv(}"
     assert labels.read_bytes() == b"net A{a: b: relu}"
     assert other.read_bytes() == b"net A { relu }\n"
@@ -101,7 +127,9 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert path.read_bytes() == b"net A { relu }\n"
 
 
-def test_a_read_only_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_read_only_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A file that may not be written is left alone, though its folder would let it be replaced."""
     path = write(tmp_path / "a.net", b"net A{relu}")
     monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
@@ -111,17 +139,37 @@ def test_a_read_only_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_standard_input() -> None:
-    """`-` reads standard input and writes standard output, nothing else; `--check` says whether it would change."""
+    """`-` reads standard input and writes standard output, nothing else; `--check` says whether it
+    would change.
+    """
     command = [sys.executable, "-m", "netdsl", "fmt", "-"]
-    done = subprocess.run(command, input=b"net A{relu}# \xc3\xbc\r\n", capture_output=True, check=True)
+    done = subprocess.run(
+        command, input=b"net A{relu}# \xc3\xbc\r\n", capture_output=True, check=True
+    )
     assert (done.stdout, done.stderr) == (b"net A { relu }  # \xc3\xbc\r\n", b"")
-    checked = subprocess.run([*command, "--check"], input=b"net A{relu}", capture_output=True, check=False)
+    checked = subprocess.run(
+        [*command, "--check"], input=b"net A{relu}", capture_output=True, check=False
+    )
     assert (checked.returncode, checked.stdout) == (1, b"")
     assert b"<stdin>:1:1" in checked.stderr
 
 
 def test_fmt_loads_little() -> None:
     """`fmt` loads neither torch nor onnx nor numpy nor what draws tables."""
-    probe = "import sys\nfrom netdsl.cli import run\nassert run(['fmt', '--check', sys.argv[1]]) == 0\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", probe, str(LIBRARY / "lenet5.net")], capture_output=True, text=True, check=True)
-    assert not {m.split(".")[0] for m in done.stdout.split()} & {"torch", "onnx", "onnxruntime", "numpy", "rich"}
+    probe = (
+        "import sys\nfrom netdsl.cli import run\nassert run(['fmt', '--check', sys.argv[1]]) =="
+        " 0\nprint(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(LIBRARY / "lenet5.net")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {m.split(".")[0] for m in done.stdout.split()} & {
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "numpy",
+        "rich",
+    }

@@ -92,12 +92,16 @@ NEAR = {
     "a rank that is far off": (FIXED, "9", None),
     "a parameter": (PARAMETER, "3x9x9", "set that with `-D size=...`"),
     "a formula of a parameter": (
-        "net N(size = 8) {\ninput x: [3, 2 * size]\nrelu\n}", "3x9", "set that with `-D size=...`"
+        "net N(size = 8) {\ninput x: [3, 2 * size]\nrelu\n}",
+        "3x9",
+        "set that with `-D size=...`",
     ),
     "a vector of a parameter's length": (
-        "net N(size = 8) {\ninput x: size\nrelu\n}", "9", "set that with `-D size=...`"
+        "net N(size = 8) {\ninput x: size\nrelu\n}",
+        "9",
+        "set that with `-D size=...`",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", NEAR)
@@ -126,9 +130,15 @@ def test_the_advice_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    "command", [["draw", "-o", "n.dot"], ["export", "-o", "n.onnx"], ["export", "-o", "n.py"], ["verify"]]
-)  # fmt: skip
-def test_every_command(command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    "command",
+    [["draw", "-o", "n.dot"], ["export", "-o", "n.onnx"], ["export", "-o", "n.py"], ["verify"]],
+)
+def test_every_command(
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Every command with `--input` refuses sizes that change a number of the text.
 
     Writes nothing.
@@ -137,7 +147,9 @@ def test_every_command(command: list[str], tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "n.net").write_text(f"net N {{\n{FIXED}\n}}")
     assert run([command[0], "n.net", *command[1:], "--input", "8x9x3"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error[fixed-size]: input `x` is 3xHxW, and is given as 8x9x3: 3 cannot become 8\n")
+    assert err.startswith(
+        "error[fixed-size]: input `x` is 3xHxW, and is given as 8x9x3: 3 cannot become 8\n"
+    )
     assert "n.net:2:10" in err
     assert [p.name for p in tmp_path.iterdir()] == ["n.net"]
 
@@ -157,4 +169,7 @@ def test_at_a_fixed_size() -> None:
     text = f"net N {{\n{FIXED}\nexpect shape(x) == 8x9x3 at 8x9x3\n}}"
     program = program_of(SourceFile("n.net", text))
     good, broken = check_expects(compile_net(program, "N"))
-    assert (good, [(d.code, d.help) for d in broken]) == (0, [("fixed-size", "did you mean 3x8x9?")])
+    assert (good, [(d.code, d.help) for d in broken]) == (
+        0,
+        [("fixed-size", "did you mean 3x8x9?")],
+    )

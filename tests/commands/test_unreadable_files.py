@@ -1,4 +1,6 @@
-"""Files that cannot be read, and names that no file could have: said as such, whichever command meets them."""
+"""Files that cannot be read, and names that no file could have: said as such, whichever command
+meets them.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,30 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b"])
-def test_a_name_that_no_file_could_have(model_folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_a_name_that_no_file_could_have(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     """It names nothing, as any other: that it could not be written is beside the point."""
-    for arguments in (["run", "m.onnx", f"{name}.png"], ["run", "m.onnx", f"{name}.npz"], ["run", f"{name}.onnx", "one.npy"], ["bench", f"{name}.onnx"], ["verify", f"{name}.onnx"]):
+    for arguments in (
+        ["run", "m.onnx", f"{name}.png"],
+        ["run", "m.onnx", f"{name}.npz"],
+        ["run", f"{name}.onnx", "one.npy"],
+        ["bench", f"{name}.onnx"],
+        ["verify", f"{name}.onnx"],
+    ):
         assert run(arguments) == 1
         assert "error[file-not-found]" in capsys.readouterr().err, arguments
     assert run(["export", "lenet5", "-o", "x.onnx", "--weights", f"{name}.pt"]) == 1
     assert "error[file-not-found]" in capsys.readouterr().err
 
 
-def test_a_file_that_may_not_be_read(model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who reads is not told of writing; the administrator, who may read anything, is told here too."""
+def test_a_file_that_may_not_be_read(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads is not told of writing; the administrator, who may read anything, is told here
+    too.
+    """
+
     def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 

@@ -19,7 +19,15 @@ from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from netdsl.verify import verify_graph
 from netdsl.weights.checkpoints import tensors_of
-from tests.support.verification import CLAIMS, MIXED, line_of, mixed, replaced, swapped_pads, verified
+from tests.support.verification import (
+    CLAIMS,
+    MIXED,
+    line_of,
+    mixed,
+    replaced,
+    swapped_pads,
+    verified,
+)
 
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
@@ -43,7 +51,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "values compared" in printed
 
 
-def test_command_names_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_names_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A fault ends with exit code 1 and a caret under the layer."""
     replaced(monkeypatch, "conv", "onnx", swapped_pads)
     path = written(tmp_path)
@@ -56,7 +66,9 @@ def test_command_names_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "fp64 on the same inputs gives: " in printed.err
 
 
-def test_command_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same for programs."""
     path = written(tmp_path)
     assert run(["verify", path, "--format", "json"]) == 0
@@ -68,7 +80,9 @@ def test_command_json(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     replaced(monkeypatch, "lstm", "macs", lambda self, y, x: macs(self, y, x) + 1)
     assert run(["verify", path, "--format", "json"]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert [("macs-differ", line_of("memory:"))] == [(d["code"], d["line"]) for d in found["diagnostics"]]
+    assert [("macs-differ", line_of("memory:"))] == [
+        (d["code"], d["line"]) for d in found["diagnostics"]
+    ]
     assert ["macs"] == [c["name"] for c in found["nets"][0]["claims"] if c["verdict"] == "differ"]
 
 
@@ -82,10 +96,15 @@ def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A checkpoint's weights are those that are verified; one that does not fit, or is missing, is said."""
+    """A checkpoint's weights are those that are verified; one that does not fit, or is missing, is
+    said.
+    """
     net = netdsl.loads(MIXED)
     stream = np.random.default_rng(0)
-    arrays = {n: np.asarray(stream.random(p.shape), dtype=np.float32) for n, p in tensors_of(net.graph).items()}
+    arrays = {
+        n: np.asarray(stream.random(p.shape), dtype=np.float32)
+        for n, p in tensors_of(net.graph).items()
+    }
     save_file(arrays, tmp_path / "w.safetensors")
     path = written(tmp_path)
     assert run(["verify", path, "--weights", str(tmp_path / "w.safetensors")]) == 0
@@ -99,17 +118,28 @@ def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_given_weights_are_used() -> None:
-    """The numbers of the checkpoint are those that are verified: of zeros come zeros, which nothing rounds."""
-    arrays = {n: np.zeros(p.shape, np.float32) for n, p in tensors_of(netdsl.loads(MIXED).graph).items()}
+    """The numbers of the checkpoint are those that are verified: of zeros come zeros, which nothing
+    rounds.
+    """
+    arrays = {
+        n: np.zeros(p.shape, np.float32) for n, p in tensors_of(netdsl.loads(MIXED).graph).items()
+    }
     report = verified(MIXED, weights=arrays)
     assert report.ok
     assert report.worst < 1 < mixed().worst
 
 
 def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A net that is not there, a text with errors, sizes that are not valid: each is said, with exit code 1."""
+    """A net that is not there, a text with errors, sizes that are not valid: each is said, with
+    exit code 1.
+    """
     path = written(tmp_path, "net A {\n    input x: 1xH\n    conv(2, 5000)\n}")
-    for arguments, code in (([f"{path}:B"], "unknown-net"), ([str(tmp_path / "no.net")], "file-not-found"), ([path], "no-valid-size"), ([path, "--input", "1x20"], "window-too-large")):
+    for arguments, code in (
+        ([f"{path}:B"], "unknown-net"),
+        ([str(tmp_path / "no.net")], "file-not-found"),
+        ([path], "no-valid-size"),
+        ([path, "--input", "1x20"], "window-too-large"),
+    ):
         assert run(["verify", *arguments]) == 1
         assert f"error[{code}]" in capsys.readouterr().err
 
@@ -163,9 +193,7 @@ def test_nothing_finite_proves_nothing(
     assert "not compared: 8 of 8 numbers, in `a`:" in told.out
 
 
-def test_what_is_not_finite_is_counted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_not_finite_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report counts the numbers that could not be compared beside those that could."""
     net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
     weights = {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.array([0, np.nan], np.float32)}

@@ -21,7 +21,10 @@ def test_sample_is_balanced_and_normalised() -> None:
     assert np.bincount(data.test.labels).tolist() == [200] * 10
     assert data.shape == (1, 28, 28)
     assert data.classes[0] == "T-shirt/top" and len(data.classes) == 10
-    assert data.note == "Fashion-MNIST sample: 10,000 training and 2,000 test images shipped with netdsl"
+    assert (
+        data.note
+        == "Fashion-MNIST sample: 10,000 training and 2,000 test images shipped with netdsl"
+    )
     values = data.normalise(data.train.images)
     assert values.dtype == np.float32
     assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02

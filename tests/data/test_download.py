@@ -35,9 +35,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(download, "SHA256", digests)
     monkeypatch.setattr(download, "SOURCE", source.as_uri())
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", tmp_path / "none")
-    monkeypatch.setattr(
-        platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name
-    )
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return source
 
 
@@ -45,7 +43,9 @@ def cached(tmp_path: Path) -> list[Path]:
     return sorted(p for p in (tmp_path / "cache").rglob("*") if p.is_file())
 
 
-def test_fashion_mnist_prefers_the_debian_folder(published: Path, idx_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_mnist_prefers_the_debian_folder(
+    published: Path, idx_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", idx_folder)
     assert len(open_dataset(SettingCall("fashion_mnist")).train.labels) == 20
     assert not cached(idx_folder)
@@ -64,7 +64,9 @@ def test_failed_download_says_what_to_do(published: Path, tmp_path: Path) -> Non
     (published / f"{NAMES[0]}.gz").unlink()
     error = fails("data-not-found", SettingCall("fashion_mnist"))
     assert f"{NAMES[0]}.gz" in error.message
-    assert "apt install dataset-fashion-mnist" in (error.help or "") and "root" in (error.help or "")
+    assert "apt install dataset-fashion-mnist" in (error.help or "") and "root" in (
+        error.help or ""
+    )
     assert not cached(tmp_path)
 
 

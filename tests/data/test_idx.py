@@ -32,7 +32,10 @@ def test_mnist_needs_a_root() -> None:
 
 def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
     assert (
-        "nowhere" in fails("data-not-found", SettingCall("mnist", (), {"root": str(idx_folder / "nowhere")})).message
+        "nowhere"
+        in fails(
+            "data-not-found", SettingCall("mnist", (), {"root": str(idx_folder / "nowhere")})
+        ).message
     )
     (idx_folder / NAMES[3]).unlink()
     error = fails("data-not-found", SettingCall("mnist", (), {"root": str(idx_folder)}))
@@ -45,14 +48,24 @@ def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
         (0, lambda b: b[:-1], "expected 15,680 bytes after the header, found 15,679"),
         (0, lambda b: b + b"x", "expected 15,680 bytes after the header, found more"),
         (0, lambda b: b[:7], "expected a header of 16 bytes, found 7 bytes"),
-        (0, lambda b: b"\0\0\x08\x01" + b[4:], "expected the magic number 0x00000803, found 0x00000801"),
+        (
+            0,
+            lambda b: b"\0\0\x08\x01" + b[4:],
+            "expected the magic number 0x00000803, found 0x00000801",
+        ),
         (0, lambda b: b[:4] + b"\xff" * 12, "in the header"),
         (1, lambda b: b[:-1] + b"\x0a", "holds the label 10; 10 classes have labels 0 to 9"),
-        (1, lambda b: idx_bytes(np.zeros(19, np.uint8)), "expected 19 images, as many as labels, found 20"),
+        (
+            1,
+            lambda b: idx_bytes(np.zeros(19, np.uint8)),
+            "expected 19 images, as many as labels, found 20",
+        ),
         (2, lambda b: idx_bytes(np.zeros((10, 32, 32), np.uint8)), "images of two sizes"),
     ],
 )
-def test_damaged_idx_is_explained(idx_folder: Path, index: int, change: Callable[[bytes], bytes], expected: str) -> None:
+def test_damaged_idx_is_explained(
+    idx_folder: Path, index: int, change: Callable[[bytes], bytes], expected: str
+) -> None:
     path = idx_folder / NAMES[index]
     path.write_bytes(change(path.read_bytes()))
     message = fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
@@ -68,7 +81,9 @@ def test_broken_gzip_is_explained(idx_folder: Path, change: Callable[[bytes], by
     packed = change(gzip.compress(path.read_bytes()))
     path.unlink()
     (idx_folder / f"{NAMES[0]}.gz").write_bytes(packed)
-    assert f"{NAMES[0]}.gz" in fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
+    assert (
+        f"{NAMES[0]}.gz" in fails("corrupt-data", SettingCall("mnist", (str(idx_folder),))).message
+    )
 
 
 def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None:

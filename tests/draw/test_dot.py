@@ -1,4 +1,6 @@
-"""The picture: what stands in it, that nothing of the user's text comes through as markup, and how it fails."""
+"""The picture: what stands in it, that nothing of the user's text comes through as markup, and how
+it fails.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +52,25 @@ def test_boxes_tell_kind_and_main_arguments() -> None:
 
 
 def test_numbers_are_not_shown_as_names() -> None:
-    assert not [text for text in labels(emit_dot(netdsl.loads(SMALL).graph)) if re.match(r"\d+\\n", text)]
+    assert not [
+        text for text in labels(emit_dot(netdsl.loads(SMALL).graph)) if re.match(r"\d+\\n", text)
+    ]
 
 
 def test_a_shape_stands_once_after_a_run_that_keeps_it() -> None:
     found = labels(emit_dot(netdsl.load("lenet5").graph))
     shapes = [text for text in found if re.fullmatch(r"[\dx]+", text)]
-    assert shapes == ["1x32x32", "6x28x28", "6x14x14", "16x10x10", "16x5x5", "120x1x1", "120", "84", "10"]
+    assert shapes == [
+        "1x32x32",
+        "6x28x28",
+        "6x14x14",
+        "16x10x10",
+        "16x5x5",
+        "120x1x1",
+        "120",
+        "84",
+        "10",
+    ]
 
 
 def test_every_arrow_joins_two_boxes() -> None:
@@ -82,10 +96,23 @@ def test_depth_folds_scopes_into_boxes() -> None:
 
 
 def test_the_same_net_gives_the_same_text() -> None:
-    assert emit_dot(netdsl.load("googlenet:GoogLeNet").graph) == emit_dot(netdsl.load("googlenet:GoogLeNet").graph)
+    assert emit_dot(netdsl.load("googlenet:GoogLeNet").graph) == emit_dot(
+        netdsl.load("googlenet:GoogLeNet").graph
+    )
 
 
-@pytest.mark.parametrize("text", ['"]; x [URL="javascript:1', "<b>bold</b>", "\\", "\\N \\G", "&lt;script&gt;", "a\nb\x00\u202e", "]]>--><script>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"]; x [URL="javascript:1',
+        "<b>bold</b>",
+        "\\",
+        "\\N \\G",
+        "&lt;script&gt;",
+        "a\nb\x00\u202e",
+        "]]>--><script>",
+    ],
+)
 @needs_dot
 def test_user_text_is_text(text: str) -> None:
     graph = netdsl.loads(SMALL).graph
@@ -94,7 +121,12 @@ def test_user_text_is_text(text: str) -> None:
     graph.inputs[0].name = text
     svg = svg_text(graph)
     root = ET.fromstring(svg.replace("xlink:", ""))
-    assert not [e for e in root.iter() if e.tag.rpartition("}")[2] not in {"svg", "g", "title", "polygon", "path", "text", "ellipse", "polyline"}]
+    assert not [
+        e
+        for e in root.iter()
+        if e.tag.rpartition("}")[2]
+        not in {"svg", "g", "title", "polygon", "path", "text", "ellipse", "polyline"}
+    ]
     shown = [e.text for e in root.iter() if e.tag.endswith("text")]
     clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
     assert shown.count(clean) == 2
@@ -105,7 +137,18 @@ def test_long_names_are_cut() -> None:
 
 
 @needs_dot
-@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF"), (".dot", b"digraph"), (".gv", b"digraph"), (".mmd", b"---\ntitle: "), (".html", b"<!DOCTYPE html>")])
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        (".svg", b"<?xml"),
+        (".png", b"\x89PNG"),
+        (".pdf", b"%PDF"),
+        (".dot", b"digraph"),
+        (".gv", b"digraph"),
+        (".mmd", b"---\ntitle: "),
+        (".html", b"<!DOCTYPE html>"),
+    ],
+)
 def test_the_suffix_says_what_is_made(tmp_path: Path, suffix: str, start: bytes) -> None:
     path = tmp_path / f"net{suffix}"
     assert run(["draw", "lenet5", "-o", str(path)]) == 0
@@ -116,7 +159,9 @@ def test_the_suffix_says_what_is_made(tmp_path: Path, suffix: str, start: bytes)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_an_unknown_suffix_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_suffix_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.bmp")]) == 2
     assert ".svg, .png, .pdf, .dot, .gv, .mmd or .html" in capsys.readouterr().err
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.dot"), "--depth", "-1"]) == 2
@@ -124,7 +169,9 @@ def test_an_unknown_suffix_is_wrong_usage(tmp_path: Path, capsys: pytest.Capture
         draw(netdsl.load("lenet5").graph, tmp_path / "net.bmp")
 
 
-def test_without_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_graphviz(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.svg")]) == 1
     said = capsys.readouterr().err
@@ -150,18 +197,25 @@ def test_drawing_needs_neither_torch_nor_onnxruntime(tmp_path: Path) -> None:
         f"run(['draw', 'lenet5', '-o', {str(tmp_path / 'net.dot')!r}]); "
         "sys.exit(bool({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env=dict(os.environ)).returncode
+        == 0
+    )
 
 
 @needs_dot
-@pytest.mark.parametrize("name", ["lenet5", "googlenet:GoogLeNetBN", "resnet:ResNet50", "fcn:FCN8s"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", "googlenet:GoogLeNetBN", "resnet:ResNet50", "fcn:FCN8s"]
+)
 def test_dot_takes_the_nets_of_the_library(name: str) -> None:
     assert svg_text(netdsl.load(name).graph).startswith("<svg")
 
 
-
 def test_shared_layers_say_whose_weights_they_use() -> None:
-    text = "net T {\n input a: 4\n input b: 4\n tower: dense(3)\n other: @b -> tower\n sub(@tower)\n output y: dense(1)\n}"
+    text = (
+        "net T {\n input a: 4\n input b: 4\n tower: dense(3)\n other: @b -> tower\n sub(@tower)\n"
+        " output y: dense(1)\n}"
+    )
     found = labels(emit_dot(netdsl.loads(text).graph))
     assert "tower@2\\ndense 3\\nweights of tower" in found
     assert "−" in found

@@ -28,11 +28,27 @@ ARROW = re.compile(rf"  (n\d+) (-->|-\.->)(?:\|{LABEL}\|)? (n\d+)")
 
 
 def parsed(text: str) -> tuple[list[str], list[tuple[str, str]], int]:
-    """The boxes, arrows and count of subgraphs of a text, every line of which must be of a form that Mermaid knows."""
+    """The boxes, arrows and count of subgraphs of a text, every line of which must be of a form
+    that Mermaid knows.
+    """
     fence, title, again, head, *lines = text.splitlines()
     assert (fence, again, head) == ("---", "---", "flowchart TB")
     assert json.loads(title.removeprefix("title: "))
-    boxes, arrows, names, classes, styled, open_, = [], [], [], set(), set(), 0
+    (
+        boxes,
+        arrows,
+        names,
+        classes,
+        styled,
+        open_,
+    ) = (
+        [],
+        [],
+        [],
+        set(),
+        set(),
+        0,
+    )
     for line in lines:
         if box := BOX.fullmatch(line):
             assert (box[2], box[3]) in {("([", "])"), ("((", "))"), ("(", ")"), ("[", "]")}
@@ -64,13 +80,17 @@ def parsed(text: str) -> tuple[list[str], list[tuple[str, str]], int]:
 @pytest.mark.parametrize("depth", [None, 0, 1, 2])
 @pytest.mark.parametrize("name", NETS)
 def test_mermaid_has_the_boxes_and_arrows_of_dot(name: str, depth: int | None) -> None:
-    """Each box, arrow and scope of the DOT picture stands in the Mermaid one, the shapes on the arrows."""
+    """Each box, arrow and scope of the DOT picture stands in the Mermaid one, the shapes on the
+    arrows.
+    """
     graph = netdsl.load(name).graph
     boxes, arrows, scopes = parsed(emit_mermaid(graph, depth))
     dot = emit_dot(graph, depth)
     drawn = re.findall(r"^\s+(n\d+) \[(.*)", dot, re.MULTILINE)
     assert sorted(boxes) == sorted(n for n, rest in drawn if "shape=plaintext" not in rest)
-    assert len(arrows) == len([line for line in dot.splitlines() if " -> " in line and "arrowhead=none" not in line])
+    assert len(arrows) == len(
+        [line for line in dot.splitlines() if " -> " in line and "arrowhead=none" not in line]
+    )
     assert scopes == dot.count("subgraph cluster_")
     assert emit_mermaid(netdsl.load(name).graph, depth) == emit_mermaid(graph, depth)
 
@@ -100,7 +120,9 @@ def test_mermaid_and_dot_share_their_colours() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_mermaid_takes_user_text_as_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name, label or title opens a line, an entity, Markdown, a formula, an icon or a directive."""
+    """No name, label or title opens a line, an entity, Markdown, a formula, an icon or a
+    directive.
+    """
     graph = netdsl.load("lenet5").graph
     plain = parsed(emit_mermaid(graph))
     graph.name = graph.inputs[0].name = graph.outputs[0].name = text
@@ -109,14 +131,22 @@ def test_mermaid_takes_user_text_as_text(text: str, monkeypatch: pytest.MonkeyPa
     assert parsed(made) == plain
     body = re.sub(r"#8288;", "\u2060", made.split("---\n", 2)[2])
     shown = re.findall(r'"((?:[^"])*)"', body)
-    assert not any(re.search(r"[&`\\%$*\[\]{}|ﬂ]|<(?!br/>)|(?<!br/)>|fa:fa|^[-+]|(?<![A-Za-z0-9])_", s) for s in shown)
+    assert not any(
+        re.search(r"[&`\\%$*\[\]{}|ﬂ]|<(?!br/>)|(?<!br/)>|fa:fa|^[-+]|(?<![A-Za-z0-9])_", s)
+        for s in shown
+    )
 
 
-def test_a_large_mermaid_text_gets_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_large_mermaid_text_gets_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A picture that viewers refuse says how to fold it; one that they take says nothing."""
     assert run(["draw", "resnet:CifarResNet1202", "-o", str(tmp_path / "big.mmd")]) == 0
     assert "--depth" in capsys.readouterr().err
-    assert run(["draw", "resnet:CifarResNet1202", "--depth", "1", "-o", str(tmp_path / "small.mmd")]) == 0
+    assert (
+        run(["draw", "resnet:CifarResNet1202", "--depth", "1", "-o", str(tmp_path / "small.mmd")])
+        == 0
+    )
     assert not capsys.readouterr().err
     assert is_large("  n1 --> n2\n" * 501)
     assert not is_large("  n1 --> n2\n" * 500)
@@ -125,9 +155,14 @@ def test_a_large_mermaid_text_gets_a_note(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_folded_mermaid_box_has_the_colours_of_dot() -> None:
-    """Its fill and its border are those of the DOT picture; letters of any language stand in the title as they are."""
+    """Its fill and its border are those of the DOT picture; letters of any language stand in the
+    title as they are.
+    """
     graph = netdsl.loads("net Größe {\n input x: 4\n g: { dense(3) }\n output y: dense(2)\n}").graph
     text = emit_mermaid(graph, 1)
     assert text.splitlines()[1] == 'title: "Größe: 23 parameters"'
-    assert f"  classDef folded fill:{FOLDED[0]},stroke:{FOLDED[1]},stroke-width:2px,color:#202020" in text.splitlines()
+    assert (
+        f"  classDef folded fill:{FOLDED[0]},stroke:{FOLDED[1]},stroke-width:2px,color:#202020"
+        in text.splitlines()
+    )
     assert f'fillcolor="{FOLDED[0]}", color="{FOLDED[1]}"' in emit_dot(graph, 1)

@@ -1,4 +1,6 @@
-"""The bounds of sizes: what is just allowed and what is refused, of tensors, of weights and of formulas."""
+"""The bounds of sizes: what is just allowed and what is refused, of tensors, of weights and of
+formulas.
+"""
 
 from __future__ import annotations
 
@@ -51,22 +53,39 @@ def total(terms: int) -> Sym:
 def test_sizes() -> None:
     """A size is between 1 and 2^31 - 1."""
     assert refusal(1, MAX_DIM) == ("", "")
-    assert refusal(1, MAX_DIM + 1) == ("bad-size", "`makes` would make 1x2147483648: each size must be between 1 and 2,147,483,647")
-    assert refusal(2, 0) == ("bad-size", "`makes` would make 2x0: each size must be between 1 and 2,147,483,647")
+    assert refusal(1, MAX_DIM + 1) == (
+        "bad-size",
+        "`makes` would make 1x2147483648: each size must be between 1 and 2,147,483,647",
+    )
+    assert refusal(2, 0) == (
+        "bad-size",
+        "`makes` would make 2x0: each size must be between 1 and 2,147,483,647",
+    )
 
 
 def test_elements() -> None:
     """A tensor has at most 2^62 elements; so has a weight, of sizes up to 2^31 - 1."""
     assert refusal(2**30, 2**30, 4) == ("", "")
-    assert refusal(2**30, 2**30, 5) == ("too-large", "`makes` would make 1073741824x1073741824x5: more than 2^62 elements")
+    assert refusal(2**30, 2**30, 5) == (
+        "too-large",
+        "`makes` would make 1073741824x1073741824x5: more than 2^62 elements",
+    )
     assert refusal(1, weight=(2**30, 2**30, 4)) == ("", "")
-    assert refusal(1, weight=(2**30, 2**30, 5)) == ("too-large", "`weight` of `makes` would be 1073741824x1073741824x5: more than 2^62 elements")
+    assert refusal(1, weight=(2**30, 2**30, 5)) == (
+        "too-large",
+        "`weight` of `makes` would be 1073741824x1073741824x5: more than 2^62 elements",
+    )
     assert refusal(1, weight=(4, MAX_DIM)) == ("", "")
-    assert refusal(1, weight=(4, MAX_DIM + 1)) == ("bad-size", "`weight` of `makes` would be 4x2147483648: each size must be between 1 and 2,147,483,647")
+    assert refusal(1, weight=(4, MAX_DIM + 1)) == (
+        "bad-size",
+        "`weight` of `makes` would be 4x2147483648: each size must be between 1 and 2,147,483,647",
+    )
 
 
 def test_formulas() -> None:
-    """An open size has at most 256 symbols, those of all sizes together multiply to at most 256 terms, and no factor is over 2^62."""
+    """An open size has at most 256 symbols, those of all sizes together multiply to at most 256
+    terms, and no factor is over 2^62.
+    """
     wordy = ("formula-too-long", "the sizes that `makes` makes are formulas of over 256 parts")
     assert refusal(total(MAX_FORMULA)) == ("", "")
     assert refusal(total(MAX_FORMULA + 1)) == wordy
@@ -74,13 +93,20 @@ def test_formulas() -> None:
     assert refusal(total(16), total(17)) == wordy
     assert refusal(total(16), 1000, total(2), total(8)) == ("", "")
     assert refusal(total(2) * MAX_SIZE) == ("", "")
-    assert refusal(SYMBOLS[0] * (MAX_SIZE + 1)) == ("too-large", "`makes` would make 4,611,686,018,427,387,905A0: a factor of over 2^62")
+    assert refusal(SYMBOLS[0] * (MAX_SIZE + 1)) == (
+        "too-large",
+        "`makes` would make 4,611,686,018,427,387,905A0: a factor of over 2^62",
+    )
     assert refusal(3 - SYMBOLS[0] * (MAX_SIZE + 1))[0] == "too-large"
 
 
 def test_the_bounds_hold_in_a_text() -> None:
     """A net at the bounds is right."""
-    net = netdsl.loads(f"net N {{\n input x: {2**30}x2x2\n output y: conv({2**30}, 2, bias = false)\n}}")
+    net = netdsl.loads(
+        f"net N {{\n input x: {2**30}x2x2\n output y: conv({2**30}, 2, bias = false)\n}}"
+    )
     assert net.params == 2**62
     with pytest.raises(netdsl.CompileError, match="too-large"):
-        netdsl.loads(f"net N {{\n input x: {2**30}x2x2\n output y: conv({2**30 + 1}, 2, bias = false)\n}}")
+        netdsl.loads(
+            f"net N {{\n input x: {2**30}x2x2\n output y: conv({2**30 + 1}, 2, bias = false)\n}}"
+        )

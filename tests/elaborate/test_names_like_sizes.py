@@ -1,4 +1,6 @@
-"""Names that could be sizes joined by x, as `Extra` and `ExitFlow` could: they are names wherever the text gives them a value."""
+"""Names that could be sizes joined by x, as `Extra` and `ExitFlow` could: they are names wherever
+the text gives them a value.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,25 @@ net NextNet = R(ExitFlow)
 """
 
 
-@pytest.mark.parametrize("text", [PROGRAM, renamed(PROGRAM), format_source(SourceFile("n.net", PROGRAM))], ids=["plain", "renamed", "formatted"])
+@pytest.mark.parametrize(
+    "text",
+    [PROGRAM, renamed(PROGRAM), format_source(SourceFile("n.net", PROGRAM))],
+    ids=["plain", "renamed", "formatted"],
+)
 def test_a_name_is_a_name(text: str) -> None:
-    """Constants, parameters, blocks, loop variables, keywords, labels and nets; `E2x2` and `Conv3x3` too."""
+    """Constants, parameters, blocks, loop variables, keywords, labels and nets; `E2x2` and
+    `Conv3x3` too.
+    """
     program = netdsl.loads(text, next(n for n in ("NextNet_9", "NextNet") if n in text))
-    assert [(r.kind, r.shape[0]) for r in program.layers] == [("conv", 4), ("conv", 6), ("conv", 3), ("conv", 1), ("conv", 2), ("conv", 3), ("relu", 4)]
+    assert [(r.kind, r.shape[0]) for r in program.layers] == [
+        ("conv", 4),
+        ("conv", 6),
+        ("conv", 3),
+        ("conv", 1),
+        ("conv", 2),
+        ("conv", 3),
+        ("relu", 4),
+    ]
 
 
 def error_of(body: str) -> tuple[str, str | None]:
@@ -41,17 +57,35 @@ def error_of(body: str) -> tuple[str, str | None]:
 
 
 def test_an_input_takes_the_value() -> None:
-    """The name comes before the sizes in an `input` too; sizes whose parts have values are sizes."""
-    assert netdsl.loads("let AxB = 7\nlet A = 4\nnet N { input x: AxB\n dense(1) }").graph.inputs[0].type.shape == (7,)
-    assert netdsl.loads("let C = 3\nlet B = 5\nnet N { input x: CxB\n relu\n expect shape(x) == CxB }").graph.inputs[0].type.shape == (3, 5)
+    """The name comes before the sizes in an `input` too; sizes whose parts have values are
+    sizes.
+    """
+    assert netdsl.loads("let AxB = 7\nlet A = 4\nnet N { input x: AxB\n dense(1) }").graph.inputs[
+        0
+    ].type.shape == (7,)
+    assert netdsl.loads(
+        "let C = 3\nlet B = 5\nnet N { input x: CxB\n relu\n expect shape(x) == CxB }"
+    ).graph.inputs[0].type.shape == (3, 5)
 
 
 def test_what_neither_is() -> None:
     """Sizes are spoken of where a reader takes it for sizes, a name elsewhere."""
-    assert error_of("input x: 4x4x4\nreshape(HxQ)") == ("there is no size `Q`", "open sizes are introduced by `input`")
-    assert error_of("input x: 4x4x4\nconv(ExitFlo, 3)") == ("there is no `ExitFlo`", "did you mean `ExitFlow`?")
-    assert error_of("input x: 4x4x4\nconv(HxH, 3)")[1] == "`HxH` is a list of sizes, H by H; a number is written in decimals"
-    assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == ("`out` of `conv` must be an integer, found ExitFlow", None)
+    assert error_of("input x: 4x4x4\nreshape(HxQ)") == (
+        "there is no size `Q`",
+        "open sizes are introduced by `input`",
+    )
+    assert error_of("input x: 4x4x4\nconv(ExitFlo, 3)") == (
+        "there is no `ExitFlo`",
+        "did you mean `ExitFlow`?",
+    )
+    assert (
+        error_of("input x: 4x4x4\nconv(HxH, 3)")[1]
+        == "`HxH` is a list of sizes, H by H; a number is written in decimals"
+    )
+    assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
+        "`out` of `conv` must be an integer, found ExitFlow",
+        None,
+    )
 
 
 def test_what_is_not_known_says_no_more() -> None:

@@ -1,4 +1,7 @@
-"""Random programs agree in every back end, arbitrary texts never bring `check` down. `python -m tests.fuzz` does the same by the ten thousand."""
+"""Random programs agree in every back end, arbitrary texts never bring `check` down.
+
+`python -m tests.fuzz` does the same by the ten thousand.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,19 @@ from tests.support.paths import ROOT
 NETS, NET_CHUNK = 300, 20
 TEXTS, TEXT_CHUNK = 5_000, 500
 PAIRS = 1_200  # kinds that stood one after the other, in those nets
-MINIMA = {"open_sizes": 40, "auxiliary": 10, "shared": 8, "frozen": 20, "outputs": 330, "inputs": 400, "name": 300, "expression": 400, "sizes": 100, "list": 150, "in.size": 10}
+MINIMA = {
+    "open_sizes": 40,
+    "auxiliary": 10,
+    "shared": 8,
+    "frozen": 20,
+    "outputs": 330,
+    "inputs": 400,
+    "name": 300,
+    "expression": 400,
+    "sizes": 100,
+    "list": 150,
+    "in.size": 10,
+}
 
 
 @pytest.mark.parametrize("first", range(0, NETS, NET_CHUNK))
@@ -40,8 +55,20 @@ def test_programs(first: int) -> None:
 
 @pytest.mark.parametrize("setting", ["ATen without vectors", "onnxruntime flushes"])
 def test_programs_in_other_settings(setting: str) -> None:
-    """A share of the programs where PyTorch adds in another order, and where small numbers are lost."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz.nets", str(NETS), "40", "60", setting]
+    """A share of the programs where PyTorch adds in another order, and where small numbers are
+    lost.
+    """
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.fuzz.nets",
+        str(NETS),
+        "40",
+        "60",
+        setting,
+    ]
     environment = os.environ | SETTINGS[setting].environment
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -53,7 +80,9 @@ def test_programs_in_other_settings(setting: str) -> None:
 
 
 def test_coverage() -> None:
-    """The programs reach every kind, every argument given and left out, the blocks of the library, and many pairs of neighbours."""
+    """The programs reach every kind, every argument given and left out, the blocks of the library,
+    and many pairs of neighbours.
+    """
     coverage = Coverage()
     for seed in range(NETS):
         coverage.add(compiled(program(seed))[2])
@@ -73,12 +102,15 @@ def test_a_seed_is_a_program() -> None:
 
 @pytest.mark.parametrize("first", range(0, TEXTS, TEXT_CHUNK))
 def test_texts(first: int) -> None:
-    """`check` takes arbitrary texts: a known exit code, errors at their places, bounded time and memory, no traceback."""
+    """`check` takes arbitrary texts: a known exit code, errors at their places, bounded time and
+    memory, no traceback.
+    """
     command = [sys.executable, "-m", "tests.fuzz.check", str(first), str(TEXT_CHUNK), "60"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     print(lines[-1] if lines else done.stderr)
-    assert [] == [f for f in lines[:-1] if f["name"] != "slow"]  # other work on the machine makes them slow
+    # Other work on the machine makes them slow.
+    assert [] == [f for f in lines[:-1] if f["name"] != "slow"]
     assert done.returncode == 0
     assert lines[-1]["texts"] == TEXT_CHUNK
 
@@ -92,7 +124,13 @@ def test_a_wrong_layer_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> N
     def wrong(self: Any, g: Any, *xs: Any) -> str:
         return str(g.op("Clip", xs[0], g.floats(0.0), g.floats(0.5)))
 
-    seed = next(s for s in range(500) if "relu6" in program(s) and len(program(s)) < 1500 and any(n.op.kind == "relu6" for n in compiled(program(s))[2].graph.nodes))
+    seed = next(
+        s
+        for s in range(500)
+        if "relu6" in program(s)
+        and len(program(s)) < 1500
+        and any(n.op.kind == "relu6" for n in compiled(program(s))[2].graph.nodes)
+    )
     monkeypatch.setattr(LAYERS["relu6"], "onnx", wrong)
     failure, _ = verdict(program(seed))
     assert failure is not None
@@ -109,7 +147,11 @@ def test_a_wrong_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wrong(self: Any, *xs: Any) -> Any:
         made = honest(self, *xs)
-        return made._replace(shape=tuple(d + 1 if i == 0 and isinstance(d, int) else d for i, d in enumerate(made.shape)))
+        return made._replace(
+            shape=tuple(
+                d + 1 if i == 0 and isinstance(d, int) else d for i, d in enumerate(made.shape)
+            )
+        )
 
     monkeypatch.setattr(LAYERS["slice"], "infer", wrong)
     text_ = "net A {\n    input image: 4x5x5\n    s: slice(1, 3)\n    expect shape(s) == 2x5x5\n}\n"
@@ -120,7 +162,9 @@ def test_a_wrong_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("no"), RecursionError("deep"), KeyError("key")])
 def test_a_traceback_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """An exception that leaves the compiler is a failure; of the text stays what brings it about."""
+    """An exception that leaves the compiler is a failure; of the text stays what brings it
+    about.
+    """
     honest = vars(netdsl.commands.check)["open_program"]
 
     def wrong(file: str, *rest: Any) -> Any:
@@ -136,13 +180,38 @@ def test_a_traceback_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, error:
     assert shrunk_text(b"net A { @@ }" * 20) == b"@@"
 
 
-@pytest.mark.parametrize(("place", "name"), [((9, 1, 9, 2), "place outside the file: x"), ((1, 1, 1, 99), "place outside the file: x"), ((1, 5, 1, 2), "place outside the file: x"), ((None,) * 4, "no place: x")])
-def test_a_wrong_place_is_found(monkeypatch: pytest.MonkeyPatch, place: tuple[int | None, ...], name: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ((9, 1, 9, 2), "place outside the file: x"),
+        ((1, 1, 1, 99), "place outside the file: x"),
+        ((1, 5, 1, 2), "place outside the file: x"),
+        ((None,) * 4, "no place: x"),
+    ],
+)
+def test_a_wrong_place_is_found(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[int | None, ...], name: str
+) -> None:
     """An error that points outside the file, backwards, or nowhere is a failure."""
 
     def wrong(arguments: Any) -> int:
         keys = dict(zip(("line", "column", "end_line", "end_column"), place, strict=True))
-        print(json.dumps({"nets": [], "diagnostics": [{"code": "x", "severity": "error", "message": "m", "file": arguments.file, **keys}]}))
+        print(
+            json.dumps(
+                {
+                    "nets": [],
+                    "diagnostics": [
+                        {
+                            "code": "x",
+                            "severity": "error",
+                            "message": "m",
+                            "file": arguments.file,
+                            **keys,
+                        }
+                    ],
+                }
+            )
+        )
         return 1
 
     monkeypatch.setattr(netdsl.commands.check, "run", wrong)

@@ -1,8 +1,9 @@
-"""What netdsl writes, kept word for word in this folder, so that any change of it is read in a diff.
+"""What netdsl writes, kept word for word in this folder, so that any change of it is read in a
+diff.
 
-`python -m tests.golden` writes all of it anew, and the table in `docs/verify.md`. `layers/KIND.txt` holds, for each example of a
-layer, its type, its counts, its PyTorch source and its ONNX nodes; `nets/` holds nets with the table, the JSON, DOT, Mermaid, source
-and ONNX listing made of each.
+`python -m tests.golden` writes all of it anew, and the table in `docs/verify.md`. `layers/KIND.txt`
+holds, for each example of a layer, its type, its counts, its PyTorch source and its ONNX nodes;
+`nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each.
 """
 
 from __future__ import annotations
@@ -28,23 +29,41 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 NETS = sorted((FOLDER / "nets").glob("*.net"))
 COMMANDS = {
-    "txt": ["check", "{}.net", "--show", "all"], "folded.txt": ["check", "{}.net", "--depth", "1"], "json": ["check", "{}.net", "--format", "json", "--depth", "1"],
-    "dot": ["draw", "{}.net", "-o", "made"], "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"], "mmd": ["draw", "{}.net", "-o", "made"],
+    "txt": ["check", "{}.net", "--show", "all"],
+    "folded.txt": ["check", "{}.net", "--depth", "1"],
+    "json": ["check", "{}.net", "--format", "json", "--depth", "1"],
+    "dot": ["draw", "{}.net", "-o", "made"],
+    "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"],
+    "mmd": ["draw", "{}.net", "-o", "made"],
     "py.txt": ["export", "{}.net", "-o", "made"],
-    "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"], "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
-    "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"], "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
-}  # fmt: skip
+    "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"],
+    "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
+    "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"],
+    "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
+}
 
 
 def listing(model: onnx.ModelProto) -> str:
     """A model as text: its inputs, outputs, nodes, functions, stored tensors and metadata."""
     graph = model.graph
-    lines = [f"opset {', '.join(f'{o.domain}:{o.version}'.lstrip(':') for o in model.opset_import)}"]
-    for word, values in (("input", graph.input), ("output", graph.output), ("value", graph.value_info)):
+    lines = [
+        f"opset {', '.join(f'{o.domain}:{o.version}'.lstrip(':') for o in model.opset_import)}"
+    ]
+    for word, values in (
+        ("input", graph.input),
+        ("output", graph.output),
+        ("value", graph.value_info),
+    ):
         lines += [f"{word} {v.name}: {_type(v.type)}" for v in values]
     lines += [_node(n) for n in graph.node]
     for function in model.functions:
-        lines += [f"function {function.name}({', '.join(function.input)}) -> {', '.join(function.output)}", *(f"    {_node(n)}" for n in function.node)]
+        lines += [
+            (
+                f"function {function.name}({', '.join(function.input)}) ->"
+                f" {', '.join(function.output)}"
+            ),
+            *(f"    {_node(n)}" for n in function.node),
+        ]
     lines += [f"stored {_tensor(t)}" for t in graph.initializer]
     lines += [f"{p.key} = {_brief(p.value)}" for p in model.metadata_props]
     return "\n".join(lines) + "\n"
@@ -58,18 +77,27 @@ def _type(type_: onnx.TypeProto) -> str:
 def _node(node: onnx.NodeProto) -> str:
     attributes = ", ".join(f"{a.name}={_attribute(a)}" for a in node.attribute)
     domain = f"{node.domain}." if node.domain else ""
-    return f"{node.name}: {', '.join(node.output)} = {domain}{node.op_type}({', '.join(node.input)}){f' {attributes}' if attributes else ''}"
+    return (
+        f"{node.name}: {', '.join(node.output)} ="
+        f" {domain}{node.op_type}({', '.join(node.input)}){f' {attributes}' if attributes else ''}"
+    )
 
 
 def _attribute(attribute: onnx.AttributeProto) -> str:
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, onnx.TensorProto):
         return _tensor(value)
-    return f"{value:.6g}" if isinstance(value, float) else str(list(value) if attribute.ints or attribute.floats else value)
+    return (
+        f"{value:.6g}"
+        if isinstance(value, float)
+        else str(list(value) if attribute.ints or attribute.floats else value)
+    )
 
 
 def _tensor(tensor: onnx.TensorProto) -> str:
-    """Numbers that the emitter computed are written out; those that were drawn at random are not."""
+    """Numbers that the emitter computed are written out; those that were drawn at random are
+    not.
+    """
     shape = "x".join(map(str, tensor.dims)) or "scalar"
     if tensor.HasField("raw_data") or tensor.data_location == onnx.TensorProto.EXTERNAL:
         return f"{tensor.name} {onnx.TensorProto.DataType.Name(tensor.data_type).lower()} {shape}"
@@ -77,7 +105,11 @@ def _tensor(tensor: onnx.TensorProto) -> str:
 
 
 def _brief(text: str) -> str:
-    return text if len(text) <= 160 else f"{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return (
+        text
+        if len(text) <= 160
+        else f"{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    )
 
 
 def layer(kind: str) -> str:
@@ -93,7 +125,12 @@ def _example(shapes: str, call: str) -> str:
     arguments = f"({', '.join(given)})" if given else ""
     text = f"net Example {{\n{inputs}    @x0 -> y: {name}{arguments}\n}}\n"
     net = netdsl.loads(text)
-    told = [f"{text}", f"{net.graph.nodes[-1].type}, {net.params} params, {net.macs} MACs\n", net.pytorch_source(), listing(net.onnx())]
+    told = [
+        f"{text}",
+        f"{net.graph.nodes[-1].type}, {net.params} params, {net.macs} MACs\n",
+        net.pytorch_source(),
+        listing(net.onnx()),
+    ]
     return "".join(told) + "\n"
 
 
@@ -121,7 +158,9 @@ def _printed(command: list[str]) -> str:
 
 
 def condensed(folded: str, whole: str) -> str:
-    """The JSON of a net with its rows at depth 1, a line for each row, and the digest of the JSON with all rows."""
+    """The JSON of a net with its rows at depth 1, a line for each row, and the digest of the JSON
+    with all rows.
+    """
     (net,) = json.loads(folded)["nets"]
     rows = ",\n  ".join(json.dumps(row) for row in net.pop("layers"))
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in net.items()]

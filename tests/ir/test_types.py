@@ -74,7 +74,9 @@ def test_partial_substitution(pair: Pair, symbol: str, at: dict[str, int]) -> No
 
 @given(PAIRS)
 def test_canonical_form(pair: Pair) -> None:
-    """A formula is never a constant in disguise, has no zero terms, and equals what rebuilding it gives."""
+    """A formula is never a constant in disguise, has no zero terms, and equals what rebuilding it
+    gives.
+    """
     value, _ = pair
     if isinstance(value, int):
         return
@@ -90,7 +92,14 @@ def test_canonical_form(pair: Pair) -> None:
 def test_laws(a: Pair, b: Pair, c: Pair) -> None:
     """Equal forms compare equal however they were made, and print alike."""
     x, y, z = a[0], b[0], c[0]
-    for one, other in ((x + y, y + x), (x * y, y * x), ((x + y) + z, x + (y + z)), (x - x + y, y), (x * (y + z), x * y + x * z), (-(-x), x)):
+    for one, other in (
+        (x + y, y + x),
+        (x * y, y * x),
+        ((x + y) + z, x + (y + z)),
+        (x - x + y, y),
+        (x * (y + z), x * y + x * z),
+        (-(-x), x),
+    ):
         assert one == other
         assert str(one) == str(other)
         assert compact(one) == compact(other)
@@ -98,7 +107,9 @@ def test_laws(a: Pair, b: Pair, c: Pair) -> None:
 
 @given(PAIRS, st.integers(1, 12), st.integers(1, 12))
 def test_division_laws(pair: Pair, a: int, b: int) -> None:
-    """floor((k x) / k) = x, floor(floor(x / a) / b) = floor(x / (a b)), and quotient and rest make the whole."""
+    """floor((k x) / k) = x, floor(floor(x / a) / b) = floor(x / (a b)), and quotient and rest make
+    the whole.
+    """
     x = pair[0]
     assert x == x * a // a
     assert x == x // a * a + x % a

@@ -1,4 +1,6 @@
-"""The formatter: golden layouts, comments everywhere, nothing lost or changed in meaning, a second run changes nothing; refusals."""
+"""The formatter: golden layouts, comments everywhere, nothing lost or changed in meaning, a second
+run changes nothing; refusals.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from netdsl.syntax.parser import parse, parse_with_tokens
 from tests.fuzz.generate import program
 from tests.support.manual import BLOCKS, Block
 from tests.support.paths import ROOT
-from tests.support.relayout import Laid, Relayout, comments_in, definitions_in, differences, round_trip
+from tests.support.relayout import (
+    Laid,
+    Relayout,
+    comments_in,
+    definitions_in,
+    differences,
+    round_trip,
+)
 
 NETS = sorted([*(ROOT / "nets").rglob("*.net"), *(ROOT / "examples").rglob("*.net")])
 
@@ -43,9 +52,13 @@ def test_the_library_is_canonical(path: Path) -> None:
     assert formatted(text) == text
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if "-syntax]" not in b.text], ids=lambda b: str(b.line))
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if "-syntax]" not in b.text], ids=lambda b: str(b.line)
+)
 def test_the_reference_is_canonical(block: Block) -> None:
-    """The examples of the language reference are laid out so too; a fragment as the inside of a net."""
+    """The examples of the language reference are laid out so too; a fragment as the inside of a
+    net.
+    """
     text = block.text + "\n" if block.inside is None else in_net(*block.text.split("\n"))
     assert formatted(text) == text
 
@@ -54,36 +67,90 @@ def test_the_reference_is_canonical(block: Block) -> None:
 
 CASES = {
     "blanks": ("x:conv( 6,5 ,pad=1 )->tanh", "x: conv(6, 5, pad = 1) -> tanh"),
-    "operators": ("conv(2*k+1 if a<=b and not c else-d**2//3,1)", "conv(2 * k + 1 if a <= b and not c else -d ** 2 // 3, 1)"),
+    "operators": (
+        "conv(2*k+1 if a<=b and not c else-d**2//3,1)",
+        "conv(2 * k + 1 if a <= b and not c else -d ** 2 // 3, 1)",
+    ),
     "unary": ("conv(- 1 , [- - a,3-1])", "conv(-1, [--a, 3 - 1])"),
-    "calls and indices": ("let a = min (b [0] , in . channels) [ - 1 ]", "let a = min(b[0], in.channels)[-1]"),
+    "calls and indices": (
+        "let a = min (b [0] , in . channels) [ - 1 ]",
+        "let a = min(b[0], in.channels)[-1]",
+    ),
     "an attribute of a reference": ("let a = @b .channels", "let a = @b .channels"),
-    "computed labels": ("layer{ i+1 }_{j} : conv(1,1) -> add(@layer{i  - 1}.x)", "layer{i + 1}_{j}: conv(1, 1) -> add(@layer{i - 1}.x)"),
+    "computed labels": (
+        "layer{ i+1 }_{j} : conv(1,1) -> add(@layer{i  - 1}.x)",
+        "layer{i + 1}_{j}: conv(1, 1) -> add(@layer{i - 1}.x)",
+    ),
     "labels and outputs": ("output  logits:fc :dense(10)", "output logits: fc: dense(10)"),
     "a body on one line": ("repeat 2{conv(1,1)->relu}", "repeat 2 { conv(1, 1) -> relu }"),
     "an empty body": ("residual {\n }", "residual {}"),
     "trailing commas": ("conv((1,), [2,\n3,],)", "conv((1,), [2,\n            3,],)"),
-    "for": ("for(i,n)in enumerate ( [1,2],start=1 ){relu}", "for (i, n) in enumerate([1, 2], start = 1) { relu }"),
+    "for": (
+        "for(i,n)in enumerate ( [1,2],start=1 ){relu}",
+        "for (i, n) in enumerate([1, 2], start = 1) { relu }",
+    ),
     "expect": ("expect shape( a )==[1,2]at 3x4", "expect shape(a) == [1, 2] at 3x4"),
     "a chain over lines": ("conv(1,1)\n->bn\n  -> relu", "conv(1, 1)\n    -> bn\n    -> relu"),
-    "a chain goes on after a body": ("repeat 2 {\nrelu\n}\n->bn\n->tanh", "repeat 2 {\n    relu\n}\n-> bn\n-> tanh"),
-    "a body in a chain's line": ("conv(1,1)\n-> repeat 2 {\nrelu\n}\n->bn", "conv(1, 1)\n    -> repeat 2 {\n        relu\n    }\n    -> bn"),
-    "else joins": ("if a {\nrelu\n}\nelse if b {tanh}\nelse {\nbn}", "if a {\n    relu\n} else if b {\n    tanh\n} else {\n    bn\n}"),
-    "else with a remark": ("if a {\nrelu\n} # why\nelse {tanh}", "if a {\n    relu\n}  # why\nelse {\n    tanh\n}"),
-    "arms open together": ("add { | conv(1,1) | relu\n | tanh }", "add {\n    | conv(1, 1)\n    | relu\n    | tanh\n}"),
-    "an arm of many lines": ("add {\n| conv(1,1)\nrelu\n|\n bn\n|\n}", "add {\n    | conv(1, 1)\n      relu\n    | bn\n    |\n}"),
-    "a body in an arm": ("add {\n| if a {\nx: { relu }\n}\n}", "add {\n    | if a {\n          x: { relu }\n      }\n}"),
-    "beside the brace": ("x: {conv(1,1)->relu\ntanh->bn}", "x: { conv(1, 1) -> relu\n     tanh -> bn }"),
-    "three are too many beside a brace": ("x: { conv(1, 1)\nrelu\nbn }", "x: {\n    conv(1, 1)\n    relu\n    bn\n}"),
-    "under the bracket": ("conv(16,3,\nstride=2,weight = [[1,2],\n[3,4]]\n)", "conv(16, 3,\n     stride = 2, weight = [[1, 2],\n                           [3, 4]])"),
-    "brackets that end their line": ("x: conv(1, weight=[\n[1,2],\n[3]],\nk=1)", "x: conv(1, weight = [\n    [1, 2],\n    [3]\n],\n        k = 1)"),
+    "a chain goes on after a body": (
+        "repeat 2 {\nrelu\n}\n->bn\n->tanh",
+        "repeat 2 {\n    relu\n}\n-> bn\n-> tanh",
+    ),
+    "a body in a chain's line": (
+        "conv(1,1)\n-> repeat 2 {\nrelu\n}\n->bn",
+        "conv(1, 1)\n    -> repeat 2 {\n        relu\n    }\n    -> bn",
+    ),
+    "else joins": (
+        "if a {\nrelu\n}\nelse if b {tanh}\nelse {\nbn}",
+        "if a {\n    relu\n} else if b {\n    tanh\n} else {\n    bn\n}",
+    ),
+    "else with a remark": (
+        "if a {\nrelu\n} # why\nelse {tanh}",
+        "if a {\n    relu\n}  # why\nelse {\n    tanh\n}",
+    ),
+    "arms open together": (
+        "add { | conv(1,1) | relu\n | tanh }",
+        "add {\n    | conv(1, 1)\n    | relu\n    | tanh\n}",
+    ),
+    "an arm of many lines": (
+        "add {\n| conv(1,1)\nrelu\n|\n bn\n|\n}",
+        "add {\n    | conv(1, 1)\n      relu\n    | bn\n    |\n}",
+    ),
+    "a body in an arm": (
+        "add {\n| if a {\nx: { relu }\n}\n}",
+        "add {\n    | if a {\n          x: { relu }\n      }\n}",
+    ),
+    "beside the brace": (
+        "x: {conv(1,1)->relu\ntanh->bn}",
+        "x: { conv(1, 1) -> relu\n     tanh -> bn }",
+    ),
+    "three are too many beside a brace": (
+        "x: { conv(1, 1)\nrelu\nbn }",
+        "x: {\n    conv(1, 1)\n    relu\n    bn\n}",
+    ),
+    "under the bracket": (
+        "conv(16,3,\nstride=2,weight = [[1,2],\n[3,4]]\n)",
+        "conv(16, 3,\n     stride = 2, weight = [[1, 2],\n                           [3, 4]])",
+    ),
+    "brackets that end their line": (
+        "x: conv(1, weight=[\n[1,2],\n[3]],\nk=1)",
+        "x: conv(1, weight = [\n    [1, 2],\n    [3]\n],\n        k = 1)",
+    ),
     "no line begins with a comma": ("conv(1\n,2\n, pad\n=\n3)", "conv(1, 2, pad = 3)"),
-    "tables": ("a:   conv(6, 5)   -> tanh\nflatten\nbcd: dense(84)    -> relu", "a:   conv(6, 5) -> tanh\nflatten\nbcd: dense(84)  -> relu"),
-    "tables of comparisons": ("expect params(a)   == 1\nexpect params(abc) == 22", "expect params(a)   == 1\nexpect params(abc) == 22"),
-    "no table": ("a:   conv(6, 5)   -> tanh\nbc: relu  -> relu", "a: conv(6, 5) -> tanh\nbc: relu -> relu"),
+    "tables": (
+        "a:   conv(6, 5)   -> tanh\nflatten\nbcd: dense(84)    -> relu",
+        "a:   conv(6, 5) -> tanh\nflatten\nbcd: dense(84)  -> relu",
+    ),
+    "tables of comparisons": (
+        "expect params(a)   == 1\nexpect params(abc) == 22",
+        "expect params(a)   == 1\nexpect params(abc) == 22",
+    ),
+    "no table": (
+        "a:   conv(6, 5)   -> tanh\nbc: relu  -> relu",
+        "a: conv(6, 5) -> tanh\nbc: relu -> relu",
+    ),
     "blank lines": ("\n\nrelu\n\n\n\nbn\n\n", "relu\n\nbn"),
     "blank lines in brackets": ("conv(1,\n\n  2)\n\n-> relu", "conv(1,\n     2)\n    -> relu"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("before", "after"), CASES.values(), ids=CASES)
@@ -94,14 +161,34 @@ def test_layout(before: str, after: str) -> None:
     assert formatted(expected) == expected
 
 
-WIDE = "conv(64, 3, pad = 1, bias = false) -> bn -> relu -> tanh -> conv(64, 3, pad = 1, bias = false)"
+WIDE = (
+    "conv(64, 3, pad = 1, bias = false) -> bn -> relu -> tanh -> conv(64, 3, pad = 1, bias = false)"
+)
 TOO_WIDE = {
-    "a body": (f"repeat 3 {{ {WIDE} -> bn -> relu }}", f"repeat 3 {{\n    {WIDE} -> bn -> relu\n}}"),
-    "arms": (f"residual {{ | {WIDE} | relu -> tanh }}", f"residual {{\n    | {WIDE}\n    | relu -> tanh\n}}"),
-    "both parts of an if": (f"if a {{ {WIDE} }} else {{ relu -> tanh }}", f"if a {{\n    {WIDE}\n}} else {{\n    relu -> tanh\n}}"),
-    "no more than needed": (f"x: {{ repeat 3 {{ {WIDE} }} -> gap }}", f"x: {{\n    repeat 3 {{ {WIDE} }} -> gap\n}}"),
-    "a line does not end there": (f"repeat 3 {{ {WIDE} }} -> bn -> relu", f"repeat 3 {{ {WIDE} }} -> bn -> relu"),
-    "there is nothing to open": (f"{WIDE} -> bn -> relu -> tanh -> flatten", f"{WIDE} -> bn -> relu -> tanh -> flatten"),
+    "a body": (
+        f"repeat 3 {{ {WIDE} -> bn -> relu }}",
+        f"repeat 3 {{\n    {WIDE} -> bn -> relu\n}}",
+    ),
+    "arms": (
+        f"residual {{ | {WIDE} | relu -> tanh }}",
+        f"residual {{\n    | {WIDE}\n    | relu -> tanh\n}}",
+    ),
+    "both parts of an if": (
+        f"if a {{ {WIDE} }} else {{ relu -> tanh }}",
+        f"if a {{\n    {WIDE}\n}} else {{\n    relu -> tanh\n}}",
+    ),
+    "no more than needed": (
+        f"x: {{ repeat 3 {{ {WIDE} }} -> gap }}",
+        f"x: {{\n    repeat 3 {{ {WIDE} }} -> gap\n}}",
+    ),
+    "a line does not end there": (
+        f"repeat 3 {{ {WIDE} }} -> bn -> relu",
+        f"repeat 3 {{ {WIDE} }} -> bn -> relu",
+    ),
+    "there is nothing to open": (
+        f"{WIDE} -> bn -> relu -> tanh -> flatten",
+        f"{WIDE} -> bn -> relu -> tanh -> flatten",
+    ),
 }
 
 
@@ -115,21 +202,33 @@ def test_wide_bodies_are_opened(before: str, after: str) -> None:
 def test_120_columns_fit() -> None:
     """A body may reach column 120 and no further."""
     for stem, opened in [("x" * 36, False), ("x" * 37, True)]:
-        line = f"{stem}: {{ conv(64, 3, pad = 1, bias = false) -> bn -> relu -> dense(1000) -> softmax }}"
+        line = (
+            f"{stem}: {{ conv(64, 3, pad = 1, bias = false) -> bn -> relu -> dense(1000) ->"
+            " softmax }"
+        )
         assert len("    " + line) == 120 + opened
         assert formatted(in_net(line)).count("\n") == (5 if opened else 3)
 
 
 def test_train_sections() -> None:
     """The entries' `=` stand in one column, remarks and lines that go on between them."""
-    text = 'train A{data=cifar10( root="a b" )\n# why\noptimizer   = sgd(lr=.1)\naugment=crop(1)\n->hflip\nmetrics=a,b}'.replace("=.1", "=0.1")
-    assert formatted(text) == 'train A {\n    data      = cifar10(root = "a b")\n    # why\n    optimizer = sgd(lr = 0.1)\n    augment   = crop(1)\n        -> hflip\n    metrics   = a, b\n}\n'
+    text = (
+        'train A{data=cifar10( root="a b" )\n# why\noptimizer   ='
+        " sgd(lr=.1)\naugment=crop(1)\n->hflip\nmetrics=a,b}".replace("=.1", "=0.1")
+    )
+    assert (
+        formatted(text)
+        == 'train A {\n    data      = cifar10(root = "a b")\n    # why\n    optimizer = sgd(lr ='
+        " 0.1)\n    augment   = crop(1)\n        -> hflip\n    metrics   = a, b\n}\n"
+    )
 
 
 def test_heads_over_lines() -> None:
     """The body of a net whose head goes over lines stands as far in as others."""
     assert formatted("net A(b=1,\nc=2) {\nrelu\n}") == "net A(b = 1,\n      c = 2) {\n    relu\n}\n"
-    assert formatted("net A(\nb=1, c=2){\nrelu\n}") == "net A(\n    b = 1, c = 2\n) {\n    relu\n}\n"
+    assert (
+        formatted("net A(\nb=1, c=2){\nrelu\n}") == "net A(\n    b = 1, c = 2\n) {\n    relu\n}\n"
+    )
 
 
 # ---- comments
@@ -187,18 +286,46 @@ def test_comments_everywhere() -> None:
 
 
 def test_comments_stay_aligned() -> None:
-    """Comments that share a column share one when code grows past it; others keep theirs; one below the other goes along."""
-    before = in_net("conv(8,3,pad=1,bias=false)->relu # a", "relu                             # b", "                                 # more of b", "bn      # c", "tanh# d")
-    after = in_net("conv(8, 3, pad = 1, bias = false) -> relu  # a", "relu                                       # b", "                                           # more of b", "bn      # c", "tanh  # d")
+    """Comments that share a column share one when code grows past it; others keep theirs; one below
+    the other goes along.
+    """
+    before = in_net(
+        "conv(8,3,pad=1,bias=false)->relu # a",
+        "relu                             # b",
+        "                                 # more of b",
+        "bn      # c",
+        "tanh# d",
+    )
+    after = in_net(
+        "conv(8, 3, pad = 1, bias = false) -> relu  # a",
+        "relu                                       # b",
+        "                                           # more of b",
+        "bn      # c",
+        "tanh  # d",
+    )
     assert formatted(before) == after
     assert formatted(after) == after
 
 
-@pytest.mark.parametrize("text", ["", "# a", "# a\n\n\n# b\n", "\n\n", "  # a", "let a = 1 # b", "let a = 1\n# b\n\n", "\t#a\r\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# a",
+        "# a\n\n\n# b\n",
+        "\n\n",
+        "  # a",
+        "let a = 1 # b",
+        "let a = 1\n# b\n\n",
+        "\t#a\r\n",
+    ],
+)
 def test_little_texts(text: str) -> None:
     """Texts of comments, or of nothing."""
     made = formatted(text)
-    assert [c.strip("# \r") for c in comments_in(text)] == [c.strip("# \r") for c in comments_in(made)]
+    assert [c.strip("# \r") for c in comments_in(text)] == [
+        c.strip("# \r") for c in comments_in(made)
+    ]
     assert formatted(made) == made
     assert not made or (made[0] not in " \n" and made[-2:] != "\n\n" and made[-1] == "\n")
 
@@ -212,25 +339,44 @@ TEXTS = [d for path in NETS for d in definitions_in(path.read_text(encoding="utf
 
 @pytest.mark.parametrize("first", range(0, len(SEEDS), 50))
 def test_round_trips(first: int) -> None:
-    """Texts laid out at random keep their syntax tree and comments, and are formatted in one run; `python -m tests.fuzz.format_deep` goes on."""
+    """Texts laid out at random keep their syntax tree and comments, and are formatted in one run;
+    `python -m tests.fuzz.format_deep` goes on.
+    """
     for seed in SEEDS[first : first + 50]:
         random = Random(seed)
         text = program(seed) if seed % 3 == 0 else random.choice(TEXTS)
-        round_trip(Relayout(random, random.choice([0, 0.05, 0.3, 0.8]), random.choice([0, 0.1, 0.5])).text(text))
+        round_trip(
+            Relayout(random, random.choice([0, 0.05, 0.3, 0.8]), random.choice([0, 0.1, 0.5])).text(
+                text
+            )
+        )
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda t: " ".join(t.split()[:2]))
 def test_blanks_do_not_matter(text: str) -> None:
-    """However the author spaced and indented the lines: the same layout, where nothing was aligned."""
-    one, other = (format_source(SourceFile("text.net", Relayout(Random(s), 0, 0, blanks=1).text(text).text)) for s in (1, 2))
+    """However the author spaced and indented the lines: the same layout, where nothing was
+    aligned.
+    """
+    one, other = (
+        format_source(SourceFile("text.net", Relayout(Random(s), 0, 0, blanks=1).text(text).text))
+        for s in (1, 2)
+    )
     assert one.replace("\r", "") == other.replace("\r", "")
 
 
 def test_the_round_trip_sees_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comment, a token or a stable layout that is lost fails the round trip."""
     text = "net A {\n    conv(8, 3) # a\n}\n"
-    for breaking in (lambda t: t.replace("# a", ""), lambda t: t.replace("8", "9"), lambda t: t + "\n", lambda t: t.replace("    ", " " * t.index("c") + "  ")):
-        monkeypatch.setattr("tests.support.relayout.lay_out", lambda pieces, breaking=breaking: breaking(formatter.lay_out(pieces)))
+    for breaking in (
+        lambda t: t.replace("# a", ""),
+        lambda t: t.replace("8", "9"),
+        lambda t: t + "\n",
+        lambda t: t.replace("    ", " " * t.index("c") + "  "),
+    ):
+        monkeypatch.setattr(
+            "tests.support.relayout.lay_out",
+            lambda pieces, breaking=breaking: breaking(formatter.lay_out(pieces)),
+        )
         with pytest.raises(AssertionError):
             round_trip(Laid(text, ["# a"]))
 
@@ -263,8 +409,16 @@ def test_same(one: str, other: str, equal: bool) -> None:
         (lambda t: t.replace("(", "[", 1), "be no valid text"),
     ],
 )
-def test_a_wrong_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], breaking: object, why: str) -> None:
-    """Should the layout ever change what a file says, the file is left as it is and the user told."""
+def test_a_wrong_layout_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    breaking: object,
+    why: str,
+) -> None:
+    """Should the layout ever change what a file says, the file is left as it is and the user
+    told.
+    """
     lay_out = formatter.lay_out
     monkeypatch.setattr(formatter, "lay_out", lambda pieces: breaking(lay_out(pieces)))  # type: ignore[operator]
     path = tmp_path / "a.net"
@@ -279,10 +433,18 @@ def test_a_wrong_layout_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def calls_to_lay_out(n: int) -> int:
-    """How many calls the layout of long lines, deep nesting, wide lists and many aligned lines takes."""
+    """How many calls the layout of long lines, deep nesting, wide lists and many aligned lines
+    takes.
+    """
     chain = " -> ".join(["repeat 2 { conv(8, 3) }"] * n)
     nested = "repeat 2 { relu -> " * 60 + "relu" + " }" * 60
-    text = in_net(chain, *[nested] * (n // 20), f"conv(1, weight = [{', '.join('1' * n)}])", *["a:  relu  # a"] * n, *["bn"] * n)
+    text = in_net(
+        chain,
+        *[nested] * (n // 20),
+        f"conv(1, weight = [{', '.join('1' * n)}])",
+        *["a:  relu  # a"] * n,
+        *["bn"] * n,
+    )
     pieces = pieces_of(text, parse_with_tokens(SourceFile("long.net", text))[1])
     calls = 0
 

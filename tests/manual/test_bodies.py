@@ -48,7 +48,10 @@ def test_rounds() -> None:
 
 def test_attributes() -> None:
     """The attributes of a block's input, and those of a parameter that holds a tensor."""
-    block = "block B(t) { flatten -> dense(in.channels + in.height + in.width + in.size) -> dense(t.channels * t.width) }"
+    block = (
+        "block B(t) { flatten -> dense(in.channels + in.height + in.width + in.size) ->"
+        " dense(t.channels * t.width) }"
+    )
     assert shape("input x: 3x8x9\ny: relu\nB(@y)", block) == "27"
     assert shape("input x: 3x8\nB", "block B() { conv(in.length, 1) }") == "8x8"
     assert shape("input x: 3x8\nB", "block B() { conv(len(in.shape), 1) }") == "2x8"

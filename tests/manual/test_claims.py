@@ -34,7 +34,10 @@ def value(expression: str) -> object:
 
 def test_a_file_has_any_order() -> None:
     """A file lists its parts in any order."""
-    text = "train N { epochs = 1 }\nnet N { input x: 3x8x8\n B(width) }\nblock B(n) { conv(n, 1) }\nlet width = 5\n"
+    text = (
+        "train N { epochs = 1 }\nnet N { input x: 3x8x8\n B(width) }\nblock B(n) { conv(n, 1)"
+        " }\nlet width = 5\n"
+    )
     assert str(netdsl.loads(text).outputs[0].value.type) == "5x8x8"
 
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
 VERIFY = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
-SMALL = "net Small {\n    input image: 3x8x8\n    c: conv(4, 3) -> n: bn -> relu\n    gap -> flatten\n    output logits: dense(10)\n}\n"
+SMALL = (
+    "net Small {\n    input image: 3x8x8\n    c: conv(4, 3) -> n: bn -> relu\n    gap -> flatten\n "
+    "   output logits: dense(10)\n}\n"
+)
 Failing = tuple[str, list[str], int]
 
 

@@ -1,4 +1,6 @@
-"""The language reference is a test: every example compiles, every fact that a comment states holds, every table is complete."""
+"""The language reference is a test: every example compiles, every fact that a comment states holds,
+every table is complete.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,11 @@ FACT = re.compile(r"#\s(shape|weights|error|valid for): ([^#]+)$")
 def facts_of(block: Block) -> list[Fact]:
     """The facts that comments of the block state, at their lines of the page."""
     lines = block.text.split("\n")
-    return [Fact(m[1], block.line + i, m[2].strip()) for i, line in enumerate(lines) if (m := FACT.search(line))]
+    return [
+        Fact(m[1], block.line + i, m[2].strip())
+        for i, line in enumerate(lines)
+        if (m := FACT.search(line))
+    ]
 
 
 class Outcome(NamedTuple):
@@ -80,11 +86,15 @@ def compile_block(block: Block, folder: Path) -> Outcome:
 def collect(found: dict[tuple[str, int], Diagnostic], new: list[Diagnostic]) -> None:
     """Keep each diagnostic once, whichever nets report it."""
     for diagnostic in new:
-        found.setdefault((diagnostic.code, diagnostic.span.start if diagnostic.span else -1), diagnostic)
+        found.setdefault(
+            (diagnostic.code, diagnostic.span.start if diagnostic.span else -1), diagnostic
+        )
 
 
 def ends(site: Site | None) -> list[int]:
-    """The last lines of the text that made a value, and of the calls around it, where they stand in the example itself."""
+    """The last lines of the text that made a value, and of the calls around it, where they stand in
+    the example itself.
+    """
     lines = []
     while site is not None:
         if site.span.file.name == "example.net":
@@ -103,18 +113,26 @@ def value_after(compiled: Compiled, line: int) -> Value | None:
     made = nodes_of(compiled, line)
     if made:
         return made[-1].output
-    groups = [path for path, scope in compiled.graph.scopes.items() if line in ends(scope.site) and path in compiled.labels]
+    groups = [
+        path
+        for path, scope in compiled.graph.scopes.items()
+        if line in ends(scope.site) and path in compiled.labels
+    ]
     if groups:
         return compiled.labels[groups[-1]]
     label = re.match(r"\s*(\w+):", compiled.graph.site.span.file.line(line))
-    if label and label[1] in compiled.labels:  # a shared layer's second use keeps the place of the first
+    if (
+        label and label[1] in compiled.labels
+    ):  # a shared layer's second use keeps the place of the first
         return compiled.labels[label[1]]
     before = [n for n in compiled.graph.nodes if max(ends(n.output.site), default=0) < line]
     return before[-1].output if before and closes(compiled, line) else None
 
 
 def closes(compiled: Compiled, line: int) -> bool:
-    """Whether the line of the program is a closing brace alone: the value after it is the last one made above."""
+    """Whether the line of the program is a closing brace alone: the value after it is the last one
+    made above.
+    """
     return compiled.graph.site.span.file.line(line).split("#")[0].strip() == "}"
 
 
@@ -143,43 +161,73 @@ def test_errors(block: Block, example_folder: Path) -> None:
             assert match, f"line {fact.line}: an error is stated as `# error: [code]`"
             stated[(fact.line, match[1])] = match[2] or ""
     outcome = compile_block(block, example_folder)
-    found = {(d.span.first.line + block.offset if d.span else 0, d.code): d.message for d in outcome.diagnostics}
+    found = {
+        (d.span.first.line + block.offset if d.span else 0, d.code): d.message
+        for d in outcome.diagnostics
+    }
     assert sorted(found) == sorted(stated), "\n".join(found.values())
     for place, part in stated.items():
         assert part in found[place]
     assert outcome.compiled or stated, "the example has no net"
 
 
-@pytest.mark.parametrize(("text", "shown"), re.findall(r"^```net\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$", LANGUAGE.read_text(encoding="utf-8"), re.MULTILINE))
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    re.findall(
+        r"^```net\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$",
+        LANGUAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    ),
+)
 def test_an_error_reads_as_shown(text: str, shown: str, example_folder: Path) -> None:
     """A block headed `text` after an example is what the compiler prints of it."""
     outcome = compile_block(Block("net", 1, text.rstrip("\n")), example_folder)
     assert "\n".join(render_text(d) for d in outcome.diagnostics) == shown
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if any(f.kind in ("shape", "weights") for f in facts_of(b))], ids=name_of)
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if any(f.kind in ("shape", "weights") for f in facts_of(b))],
+    ids=name_of,
+)
 def test_shapes_and_weights(block: Block, example_folder: Path) -> None:
-    """The shapes and the weights that comments state are those of the net, for every net that has the line."""
+    """The shapes and the weights that comments state are those of the net, for every net that has
+    the line.
+    """
     outcome = compile_block(block, example_folder)
     if not outcome.compiled:  # an example of an error: what stands before it is compiled alone
         lines = block.text.split("\n")
         first = min(f.line for f in facts_of(block) if f.kind == "error")
-        outcome = compile_block(block._replace(text="\n".join(lines[: first - block.line])), example_folder)
+        outcome = compile_block(
+            block._replace(text="\n".join(lines[: first - block.line])), example_folder
+        )
     for fact in facts_of(block):
         if fact.kind == "shape":
-            values = [v for c in outcome.compiled if (v := value_after(c, fact.line - block.offset)) is not None]
+            values = [
+                v
+                for c in outcome.compiled
+                if (v := value_after(c, fact.line - block.offset)) is not None
+            ]
             assert {shape_text(v.type.shape) for v in values} == {fact.text}, f"line {fact.line}"
         elif fact.kind == "weights":
             (compiled,) = outcome.compiled
-            names = [f"{n.module}.{p}" for n in nodes_of(compiled, fact.line - block.offset) for p in n.params()]
+            names = [
+                f"{n.module}.{p}"
+                for n in nodes_of(compiled, fact.line - block.offset)
+                for p in n.params()
+            ]
             assert names == fact.text.split(", "), f"line {fact.line}"
 
 
-@pytest.mark.parametrize("block", [b for b in BLOCKS if any(f.kind == "valid for" for f in facts_of(b))], ids=name_of)
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if any(f.kind == "valid for" for f in facts_of(b))], ids=name_of
+)
 def test_valid_sizes(block: Block, example_folder: Path) -> None:
     """The input sizes that comments state are those that the compiler derives."""
     (fact,) = [f for f in facts_of(block) if f.kind == "valid for"]
-    assert {valid_for(c.graph) for c in compile_block(block, example_folder).compiled} == {fact.text}
+    assert {valid_for(c.graph) for c in compile_block(block, example_folder).compiled} == {
+        fact.text
+    }
 
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if "\ntrain " in b.text], ids=name_of)
@@ -206,7 +254,9 @@ def test_train_sections(block: Block, example_folder: Path) -> None:
         ("expect params == 3\nconv(8, 3)", test_errors),
     ],
 )
-def test_the_runner_sees_false_facts(text: str, test: Callable[[Block, Path], None], example_folder: Path) -> None:
+def test_the_runner_sees_false_facts(
+    text: str, test: Callable[[Block, Path], None], example_folder: Path
+) -> None:
     """A fact that does not hold fails the test."""
     with pytest.raises(AssertionError):
         test(Block("net fragment 3x32x32", 10, text), example_folder)
@@ -215,7 +265,10 @@ def test_the_runner_sees_false_facts(text: str, test: Callable[[Block, Path], No
 def test_every_fact_is_read() -> None:
     """No comment of the page looks like a fact and is passed over."""
     for block in BLOCKS:
-        stated = sum(len(re.findall(r"# *(?:shape|weights|error|valid for)\b *:", line)) for line in block.text.split("\n"))
+        stated = sum(
+            len(re.findall(r"# *(?:shape|weights|error|valid for)\b *:", line))
+            for line in block.text.split("\n")
+        )
         assert stated == len(facts_of(block)), f"line {block.line}"
 
 
@@ -223,15 +276,29 @@ def test_every_fact_is_read() -> None:
 
 
 def codes_raised() -> dict[str, str]:
-    """Every code in the package with a file that raises it: literals given to what makes diagnostics."""
-    trees = {str(path): python_ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "netdsl").rglob("*.py"))}
+    """Every code in the package with a file that raises it: literals given to what makes
+    diagnostics.
+    """
+    trees = {
+        str(path): python_ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "netdsl").rglob("*.py"))
+    }
     nodes = [(name, node) for name, tree in trees.items() for node in python_ast.walk(tree)]
     classes = [n for _, n in nodes if isinstance(n, python_ast.ClassDef)]
-    raisers = RAISERS | {c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}}
+    raisers = RAISERS | {
+        c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}
+    }
     found: dict[str, str] = {}
     for name, call in nodes:
-        if isinstance(call, python_ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")).lstrip("_") in raisers:
-            literals = [a.value for a in call.args[:2] if isinstance(a, python_ast.Constant) and isinstance(a.value, str)]
+        if (
+            isinstance(call, python_ast.Call)
+            and getattr(call.func, "id", getattr(call.func, "attr", "")).lstrip("_") in raisers
+        ):
+            literals = [
+                a.value
+                for a in call.args[:2]
+                if isinstance(a, python_ast.Constant) and isinstance(a.value, str)
+            ]
             code = next((v for v in literals if CODE.fullmatch(v)), None)
             if code is not None:
                 found.setdefault(code, name)
@@ -240,7 +307,9 @@ def codes_raised() -> dict[str, str]:
 
 def codes_documented() -> dict[str, str]:
     """The codes of the page of diagnostics with what it says of them."""
-    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", DIAGNOSTICS.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (.+) \|$", DIAGNOSTICS.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(rows) == len(dict(rows)), "a code stands twice"
     return dict(rows)
 
@@ -251,13 +320,17 @@ def test_every_code_is_documented() -> None:
 
     composed = {f"unknown-{what}" for what, _ in KINDS.values()} | {"unknown-dataset"}
     raised = codes_raised()
-    missing = {code: raised.get(code, "") for code in (set(raised) | composed) - set(codes_documented())}
+    missing = {
+        code: raised.get(code, "") for code in (set(raised) | composed) - set(codes_documented())
+    }
     assert missing == {}, "docs/diagnostics.md has no line on them"
     assert set(codes_documented()) - set(raised) - composed == set(), "nothing raises them"
 
 
 def test_tables_are_complete() -> None:
-    """Functions, element types, initialisers, limits and entries of `train` stand in the language reference."""
+    """Functions, element types, initialisers, limits and entries of `train` stand in the language
+    reference.
+    """
     text = LANGUAGE.read_text(encoding="utf-8")
     for name in function_names():
         assert f"`{name}(" in text, f"function {name}"
@@ -271,7 +344,10 @@ def test_links_lead_somewhere() -> None:
     """Every link of the pages is a file or a heading."""
     for page in (LANGUAGE, DIAGNOSTICS):
         text = page.read_text(encoding="utf-8")
-        headings = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+        headings = {
+            re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-")
+            for h in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
         for target in re.findall(r"\]\(([^)\s]+)\)", text):
             file, _, heading = target.partition("#")
             assert (page.parent / file).exists()

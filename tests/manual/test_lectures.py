@@ -1,4 +1,6 @@
-"""`examples/lectures.md` prints what it says, and the slides' worked numbers come out of PyTorch and of onnxruntime."""
+"""`examples/lectures.md` prints what it says, and the slides' worked numbers come out of PyTorch
+and of onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ class Command(NamedTuple):
 
 def commands() -> list[Command]:
     """The commands of all console blocks: each begins with `$`."""
-    parts = [part for info, body in BLOCKS if info == "console" for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]]
+    parts = [
+        part
+        for info, body in BLOCKS
+        if info == "console"
+        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
+    ]
     split = [part.partition("\n") for part in parts]
     return [Command(tuple(shlex.split(head)), shown.strip("\n")) for head, _, shown in split]
 
@@ -49,9 +56,13 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ---- the page
 
 
-@pytest.mark.parametrize("command", commands(), ids=lambda c: "-".join(re.findall(r"[\w:.]+", " ".join(c.argv[2:]))))
+@pytest.mark.parametrize(
+    "command", commands(), ids=lambda c: "-".join(re.findall(r"[\w:.]+", " ".join(c.argv[2:])))
+)
 @pytest.mark.usefixtures("files")
-def test_a_command_prints_what_the_page_shows(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_prints_what_the_page_shows(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each command, verbatim; those that show an error exit with 1."""
     assert command.argv[0] == "netdsl"
     code = run(list(command.argv[1:]))
@@ -76,7 +87,9 @@ def test_every_block_is_read() -> None:
     """No fence of the page is of a kind that the tests pass over."""
     assert PAGE.count("```") == 2 * len(BLOCKS)
     assert {info.partition(" ")[0] for info, _ in BLOCKS} == {"net", "console", "python", "text"}
-    used = " ".join(" ".join(c.argv) for c in commands()) + "".join(body for info, body in BLOCKS if info == "python")
+    used = " ".join(" ".join(c.argv) for c in commands()) + "".join(
+        body for info, body in BLOCKS if info == "python"
+    )
     for info, _ in BLOCKS:
         assert not info.startswith("net") or info.removeprefix("net file ") in used
 
@@ -84,8 +97,16 @@ def test_every_block_is_read() -> None:
 # ---- columns and rows of a table
 
 
-@pytest.mark.parametrize(("options", "said"), [(["--columns", "colour"], "no column colour: there are kind,output,"), (["--only", "conv,colour"], "no row of that kind; there are conv, dense,")])
-def test_columns_and_kinds_that_are_not_there(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--columns", "colour"], "no column colour: there are kind,output,"),
+        (["--only", "conv,colour"], "no row of that kind; there are conv, dense,"),
+    ],
+)
+def test_columns_and_kinds_that_are_not_there(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Wrong usage, with what there is."""
     try:
         code = run(["check", "alexnet", *options])
@@ -97,8 +118,12 @@ def test_columns_and_kinds_that_are_not_there(options: list[str], said: str, cap
 
 
 @pytest.mark.parametrize(("width", "units"), [("90", "290,400"), ("70", "290K")])
-def test_figures_are_shortened_where_they_do_not_fit(width: str, units: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """In full where there is room; no line of the table is wider than the terminal, no shape is cut."""
+def test_figures_are_shortened_where_they_do_not_fit(
+    width: str, units: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In full where there is room; no line of the table is wider than the terminal, no shape is
+    cut.
+    """
     monkeypatch.setenv("COLUMNS", width)
     assert run(["check", "alexnet:AlexNet", "--show", "weights,units"]) == 0
     table = capsys.readouterr().out.split("\n\n")[0].splitlines()
@@ -126,23 +151,35 @@ def both(text: str, image: np.ndarray) -> list[np.ndarray]:
     net = load(text)
     module = net.torch().eval()
     inputs = [torch.from_numpy(image.reshape(-1, *image.shape[-2:]).astype(np.float32))[None]]
-    return [run_torch(module, inputs)[0][0], run_onnx(net.onnx(weights=module.state_dict()), inputs)[0][0]]
+    return [
+        run_torch(module, inputs)[0][0],
+        run_onnx(net.onnx(weights=module.state_dict()), inputs)[0][0],
+    ]
 
 
 MAPS, AVERAGES = "1 1 2 4 / 5 6 7 8 / 3 2 1 0 / 1 2 3 4", "0 2 2 1 / 4 3 0 1 / 2 1 3 2 / 3 1 2 0"
-BINARY, SHADED = "1 1 1 0 0 / 0 1 1 1 0 / 0 0 1 1 1 / 0 0 1 1 0 / 0 1 1 0 0", "3 3 2 1 0 / 0 0 1 3 1 / 3 1 2 2 3 / 2 0 0 2 2 / 2 0 0 0 1"
+BINARY, SHADED = (
+    "1 1 1 0 0 / 0 1 1 1 0 / 0 0 1 1 1 / 0 0 1 1 0 / 0 1 1 0 0",
+    "3 3 2 1 0 / 0 0 1 3 1 / 3 1 2 2 3 / 2 0 0 2 2 / 2 0 0 0 1",
+)
 WORKED = [
     ("kernels:Binary", BINARY, "4 3 4 / 2 4 3 / 2 3 4"),
     ("kernels:Shaded", SHADED, "12 12 17 / 10 17 19 / 9 6 14"),
     ("kernels:MaxPooling", MAPS, "6 8 / 3 4"),
     ("kernels:AveragePooling", AVERAGES, "2.25 1 / 1.75 1.75"),
     ("net Pool { input image: 1x4x4\n sumpool(2) }", AVERAGES, "9 4 / 7 7"),
-    ("net Pool { input image: 1x4x4\n l2pool(2) }", "3 0 0 0 / 4 0 0 5 / 1 1 0 0 / 1 1 0 0", "5 5 / 2 0"),
+    (
+        "net Pool { input image: 1x4x4\n l2pool(2) }",
+        "3 0 0 0 / 4 0 0 5 / 1 1 0 0 / 1 1 0 0",
+        "5 5 / 2 0",
+    ),
     ("net Pool { input image: 1x4x4\n gap }", AVERAGES, "1.6875"),
 ]
 
 
-@pytest.mark.parametrize(("net", "image", "result"), WORKED, ids=[n.split("{")[-1].strip() for n, _, _ in WORKED])
+@pytest.mark.parametrize(
+    ("net", "image", "result"), WORKED, ids=[n.split("{")[-1].strip() for n, _, _ in WORKED]
+)
 def test_worked_examples(net: str, image: str, result: str) -> None:
     """Convolutions and poolings give the slides' numbers."""
     for found in both(net, rows(image)):
@@ -169,7 +206,13 @@ def correlate(volume: np.ndarray, kernel: np.ndarray, pad: int, stride: int = 1)
     padded = np.pad(volume, ((0, 0), (pad, pad), (pad, pad)))
     k = kernel.shape[-1]
     height, width = ((d + 2 * pad - k) // stride + 1 for d in volume.shape[1:])
-    made = [[float((padded[:, i * stride :, j * stride :][:, :k, :k] * kernel).sum()) for j in range(width)] for i in range(height)]
+    made = [
+        [
+            float((padded[:, i * stride :, j * stride :][:, :k, :k] * kernel).sum())
+            for j in range(width)
+        ]
+        for i in range(height)
+    ]
     return np.array(made)
 
 
@@ -187,7 +230,11 @@ def test_letter_x() -> None:
     """The slides' three filters, each nine where it matches everywhere."""
     letter = np.full((9, 9), -1.0)
     letter[range(1, 8), range(1, 8)] = letter[range(1, 8), range(7, 0, -1)] = 1
-    filters = [rows("1 -1 -1 / -1 1 -1 / -1 -1 1"), rows("1 -1 1 / -1 1 -1 / 1 -1 1"), rows("-1 -1 1 / -1 1 -1 / 1 -1 -1")]
+    filters = [
+        rows("1 -1 -1 / -1 1 -1 / -1 -1 1"),
+        rows("1 -1 1 / -1 1 -1 / 1 -1 1"),
+        rows("-1 -1 1 / -1 1 -1 / 1 -1 -1"),
+    ]
     for found in both("kernels:LetterX", letter):
         for made, kernel in zip(found, filters, strict=True):
             np.testing.assert_allclose(made, correlate(letter[None], kernel, 0), atol=1e-5)

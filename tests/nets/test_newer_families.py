@@ -25,7 +25,10 @@ def test_cora() -> None:
 # ---- whole nets
 
 
-CORA = "net Cora { input x: 2708x1433\n input edges: 2708x2708\n @x -> dropout(0.5) -> gcn(16, @edges) -> relu -> dropout(0.5)\n output logits: gcn(7, @edges) }"
+CORA = (
+    "net Cora { input x: 2708x1433\n input edges: 2708x2708\n @x -> dropout(0.5) -> gcn(16, @edges)"
+    " -> relu -> dropout(0.5)\n output logits: gcn(7, @edges) }"
+)
 
 CAPTION = """
 net Caption(words = 50) {
@@ -77,13 +80,18 @@ def test_caption_net() -> None:
 
 
 def test_transformer_net() -> None:
-    """Decoder blocks with residuals, causal and cross attention, their weights named as `nn.TransformerDecoderLayer` names its own."""
+    """Decoder blocks with residuals, causal and cross attention, their weights named as
+    `nn.TransformerDecoderLayer` names its own.
+    """
     net = netdsl.loads(DECODER)
     for sizes in ({"T": 5, "S": 3}, {"T": 1, "S": 8}):
         assert_back_ends_agree(net, sizes)
     theirs = torch.nn.TransformerDecoderLayer(16, 4, 64)
-    ours = {n.removeprefix("layers.0.") for n in net.torch().state_dict() if n.startswith("layers.0.")}
-    cross = {f"multihead_attn.{n}_proj_weight" for n in "qkv"}  # the source's vectors have a length of their own
+    ours = {
+        n.removeprefix("layers.0.") for n in net.torch().state_dict() if n.startswith("layers.0.")
+    }
+    # The source's vectors have a length of their own.
+    cross = {f"multihead_attn.{n}_proj_weight" for n in "qkv"}
     assert ours ^ set(theirs.state_dict()) == {*cross, "multihead_attn.in_proj_weight"}
 
 
@@ -91,7 +99,10 @@ def test_causal_net() -> None:
     """What comes later changes nothing before it."""
     module = randomise(netdsl.loads(DECODER).torch())
     said, source = torch.tensor([[1, 2, 3, 4]]), torch.randn(1, 3, 6)
-    (first,), (other,) = run_torch(module, [said, source]), run_torch(module, [torch.tensor([[1, 2, 9, 9]]), source])
+    (first,), (other,) = (
+        run_torch(module, [said, source]),
+        run_torch(module, [torch.tensor([[1, 2, 9, 9]]), source]),
+    )
     np.testing.assert_allclose(first[:, :2], other[:, :2], rtol=1e-4, atol=1e-5)
     assert not np.allclose(first[:, 2:], other[:, 2:])
 
@@ -110,7 +121,9 @@ def test_region_net() -> None:
     assert ((2, 5, 5), (2, 5, 16)) == (scores.shape, moves.shape)
 
 
-@pytest.mark.parametrize("text", [CAPTION, DECODER, CORA, DETECTOR], ids=["caption", "decoder", "cora", "detector"])
+@pytest.mark.parametrize(
+    "text", [CAPTION, DECODER, CORA, DETECTOR], ids=["caption", "decoder", "cora", "detector"]
+)
 def test_source_stands_alone(text: str) -> None:
     """The exported source of each net runs without netdsl, and has the same weights."""
     net = netdsl.loads(text)

@@ -1,7 +1,8 @@
-"""The contract of a layer kind: what its definition says of itself agrees with PyTorch and with ONNX, for every example.
+"""The contract of a layer kind: what its definition says of itself agrees with PyTorch and with
+ONNX, for every example.
 
-Each check is a function over one example or one kind; `test_contract_catches` plants an error in a definition for each rule
-and sees that a check fails.
+Each check is a function over one example or one kind; `test_contract_catches` plants an error in a
+definition for each rule and sees that a check fails.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def given_arguments(cls: type[Op], call: str) -> set[str]:
 
 def check_arguments(cls: type[Op]) -> None:
     """Everything is documented, and every argument occurs in an example."""
-    assert re.fullmatch(r"[^\n]{12,}\.", (cls.__doc__ or "").split("\n")[0]), f"{cls.kind}: a sentence with the formula"
+    assert re.fullmatch(r"[^\n]{12,}\.", (cls.__doc__ or "").split("\n")[0]), (
+        f"{cls.kind}: a sentence with the formula"
+    )
     assert cls.examples, f"{cls.kind} has no example"
     for declared in cls.args:
         assert len(declared.doc) > 3, f"`{declared.name}` of `{cls.kind}` is not documented"
@@ -78,25 +81,39 @@ def check_params(net: netdsl.Net) -> None:
     """The learned and the stored tensors have the names and shapes of the module's."""
     module = net.torch()
     (node,) = net.graph.nodes
-    assert {f"y.{n}": p.shape for n, p in node.params().items()} == {n: tuple(p.shape) for n, p in module.named_parameters()}
-    assert {f"y.{n}": p.shape for n, p in node.buffers().items()} == {n: tuple(b.shape) for n, b in module.named_buffers()}
+    assert {f"y.{n}": p.shape for n, p in node.params().items()} == {
+        n: tuple(p.shape) for n, p in module.named_parameters()
+    }
+    assert {f"y.{n}": p.shape for n, p in node.buffers().items()} == {
+        n: tuple(b.shape) for n, b in module.named_buffers()
+    }
     assert net.params == sum(p.numel() for p in module.parameters())
 
 
-# PyTorch's counter knows matrix products and convolutions alone; these kinds multiply in other ways.
-WITNESSES = {"rbf": lambda module, inputs, result: inputs[0].numel() * result.shape[1] // inputs[0].shape[0]}
+# PyTorch's counter knows matrix products and convolutions alone; these kinds multiply in other
+# ways.
+WITNESSES = {
+    "rbf": lambda module, inputs, result: inputs[0].numel() * result.shape[1] // inputs[0].shape[0]
+}
 
 
 def check_macs(net: netdsl.Net) -> None:
     """The MACs are what PyTorch's counter, or the witness of the kind, sees in one sample."""
-    module = randomise(net.torch()).double()  # fused recurrent kernels, which the counter sees as nothing, take single precision alone
+    # Fused recurrent kernels, which the counter sees as nothing, take single precision alone.
+    module = randomise(net.torch()).double()
     inputs = [x.double() if x.is_floating_point() else x for x in inputs_for(net, 1)]
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         result = module(*inputs)
     kind = net.layers[0].kind
-    seen = WITNESSES[kind](module, inputs, result) if kind in WITNESSES else counter.get_total_flops() // 2
+    seen = (
+        WITNESSES[kind](module, inputs, result)
+        if kind in WITNESSES
+        else counter.get_total_flops() // 2
+    )
     layer = getattr(module, "y", None)
-    if isinstance(layer, PartialConv):  # the counter sees the whole kernel, of which the connected maps are a part
+    if isinstance(
+        layer, PartialConv
+    ):  # the counter sees the whole kernel, of which the connected maps are a part
         kernel = layer.kernel()
         seen = seen * int(kernel.count_nonzero()) // kernel.numel()
     assert net.macs == seen
@@ -138,7 +155,9 @@ def test_contract(example: Example, check: Any) -> None:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_opsets(kind: str) -> None:
-    """Every example can be written in every opset that is offered, and onnxruntime computes the same from each."""
+    """Every example can be written in every opset that is offered, and onnxruntime computes the
+    same from each.
+    """
     for example in examples_of(kind):
         net = example.net()
         module = randomise(net.torch())
@@ -154,10 +173,15 @@ def test_opsets(kind: str) -> None:
             np.testing.assert_allclose(run_onnx(model, inputs)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-NEWEST_THAT_RUNS = {"roi_pool": 21, "roi_align": 21}  # onnxruntime has no later kernels of these operators
+# Onnxruntime has no later kernels of these operators.
+NEWEST_THAT_RUNS = {"roi_pool": 21, "roi_align": 21}
 
 
-@pytest.mark.parametrize("example", [e for e in EXAMPLES if LAYERS[e.kind].params is not Op.params], ids=lambda e: f"{e.call} on {e.shapes}")
+@pytest.mark.parametrize(
+    "example",
+    [e for e in EXAMPLES if LAYERS[e.kind].params is not Op.params],
+    ids=lambda e: f"{e.call} on {e.shapes}",
+)
 def test_weights_start_alike(example: Example) -> None:
     """Fresh weights that are not random are equal in both back ends."""
     net = example.net()
@@ -165,23 +189,37 @@ def test_weights_start_alike(example: Example) -> None:
     for tensor in net.onnx().graph.initializer:
         if tensor.name not in state:
             continue
-        param = (net.graph.nodes[0].params() | net.graph.nodes[0].buffers())[tensor.name.removeprefix("y.")]
+        param = (net.graph.nodes[0].params() | net.graph.nodes[0].buffers())[
+            tensor.name.removeprefix("y.")
+        ]
         ours, theirs = onnx.numpy_helper.to_array(tensor), state[tensor.name].numpy()
         assert theirs.shape == ours.shape
         if distribution(param.init, param.shape).kind not in ("uniform", "normal"):
             np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-CONNECTED = f"conv(48, 3, connections = {[[(i + j) % 64 for j in range(2 + i % 19)] for i in range(48)]}{{}})"
+CONNECTED = (
+    "conv(48, 3, connections ="
+    f" {[[(i + j) % 64 for j in range(2 + i % 19)] for i in range(48)]}{{}})"
+)
 
 
 @pytest.mark.parametrize(
     ("call", "init"),
-    [*((c, i) for c in ("conv(48, 3, groups = 2{})", "deconv(48, 3, groups = 2{})", "dense(300{})") for i in INITS), *((CONNECTED, i) for i in connect.INITS)],
+    [
+        *(
+            (c, i)
+            for c in ("conv(48, 3, groups = 2{})", "deconv(48, 3, groups = 2{})", "dense(300{})")
+            for i in INITS
+        ),
+        *((CONNECTED, i) for i in connect.INITS),
+    ],
     ids=lambda w: w.partition("(")[0] if len(w) < 40 else "connected",
 )
 def test_weights_start_with_one_scale(call: str, init: str) -> None:
-    """Fresh weights and biases of both back ends have one mean and one standard deviation, whatever the initialiser."""
+    """Fresh weights and biases of both back ends have one mean and one standard deviation, whatever
+    the initialiser.
+    """
     shape = "300" if call.startswith("dense") else "64x5x5"
     net = Example("", shape, call.format(f", init = {init}")).net()
     torch.manual_seed(0)
@@ -193,13 +231,22 @@ def test_weights_start_with_one_scale(call: str, init: str) -> None:
             assert pytest.approx(theirs.mean(), abs=float(0.4 * theirs.std()) + 1e-9) == ours.mean()
 
 
-ALONG_THE_AXES = {"softmax", "log_softmax", "layernorm", "rmsnorm", "groupnorm", "instancenorm"}  # statistics, not windows
-WINDOWED = [e for e in EXAMPLES if e.kind not in ALONG_THE_AXES and not LAYERS[e.kind].is_global and {"x"} <= set(e.shapes) <= set("0123456789x")]
+# Statistics, not windows.
+ALONG_THE_AXES = {"softmax", "log_softmax", "layernorm", "rmsnorm", "groupnorm", "instancenorm"}
+WINDOWED = [
+    e
+    for e in EXAMPLES
+    if e.kind not in ALONG_THE_AXES
+    and not LAYERS[e.kind].is_global
+    and {"x"} <= set(e.shapes) <= set("0123456789x")
+]
 
 
 @pytest.mark.parametrize("example", WINDOWED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_windows(example: Example) -> None:
-    """The gradient of the middle output reaches no input outside the window that the kind declares."""
+    """The gradient of the middle output reaches no input outside the window that the kind
+    declares.
+    """
     net = example.net()
     (node,) = net.graph.nodes
     module = randomise(net.torch())
@@ -233,12 +280,24 @@ def _with_unseen_argument(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _wrong_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     infer = LAYERS["maxpool"].infer
-    _plant(monkeypatch, "maxpool", "infer", lambda self, x: infer(self, x)._replace(shape=(infer(self, x).shape[0], *(d + 1 for d in infer(self, x).spatial))))
+    _plant(
+        monkeypatch,
+        "maxpool",
+        "infer",
+        lambda self, x: infer(self, x)._replace(
+            shape=(infer(self, x).shape[0], *(d + 1 for d in infer(self, x).spatial))
+        ),
+    )
 
 
 def _wrong_params(monkeypatch: pytest.MonkeyPatch) -> None:
     params = LAYERS["dense"].params
-    _plant(monkeypatch, "dense", "params", lambda self, x: {("offset" if n == "bias" else n): p for n, p in params(self, x).items()})
+    _plant(
+        monkeypatch,
+        "dense",
+        "params",
+        lambda self, x: {("offset" if n == "bias" else n): p for n, p in params(self, x).items()},
+    )
 
 
 def _wrong_macs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +310,17 @@ def _wrong_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wrong_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    _plant(monkeypatch, "groupnorm", "onnx", lambda self, g, x: g.op("InstanceNormalization", x, g.floats([1.0] * x.type.channels), g.floats([0.0] * x.type.channels)))
+    _plant(
+        monkeypatch,
+        "groupnorm",
+        "onnx",
+        lambda self, g, x: g.op(
+            "InstanceNormalization",
+            x,
+            g.floats([1.0] * x.type.channels),
+            g.floats([0.0] * x.type.channels),
+        ),
+    )
 
 
 def _without_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,5 +345,12 @@ def test_contract_catches(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, plant = PLANTS[rule]
     check_kind(kind)
     plant(monkeypatch)
-    with pytest.raises((AssertionError, netdsl.CompileError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError)):
+    with pytest.raises(
+        (
+            AssertionError,
+            netdsl.CompileError,
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+        )
+    ):
         check_kind(kind)

@@ -78,9 +78,9 @@ FORMULAS: dict[tuple[str, str], Callable[[Array, Weights], Array]] = {
     ("lrn(3, 0.5, 0.75, 2)", "5x4x4"): lambda x, _: x / (2 + 0.5 / 3 * neighbours(x, 3)) ** 0.75,
     ("layernorm", "3x4x6"): lambda x, w: w["weight"] * normalised(x, (3,)) + w["bias"],
     ("rmsnorm", "3x6"): lambda x, w: w["weight"] * x / np.sqrt(mean_square(x) + 1e-6),
-    ("groupnorm(2, affine = false)", "4x3x3"): lambda x, _: normalised(
-        x.reshape(2, 2, -1), (2,)
-    ).reshape(x.shape),
+    ("groupnorm(2, affine = false)", "4x3x3"): (
+        lambda x, _: normalised(x.reshape(2, 2, -1), (2,)).reshape(x.shape)
+    ),
     ("instancenorm", "4x3x3"): lambda x, _: normalised(x, (2, 3)),
     ("maxpool(2)", "3x4x6"): lambda x, _: windows(x, 2).max(-1),
     ("avgpool(2)", "3x4x6"): lambda x, _: windows(x, 2).mean(-1),

@@ -19,7 +19,9 @@ from tests.support.contract import EXAMPLES, Example, check_onnx, check_shape, e
 
 
 def opened(example: Example) -> tuple[list[str], dict[str, int]]:
-    """The example's input shapes with a symbol for each size after the channels (1 stays), and the example's own sizes."""
+    """The example's input shapes with a symbol for each size after the channels (1 stays), and the
+    example's own sizes.
+    """
     shapes, sizes = [], {}
     for i, text in enumerate(example.shapes.split(", ")):
         sizes_text, *dtype = text.split(" ")
@@ -33,7 +35,21 @@ def opened(example: Example) -> tuple[list[str], dict[str, int]]:
 
 
 OPENED = [e for e in EXAMPLES if opened(e)[1] and "x" in e.shapes]
-MUST_KNOW_THE_SIZE = {"attention", "cheb", "dense", "gcn", "gru", "layernorm", "lstm", "rmsnorm", "rnn", "sage", "slice", "split"}  # those that act on the last axis, or whose bounds may count from an end
+# Those that act on the last axis, or whose bounds may count from an end.
+MUST_KNOW_THE_SIZE = {
+    "attention",
+    "cheb",
+    "dense",
+    "gcn",
+    "gru",
+    "layernorm",
+    "lstm",
+    "rmsnorm",
+    "rnn",
+    "sage",
+    "slice",
+    "split",
+}
 
 
 def compiled_open(example: Example) -> netdsl.Net | None:
@@ -50,14 +66,18 @@ def inferred_at(net: netdsl.Net, sizes: dict[str, int]) -> TensorType | None:
     """The type that the kind infers from plain integers, None where it refuses them."""
     (node,) = net.graph.nodes
     try:
-        return node.op.infer(*(TensorType(tuple(subs(d, sizes) for d in t.shape), t.dtype) for t in node.types))
+        return node.op.infer(
+            *(TensorType(tuple(subs(d, sizes) for d in t.shape), t.dtype) for t in node.types)
+        )
     except OpError:
         return None
 
 
 @pytest.mark.parametrize("example", OPENED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_open_sizes(example: Example) -> None:
-    """At every size the formula gives what the rule gives for that number, and the net is valid just where the rule accepts it."""
+    """At every size the formula gives what the rule gives for that number, and the net is valid
+    just where the rule accepts it.
+    """
     net = compiled_open(example)
     if net is None:
         return
@@ -77,7 +97,9 @@ def test_open_sizes(example: Example) -> None:
 
 @pytest.mark.parametrize("example", OPENED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_open_sizes_run(example: Example) -> None:
-    """One exported model with open sizes computes what PyTorch does at the example's sizes and at larger ones."""
+    """One exported model with open sizes computes what PyTorch does at the example's sizes and at
+    larger ones.
+    """
     net = compiled_open(example)
     if net is None:
         return
@@ -97,7 +119,8 @@ def test_open_sizes_run(example: Example) -> None:
     onnx.checker.check_model(model, full_check=True)
 
 
-FIXED_IN_ONNX = {"adaptive_avgpool", "adaptive_maxpool", "spp", "maxpool"}  # windows that depend on the size; `ceil` with padding
+# Windows that depend on the size; `ceil` with padding.
+FIXED_IN_ONNX = {"adaptive_avgpool", "adaptive_maxpool", "spp", "maxpool"}
 
 
 # ---- ranks
@@ -106,10 +129,16 @@ FIXED_IN_ONNX = {"adaptive_avgpool", "adaptive_maxpool", "spp", "maxpool"}  # wi
 FIRST = [examples_of(kind)[0] for kind in LAYERS]
 
 
-@pytest.mark.parametrize("example", [e for e in FIRST if re.fullmatch("[0-9x]+", e.shapes)], ids=lambda e: e.call)
-@pytest.mark.parametrize("shape", ["12", "6x12", "6x8x12", "6x6x8x9", "6x4x5x6x7", "1", "1x1", "6x1x1", "6x5x1", "[]"])
+@pytest.mark.parametrize(
+    "example", [e for e in FIRST if re.fullmatch("[0-9x]+", e.shapes)], ids=lambda e: e.call
+)
+@pytest.mark.parametrize(
+    "shape", ["12", "6x12", "6x8x12", "6x6x8x9", "6x4x5x6x7", "1", "1x1", "6x1x1", "6x5x1", "[]"]
+)
 def test_every_accepted_rank_works(example: Example, shape: str) -> None:
-    """An input that a kind does not refuse with a diagnostic is one that both back ends take, of whatever rank."""
+    """An input that a kind does not refuse with a diagnostic is one that both back ends take, of
+    whatever rank.
+    """
     tried = Example(example.kind, shape, example.call)
     try:
         net = tried.net()

@@ -33,7 +33,9 @@ def _mended(call: str, pad: str, advice: str) -> str:
 @pytest.mark.parametrize("kind", ["maxpool", "avgpool", "sumpool", "avgpool(count_pad)"])
 @pytest.mark.parametrize("size", [8, 9, 10])
 def test_same_in_pooling(kind: str, size: int) -> None:
-    """With what the help has for `pad = same`, a size is the input's over the stride, rounded up."""
+    """With what the help has for `pad = same`, a size is the input's over the stride, rounded
+    up.
+    """
     name, _, more = kind.partition("(")
     tail = ", count_pad = false" if more else ""
     for k in range(1, 6):

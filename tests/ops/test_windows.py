@@ -1,4 +1,6 @@
-"""What windows make of sizes and see of their input, against their definition and against PyTorch, at every small setting."""
+"""What windows make of sizes and see of their input, against their definition and against PyTorch,
+at every small setting.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,17 @@ def test_pooled_sizes(kind: str, axes: int, ceil_mode: bool) -> None:
     pool = getattr(F, f"{kind}_pool{axes}d")
     for k, s, p, size in product(range(1, 6), range(1, 6), range(4), range(1, 9)):
         try:
-            wanted = tuple(pool(torch.zeros(1, 1, *(size,) * axes), k, s, p, ceil_mode=ceil_mode).shape[2:])
+            wanted = tuple(
+                pool(torch.zeros(1, 1, *(size,) * axes), k, s, p, ceil_mode=ceil_mode).shape[2:]
+            )
         except RuntimeError:
             wanted = None
         try:
-            made = op(f"{kind}pool", k, stride=s, pad=p, ceil=ceil_mode).infer(TensorType((1, *(size,) * axes))).spatial
+            made = (
+                op(f"{kind}pool", k, stride=s, pad=p, ceil=ceil_mode)
+                .infer(TensorType((1, *(size,) * axes)))
+                .spatial
+            )
         except OpError as error:
             assert error.code == ("bad-padding" if 2 * p > k else "window-too-large")
             made = None
@@ -68,8 +76,13 @@ def test_rounded_up_in_onnx(kind: str, k: int, s: int, p: int) -> None:
 
 @pytest.mark.parametrize("size", [4, 5, 6, 7, 12])
 def test_rounded_up_computes_alike(size: int) -> None:
-    """The open model computes what PyTorch does, whether the last window reaches over the end or not."""
-    assert_back_ends_agree(netdsl.loads("net N {\n input x: 2xT\n y: maxpool(4, stride = 3, pad = 1, ceil = true)\n}"), {"T": size})
+    """The open model computes what PyTorch does, whether the last window reaches over the end or
+    not.
+    """
+    assert_back_ends_agree(
+        netdsl.loads("net N {\n input x: 2xT\n y: maxpool(4, stride = 3, pad = 1, ceil = true)\n}"),
+        {"T": size},
+    )
 
 
 # ---- what is seen
@@ -86,7 +99,9 @@ def assert_exact(window: Window, reached: dict[int, list[int]]) -> None:
 
 @pytest.mark.parametrize(("k", "d"), [(k, d) for k in range(1, 5) for d in range(1, 4)])
 def test_convolution_sees(k: int, d: int) -> None:
-    """Output o of `conv` sees input o stride - pad + j dilation for j below k; of `deconv` input i is seen by output i stride - pad + j dilation."""
+    """Output o of `conv` sees input o stride - pad + j dilation for j below k; of `deconv` input i
+    is seen by output i stride - pad + j dilation.
+    """
     x = TensorType((1, 50))
     for s, p, more in product(range(1, 4), range(3), range(2)):
         (window,) = op("conv", 1, k, stride=s, pad=((p, p + more),), dilation=d).windows(x)
@@ -100,7 +115,9 @@ def test_convolution_sees(k: int, d: int) -> None:
 
 @pytest.mark.parametrize(("k", "s", "p"), SETTINGS)
 def test_pooling_sees(k: int, s: int, p: int) -> None:
-    """Output o of a pooling sees the k inputs from o stride - pad on, a subsampling those from o k on."""
+    """Output o of a pooling sees the k inputs from o stride - pad on, a subsampling those from o k
+    on.
+    """
     x = TensorType((1, 50))
     (window,) = op("avgpool", k, stride=s, pad=p).windows(x)
     assert_exact(window, {o: [o * s - p + j for j in range(k)] for o in range(20)})

@@ -14,7 +14,9 @@ from netdsl.process.watch import CrashedError
 ALWAYS = (
     MemoryError(),
     OSError(errno.ENOMEM, "Cannot allocate memory"),
-    RuntimeError("[enforce fail at alloc_cpu.cpp] can't allocate memory: you tried to allocate 4 bytes"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp] can't allocate memory: you tried to allocate 4 bytes"
+    ),
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
 )
 UNDER_A_LIMIT = (

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Commands inherit an ignored SIGINT, as a shell gives it to what it starts in the background."""
+    """Commands inherit an ignored SIGINT, as a shell gives it to what it starts in the
+    background.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -43,9 +45,7 @@ def heavy(model_folder: Path) -> Path:
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [side, side]) for n in ("0", "20")]
     nodes = [helper.make_node("MatMul", [str(i), "0"], [str(i + 1)]) for i in range(20)]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, "heavy.onnx")
     np.save("heavy.npy", np.zeros((side, side), np.float32))
     (model_folder / "tiny.net").write_text(TINY)
@@ -59,12 +59,21 @@ def heavy(model_folder: Path) -> Path:
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
     """The command in a process group of its own."""
-    environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(folder / "tmp")}
+    environment = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "TMPDIR": str(folder / "tmp"),
+    }
     (folder / "tmp").mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "netdsl", *arguments], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "netdsl", *arguments],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def children(process: int) -> list[int]:
@@ -104,7 +113,9 @@ def busy(process: int) -> float:
 
 
 def wait_until_busy(running: subprocess.Popen[str], seconds: float) -> None:
-    """Until so much processor time is used; a command that only waits counts when it has a child."""
+    """Until so much processor time is used; a command that only waits counts when it has a
+    child.
+    """
     while busy(running.pid) < seconds and running.poll() is None:
         time.sleep(0.02)
     assert running.poll() is None, running.communicate()
@@ -122,7 +133,9 @@ COMMANDS = {
 
 @pytest.mark.parametrize("case", COMMANDS)
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_a_signal_ends_a_command(case: str, number: signal.Signals, group: bool, heavy: Path) -> None:
+def test_a_signal_ends_a_command(
+    case: str, number: signal.Signals, group: bool, heavy: Path
+) -> None:
     """Wherever it is computing, sent to the process or as a terminal does to all of its group."""
     arguments, seconds = COMMANDS[case]
     running = start(arguments, heavy)
@@ -175,8 +188,14 @@ def test_the_worker_ends_with_its_parent(heavy: Path) -> None:
 def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
     """As a shell that starts a command in the background and `nohup` want it."""
     command = f"trap '' INT HUP; exec {sys.executable} -m netdsl verify tiny.net"
-    running = subprocess.Popen(["bash", "-c", command], cwd=heavy, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    running = subprocess.Popen(
+        ["bash", "-c", command],
+        cwd=heavy,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_until_busy(running, 0.5)
     os.killpg(running.pid, signal.SIGINT)
     os.killpg(running.pid, signal.SIGHUP)

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-@pytest.mark.parametrize("command", ["verify t.net", "train t.net", "run m.onnx one.npy",
-                                     "bench m.onnx", "test t.net --weights w.pt"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        "verify t.net",
+        "train t.net",
+        "run m.onnx one.npy",
+        "bench m.onnx",
+        "test t.net --weights w.pt",
+    ],
+)
 @pytest.mark.parametrize("kilobytes", [150_000, 400_000, 600_000])
 def test_too_little_address_space(model_folder: Path, command: str, kilobytes: int) -> None:
     """Importing PyTorch may abort in the C library, which only another process can report."""
@@ -26,21 +34,29 @@ def test_too_little_address_space(model_folder: Path, command: str, kilobytes: i
     (model_folder / "w.pt").touch()
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v {kilobytes}; {NETDSL} {command}"],
-        cwd=model_folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=model_folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode in (0, 1, 130)
     assert "Traceback" not in done.stderr
     assert "internal-error" not in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
-@pytest.mark.parametrize(("death", "code", "text"), [
-    ("os.abort()", 70, "crash: the process was ended by SIGABRT"),
-    ("os.kill(os.getpid(), 11)", 70, "crash: the process was ended by SIGSEGV"),
-    ("os.kill(os.getpid(), 9)", 1, "error[killed]: the system ended the process with SIGKILL"),
-    ("os._exit(3)", 3, ""),
-])  # fmt: skip
-def test_a_crash_is_reported_by_the_parent(tmp_path: Path, death: str, code: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("death", "code", "text"),
+    [
+        ("os.abort()", 70, "crash: the process was ended by SIGABRT"),
+        ("os.kill(os.getpid(), 11)", 70, "crash: the process was ended by SIGSEGV"),
+        ("os.kill(os.getpid(), 9)", 1, "error[killed]: the system ended the process with SIGKILL"),
+        ("os._exit(3)", 3, ""),
+    ],
+)
+def test_a_crash_is_reported_by_the_parent(
+    tmp_path: Path, death: str, code: int, text: str
+) -> None:
     """The worker's end is a message with the Python stack in the log, and not silence."""
     script = f"""
 import os

@@ -1,7 +1,8 @@
-"""Every fault that random programs and texts have found, by its smallest example: tests/regress holds them, one file a fault.
+"""Every fault that random programs and texts have found, by its smallest example: tests/regress
+holds them, one file a fault.
 
-A file whose first line is `# error: code` is refused with that code; `# check alone` says that it is not run; any other is right in every
-back end. `check` takes each.
+A file whose first line is `# error: code` is refused with that code; `# check alone` says that it
+is not run; any other is right in every back end. `check` takes each.
 """
 
 from __future__ import annotations

@@ -21,6 +21,18 @@ def relu(tmp_path: Path) -> Path:
 def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU that takes every node, while the CPU does the work."""
     monkeypatch.setattr(session, "obstacle", lambda device: None)
-    monkeypatch.setattr(providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"])
-    monkeypatch.setattr(Session, "placement", lambda self: [Placed("r", "Relu", f"{ {'cuda': 'CUDA', 'tensorrt': 'Tensorrt'}[self.device]}ExecutionProvider")])
+    monkeypatch.setattr(
+        providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(
+        Session,
+        "placement",
+        lambda self: [
+            Placed(
+                "r",
+                "Relu",
+                f"{ {'cuda': 'CUDA', 'tensorrt': 'Tensorrt'}[self.device] }ExecutionProvider",
+            )
+        ],
+    )
     monkeypatch.setattr(Session, "memory", "cpu")

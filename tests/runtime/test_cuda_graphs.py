@@ -24,7 +24,9 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     plain = BoundSession.run
 
     def run(self: BoundSession) -> None:
-        made.append((self._sizes["x"][0][0], int(self._options.get_run_config_entry("gpu_graph_id"))))
+        made.append(
+            (self._sizes["x"][0][0], int(self._options.get_run_config_entry("gpu_graph_id")))
+        )
         plain(self)
 
     monkeypatch.setattr(BoundSession, "run", run)
@@ -33,7 +35,9 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.mark.usefixtures("pretended")
 def test_no_graph_is_replayed_for_other_sizes(relu: Path, numbers: list[tuple[int, int]]) -> None:
-    """A first batch runs plainly; from the second of the same sizes on there is a graph, whose number no other binding has."""
+    """A first batch runs plainly; from the second of the same sizes on there is a graph, whose
+    number no other binding has.
+    """
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for batch in (2, 2, 2, 3, 3, 2):
         np.testing.assert_array_equal(opened.run(ones(batch, batch))[0], ones(batch, batch)["x"])
@@ -46,7 +50,9 @@ def test_no_graph_is_replayed_for_other_sizes(relu: Path, numbers: list[tuple[in
 
 
 @pytest.mark.usefixtures("pretended")
-def test_graphs_are_not_without_number(relu: Path, numbers: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphs_are_not_without_number(
+    relu: Path, numbers: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sizes that change for ever do not fill the memory with graphs."""
     monkeypatch.setattr(session, "GRAPHS", 2)
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
@@ -66,7 +72,9 @@ def test_without_graphs_nothing_is_captured(relu: Path, numbers: list[tuple[int,
 
 @pytest.mark.usefixtures("pretended")
 @pytest.mark.parametrize("how", ["run", "bind"])
-def test_what_cannot_be_captured_runs_without(relu: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_what_cannot_be_captured_runs_without(
+    relu: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     """The reason is kept, and the outputs come."""
     plain = BoundSession.run
 
@@ -78,13 +86,24 @@ def test_what_cannot_be_captured_runs_without(relu: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(BoundSession, "run", run)
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for value in (1, 2):
-        np.testing.assert_array_equal(opened.run(ones(2, value))[0] if how == "run" else opened.bind(ones(2, value)).outputs()[0], ones(2, value)["x"])
+        np.testing.assert_array_equal(
+            (
+                opened.run(ones(2, value))[0]
+                if how == "run"
+                else opened.bind(ones(2, value)).outputs()[0]
+            ),
+            ones(2, value)["x"],
+        )
     assert not opened.graph
     assert "not permitted" in opened.no_graph
 
 
-def test_a_session_that_takes_no_graph_is_opened_without(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """onnxruntime refuses graphs for models with nodes elsewhere; the rest of what it refuses stays an error."""
+def test_a_session_that_takes_no_graph_is_opened_without(
+    relu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """onnxruntime refuses graphs for models with nodes elsewhere; the rest of what it refuses stays
+    an error.
+    """
 
     def options(model: Model, device: str, settings: Settings) -> list[str]:
         if settings.graph:

@@ -17,13 +17,19 @@ from tests.support.onnx_files import ones, write
 @pytest.mark.parametrize(
     ("entries", "size", "code", "said"),
     [
-        ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at 16"), ({"offset": "1"}, 16, "corrupt-model", "`w` ends at 17"),
-        ({"offset": "99999999999"}, 16, "corrupt-model", "m.bin has 16 bytes"), ({"offset": "-5"}, 16, "corrupt-model", "the offset of `w` in"),
-        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, no number"), ({"length": "12"}, 16, "corrupt-model", "is 12 bytes, its numbers take 16"),
-        ({"length": "9" * 30}, 16, "corrupt-model", "the length of `w`"), ({}, None, "file-not-found", "there is no file"),
+        ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at 16"),
+        ({"offset": "1"}, 16, "corrupt-model", "`w` ends at 17"),
+        ({"offset": "99999999999"}, 16, "corrupt-model", "m.bin has 16 bytes"),
+        ({"offset": "-5"}, 16, "corrupt-model", "the offset of `w` in"),
+        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, no number"),
+        ({"length": "12"}, 16, "corrupt-model", "is 12 bytes, its numbers take 16"),
+        ({"length": "9" * 30}, 16, "corrupt-model", "the length of `w`"),
+        ({}, None, "file-not-found", "there is no file"),
     ],
-)  # fmt: skip
-def test_weights_in_another_file(tmp_path: Path, entries: dict[str, str], size: int | None, code: str, said: str) -> None:
+)
+def test_weights_in_another_file(
+    tmp_path: Path, entries: dict[str, str], size: int | None, code: str, said: str
+) -> None:
     """What does not lie in it whole is said of the data file by name."""
     path = external(tmp_path, entries)
     if size is not None:
@@ -37,7 +43,9 @@ def test_weights_in_another_file(tmp_path: Path, entries: dict[str, str], size: 
     assert "trust" not in str(found.help)
 
 
-@pytest.mark.parametrize("entries", [{}, {"offset": "4"}, {"length": "16"}, {"offset": "2", "length": "16"}])
+@pytest.mark.parametrize(
+    "entries", [{}, {"offset": "4"}, {"length": "16"}, {"offset": "2", "length": "16"}]
+)
 def test_weights_that_lie_whole_in_another_file(tmp_path: Path, entries: dict[str, str]) -> None:
     path = external(tmp_path, entries)
     (tmp_path / "m.bin").write_bytes(bytes(20))
@@ -49,7 +57,9 @@ def external(folder: Path, entries: dict[str, str]) -> Path:
     """A model whose four floats lie in `m.bin`."""
     path = write(folder / "m.onnx", [helper.make_node("Add", ["x", "w"], ["y"], name="a")])
     model = onnx.load(path)
-    tensor = model.graph.initializer.add(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    tensor = model.graph.initializer.add(
+        name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL
+    )
     for key, value in {"location": "m.bin", **entries}.items():
         tensor.external_data.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())

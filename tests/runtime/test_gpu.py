@@ -28,9 +28,17 @@ class Driver:
 
 @pytest.mark.parametrize(
     ("code", "version", "what"),
-    [(100, 13000, "finds no GPU"), (0, 12040, "serves CUDA 12.4"), (803, 12040, "too old"), (999, 13000, "error 999"), (0, 13000, "cannot be loaded")],
+    [
+        (100, 13000, "finds no GPU"),
+        (0, 12040, "serves CUDA 12.4"),
+        (803, 12040, "too old"),
+        (999, 13000, "error 999"),
+        (0, 13000, "cannot be loaded"),
+    ],
 )
-def test_what_stands_in_the_way_of_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, code: int, version: int, what: str) -> None:
+def test_what_stands_in_the_way_of_a_gpu_is_named(
+    monkeypatch: pytest.MonkeyPatch, code: int, version: int, what: str
+) -> None:
     """No GPU, a driver too old, one that does not start, a library that is missing."""
 
     def load(name: str) -> Driver:
@@ -39,7 +47,9 @@ def test_what_stands_in_the_way_of_a_gpu_is_named(monkeypatch: pytest.MonkeyPatc
         return Driver(code, version)
 
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13: no such file"))
+    monkeypatch.setattr(
+        onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13: no such file")
+    )
     monkeypatch.setattr(ctypes, "CDLL", load)
     monkeypatch.setattr(gpu, "cuda_version", "13.0")
     found = gpu.obstacle("cuda")

@@ -15,16 +15,23 @@ from netdsl.runtime.binding import BoundSession
 from netdsl.runtime.session import open_session
 from tests.support.onnx_files import ones, write
 
-FULL = "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of size 9"
+FULL = (
+    "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of"
+    " size 9"
+)
 
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A device for three samples, that is full for good where a failed batch is still held; the batches that were tried."""
+    """A device for three samples, that is full for good where a failed batch is still held; the
+    batches that were tried.
+    """
     plain, tried = BoundSession.__init__, []
     held: list[Any] = []
 
-    def make(self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+    def make(
+        self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any
+    ) -> None:
         tried.append(len(inputs["x"]))
         if len(inputs["x"]) > 3 or any(b() is not None for b in held):
             self._inputs = inputs
@@ -39,7 +46,9 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("how", ["run", "bind"])
 def test_what_fits_into_the_memory_is_said(relu: Path, how: str) -> None:
-    """A batch that does not fit is halved until one does, with nothing left on the device of those that did not."""
+    """A batch that does not fit is halved until one does, with nothing left on the device of those
+    that did not.
+    """
     with pytest.raises(NetdslError) as caught:
         getattr(open_session(relu), how)(ones(13))
     found = caught.value.diagnostics[0]
@@ -53,16 +62,34 @@ def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> No
     assert full == [8]
 
 
-@pytest.mark.parametrize("said", [FULL, "CUDA failure 2: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "Available memory of 6 is smaller than requested bytes of 9", "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        FULL,
+        "CUDA failure 2: out of memory",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        "Available memory of 6 is smaller than requested bytes of 9",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+    ],
+)
 def test_what_says_that_memory_is_full(said: str) -> None:
     assert providers.is_full(RuntimeError(said))
 
 
 @pytest.mark.parametrize(
     ("said", "help_"),
-    [("CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0", "the GPU or its libraries failed"), ("Got invalid dimensions for input: x", "its size may not fit"), ("the node has failed", None)],
+    [
+        (
+            "CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0",
+            "the GPU or its libraries failed",
+        ),
+        ("Got invalid dimensions for input: x", "its size may not fit"),
+        ("the node has failed", None),
+    ],
 )
-def test_a_failed_run_blames_who_failed(relu: Path, monkeypatch: pytest.MonkeyPatch, said: str, help_: str | None) -> None:
+def test_a_failed_run_blames_who_failed(
+    relu: Path, monkeypatch: pytest.MonkeyPatch, said: str, help_: str | None
+) -> None:
     """Sizes are blamed for what is of sizes alone."""
 
     def run(self: BoundSession) -> None:

@@ -1,4 +1,6 @@
-"""The memory that batches are put together in: what stands in it, and that it is locked and let go of again on a GPU."""
+"""The memory that batches are put together in: what stands in it, and that it is locked and let go
+of again on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -62,21 +64,27 @@ def parts(*lengths: int) -> list[Any]:
 
 
 def test_joined(runtime: Runtime) -> None:
-    """Samples one after the other, whatever the batches before were; the memory is locked while it is used, and one piece serves all that fit."""
+    """Samples one after the other, whatever the batches before were; the memory is locked while it
+    is used, and one piece serves all that fit.
+    """
     buffers = HostBuffers(locked=True)
     for lengths in [(2, 1), (1,), (3, 2), (5,), (0, 2)]:
         made = buffers.joined("image", parts(*lengths))
         np.testing.assert_array_equal(made, np.concatenate(parts(*lengths)))
         gc.collect()
         start = made.__array_interface__["data"][0]
-        assert runtime.held == {start: 4 * 12 * (5 if sum(lengths) == 5 or lengths == (0, 2) else 3)}
+        assert runtime.held == {
+            start: 4 * 12 * (5 if sum(lengths) == 5 or lengths == (0, 2) else 3)
+        }
     names = buffers.joined("names", [np.array([[7]], np.int64)])
     assert (names.tolist(), names.dtype, len(runtime.held)) == ([[7]], np.int64, 2)
     del buffers, made, names
 
 
 def test_no_more_memory_to_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system refuses, or there is no CUDA runtime, plain memory serves; no error stays for onnxruntime to find."""
+    """Where the system refuses, or there is no CUDA runtime, plain memory serves; no error stays
+    for onnxruntime to find.
+    """
     for runtime in (Runtime(code=2), None):
         monkeypatch.setattr(host, "_runtime", lambda runtime=runtime: runtime)
         made = HostBuffers(locked=True).joined("image", parts(2, 2))
@@ -96,7 +104,9 @@ def test_batches_of_a_session(model_folder: Path, runtime: Runtime) -> None:
     one, two = (np.full((1, 1, 4, 4), v, np.float32) for v in (1, 2))
     for batch in ([one, two], [two, one], [two]):
         made = session.joined([{"image": b} for b in batch])
-        np.testing.assert_array_equal(session.run(made)[0], np.concatenate([session.run({"image": b})[0] for b in batch]))
+        np.testing.assert_array_equal(
+            session.run(made)[0], np.concatenate([session.run({"image": b})[0] for b in batch])
+        )
     assert runtime.held == {}
 
 
@@ -106,10 +116,21 @@ def test_memory_is_locked_on_the_gpu(model_folder: Path) -> None:
     """The CUDA runtime takes the memory, and batches from it give what the CPU gives."""
     library = host._runtime()
     assert library is not None
-    session, plain = open_session(model_folder / "m.onnx", "cuda"), open_session(model_folder / "m.onnx")
+    session, plain = (
+        open_session(model_folder / "m.onnx", "cuda"),
+        open_session(model_folder / "m.onnx"),
+    )
     for value in (1, 2):
         feeds = [{"image": np.full((2, 1, 4, 4), value, np.float32)}] * 2
         made = session.joined(feeds)
-        assert library.cudaHostRegister(ctypes.c_void_p(made["image"].ctypes.data), ctypes.c_size_t(made["image"].nbytes), 0) == 712  # it is registered already
+        # It is registered already.
+        assert (
+            library.cudaHostRegister(
+                ctypes.c_void_p(made["image"].ctypes.data), ctypes.c_size_t(made["image"].nbytes), 0
+            )
+            == 712
+        )
         assert library.cudaGetLastError() == 712
-        np.testing.assert_allclose(session.run(made)[0], plain.run(plain.joined(feeds))[0], rtol=1e-2, atol=1e-3)
+        np.testing.assert_allclose(
+            session.run(made)[0], plain.run(plain.joined(feeds))[0], rtol=1e-2, atol=1e-3
+        )

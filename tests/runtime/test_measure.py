@@ -18,7 +18,9 @@ def test_the_peak_of_a_small_device(bench_folder: Path, monkeypatch: pytest.Monk
     sides: list[int] = []
     plain = BoundSession.__init__
 
-    def make(self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any) -> None:
+    def make(
+        self: BoundSession, opened: Any, inputs: dict[str, Any], memory: str, **options: Any
+    ) -> None:
         sides.append(len(inputs["x0"]))
         if len(inputs["x0"]) > limit:
             raise RuntimeError("Failed to allocate memory for requested buffer of size 9")

@@ -235,7 +235,9 @@ def test_resizing_in_the_graph_is_that_of_pillow(
     model_folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
 ) -> None:
     """In every pixel, within one level of 255; `run` gives the same to a model of floats."""
-    (model_folder / "same.net").write_text(IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}"))
+    (model_folder / "same.net").write_text(
+        IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}")
+    )
     assert run(["export", "same.net", "-o", "bytes.onnx", "--with-preprocess"]) == 0
     assert run(["export", "same.net", "-o", "floats.onnx"]) == 0
     session = open_session(Path("bytes.onnx"))

@@ -12,7 +12,9 @@ from tests.fuzz.settings import chosen
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Give every weight and statistic a value of its own, so that none can be left out unseen; set evaluation mode."""
+    """Give every weight and statistic a value of its own, so that none can be left out unseen; set
+    evaluation mode.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
@@ -23,8 +25,12 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     return module.eval()
 
 
-def inputs_for(net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = None, seed: int = 0) -> list[torch.Tensor]:
-    """Random inputs of a net, its open sizes set by `sizes`; integers are small enough for any embedding."""
+def inputs_for(
+    net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = None, seed: int = 0
+) -> list[torch.Tensor]:
+    """Random inputs of a net, its open sizes set by `sizes`; integers are small enough for any
+    embedding.
+    """
     generator = torch.Generator().manual_seed(seed)
     made = []
     for value in net.graph.inputs:
@@ -50,12 +56,18 @@ def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndar
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = chosen().threads
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    made: list[np.ndarray] = session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    made: list[np.ndarray] = session.run(
+        None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)}
+    )
     return made
 
 
-def assert_back_ends_agree(net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2) -> list[np.ndarray]:
+def assert_back_ends_agree(
+    net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2
+) -> list[np.ndarray]:
     """PyTorch and onnxruntime give the same outputs for the same weights; returns them."""
     module = randomise(net.torch())
     inputs = inputs_for(net, batch, sizes)
@@ -68,13 +80,17 @@ def assert_back_ends_agree(net: netdsl.Net, sizes: dict[str, int] | None = None,
 
 
 def both(net: netdsl.Net, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The weights without the `y.` (float64), and the output, on which PyTorch and onnxruntime agree."""
+    """The weights without the `y.` (float64), and the output, on which PyTorch and onnxruntime
+    agree.
+    """
     module = randomise(net.torch())
     tensors = [torch.from_numpy(x.astype(np.float32)) for x in inputs]
     (expected,) = run_torch(module, tensors)
     (actual,) = run_onnx(net.onnx(weights=module.state_dict()), tensors)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
-    return {n.removeprefix("y."): t.numpy().astype(np.float64) for n, t in module.state_dict().items()}, expected
+    return {
+        n.removeprefix("y."): t.numpy().astype(np.float64) for n, t in module.state_dict().items()
+    }, expected
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:

@@ -25,7 +25,9 @@ class Example(NamedTuple):
         lines = [f"    input x{i}: {shape}" for i, shape in enumerate(given)]
         references = ", ".join(f"@x{i}" for i in range(1, len(given)))
         name, paren, rest = self.call.partition("(")
-        call = self.call if not references else f"{name}({references}{', ' + rest if paren else ')'}"
+        call = (
+            self.call if not references else f"{name}({references}{', ' + rest if paren else ')'}"
+        )
         return "\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"])
 
     def net(self) -> netdsl.Net:
@@ -36,6 +38,7 @@ class Example(NamedTuple):
 def examples_of(kind: str) -> list[Example]:
     """The examples that a kind declares."""
     return [Example(kind, shapes, call) for shapes, call in LAYERS[kind].examples]
+
 
 EXAMPLES = [e for kind in LAYERS for e in examples_of(kind)]
 
@@ -57,8 +60,12 @@ def onnx_shape(model: onnx.ModelProto, batch: int) -> tuple[int | str, ...]:
     for value in bare.graph.input:
         value.type.tensor_type.shape.dim[0].dim_value = batch
     bare.graph.output[0].type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
-    return tuple(d.dim_value or d.dim_param for d in inferred.graph.output[0].type.tensor_type.shape.dim)
+    inferred = onnx.shape_inference.infer_shapes(
+        bare, check_type=True, strict_mode=True, data_prop=True
+    )
+    return tuple(
+        d.dim_value or d.dim_param for d in inferred.graph.output[0].type.tensor_type.shape.dim
+    )
 
 
 def check_onnx(net: netdsl.Net) -> None:

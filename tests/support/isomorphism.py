@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 
 def nameless(graph: Graph) -> dict[str, list[Any]]:
-    """Everything that a graph says, with positions in place of names: equal for graphs that are the same up to names.
+    """Everything that a graph says, with positions in place of names: equal for graphs that are the
+    same up to names.
 
-    Nodes are compared in their order, by kind, arguments, shapes, edges, weights, whose weights they share, and what holds them fixed.
+    Nodes are compared in their order, by kind, arguments, shapes, edges, weights, whose weights
+    they share, and what holds them fixed.
     """
     number: dict[int, str] = {id(v): f"input {i}" for i, v in enumerate(graph.inputs)}
     owner: dict[str, int] = {}
@@ -23,8 +25,22 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
         edges = [number[id(v)] for v in node.inputs]
         number[id(node.output)] = f"node {i}"
         shared = owner.setdefault(node.module, i)
-        weights = {name: (p.shape, repr(p.init)) for name, p in (node.params() | node.buffers()).items()}
-        nodes.append((node.op.kind, arguments_of(node, number), edges, str(node.type), node.type.dtype, weights, shared, node.frozen, heads.get(node.aux or "")))
+        weights = {
+            name: (p.shape, repr(p.init)) for name, p in (node.params() | node.buffers()).items()
+        }
+        nodes.append(
+            (
+                node.op.kind,
+                arguments_of(node, number),
+                edges,
+                str(node.type),
+                node.type.dtype,
+                weights,
+                shared,
+                node.frozen,
+                heads.get(node.aux or ""),
+            )
+        )
     return {
         "inputs": [(str(v.type), v.type.dtype) for v in graph.inputs],
         "nodes": nodes,
@@ -37,7 +53,10 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
 def arguments_of(node: Node, number: dict[int, str]) -> list[tuple[str, object]]:
     """The arguments of a node; a tensor among them by its position."""
     values = [(a.name, getattr(node.op, a.name)) for a in node.op.args]
-    return [(n, number.get(id(v), "a tensor")) if isinstance(v, Value) else (n, repr(v)) for n, v in values]
+    return [
+        (n, number.get(id(v), "a tensor")) if isinstance(v, Value) else (n, repr(v))
+        for n, v in values
+    ]
 
 
 def first_difference(one: Graph, other: Graph) -> str | None:

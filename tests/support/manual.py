@@ -12,7 +12,9 @@ LANGUAGE = ROOT / "docs" / "language.md"
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: its info string, the line of the page on which its text begins, and the text."""
+    """A fenced block of a page: its info string, the line of the page on which its text begins, and
+    the text.
+    """
 
     info: str
     line: int
@@ -35,7 +37,8 @@ class Block(NamedTuple):
         if self.inside is None:
             return self.text
         head, *rest = self.text.split("\n")
-        # A fragment's first statement shares its line with the net's head, so that line numbers stay those of the page.
+        # A fragment's first statement shares its line with the net's head, so that line numbers
+        # stay those of the page.
         return "\n".join([f"net Example {{ input image: {self.inside}", head, *rest]) + "\n}"
 
     @property
@@ -47,9 +50,12 @@ class Block(NamedTuple):
 def blocks_of(path: Path) -> list[Block]:
     """The blocks of a page that are headed `net`."""
     found = []
-    for match in re.finditer(r"^```(net\b.*)\n((?:.*\n)*?)```$", path.read_text(encoding="utf-8"), re.MULTILINE):
+    for match in re.finditer(
+        r"^```(net\b.*)\n((?:.*\n)*?)```$", path.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         line = match.string.count("\n", 0, match.start(2)) + 1
         found.append(Block(match[1].strip(), line, match[2].rstrip("\n")))
     return found
+
 
 BLOCKS = blocks_of(LANGUAGE)

@@ -11,12 +11,25 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 
-def write(path: Path, nodes: list[onnx.NodeProto], *, batch: int | str = "N", opset: int = 20, shape: Any = ("N", 4), outputs: Any = None) -> Path:
+def write(
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    *,
+    batch: int | str = "N",
+    opset: int = 20,
+    shape: Any = ("N", 4),
+    outputs: Any = None,
+) -> Path:
     """A model of `x`, a batch of vectors of four."""
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape[1:]])]
     made = outputs or [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
-    graph = helper.make_graph(nodes, "g", inputs, made, [helper.make_tensor("two", TensorProto.INT64, [1], [2])])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10), path)
+    graph = helper.make_graph(
+        nodes, "g", inputs, made, [helper.make_tensor("two", TensorProto.INT64, [1], [2])]
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10),
+        path,
+    )
     return path
 
 
@@ -29,5 +42,7 @@ def operators(model: onnx.ModelProto) -> list[str]:
 
 
 def forward(path: str | Path, **inputs: np.ndarray) -> np.ndarray:
-    made: np.ndarray = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, inputs)[0]
+    made: np.ndarray = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    ).run(None, inputs)[0]
     return made

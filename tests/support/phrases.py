@@ -13,7 +13,9 @@ def says(phrase: str, size: int) -> bool:
             good = size % int(words[12:]) == 0
         elif words.startswith("%"):
             period, _, rest = words[1:].partition("==" if "==" in words else "in")
-            good = any(low <= size % int(period) <= high for low, high in map(_run, rest.split(", ")))
+            good = any(
+                low <= size % int(period) <= high for low, high in map(_run, rest.split(", "))
+            )
         elif words.startswith("in"):
             good = size in map(int, words[2:].split(", "))
         elif words.startswith("from"):

@@ -1,4 +1,6 @@
-"""Valid texts laid out anew at random: blanks, line breaks and comments wherever the grammar lets them stand."""
+"""Valid texts laid out anew at random: blanks, line breaks and comments wherever the grammar lets
+them stand.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,20 @@ if TYPE_CHECKING:
     from netdsl.syntax.lexer import Token
 
 ARROW = "__ANON_0"
-REMARKS = ["#", "#x", "# a remark", "#\ttab", "# ends in blanks  \t ", '# } { ( ] " -> | else', "#! ünïcode → 🙂", "## two", "#net X {", "# a # b", "#9", "# cr \r in it"]
+REMARKS = [
+    "#",
+    "#x",
+    "# a remark",
+    "#\ttab",
+    "# ends in blanks  \t ",
+    '# } { ( ] " -> | else',
+    "#! ünïcode → 🙂",
+    "## two",
+    "#net X {",
+    "# a # b",
+    "#9",
+    "# cr \r in it",
+]
 INDENTS = ["", " ", "  ", "\t", "    ", "\t  ", "        ", "             "]
 
 
@@ -35,7 +50,10 @@ class Laid(NamedTuple):
 
 
 class Relayout:
-    """Lays one text out anew. `breaks` and `comments` say how often those are put in, from 0 to 1; `blanks` the most in a row."""
+    """Lays one text out anew.
+
+    `breaks` and `comments` say how often those are put in, from 0 to 1; `blanks` the most in a row.
+    """
 
     def __init__(self, random: Random, breaks: float, comments: float, blanks: int = 4) -> None:
         self.random, self.breaks, self.comments, self.blanks = random, breaks, comments, blanks
@@ -55,7 +73,9 @@ class Relayout:
                 separates = True
                 continue
             if previous is not None:
-                self.between(previous, token, separates=separates, inside=bool(open_ and open_[-1] != "{"))
+                self.between(
+                    previous, token, separates=separates, inside=bool(open_ and open_[-1] != "{")
+                )
             self.made.append(self.token(token))
             open_ += token if token in ("(", "[", "{") else ""
             if token in (")", "]", "}"):
@@ -69,7 +89,11 @@ class Relayout:
 
     def between(self, before: Token, after: Token, *, separates: bool, inside: bool) -> None:
         """What stands between two tokens."""
-        free = inside or before.type in ("LBRACE", "VBAR") or after.type in (ARROW, "RBRACE", "VBAR", "ELSE")
+        free = (
+            inside
+            or before.type in ("LBRACE", "VBAR")
+            or after.type in (ARROW, "RBRACE", "VBAR", "ELSE")
+        )
         if separates:
             self.lines(1)
         elif free and self.random.random() < self.breaks:
@@ -84,8 +108,12 @@ class Relayout:
 
     def blank(self, least: bool) -> None:
         """Blanks on a line."""
-        count = self.random.randint(int(least), max(1, self.blanks) if self.random.random() < 0.3 else 1)
-        self.made.append("".join(self.random.choice("   \t" if self.blanks > 1 else " ") for _ in range(count)))
+        count = self.random.randint(
+            int(least), max(1, self.blanks) if self.random.random() < 0.3 else 1
+        )
+        self.made.append(
+            "".join(self.random.choice("   \t" if self.blanks > 1 else " ") for _ in range(count))
+        )
 
     def lines(self, least: int) -> None:
         """Line breaks, with remarks before and between them."""
@@ -118,12 +146,16 @@ def bare(comment: str) -> str:
 
 
 def comments_in(text: str) -> list[str]:
-    """Every comment of a text, found without the compiler: what follows a `#` outside of strings."""
+    """Every comment of a text, found without the compiler: what follows a `#` outside of
+    strings.
+    """
     return [m for m in re.findall(r'"[^"\n]*"|#[^\n]*', text) if m.startswith("#")]
 
 
 def round_trip(laid: Laid) -> str:
-    """Format a text twice; returns the canonical text, having seen that nothing is lost and that it stays as it is."""
+    """Format a text twice; returns the canonical text, having seen that nothing is lost and that it
+    stays as it is.
+    """
     source = SourceFile("laid.net", laid.text)
     tree, tokens = parse_with_tokens(source)
     made = lay_out(pieces_of(laid.text, tokens))
@@ -131,19 +163,25 @@ def round_trip(laid: Laid) -> str:
     assert differences(tree, again) is None
     assert [bare(c) for c in laid.comments] == [bare(c) for c in comments_in(made)]
     assert lay_out(pieces_of(made, tokens)) == made, "the second run changes what the first made"
-    assert not re.search(r"[ \t\r]\n|\n\n\n|\A\n|\n\n\Z|[^\n]\Z", made), "blanks at a line's end, or blank lines too many"
+    assert not re.search(r"[ \t\r]\n|\n\n\n|\A\n|\n\n\Z|[^\n]\Z", made), (
+        "blanks at a line's end, or blank lines too many"
+    )
     return made
 
 
 def differences(one: object, other: object) -> tuple[object, object] | None:
-    """Where two syntax trees differ first, places in the text aside; the reprs are those of slots."""
+    """Where two syntax trees differ first, places in the text aside; the reprs are those of
+    slots.
+    """
     if isinstance(one, (Span, SourceFile)):
         return None
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
         return next((d for a, b in zip(one, other, strict=True) if (d := differences(a, b))), None)
     names = getattr(type(one), "__match_args__", None)
     if names is not None and type(one) is type(other):
-        return next((d for n in names if (d := differences(getattr(one, n), getattr(other, n)))), None)
+        return next(
+            (d for n in names if (d := differences(getattr(one, n), getattr(other, n)))), None
+        )
     return None if type(one) is type(other) and one == other else (one, other)
 
 

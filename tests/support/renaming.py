@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 SUFFIX = "_9"
 
-WORDS = {a.name for op in LAYERS.values() for a in op.args} | set(LAYERS) | set(block_names()) | set(function_names())
+WORDS = (
+    {a.name for op in LAYERS.values() for a in op.args}
+    | set(LAYERS)
+    | set(block_names())
+    | set(function_names())
+)
 
 
 def own_names(text: str) -> set[str]:
@@ -47,8 +52,15 @@ def renamed(text: str) -> str:
     made, place = [], 0
     for token in parse_with_tokens(SourceFile("text", text))[1]:
         if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
-            pattern = r"(?<=x)[A-Za-z_]\w*?(?=x|$)|^[A-Z_]\w*?(?=x)" if "DIMS" in token.type and token not in names else r"[^\W\d]\w*"
-            made += [text[place : token.start_pos], re.sub(pattern, lambda m: m[0] + SUFFIX * (m[0] in names), token)]
+            pattern = (
+                r"(?<=x)[A-Za-z_]\w*?(?=x|$)|^[A-Z_]\w*?(?=x)"
+                if "DIMS" in token.type and token not in names
+                else r"[^\W\d]\w*"
+            )
+            made += [
+                text[place : token.start_pos],
+                re.sub(pattern, lambda m: m[0] + SUFFIX * (m[0] in names), token),
+            ]
             place = token.end_pos or 0
     return "".join([*made, text[place:]])
 

@@ -11,8 +11,14 @@ from netdsl.analysis.cost import Costs
 
 X = "input x: 3x8x8\n"
 TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
-OPEN = "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
-NORMED = "net Tiny(classes = 3) {\n input image: 3x6x6\n c: conv(4, 3, bias = false) -> n: bn -> relu\n gap -> flatten -> dropout\n output y: dense(classes)\n}\n"
+OPEN = (
+    "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu ->"
+    " maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"
+)
+NORMED = (
+    "net Tiny(classes = 3) {\n input image: 3x6x6\n c: conv(4, 3, bias = false) -> n: bn -> relu\n"
+    " gap -> flatten -> dropout\n output y: dense(classes)\n}\n"
+)
 
 
 def net(body: str, before: str = "") -> netdsl.Net:
@@ -63,7 +69,11 @@ def message(call: str, *inputs: str) -> str:
 
 def net_with(body: str, *inputs: str) -> netdsl.Net:
     """A net of these lines on inputs `x0`, `x1` and so on."""
-    return netdsl.loads("net N {\n" + "".join(f"input x{i}: {shape}\n" for i, shape in enumerate(inputs)) + f"@x0 -> {body.strip()}\n}}\n")
+    return netdsl.loads(
+        "net N {\n"
+        + "".join(f"input x{i}: {shape}\n" for i, shape in enumerate(inputs))
+        + f"@x0 -> {body.strip()}\n}}\n"
+    )
 
 
 @cache

@@ -42,7 +42,9 @@ def config(**entries: object) -> TrainConfig:
     return TrainConfig.from_section({"epochs": 2, "batch": 32, **entries})
 
 
-def run(module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options: Any) -> loop.Result:
+def run(
+    module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options: Any
+) -> loop.Result:
     console = options.pop("console", Console(file=io.StringIO()))
     return train(module, data or tiny(), setup, out, console=console, **options)
 

@@ -11,9 +11,18 @@ from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
 from netdsl.verify import Report, verify_graph
 
-CLAIMS = ["params", "shapes", "macs", "values in PyTorch", "values in onnxruntime", "folded batch norms", "outputs"]
+CLAIMS = [
+    "params",
+    "shapes",
+    "macs",
+    "values in PyTorch",
+    "values in onnxruntime",
+    "folded batch norms",
+    "outputs",
+]
 
-# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in brackets.
+# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in
+# brackets.
 MIXED = """net Mixed {
     input image: 3x19x17
     stem: conv(6, 3, pad = [(0, 1), (1, 2)]) -> tanh
@@ -57,5 +66,15 @@ def swapped_pads(self: Any, g: Any, x: Any) -> str:
     """A convolution's ONNX lowering with the begins and ends of its padding exchanged."""
     k, s, p, d = self.geometry(x.type)
     bias = [g.param("bias")] if self.bias else []
-    result: str = g.op("Conv", x, g.param("weight"), *bias, kernel_shape=k, strides=s, pads=[b for _, b in p] + [a for a, _ in p], dilations=d, group=self.groups)
+    result: str = g.op(
+        "Conv",
+        x,
+        g.param("weight"),
+        *bias,
+        kernel_shape=k,
+        strides=s,
+        pads=[b for _, b in p] + [a for a, _ in p],
+        dilations=d,
+        group=self.groups,
+    )
     return result

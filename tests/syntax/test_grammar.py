@@ -120,7 +120,9 @@ class Mark:
 
 
 def planted(folder: Path, mark: Path) -> Path:
-    """The user's cache folder with a pickle in every place where an earlier version kept its grammar."""
+    """The user's cache folder with a pickle in every place where an earlier version kept its
+    grammar.
+    """
     cache = folder / "cache" / "netdsl"
     cache.mkdir(parents=True)
     for name in ("grammar.lark", "netdsl.lark", "tables.pickle"):
@@ -157,7 +159,9 @@ HARMLESS = {"pickle.UnpicklingError"}  # what `torch.load` raises
 
 @pytest.mark.parametrize("path", sorted((ROOT / "netdsl").rglob("*.py")), ids=lambda p: p.stem)
 def test_nothing_is_unpickled(path: Path) -> None:
-    """No module imports what turns bytes into code or objects, and each loader that can do so is told not to."""
+    """No module imports what turns bytes into code or objects, and each loader that can do so is
+    told not to.
+    """
     import ast
 
     for node in ast.walk(ast.parse(path.read_text())):

@@ -10,7 +10,12 @@ from netdsl.train import settings
 from netdsl.train.config import TrainConfig
 from tests.support.training import fails
 
-AUGMENT = [SettingCall("random_crop", (8, 1)), SettingCall("hflip"), SettingCall("rotation", (10,)), SettingCall("random_erasing")]
+AUGMENT = [
+    SettingCall("random_crop", (8, 1)),
+    SettingCall("hflip"),
+    SettingCall("rotation", (10,)),
+    SettingCall("random_erasing"),
+]
 
 
 def test_empty_section_has_the_defaults() -> None:
@@ -44,17 +49,37 @@ def test_section_is_read_and_overridden() -> None:
     ("section", "code", "text"),
     [
         ({"epoch": 3}, "unknown-entry", "did you mean `epochs`?"),
-        ({"epochs": 0}, "bad-argument", "`epochs` is 0; it must be an integer from 1 to 1,000,000,000"),
+        (
+            {"epochs": 0},
+            "bad-argument",
+            "`epochs` is 0; it must be an integer from 1 to 1,000,000,000",
+        ),
         ({"epochs": 2.5}, "wrong-type", "2.5"),
         ({"batch": "many"}, "wrong-type", '"many"'),
         ({"data": "cifar10"}, "wrong-type", "for example"),
         ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
         ({"optimizer": SettingCall("sgd")}, "missing-argument", "no `lr`"),
-        ({"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})}, "bad-argument", "`momentum` is 0"),
-        ({"optimizer": SettingCall("adam", (), {"lr": 0})}, "bad-argument", "0; it must be a number above 0"),
+        (
+            {"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})},
+            "bad-argument",
+            "`momentum` is 0",
+        ),
+        (
+            {"optimizer": SettingCall("adam", (), {"lr": 0})},
+            "bad-argument",
+            "0; it must be a number above 0",
+        ),
         ({"optimizer": SettingCall("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
-        ({"schedule": SettingCall("multistep", ([4, 2],))}, "bad-argument", "[4, 2]; it must be a rising list"),
-        ({"schedule": SettingCall("constant", (), {"gamma": 1})}, "unknown-argument", "takes no arguments"),
+        (
+            {"schedule": SettingCall("multistep", ([4, 2],))},
+            "bad-argument",
+            "[4, 2]; it must be a rising list",
+        ),
+        (
+            {"schedule": SettingCall("constant", (), {"gamma": 1})},
+            "unknown-argument",
+            "takes no arguments",
+        ),
         ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
         ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),

@@ -24,14 +24,21 @@ from netdsl.train import checkpoint, loop
 from netdsl.train.config import TrainConfig
 from tests.support.training import CPU, config, net, run, tiny
 
-AUGMENT = [SettingCall("random_crop", (8, 1)), SettingCall("hflip"), SettingCall("rotation", (10,)), SettingCall("random_erasing")]
+AUGMENT = [
+    SettingCall("random_crop", (8, 1)),
+    SettingCall("hflip"),
+    SettingCall("rotation", (10,)),
+    SettingCall("random_erasing"),
+]
 
 
 def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
     output = io.StringIO()
     setup = config(epochs=6, metrics=[SettingCall("accuracy"), SettingCall("accuracy", (2,))])
-    result = run(net(), out, setup, console=Console(file=output, width=40), name="Tiny", expects=(1, 8, 8))
+    result = run(
+        net(), out, setup, console=Console(file=output, width=40), name="Tiny", expects=(1, 8, 8)
+    )
     assert result.final["accuracy"] > 0.95
     assert result.history[0]["train_loss"] > result.final["train_loss"]
     names = sorted(path.name for path in out.iterdir())
@@ -52,7 +59,11 @@ def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
     with safe_open(result.weights, "pt") as file:
         metadata = file.metadata()
     assert (metadata["net"], metadata["dataset"]) == ("Tiny", "tiny")
-    assert json.loads(metadata["mean"]) == [0.3] and json.loads(metadata["classes"]) == ["a", "b", "c"]
+    assert json.loads(metadata["mean"]) == [0.3] and json.loads(metadata["classes"]) == [
+        "a",
+        "b",
+        "c",
+    ]
     other = net(seed=5).eval()
     other.load_state_dict(load_file(result.weights))
 
@@ -60,7 +71,9 @@ def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
         with torch.inference_mode():
             return np.asarray(other(torch.from_numpy(images)))
 
-    assert evaluate(forward, data.test, data, [Accuracy()]) == {"accuracy": result.final["accuracy"]}
+    assert evaluate(forward, data.test, data, [Accuracy()]) == {
+        "accuracy": result.final["accuracy"]
+    }
 
 
 def numbers(result: loop.Result) -> list[dict[str, float]]:
@@ -68,11 +81,18 @@ def numbers(result: loop.Result) -> list[dict[str, float]]:
     return [{k: v for k, v in record.items() if k not in timed} for record in result.history]
 
 
-OPTIMIZERS = [SettingCall("sgd", (0.05, 0.9)), SettingCall("sgd", (0.05,)), SettingCall("adam"), SettingCall("adamw")]
+OPTIMIZERS = [
+    SettingCall("sgd", (0.05, 0.9)),
+    SettingCall("sgd", (0.05,)),
+    SettingCall("adam"),
+    SettingCall("adamw"),
+]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: SettingCall) -> None:
+def test_an_interrupted_run_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: SettingCall
+) -> None:
     setup = config(epochs=4, augment=AUGMENT, optimizer=optimizer)
     whole = net()
     expected = run(whole, tmp_path / "whole", setup)
@@ -99,12 +119,15 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_seed_decides(tmp_path: Path) -> None:
     first, second, other = (
-        numbers(run(net(), tmp_path / str(i), config(seed=seed))) for i, seed in enumerate((3, 3, 4))
+        numbers(run(net(), tmp_path / str(i), config(seed=seed)))
+        for i, seed in enumerate((3, 3, 4))
     )
     assert first == second != other
 
 
-def test_an_interrupted_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(net(), tmp_path, config(epochs=1))
     before = (tmp_path / checkpoint.FILE).read_bytes()
 
@@ -191,7 +214,8 @@ def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path) -> None
         values = torch.from_numpy(data.normalise(data.train.images)).flatten(1)
         labels = torch.from_numpy(data.train.labels)
         main, side = (
-            nn.functional.cross_entropy(h(values), labels).item() for h in (module.main, module.side)
+            nn.functional.cross_entropy(h(values), labels).item()
+            for h in (module.main, module.side)
         )
     before = module.side.weight.detach().clone()
     result = run(module, tmp_path, setup, data)
@@ -224,7 +248,9 @@ def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
     assert "\x1b[" in output.getvalue()
 
 
-def test_cuda_is_refused_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_refused_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
@@ -244,9 +270,25 @@ def test_a_run_on_the_gpu_learns_and_goes_on(tmp_path: Path) -> None:
 def test_lenet_learns_the_sample(tmp_path: Path) -> None:
     torch.manual_seed(0)
     lenet = nn.Sequential(
-        *(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),
-        *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.Flatten(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)),
+        *(
+            nn.Conv2d(1, 6, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+        ),
+        *(
+            nn.Conv2d(16, 120, 5),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(120, 84),
+            nn.Tanh(),
+            nn.Linear(84, 10),
+        ),
     )
     data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
-    result = run(lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32))
+    result = run(
+        lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32)
+    )
     assert result.final["accuracy"] > 0.8

@@ -25,7 +25,9 @@ def test_schedules() -> None:
     assert rates(settings.StepDecay(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
     assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
     assert rates(settings.Cosine(), 2, 2) == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
-    assert rates(settings.Cosine(1), 3, 2) == pytest.approx([0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
+    assert rates(settings.Cosine(1), 3, 2) == pytest.approx(
+        [0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6
+    )
     assert rates(settings.Cosine(3), 2, 1) == pytest.approx([1 / 3, 2 / 3])
 
 
@@ -34,14 +36,21 @@ def test_losses() -> None:
     labels = torch.tensor([0])
     log = torch.log_softmax(logits, 1)[0]
     smooth = -(0.9 * log[0] + 0.1 * log.mean())
-    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(smooth.item())
+    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(
+        smooth.item()
+    )
     assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
 
 
 def test_optimizers_get_their_settings() -> None:
     weights = [nn.Parameter(torch.zeros(1))]
     sgd = build_optimizer(settings.SGD(0.1, 0.9, 1e-4, True), weights)
-    assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [0.1, 0.9, 1e-4, True]
+    assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [
+        0.1,
+        0.9,
+        1e-4,
+        True,
+    ]
     adam = build_optimizer(settings.Adam(0.1, 0.2), weights)
     adamw = build_optimizer(settings.AdamW(), weights)
     assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
@@ -58,7 +67,9 @@ def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) ->
 def test_plain_input_is_what_the_test_sees() -> None:
     data = tiny()
     images = torch.from_numpy(data.train.images)
-    assert np.allclose(prepared([], images, data).numpy(), data.normalise(data.train.images), atol=1e-6)
+    assert np.allclose(
+        prepared([], images, data).numpy(), data.normalise(data.train.images), atol=1e-6
+    )
 
 
 def test_augmentations_do_what_they_say() -> None:
@@ -81,14 +92,18 @@ def test_augmentations_do_what_they_say() -> None:
 
 
 def test_normalize_replaces_the_constants_in_training_and_test() -> None:
-    setup = config(augment=[SettingCall("normalize", ([0.5], [0.25])), SettingCall("random_erasing", (1,))])
+    setup = config(
+        augment=[SettingCall("normalize", ([0.5], [0.25])), SettingCall("random_erasing", (1,))]
+    )
     data = setup.adapt(tiny())
     assert (data.mean, data.std) == ((0.5,), (0.25,))
     images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
     # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
-    with pytest.raises(SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"):
+    with pytest.raises(
+        SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"
+    ):
         setup.adapt(tiny(channels=3))
 
 

@@ -53,8 +53,7 @@ NETS = {
         "input x: 2\n dense(2, bias = false, weight = [[0, 0], [-100, 0]])\n softmax"
     ),
     "squares that underflow": (
-        "input x: 1x4x4\n"
-        " conv(2, 1, bias = false, weight = [[[[1e-25]]], [[[1]]]]) -> l2pool(2)"
+        "input x: 1x4x4\n conv(2, 1, bias = false, weight = [[[[1e-25]]], [[[1]]]]) -> l2pool(2)"
     ),
     "squares that overflow": (
         "input x: 8\n conv: dense(8, bias = false, weight = [8 * [1e20]] + 7 * [8 * [1]])\n rmsnorm"

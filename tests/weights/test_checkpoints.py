@@ -239,7 +239,11 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "is an HDF5 file, as Keras writes",
         "numpy.savez",
     ),
-    "another zip": (lambda: zip_file({"a.txt": b""}), "is a zip archive without weights", "are read"),
+    "another zip": (
+        lambda: zip_file({"a.txt": b""}),
+        "is a zip archive without weights",
+        "are read",
+    ),
     "a tar": (tar, "is a tar archive", "unpack it"),
     "gzip": (lambda: gzip.compress(torch_file(state())), "is compressed with gzip", "unpack it"),
     "compressed parts": (packed, "is compressed: ", "save it again"),

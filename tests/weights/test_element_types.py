@@ -1,4 +1,6 @@
-"""Weights on their way into a model: what cannot be held in its numbers, what a checkpoint may hold, what stays in its file."""
+"""Weights on their way into a model: what cannot be held in its numbers, what a checkpoint may
+hold, what stays in its file.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +34,36 @@ def state(**other: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("external", [False, True])
-def test_a_number_too_large_for_half_precision_is_named(net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, external: bool) -> None:
-    """With its tensor and its largest number, wherever that stands; and nothing is left of the file."""
+def test_a_number_too_large_for_half_precision_is_named(
+    net_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    external: bool,
+) -> None:
+    """With its tensor and its largest number, wherever that stands; and nothing is left of the
+    file.
+    """
     if external:
         monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 10)
     monkeypatch.setattr("netdsl.weights.fresh.CHUNK", 2)
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
     err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", code=1)[1]
-    assert "error[weights-overflow]: `b.weight` has numbers up to 200000, float16 ends at 65504" in err
+    assert (
+        "error[weights-overflow]: `b.weight` has numbers up to 200000, float16 ends at 65504" in err
+    )
     assert "--bf16" in err
     assert sorted(p.name for p in net_folder.iterdir()) == ["tiny.net", "w.safetensors"]
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16")
     save_file(state(b_weight=np.full((2, 3), 3.4e38, np.float32)), "w.safetensors")
-    assert "`b.weight` has numbers up to 3.4e+38, bfloat16 ends at" in run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16", code=1)[1]
+    assert (
+        "`b.weight` has numbers up to 3.4e+38, bfloat16 ends at"
+        in run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16", code=1)[1]
+    )
 
 
-def test_the_largest_numbers_that_half_precision_holds(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_largest_numbers_that_half_precision_holds(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What rounds to the largest number stays; infinities are taken where they are allowed."""
     save_file(state(a_bias=np.array([65519, -65504, np.inf], np.float32)), "w.safetensors")
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite")
@@ -60,24 +76,39 @@ def test_the_largest_numbers_that_half_precision_holds(net_folder: Path, capsys:
 
 @pytest.mark.parametrize("dtype", ["complex64", "int8", "uint8", "int64", "bool"])
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_numbers_that_are_no_floats(net_folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str) -> None:
-    """Half of a complex number is not taken, and quantised weights not without their scale; what the net has no use for may be anything."""
+def test_numbers_that_are_no_floats(
+    net_folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str
+) -> None:
+    """Half of a complex number is not taken, and quantised weights not without their scale; what
+    the net has no use for may be anything.
+    """
     made = {n: torch.from_numpy(a) for n, a in state().items()}
 
     def save(tensors: dict[str, torch.Tensor]) -> None:
         torch.save(tensors, "w.pt") if suffix == "pt" else save_tensors(tensors, "w.safetensors")
 
     save(made | {"a.weight": made["a.weight"].to(getattr(torch, dtype))})
-    assert f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file, the net takes floats" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
+    assert (
+        f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file,"
+        " the net takes floats"
+        in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
+    )
     save(made | {"other": made["a.weight"].to(getattr(torch, dtype))})
-    assert "1 of the file left: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
+    assert (
+        "1 of the file left: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
+    )
 
 
-def test_a_whole_module_is_refused_in_plain_words(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_module_is_refused_in_plain_words(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Without what PyTorch makes bold on a terminal."""
     torch.save(torch.nn.Linear(2, 3), "w.pt")
     err = run_command(capsys, *EXPORT, "--weights", "w.pt", code=1)[1]
-    what = "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not loaded"
+    what = (
+        "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not"
+        " loaded"
+    )
     assert f"error[corrupt-weights]: w.pt holds {what}" in err
     assert "[1m" not in err
     assert "\ufffd" not in err
@@ -97,10 +128,14 @@ def resident(path: Path) -> int:
     return total
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system alone decides which pages of a file stay")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the system alone decides which pages of a file stay"
+)
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
 def test_pages_that_were_read_are_given_back(net_folder: Path, suffix: str) -> None:
-    """Of either format: a checkpoint of 32 MB leaves 4 MB at most, and its numbers are those of the file, also when they are read again."""
+    """Of either format: a checkpoint of 32 MB leaves 4 MB at most, and its numbers are those of the
+    file, also when they are read again.
+    """
     values = np.random.default_rng(0).standard_normal((4, 2 * CHUNK), dtype=np.float32)
     path = net_folder / f"w.{suffix}"
     if suffix == "pt":
@@ -123,7 +158,9 @@ def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(net_folder: Path) 
     params = {"a": Param(values.shape)}
     chunks = chunks_of(fit(params, read_weights("w.pt"), lazy=True))
     for _ in range(2):
-        np.testing.assert_array_equal(np.concatenate(list(chunks("a", params["a"]))), values.ravel())
+        np.testing.assert_array_equal(
+            np.concatenate(list(chunks("a", params["a"]))), values.ravel()
+        )
 
 
 # ---- numbers that float32 does not hold
@@ -143,7 +180,9 @@ def test_folding_beyond_float32(net_folder: Path, capsys: pytest.CaptureFixture[
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--no-fold")
 
 
-def test_folding_numbers_that_are_allowed(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folding_numbers_that_are_allowed(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Numbers that are not finite, where allowed, are folded without a warning of NumPy."""
     (net_folder / "tiny.net").write_text(BN)
     cases = {"c.weight": np.inf, "n.weight": np.nan, "n.running_var": np.inf}
@@ -157,7 +196,9 @@ def test_folding_numbers_that_are_allowed(net_folder: Path, capsys: pytest.Captu
         assert np.isfinite(weight).all() == (name == "n.running_var")
 
 
-def test_an_infinity_hides_no_overflow(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_infinity_hides_no_overflow(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The largest finite number is reported beside an infinity that is allowed."""
     save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
     options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
@@ -177,9 +218,12 @@ def test_numbers_of_the_text_in_half_precision(
 
 
 LITERALS = [
-    "conv(1, 1, weight = [[[[1e300]]]])", "dense(1, weight = [[1, -1e39]])",
-    "pad(1, value = 3.5e38)", "bn(eps = 1e300)", "leaky_relu(1e40)",
-]  # fmt: skip
+    "conv(1, 1, weight = [[[[1e300]]]])",
+    "dense(1, weight = [[1, -1e39]])",
+    "pad(1, value = 3.5e38)",
+    "bn(eps = 1e300)",
+    "leaky_relu(1e40)",
+]
 
 
 @pytest.mark.parametrize("call", LITERALS)

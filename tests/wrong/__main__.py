@@ -1,4 +1,7 @@
-"""Write into the catalogue what the compiler says now: `python -m tests.wrong`, then read the diff."""
+"""Write into the catalogue what the compiler says now:
+
+`python -m tests.wrong`, then read the diff.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Reads the catalogue of wrong programs, the pages of this folder: each program with its diagnostic written below the line.
+"""Reads the catalogue of wrong programs, the pages of this folder: each program with its diagnostic
+written below the line.
 
-A block headed `net` is a whole file, one headed `net 3x8x8` the inside of a net whose input `image` has that shape, one headed
-`net file other.net` a file that lies beside the next block. Below the line at fault stand carets, the code and the message, and
-below that `= ` and the advice; `! [code] message` is a diagnostic without a place. `python -m tests.wrong` writes in what the
-compiler says now, to be read in the diff.
+A block headed `net` is a whole file, one headed `net 3x8x8` the inside of a net whose input `image`
+has that shape, one headed `net file other.net` a file that lies beside the next block. Below the
+line at fault stand carets, the code and the message, and below that `= ` and the advice; `! [code]
+message` is a diagnostic without a place. `python -m tests.wrong` writes in what the compiler says
+now, to be read in the diff.
 """
 
 from __future__ import annotations
@@ -69,7 +71,11 @@ class Case:
         """The whole program."""
         if not self.head:
             return "\n".join(self.lines) + "\n"
-        return f"net N {{\n    input image: {self.head}\n" + "".join(f"    {line}\n" for line in self.lines) + "}\n"
+        return (
+            f"net N {{\n    input image: {self.head}\n"
+            + "".join(f"    {line}\n" for line in self.lines)
+            + "}\n"
+        )
 
     @property
     def offset(self) -> tuple[int, int]:
@@ -78,7 +84,9 @@ class Case:
 
     @property
     def kinds(self) -> set[tuple[str, str]]:
-        """What it shows: codes with their messages, sizes taken out, so that other sizes make no other kind."""
+        """What it shows: codes with their messages, sizes taken out, so that other sizes make no
+        other kind.
+        """
         return {(w.code, re.sub(r"\d+(?:[x,.]\d+)*", "#", w.message)) for w in self.wanted}
 
 
@@ -105,8 +113,19 @@ def _take(case: Case, line: str) -> None:
     if mark is not None:
         down, right = case.offset
         placed = mark["carets"] != "!"
-        line_, column = (len(case.lines) + down, len(mark["lead"]) + 1 + right) if placed else (None, None)
-        case.wanted.append(Said(line_, column, len(mark["carets"]) if placed else 0, mark["code"], mark["message"], ""))
+        line_, column = (
+            (len(case.lines) + down, len(mark["lead"]) + 1 + right) if placed else (None, None)
+        )
+        case.wanted.append(
+            Said(
+                line_,
+                column,
+                len(mark["carets"]) if placed else 0,
+                mark["code"],
+                mark["message"],
+                "",
+            )
+        )
     elif advice is not None and case.wanted:
         case.wanted[-1] = case.wanted[-1]._replace(help=advice["help"])
     else:
@@ -115,7 +134,11 @@ def _take(case: Case, line: str) -> None:
 
 def load() -> list[Case]:
     """Every case of the catalogue."""
-    return [case for page in sorted(FOLDER.glob("*.md")) for case in read(page.read_text(encoding="utf-8"), page.stem)]
+    return [
+        case
+        for page in sorted(FOLDER.glob("*.md"))
+        for case in read(page.read_text(encoding="utf-8"), page.stem)
+    ]
 
 
 def written(case: Case, folder: Path) -> str:
@@ -137,7 +160,13 @@ def check(case: Case, folder: Path) -> tuple[int, list[Said], str]:
 def heavy_modules(cases: list[Case], folder: Path) -> list[str]:
     """The heavy modules that are loaded when all the cases are checked in one process."""
     paths = [written(case, folder / str(i)) for i, case in enumerate(cases)]
-    done = subprocess.run([sys.executable, "-c", RUNNER], input=json.dumps(paths), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(paths),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [str(name) for name in json.loads(done.stdout)]
 
 
@@ -149,7 +178,9 @@ def _said(found: dict[str, object], path: str) -> Said:
         return Said(None, None, 0, str(found["code"]), message, advice)
     text = Path(str(found["file"])).read_text(encoding="utf-8-sig").split("\n")[int(str(line)) - 1]
     length = (int(str(end)) if end_line == line else len(text) + 1) - int(str(column))
-    return Said(int(str(line)), int(str(column)), max(1, length), str(found["code"]), message, advice)
+    return Said(
+        int(str(line)), int(str(column)), max(1, length), str(found["code"]), message, advice
+    )
 
 
 def _marked(case: Case, said: list[Said]) -> str:
@@ -164,7 +195,9 @@ def _marked(case: Case, said: list[Said]) -> str:
             lines.append(line)
         for s in said:
             placed = s.line is not None and s.column is not None
-            if (placed and line is not None and s.line == number + down) or (not placed and line is None):
+            if (placed and line is not None and s.line == number + down) or (
+                not placed and line is None
+            ):
                 lead = " " * ((s.column or 1) - 1 - right)
                 lines.append(f"{lead}{'^' * s.length or '!'} [{s.code}] {s.message}")
                 lines += [f"{lead}= {s.help}"] if s.help else []

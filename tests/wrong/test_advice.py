@@ -123,7 +123,10 @@ MENDED = {
     "edges of a formula": (
         "input x: 5xT\ninput e: TxT\ny: @x -> pad(1) -> permute([2, 1]) -> gcn(4, @e)",
         "`input edges: [T + 2, T + 2]`",
-        "input x: 5xT\ninput edges: [T + 2, T + 2]\ny: @x -> pad(1) -> permute([2, 1]) -> gcn(4, @edges)",
+        (
+            "input x: 5xT\ninput edges: [T + 2, T + 2]\ny: @x -> pad(1) -> permute([2, 1]) ->"
+            " gcn(4, @edges)"
+        ),
     ),
     "a label inside a group": (
         "input x: 3x8x8\ng: { c: relu }\nadd(@c)",

@@ -16,5 +16,9 @@ from tests.support.small_nets import NORMED
 def weights_folder(folder: Path) -> Path:
     """A folder with the net and a checkpoint, whose metadata tell classes and normalisation."""
     (folder / "tiny.net").write_text(NORMED)
-    save_file(randomise(netdsl.loads(NORMED).torch()).state_dict(), "w.safetensors", {"classes": '["a", "b", "c"]', "mean": "[0.5]", "std": "[0.25]"})
+    save_file(
+        randomise(netdsl.loads(NORMED).torch()).state_dict(),
+        "w.safetensors",
+        {"classes": '["a", "b", "c"]', "mean": "[0.5]", "std": "[0.25]"},
+    )
     return folder

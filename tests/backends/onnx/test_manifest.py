@@ -1,4 +1,6 @@
-"""Manifests that are not as `netdsl export` writes them, and what they say of the texts of a model."""
+"""Manifests that are not as `netdsl export` writes them, and what they say of the texts of a
+model.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-NET = 'import "parts/half.net"\nimport lenet5\nnet Tiny {\n input x: 4\n Half\n output y: dense(2)\n}\n'
+NET = (
+    'import "parts/half.net"\nimport lenet5\nnet Tiny {\n input x: 4\n Half\n output y:'
+    " dense(2)\n}\n"
+)
 HALF = 'import "more.net"\nblock Half() { dense(3) -> More }\n'
 MORE = "block More() { relu }\n"
 
 
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
-    """An exported model, whose text imports two of the folder below its own and one of the library."""
+def model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    """An exported model, whose text imports two of the folder below its own and one of the
+    library.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src" / "parts").mkdir(parents=True)
     (tmp_path / "out").mkdir()
@@ -50,18 +59,27 @@ def found(model: Path, verify: Callable[[Path], object] = verify_model) -> str:
 
 
 def test_imported_files_stand_in_it(model: Path) -> None:
-    """Named from the model's folder, those of the library left out; what has changed is named, what is gone is said."""
+    """Named from the model's folder, those of the library left out; what has changed is named, what
+    is gone is said.
+    """
     entries = json.loads(manifest_path(model).read_text())
     assert entries["source"]["name"] == "../src/tiny.net"
-    assert [e["name"] for e in entries["imports"]] == ["../src/parts/half.net", "../src/parts/more.net"]
+    assert [e["name"] for e in entries["imports"]] == [
+        "../src/parts/half.net",
+        "../src/parts/more.net",
+    ]
     assert verify_model(model).notes == []
     more = model.parent.parent / "src" / "parts" / "more.net"
     more.write_text(MORE.replace("relu", "tanh"))
-    with pytest.raises(NetdslError, match=r"more\.net is not the text that the model was made from"):
+    with pytest.raises(
+        NetdslError, match=r"more\.net is not the text that the model was made from"
+    ):
         verify_model(model)
     verify_if_any(model)  # a run asks of the model alone
     more.unlink()
-    assert verify_model(model).notes == ["the text ../src/parts/more.net is not here, and was not looked at"]
+    assert verify_model(model).notes == [
+        "the text ../src/parts/more.net is not here, and was not looked at"
+    ]
 
 
 def test_a_manifest_of_before_imports(model: Path) -> None:
@@ -72,12 +90,22 @@ def test_a_manifest_of_before_imports(model: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda e: e["files"]["m.onnx"].pop("bytes"), lambda e: e["files"]["m.onnx"].pop("sha256"), lambda e: e["files"]["m.onnx"].update(bytes="9"),
-        lambda e: e["files"]["m.onnx"].update(sha256=None), lambda e: e.update(files=["m.onnx"]), lambda e: e.update(files={"m.onnx": 1}), lambda e: e.pop("files"),
+        lambda e: e["files"]["m.onnx"].pop("bytes"),
+        lambda e: e["files"]["m.onnx"].pop("sha256"),
+        lambda e: e["files"]["m.onnx"].update(bytes="9"),
+        lambda e: e["files"]["m.onnx"].update(sha256=None),
+        lambda e: e.update(files=["m.onnx"]),
+        lambda e: e.update(files={"m.onnx": 1}),
+        lambda e: e.pop("files"),
     ],
-)  # fmt: skip
-def test_a_model_that_is_described_otherwise(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """A sum that fits says nothing of what stands there: `verify` and `run` both say that it is no manifest."""
+)
+def test_a_model_that_is_described_otherwise(
+    model: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """A sum that fits says nothing of what stands there:
+
+    `verify` and `run` both say that it is no manifest.
+    """
     forge(model, change)
     assert found(model) == "corrupt-manifest"
     assert found(model, verify_if_any) == "corrupt-manifest"
@@ -86,17 +114,39 @@ def test_a_model_that_is_described_otherwise(model: Path, change: Callable[[dict
 @pytest.mark.parametrize(
     "change",
     [
-        lambda e: e["source"].pop("sha256"), lambda e: e["source"].pop("name"), lambda e: e.update(source="tiny.net"), lambda e: e.pop("source"), lambda e: e["source"].update(name=""),
-        lambda e: e["source"].update(name="a" * 5000), lambda e: e.update(imports={}), lambda e: e.update(imports=["x"]), lambda e: e.update(imports=[{"name": "x"}]),
+        lambda e: e["source"].pop("sha256"),
+        lambda e: e["source"].pop("name"),
+        lambda e: e.update(source="tiny.net"),
+        lambda e: e.pop("source"),
+        lambda e: e["source"].update(name=""),
+        lambda e: e["source"].update(name="a" * 5000),
+        lambda e: e.update(imports={}),
+        lambda e: e.update(imports=["x"]),
+        lambda e: e.update(imports=[{"name": "x"}]),
         lambda e: e.update(imports=None),
     ],
-)  # fmt: skip
-def test_a_text_that_is_described_otherwise(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
+)
+def test_a_text_that_is_described_otherwise(
+    model: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
     forge(model, change)
     assert found(model) == "corrupt-manifest"
 
 
-@pytest.mark.parametrize("text", ["[1]", "1", "null", '"manifest"', "{}", "[" * 100_000, '{"manifest": 1}', '{"net": "\\ud800", "manifest": "x"}', "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "1",
+        "null",
+        '"manifest"',
+        "{}",
+        "[" * 100_000,
+        '{"manifest": 1}',
+        '{"net": "\\ud800", "manifest": "x"}',
+        "\x00",
+    ],
+)
 def test_what_is_no_manifest(model: Path, text: str) -> None:
     manifest_path(model).write_text(text)
     assert found(model) == "corrupt-manifest"
@@ -111,7 +161,9 @@ def test_a_text_that_no_file_is_called(model: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("taken", ["m.onnx.manifest.json", "m.onnx"])
-def test_no_model_without_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken: str) -> None:
+def test_no_model_without_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
     """Where one of the two cannot be written, neither is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / taken).mkdir()

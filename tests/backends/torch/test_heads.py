@@ -1,4 +1,6 @@
-"""Auxiliary heads, wherever they stand in a net: in training they answer beside the outputs, elsewhere they are not run."""
+"""Auxiliary heads, wherever they stand in a net: in training they answer beside the outputs,
+elsewhere they are not run.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ NET = REGRESS / "heads_in_groups.net"
 
 
 def test_heads_in_groups_are_run_in_training_alone() -> None:
-    """Each head's value in the order of the text, with its weight; in inference no layer of a head is called."""
+    """Each head's value in the order of the text, with its weight; in inference no layer of a head
+    is called.
+    """
     net = netdsl.load(str(NET))
     module = net.torch()
     heads = [h.name for h in net.graph.aux]
@@ -19,7 +23,9 @@ def test_heads_in_groups_are_run_in_training_alone() -> None:
     assert module.aux_weights == [0.5, 0.25, 0.5, 0.25, 1.0]
     called: list[str] = []
     for name in heads:
-        module.get_submodule(name).register_forward_hook(lambda _module, _inputs, _output, name=name: called.append(name))
+        module.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, _output, name=name: called.append(name)
+        )
     x = torch.randn(2, 3, 8, 8)
     assert [tuple(y.shape) for y in module.train()(x)] == 6 * [(2, 2)]
     assert called == heads
