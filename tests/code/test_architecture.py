@@ -21,7 +21,6 @@ PACKAGE = Path(netdsl.__file__).parent
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts
 )
-MAX_FILE, MAX_FUNCTION = 400, 60
 HEAVY = {"torch", "onnx", "onnxruntime"}
 
 # From the ground up: a module imports only from its own line or a line above it.
@@ -200,26 +199,10 @@ def test_light_modules(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_are_short(path: Path) -> None:
-    """Every file is under 400 lines and says first what it is for."""
-    text = path.read_text()
-    assert len(text.splitlines()) < MAX_FILE
-    if text.strip():
+def test_files_say_what_they_are_for(path: Path) -> None:
+    """Every file that has code begins with a docstring."""
+    if path.read_text().strip():
         assert (ast.get_docstring(tree_of(path)) or "").strip()
-
-
-def test_functions_are_short() -> None:
-    """No function is over 60 lines, nine in ten are under 20."""
-    lengths = {}
-    for path in MODULES:
-        for node in ast.walk(tree_of(path)):
-            if isinstance(node, ast.FunctionDef):
-                first = (
-                    node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
-                )
-                lengths[f"{name_of(path)}.{node.name}"] = (node.end_lineno or 0) - first.lineno + 1
-    assert {} == {name: n for name, n in lengths.items() if n > MAX_FUNCTION}
-    assert sum(n < 20 for n in lengths.values()) > 0.9 * len(lengths)
 
 
 # Where what is heavy is loaded when it is asked for; `commands` too.
