@@ -1,4 +1,4 @@
-"""The figures of the code stay within their limits: `python benchmarks/code_figures.py` prints them."""
+"""The figures that `python benchmarks/code_figures.py` prints stay within their limits."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ CIRCLE = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
         ("from typing import Any\nx: Any = f\ny: typing.Any", code_figures.uses_of_any, 2),
         (
             "def f():\n    '''Text.'''\n    a\n    b",
-            lambda ms: [*code_figures.function_lengths(ms).values()][0],
+            lambda ms: next(iter(code_figures.function_lengths(ms).values())),
             2,
         ),
         ("class A:\n    def f(self): pass", lambda ms: len(code_figures.undocumented(ms)), 2),
