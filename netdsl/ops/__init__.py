@@ -8,6 +8,7 @@ from netdsl.ops import (
     attention,
     conv,
     dense,
+    dropout,
     graph,
     join,
     norm,
@@ -15,6 +16,7 @@ from netdsl.ops import (
     recurrent,
     region,
     resample,
+    sample_norm,
     shape,
 )
 from netdsl.ops.base import LAYERS
@@ -25,6 +27,7 @@ __all__ = [
     "attention",
     "conv",
     "dense",
+    "dropout",
     "graph",
     "join",
     "load_plugins",
@@ -33,6 +36,7 @@ __all__ = [
     "recurrent",
     "region",
     "resample",
+    "sample_norm",
     "shape",
 ]
 

@@ -1,0 +1,72 @@
+"""Layers that act in training only: `dropout`, `dropout2d` and `droppath`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+from netdsl.ir.op import Op
+from netdsl.ops.args import number
+from netdsl.ops.base import arg, layer
+from netdsl.ops.rounding import exact
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+    from netdsl.ir.types import TensorType
+
+
+class _TrainingOnly(Op):
+    """Acts in training; passes its input on at inference, and is gone from the exported graph."""
+
+    rounding = exact
+
+    p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
+
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        same: str = xs[0]
+        return same
+
+
+@layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
+class Dropout(_TrainingOnly):
+    """In training, zero each value with probability p and scale the rest by 1 / (1 - p) (Srivastava
+    et al. 2014).
+    """
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.module("Dropout", p=(self.p, 0.5))
+
+
+@layer(
+    "dropout2d",
+    family="regularisation",
+    examples=[("3x4x4", "dropout2d"), ("4x6", "dropout2d(0.2)"), ("2x3x3x3", "dropout2d(0.1)")],
+)
+class Dropout2d(_TrainingOnly):
+    """In training, zero whole maps with probability p and scale the rest by 1 / (1 - p) (Tompson et
+    al. 2015).
+    """
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        if not 2 <= len(xs[0].shape) <= 4:
+            raise OpError(
+                "wrong-rank",
+                f"`dropout2d` drops maps, its input is {xs[0]}",
+                help=None if xs[0].spatial else "use `dropout` for vectors",
+            )
+        return xs[0]
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.module(f"Dropout{len(xs[0].spatial)}d", p=(self.p, 0.5))
+
+
+@layer(
+    "droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")]
+)
+class StochasticDepth(_TrainingOnly):
+    """Stochastic depth (Huang et al. 2016): in training, zero the whole sample with probability p,
+    scale the rest by 1 / (1 - p).
+    """
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.custom("DropPath", self.p)
