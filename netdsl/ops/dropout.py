@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 
 class _TrainingOnly(Op):
-    """Acts in training; passes its input on at inference, and is gone from the exported graph."""
+    """Passes its input on at inference, so that the exported graph has no node for it."""
 
     rounding = exact
 
     p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        same: str = xs[0]
-        return same
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return x
 
 
 @layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
@@ -33,7 +32,7 @@ class Dropout(_TrainingOnly):
     et al. 2014).
     """
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("Dropout", p=(self.p, 0.5))
 
 
@@ -47,17 +46,17 @@ class Dropout2d(_TrainingOnly):
     al. 2015).
     """
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if not 2 <= len(xs[0].shape) <= 4:
+    def infer(self, x: TensorType) -> TensorType:
+        if not 2 <= len(x.shape) <= 4:
             raise OpError(
                 "wrong-rank",
-                f"`dropout2d` drops maps, its input is {xs[0]}",
-                help=None if xs[0].spatial else "use `dropout` for vectors",
+                f"`dropout2d` drops maps, its input is {x}",
+                help=None if x.spatial else "use `dropout` for vectors",
             )
-        return xs[0]
+        return x
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(f"Dropout{len(xs[0].spatial)}d", p=(self.p, 0.5))
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module(f"Dropout{len(x.spatial)}d", p=(self.p, 0.5))
 
 
 @layer(
@@ -68,5 +67,5 @@ class StochasticDepth(_TrainingOnly):
     scale the rest by 1 / (1 - p).
     """
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.custom("DropPath", self.p)

@@ -1,4 +1,7 @@
-"""Normalisation over the batch and over neighbouring channels: `bn` and `lrn`."""
+"""Normalisation over the batch and over neighbouring channels: `bn` and `lrn`.
+
+The kinds that normalise each sample by itself are in `sample_norm.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,32 @@ if TYPE_CHECKING:
 
 
 class Affine(Op):
-    """A scale (weight) and a shift (bias) for each channel."""
+    """Base of the kinds with a learned scale (`weight`) and shift (`bias`) for each channel."""
 
     affine: bool
 
     def scale_size(self, x: TensorType) -> int:
-        """How many pairs: the channels."""
+        """The number of scales, which is the number of channels; raises `OpError` if it is open."""
         return fixed(self, x.channels, "its input channels")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if not xs[0].shape:
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.shape:
             raise OpError("wrong-rank", f"`{self.kind}` needs channels, its input is a scalar")
-        self.scale_size(xs[0])
-        return xs[0]
+        self.scale_size(x)
+        return x
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
+    def params(self, x: TensorType) -> dict[str, Param]:
         if not self.affine:
             return {}
-        shape = (self.scale_size(xs[0]),)
+        shape = (self.scale_size(x),)
         return {"weight": Param(shape, "ones"), "bias": Param(shape, "zeros")}
+
+    def onnx_scale_and_shift(self, g: Emitter, x: TypedName) -> tuple[str, str]:
+        """The learned scale and shift, or constant ones and zeros."""
+        if self.affine:
+            return g.param("weight"), g.param("bias")
+        channels = self.scale_size(x.type)
+        return g.floats([1.0] * channels), g.floats([0.0] * channels)
 
 
 @layer(
@@ -62,13 +72,13 @@ class BatchNorm(Affine):
     )
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each channel")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if len(xs[0].shape) > 4:
-            raise OpError("wrong-rank", f"`bn` takes up to 3 spatial axes, its input is {xs[0]}")
-        return super().infer(*xs)
+    def infer(self, x: TensorType) -> TensorType:
+        if len(x.shape) > 4:
+            raise OpError("wrong-rank", f"`bn` takes up to 3 spatial axes, its input is {x}")
+        return super().infer(x)
 
-    def buffers(self, *xs: TensorType) -> dict[str, Param]:
-        shape = (self.scale_size(xs[0]),)
+    def buffers(self, x: TensorType) -> dict[str, Param]:
+        shape = (self.scale_size(x),)
         return {
             "running_mean": Param(shape),
             "running_var": Param(shape, "ones"),
@@ -86,7 +96,7 @@ class BatchNorm(Affine):
 
     @staticmethod
     def carried(e: Evaluation, bound: Bound) -> Bound:
-        """The bound of the layer for an input with that bound.
+        """The bound of the result for an input that has the given bound.
 
         Executors compute (x - mean) w / sqrt(var + eps) + b, or x s + (b - mean s) with
         s = w / sqrt(var + eps).
@@ -98,33 +108,26 @@ class BatchNorm(Affine):
         weight, shift = scale.new_ones(scale.shape), scale.new_zeros(scale.shape)
         if e.module.weight is not None:
             weight, shift = (e.per_channel(t.abs()) for t in (e.module.weight, e.module.bias))
-        moved = reach * scale
-        rounding = moved * weight + shift
-        rounding = unless_beyond(rounding, reach, moved, moved * weight, weight * scale)
-        underflow = (bound.underflow + 2) * weight * scale + moved * weight * changed
+        scaled = reach * scale
+        rounding = scaled * weight + shift
+        rounding = unless_beyond(rounding, reach, scaled, scaled * weight, weight * scale)
+        underflow = (bound.underflow + 2) * weight * scale + scaled * weight * changed
         return Bound(rounding, underflow + reach * (1 + scale * subnormal(weight)) + weight + 3)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        n = max(1, len(xs[0].spatial))
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module(
-            f"BatchNorm{n}d",
-            xs[0].channels,
+            f"BatchNorm{max(1, len(x.spatial))}d",
+            x.channels,
             eps=(self.eps, 1e-5),
             momentum=(self.momentum, 0.1),
             affine=(self.affine, True),
         )
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        channels = self.scale_size(xs[0].type)
-        pair = (
-            [g.param("weight"), g.param("bias")]
-            if self.affine
-            else [g.floats([1.0] * channels), g.floats([0.0] * channels)]
-        )
+    def onnx(self, g: Emitter, x: TypedName) -> str:
         return g.op(
             "BatchNormalization",
-            xs[0],
-            *pair,
+            x,
+            *self.onnx_scale_and_shift(g, x),
             g.param("running_mean"),
             g.param("running_var"),
             epsilon=self.eps,
@@ -150,11 +153,9 @@ class LocalResponseNorm(Op):
     beta: float = arg(number, 0.75, doc="exponent; above 0")
     k: float = arg(number, 1.0, doc="constant in the denominator")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if len(xs[0].shape) < 2:
-            raise OpError(
-                "wrong-rank", f"`lrn` needs channels and spatial axes, its input is {xs[0]}"
-            )
+    def infer(self, x: TensorType) -> TensorType:
+        if len(x.shape) < 2:
+            raise OpError("wrong-rank", f"`lrn` needs channels and spatial axes, its input is {x}")
         if self.n % 2 == 0:
             raise OpError(
                 "bad-argument",
@@ -163,10 +164,10 @@ class LocalResponseNorm(Op):
                 "an even window has no middle channel",
             )
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if value < TINY:  # onnxruntime refuses what float32 makes 0 of
+            if value < TINY:  # float32 makes 0 of it, which onnxruntime refuses
                 message = f"`{name}` of `lrn` must be above 0, found {value:g}"
                 raise OpError("bad-argument", message, name)
-        return xs[0]
+        return x
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y) (1 + abs(beta) (s (abs(k) + max abs(d - k)) / abs(d) + abs(log abs(d))))`.
@@ -203,7 +204,7 @@ class LocalResponseNorm(Op):
         padded[:, :, half : half + rows.shape[2]] = rows
         return padded.unfold(2, self.n, 1).sum(-1).transpose(1, 2).reshape(x.shape)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         module = t.module(
             "LocalResponseNorm",
             self.n,
@@ -211,12 +212,17 @@ class LocalResponseNorm(Op):
             beta=(self.beta, 0.75),
             k=(self.k, 1.0),
         )
-        # PyTorch views the squares as one more axis, which a permuted input does not allow.
-        return module if len(xs[0].spatial) == 1 else module.with_call("{m}({0}.contiguous())")
+        if len(x.spatial) == 1:
+            return module
+        # PyTorch views the squares with one more axis, which a permuted input does not allow.
+        return module.with_call("{m}({0}.contiguous())")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        # onnxruntime normalises images alone: other ranks are reshaped to one.
-        image = len(xs[0].type.spatial) == 2
-        x = xs[0] if image else g.op("Reshape", xs[0], g.ints([0, 0, -1, 1]))
-        y = g.op("LRN", x, size=self.n, alpha=self.alpha, beta=self.beta, bias=self.k)
-        return y if image else g.op("Reshape", y, g.op("Shape", xs[0]))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        if len(x.type.spatial) == 2:
+            return self._onnx_of_image(g, x)
+        # onnxruntime normalises images only: inputs of other ranks are reshaped to images.
+        image = g.op("Reshape", x, g.ints([0, 0, -1, 1]))
+        return g.op("Reshape", self._onnx_of_image(g, image), g.op("Shape", x))
+
+    def _onnx_of_image(self, g: Emitter, image: str) -> str:
+        return g.op("LRN", image, size=self.n, alpha=self.alpha, beta=self.beta, bias=self.k)

@@ -9,10 +9,10 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Bound, grown, subnormal, unless_beyond
 from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import arg, divisors, fixed, layer
+from netdsl.ops.base import arg, fixed, layer
+from netdsl.ops.division import check_groups
 from netdsl.ops.norm import Affine
 from netdsl.ops.norm_rounding import normalised, units_of_root
-from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class _OwnStatistics(Affine):
-    """Normalises by the mean and the variance of the sample itself."""
+    """Base of the kinds that normalise by the mean and the variance of the sample itself."""
 
     eps: float
 
     def rows(self, x: Tensor) -> Tensor:
-        """The values, of which the last axis is normalised."""
+        """The input reshaped so that the mean and the variance are those of the last axis."""
         raise NotImplementedError(self.kind)
 
     def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
@@ -53,6 +53,10 @@ class _OwnStatistics(Affine):
         return Bound(bound.rounding.view(e.x.shape), bound.underflow.view(e.x.shape))
 
 
+def _last_axis(op: Op, x: TensorType) -> int:
+    return fixed(op, x.shape[-1], "the size of the last axis")
+
+
 @layer(
     "layernorm",
     family="normalisation",
@@ -71,7 +75,7 @@ class LayerNorm(_OwnStatistics):
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each element")
 
     def scale_size(self, x: TensorType) -> int:
-        return fixed(self, x.shape[-1], "the size of the last axis")
+        return _last_axis(self, x)
 
     def rows(self, x: Tensor) -> Tensor:
         return x
@@ -79,21 +83,16 @@ class LayerNorm(_OwnStatistics):
     def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
         return weight
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(
-            "LayerNorm",
-            xs[0].shape[-1],
-            eps=(self.eps, 1e-5),
-            elementwise_affine=(self.affine, True),
-        )
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        affine = (self.affine, True)
+        return t.module("LayerNorm", x.shape[-1], eps=(self.eps, 1e-5), elementwise_affine=affine)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        pair = (
-            [g.param("weight"), g.param("bias")]
-            if self.affine
-            else [g.floats([1.0] * self.scale_size(xs[0].type))]
-        )
-        return g.op("LayerNormalization", xs[0], *pair, axis=-1, epsilon=self.eps)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        if self.affine:
+            scale = [g.param("weight"), g.param("bias")]
+        else:
+            scale = [g.floats([1.0] * self.scale_size(x.type))]
+        return g.op("LayerNormalization", x, *scale, axis=-1, epsilon=self.eps)
 
 
 @layer(
@@ -107,10 +106,10 @@ class RMSNorm(Affine):
     eps: float = arg(number, 1e-6, doc="added to the mean square", min=0)
 
     def scale_size(self, x: TensorType) -> int:
-        return fixed(self, x.shape[-1], "the size of the last axis")
+        return _last_axis(self, x)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self.scale_size(xs[0]),), "ones")}
+    def params(self, x: TensorType) -> dict[str, Param]:
+        return {"weight": Param((self.scale_size(x),), "ones")}
 
     def rounding(self, e: Evaluation) -> Bound:
         """`(1 + s) abs(y)`.
@@ -123,19 +122,19 @@ class RMSNorm(Affine):
         square = x.square().mean(-1, keepdim=True)
         v = square + (e.module.eps or 0.0)
         scale = v.rsqrt()
-        made = x.abs() * scale
-        rounding = unless_beyond((1 + grown(terms)) * e.y.abs(), square * terms, made)
-        changed = made * units_of_root(v, v.new_full(v.shape, 3))
+        scaled = x.abs() * scale
+        rounding = unless_beyond((1 + grown(terms)) * e.y.abs(), square * terms, scaled)
+        changed = scaled * units_of_root(v, v.new_full(v.shape, 3))
         underflow = (1 + changed) * scale.clamp(min=1) * weight
-        return Bound(rounding, underflow + weight + subnormal(weight) * made + 1)
+        return Bound(rounding, underflow + weight + subnormal(weight) * scaled + 1)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module("RMSNorm", xs[0].shape[-1], eps=(self.eps, None))
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("RMSNorm", x.shape[-1], eps=(self.eps, None))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        square = g.op("ReduceMean", g.op("Mul", xs[0], xs[0]), g.ints([-1]), keepdims=1)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        square = g.op("ReduceMean", g.op("Mul", x, x), g.ints([-1]), keepdims=1)
         root = g.op("Sqrt", g.op("Add", square, g.floats(self.eps)))
-        return g.op("Mul", g.op("Div", xs[0], root), g.param("weight"))
+        return g.op("Mul", g.op("Div", x, root), g.param("weight"))
 
 
 _OVER_THE_BATCH = "`bn` normalises each channel over the batch"
@@ -166,50 +165,33 @@ class GroupNorm(_OwnStatistics):
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each channel")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        super().infer(*xs)
-        if len(xs[0].shape) < 2:
+    def infer(self, x: TensorType) -> TensorType:
+        super().infer(x)
+        if len(x.shape) < 2:
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` needs channels and at least one more axis, its input is {xs[0]}",
+                f"`{self.kind}` needs channels and at least one more axis, its input is {x}",
             )
-        channels = self.scale_size(xs[0])
-        if channels % self.groups:
-            raise OpError(
-                "bad-groups",
-                f"{counted(channels, 'channel')} {do(channels)} not divide into"
-                f" {counted(self.groups, 'group')}",
-                "groups",
-                divisors(channels),
-            )
+        check_groups(self.scale_size(x), self.groups)
         fewer = "use fewer groups; " if self.groups > 1 else ""
-        _need_several(self, xs[0].size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
-        return xs[0]
+        _need_several(self, x.size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
+        return x
 
     def rows(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], self.groups, -1)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(
-            "GroupNorm",
-            self.groups,
-            xs[0].channels,
-            eps=(self.eps, 1e-5),
-            affine=(self.affine, True),
-        )
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        eps, affine = (self.eps, 1e-5), (self.affine, True)
+        return t.module("GroupNorm", self.groups, x.channels, eps=eps, affine=affine)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        shape = xs[0].type
-        rows = g.op("Reshape", xs[0], g.ints([0, self.groups, -1]))
-        pair = [g.floats([1.0] * self.groups), g.floats([0.0] * self.groups)]
-        y = g.op(
-            "Reshape",
-            g.op("InstanceNormalization", rows, *pair, epsilon=self.eps),
-            g.op("Shape", xs[0]),
-        )
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        rows = g.op("Reshape", x, g.ints([0, self.groups, -1]))
+        constants = [g.floats([1.0] * self.groups), g.floats([0.0] * self.groups)]
+        rows = g.op("InstanceNormalization", rows, *constants, epsilon=self.eps)
+        y = g.op("Reshape", rows, g.op("Shape", x))
         if not self.affine:
             return y
-        per_channel = g.ints([self.scale_size(shape), *(1 for _ in shape.spatial)])
+        per_channel = g.ints([self.scale_size(x.type), *(1 for _ in x.type.spatial)])
         weight, bias = (g.op("Reshape", g.param(n), per_channel) for n in ("weight", "bias"))
         return g.op("Add", g.op("Mul", y, weight), bias)
 
@@ -231,31 +213,22 @@ class InstanceNorm(_OwnStatistics):
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, False, doc="learn a scale and a shift for each channel")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if not 2 <= len(xs[0].shape) <= 4:
+    def infer(self, x: TensorType) -> TensorType:
+        if not 2 <= len(x.shape) <= 4:
             raise OpError(
                 "wrong-rank",
-                f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {xs[0]}",
+                f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {x}",
             )
-        _need_several(self, prod(xs[0].spatial), _OVER_THE_BATCH)
-        return super().infer(*xs)
+        _need_several(self, prod(x.spatial), _OVER_THE_BATCH)
+        return super().infer(x)
 
     def rows(self, x: Tensor) -> Tensor:
         return x.flatten(2)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(
-            f"InstanceNorm{len(xs[0].spatial)}d",
-            xs[0].channels,
-            eps=(self.eps, 1e-5),
-            affine=(self.affine, False),
-        )
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        name, affine = f"InstanceNorm{len(x.spatial)}d", (self.affine, False)
+        return t.module(name, x.channels, eps=(self.eps, 1e-5), affine=affine)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        channels = self.scale_size(xs[0].type)
-        pair = (
-            [g.param("weight"), g.param("bias")]
-            if self.affine
-            else [g.floats([1.0] * channels), g.floats([0.0] * channels)]
-        )
-        return g.op("InstanceNormalization", xs[0], *pair, epsilon=self.eps)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        scale_and_shift = self.onnx_scale_and_shift(g, x)
+        return g.op("InstanceNormalization", x, *scale_and_shift, epsilon=self.eps)
