@@ -16,8 +16,11 @@ from netdsl.ops import (
     recurrent,
     region,
     resample,
+    reshape,
     sample_norm,
-    shape,
+    size,
+    slicing,
+    tensor,
 )
 from netdsl.ops.base import LAYERS
 
@@ -36,8 +39,11 @@ __all__ = [
     "recurrent",
     "region",
     "resample",
+    "reshape",
     "sample_norm",
-    "shape",
+    "size",
+    "slicing",
+    "tensor",
 ]
 
 

@@ -1,0 +1,153 @@
+"""Layers that divide an axis: `slice`, `split` and `channel_shuffle`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Window
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import integer
+from netdsl.ops.base import arg, axis_index, divisors, fixed, layer, spatial_rank
+from netdsl.ops.rounding import exact
+from netdsl.words import counted, do
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+
+
+@layer(
+    "slice",
+    family="shape",
+    examples=[("5x4x4", "slice(1, 3)"), ("2x7", "slice(2, 7, axis = 2)"), ("6", "slice(-4, -1)")],
+)
+class Slice(Op):
+    """The elements from `start` up to but not including `end` along an axis; negative numbers count
+    from its end.
+    """
+
+    any_dtype = True
+    rounding = exact
+
+    start: int = arg(integer, doc="the first element")
+    end: int = arg(integer, doc="the one after the last")
+    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+
+    def _bounds(self, x: TensorType) -> tuple[int, int, int]:
+        axis = axis_index(self, x, self.axis)
+        size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
+        start, end = (v + size if v < 0 else v for v in (self.start, self.end))
+        if not 0 <= start < end <= size:
+            raise OpError(
+                "bad-slice",
+                f"`slice` from {self.start} to {self.end} of an axis of {counted(size, 'element')}",
+                "end",
+                f"start and end keep 0 <= start < end <= {size}; -1 is the last element",
+            )
+        return axis, start, end
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        axis, start, end = self._bounds(xs[0])
+        return TensorType((*xs[0].shape[:axis], end - start, *xs[0].shape[axis + 1 :]), xs[0].dtype)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        axis, start, _ = self._bounds(xs[0])
+        return tuple(Window(1, 1, -start if i == axis else 0) for i in range(1, len(xs[0].shape)))
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        axis, start, end = self._bounds(xs[0])
+        return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
+
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        axis, start, end = self._bounds(xs[0].type)
+        return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
+
+
+@layer(
+    "split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")]
+)
+class SplitAxis(Op):
+    """Cut an axis into `parts` equal pieces and take the one of that index."""
+
+    any_dtype = True
+    rounding = exact
+
+    parts: int = arg(integer, doc="number of pieces", min=1)
+    index: int = arg(integer, doc="which piece, from 0", min=0)
+    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+
+    def _slice(self, x: TensorType) -> Slice:
+        size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
+        if size % self.parts:
+            raise OpError(
+                "bad-groups",
+                f"{counted(size, 'element')} {do(size)} not divide into"
+                f" {counted(self.parts, 'piece')}",
+                "parts",
+                divisors(size),
+            )
+        if self.index >= self.parts:
+            raise OpError(
+                "bad-argument",
+                f"piece {self.index} of {self.parts}: the last is {self.parts - 1}",
+                "index",
+                "pieces are counted from 0",
+            )
+        n = size // self.parts
+        return Slice(
+            {
+                "kind": self.kind,
+                "start": self.index * n,
+                "end": (self.index + 1) * n,
+                "axis": self.axis,
+            }
+        )
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        return self._slice(xs[0]).infer(*xs)
+
+    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
+        return self._slice(xs[0]).windows(*xs)
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return self._slice(xs[0]).torch(t, *xs)
+
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        return self._slice(xs[0].type).onnx(g, *xs)
+
+
+@layer(
+    "channel_shuffle",
+    family="shape",
+    examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")],
+)
+class ChannelShuffle(Op):
+    """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x
+    groups.
+    """
+
+    any_dtype = True
+    rounding = exact
+
+    groups: int = arg(integer, doc="groups of channels", min=1)
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        spatial_rank(self, xs[0])
+        channels = fixed(self, xs[0].channels, "its input channels")
+        if channels % self.groups:
+            raise OpError(
+                "bad-groups",
+                f"{counted(channels, 'channel')} {do(channels)} not divide into"
+                f" {counted(self.groups, 'group')}",
+                "groups",
+                divisors(channels),
+            )
+        return xs[0]
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
+
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        channels = fixed(self, xs[0].type.channels, "its input channels")
+        grouped = g.op("Reshape", xs[0], g.ints([0, self.groups, channels // self.groups, -1]))
+        return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", xs[0]))

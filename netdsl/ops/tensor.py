@@ -1,0 +1,45 @@
+"""A learned tensor that is a value of its own: `param`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ir.op import Op, Param
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import sizes, text
+from netdsl.ops.base import arg, fixed, layer
+from netdsl.ops.init import INITS, check_fans
+from netdsl.ops.rounding import exact
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+
+
+@layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
+class LearnedTensor(Op):
+    """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
+
+    any_dtype = True
+    rounding = exact
+
+    shape = arg(sizes, doc="its sizes without the batch", min=1)
+    init = arg(text, "zeros", doc="how it starts", choices=INITS)
+    is_global = True
+
+    def infer(self, *xs: TensorType) -> TensorType:
+        check_fans(self.kind, self.init, tuple(fixed(self, d, "its sizes") for d in self.shape))
+        return TensorType(self.shape)
+
+    def params(self, *xs: TensorType) -> dict[str, Param]:
+        return {"weight": Param(self.shape, self.init, role="value")}
+
+    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+        return t.custom("Learned", self.shape)
+
+    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        batch = g.op("Shape", xs[0], start=0, end=1)
+        return g.op(
+            "Expand",
+            g.op("Unsqueeze", g.param("weight"), g.ints([0])),
+            g.op("Concat", batch, g.ints(list(self.shape)), axis=0),
+        )
