@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Window
-from netdsl.ir.types import Sym, TensorType
+from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, number, padding, sizes, text
 from netdsl.ops.base import arg, fixed, layer, spatial_rank, spread
 from netdsl.ops.rounding import exact
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import Sym
+
+    Sizes = tuple[int | Sym, ...]
 
 
 @layer(
@@ -48,7 +49,8 @@ class Pad(Op):
     )
 
     def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
-        n = spatial_rank(self, x)
+        """The widths before and after each spatial axis; raises `OpError`."""
+        rank = spatial_rank(self, x)
         if self.pad == "same":
             raise OpError(
                 "bad-argument",
@@ -57,20 +59,16 @@ class Pad(Op):
                 "write a number: `pad(1)`",
             )
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
-            if len(self.pad) != n:
-                raise OpError(
-                    "wrong-rank",
-                    f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
-                    f" {counted(n, 'spatial axis')}",
-                    "pad",
-                    "give a (begin, end) pair for each axis",
-                )
+            if len(self.pad) != rank:
+                subject = f"`pad` has {counted(len(self.pad), 'pair')}"
+                advice = "give a (begin, end) pair for each axis"
+                raise _wrong_rank(subject, rank, "pad", advice)
             return list(self.pad)
-        return [(p, p) for p in spread(self.pad, n, self.kind, "pad")]
+        return [(width, width) for width in spread(self.pad, rank, self.kind, "pad")]
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        pairs = self._pairs(xs[0])
-        for size, pair in zip(xs[0].spatial, pairs, strict=True):
+    def infer(self, x: TensorType) -> TensorType:
+        pairs = self._pairs(x)
+        for size, pair in zip(x.spatial, pairs, strict=True):
             if self.mode == "reflect" and not self.needs_at_least(size, max(pair) + 1):
                 message = f"a reflected border of {max(pair)} needs an input larger than {size}"
                 advice = f"at most {size - 1}, or `mode = edge`"
@@ -82,16 +80,13 @@ class Pad(Op):
                 "channels",
                 "leave out `mode`, or write two `pad`s",
             )
-        return TensorType(
-            (
-                xs[0].channels + 2 * self.channels,
-                *(s + a + b for s, (a, b) in zip(xs[0].spatial, pairs, strict=True)),
-            ),
-            xs[0].dtype,
+        spatial = (
+            size + before + after for size, (before, after) in zip(x.spatial, pairs, strict=True)
         )
+        return TensorType((x.channels + 2 * self.channels, *spatial), x.dtype)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(1, 1, a) for a, _ in self._pairs(xs[0]))
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, before) for before, _ in self._pairs(x))
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
@@ -100,13 +95,12 @@ class Pad(Op):
         """
         return e.bound(e.y.abs(), 1)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        pairs = (
-            [(self.channels, self.channels), *self._pairs(xs[0])]
-            if self.channels
-            else self._pairs(xs[0])
-        )
-        flat = tuple(v for pair in reversed(pairs) for v in pair)
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        pairs = self._pairs(x)
+        if self.channels:
+            pairs.insert(0, (self.channels, self.channels))
+        # PyTorch counts the axes from the last one.
+        flat = tuple(width for pair in reversed(pairs) for width in pair)
         mode = {
             "constant": f"value={self.value!r}",
             "reflect": 'mode="reflect"',
@@ -114,11 +108,10 @@ class Pad(Op):
         }[self.mode]
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+    def onnx(self, g: Emitter, x: TypedName) -> str:
         value = g.floats(self.value) if self.mode == "constant" else ""
-        return g.pad(
-            xs[0], [(self.channels, self.channels), *self._pairs(xs[0].type)], value, self.mode
-        )
+        pairs = [(self.channels, self.channels), *self._pairs(x.type)]
+        return g.pad(x, pairs, value, self.mode)
 
 
 @layer(
@@ -133,102 +126,105 @@ class Pad(Op):
     ],
 )
 class Crop(Op):
-    """Cut the spatial axes to a size, or to that of a reference:
+    """Cut the spatial axes to a size, or to that of a reference: `crop(@image, offset = 19)`.
 
-    `crop(@image, offset = 19)`; the middle unless `offset` says where.
+    The cut is in the middle unless `offset` is given.
     """
 
     rounding = exact
 
-    size = arg(sizes, None, doc="the new size; not with a reference")
-    offset = arg(sizes, None, doc="where the cut begins; the middle where not given")
+    size: Sizes | None = arg(sizes, None, doc="the new size; not with a reference")
+    offset: Sizes | None = arg(sizes, None, doc="where the cut begins; the middle where not given")
     inputs = (1, 2)
 
-    def _plan(self, xs: Sequence[TensorType]) -> list[tuple[int | Sym, int | Sym]]:
-        """(offset, size) along each spatial axis."""
-        n = spatial_rank(self, xs[0])
-        if (self.size is None) == (len(xs) == 1):
+    def _plan(self, x: TensorType, like: TensorType | None) -> list[tuple[int | Sym, int | Sym]]:
+        """The (offset, size) of the cut along each spatial axis; raises `OpError`."""
+        rank = spatial_rank(self, x)
+        if (self.size is None) == (like is None):
             raise OpError(
                 "missing-argument",
                 "`crop` needs a size or a reference, and not both",
                 help="write `crop(24x24)` or `crop(@image)`",
             )
-        for d in (*(self.size or ()), *(self.offset or ())):
-            fixed(self, d, "where to cut", "cut to the size of another value: `crop(@label)`")
-        target = (
-            xs[1].spatial if len(xs) == 2 else self.size * n if len(self.size) == 1 else self.size
-        )
-        if len(target) != n:
-            advice = (
-                "one number serves all axes"
-                if len(xs) == 1
-                else "give the reference as many axes as the input has"
-            )
-            raise OpError(
-                "wrong-rank",
-                f"`crop` to {counted(len(target), 'size')}, the input has"
-                f" {counted(n, 'spatial axis')}",
-                "size",
-                advice,
-            )
+        for given in (*(self.size or ()), *(self.offset or ())):
+            fixed(self, given, "where to cut", "cut to the size of another value: `crop(@label)`")
+        target = self._target(rank, like)
         if self.offset is None:
-            return [((i - o) // 2, o) for i, o in zip(xs[0].spatial, target, strict=True)]
-        offset = self.offset * n if len(self.offset) == 1 else self.offset
-        if len(offset) != n:
-            raise OpError(
-                "wrong-rank",
-                f"`offset` has {counted(len(offset), 'size')}, the input has"
-                f" {counted(n, 'spatial axis')}",
-                "offset",
-                "one number serves all axes",
-            )
-        return list(zip(offset, target, strict=True))
+            return [
+                ((whole - part) // 2, part) for whole, part in zip(x.spatial, target, strict=True)
+            ]
+        offsets = _for_each_axis(self.offset, rank)
+        if len(offsets) != rank:
+            subject = f"`offset` has {counted(len(offsets), 'size')}"
+            raise _wrong_rank(subject, rank, "offset", "one number serves all axes")
+        return list(zip(offsets, target, strict=True))
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        for size, (o, n) in zip(xs[0].spatial, plan := self._plan(xs), strict=True):
-            if not (self.needs_at_least(o, 0) and self.needs_at_least(size - o, n)):
-                where, advice = "", f"at most {size}; `pad` makes it larger"
+    def _target(self, rank: int, like: TensorType | None) -> Sizes:
+        """The sizes of the result: those given, or those of the reference; raises `OpError`."""
+        if like is not None:
+            target = like.spatial
+            advice = "give the reference as many axes as the input has"
+        else:
+            assert self.size is not None
+            target = _for_each_axis(self.size, rank)
+            advice = "one number serves all axes"
+        if len(target) != rank:
+            raise _wrong_rank(f"`crop` to {counted(len(target), 'size')}", rank, "size", advice)
+        return target
+
+    def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
+        plan = self._plan(x, like)
+        for whole, (offset, size) in zip(x.spatial, plan, strict=True):
+            if not (self.needs_at_least(offset, 0) and self.needs_at_least(whole - offset, size)):
+                start, advice = "", f"at most {whole}; `pad` makes it larger"
                 if self.offset is not None:
-                    where = f" from offset {o}"
-                    advice = f"offset and size together are at most {size}"
-                message = f"`crop` to {n}{where} does not fit into {size}"
-                argument = "size" if len(xs) == 1 else None
+                    start = f" from offset {offset}"
+                    advice = f"offset and size together are at most {whole}"
+                message = f"`crop` to {size}{start} does not fit into {whole}"
+                argument = "size" if like is None else None
                 raise OpError("window-too-large", message, argument, advice)
-        return TensorType((xs[0].channels, *(n for _, n in plan)), xs[0].dtype)
+        return TensorType((x.channels, *(size for _, size in plan)), x.dtype)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(1, 1, -o if isinstance(o, int) else 0) for o, _ in self._plan(xs))
+    def windows(self, x: TensorType, like: TensorType | None = None) -> tuple[Window, ...]:
+        plan = self._plan(x, like)
+        return tuple(Window(1, 1, -offset if isinstance(offset, int) else 0) for offset, _ in plan)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        if all(isinstance(v, int) for pair in self._plan(xs) for v in pair):
-            return t.inline(f"{{0}}[:, :, {', '.join(f'{o}:{o + n}' for o, n in self._plan(xs))}]")
-        target = "{1}.shape[2:]" if len(xs) == 2 else tuple(n for _, n in self._plan(xs))
-        return t.helper(
-            "crop_to",
-            "{0}",
-            target,
-            *([] if self.offset is None else [tuple(o for o, _ in self._plan(xs))]),
-        )
+    def torch(self, t: Recorder, x: TensorType, like: TensorType | None = None) -> Lowered:
+        plan = self._plan(x, like)
+        if all(isinstance(number, int) for pair in plan for number in pair):
+            ranges = ", ".join(f"{offset}:{offset + size}" for offset, size in plan)
+            return t.inline(f"{{0}}[:, :, {ranges}]")
+        arguments: list[object] = ["{1}.shape[2:]"]
+        if like is None:
+            arguments = [tuple(size for _, size in plan)]
+        if self.offset is not None:
+            arguments.append(tuple(offset for offset, _ in plan))
+        return t.helper("crop_to", "{0}", *arguments)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        plan = self._plan([x.type for x in xs])
+    def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
+        plan = self._plan(x.type, None if like is None else like.type)
         axes = g.ints(list(range(2, 2 + len(plan))))
         known = [(o, n) for o, n in plan if isinstance(o, int) and isinstance(n, int)]
         if len(known) == len(plan):
-            return g.op(
-                "Slice",
-                xs[0],
-                g.ints([o for o, _ in known]),
-                g.ints([o + n for o, n in known]),
-                axes,
-            )
-        target = (
-            g.op("Shape", xs[1], start=2)
-            if len(xs) == 2
-            else g.ints([fixed(self, n, "where to cut") for _, n in plan])
-        )
-        if self.offset is None:
-            start = g.op("Div", g.op("Sub", g.op("Shape", xs[0], start=2), target), g.ints([2]))
+            start = g.ints([offset for offset, _ in known])
+            end = g.ints([offset + size for offset, size in known])
+            return g.op("Slice", x, start, end, axes)
+        if like is None:
+            target = g.ints([fixed(self, size, "where to cut") for _, size in plan])
         else:
-            start = g.ints([fixed(self, o, "where to cut") for o, _ in plan])
-        return g.op("Slice", xs[0], start, g.op("Add", start, target), axes)
+            target = g.op("Shape", like, start=2)
+        if self.offset is None:
+            start = g.op("Div", g.op("Sub", g.op("Shape", x, start=2), target), g.ints([2]))
+        else:
+            start = g.ints([fixed(self, offset, "where to cut") for offset, _ in plan])
+        return g.op("Slice", x, start, g.op("Add", start, target), axes)
+
+
+def _for_each_axis(numbers: Sizes, rank: int) -> Sizes:
+    """The numbers as they are, or a single one repeated for all axes."""
+    return numbers * rank if len(numbers) == 1 else numbers
+
+
+def _wrong_rank(subject: str, rank: int, argument: str, advice: str) -> OpError:
+    message = f"{subject}, the input has {counted(rank, 'spatial axis')}"
+    return OpError("wrong-rank", message, argument, advice)

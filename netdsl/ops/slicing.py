@@ -8,9 +8,10 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer
-from netdsl.ops.base import arg, axis_index, divisors, fixed, layer, spatial_rank
+from netdsl.ops.base import arg, axis_index, fixed, layer, spatial_rank
+from netdsl.ops.division import check_groups, check_parts
 from netdsl.ops.rounding import exact
-from netdsl.words import counted, do
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
@@ -34,6 +35,7 @@ class Slice(Op):
     axis: int = arg(integer, 1, doc="the axis, the batch being 0")
 
     def _bounds(self, x: TensorType) -> tuple[int, int, int]:
+        """The position of the axis in `x.shape`, and the start and end, which count from 0."""
         axis = axis_index(self, x, self.axis)
         size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
         start, end = (v + size if v < 0 else v for v in (self.start, self.end))
@@ -46,21 +48,21 @@ class Slice(Op):
             )
         return axis, start, end
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        axis, start, end = self._bounds(xs[0])
-        return TensorType((*xs[0].shape[:axis], end - start, *xs[0].shape[axis + 1 :]), xs[0].dtype)
+    def infer(self, x: TensorType) -> TensorType:
+        axis, start, end = self._bounds(x)
+        return TensorType((*x.shape[:axis], end - start, *x.shape[axis + 1 :]), x.dtype)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        axis, start, _ = self._bounds(xs[0])
-        return tuple(Window(1, 1, -start if i == axis else 0) for i in range(1, len(xs[0].shape)))
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        axis, start, _ = self._bounds(x)
+        return tuple(Window(1, 1, -start if i == axis else 0) for i in range(1, len(x.shape)))
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        axis, start, end = self._bounds(xs[0])
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        axis, start, end = self._bounds(x)
         return t.inline(f"{{0}}.narrow({axis + 1}, {start}, {end - start})")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        axis, start, end = self._bounds(xs[0].type)
-        return g.op("Slice", xs[0], g.ints([start]), g.ints([end]), g.ints([axis + 1]))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        axis, start, end = self._bounds(x.type)
+        return g.op("Slice", x, g.ints([start]), g.ints([end]), g.ints([axis + 1]))
 
 
 @layer(
@@ -77,15 +79,9 @@ class SplitAxis(Op):
     axis: int = arg(integer, 1, doc="the axis, the batch being 0")
 
     def _slice(self, x: TensorType) -> Slice:
+        """The slice that takes the piece; raises `OpError`."""
         size = fixed(self, x.shape[axis_index(self, x, self.axis)], f"the size of axis {self.axis}")
-        if size % self.parts:
-            raise OpError(
-                "bad-groups",
-                f"{counted(size, 'element')} {do(size)} not divide into"
-                f" {counted(self.parts, 'piece')}",
-                "parts",
-                divisors(size),
-            )
+        check_parts(size, "element", self.parts, "piece", "parts")
         if self.index >= self.parts:
             raise OpError(
                 "bad-argument",
@@ -93,27 +89,21 @@ class SplitAxis(Op):
                 "index",
                 "pieces are counted from 0",
             )
-        n = size // self.parts
-        return Slice(
-            {
-                "kind": self.kind,
-                "start": self.index * n,
-                "end": (self.index + 1) * n,
-                "axis": self.axis,
-            }
-        )
+        length = size // self.parts
+        start = self.index * length
+        return Slice({"start": start, "end": start + length, "axis": self.axis})
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        return self._slice(xs[0]).infer(*xs)
+    def infer(self, x: TensorType) -> TensorType:
+        return self._slice(x).infer(x)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return self._slice(xs[0]).windows(*xs)
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return self._slice(x).windows(x)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return self._slice(xs[0]).torch(t, *xs)
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return self._slice(x).torch(t, x)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return self._slice(xs[0].type).onnx(g, *xs)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return self._slice(x.type).onnx(g, x)
 
 
 @layer(
@@ -131,23 +121,15 @@ class ChannelShuffle(Op):
 
     groups: int = arg(integer, doc="groups of channels", min=1)
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        spatial_rank(self, xs[0])
-        channels = fixed(self, xs[0].channels, "its input channels")
-        if channels % self.groups:
-            raise OpError(
-                "bad-groups",
-                f"{counted(channels, 'channel')} {do(channels)} not divide into"
-                f" {counted(self.groups, 'group')}",
-                "groups",
-                divisors(channels),
-            )
-        return xs[0]
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_rank(self, x)
+        check_groups(fixed(self, x.channels, "its input channels"), self.groups)
+        return x
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.inline(f"{{0}}.unflatten(1, ({self.groups}, -1)).transpose(1, 2).flatten(1, 2)")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        channels = fixed(self, xs[0].type.channels, "its input channels")
-        grouped = g.op("Reshape", xs[0], g.ints([0, self.groups, channels // self.groups, -1]))
-        return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", xs[0]))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        channels = fixed(self, x.type.channels, "its input channels")
+        grouped = g.op("Reshape", x, g.ints([0, self.groups, channels // self.groups, -1]))
+        return g.op("Reshape", g.op("Transpose", grouped, perm=[0, 2, 1, 3]), g.op("Shape", x))

@@ -22,24 +22,22 @@ class LearnedTensor(Op):
     any_dtype = True
     rounding = exact
 
-    shape = arg(sizes, doc="its sizes without the batch", min=1)
-    init = arg(text, "zeros", doc="how it starts", choices=INITS)
+    shape: tuple[int, ...] = arg(sizes, doc="its sizes without the batch", min=1)
+    init: str = arg(text, "zeros", doc="how it starts", choices=INITS)
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        check_fans(self.kind, self.init, tuple(fixed(self, d, "its sizes") for d in self.shape))
-        return TensorType(self.shape)
+    def infer(self, x: TensorType) -> TensorType:
+        shape = tuple(fixed(self, size, "its sizes") for size in self.shape)
+        check_fans(self.kind, self.init, shape)
+        return TensorType(shape)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
+    def params(self, x: TensorType) -> dict[str, Param]:
         return {"weight": Param(self.shape, self.init, role="value")}
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.custom("Learned", self.shape)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        batch = g.op("Shape", xs[0], start=0, end=1)
-        return g.op(
-            "Expand",
-            g.op("Unsqueeze", g.param("weight"), g.ints([0])),
-            g.op("Concat", batch, g.ints(list(self.shape)), axis=0),
-        )
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        batch = g.op("Shape", x, start=0, end=1)
+        weight = g.op("Unsqueeze", g.param("weight"), g.ints([0]))
+        return g.op("Expand", weight, g.op("Concat", batch, g.ints(list(self.shape)), axis=0))
