@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
@@ -49,16 +49,8 @@ class Attention(Op):
     multiplies = True
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        for x in xs:
-            if len(x.shape) != 2:
-                raise OpError(
-                    "wrong-rank",
-                    f"`attention` takes sequences of vectors, T x D, found {x}",
-                    help="`tokens` makes a sequence of an image's pixels",
-                )
-            fixed(self, x.shape[1], "the length of its input's vectors")
-        width: Any = xs[0].shape[1]
+    def infer(self, x: TensorType, source: TensorType | None = None) -> TensorType:
+        width, _ = self._widths(x, source)
         if width % self.heads:
             raise OpError(
                 "bad-groups",
@@ -66,43 +58,52 @@ class Attention(Op):
                 "heads",
                 divisors(width),
             )
-        if self.causal and len(xs) == 2:
+        if self.causal and source is not None:
             raise OpError(
                 "bad-argument",
-                f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}",
+                f"`causal` orders the steps of one sequence, found {x} and {source}",
                 "causal",
                 "leave out `causal` or the reference",
             )
-        return xs[0]
+        return x
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        width, other = self._widths(*xs)
-        if width == other:
-            made = {"in_proj_weight": Param((3 * width, width), "xavier_uniform")}
+    def _widths(self, x: TensorType, source: TensorType | None) -> tuple[int, int]:
+        """The lengths of the vectors in the input and in the source of keys and values."""
+        return self._width(x), self._width(source or x)
+
+    def _width(self, sequence: TensorType) -> int:
+        """The length of the vectors of a sequence; raises `OpError`."""
+        if len(sequence.shape) != 2:
+            raise OpError(
+                "wrong-rank",
+                f"`attention` takes sequences of vectors, T x D, found {sequence}",
+                help="`tokens` makes a sequence of an image's pixels",
+            )
+        return fixed(self, sequence.shape[1], "the length of its input's vectors")
+
+    def params(self, x: TensorType, source: TensorType | None = None) -> dict[str, Param]:
+        width, source_width = self._widths(x, source)
+        params: dict[str, Param] = {}
+        if width == source_width:
+            params["in_proj_weight"] = Param((3 * width, width), "xavier_uniform")
         else:
-            made = {
-                f"{n}_proj_weight": Param((width, d), "xavier_uniform")
-                for n, d in (("q", width), ("k", other), ("v", other))
-            }
+            for name, columns in (("q", width), ("k", source_width), ("v", source_width)):
+                params[f"{name}_proj_weight"] = Param((width, columns), "xavier_uniform")
         if self.bias:
-            made["in_proj_bias"] = Param((3 * width,))
-        made["out_proj.weight"] = Param((width, width), "default", role="after-norm")
-        return made | {"out_proj.bias": Param((width,))} if self.bias else made
+            params["in_proj_bias"] = Param((3 * width,))
+        params["out_proj.weight"] = Param((width, width), "default", role="after-norm")
+        if self.bias:
+            params["out_proj.bias"] = Param((width,))
+        return params
 
-    def weights(self, *xs: TensorType) -> int:
-        return sum(p.size for name, p in self.params(*xs).items() if not name.endswith("bias"))
+    def weights(self, x: TensorType, source: TensorType | None = None) -> int:
+        params = self.params(x, source)
+        return sum(p.size for name, p in params.items() if not name.endswith("bias"))
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        width, other = self._widths(*xs)
-        keys = xs[-1].shape[0]
-        return 2 * y.size * width + 2 * keys * (other * width) + 2 * y.size * keys
-
-    def _widths(self, *xs: TensorType) -> tuple[int, int]:
-        """The lengths of the queries' vectors and of the keys' and values'."""
-        width, other = (
-            fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1])
-        )
-        return width, other
+    def macs(self, y: TensorType, x: TensorType, source: TensorType | None = None) -> int | Sym:
+        width, source_width = self._widths(x, source)
+        keys = (source or x).shape[0]
+        return 2 * y.size * width + 2 * keys * (source_width * width) + 2 * y.size * keys
 
     def rounding(self, e: Evaluation) -> Bound:
         """Carried from step to step: `e(W x + c) = abs(W) (s abs(x) + e(x)) + abs(c)`.
@@ -114,7 +115,7 @@ class Attention(Op):
             part.map(lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2))
             for part in _projections(e)
         )
-        # of the queries and of the keys, as PyTorch does
+        # Queries and keys have this factor each, as in PyTorch.
         scale = (e.x.shape[-1] // self.heads) ** -0.25
         scores = q.times(scale) @ k.times(scale).map(lambda t: t.mT)
         if self.causal:
@@ -124,75 +125,72 @@ class Attention(Op):
                 scores.rounding.masked_fill(later, 0),
                 scores.underflow.masked_fill(later, 0),
             )
-        made = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
-        return made.linear(e.module.out_proj.weight, e.module.out_proj.bias).bound
+        joined = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
+        return joined.linear(e.module.out_proj.weight, e.module.out_proj.bias).bound
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        width, other = self._widths(*xs)
+    def torch(self, t: Recorder, x: TensorType, source: TensorType | None = None) -> Lowered:
+        width, source_width = self._widths(x, source)
         module = t.module(
             "MultiheadAttention",
             width,
             self.heads,
             dropout=(self.dropout, 0.0),
             bias=(self.bias, True),
-            kdim=(other, width),
-            vdim=(other, width),
+            kdim=(source_width, width),
+            vdim=(source_width, width),
             batch_first=(True, False),
         )
-        keys = f"{{{len(xs) - 1}}}"
-        return module.with_call(
-            f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]"
-        )
+        keys = "{0}" if source is None else "{1}"
+        mask = _CAUSAL if self.causal else ""
+        return module.with_call(f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{mask})[0]")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        width = fixed(self, xs[0].type.shape[1], "its input width")
-        q = g.op("Transpose", self._projected(g, xs, 0), perm=[0, 2, 1, 3])
-        k = g.op("Transpose", self._projected(g, xs, 1), perm=[0, 2, 3, 1])
-        v = g.op("Transpose", self._projected(g, xs, 2), perm=[0, 2, 1, 3])
+    def onnx(self, g: Emitter, x: TypedName, source: TypedName | None = None) -> str:
+        width = self._width(x.type)
+        q = g.op("Transpose", self._onnx_projected(g, x, source, 0), perm=[0, 2, 1, 3])
+        k = g.op("Transpose", self._onnx_projected(g, x, source, 1), perm=[0, 2, 3, 1])
+        v = g.op("Transpose", self._onnx_projected(g, x, source, 2), perm=[0, 2, 1, 3])
         scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
         if self.causal:
-            steps = g.op("Shape", xs[0], start=1, end=2)
-            scores = g.op(
-                "Add",
-                scores,
-                g.op(
-                    "Trilu",
-                    g.op("Expand", g.floats(float("-inf")), g.op("Concat", steps, steps, axis=0)),
-                    g.op("Squeeze", g.ints([1])),
-                    upper=1,
-                ),
-            )
+            scores = _onnx_without_later(g, scores, g.op("Shape", x, start=1, end=2))
         heads = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
         joined = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints([0, 0, width]))
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
         return g.op("Add", y, g.param("out_proj.bias")) if self.bias else y
 
-    def _projected(self, g: Emitter, xs: tuple[Any, ...], part: int) -> str:
+    def _onnx_projected(self, g: Emitter, x: TypedName, source: TypedName | None, part: int) -> str:
         """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
-        width, other = self._widths(*(x.type for x in xs))
+        sequence = x if source is None or part == 0 else source
+        width, source_width = self._widths(x.type, None if source is None else source.type)
         rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])
-        weight = (
-            g.op("Slice", g.param("in_proj_weight"), *rows)
-            if width == other
-            else g.param(f"{'qkv'[part]}_proj_weight")
-        )
-        y = g.op("MatMul", xs[0] if part == 0 else xs[-1], g.op("Transpose", weight, perm=[1, 0]))
+        if width == source_width:
+            weight = g.op("Slice", g.param("in_proj_weight"), *rows)
+        else:
+            weight = g.param(f"{'qkv'[part]}_proj_weight")
+        y = g.op("MatMul", sequence, g.op("Transpose", weight, perm=[1, 0]))
         if self.bias:
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
         return g.op("Reshape", y, g.ints([0, 0, self.heads, width // self.heads]))
 
 
+def _onnx_without_later(g: Emitter, scores: str, steps: str) -> str:
+    """The scores, minus infinity for keys later than the query; `steps` is the sequence's length."""
+    square = g.op("Expand", g.floats(-inf), g.op("Concat", steps, steps, axis=0))
+    later = g.op("Trilu", square, g.op("Squeeze", g.ints([1])), upper=1)
+    return g.op("Add", scores, later)
+
+
 def _projections(e: Evaluation) -> list[Known]:
     """Queries, keys and values."""
-    weights, bias = e.module.in_proj_weight, e.module.in_proj_bias
-    if weights is None:
-        parts = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
+    joined, bias = e.module.in_proj_weight, e.module.in_proj_bias
+    if joined is None:
+        weights = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
     else:
-        parts = weights.chunk(3)
+        weights = joined.chunk(3)
     biases = (None,) * 3 if bias is None else bias.chunk(3)
+    sequences = (e.x, e.xs[-1], e.xs[-1])
     return [
-        Known.exactly(x).linear(part, b)
-        for x, part, b in zip((e.x, e.xs[-1], e.xs[-1]), parts, biases, strict=True)
+        Known.exactly(sequence).linear(weight, own)
+        for sequence, weight, own in zip(sequences, weights, biases, strict=True)
     ]
 
 
