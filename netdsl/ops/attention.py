@@ -12,8 +12,10 @@ from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
-    from netdsl.ir.rounding import Bound
+    from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym, TensorType
 
 _CAUSAL = (
@@ -141,32 +143,39 @@ class Attention(Op):
             batch_first=(True, False),
         )
         keys = "{0}" if source is None else "{1}"
-        mask = _CAUSAL if self.causal else ""
-        return module.with_call(f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{mask})[0]")
+        arguments = f"{{0}}, {keys}, {keys}, need_weights=False"
+        if self.causal:
+            arguments += _CAUSAL
+        return module.with_call(f"{{m}}({arguments})[0]")
 
     def onnx(self, g: Emitter, x: TypedName, source: TypedName | None = None) -> str:
-        width = self._width(x.type)
-        q = g.op("Transpose", self._onnx_projected(g, x, source, 0), perm=[0, 2, 1, 3])
-        k = g.op("Transpose", self._onnx_projected(g, x, source, 1), perm=[0, 2, 3, 1])
-        v = g.op("Transpose", self._onnx_projected(g, x, source, 2), perm=[0, 2, 1, 3])
+        source = source or x
+        width, source_width = self._widths(x.type, source.type)
+        fused = width == source_width
+        q = g.op("Transpose", self._onnx_part(g, x, 0, width, fused=fused), perm=[0, 2, 1, 3])
+        k = g.op("Transpose", self._onnx_part(g, source, 1, width, fused=fused), perm=[0, 2, 3, 1])
+        v = g.op("Transpose", self._onnx_part(g, source, 2, width, fused=fused), perm=[0, 2, 1, 3])
         scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
         if self.causal:
             scores = _onnx_without_later(g, scores, g.op("Shape", x, start=1, end=2))
         heads = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
         joined = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints([0, 0, width]))
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
-        return g.op("Add", y, g.param("out_proj.bias")) if self.bias else y
+        if self.bias:
+            y = g.op("Add", y, g.param("out_proj.bias"))
+        return y
 
-    def _onnx_projected(self, g: Emitter, x: TypedName, source: TypedName | None, part: int) -> str:
-        """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
-        sequence = x if source is None or part == 0 else source
-        width, source_width = self._widths(x.type, None if source is None else source.type)
+    def _onnx_part(self, g: Emitter, x: str, part: int, width: int, *, fused: bool) -> str:
+        """The queries (0), keys (1) or values (2): N x steps x heads x width of a head.
+
+        `fused` tells whether one matrix makes all three.
+        """
         rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])
-        if width == source_width:
+        if fused:
             weight = g.op("Slice", g.param("in_proj_weight"), *rows)
         else:
             weight = g.param(f"{'qkv'[part]}_proj_weight")
-        y = g.op("MatMul", sequence, g.op("Transpose", weight, perm=[1, 0]))
+        y = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
         if self.bias:
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
         return g.op("Reshape", y, g.ints([0, 0, self.heads, width // self.heads]))
@@ -186,7 +195,9 @@ def _projections(e: Evaluation) -> list[Known]:
         weights = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
     else:
         weights = joined.chunk(3)
-    biases = (None,) * 3 if bias is None else bias.chunk(3)
+    biases: Sequence[Tensor | None] = (None, None, None)
+    if bias is not None:
+        biases = bias.chunk(3)
     sequences = (e.x, e.xs[-1], e.xs[-1])
     return [
         Known.exactly(sequence).linear(weight, own)

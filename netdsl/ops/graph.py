@@ -58,6 +58,12 @@ class _GraphLayer(Op):
         """The number of features of each vertex; raises `OpError` if it is open."""
         return fixed(self, x.shape[1], "the number of features")
 
+    def biases(self) -> dict[str, Param]:
+        """The learned bias of the sum, if there is one."""
+        if not self.bias:
+            return {}
+        return {"bias": Param((self.units,))}
+
     def matrix(self, x: TensorType, init: str) -> Param:
         """A matrix of units x features."""
         return Param((self.units, self.features(x)), init)
@@ -87,7 +93,9 @@ class _GraphLayer(Op):
 
     def onnx_plus_bias(self, g: Emitter, y: str, name: str) -> str:
         """The sum of `y` and the learned bias, if there is one."""
-        return g.op("Add", y, g.param(name)) if self.bias else y
+        if self.bias:
+            y = g.op("Add", y, g.param(name))
+        return y
 
 
 def _onnx_degrees(g: Emitter, edges: str) -> str:
@@ -135,27 +143,33 @@ class GraphConvolution(_GraphLayer):
     )
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
-        matrix = {"lin.weight": self.matrix(x, "xavier_uniform")}
-        return {"bias": Param((self.units,)), **matrix} if self.bias else matrix
+        return {**self.biases(), "lin.weight": self.matrix(x, "xavier_uniform")}
 
     def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
         vertices, features = x.shape
         return y.size * (features + vertices)
 
     def sorts(self) -> tuple[Sort, ...]:
-        return (NUMBERS, ADJACENCY if self.normalize else EDGE_WEIGHTS)
+        if self.normalize:
+            return (NUMBERS, ADJACENCY)
+        return super().sorts()
 
     def carried(self, e: Evaluation) -> Known:
-        edges = _normalised(e.xs[1]) if self.normalize else Known.exactly(e.xs[1])
-        return _plus(edges @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
+        if self.normalize:
+            matrix = _normalised(e.xs[1])
+        else:
+            matrix = Known.exactly(e.xs[1])
+        return _plus(matrix @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
 
     def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
         module = t.custom("GCNConv", x.shape[1], self.units, self.bias, self.normalize)
         return module.with_call(_CALL)
 
     def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
-        adjacency = self._onnx_normalised(g, edges) if self.normalize else edges
-        y = g.op("MatMul", adjacency, self.onnx_product(g, x, "lin.weight"))
+        matrix: str = edges
+        if self.normalize:
+            matrix = self._onnx_normalised(g, edges)
+        y = g.op("MatMul", matrix, self.onnx_product(g, x, "lin.weight"))
         return self.onnx_plus_bias(g, y, "bias")
 
     def _onnx_normalised(self, g: Emitter, edges: str) -> str:
@@ -192,7 +206,7 @@ class Chebyshev(_GraphLayer):
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
         matrices = {f"lins.{i}.weight": self.matrix(x, "xavier_uniform") for i in range(self.k)}
-        return {"bias": Param((self.units,)), **matrices} if self.bias else matrices
+        return {**self.biases(), **matrices}
 
     def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
         vertices, features = x.shape
@@ -207,7 +221,9 @@ class Chebyshev(_GraphLayer):
         total = term.linear(e.module.lins[0].weight)
         for k, lin in enumerate(e.module.lins[1:], start=1):
             product = matrix @ term
-            before, term = term, product if k == 1 else product.times(2.0) - before
+            if k > 1:
+                product = product.times(2.0) - before
+            before, term = term, product
             total = total + term.linear(lin.weight)
         return _plus(total, e.module.bias)
 

@@ -136,10 +136,12 @@ def _unlike_axes(shape: Sequence[Size], other: Sequence[Size]) -> tuple[str, str
         difference = a - b
         if 1 in (a, b) or not isinstance(difference, int) or difference == 0:
             continue
-        facts.append(f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}")
         way = _projection(len(shape), i, a, b)
-        if way is None and i > 0:
-            way = "give the arms the same stride and padding, or `crop`"
+        if i == 0:
+            facts.append(f"channels {a} against {b}")
+        else:
+            facts.append(f"axis {i + 1} has {a} against {b}")
+            way = way or "give the arms the same stride and padding, or `crop`"
         if way is not None and way not in advice:
             advice.append(way)
     return ", ".join(facts), "; ".join(advice) or None

@@ -81,7 +81,9 @@ class _Recurrent(Op):
                 "dropout",
                 "write `-> dropout(p)` after it",
             )
-        return TensorType((self.width,) if self.last else (x.shape[0], self.width), x.dtype)
+        if self.last:
+            return TensorType((self.width,), x.dtype)
+        return TensorType((x.shape[0], self.width), x.dtype)
 
     def _input_width(self, x: TensorType) -> int:
         return fixed(self, x.shape[1], "the length of its input's vectors")
@@ -170,7 +172,9 @@ class _Recurrent(Op):
             gates = g.op("Reshape", g.param(name + suffix), g.ints([count, self.hidden, -1]))
             ordered = g.op("Gather", gates, g.ints(self.order), axis=0)
             parts.append(g.op("Reshape", ordered, g.ints([1, count * self.hidden, -1])))
-        return g.op("Concat", *parts, axis=0) if self.bidirectional else parts[0]
+        if self.bidirectional:
+            return g.op("Concat", *parts, axis=0)
+        return parts[0]
 
     # ---- rounding
 
@@ -193,8 +197,9 @@ class _Recurrent(Op):
                 runs.append(self._direction(e, own, sequence, reverse=bool(suffix)))
             finals = [final for _, final in runs]
             sequence = e.joined([states for states, _ in runs], -1)
-        result = e.joined(finals, -1) if self.last else sequence
-        return result.bound._replace(value=result.value)
+        if self.last:
+            sequence = e.joined(finals, -1)
+        return sequence.bound._replace(value=sequence.value)
 
     def _direction(
         self, e: Evaluation, weights: Mapping[str, Tensor], x: Known, *, reverse: bool
@@ -203,12 +208,16 @@ class _Recurrent(Op):
         h = c = Known.exactly(x.value.new_zeros(x.value.shape[0], self.hidden))
         states: list[Known] = []
         inner = x.linear(weights["weight_ih"], weights["bias_ih"])
-        steps = range(x.value.shape[1])
-        for step in reversed(steps) if reverse else steps:
+        steps = list(range(x.value.shape[1]))
+        if reverse:
+            steps.reverse()
+        for step in steps:
             outer = h.linear(weights["weight_hh"], weights["bias_hh"])
             h, c = self.next_state(Moment(inner.at(step), outer, h, c))
             states.append(h.map(lambda tensor: tensor.unsqueeze(1)))
-        return e.joined(states[::-1] if reverse else states, 1), h
+        if reverse:
+            states.reverse()
+        return e.joined(states, 1), h
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:
         """The next hidden state, and the next state of the cell if the kind has one."""
@@ -241,7 +250,9 @@ class RNN(_Recurrent):
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:
         total = m.inner + m.outer
-        return total.relu() if self.nonlinearity == "relu" else total.tanh(), m.c
+        if self.nonlinearity == "relu":
+            return total.relu(), m.c
+        return total.tanh(), m.c
 
 
 @layer(

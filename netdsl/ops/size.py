@@ -109,7 +109,9 @@ class Pad(Op):
         return t.inline(f"F.pad({{0}}, {flat}, {mode})")
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        value = g.floats(self.value) if self.mode == "constant" else ""
+        value = ""
+        if self.mode == "constant":
+            value = g.floats(self.value)
         pairs = [(self.channels, self.channels), *self._pairs(x.type)]
         return g.pad(x, pairs, value, self.mode)
 
