@@ -182,7 +182,7 @@ class Attention(Op):
 
 
 def _onnx_without_later(g: Emitter, scores: str, steps: str) -> str:
-    """The scores, minus infinity for keys later than the query; `steps` is the sequence's length."""
+    """The scores, but minus infinity for keys later than the query; `steps` is their number."""
     square = g.op("Expand", g.floats(-inf), g.op("Concat", steps, steps, axis=0))
     later = g.op("Trilu", square, g.op("Squeeze", g.ints([1])), upper=1)
     return g.op("Add", scores, later)
