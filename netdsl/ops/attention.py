@@ -36,9 +36,10 @@ _CAUSAL = (
     ],
 )
 class Attention(Op):
-    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V for each head,
-    joined and projected; keys and values come from the reference, where there is one, else from the
-    input.
+    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V per head.
+
+    The heads are joined and projected. Keys and values come from the reference if there is one, and
+    from the input otherwise.
     """
 
     heads: int = arg(integer, doc="number of heads; they divide the input's D", min=1)

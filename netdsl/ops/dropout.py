@@ -28,8 +28,9 @@ class _TrainingOnly(Op):
 
 @layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
 class Dropout(_TrainingOnly):
-    """In training, zero each value with probability p and scale the rest by 1 / (1 - p) (Srivastava
-    et al. 2014).
+    """In training, zero each value with probability p and scale the rest by 1 / (1 - p).
+
+    Source: Srivastava et al. 2014.
     """
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -42,8 +43,9 @@ class Dropout(_TrainingOnly):
     examples=[("3x4x4", "dropout2d"), ("4x6", "dropout2d(0.2)"), ("2x3x3x3", "dropout2d(0.1)")],
 )
 class Dropout2d(_TrainingOnly):
-    """In training, zero whole maps with probability p and scale the rest by 1 / (1 - p) (Tompson et
-    al. 2015).
+    """In training, zero whole maps with probability p and scale the rest by 1 / (1 - p).
+
+    Source: Tompson et al. 2015.
     """
 
     def infer(self, x: TensorType) -> TensorType:
@@ -63,8 +65,9 @@ class Dropout2d(_TrainingOnly):
     "droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")]
 )
 class StochasticDepth(_TrainingOnly):
-    """Stochastic depth (Huang et al. 2016): in training, zero the whole sample with probability p,
-    scale the rest by 1 / (1 - p).
+    """Stochastic depth (Huang et al. 2016).
+
+    In training, zero whole samples with probability p and scale the rest by 1 / (1 - p).
     """
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:

@@ -62,8 +62,10 @@ class Affine(Op):
     ],
 )
 class BatchNorm(Affine):
-    """Batch normalisation (Ioffe and Szegedy 2015): weight (x - mean) / sqrt(var + eps) + bias, for
-    each channel over the batch.
+    """Batch normalisation of each channel (Ioffe and Szegedy 2015).
+
+    The result is weight (x - mean) / sqrt(var + eps) + bias. The mean and the variance are those of
+    the batch in training, and running averages of them at inference.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
@@ -144,8 +146,9 @@ class BatchNorm(Affine):
     ],
 )
 class LocalResponseNorm(Op):
-    """Local response normalisation (Krizhevsky et al. 2012): x / (k + alpha / n x sum of x^2 over n
-    neighbouring channels)^beta.
+    """Local response normalisation (Krizhevsky et al. 2012): x / (k + alpha s / n)^beta.
+
+    s is the sum of x^2 over n neighbouring channels.
     """
 
     n: int = arg(integer, 5, doc="how many neighbouring channels", min=1)

@@ -237,7 +237,7 @@ class _Recurrent(Op):
     ],
 )
 class RNN(_Recurrent):
-    """The simple recurrent layer (Elman 1990): h_t = tanh(W_ih x_t + b_ih + W_hh h_t-1 + b_hh)."""
+    """The simple recurrent layer (Elman 1990): h_t = tanh(W x_t + b_ih + U h_(t-1) + b_hh)."""
 
     nonlinearity: str = arg(text, "tanh", doc="the function of the sum", choices=("tanh", "relu"))
     operator = "RNN"
@@ -266,9 +266,10 @@ class RNN(_Recurrent):
     ],
 )
 class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000): c_t = f c_(t-1) +
-    i g and h_t = o tanh(c_t), the gates i, f, o sigmoids and g the tanh of W_ih x_t + b_ih + W_hh
-    h_(t-1) + b_hh.
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+
+    c_t = f c_(t-1) + i g and h_t = o tanh(c_t). The gates i, f and o are sigmoids of
+    W x_t + b_ih + U h_(t-1) + b_hh, each with its own weights, and g is the tanh of such a sum.
     """
 
     operator = "LSTM"
@@ -291,8 +292,10 @@ class LSTM(_Recurrent):
     ],
 )
 class GRU(_Recurrent):
-    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1), n = tanh(W x_t +
-    b_ih + r (U h_(t-1) + b_hh)), the gates r and z sigmoids of W x_t + b_ih + U h_(t-1) + b_hh.
+    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1).
+
+    n = tanh(W x_t + b_ih + r (U h_(t-1) + b_hh)). The gates r and z are sigmoids of
+    W x_t + b_ih + U h_(t-1) + b_hh, each with its own weights.
     """
 
     operator = "GRU"

@@ -67,8 +67,9 @@ def _last_axis(op: Op, x: TensorType) -> int:
     ],
 )
 class LayerNorm(_OwnStatistics):
-    """Layer normalisation (Ba et al. 2016) over the last axis: weight (x - mean) / sqrt(var + eps)
-    + bias.
+    """Layer normalisation over the last axis (Ba et al. 2016).
+
+    The result is weight (x - mean) / sqrt(var + eps) + bias.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
@@ -99,8 +100,9 @@ class LayerNorm(_OwnStatistics):
     "rmsnorm", family="normalisation", examples=[("5x8", "rmsnorm"), ("8", "rmsnorm(eps = 0.001)")]
 )
 class RMSNorm(Affine):
-    """Root mean square normalisation (Zhang and Sennrich 2019) over the last axis: weight x /
-    sqrt(mean(x^2) + eps).
+    """Root mean square normalisation over the last axis (Zhang and Sennrich 2019).
+
+    The result is weight x / sqrt(mean(x^2) + eps).
     """
 
     eps: float = arg(number, 1e-6, doc="added to the mean square", min=0)
@@ -157,8 +159,10 @@ def _need_several(op: Op, size: int | Sym, advice: str) -> None:
     ],
 )
 class GroupNorm(_OwnStatistics):
-    """Group normalisation (Wu and He 2018): each group of channels of a sample to mean 0 and
-    variance 1, then scale and shift.
+    """Group normalisation (Wu and He 2018).
+
+    Each group of channels of each sample gets mean 0 and variance 1. Then each channel is scaled
+    and shifted.
     """
 
     groups: int = arg(integer, doc="groups of channels", min=1)
@@ -206,8 +210,9 @@ class GroupNorm(_OwnStatistics):
     ],
 )
 class InstanceNorm(_OwnStatistics):
-    """Instance normalisation (Ulyanov et al. 2016): each channel of each sample to mean 0 and
-    variance 1.
+    """Instance normalisation (Ulyanov et al. 2016).
+
+    Each channel of each sample gets mean 0 and variance 1.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)

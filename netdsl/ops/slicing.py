@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     examples=[("5x4x4", "slice(1, 3)"), ("2x7", "slice(2, 7, axis = 2)"), ("6", "slice(-4, -1)")],
 )
 class Slice(Op):
-    """The elements from `start` up to but not including `end` along an axis; negative numbers count
-    from its end.
+    """The elements of an axis from `start` up to, but not including, `end`.
+
+    Negative numbers count from the end of the axis.
     """
 
     any_dtype = True
@@ -112,9 +113,7 @@ class SplitAxis(Op):
     examples=[("6x4x4", "channel_shuffle(2)"), ("6x5", "channel_shuffle(3)")],
 )
 class ChannelShuffle(Op):
-    """Deal the channels of each group out in turn (Zhang et al. 2018): groups x n becomes n x
-    groups.
-    """
+    """Interleave the channels of groups (Zhang et al. 2018): groups x n becomes n x groups."""
 
     any_dtype = True
     rounding = exact
