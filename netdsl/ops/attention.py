@@ -10,6 +10,7 @@ from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Known
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,9 @@ class Attention(Op):
     from the input otherwise.
     """
 
-    heads: int = arg(integer, doc="number of heads; they divide the input's D", min=1)
+    heads: int = arg(integer, doc="number of heads, a divisor of the input's D", min=1)
     bias: bool = arg(boolean, True, doc="add learned biases in the projections")
-    causal: bool = arg(boolean, False, doc="let no step see a later one")
+    causal: bool = arg(boolean, False, doc="hide from each step those that follow it")
     dropout: float = arg(
         number, 0.0, doc="share of the attention weights that training zeroes", min=0, max=1
     )
@@ -57,14 +58,14 @@ class Attention(Op):
         if width % self.heads:
             raise OpError(
                 "bad-groups",
-                f"vectors of {width} do not divide into {self.heads} heads",
+                f"vectors of length {width} do not divide into {counted(self.heads, 'head')}",
                 "heads",
                 divisors(width),
             )
         if self.causal and source is not None:
             raise OpError(
                 "bad-argument",
-                f"`causal` orders the steps of one sequence, found {x} and {source}",
+                f"`causal` of `attention` needs one sequence, found {x} and {source}",
                 "causal",
                 "leave out `causal` or the reference",
             )
@@ -80,7 +81,7 @@ class Attention(Op):
             raise OpError(
                 "wrong-rank",
                 f"`attention` takes sequences of vectors, T x D, found {sequence}",
-                help="`tokens` makes a sequence of an image's pixels",
+                help="`tokens` turns an image into a sequence",
             )
         return fixed(self, sequence.shape[1], "the length of its input's vectors")
 

@@ -52,7 +52,7 @@ class Dropout2d(_TrainingOnly):
         if not 2 <= len(x.shape) <= 4:
             raise OpError(
                 "wrong-rank",
-                f"`dropout2d` drops maps, its input is {x}",
+                f"`dropout2d` needs channels and 1 to 3 spatial axes, but its input is {x}",
                 help=None if x.spatial else "use `dropout` for vectors",
             )
         return x

@@ -37,7 +37,7 @@ class _GraphLayer(Op):
         if len(x.shape) != 2:
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` takes the features of vertices, V x D, its input is {x}",
+                f"`{self.kind}` takes the features of vertices, V x D, but its input is {x}",
             )
         vertices = x.shape[0]
         if len(edges.shape) != 2 or not all(self.needs_equal(vertices, d) for d in edges.shape):
@@ -50,7 +50,7 @@ class _GraphLayer(Op):
         size = f"[{vertices}, {vertices}]" if " " in square else square
         return OpError(
             "shape-mismatch",
-            f"`{self.kind}` has {vertices} vertices and edges of {edges}; they must be {square}",
+            f"`{self.kind}` has {vertices} vertices, so its edges must be {square}, found {edges}",
             help=f"edges are usually an input of their own: `input edges: {size}`",
         )
 
@@ -132,14 +132,14 @@ def _normalised(edges: Tensor) -> Known:
 class GraphConvolution(_GraphLayer):
     """The graph convolution of Kipf and Welling (2017): A (X W) + b.
 
-    A is the normalised adjacency D^(-1/2) (A + I) D^(-1/2), as the reference gives it or as
-    `normalize` makes it.
+    A is the normalised adjacency D^(-1/2) (A' + I) D^(-1/2). The reference is A, or the
+    plain adjacency A' if `normalize` is true.
     """
 
     normalize: bool = arg(
         boolean,
         False,
-        doc="add self-loops to a plain adjacency of numbers from 0 on, and normalise it",
+        doc="add self-loops to an adjacency of numbers from 0 on, and normalise it",
     )
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
@@ -189,15 +189,15 @@ class GraphConvolution(_GraphLayer):
     ],
 )
 class Chebyshev(_GraphLayer):
-    """The spectral convolution of Defferrard et al. (2016): b plus the sum of T_k(L) X W_k, k < K.
+    """The spectral convolution of Defferrard et al. (2016): sum of T_k(L) X W_k over k < K, plus b.
 
-    T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) - T_(k-2); the reference is the scaled Laplacian
-    2 L / l_max - I.
+    T_0 = 1, T_1 = L and T_k = 2 L T_(k-1) - T_(k-2). The reference is L, which is 2 / l_max
+    times the graph's Laplacian, minus I.
     """
 
     k: int = arg(
         integer,
-        doc="Chebyshev polynomials, K: an output sees neighbours K - 1 edges away",
+        doc="number K of Chebyshev polynomials: an output sees neighbours K - 1 edges away",
         min=1,
         max=1000,
     )
@@ -251,8 +251,8 @@ class Chebyshev(_GraphLayer):
 class Sage(_GraphLayer):
     """GraphSAGE with the mean aggregator (Hamilton et al. 2017): W_r x + W_l m + b.
 
-    m is the mean over a vertex's neighbours, 0 where it has none; the reference is the adjacency
-    of zeros and ones.
+    m is the mean of a vertex's neighbours, or 0 if it has none. The reference is the adjacency, of
+    zeros and ones.
     """
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:

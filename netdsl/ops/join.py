@@ -37,7 +37,7 @@ def _unlike(
 
 def _unlike_ranks(kind: str, xs: Sequence[TensorType], ways: str) -> UnlikeShapesError:
     advice = f"bring them to the same rank with {ways}"
-    return _unlike(kind, xs, "they have unlike numbers of axes", advice)
+    return _unlike(kind, xs, "they have different numbers of axes", advice)
 
 
 @layer(
@@ -50,7 +50,7 @@ def _unlike_ranks(kind: str, xs: Sequence[TensorType], ways: str) -> UnlikeShape
     ],
 )
 class Concat(Join):
-    """Join along an axis, channels unless said otherwise; the other axes must be equal."""
+    """Join along an axis, by default the channels; the other axes must be equal."""
 
     any_dtype = True
     rounding = exact
@@ -204,7 +204,7 @@ class Mul(_Elementwise):
 
 @layer("sub", family="join", examples=[("2x4x4, 2x4x4", "sub"), ("5, 5", "sub")])
 class Sub(_Elementwise):
-    """The first less the others, element by element; an axis of size 1 is repeated."""
+    """The first input minus the others, element by element; an axis of size 1 is repeated."""
 
     symbol, operator = "-", "Sub"
     rounding = _sum
@@ -212,7 +212,7 @@ class Sub(_Elementwise):
 
 @layer("max", family="join", examples=[("2x4x4, 2x4x4", "max"), ("5, 5, 5", "max")])
 class Max(_Elementwise):
-    """The largest, element by element (maxout of arms); an axis of size 1 is repeated."""
+    """The maximum, element by element (maxout of arms); an axis of size 1 is repeated."""
 
     operator = "Max"
     rounding = exact

@@ -32,7 +32,7 @@ class Affine(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if not x.shape:
-            raise OpError("wrong-rank", f"`{self.kind}` needs channels, its input is a scalar")
+            raise OpError("wrong-rank", f"`{self.kind}` needs channels, but its input is a scalar")
         self.scale_size(x)
         return x
 
@@ -76,7 +76,7 @@ class BatchNorm(Affine):
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) > 4:
-            raise OpError("wrong-rank", f"`bn` takes up to 3 spatial axes, its input is {x}")
+            raise OpError("wrong-rank", f"`bn` takes at most 3 spatial axes, but its input is {x}")
         return super().infer(x)
 
     def buffers(self, x: TensorType) -> dict[str, Param]:
@@ -151,14 +151,17 @@ class LocalResponseNorm(Op):
     s is the sum of x^2 over n neighbouring channels.
     """
 
-    n: int = arg(integer, 5, doc="how many neighbouring channels", min=1)
-    alpha: float = arg(number, 1e-4, doc="weight of the sum, divided by n; above 0")
+    n: int = arg(integer, 5, doc="number of neighbouring channels", min=1)
+    alpha: float = arg(
+        number, 1e-4, doc="factor of the sum of squares, which is divided by n; above 0"
+    )
     beta: float = arg(number, 0.75, doc="exponent; above 0")
-    k: float = arg(number, 1.0, doc="constant in the denominator")
+    k: float = arg(number, 1.0, doc="constant that is added to the sum")
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) < 2:
-            raise OpError("wrong-rank", f"`lrn` needs channels and spatial axes, its input is {x}")
+            message = f"`lrn` needs channels and spatial axes, but its input is {x}"
+            raise OpError("wrong-rank", message)
         if self.n % 2 == 0:
             raise OpError(
                 "bad-argument",

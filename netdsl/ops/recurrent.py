@@ -35,7 +35,7 @@ class _Recurrent(Op):
     """Base of the kinds that turn T x D into T x hidden, or T x (2 hidden) if bidirectional."""
 
     hidden: int = arg(integer, doc="length of the state, and of each direction's output", min=1)
-    layers: int = arg(integer, 1, doc="layers on top of one another", min=1, max=1000)
+    layers: int = arg(integer, 1, doc="number of stacked layers", min=1, max=1000)
     bidirectional: bool = arg(
         boolean, False, doc="read the sequence from both ends, and join the outputs"
     )
@@ -45,7 +45,7 @@ class _Recurrent(Op):
     last: bool = arg(
         boolean,
         False,
-        doc="give the final state alone, a vector: of both directions joined, where there are two",
+        doc="give only the final state, a vector; with two directions, both states joined",
     )
     multiplies = True
     is_global = True
@@ -69,17 +69,17 @@ class _Recurrent(Op):
         if len(x.shape) != 2:
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` takes a sequence of vectors, T x D, its input is {x}",
-                help="`tokens` makes a sequence of an image's pixels, `embedding` one of integers",
+                f"`{self.kind}` takes a sequence of vectors, T x D, but its input is {x}",
+                help="`tokens` turns an image into a sequence, `embedding` turns integers into one",
             )
         self._input_width(x)
         if self.dropout and self.layers == 1:
             raise OpError(
                 "bad-argument",
-                f"`dropout` of `{self.kind}` is {self.dropout:g}, between layers, and there is 1"
-                " layer",
+                f"`dropout` of `{self.kind}` is {self.dropout:g}, but it acts between layers, and"
+                " there is only 1",
                 "dropout",
-                "write `-> dropout(p)` after it",
+                f"write `-> dropout({self.dropout:g})` after the layer",
             )
         if self.last:
             return TensorType((self.width,), x.dtype)
@@ -239,7 +239,9 @@ class _Recurrent(Op):
 class RNN(_Recurrent):
     """The simple recurrent layer (Elman 1990): h_t = tanh(W x_t + b_ih + U h_(t-1) + b_hh)."""
 
-    nonlinearity: str = arg(text, "tanh", doc="the function of the sum", choices=("tanh", "relu"))
+    nonlinearity: str = arg(
+        text, "tanh", doc="the function that is applied to the sum", choices=("tanh", "relu")
+    )
     operator = "RNN"
 
     def torch_extra(self) -> dict[str, tuple[object, object]]:

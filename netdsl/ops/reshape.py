@@ -31,7 +31,7 @@ class Axis(NamedTuple):
     examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")],
 )
 class Reshape(Op):
-    """The same elements in order under other sizes, the batch left out; one size may be -1."""
+    """The same elements in the same order, in another shape; one of its sizes may be -1."""
 
     any_dtype = True
     rounding = exact
@@ -46,8 +46,8 @@ class Reshape(Op):
             needs = f"a multiple of {known}" if -1 in self.shape else str(known)
             raise OpError(
                 "shape-mismatch",
-                f"`reshape` to {shape_text(self.shape)} needs {needs} elements, its input {x} has"
-                f" {x.size}",
+                f"`reshape` to {shape_text(self.shape)} needs {needs} elements, but its input {x}"
+                f" has {x.size}",
                 "shape",
                 self._what_fits(x),
             )
@@ -60,7 +60,7 @@ class Reshape(Op):
         if shape.count(-1) > 1 or any(isinstance(d, int) and d < 1 and d != -1 for d in shape):
             raise OpError(
                 "bad-argument",
-                f"sizes {shape_text(shape)} of `reshape`: each must be at least 1, one may be -1",
+                f"`reshape` to {shape_text(shape)}: sizes must be at least 1, except for one -1",
                 "shape",
                 "-1 stands for the size that fits, as in `reshape([2, -1])`",
             )
@@ -69,9 +69,10 @@ class Reshape(Op):
             if not isinstance(rest, int):
                 raise OpError(
                     "open-size",
-                    f"`reshape` cannot find the size of -1 beside {shape_text(shape)}",
+                    f"`reshape` to {shape_text(shape)}: no size can be found for -1 if another size"
+                    " is open",
                     "shape",
-                    "write numbers beside -1, or leave -1 out",
+                    "write numbers for the other sizes, or the size itself in place of -1",
                 )
             shape[shape.index(-1)] = x.size // rest
         return tuple(shape)
@@ -85,7 +86,7 @@ class Reshape(Op):
             known = prod(size for size in rest if isinstance(size, int))
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
                 fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
-                return f"-1 is the size that fits: `reshape({show(fitting)})`"
+                return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
         return divisors(x.size)
 
     def _target(self, x: TensorType, shape: Sequence[int | Sym]) -> list[int | Axis]:
@@ -104,9 +105,9 @@ class Reshape(Op):
         if target.count(-1) > 1:
             message = (
                 f"`reshape` of {x} to {shape_text(shape)}: several sizes are open, and the input"
-                " has no axis of these sizes"
+                " has no axes of these sizes"
             )
-            advice = "write numbers in the `input`; only one new size can be open"
+            advice = "write numbers in the `input`; only one of these sizes can be open"
             raise OpError("open-size", message, "shape", advice)
         return target
 
@@ -137,7 +138,7 @@ def _onnx_size(g: Emitter, x: str, size: int | Axis) -> str:
     examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")],
 )
 class Permute(Op):
-    """The axes in another order, counted from 1 as the batch stays 0."""
+    """The axes in another order; they are counted from 1, because 0 is the batch."""
 
     any_dtype = True
     rounding = exact
@@ -150,9 +151,9 @@ class Permute(Op):
         if sorted(self.order) != list(range(1, rank + 1)):
             raise OpError(
                 "bad-axis",
-                f"`permute` needs each of the axes 1 to {rank} once, found {show(self.order)}",
+                f"`permute` needs each axis from 1 to {rank} once, found {show(self.order)}",
                 "order",
-                "the batch, 0, stays where it is and is left out",
+                "leave out the batch, which is axis 0 and stays first",
             )
         return TensorType(tuple(x.shape[axis - 1] for axis in self.order), x.dtype)
 
@@ -165,7 +166,7 @@ class Permute(Op):
 
 @layer("tokens", family="shape", examples=[("3x4x5", "tokens"), ("3x6", "tokens")])
 class Tokens(Op):
-    """C x H x W to a sequence of H W vectors of length C, row by row (Dosovitskiy et al. 2021)."""
+    """Turn C x H x W into H W vectors of length C, row by row (Dosovitskiy et al. 2021)."""
 
     any_dtype = True
     rounding = exact

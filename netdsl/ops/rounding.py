@@ -81,7 +81,7 @@ def scaled(scale: float) -> Rule:
     def rule(_op: Op, e: Evaluation) -> Bound:
         return e.bound(e.y.abs() + scale, 1 + scale)
 
-    rule.__doc__ = f"""`abs(y) + {scale:g}`: libraries approximate the function to a share of that.
+    rule.__doc__ = f"""`abs(y) + {scale:g}`, because the error of libraries is relative to that sum.
 
     Underflow: `{1 + scale:g}`.
     """

@@ -165,7 +165,7 @@ class GroupNorm(_OwnStatistics):
     and shifted.
     """
 
-    groups: int = arg(integer, doc="groups of channels", min=1)
+    groups: int = arg(integer, doc="number of groups of channels", min=1)
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each channel")
 
@@ -174,7 +174,7 @@ class GroupNorm(_OwnStatistics):
         if len(x.shape) < 2:
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` needs channels and at least one more axis, its input is {x}",
+                f"`{self.kind}` needs channels and at least one more axis, but its input is {x}",
             )
         check_groups(self.scale_size(x), self.groups)
         fewer = "use fewer groups; " if self.groups > 1 else ""
@@ -222,7 +222,7 @@ class InstanceNorm(_OwnStatistics):
         if not 2 <= len(x.shape) <= 4:
             raise OpError(
                 "wrong-rank",
-                f"`instancenorm` needs channels and 1 to 3 spatial axes, its input is {x}",
+                f"`instancenorm` needs channels and 1 to 3 spatial axes, but its input is {x}",
             )
         _need_several(self, prod(x.spatial), _OVER_THE_BATCH)
         return super().infer(x)

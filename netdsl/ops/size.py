@@ -37,15 +37,18 @@ class Pad(Op):
 
     pad = arg(
         padding,
-        doc="width of the border: one number, one for each axis, or begin and end pairs",
+        doc="width of the border: one number, one for each axis, or (begin, end) pairs",
         min=0,
     )
     mode = arg(
-        text, "constant", doc="what the border holds", choices=("constant", "reflect", "edge")
+        text,
+        "constant",
+        doc="what the border is filled with",
+        choices=("constant", "reflect", "edge"),
     )
-    value: float = arg(number, 0.0, doc="the constant")
+    value: float = arg(number, 0.0, doc="the value of a constant border")
     channels: int = arg(
-        integer, 0, doc="channels of the constant before and after the input's", min=0
+        integer, 0, doc="constant channels to add before and after those of the input", min=0
     )
 
     def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
@@ -71,14 +74,14 @@ class Pad(Op):
         for size, pair in zip(x.spatial, pairs, strict=True):
             if self.mode == "reflect" and not self.needs_at_least(size, max(pair) + 1):
                 message = f"a reflected border of {max(pair)} needs an input larger than {size}"
-                advice = f"at most {size - 1}, or `mode = edge`"
+                advice = f"make it at most {size - 1}, or write `mode = edge`"
                 raise OpError("bad-padding", message, "pad", advice)
         if self.channels and self.mode != "constant":
             raise OpError(
                 "bad-argument",
-                f"channels are padded with a constant, the mode is {self.mode}",
+                f"`channels` of `pad` needs `mode = constant`, found {self.mode}",
                 "channels",
-                "leave out `mode`, or write two `pad`s",
+                "leave out `mode`, or write two `pad` layers",
             )
         spatial = (
             size + before + after for size, (before, after) in zip(x.spatial, pairs, strict=True)
@@ -135,21 +138,25 @@ class Crop(Op):
 
     rounding = exact
 
-    size: Sizes | None = arg(sizes, None, doc="the new size; not with a reference")
-    offset: Sizes | None = arg(sizes, None, doc="where the cut begins; the middle where not given")
+    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference")
+    offset: Sizes | None = arg(
+        sizes, None, doc="where the cut begins; by default it is in the middle"
+    )
     inputs = (1, 2)
 
     def _plan(self, x: TensorType, like: TensorType | None) -> list[tuple[int | Sym, int | Sym]]:
         """The (offset, size) of the cut along each spatial axis; raises `OpError`."""
         rank = spatial_rank(self, x)
         if (self.size is None) == (like is None):
+            given = "neither" if like is None else "both"
             raise OpError(
                 "missing-argument",
-                "`crop` needs a size or a reference, and not both",
+                f"`crop` needs a size or a reference, found {given}",
                 help="write `crop(24x24)` or `crop(@image)`",
             )
-        for given in (*(self.size or ()), *(self.offset or ())):
-            fixed(self, given, "where to cut", "cut to the size of another value: `crop(@label)`")
+        for what, numbers in (("its size", self.size), ("its offset", self.offset)):
+            for value in numbers or ():
+                fixed(self, value, what, "cut to the size of another value: `crop(@label)`")
         target = self._target(rank, like)
         if self.offset is None:
             return [
@@ -165,23 +172,25 @@ class Crop(Op):
         """The sizes of the result: those given, or those of the reference; raises `OpError`."""
         if like is not None:
             target = like.spatial
+            subject = f"the reference of `crop` has {counted(len(target), 'spatial axis')}"
             advice = "give the reference as many axes as the input has"
         else:
             assert self.size is not None
             target = _for_each_axis(self.size, rank)
+            subject = f"`crop` has {counted(len(target), 'size')}"
             advice = "one number serves all axes"
         if len(target) != rank:
-            raise _wrong_rank(f"`crop` to {counted(len(target), 'size')}", rank, "size", advice)
+            raise _wrong_rank(subject, rank, "size", advice)
         return target
 
     def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
         plan = self._plan(x, like)
         for whole, (offset, size) in zip(x.spatial, plan, strict=True):
             if not (self.needs_at_least(offset, 0) and self.needs_at_least(whole - offset, size)):
-                start, advice = "", f"at most {whole}; `pad` makes it larger"
+                start, advice = "", f"make it at most {whole}, or use `pad` to enlarge an axis"
                 if self.offset is not None:
                     start = f" from offset {offset}"
-                    advice = f"offset and size together are at most {whole}"
+                    advice = f"offset and size together must be at most {whole}"
                 message = f"`crop` to {size}{start} does not fit into {whole}"
                 argument = "size" if like is None else None
                 raise OpError("window-too-large", message, argument, advice)
@@ -212,13 +221,13 @@ class Crop(Op):
             end = g.ints([offset + size for offset, size in known])
             return g.op("Slice", x, start, end, axes)
         if like is None:
-            target = g.ints([fixed(self, size, "where to cut") for _, size in plan])
+            target = g.ints([fixed(self, size, "its size") for _, size in plan])
         else:
             target = g.op("Shape", like, start=2)
         if self.offset is None:
             start = g.op("Div", g.op("Sub", g.op("Shape", x, start=2), target), g.ints([2]))
         else:
-            start = g.ints([fixed(self, offset, "where to cut") for offset, _ in plan])
+            start = g.ints([fixed(self, offset, "its offset") for offset, _ in plan])
         return g.op("Slice", x, start, g.op("Add", start, target), axes)
 
 
@@ -228,5 +237,5 @@ def _for_each_axis(numbers: Sizes, rank: int) -> Sizes:
 
 
 def _wrong_rank(subject: str, rank: int, argument: str, advice: str) -> OpError:
-    message = f"{subject}, the input has {counted(rank, 'spatial axis')}"
+    message = f"{subject}, but the input has {counted(rank, 'spatial axis')}"
     return OpError("wrong-rank", message, argument, advice)

@@ -31,8 +31,8 @@ class Slice(Op):
     any_dtype = True
     rounding = exact
 
-    start: int = arg(integer, doc="the first element")
-    end: int = arg(integer, doc="the one after the last")
+    start: int = arg(integer, doc="index of the first element, from 0")
+    end: int = arg(integer, doc="index after that of the last element")
     axis: int = arg(integer, 1, doc="the axis, the batch being 0")
 
     def _bounds(self, x: TensorType) -> tuple[int, int, int]:
@@ -41,11 +41,13 @@ class Slice(Op):
         size = fixed(self, x.shape[axis], f"the size of axis {self.axis}")
         start, end = (v + size if v < 0 else v for v in (self.start, self.end))
         if not 0 <= start < end <= size:
+            problem = "is empty" if start >= end else "does not fit"
             raise OpError(
                 "bad-slice",
-                f"`slice` from {self.start} to {self.end} of an axis of {counted(size, 'element')}",
+                f"`slice` from {self.start} to {self.end} {problem}: the axis has"
+                f" {counted(size, 'element')}",
                 "end",
-                f"start and end keep 0 <= start < end <= {size}; -1 is the last element",
+                f"0 <= start < end <= {size} must hold; negative numbers count from the end",
             )
         return axis, start, end
 
@@ -70,13 +72,13 @@ class Slice(Op):
     "split", family="shape", examples=[("6x4x4", "split(2, 1)"), ("2x6", "split(3, 0, axis = 2)")]
 )
 class SplitAxis(Op):
-    """Cut an axis into `parts` equal pieces and take the one of that index."""
+    """Cut an axis into `parts` equal pieces, and take piece number `index`."""
 
     any_dtype = True
     rounding = exact
 
     parts: int = arg(integer, doc="number of pieces", min=1)
-    index: int = arg(integer, doc="which piece, from 0", min=0)
+    index: int = arg(integer, doc="which piece to take, from 0", min=0)
     axis: int = arg(integer, 1, doc="the axis, the batch being 0")
 
     def _slice(self, x: TensorType) -> Slice:
@@ -86,7 +88,7 @@ class SplitAxis(Op):
         if self.index >= self.parts:
             raise OpError(
                 "bad-argument",
-                f"piece {self.index} of {self.parts}: the last is {self.parts - 1}",
+                f"`index` of `split` is {self.index}, but the last piece is {self.parts - 1}",
                 "index",
                 "pieces are counted from 0",
             )
@@ -118,7 +120,7 @@ class ChannelShuffle(Op):
     any_dtype = True
     rounding = exact
 
-    groups: int = arg(integer, doc="groups of channels", min=1)
+    groups: int = arg(integer, doc="number of groups of channels", min=1)
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_rank(self, x)

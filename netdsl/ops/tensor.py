@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @layer("param", family="shape", examples=[("3x4", "param(5x4)"), ("6", "param(6, init = ones)")])
 class LearnedTensor(Op):
-    """A learned tensor of that shape, the same for every sample; its input gives the batch only."""
+    """A learned tensor, the same for every sample; the input gives only the batch size."""
 
     any_dtype = True
     rounding = exact
 
     shape: tuple[int, ...] = arg(sizes, doc="its sizes without the batch", min=1)
-    init: str = arg(text, "zeros", doc="how it starts", choices=INITS)
+    init: str = arg(text, "zeros", doc="its values before training", choices=INITS)
     is_global = True
 
     def infer(self, x: TensorType) -> TensorType:
