@@ -40,7 +40,7 @@ class Pad(Op):
         doc="width of the border: one number, one for each axis, or (begin, end) pairs",
         min=0,
     )
-    mode = arg(
+    mode: str = arg(
         text,
         "constant",
         doc="what the border is filled with",
