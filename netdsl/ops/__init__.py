@@ -8,6 +8,7 @@ from netdsl.ops import (
     attention,
     conv,
     dense,
+    dropout,
     graph,
     join,
     norm,
@@ -15,7 +16,11 @@ from netdsl.ops import (
     recurrent,
     region,
     resample,
-    shape,
+    reshape,
+    sample_norm,
+    size,
+    slicing,
+    tensor,
 )
 from netdsl.ops.base import LAYERS
 
@@ -25,6 +30,7 @@ __all__ = [
     "attention",
     "conv",
     "dense",
+    "dropout",
     "graph",
     "join",
     "load_plugins",
@@ -33,7 +39,11 @@ __all__ = [
     "recurrent",
     "region",
     "resample",
-    "shape",
+    "reshape",
+    "sample_norm",
+    "size",
+    "slicing",
+    "tensor",
 ]
 
 
