@@ -13,7 +13,7 @@ from relayout import Relayout
 
 import netdsl
 from netdsl.driver import check_expects, compile_net, open_program, program_of
-from netdsl.elaborate.evaluate import function_names
+from netdsl.elaborate.functions import function_names
 from netdsl.library import block_names, library_names, read, resource
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
