@@ -99,10 +99,10 @@ def _too_long(subject: str) -> OpError:
     )
 
 
-def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
+def check_sizes(type_: TensorType, subject: str, sizes: str) -> None:
     """Raise `OpError` if a tensor is too large, or has a size below 1.
 
-    `made` and `sizes` are the beginnings of the messages, such as "`conv` would make" and
+    `subject` and `sizes` are the beginnings of the messages, such as "`conv` would make" and
     "the sizes that `conv` makes".
     """
     total, terms, length = 1, 1, 0
@@ -111,7 +111,7 @@ def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
             if not 1 <= size <= MAX_DIM:
                 raise OpError(
                     "bad-size",
-                    f"{made} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}",
+                    f"{subject} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}",
                 )
             total *= size
             continue
@@ -121,10 +121,10 @@ def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
             raise _too_long(sizes)
         factor = max(map(abs, size.terms.values()))
         if factor > MAX_SIZE:
-            raise OpError("too-large", f"{made} {clipped(type_)}: a factor of over 2^62")
+            raise OpError("too-large", f"{subject} {clipped(type_)}: a factor of over 2^62")
         total *= factor
     if total > MAX_SIZE:
-        raise OpError("too-large", f"{made} {clipped(type_)}: more than 2^62 elements")
+        raise OpError("too-large", f"{subject} {clipped(type_)}: more than 2^62 elements")
 
 
 def check_input(name: str, type_: TensorType, span: Span) -> None:
