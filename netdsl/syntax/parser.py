@@ -38,7 +38,6 @@ CLOSE = set(OPEN.values())
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
 _COMPUTED = re.compile(r"\{[^{}\n]*\}")  # a computed part of a label
 _LOOSE = re.compile(r"_(?!\d)")  # an underscore that no digit follows
-_NO_BRACE = re.compile(r"[^{}]")
 _NAMES = frozenset(("NAME", "LABEL", "REFERENCE"))
 _SIZES = frozenset(("DIMS", "WORDY_DIMS"))
 
@@ -244,7 +243,7 @@ def _without_line(text: str, offset: int) -> str:
     """The text with blanks for everything in the line of `offset` except braces."""
     before, line_break, rest = text[:offset].rpartition("\n")
     line, next_break, after = (rest + text[offset:]).partition("\n")
-    return before + line_break + _NO_BRACE.sub(" ", line) + next_break + after
+    return before + line_break + re.sub(r"[^{}]", " ", line) + next_break + after
 
 
 def _problem(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> _Problem:
