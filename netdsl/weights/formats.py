@@ -1,4 +1,4 @@
-"""Finds the format of a file of weights from its first bytes: its name does not matter."""
+"""Determines the format of a file of weights from its first bytes: its name does not matter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Unread(NamedTuple):
     """A format that netdsl does not read: how its files begin, what they are, and what to do."""
 
     start: bytes
-    what: str
+    description: str
     help: str
 
 
@@ -84,9 +84,9 @@ def format_of(path: Path) -> str:
         raise NetdslError("corrupt-weights", f"{path} is empty", help=READ)
     if head[8:9] == b"{":
         return SAFETENSORS
-    found = _unread(head)
-    if found is not None:
-        _refuse(path, found)
+    unread = _unread(head)
+    if unread is not None:
+        _refuse(path, unread)
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
         return TORCH
     if head[:4] == b"PK\x03\x04":
@@ -105,23 +105,13 @@ def _unread(head: bytes) -> Unread | None:
     return next((u for u in UNREAD if head.startswith(u.start)), None)
 
 
-def _refuse(path: Path, found: Unread) -> NoReturn:
-    raise NetdslError("corrupt-weights", f"{path} is {found.what}", help=found.help)
+def _refuse(path: Path, unread: Unread) -> NoReturn:
+    raise NetdslError("corrupt-weights", f"{path} is {unread.description}", help=unread.help)
 
 
 def _format_of_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise NetdslError(
-            "corrupt-weights", f"{path} is a damaged archive", help="copy it again"
-        ) from None
-    if any(m.flag_bits & ENCRYPTED for m in members):
-        raise NetdslError(
-            "corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first"
-        )
-    names = [m.filename for m in members]
+    members = _members(path)
+    names = [member.filename for member in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):
         return NPZ
@@ -133,12 +123,29 @@ def _format_of_zip(path: Path) -> str:
         _refuse(path, _KERAS)
     if "data.pkl" not in ends:
         raise NetdslError("corrupt-weights", f"{path} is a zip archive without weights", help=READ)
-    packed = next((m for m in members if m.compress_type or m.compress_size != m.file_size), None)
-    if packed is not None:  # PyTorch maps the numbers, and would take the packed bytes for them
-        raise NetdslError(
-            "corrupt-weights",
-            f"`{packed.filename}` of {path} is compressed: {packed.compress_size:,} bytes for "
-            f"{packed.file_size:,}",
-            help="PyTorch does not compress checkpoints: save it again",
-        )
+    for member in members:
+        # PyTorch maps the numbers, and would take compressed bytes for numbers.
+        if member.compress_type or member.compress_size != member.file_size:
+            raise NetdslError(
+                "corrupt-weights",
+                f"`{member.filename}` of {path} is compressed: {member.compress_size:,} bytes for "
+                f"{member.file_size:,}",
+                help="PyTorch does not compress checkpoints: save it again",
+            )
     return TORCH
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """The members of an archive; raises `NetdslError` for a damaged or encrypted one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise NetdslError(
+            "corrupt-weights", f"{path} is a damaged archive", help="copy it again"
+        ) from None
+    if any(member.flag_bits & ENCRYPTED for member in members):
+        raise NetdslError(
+            "corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first"
+        )
+    return members
