@@ -187,8 +187,10 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     with zipfile.ZipFile(path) as archive:
         sizes = {m.file_size for m in archive.infolist() if "/data/" in m.filename}
     for name, tensor in tensors.items():
-        size = tensor.untyped_storage().nbytes() if tensor.layout == torch.strided else 0
-        if size and size not in sizes and tensor.device.type == "cpu":
+        if tensor.layout != torch.strided or tensor.device.type != "cpu":
+            continue
+        size = tensor.untyped_storage().nbytes()
+        if size and size not in sizes:
             raise NetdslError(
                 "corrupt-weights",
                 f"`{name}` of {path} takes {size:,} bytes, and no record of the file has that size",

@@ -30,11 +30,11 @@ def lower(graph: Graph) -> torch.nn.Module:
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
     exec(compile(source, file, "exec"), space)
-    made = space[class_name(graph)]
+    module_class = space[class_name(graph)]
     # Attributes of the class do not collide with members that have these names.
-    made.aux_weights = [head.weight for head in graph.aux]
-    made.source = source
-    module: torch.nn.Module = made()
+    module_class.aux_weights = [head.weight for head in graph.aux]
+    module_class.source = source
+    module: torch.nn.Module = module_class()
     return module
 
 
