@@ -26,7 +26,7 @@ from netdsl.ir.types import Sym
 from netdsl.weights.dtypes import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.op import Param
@@ -211,8 +211,7 @@ def _rename_outputs(
     of_inputs = inputs - results
     for node in emitter.nodes:
         # The name of an input means the input, except in a node that makes a value of that name.
-        kept = of_inputs.difference(node.output)
-        _rename(node, {old: new for old, new in renamed.items() if old not in kept})
+        _rename(node, renamed, kept=of_inputs.difference(node.output))
     for source, target in copies:
         emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
 
@@ -228,11 +227,11 @@ def _widen_outputs(graph: Graph, emitter: GraphEmitter) -> None:
     )
 
 
-def _rename(node: onnx.NodeProto, names: Mapping[str, str]) -> None:
-    """Replace names of values that a node takes and makes."""
+def _rename(node: onnx.NodeProto, names: Mapping[str, str], kept: Collection[str] = ()) -> None:
+    """Replace the names of values that a node takes and makes, except those to be kept."""
     for values in (node.input, node.output):
         for i, name in enumerate(values):
-            if name in names:
+            if name in names and name not in kept:
                 values[i] = names[name]
 
 
