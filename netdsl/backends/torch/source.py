@@ -16,7 +16,6 @@ from netdsl.backends.place import at
 from netdsl.backends.torch.copies import copies
 from netdsl.backends.torch.names import (
     RESERVED,
-    TAKEN,
     access,
     assign,
     class_word,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.lowering import Lowered
 
-__all__ = ["TAKEN", "SourceEmitter", "class_name", "emit_source"]
 _HEADER = "import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
 _BODY = " " * 8  # the indentation of statements
 
