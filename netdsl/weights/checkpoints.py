@@ -120,7 +120,7 @@ def tensors_of(graph: Graph) -> dict[str, Param]:
 def report(params: Mapping[str, Param], weights: Weights) -> str:
     """A line about how much of a checkpoint a net uses, for a checkpoint that fits it.
 
-    `122 tensors loaded, 2 of the file left: fc2.bias, fc2.weight`
+    `122 tensors loaded, 2 unused: fc2.bias, fc2.weight`
     """
     prefix = prefix_of(params, weights)
     names = _without_counters(weights.tensors)
@@ -129,9 +129,9 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
     if prefix:
         loaded += f" from `{prefix}`"
     if not spare:
-        return f"{loaded}, none left"
+        return f"{loaded}, none unused"
     more = ", ..." if len(spare) > SHOWN + 1 else ""
-    return f"{loaded}, {len(spare)} of the file left: {', '.join(spare[: SHOWN + 1])}{more}"
+    return f"{loaded}, {len(spare)} unused: {', '.join(spare[: SHOWN + 1])}{more}"
 
 
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
@@ -196,8 +196,8 @@ def fit(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
             help=(
-                f"{needed - len(problems)} of {needed} tensors fit, {unused} of the {weights.kind}"
-                " are not used"
+                f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
+                " are unused"
             ),
         )
     fitting = Fitting(params, weights.tensors, prefix)
@@ -234,7 +234,7 @@ def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
     if not is_float(tensor.dtype):
         # Whole numbers are quantised weights, which mean nothing without their scale. Complex
         # numbers would lose their imaginary part.
-        return f"`{name}` holds {type_name(tensor.dtype)} in the {kind}, the net takes floats"
+        return f"`{name}` has type {type_name(tensor.dtype)} in the {kind}, the net takes floats"
     return ""
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAFETENSORS, TORCH, NPZ = "safetensors", "torch", "npz"
-READ = "safetensors files, PyTorch checkpoints and .npz archives are read, whatever they are called"
+READ = "netdsl reads safetensors files, PyTorch checkpoints and .npz archives, whatever their names"
 SAVE = "save it with torch.save(module.state_dict(), path)"
 _UNPACK = "unpack it first"
 _TAR_AT = 257
@@ -29,13 +29,13 @@ class Unread(NamedTuple):
 UNREAD = (
     Unread(
         b"\x89HDF\r\n\x1a\n",
-        "an HDF5 file, as Keras writes",
-        "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+        "an HDF5 file, as Keras writes them",
+        "load it in Keras, and save its arrays under the names of the net with numpy.savez",
     ),
     Unread(
         b"\x93NUMPY",
         "one array without a name",
-        "write every array under the name of its tensor: numpy.savez",
+        "save every array under the name of its tensor with numpy.savez",
     ),
     Unread(b"\x1f\x8b", "compressed with gzip", _UNPACK),
     Unread(b"BZh", "compressed with bzip2", _UNPACK),
@@ -45,34 +45,36 @@ UNREAD = (
     Unread(b"GGUF", "a GGUF file", READ),
     Unread(
         b"version https://git-lfs",
-        "a pointer of Git LFS, not the weights",
+        "a Git LFS pointer, not the weights themselves",
         "fetch the weights with `git lfs pull`",
     ),
     Unread(b"<!DOCTYPE", "a web page", "download the file itself"),
     Unread(b"<!doctype", "a web page", "download the file itself"),
     Unread(b"<html", "a web page", "download the file itself"),
 )
-_ONNX = Unread(b"", "an ONNX model, not weights", "run it with `netdsl run`: its weights are in it")
+_ONNX = Unread(
+    b"", "an ONNX model, not weights", "run it with `netdsl run`: it contains its weights"
+)
 _TAR = Unread(
     b"",
     "a tar archive",
-    "PyTorch before 0.1.10 wrote such checkpoints: load it with torch.load, and save it "
-    "again; if others packed it, unpack it first",
+    "if PyTorch before 0.1.10 wrote it, load it with torch.load and save it again; if not, unpack "
+    "it first",
 )
 _SCRIPT = Unread(
     b"",
     "a TorchScript archive, which is a program",
-    "write its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)",
+    "save its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)",
 )
 _EXPORTED = Unread(
     b"",
-    "a program of torch.export",
-    "write its tensors: torch.save(torch.export.load(path).state_dict, new_path)",
+    "a program from torch.export",
+    "save its tensors: torch.save(torch.export.load(path).state_dict, new_path)",
 )
 _KERAS = Unread(
     b"",
-    "a model of Keras",
-    "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+    "a Keras model",
+    "load it in Keras, and save its arrays under the names of the net with numpy.savez",
 )
 
 

@@ -68,8 +68,8 @@ class Mapped(dict[str, np.ndarray]):
             if entry["dtype"] not in NAMES:
                 raise NetdslError(
                     "corrupt-weights",
-                    f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
-                    help=f"these types are read: {', '.join(NAMES)}",
+                    f"`{name}` of {path} has the type {entry['dtype']}, which netdsl does not read",
+                    help=f"it reads {', '.join(NAMES)}",
                 )
             dtype = DTYPES[NAMES[entry["dtype"]]]
             begin, end = entry["data_offsets"]

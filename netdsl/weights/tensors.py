@@ -89,10 +89,7 @@ def as_float32(name: str, values: Array, *, allow_nonfinite: bool = False) -> np
         raise NetdslError(
             "negative-variance",
             f"`{name}` has the variance {numbers[numbers < 0][0]:g}, below 0",
-            help=(
-                "these are not the statistics of a batch norm: the file is damaged, or was not "
-                "trained to its end"
-            ),
+            help="these cannot be the statistics of a batch norm: the file may be damaged",
         )
     return numbers
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module", "weights")
 SHOWN = 3  # names in a message
 _OLD_PICKLES = 4  # a magic number, the version, sizes of the system's types, and the state
-_OUTSIDE = "load it beside its code, and save it with torch.save(module.state_dict(), path)"
+_OUTSIDE = "load it where its code is, and save it with torch.save(module.state_dict(), path)"
 
 
 def read_torch(path: Path) -> MappedByTorch:
@@ -68,8 +68,8 @@ def _load(path: Path, *, mapped: bool) -> object:
     except UnpicklingError:
         raise NetdslError(
             "corrupt-weights",
-            f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "
-            "because that would run their code",
+            f"{path} is damaged, or contains Python objects besides its tensors; they are not "
+            "loaded, because that would run their code",
             help=_OUTSIDE,
         ) from None
     except Exception as error:  # a damaged pickle can raise any error
@@ -81,7 +81,9 @@ def _load(path: Path, *, mapped: bool) -> object:
 
 def _fail_damaged(path: Path) -> NoReturn:
     raise NetdslError(
-        "corrupt-weights", f"{path} is damaged, or no PyTorch checkpoint of tensors", help=SAVE
+        "corrupt-weights",
+        f"{path} is damaged, or is not a PyTorch checkpoint of tensors",
+        help=SAVE,
     )
 
 
@@ -115,8 +117,8 @@ def _check_objects(path: Path, pickled: bytes) -> None:
     if pickled[:1] == b"\x80" and pickled[1:2] > b"\3":
         raise NetdslError(
             "corrupt-weights",
-            f"{path} is pickled by protocol {pickled[1]}, and PyTorch reads only 2 and 3 without "
-            "running code",
+            f"{path} is pickled with protocol {pickled[1]}; without running code, PyTorch reads "
+            "only 2 and 3",
             help=_OUTSIDE,
         )
     try:
@@ -128,7 +130,7 @@ def _check_objects(path: Path, pickled: bytes) -> None:
         listed = ", ".join(f"`{name}`" for name in sorted(classes)[:SHOWN])
         raise NetdslError(
             "corrupt-weights",
-            f"{path} holds Python objects beside its tensors, of {listed}{more}; they are not "
+            f"{path} contains Python objects besides its tensors, of {listed}{more}; they are not "
             "loaded, because that would run their code",
             help=_OUTSIDE,
         )
@@ -148,19 +150,21 @@ def _state(path: Path, loaded: object) -> dict[str, torch.Tensor]:
     """The tensors of a state dict, which may be inside a dict with other things."""
     if not isinstance(loaded, dict):
         raise NetdslError(
-            "corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", help=SAVE
+            "corrupt-weights",
+            f"{path} contains an object of type {type(loaded).__name__}, not a state dict",
+            help=SAVE,
         )
     if _tensors(loaded):
         return _tensors(loaded)
     states = {name: state for name, state in _dicts(loaded).items() if _has_tensors(state)}
     usual = [name for name in WRAPPERS if name in states] or list(states)
     if not usual:
-        names = ", ".join(f"`{name}`" for name in list(loaded)[:SHOWN]) or "nothing"
-        raise NetdslError("corrupt-weights", f"{path} holds no tensors; it has {names}", help=SAVE)
+        names = ", ".join(f"`{name}`" for name in list(loaded)[:SHOWN]) or "an empty dict"
+        raise NetdslError("corrupt-weights", f"{path} contains no tensors, only {names}", help=SAVE)
     if usual[0] not in WRAPPERS and len(states) > 1:
         raise NetdslError(
             "corrupt-weights",
-            f"{path} holds several state dicts: {', '.join(f'`{name}`' for name in states)}",
+            f"{path} contains several state dicts: {', '.join(f'`{name}`' for name in states)}",
             help="save the one that you want: torch.save(checkpoint[name], new_path)",
         )
     return _state(path, states[usual[0]])

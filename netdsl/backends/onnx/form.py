@@ -54,5 +54,5 @@ class Form:
         if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:
             raise ValueError(
                 f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: "
-                "convolutions have no bfloat16 before"
+                "older convolutions do not take bfloat16"
             )

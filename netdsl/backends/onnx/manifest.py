@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SUFFIX = ".manifest.json"
 _LIMIT = 1 << 20
 _LONGEST = 4096  # characters of a path
-_AGAIN = "copy it again from where it came, or write it again with `netdsl export`"
+_AGAIN = "copy it again from its source, or export it again with `netdsl export`"
 
 
 class Verified(NamedTuple):
@@ -141,8 +141,8 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
     if model.name not in listed:
         raise NetdslError(
             "corrupt-manifest",
-            f"{manifest} is not about {model.name} but {', '.join(listed)}",
-            help="a renamed model needs a new export: its data file is named in it",
+            f"{manifest} is the manifest of {', '.join(listed)}, not of {model.name}",
+            help="export a renamed model again: it contains the name of its data file",
         )
     texts = (contents["source"], *contents.get("imports", ()))
     notes = [_check_source(model.parent, text) for text in texts]
@@ -168,9 +168,12 @@ def sha256_of(path: Path) -> str:
 
 
 def _read(manifest: Path) -> Manifest:
-    if manifest.stat().st_size > _LIMIT:
+    size = manifest.stat().st_size
+    if size > _LIMIT:
         raise NetdslError(
-            "corrupt-manifest", f"{manifest} is larger than a manifest is", help=_AGAIN
+            "corrupt-manifest",
+            f"{manifest} has {size:,} bytes, a manifest has at most {_LIMIT:,}",
+            help=_AGAIN,
         )
     try:
         contents = json.loads(manifest.read_text(encoding="utf-8"))
@@ -182,7 +185,9 @@ def _read(manifest: Path) -> Manifest:
     except (ValueError, RecursionError):
         is_good = False
     if not is_good:
-        raise NetdslError("corrupt-manifest", f"{manifest} is damaged, or no manifest", help=_AGAIN)
+        raise NetdslError(
+            "corrupt-manifest", f"{manifest} is damaged, or is not a manifest", help=_AGAIN
+        )
     return cast("Manifest", contents)
 
 
@@ -230,20 +235,20 @@ def _check(folder: Path, name: str, entry: FileEntry) -> Path:
     path = folder / name
     if not os.path.isfile(path):
         raise NetdslError(
-            "file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN
+            "file-not-found", f"there is no file {path}, which the manifest lists", help=_AGAIN
         )
     size = path.stat().st_size
     if size != entry["bytes"]:
         raise NetdslError(
             "corrupt-model",
-            f"{path} has {counted(size, 'byte')}, it was written with {entry['bytes']:,}: it is cut"
-            " off, or another file",
+            f"{path} has {counted(size, 'byte')}, the manifest lists {entry['bytes']:,}: it is cut"
+            " off, or is another file",
             help=_AGAIN,
         )
     if sha256_of(path) != entry["sha256"]:
         raise NetdslError(
             "corrupt-model",
-            f"{path} is not as it was written: its SHA-256 sum differs from the manifest's",
+            f"{path} has changed since it was written: its SHA-256 sum differs from the manifest's",
             help=_AGAIN,
         )
     return path
@@ -259,7 +264,7 @@ def _check_source(folder: Path, entry: TextEntry) -> str:
             "source-changed",
             f"{path} is not the text that the model was made from: its SHA-256 sum differs from the"
             " manifest's",
-            help="export again, or bring the text back",
+            help="export the model again, or restore the text",
         )
     return ""
 
@@ -269,7 +274,7 @@ def _check_shipped(entry: TextEntry) -> str:
     name = printable(entry["name"])
     shipped = Path(library.resource("nets")).parent / entry["name"]
     if not entry["name"].startswith("nets/") or not os.path.isfile(shipped):
-        return f"the text {name} is not here, and was not looked at"
+        return f"the text {name} is missing, so it was not compared"
     if sha256_of(shipped) != entry["sha256"]:
         return f"{name} of this version of netdsl is not the text that the model was made from"
     return ""

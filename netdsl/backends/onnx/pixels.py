@@ -32,8 +32,8 @@ def prepare(g: GraphEmitter, value: Value, pixels: Pixels, element: int) -> str:
     if len(shape) != 3 or value.type.dtype != "float32" or shape[0] not in (1, 3):
         raise OpError(
             "wrong-shape",
-            f"`{value.name}` takes {value.type}, which no picture gives",
-            help="pictures are 1 x H x W or 3 x H x W",
+            f"`{value.name}` takes {value.type}, which cannot be a picture",
+            help="pictures are 1 x H x W or 3 x H x W, of float32",
         )
     channels = value.type.channels
     assert isinstance(channels, int)
@@ -66,7 +66,7 @@ def _per_channel(name: str, values: tuple[float, ...], channels: int) -> tuple[f
     if len(values) not in (1, channels):
         raise OpError(
             "bad-argument",
-            f"{name} has {counted(len(values), 'number')}, the picture"
+            f"{name} has {counted(len(values), 'number')}, the picture has"
             f" {counted(channels, 'channel')}",
         )
     return values if len(values) == channels else values * channels

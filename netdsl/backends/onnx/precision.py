@@ -48,11 +48,11 @@ def _fail_overflow(name: str, number: float, dtype: DType) -> NoReturn:
     advice = "export as float32"
     if dtype == np.float16:
         advice += (
-            "; or as bfloat16, whose numbers are as large as those of float32 (`--bf16`, in Python "
-            '`dtype="bfloat16"`)'
+            ", or as bfloat16, whose largest number is close to that of float32 (`--bf16`, in "
+            'Python `dtype="bfloat16"`)'
         )
     raise NetdslError(
         "weights-overflow",
-        f"`{name}` has numbers up to {number:g}, {dtype.name} ends at {largest(dtype):g}",
+        f"`{name}` has numbers up to {number:g}, the largest {dtype.name} is {largest(dtype):g}",
         help=advice,
     )
