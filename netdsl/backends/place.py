@@ -1,4 +1,4 @@
-"""Gives a place in the text to an error that a layer raises while it is lowered."""
+"""Adds the place in the text to an error that a layer raises while it is lowered."""
 
 from __future__ import annotations
 

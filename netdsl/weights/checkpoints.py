@@ -7,29 +7,34 @@ from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from netdsl.arrays import open_archive, type_name
 from netdsl.errors import NetdslError
+from netdsl.weights.dtypes import is_float
 from netdsl.weights.formats import NPZ, SAFETENSORS, format_of
 from netdsl.weights.safetensors import read_safetensors
-from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_float, is_tensor
+from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.op import Param
+    from netdsl.weights.tensors import Array
 
 SHOWN = 3  # problems or names in a message
 
 
 class Weights(NamedTuple):
-    """Tensors by name, as arrays, and the strings that the file has besides them."""
+    """Tensors by name, as arrays, and the strings that the file has besides them.
 
-    tensors: dict[str, Any]
+    `path` is empty for a state dict.
+    """
+
+    tensors: Mapping[str, Array]
     metadata: dict[str, str]
     path: str = ""
 
@@ -45,7 +50,10 @@ class Weights(NamedTuple):
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """Read a checkpoint; its content decides how. Raises `NetdslError`."""
+    """Read a checkpoint, or the weights of a training run from its folder.
+
+    The content of the file determines its format. Raises `NetdslError`.
+    """
     path = Path(path)
     if os.path.isdir(path):  # unlike `Path.is_dir`, it accepts a name that is too long
         path /= "weights.safetensors"
@@ -58,10 +66,10 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
                 " folder of a training run"
             ),
         )
-    found = format_of(path)
-    if found == SAFETENSORS:
+    format = format_of(path)
+    if format == SAFETENSORS:
         return Weights(*read_safetensors(path), str(path))
-    if found == NPZ:
+    if format == NPZ:
         return Weights(dict(open_archive(path)), {}, str(path))
     # PyTorch is imported only for its own file format: the others do not need it.
     from netdsl.weights.torch_checkpoint import read_torch
@@ -70,14 +78,17 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
 
 
 def weights_of(given: object) -> Weights:
-    """Take weights from Python: a state dict or the path of a file. Else raises `TypeError`."""
+    """The weights that a program gives: a state dict, or the path of a file.
+
+    Raises `TypeError` for anything else, and `NetdslError` for a file that cannot be read.
+    """
     if isinstance(given, (str, os.PathLike)) and isinstance(os.fspath(given), str):
         return read_weights(given)
     if not isinstance(given, Mapping):
         hint = "; give its `state_dict()`" if hasattr(given, "state_dict") else ""
-        found = type(given).__name__
-        raise TypeError(f"weights must be a state dict or the path of a file, not {found}{hint}")
-    return Weights({_name(name): _numbers(name, value) for name, value in given.items()}, {})
+        kind = type(given).__name__
+        raise TypeError(f"weights must be a state dict or the path of a file, not {kind}{hint}")
+    return Weights({_name(name): _array(name, value) for name, value in given.items()}, {})
 
 
 def _name(name: object) -> str:
@@ -86,7 +97,7 @@ def _name(name: object) -> str:
     return name
 
 
-def _numbers(name: str, value: object) -> Any:
+def _array(name: str, value: object) -> Array:
     if not (is_tensor(value) or isinstance(value, np.ndarray)):
         kind = type(value).__name__
         raise TypeError(f"weights[{name!r}] must be a tensor or an array, not {kind}")
@@ -99,36 +110,42 @@ def _numbers(name: str, value: object) -> Any:
 def tensors_of(graph: Graph) -> dict[str, Param]:
     """Every tensor of the inference graph by its checkpoint name."""
     return {
-        f"{n.module}.{k}": p
-        for n in graph.nodes
-        if n.aux is None
-        for k, p in (n.params() | n.buffers()).items()
+        f"{node.module}.{name}": param
+        for node in graph.nodes
+        if node.aux is None
+        for name, param in (node.params() | node.buffers()).items()
     }
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:
-    """How much of a checkpoint a net uses, for a checkpoint that fits it.
+    """A line about how much of a checkpoint a net uses, for a checkpoint that fits it.
 
-    `122 tensors loaded, 2 of the file left: fc2.bias, fc2.weight`
+    `122 tensors loaded, 2 unused: fc2.bias, fc2.weight`
     """
     prefix = prefix_of(params, weights)
-    wanted = {prefix + n for n in params}
-    names = [n for n in weights.tensors if not n.endswith(TRACKED)]
-    spare = [n for n in names if n not in wanted]
-    loaded = f"{len(names) - len(spare)} tensors loaded" + (f" from `{prefix}`" if prefix else "")
+    names = _without_counters(weights.tensors)
+    spare = _spare(names, params, prefix)
+    loaded = f"{len(names) - len(spare)} tensors loaded"
+    if prefix:
+        loaded += f" from `{prefix}`"
     if not spare:
-        return f"{loaded}, none left"
+        return f"{loaded}, none unused"
     more = ", ..." if len(spare) > SHOWN + 1 else ""
-    return f"{loaded}, {len(spare)} of the file left: {', '.join(spare[: SHOWN + 1])}{more}"
+    return f"{loaded}, {len(spare)} unused: {', '.join(spare[: SHOWN + 1])}{more}"
 
 
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
-    """The scope that a checkpoint has before the net's names: `module.`, `model.` or nothing.
+    """The text before the net's names in a checkpoint, such as `module.`, or an empty text.
 
     Raises `NetdslError` if the file has the net more than once.
     """
-    needed = set(_needed(params))
-    counts = Counter(n[:i] for n in weights.tensors for i in _starts(n) if n[i:] in needed)
+    needed = set(_without_counters(params))
+    counts = Counter(
+        name[:start]
+        for name in weights.tensors
+        for start in _starts(name)
+        if name[start:] in needed
+    )
     most = max(counts.values(), default=0)
     best = [prefix for prefix, count in counts.items() if count == most]
     if "" in best or not best or (len(best) > 1 and most < len(needed)):
@@ -137,19 +154,25 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
         raise NetdslError(
             "weights-mismatch",
             f"{weights.name} has the tensors of the net {len(best)} times, under "
-            f"{' and '.join(f'`{p}`' for p in best[:SHOWN])}",
+            f"{' and '.join(f'`{prefix}`' for prefix in best[:SHOWN])}",
             help="save the ones that you want under the names of the net",
         )
     return best[0]
 
 
-def _needed(params: Iterable[str]) -> list[str]:
-    return [n for n in params if not n.endswith(TRACKED)]
+def _without_counters(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.endswith(TRACKED)]
+
+
+def _spare(names: Iterable[str], params: Iterable[str], prefix: str) -> list[str]:
+    """The names of a checkpoint that a net does not need."""
+    wanted = {prefix + name for name in params}
+    return [name for name in names if name not in wanted]
 
 
 def _starts(name: str) -> list[int]:
     """The offsets in a name after its first scopes: after none of them, one, two and so on."""
-    return [0, *(i + 1 for i, c in enumerate(name) if c == ".")]
+    return [0, *(i for i, before in enumerate(name, start=1) if before == ".")]
 
 
 def fit(
@@ -158,72 +181,75 @@ def fit(
     *,
     lazy: bool = False,
     allow_nonfinite: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, Array]:
     """The tensors of a checkpoint that a net needs, as float32, or unchanged with `lazy`.
 
     Raises `NetdslError` if they do not fit the net.
     """
     prefix = prefix_of(params, weights)
-    held = {n: prefix + n for n in params if prefix + n in weights.tensors}
-    problems = _problems(params, weights, held, prefix)
+    problems = _problems(params, weights, prefix)
     if problems:
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        spare = sum(not n.endswith(TRACKED) for n in weights.tensors.keys() - held.values())
-        needed = len(_needed(params))
+        unused = len(_without_counters(_spare(weights.tensors, params, prefix)))
+        needed = len(_without_counters(params))
         raise NetdslError(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
             help=(
-                f"{needed - len(problems)} of {needed} tensors fit, {spare} of the {weights.kind}"
-                " are not used"
+                f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
+                " are unused"
             ),
         )
+    fitting = Fitting(params, weights.tensors, prefix)
     if lazy:
-        return Fitting(weights.tensors, held)
+        return fitting
     return {
-        n: as_float32(n, np.asarray(weights.tensors[there]), allow_nonfinite=allow_nonfinite)
-        for n, there in held.items()
+        name: as_float32(name, np.asarray(tensor), allow_nonfinite=allow_nonfinite)
+        for name, tensor in fitting.items()
     }
 
 
-def _problems(
-    params: Mapping[str, Param], weights: Weights, held: dict[str, str], prefix: str
-) -> list[str]:
-    wanted = {prefix + n for n in params}
-    spare = [n for n in weights.tensors if n not in wanted]
+def _problems(params: Mapping[str, Param], weights: Weights, prefix: str) -> list[str]:
+    """The reasons why tensors of a net are missing or do not fit, one for each of these tensors."""
+    spare = _spare(weights.tensors, params, prefix)
     problems = []
-    for name in _needed(params):
-        found = weights.tensors[held[name]] if name in held else None
-        if found is None:
-            near = get_close_matches(name, spare, n=1, cutoff=0.5)
-            problems.append(
-                f"`{name}` is missing" + (f"; the {weights.kind} has `{near[0]}`" if near else "")
-            )
-        elif tuple(found.shape) != params[name].shape:
-            there, here = _shape(found.shape), _shape(params[name].shape)
-            problems.append(f"`{name}` is {there} in the {weights.kind}, {here} in the net")
-        elif not is_float(found.dtype):
-            # Whole numbers are quantised weights, which mean nothing without their scale. Complex
-            # numbers would lose their imaginary part.
-            problems.append(
-                f"`{name}` holds {type_name(found.dtype)} in the {weights.kind}, "
-                "the net takes floats"
-            )
+    for name in _without_counters(params):
+        tensor = weights.tensors.get(prefix + name)
+        if tensor is not None:
+            problem = _problem(name, tensor, params[name], weights.kind)
+        else:
+            problem = f"`{name}` is missing"
+            for near in get_close_matches(name, spare, n=1, cutoff=0.5):
+                problem += f"; the {weights.kind} has `{near}`"
+        if problem:
+            problems.append(problem)
     return problems
 
 
-class Fitting(dict[str, Any]):
+def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
+    """The reason why a tensor does not fit, or an empty text."""
+    if tuple(tensor.shape) != param.shape:
+        there, here = _shape(tensor.shape), _shape(param.shape)
+        return f"`{name}` is {there} in the {kind}, {here} in the net"
+    if not is_float(tensor.dtype):
+        # Whole numbers are quantised weights, which mean nothing without their scale. Complex
+        # numbers would lose their imaginary part.
+        return f"`{name}` has type {type_name(tensor.dtype)} in the {kind}, the net takes floats"
+    return ""
+
+
+class Fitting(dict[str, "Array"]):
     """The tensors that a net needs, under its names, unchanged from the checkpoint."""
 
-    def __init__(self, tensors: Mapping[str, Any], held: dict[str, str]) -> None:
-        super().__init__({name: tensors[there] for name, there in held.items()})
-        self._held = held
+    def __init__(self, params: Iterable[str], tensors: Mapping[str, Array], prefix: str) -> None:
+        super().__init__({n: tensors[prefix + n] for n in params if prefix + n in tensors})
+        self._prefix = prefix
         self._release = getattr(tensors, "release", None)
 
     def release(self, name: str, first: int, count: int) -> None:
         """Free the memory of elements that are no longer needed."""
         if self._release is not None:
-            self._release(self._held[name], first, count)
+            self._release(self._prefix + name, first, count)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Finds the format of a file of weights from its first bytes: its name does not matter."""
+"""Determines the format of a file of weights from its first bytes: its name does not matter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SAFETENSORS, TORCH, NPZ = "safetensors", "torch", "npz"
-READ = "safetensors files, PyTorch checkpoints and .npz archives are read, whatever they are called"
+READ = "netdsl reads safetensors files, PyTorch checkpoints and .npz archives, whatever their names"
 SAVE = "save it with torch.save(module.state_dict(), path)"
 _UNPACK = "unpack it first"
 _TAR_AT = 257
@@ -22,20 +22,20 @@ class Unread(NamedTuple):
     """A format that netdsl does not read: how its files begin, what they are, and what to do."""
 
     start: bytes
-    what: str
+    description: str
     help: str
 
 
 UNREAD = (
     Unread(
         b"\x89HDF\r\n\x1a\n",
-        "an HDF5 file, as Keras writes",
-        "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+        "an HDF5 file, as Keras writes them",
+        "load it in Keras, and save its arrays under the names of the net with numpy.savez",
     ),
     Unread(
         b"\x93NUMPY",
         "one array without a name",
-        "write every array under the name of its tensor: numpy.savez",
+        "save every array under the name of its tensor with numpy.savez",
     ),
     Unread(b"\x1f\x8b", "compressed with gzip", _UNPACK),
     Unread(b"BZh", "compressed with bzip2", _UNPACK),
@@ -45,34 +45,36 @@ UNREAD = (
     Unread(b"GGUF", "a GGUF file", READ),
     Unread(
         b"version https://git-lfs",
-        "a pointer of Git LFS, not the weights",
+        "a Git LFS pointer, not the weights themselves",
         "fetch the weights with `git lfs pull`",
     ),
     Unread(b"<!DOCTYPE", "a web page", "download the file itself"),
     Unread(b"<!doctype", "a web page", "download the file itself"),
     Unread(b"<html", "a web page", "download the file itself"),
 )
-_ONNX = Unread(b"", "an ONNX model, not weights", "run it with `netdsl run`: its weights are in it")
+_ONNX = Unread(
+    b"", "an ONNX model, not weights", "run it with `netdsl run`: it contains its weights"
+)
 _TAR = Unread(
     b"",
     "a tar archive",
-    "PyTorch before 0.1.10 wrote such checkpoints: load it with torch.load, and save it "
-    "again; if others packed it, unpack it first",
+    "if PyTorch before 0.1.10 wrote it, load it with torch.load and save it again; if not, unpack "
+    "it first",
 )
 _SCRIPT = Unread(
     b"",
     "a TorchScript archive, which is a program",
-    "write its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)",
+    "save its tensors: torch.save(torch.jit.load(path).state_dict(), new_path)",
 )
 _EXPORTED = Unread(
     b"",
-    "a program of torch.export",
-    "write its tensors: torch.save(torch.export.load(path).state_dict, new_path)",
+    "a program from torch.export",
+    "save its tensors: torch.save(torch.export.load(path).state_dict, new_path)",
 )
 _KERAS = Unread(
     b"",
-    "a model of Keras",
-    "load it in Keras, and write its arrays under the names of the net: numpy.savez",
+    "a Keras model",
+    "load it in Keras, and save its arrays under the names of the net with numpy.savez",
 )
 
 
@@ -84,9 +86,9 @@ def format_of(path: Path) -> str:
         raise NetdslError("corrupt-weights", f"{path} is empty", help=READ)
     if head[8:9] == b"{":
         return SAFETENSORS
-    found = _unread(head)
-    if found is not None:
-        _refuse(path, found)
+    unread = _unread(head)
+    if unread is not None:
+        _refuse(path, unread)
     if head[:1] == b"\x80" and head[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
         return TORCH
     if head[:4] == b"PK\x03\x04":
@@ -105,23 +107,13 @@ def _unread(head: bytes) -> Unread | None:
     return next((u for u in UNREAD if head.startswith(u.start)), None)
 
 
-def _refuse(path: Path, found: Unread) -> NoReturn:
-    raise NetdslError("corrupt-weights", f"{path} is {found.what}", help=found.help)
+def _refuse(path: Path, unread: Unread) -> NoReturn:
+    raise NetdslError("corrupt-weights", f"{path} is {unread.description}", help=unread.help)
 
 
 def _format_of_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise NetdslError(
-            "corrupt-weights", f"{path} is a damaged archive", help="copy it again"
-        ) from None
-    if any(m.flag_bits & ENCRYPTED for m in members):
-        raise NetdslError(
-            "corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first"
-        )
-    names = [m.filename for m in members]
+    members = _members(path)
+    names = [member.filename for member in members]
     ends = {name.rpartition("/")[2] for name in names}
     if names and all(name.endswith(".npy") for name in names):
         return NPZ
@@ -133,12 +125,29 @@ def _format_of_zip(path: Path) -> str:
         _refuse(path, _KERAS)
     if "data.pkl" not in ends:
         raise NetdslError("corrupt-weights", f"{path} is a zip archive without weights", help=READ)
-    packed = next((m for m in members if m.compress_type or m.compress_size != m.file_size), None)
-    if packed is not None:  # PyTorch maps the numbers, and would take the packed bytes for them
-        raise NetdslError(
-            "corrupt-weights",
-            f"`{packed.filename}` of {path} is compressed: {packed.compress_size:,} bytes for "
-            f"{packed.file_size:,}",
-            help="PyTorch does not compress checkpoints: save it again",
-        )
+    for member in members:
+        # PyTorch maps the numbers, and would take compressed bytes for numbers.
+        if member.compress_type or member.compress_size != member.file_size:
+            raise NetdslError(
+                "corrupt-weights",
+                f"`{member.filename}` of {path} is compressed: {member.compress_size:,} bytes for "
+                f"{member.file_size:,}",
+                help="PyTorch does not compress checkpoints: save it again",
+            )
     return TORCH
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
+    """The members of an archive; raises `NetdslError` for a damaged or encrypted one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise NetdslError(
+            "corrupt-weights", f"{path} is a damaged archive", help="copy it again"
+        ) from None
+    if any(member.flag_bits & ENCRYPTED for member in members):
+        raise NetdslError(
+            "corrupt-weights", f"{path} is an encrypted archive", help="decrypt it first"
+        )
+    return members

@@ -1,9 +1,9 @@
-"""The numbers of a net's weights: fresh ones from a seed, or those of a checkpoint."""
+"""The numbers of weights, piece by piece: fresh ones from a seed, or those of a state dict."""
 
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,51 +11,61 @@ from netdsl.ops.init import bilinear, distribution
 from netdsl.weights.tensors import as_array, as_float32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import torch
 
     from netdsl.ir.op import Param
+    from netdsl.weights.tensors import Array
 
-# Elements: a piece stays in the cache of a core while it is made, summed up and written.
+    # Takes a tensor's name and its `Param`, and gives its numbers: float32 arrays, row by row.
+    Chunks = Callable[[str, Param], Iterable[np.ndarray]]
+
+# Elements: a piece stays in the cache of a core while it is computed, hashed and written.
 CHUNK = 1 << 18
 
 
-def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[Any]:
-    """Float32 arrays that together are the tensor's start, row by row; each tensor has a stream of
-    its own.
+def fresh_chunks(name: str, param: Param, seed: int) -> Iterator[np.ndarray]:
+    """The starting numbers of a tensor as float32 arrays, row by row.
+
+    Every name has a random stream of its own.
     """
     kind, scale = distribution(param.init, param.shape)
     if kind in ("bilinear", "literal"):
-        yield np.array(
-            param.values if kind == "literal" else bilinear(param.shape), dtype=np.float32
-        )
+        values = param.values if kind == "literal" else bilinear(param.shape)
+        yield np.array(values, dtype=np.float32)
         return
     stream = np.random.Generator(
         np.random.SFC64(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
     )
     for start in range(0, param.size, CHUNK):
-        n = min(CHUNK, param.size - start)
+        count = min(CHUNK, param.size - start)
         if kind == "constant":
-            yield np.full(n, scale, dtype=np.float32)
+            yield np.full(count, scale, dtype=np.float32)
         elif kind == "uniform":
-            # Two numbers each, in half the time of `random`.
-            bits = stream.integers(0, 1 << 64, (n + 1) // 2, dtype=np.uint64)
-            made = bits.view(np.int32)[:n].astype(np.float32)
-            made *= np.float32(scale / (1 << 31))
-            yield made
+            yield _uniform(stream, count, scale)
         else:
-            made = stream.standard_normal(n, dtype=np.float32)
-            made *= np.float32(scale)
-            yield made
+            numbers = stream.standard_normal(count, dtype=np.float32)
+            numbers *= np.float32(scale)
+            yield numbers
 
 
-def fresh(name: str, param: Param, seed: int = 0) -> Any:
-    """The tensor's start as one array."""
+def _uniform(stream: np.random.Generator, count: int, scale: float) -> np.ndarray:
+    """Numbers in ±scale: two from each 64 random bits, in half the time of `random`."""
+    bits = stream.integers(0, 1 << 64, (count + 1) // 2, dtype=np.uint64)
+    numbers = bits.view(np.int32)[:count].astype(np.float32)
+    numbers *= np.float32(scale / (1 << 31))
+    return numbers
+
+
+def fresh(name: str, param: Param, seed: int = 0) -> np.ndarray:
+    """The starting numbers of a tensor as one array."""
     return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
 
 
 def chunks_of(
-    state: Mapping[str, Any], *, allow_nonfinite: bool = False
-) -> Callable[[str, Param], Iterator[Any]]:
+    state: Mapping[str, torch.Tensor | Array], *, allow_nonfinite: bool = False
+) -> Chunks:
     """A function that gives the numbers of a state dict that fits, piece by piece.
 
     The function raises `NetdslError` for numbers that `as_float32` refuses. The tensors are not
@@ -64,17 +74,17 @@ def chunks_of(
     no longer needed.
     """
     release = getattr(state, "release", None)
-    read: list[
-        tuple[str, int]
-    ] = []  # a piece may still be being written when the next is asked for: each goes one later
+    # The caller may still be writing a piece when it asks for the next one: each piece is
+    # released one piece later.
+    given: list[tuple[str, int]] = []
 
-    def chunks(name: str, param: Param) -> Iterator[Any]:
+    def chunks(name: str, param: Param) -> Iterator[np.ndarray]:
         flat = np.ascontiguousarray(as_array(state[name])).ravel()
         for start in range(0, param.size, CHUNK):
             yield as_float32(name, flat[start : start + CHUNK], allow_nonfinite=allow_nonfinite)
             if release is not None:
-                read.append((name, start))
-                while len(read) > 1:
-                    release(*read.pop(0), CHUNK)
+                given.append((name, start))
+                while len(given) > 1:
+                    release(*given.pop(0), CHUNK)
 
     return chunks

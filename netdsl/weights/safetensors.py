@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import json
 import mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from netdsl.errors import NetdslError
+from netdsl.weights.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-DTYPES: dict[str, Any] = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "BF16": ml_dtypes.bfloat16,
-    "F8_E4M3": ml_dtypes.float8_e4m3fn,
-    "F8_E5M2": ml_dtypes.float8_e5m2,
-    "BOOL": "?",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "i1",
-    "U64": "<u8",
-    "U32": "<u4",
-    "U16": "<u2",
-    "U8": "u1",
-    "C64": "<c8",
+    from netdsl.weights.dtypes import DType
+
+# The names of element types in the header of a file.
+NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "BOOL": "bool",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "C64": "complex64",
 }
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_safetensors(path: Path) -> tuple[Mapped, dict[str, str]]:
     """The tensors and the metadata strings of a file; raises `NetdslError`."""
     try:
         with safe_open(path, framework="numpy") as file:  # checks the header and that the sizes fit
@@ -47,7 +50,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
         ) from None
 
 
-class Mapped(dict[str, Any]):
+class Mapped(dict[str, np.ndarray]):
     """Arrays over the mapped file, which the system reads when they are used.
 
     The header is its length in 8 bytes, then JSON
@@ -62,17 +65,17 @@ class Mapped(dict[str, Any]):
         for name, entry in json.loads(self._map[8:start]).items():
             if name == "__metadata__":
                 continue
-            if entry["dtype"] not in DTYPES:
+            if entry["dtype"] not in NAMES:
                 raise NetdslError(
                     "corrupt-weights",
-                    f"{path} holds `{name}` of type {entry['dtype']}, which is not read",
-                    help=f"these types are read: {', '.join(DTYPES)}",
+                    f"`{name}` of {path} has the type {entry['dtype']}, which netdsl does not read",
+                    help=f"it reads {', '.join(NAMES)}",
                 )
-            dtype = np.dtype(DTYPES[entry["dtype"]])
+            dtype = DTYPES[NAMES[entry["dtype"]]]
             begin, end = entry["data_offsets"]
             self[name] = self._array(dtype, start + begin, end - begin).reshape(entry["shape"])
 
-    def _array(self, dtype: np.dtype[Any], begin: int, size: int) -> Any:
+    def _array(self, dtype: DType, begin: int, size: int) -> np.ndarray:
         if not size:
             return np.empty(0, dtype)
         return np.frombuffer(self._map, dtype, size // dtype.itemsize, begin)
@@ -83,9 +86,10 @@ class Mapped(dict[str, Any]):
         Otherwise the process would keep it until another process needs memory.
         """
         array = self[name]
+        if not array.size or not hasattr(mmap, "MADV_DONTNEED"):
+            return
         base = np.frombuffer(self._map, np.uint8, 1).ctypes.data
         at = array.ctypes.data - base + first * array.itemsize
         begin = at // mmap.PAGESIZE * mmap.PAGESIZE
-        if array.size and hasattr(mmap, "MADV_DONTNEED"):  # the next read maps a page again
-            end = min(at + min(count, array.size - first) * array.itemsize, len(self._map))
-            self._map.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+        end = min(at + min(count, array.size - first) * array.itemsize, len(self._map))
+        self._map.madvise(mmap.MADV_DONTNEED, begin, end - begin)  # a later read maps it again

@@ -3,54 +3,67 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import ml_dtypes
 import numpy as np
 
 from netdsl.errors import NetdslError
+from netdsl.weights.dtypes import DTYPES, EXTENSIONS, largest
 
-LARGEST = float(np.finfo(np.float32).max)
+if TYPE_CHECKING:
+    import torch
+    from typing_extensions import TypeIs
+
+    from netdsl.arrays import StoredArray
+
+    Array = np.ndarray | StoredArray
+
+LARGEST = largest(DTYPES["float32"])
 VARIANCE = "running_var"
 TRACKED = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
-_OWN = {  # types of PyTorch that NumPy does not have
-    "torch.bfloat16": np.dtype(ml_dtypes.bfloat16),
-    "torch.float8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
-    "torch.float8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
-}
 
 
-def is_tensor(value: object) -> bool:
-    """Whether a value is a tensor of PyTorch, which need not be loaded: a tensor has loaded it."""
+def is_tensor(value: object) -> TypeIs[torch.Tensor]:
+    """Whether a value is a tensor of PyTorch.
+
+    This does not import PyTorch: there are no tensors before somebody imports it.
+    """
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def as_array(value: Any) -> Any:
-    """A tensor as an array, which shares its memory if it can; an array as it is.
+def as_array(value: torch.Tensor | Array) -> Array:
+    """A tensor as `array_of` gives it; an array as it is."""
+    return array_of(value) if is_tensor(value) else value
 
-    Raises `TypeError` for a tensor that is no plain array of numbers; the text is what it is.
+
+def array_of(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor as an array, which shares its memory where possible.
+
+    Raises `TypeError` for a tensor that cannot be an array; its text describes the tensor.
     """
-    if not is_tensor(value):
-        return value
-    own = _OWN.get(str(value.dtype))
+    extension = EXTENSIONS.get(str(tensor.dtype).removeprefix("torch."))
+    array: np.ndarray
     try:
-        if own is None:
-            return value.numpy(force=True)
-        return value.detach().cpu().view(dtype=_whole(own.itemsize)).numpy().view(own)
+        if extension is None:
+            array = tensor.numpy(force=True)
+        else:
+            bits = tensor.detach().cpu().view(dtype=_bits_type(extension.itemsize))
+            array = bits.numpy().view(extension)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(_described(value)) from error
+        raise TypeError(_description(tensor)) from error
+    return array
 
 
-def _whole(itemsize: int) -> Any:
-    """PyTorch's type of whole numbers of 1 or 2 bytes."""
-    import torch  # whoever has a tensor has loaded it already
+def _bits_type(itemsize: int) -> torch.dtype:
+    """PyTorch's type of integers that have 1 or 2 bytes."""
+    import torch  # it is loaded already: there is a tensor
 
     return torch.uint8 if itemsize == 1 else torch.int16
 
 
-def _described(tensor: Any) -> str:
-    """What a tensor is that has no array."""
+def _description(tensor: torch.Tensor) -> str:
+    """What kind of tensor this is, for one that cannot be an array."""
     if tensor.is_nested:
         return "a nested tensor"
     if "sparse" in str(tensor.layout):
@@ -62,34 +75,26 @@ def _described(tensor: Any) -> str:
     return f"a {type(tensor).__name__} of {tensor.dtype}, which cannot be converted to an array"
 
 
-def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether an element type, of NumPy or of another library, is a float type."""
-    return dtype.kind == "f" or dtype in _OWN.values()
-
-
-def as_float32(name: str, values: Any, *, allow_nonfinite: bool = False) -> Any:
+def as_float32(name: str, values: Array, *, allow_nonfinite: bool = False) -> np.ndarray:
     """The numbers of a tensor as float32.
 
     Raises `NetdslError` for variances below 0, and for numbers that are not finite as float32
     unless they are allowed.
     """
     with np.errstate(over="ignore"):
-        made = np.asarray(values, np.float32)
-    if not allow_nonfinite and not np.isfinite(made).all():
-        _fail_nonfinite(name, np.asarray(values)[~np.isfinite(made)].ravel()[0])
-    if name.endswith(VARIANCE) and (made < 0).any():
+        numbers = np.asarray(values, np.float32)
+    if not allow_nonfinite and not np.isfinite(numbers).all():
+        _fail_nonfinite(name, np.asarray(values)[~np.isfinite(numbers)].ravel()[0])
+    if name.endswith(VARIANCE) and (numbers < 0).any():
         raise NetdslError(
             "negative-variance",
-            f"`{name}` has the variance {made[made < 0][0]:g}, below 0",
-            help=(
-                "these are not the statistics of a batch norm: the file is damaged, or was not "
-                "trained to its end"
-            ),
+            f"`{name}` has the variance {numbers[numbers < 0][0]:g}, below 0",
+            help="these cannot be the statistics of a batch norm: the file may be damaged",
         )
-    return made
+    return numbers
 
 
-def _fail_nonfinite(name: str, value: Any) -> NoReturn:
+def _fail_nonfinite(name: str, value: float) -> NoReturn:
     number = float(value)
     beyond = f", beyond {LARGEST:g}, the largest float32" if np.isfinite(number) else ""
     raise NetdslError(

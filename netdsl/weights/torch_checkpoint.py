@@ -13,63 +13,77 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+import numpy as np
 import torch
 
 from netdsl.errors import NetdslError
 from netdsl.process.memory import is_out_of_memory
 from netdsl.weights.formats import SAVE
-from netdsl.weights.tensors import as_array
+from netdsl.weights.tensors import array_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Dict = Mapping[object, object]  # what a pickle contains, with keys of any type
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "module", "weights")
 SHOWN = 3  # names in a message
 _OLD_PICKLES = 4  # a magic number, the version, sizes of the system's types, and the state
-_OUTSIDE = "load it beside its code, and save it with torch.save(module.state_dict(), path)"
+_OUTSIDE = "load it where its code is, and save it with torch.save(module.state_dict(), path)"
 
 
-def read_torch(path: Path) -> dict[str, Any]:
+def read_torch(path: Path) -> MappedByTorch:
     """The tensors of a checkpoint by their names; raises `NetdslError`."""
-    archive = zipfile.is_zipfile(path)
-    _check_objects(path, _pickle_of_archive(path) if archive else _pickle_of_old(path))
-    tensors = _state(path, _load(path, mapped=archive))
-    if archive:
+    if zipfile.is_zipfile(path):
+        _check_objects(path, _pickle_of_archive(path))
+        tensors = _state(path, _load(path, mapped=True))
         _check_sizes(path, tensors)
+    else:
+        _check_objects(path, _pickle_of_old(path))
+        tensors = _state(path, _load(path, mapped=False))
     return MappedByTorch(path, {name: _array(path, name, t) for name, t in tensors.items()})
 
 
-def _array(path: Path, name: str, tensor: torch.Tensor) -> Any:
+def _array(path: Path, name: str, tensor: torch.Tensor) -> np.ndarray:
     try:
-        return as_array(tensor)
+        return array_of(tensor)
     except TypeError as error:
         raise NetdslError(
             "corrupt-weights", f"`{name}` of {path} is {error}", help="save it as a plain tensor"
         ) from None
 
 
-def _load(path: Path, *, mapped: bool) -> Any:
+def _load(path: Path, *, mapped: bool) -> object:
+    loaded: object
     try:
         with warnings.catch_warnings(action="ignore"):  # errors are reported once, below
-            if mapped and path.suffix != ".safetensors":  # PyTorch trusts such a name
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            with open(path, "rb") as file:
-                return torch.load(file, map_location="cpu", weights_only=True)
+            # PyTorch reads a file whose name ends in .safetensors as one, whatever it contains.
+            if mapped and path.suffix != ".safetensors":
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            else:
+                with open(path, "rb") as file:
+                    loaded = torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise NetdslError(
             "corrupt-weights",
-            f"{path} is damaged, or holds Python objects beside its tensors; they are not loaded, "
-            "because that would run their code",
+            f"{path} is damaged, or contains Python objects besides its tensors; they are not "
+            "loaded, because that would run their code",
             help=_OUTSIDE,
         ) from None
     except Exception as error:  # a damaged pickle can raise any error
         if is_out_of_memory(error):
             raise
         _fail_damaged(path)
+    return loaded
 
 
 def _fail_damaged(path: Path) -> NoReturn:
     raise NetdslError(
-        "corrupt-weights", f"{path} is damaged, or no PyTorch checkpoint of tensors", help=SAVE
+        "corrupt-weights",
+        f"{path} is damaged, or is not a PyTorch checkpoint of tensors",
+        help=SAVE,
     )
 
 
@@ -84,7 +98,7 @@ def _pickle_of_archive(path: Path) -> bytes:
 
 
 def _pickle_of_old(path: Path) -> bytes:
-    """The same of a file as PyTorch wrote it before 1.6: three short pickles, and then this one.
+    """The pickle of a checkpoint from before PyTorch 1.6, which comes after three short ones.
 
     A file with fewer pickles is not one of PyTorch's; its last pickle is returned.
     """
@@ -103,20 +117,20 @@ def _check_objects(path: Path, pickled: bytes) -> None:
     if pickled[:1] == b"\x80" and pickled[1:2] > b"\3":
         raise NetdslError(
             "corrupt-weights",
-            f"{path} is pickled by protocol {pickled[1]}, and PyTorch reads only 2 and 3 without "
-            "running code",
+            f"{path} is pickled with protocol {pickled[1]}; without running code, PyTorch reads "
+            "only 2 and 3",
             help=_OUTSIDE,
         )
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(_as_archive(pickled))
+        classes = torch.serialization.get_unsafe_globals_in_checkpoint(_as_archive(pickled))
     except Exception:  # a damaged pickle can raise any error
         _fail_damaged(path)
-    if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        listed = ", ".join(f"`{name}`" for name in sorted(found)[:SHOWN])
+    if classes:
+        more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+        listed = ", ".join(f"`{name}`" for name in sorted(classes)[:SHOWN])
         raise NetdslError(
             "corrupt-weights",
-            f"{path} holds Python objects beside its tensors, of {listed}{more}; they are not "
+            f"{path} contains Python objects besides its tensors, of {listed}{more}; they are not "
             "loaded, because that would run their code",
             help=_OUTSIDE,
         )
@@ -124,51 +138,52 @@ def _check_objects(path: Path, pickled: bytes) -> None:
 
 def _as_archive(pickled: bytes) -> io.BytesIO:
     """A pickle in the only kind of file in which PyTorch looks for the names of classes."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("checkpoint/data.pkl", pickled)
         archive.writestr("checkpoint/version", "3")
-    made.seek(0)
-    return made
+    file.seek(0)
+    return file
 
 
-def _state(path: Path, loaded: Any) -> dict[str, torch.Tensor]:
+def _state(path: Path, loaded: object) -> dict[str, torch.Tensor]:
     """The tensors of a state dict, which may be inside a dict with other things."""
     if not isinstance(loaded, dict):
         raise NetdslError(
-            "corrupt-weights", f"{path} holds no state dict but {type(loaded).__name__}", help=SAVE
+            "corrupt-weights",
+            f"{path} contains an object of type {type(loaded).__name__}, not a state dict",
+            help=SAVE,
         )
     if _tensors(loaded):
         return _tensors(loaded)
-    held = {k: v for k, v in _dicts(loaded).items() if _has_tensors(v)}
-    usual = [w for w in WRAPPERS if w in held] or list(held)
+    states = {name: state for name, state in _dicts(loaded).items() if _has_tensors(state)}
+    usual = [name for name in WRAPPERS if name in states] or list(states)
     if not usual:
-        names = ", ".join(f"`{k}`" for k in list(loaded)[:SHOWN]) or "nothing"
-        raise NetdslError("corrupt-weights", f"{path} holds no tensors; it has {names}", help=SAVE)
-    if usual[0] not in WRAPPERS and len(held) > 1:
+        names = ", ".join(f"`{name}`" for name in list(loaded)[:SHOWN]) or "an empty dict"
+        raise NetdslError("corrupt-weights", f"{path} contains no tensors, only {names}", help=SAVE)
+    if usual[0] not in WRAPPERS and len(states) > 1:
         raise NetdslError(
             "corrupt-weights",
-            f"{path} holds several state dicts: {', '.join(f'`{k}`' for k in held)}",
+            f"{path} contains several state dicts: {', '.join(f'`{name}`' for name in states)}",
             help="save the one that you want: torch.save(checkpoint[name], new_path)",
         )
-    return _state(path, held[usual[0]])
+    return _state(path, states[usual[0]])
 
 
-def _dicts(state: dict[Any, Any]) -> dict[str, dict[Any, Any]]:
-    """The dicts in a dict whose keys are names: an optimizer numbers its own."""
-    return {k: v for k, v in state.items() if isinstance(k, str) and isinstance(v, dict)}
+def _dicts(loaded: Dict) -> dict[str, Dict]:
+    """The dicts in a dict that have names; the numbered dicts of an optimizer do not count."""
+    return {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, dict)}
 
 
-def _has_tensors(state: dict[Any, Any], levels: int = 2) -> bool:
-    """Whether a value is a state dict or has one within a few levels."""
-    if _tensors(state) or not levels:
-        return bool(_tensors(state))
-    return any(_has_tensors(v, levels - 1) for v in _dicts(state).values())
+def _has_tensors(loaded: Dict, levels: int = 2) -> bool:
+    """Whether a dict is a state dict or has one within a few levels."""
+    if _tensors(loaded) or not levels:
+        return bool(_tensors(loaded))
+    return any(_has_tensors(inner, levels - 1) for inner in _dicts(loaded).values())
 
 
-def _tensors(state: dict[Any, Any]) -> dict[str, torch.Tensor]:
-    found = {n: t for n, t in state.items() if isinstance(n, str)}
-    return {n: t for n, t in found.items() if isinstance(t, torch.Tensor)}
+def _tensors(loaded: Dict) -> dict[str, torch.Tensor]:
+    return {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
 
 
 def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -176,8 +191,10 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     with zipfile.ZipFile(path) as archive:
         sizes = {m.file_size for m in archive.infolist() if "/data/" in m.filename}
     for name, tensor in tensors.items():
-        size = tensor.untyped_storage().nbytes() if tensor.layout == torch.strided else 0
-        if size and size not in sizes and tensor.device.type == "cpu":
+        if tensor.layout != torch.strided or tensor.device.type != "cpu":
+            continue
+        size = tensor.untyped_storage().nbytes()
+        if size and size not in sizes:
             raise NetdslError(
                 "corrupt-weights",
                 f"`{name}` of {path} takes {size:,} bytes, and no record of the file has that size",
@@ -185,10 +202,10 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
             )
 
 
-class MappedByTorch(dict[str, Any]):
+class MappedByTorch(dict[str, np.ndarray]):
     """The tensors of a checkpoint, of which PyTorch may have mapped some from the file."""
 
-    def __init__(self, path: Path, tensors: dict[str, Any]) -> None:
+    def __init__(self, path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         super().__init__(tensors)
         self._mapped = _mappings(path)
 
@@ -205,7 +222,10 @@ class MappedByTorch(dict[str, Any]):
 
 
 def _mappings(path: Path) -> list[tuple[int, int]]:
-    """The addresses at which this process has mapped a file, from proc(5); none except on Linux."""
+    """The addresses at which this process has mapped a file, from proc(5).
+
+    There are none on systems other than Linux.
+    """
     maps, name = Path("/proc/self/maps"), os.path.realpath(path)
     if not maps.is_file() or not hasattr(mmap, "MADV_DONTNEED"):
         return []

@@ -222,5 +222,5 @@ def test_pictures_for_a_net_that_takes_none(
     path.write_text("net N {\n    input x: 5\n    relu\n}")
     assert run(["export", str(path), "-o", str(tmp_path / "n.onnx"), "--with-preprocess"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error[wrong-shape]: `x` takes 5, which no picture gives\n")
+    assert err.startswith("error[wrong-shape]: `x` takes 5, which cannot be a picture\n")
     assert "n.net:2:5\n" in err

@@ -175,7 +175,7 @@ def test_the_name_of_a_tensor_that_is_left(
 ) -> None:
     """The line names it, with U+FFFD for what cannot be printed."""
     assert run(["export", "tiny.net", "-o", "t.onnx", "--weights", "w.safetensors"]) == 0
-    assert "1 of the file left: \ufffd[31m\ufffdname\ufffd1m\ufffd\n" in capsys.readouterr().out
+    assert "1 unused: \ufffd[31m\ufffdname\ufffd1m\ufffd\n" in capsys.readouterr().out
 
 
 PRINTERS: dict[str, Callable[[], Any]] = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import netdsl
-from netdsl.backends.torch.source import TAKEN
+from netdsl.backends.torch.names import TAKEN
 from tests.support.back_ends import assert_back_ends_agree
 from tests.support.bodies import keys, names, net
 

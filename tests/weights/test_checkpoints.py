@@ -65,7 +65,7 @@ NAMES = [
 def test_the_name_does_not_matter(net_folder: Path, capsys: Say, kind: str, name: str) -> None:
     """The same bytes load under every name, and their numbers are those of the state dict."""
     (net_folder / name).write_bytes(KINDS[kind](state()))
-    assert f"{name}: {LINE}, none left" in export(capsys, name)[0]
+    assert f"{name}: {LINE}, none unused" in export(capsys, name)[0]
     found = stored()
     for tensor, numbers in arrays(state()).items():
         if not tensor.endswith("num_batches_tracked"):
@@ -110,16 +110,16 @@ def test_where_checkpoints_keep_the_tensors(net_folder: Path, capsys: Say, case:
 def test_scopes_in_other_formats(net_folder: Path, capsys: Say, suffix: str) -> None:
     """A scope before all names is taken off in every format."""
     (net_folder / "w").write_bytes(KINDS[suffix](below("module.", state())))
-    assert f"{LINE} from `module.`, none left" in export(capsys, "w")[0]
+    assert f"{LINE} from `module.`, none unused" in export(capsys, "w")[0]
 
 
 def test_counters_of_batches_are_not_reported(net_folder: Path, capsys: Say) -> None:
     """They are in every checkpoint of PyTorch and no net uses them; others left are named."""
     torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
-    assert "7 tensors loaded, 1 of the file left: fc.weight\n" in export(capsys, "w.pt")[0]
+    assert "7 tensors loaded, 1 unused: fc.weight\n" in export(capsys, "w.pt")[0]
     bare = {n: t for n, t in state().items() if "tracked" not in n}
     torch.save(bare, "w.pt")
-    assert "7 tensors loaded, none left\n" in export(capsys, "w.pt")[0]
+    assert "7 tensors loaded, none unused\n" in export(capsys, "w.pt")[0]
 
 
 def test_the_net_twice_in_a_file(net_folder: Path, capsys: Say) -> None:
@@ -128,7 +128,7 @@ def test_the_net_twice_in_a_file(net_folder: Path, capsys: Say) -> None:
     err = export(capsys, "w.pt", code=1)[1]
     assert "w.pt has the tensors of the net 2 times, under `model.` and `ema.`" in err
     torch.save({"a": state(), "b": state()}, "w.pt")
-    assert "w.pt holds several state dicts: `a`, `b`" in export(capsys, "w.pt", code=1)[1]
+    assert "w.pt contains several state dicts: `a`, `b`" in export(capsys, "w.pt", code=1)[1]
 
 
 def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
     torch.save(tensors, "w.pt")
     err = export(capsys, "w.pt", code=1)[1]
     assert "error[weights-mismatch]: w.pt does not fit: `y.bias` is missing\n" in err
-    assert "6 of 7 tensors fit, 0 of the file are not used" in err
+    assert "6 of 7 tensors fit, 0 in the file are unused" in err
 
 
 # ---- what is not read
@@ -194,12 +194,12 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "a new protocol": (
         lambda: torch_file(state(), pickle_protocol=4),
-        "is pickled by protocol 4, and PyTorch reads only 2 and 3 without running code",
+        "is pickled with protocol 4; without running code, PyTorch reads only 2 and 3",
         "state_dict()",
     ),
     "a new protocol in an old file": (
         lambda: old_file(state(), pickle_protocol=5),
-        "is pickled by protocol 5, and PyTorch reads only 2 and 3 without running code",
+        "is pickled with protocol 5; without running code, PyTorch reads only 2 and 3",
         "state_dict()",
     ),
     "an encrypted checkpoint": (
@@ -225,24 +225,24 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "TorchScript": (script, "is a TorchScript archive, which is a program", "torch.jit.load"),
     "torch.export": (
         lambda: zip_file({"a/archive_format": b"pt2", "a/data.pkl": b""}),
-        "is a program of torch.export",
+        "is a program from torch.export",
         "torch.export.load",
     ),
     "ONNX": (model, "is an ONNX model, not weights", "netdsl run"),
     "Keras": (
         lambda: zip_file({"model.weights.h5": b"", "config.json": b"{}"}),
-        "is a model of Keras",
+        "is a Keras model",
         "numpy.savez",
     ),
     "Keras, old": (
         lambda: b"\x89HDF\r\n\x1a\n" + bytes(99),
-        "is an HDF5 file, as Keras writes",
+        "is an HDF5 file, as Keras writes them",
         "numpy.savez",
     ),
     "another zip": (
         lambda: zip_file({"a.txt": b""}),
         "is a zip archive without weights",
-        "are read",
+        "netdsl reads",
     ),
     "a tar": (tar, "is a tar archive", "unpack it"),
     "gzip": (lambda: gzip.compress(torch_file(state())), "is compressed with gzip", "unpack it"),
@@ -255,18 +255,22 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     ),
     "a pointer": (
         lambda: b"version https://git-lfs.github.com/spec/v1\n",
-        "is a pointer of Git LFS",
+        "is a Git LFS pointer",
         "git lfs pull",
     ),
     "a page": (lambda: b"<!DOCTYPE html><html>", "is a web page", "download"),
-    "text": (lambda: b"hello", "is not a file of weights", "are read"),
-    "nothing": (lambda: b"", "is empty", "are read"),
+    "text": (lambda: b"hello", "is not a file of weights", "netdsl reads"),
+    "nothing": (lambda: b"", "is empty", "netdsl reads"),
     "no tensors": (
         lambda: torch_file({"epoch": 1}),
-        "holds no tensors; it has `epoch`",
+        "contains no tensors, only `epoch`",
         "state_dict()",
     ),
-    "a list": (lambda: torch_file([torch.ones(2)]), "holds no state dict but list", "state_dict()"),
+    "a list": (
+        lambda: torch_file([torch.ones(2)]),
+        "contains an object of type list, not a state dict",
+        "state_dict()",
+    ),
 }
 
 
@@ -301,7 +305,7 @@ def test_what_is_not_used_is_not_read(net_folder: Path, capsys: Say) -> None:
     np.savez_compressed("w.npz", **made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NETDSL_MAX_ARRAY_BYTES", "100000")
-        assert "1 of the file left: other" in export(capsys, "w.npz")[0]
+        assert "1 unused: other" in export(capsys, "w.npz")[0]
 
 
 def test_a_checkpoint_is_never_loaded_otherwise(

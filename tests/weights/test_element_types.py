@@ -49,14 +49,15 @@ def test_a_number_too_large_for_half_precision_is_named(
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
     err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", code=1)[1]
     assert (
-        "error[weights-overflow]: `b.weight` has numbers up to 200000, float16 ends at 65504" in err
+        "error[weights-overflow]: `b.weight` has numbers up to 200000, the largest float16 is 65504"
+        in err
     )
     assert "--bf16" in err
     assert sorted(p.name for p in net_folder.iterdir()) == ["tiny.net", "w.safetensors"]
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16")
     save_file(state(b_weight=np.full((2, 3), 3.4e38, np.float32)), "w.safetensors")
     assert (
-        "`b.weight` has numbers up to 3.4e+38, bfloat16 ends at"
+        "`b.weight` has numbers up to 3.4e+38, the largest bfloat16 is"
         in run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16", code=1)[1]
     )
 
@@ -89,14 +90,12 @@ def test_numbers_that_are_no_floats(
 
     save(made | {"a.weight": made["a.weight"].to(getattr(torch, dtype))})
     assert (
-        f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` holds {dtype} in the file,"
-        " the net takes floats"
+        f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` has type {dtype} in the"
+        " file, the net takes floats"
         in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
     )
     save(made | {"other": made["a.weight"].to(getattr(torch, dtype))})
-    assert (
-        "1 of the file left: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
-    )
+    assert "1 unused: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
 
 
 def test_a_whole_module_is_refused_in_plain_words(
@@ -106,10 +105,10 @@ def test_a_whole_module_is_refused_in_plain_words(
     torch.save(torch.nn.Linear(2, 3), "w.pt")
     err = run_command(capsys, *EXPORT, "--weights", "w.pt", code=1)[1]
     what = (
-        "Python objects beside its tensors, of `torch.nn.modules.linear.Linear`; they are not"
+        "Python objects besides its tensors, of `torch.nn.modules.linear.Linear`; they are not"
         " loaded"
     )
-    assert f"error[corrupt-weights]: w.pt holds {what}" in err
+    assert f"error[corrupt-weights]: w.pt contains {what}" in err
     assert "[1m" not in err
     assert "\ufffd" not in err
 
@@ -203,7 +202,7 @@ def test_an_infinity_hides_no_overflow(
     save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
     options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
     err = run_command(capsys, *EXPORT, *options, code=1)[1]
-    assert "`b.weight` has numbers up to 70000, float16 ends at 65504" in err
+    assert "`b.weight` has numbers up to 70000, the largest float16 is 65504" in err
 
 
 @pytest.mark.parametrize("call", ["pad(1, value = 1e5)", "sumpool(300)"])

@@ -134,9 +134,9 @@ def test_numbers_from_python(net_folder: Path) -> None:
         with pytest.raises(netdsl.CompileError, match=r"not-finite.*`y.bias` has the number nan"):
             call(spoilt("y.bias", np.nan))
         call(spoilt("y.bias", np.nan), allow_nonfinite=True)
-        with pytest.raises(netdsl.CompileError, match="holds complex64 in the state dict"):
+        with pytest.raises(netdsl.CompileError, match="has type complex64 in the state dict"):
             call(state() | {"y.bias": torch.ones(3, dtype=torch.complex64)})
-        with pytest.raises(netdsl.CompileError, match="holds int64 in the state dict"):
+        with pytest.raises(netdsl.CompileError, match="has type int64 in the state dict"):
             call(state() | {"y.bias": np.ones(3, np.int64)})
     with pytest.raises(netdsl.CompileError, match="file-not-found"):
         net.onnx(weights="nowhere.pt")

@@ -1,10 +1,10 @@
-"""Graph to an ONNX file: skeleton, weights, metadata in one call."""
+"""Graph to an ONNX model: skeleton, weights and metadata in one call."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
@@ -13,16 +13,30 @@ from netdsl.weights.checkpoints import Fitting, fit, weights_of
 from netdsl.weights.fresh import chunks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     import onnx
 
     from netdsl.backends.onnx.form import Form
+    from netdsl.backends.onnx.graph import Skeleton
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
-    from netdsl.ir.op import Param
+    from netdsl.weights.fresh import Chunks
 
-KEPT = ("mean", "std", "classes", "dataset")
+KEPT = ("mean", "std", "classes", "dataset")  # metadata of weights that a run of a model needs
+
+
+class Options(TypedDict, total=False):
+    """What an export takes besides the graph, its weights and its form.
+
+    - `seed` is that of fresh weights, 0 if it is not given.
+    - `metadata` is written into the model.
+    - `allow_nonfinite` accepts weights that are infinite or not a number.
+    """
+
+    seed: int
+    metadata: Mapping[str, str] | None
+    allow_nonfinite: bool
 
 
 def export_onnx(
@@ -30,54 +44,46 @@ def export_onnx(
     path: str | Path,
     weights: object = None,
     form: Form | None = None,
-    *,
-    seed: int = 0,
-    metadata: Mapping[str, str] | None = None,
-    allow_nonfinite: bool = False,
+    **options: Unpack[Options],
 ) -> dict[Path, str]:
-    """Write a graph with given or fresh weights; returns the files made and their SHA-256 sums.
+    """Write a graph with given or fresh weights; returns the new files and their SHA-256 sums.
 
     The weights are a state dict or the path of a file. Raises `NetdslError` for a graph that ONNX
     cannot represent and for weights that do not fit or are not finite.
     """
-    made = skeleton(graph, form, metadata=metadata)
-    chunks = _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite)
-    return write_model(made, Path(path), chunks)
+    model, chunks = _prepared(graph, weights, form, options)
+    return write_model(model, Path(path), chunks)
 
 
 def model_in_memory(
-    graph: Graph,
-    weights: object = None,
-    form: Form | None = None,
-    *,
-    seed: int = 0,
-    metadata: Mapping[str, str] | None = None,
-    allow_nonfinite: bool = False,
+    graph: Graph, weights: object = None, form: Form | None = None, **options: Unpack[Options]
 ) -> onnx.ModelProto:
-    """The same without a file."""
-    made = skeleton(graph, form, metadata=metadata)
-    return model_of(made, _chunks(made.params, weights, seed, allow_nonfinite=allow_nonfinite))
+    """The model that `export_onnx` writes."""
+    return model_of(*_prepared(graph, weights, form, options))
 
 
-def _chunks(
-    params: Mapping[str, Param], weights: object, seed: int, *, allow_nonfinite: bool
-) -> Callable[[str, Param], Iterable[Any]]:
+def _prepared(
+    graph: Graph, weights: object, form: Form | None, options: Options
+) -> tuple[Skeleton, Chunks]:
+    model = skeleton(graph, form, metadata=options.get("metadata"))
     if weights is None:
-        return fresh_weights(seed)
-    state = weights if isinstance(weights, Fitting) else fit(params, weights_of(weights), lazy=True)
-    return chunks_of(state, allow_nonfinite=allow_nonfinite)
+        return model, fresh_weights(options.get("seed", 0))
+    if not isinstance(weights, Fitting):
+        weights = fit(model.params, weights_of(weights), lazy=True)
+    return model, chunks_of(weights, allow_nonfinite=options.get("allow_nonfinite", False))
 
 
 def metadata_of(compiled: Compiled, beside: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a model says of itself: the parameters of its net, its counts, and of what stood beside
-    the weights what a run needs.
+    """The metadata of a model: the parameters of its net and its counts.
+
+    `beside` is the metadata of the weights, of which a model keeps what a run needs.
     """
     totals = compiled.costs.totals()
-    made = {
-        "netdsl.parameters": json.dumps(
-            {name: show(value) for name, value in compiled.graph.arguments.items()}
-        ),
+    arguments = {name: show(value) for name, value in compiled.graph.arguments.items()}
+    metadata = {
+        "netdsl.parameters": json.dumps(arguments),
         "netdsl.params": str(totals.params),
         "netdsl.macs": str(totals.macs),
     }
-    return made | {f"netdsl.{key}": beside[key] for key in KEPT if beside and key in beside}
+    beside = beside or {}
+    return metadata | {f"netdsl.{key}": beside[key] for key in KEPT if key in beside}

@@ -1,4 +1,4 @@
-"""How a graph is to be written as ONNX: the choices of an export."""
+"""The options of an export to ONNX."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from netdsl.ops.args import clipped
 OPSET = 20
 OPSETS = range(18, 24)
 DTYPES = ("float32", "float16", "bfloat16")
-BFLOAT16_OPSET = 22  # where convolution takes it
+BFLOAT16_OPSET = 22  # the first in which convolutions take bfloat16
 
 
 class Pixels(NamedTuple):
-    """Pictures as bytes, N x H x W x C of any size, as the model's input: what normalises them, a
-    number for each channel.
+    """How a model normalises pictures that it takes as bytes, N x H x W x C of any size.
+
+    There is one number for each channel, or one for all of them. Without numbers, the mean is 0 and
+    the standard deviation 1.
     """
 
     mean: tuple[float, ...] = ()
@@ -24,9 +26,13 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`fold` takes batch norms into the layers before them; `dtype` is that of weights and
-    arithmetic, and with `keep_io` not that of inputs and outputs; `pixels` puts what prepares a
-    picture into the graph; `functions` makes each block an ONNX function.
+    """How a graph is written as ONNX.
+
+    - `fold` merges batch norms into the layers before them.
+    - `dtype` is the type of weights, arithmetic, inputs and outputs; with `keep_io`, inputs and
+      outputs stay float32.
+    - `pixels` makes the preparation of pictures a part of the graph.
+    - `functions` makes each block an ONNX function.
 
     Raises `ValueError` for an opset or a type that cannot be written.
     """
@@ -48,5 +54,5 @@ class Form:
         if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:
             raise ValueError(
                 f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: "
-                "convolutions have no bfloat16 before"
+                "older convolutions do not take bfloat16"
             )

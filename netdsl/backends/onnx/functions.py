@@ -1,8 +1,8 @@
-"""Blocks of the text as local functions of an ONNX model, which viewers show as one box each.
+"""Turns blocks of the text into local functions of an ONNX model, which viewers draw as boxes.
 
-Equal blocks share a function: names inside are those of the block, without the place where it
-stands. Weights go in as inputs. A block whose nodes do not stand together, or that gives nothing,
-is left as it is.
+Equal blocks share a function: the names inside it do not contain the name of the block. Weights are
+inputs of the function. A block stays as it is if its nodes are not consecutive, or if no other
+node uses its values.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from onnx import FunctionProto, NodeProto, helper
 
+from netdsl.backends.onnx.origin import LINE, layer_of, line_of, mark
 from netdsl.ir.graph import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 DOMAIN = "netdsl"
@@ -24,104 +25,105 @@ def group(
     nodes: list[NodeProto], scopes: Iterable[Scope], outputs: set[str], opset: int
 ) -> list[FunctionProto]:
     """Replace the nodes of each block by a call, inner blocks first; returns the functions."""
-    made: dict[bytes, str] = {}
-    functions: list[FunctionProto] = []
+    functions: dict[bytes, FunctionProto] = {}  # by their contents without a name
     for scope in sorted((s for s in scopes if s.kind), key=lambda s: -s.depth):
-        inside = _names_inside(scope)
-        found = [i for i, node in enumerate(nodes) if _layer(node) in inside]
-        if not found or found[-1] - found[0] + 1 != len(found):
-            continue
-        members = nodes[found[0] : found[-1] + 1]
-        rest = nodes[: found[0]] + nodes[found[-1] + 1 :]
-        own = {name for node in members for name in node.output}
-        needed = outputs | {name for node in rest for name in node.input}
-        ins = list(
-            dict.fromkeys(
-                name for node in members for name in node.input if name and name not in own
-            )
-        )
-        outs = [
-            name
-            for name in dict.fromkeys(n for node in members for n in node.output)
-            if name in needed
-        ]
+        first, last = _range(nodes, _names_inside(scope))
+        members, rest = nodes[first:last], nodes[:first] + nodes[last:]
+        ins, outs = _border(members, rest, outputs)
         if not outs:
             continue
         function = _function(members, scope.name, ins, outs, opset)
         body = function.SerializeToString(deterministic=True)
-        if body not in made:
-            made[body] = function.name = _unique(str(scope.kind), {f.name for f in functions})
-            functions.append(function)
-        call = helper.make_node(made[body], ins, outs, name=scope.name, domain=DOMAIN)
-        assert scope.site is not None
-        first = scope.site.span
-        for key, value in (
-            ("netdsl.line", f"{first.file.name}:{first.first.line}"),
-            ("netdsl.layer", scope.name),
-            ("netdsl.kind", str(scope.kind)),
-        ):
-            call.metadata_props.add(key=key, value=value)
-        nodes[found[0] : found[-1] + 1] = [call]
-    return functions
+        if body not in functions:
+            function.name = _unique(str(scope.kind), {f.name for f in functions.values()})
+            functions[body] = function
+        nodes[first:last] = [_call(functions[body].name, scope, ins, outs)]
+    return list(functions.values())
+
+
+def _range(nodes: list[NodeProto], layers: set[str]) -> tuple[int, int]:
+    """The range of the nodes of these layers; empty if the nodes are not consecutive."""
+    places = [i for i, node in enumerate(nodes) if layer_of(node) in layers]
+    if not places or places[-1] - places[0] + 1 != len(places):
+        return 0, 0
+    return places[0], places[-1] + 1
+
+
+def _border(
+    members: list[NodeProto], rest: list[NodeProto], outputs: set[str]
+) -> tuple[list[str], list[str]]:
+    """The values that consecutive nodes take from outside, and those of them used outside."""
+    own = list(dict.fromkeys(name for node in members for name in node.output))
+    taken = dict.fromkeys(name for node in members for name in node.input)
+    needed = outputs | {name for node in rest for name in node.input}
+    ins = [name for name in taken if name and name not in own]
+    return ins, [name for name in own if name in needed]
+
+
+def _call(function: str, scope: Scope, ins: list[str], outs: list[str]) -> NodeProto:
+    call = helper.make_node(function, ins, outs, name=scope.name, domain=DOMAIN)
+    assert scope.site is not None
+    mark(call, line_of(scope.site), scope.name, str(scope.kind))
+    return call
 
 
 def _names_inside(scope: Scope) -> set[str]:
     """The names of a scope, of the scopes inside it, and of its layers."""
     names = {scope.name}
     for member in scope.members:
-        names |= _names_inside(member) if isinstance(member, Scope) else {member.name}
+        if isinstance(member, Scope):
+            names |= _names_inside(member)
+        else:
+            names.add(member.name)
     return names
-
-
-def _layer(node: NodeProto) -> str:
-    return next((p.value for p in node.metadata_props if p.key == "netdsl.layer"), "")
 
 
 def _function(
     members: list[NodeProto], scope: str, ins: list[str], outs: list[str], opset: int
 ) -> FunctionProto:
-    """The nodes as a function without a name, in names that do not tell where the block stands."""
+    """The nodes as a function without a name, whose inner names do not contain the scope's."""
     local = {name: _local(name, scope, f"x{i}") for i, name in enumerate(ins)}
     taken = set(local.values())
     for i, node in enumerate(members):
-        for name in node.output:  # called as its node: an output of the net has a name of its own
+        # Named after the node, because the name of a value can be that of an output of the net.
+        for name in node.output:
             local[name] = _local(node.name, scope, f"y{i}")
             while local[name] in taken:
                 local[name] += "/value"
             taken.add(local[name])
-    body = []
-    for node in members:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        copy.name = _local(node.name, scope, node.op_type)
-        copy.input[:] = [local.get(n, n) for n in node.input]
-        copy.output[:] = [local[n] for n in node.output]
-        for entry in copy.metadata_props:
-            if entry.key != "netdsl.line":
-                entry.value = _local(entry.value, scope, entry.value)
-        body.append(copy)
     return helper.make_function(
         DOMAIN,
         "",
-        _names(ins, local),
-        _names(outs, local),
-        body,
+        [local[name] for name in ins],
+        [local[name] for name in outs],
+        [_renamed(node, scope, local) for node in members],
         [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, 1)],
     )
 
 
-def _names(names: Iterable[str], local: Mapping[str, str]) -> list[str]:
-    return [local[n] for n in names]
+def _renamed(node: NodeProto, scope: str, local: dict[str, str]) -> NodeProto:
+    """A copy of a node, with names that are local to a function."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.name = _local(node.name, scope, node.op_type)
+    copy.input[:] = [local.get(name, name) for name in node.input]
+    copy.output[:] = [local[name] for name in node.output]
+    for entry in copy.metadata_props:
+        if entry.key != LINE:
+            entry.value = _local(entry.value, scope, entry.value)
+    return copy
 
 
 def _local(name: str, scope: str, other: str) -> str:
-    """The name inside the block, or another for what comes from without."""
-    return name.removeprefix(f"{scope}.") if name.startswith(f"{scope}.") else other
+    """A name within its scope; `other` for a name outside the scope."""
+    if name.startswith(f"{scope}."):
+        return name.removeprefix(f"{scope}.")
+    return other
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    return (
-        name
-        if name not in taken
-        else next(made for i in range(2, len(taken) + 3) if (made := f"{name}_{i}") not in taken)
-    )
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}_{number}"
+    return unique

@@ -1,16 +1,17 @@
-"""Graph to ONNX, written directly: dynamic batch, initialisers under the checkpoint names, each
-node with its line of the text.
+"""Graph to an ONNX model, written directly.
 
-Only the inference graph is written: auxiliary heads and training-only layers are gone.
+The batch is open, weights have the names of checkpoints, and each node has the line of the text
+that it comes from. Only the inference graph is written, without auxiliary heads and without layers
+that act only in training.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from netdsl.backends.onnx import lrn
 from netdsl.backends.onnx.emitter import GraphEmitter
@@ -22,11 +23,12 @@ from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.backends.place import at
 from netdsl.ir.lowering import TypedName
 from netdsl.ir.types import Sym
+from netdsl.weights.dtypes import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.op import Param
     from netdsl.ir.types import TensorType
 
@@ -34,10 +36,10 @@ IR_VERSION = 10
 
 
 class Skeleton:
-    """A model without the numbers of its weights: what is left is small, whatever the net's size.
+    """A model without the numbers of its weights, which is small whatever the size of the net.
 
-    `params` are the tensors that a checkpoint must have, `stored` those of the file, which are
-    others where something is folded.
+    `params` are the tensors that a checkpoint must have. `stored` are those of the file, which
+    differ from them if batch norms are folded.
     """
 
     def __init__(
@@ -51,140 +53,166 @@ class Skeleton:
         self.params = params
         self.stored = stored
         self.dtype = dtype
-        self.element = ELEMENT[dtype]
-        self.item = 4 if dtype == "float32" else 2
+
+    @property
+    def element(self) -> int:
+        """ONNX's number of the type of the weights."""
+        return ELEMENT[self.dtype]
+
+    @property
+    def item(self) -> int:
+        """The size in bytes of one number of the weights."""
+        return DTYPES[self.dtype].itemsize
 
 
 def skeleton(
     graph: Graph, form: Form | None = None, *, metadata: Mapping[str, str] | None = None
 ) -> Skeleton:
-    """Write the graph without weights; raises `NetdslError` if the net cannot take pictures."""
+    """Write the graph without weights.
+
+    Raises `NetdslError` for a graph that ONNX cannot represent, and for a net that does not take
+    pictures if the form has `pixels`.
+    """
     form = form or Form()
     emitter = GraphEmitter(form.opset, form.dtype)
     names = _inputs(graph, emitter, form)
     for node in graph.nodes:
         if node.aux is None:
             emitter.begin(node)
-            given = [names[id(v)] for v in node.inputs]
-            fast = form.fold and lrn.applies(node.op, node.type, form.dtype)
             with at(node.output):
-                result = (
-                    lrn.emit(emitter, node.op, given[0], node.type)
-                    if fast
-                    else node.op.onnx(emitter, *given)
-                )
+                result = _lower(node, emitter, form, [names[id(v)] for v in node.inputs])
             names[id(node.output)] = TypedName.of(result, node.output.type)
-    stored = (
-        fold(emitter.nodes, emitter.params, {str(names[id(o.value)]) for o in graph.outputs})
-        if form.fold
-        else plain(emitter.params)
-    )
-    _rename_outputs(
-        graph, emitter, names, {v.name for v in graph.inputs} | {o.name for o in graph.outputs}
-    )
+    if form.fold:
+        results = {str(names[id(output.value)]) for output in graph.outputs}
+        stored = fold(emitter.nodes, emitter.params, results)
+    else:
+        stored = plain(emitter.params)
+    outer = {value.name for value in graph.inputs} | {output.name for output in graph.outputs}
+    _rename_outputs(graph, emitter, names, outer)
     if form.keep_io:
         _widen_outputs(graph, emitter)
-    return Skeleton(
-        _model(graph, emitter, form, metadata or {}), emitter.params, stored, form.dtype
-    )
+    model = _model(graph, emitter, form, metadata or {})
+    return Skeleton(model, emitter.params, stored, form.dtype)
+
+
+def _lower(node: Node, emitter: GraphEmitter, form: Form, inputs: list[TypedName]) -> str:
+    """Add the nodes of a layer; returns the name of the result."""
+    if form.fold and lrn.applies(node.op, node.type, form.dtype):
+        return lrn.emit(emitter, node.op, inputs[0], node.type)
+    return node.op.onnx(emitter, *inputs)
 
 
 def _inputs(graph: Graph, emitter: GraphEmitter, form: Form) -> dict[int, TypedName]:
-    """The names of the graph's inputs, or of what is made of them at once."""
-    names = {id(v): TypedName.of(v.name, v.type) for v in graph.inputs}
+    """The names of the inputs as layers take them, by the `id` of the values.
+
+    Adds the nodes that prepare pictures and convert inputs to the model's type.
+    """
+    names: dict[int, TypedName] = {}
     for value in graph.inputs:
+        name = value.name
         if form.pixels is not None and value is graph.inputs[0]:
             with at(value):
-                made = prepare(emitter, value, form.pixels, ELEMENT[form.dtype])
-            names[id(value)] = TypedName.of(made, value.type)
+                name = prepare(emitter, value, form.pixels, ELEMENT[form.dtype])
         elif form.keep_io and form.dtype != "float32" and value.type.dtype == "float32":
             emitter.begin_at(value.name, "cast", value.site)
-            cast = emitter.op("Cast", value.name, to=ELEMENT[form.dtype])
-            names[id(value)] = TypedName.of(cast, value.type)
+            name = emitter.op("Cast", value.name, to=ELEMENT[form.dtype])
+        names[id(value)] = TypedName.of(name, value.type)
     return names
+
+
+# ---- the model
 
 
 def _model(
     graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
-    inner = "float32" if form.keep_io else form.dtype
-    outputs = [_value_info(o.name, o.value.type, inner) for o in graph.outputs]
-    inputs = [_value_info(v.name, v.type, inner) for v in graph.inputs]
+    outer = "float32" if form.keep_io else form.dtype
+    inputs = [_value_info(value.name, value.type, outer) for value in graph.inputs]
     if form.pixels is not None:
-        first = graph.inputs[0]
-        named = ("height", "width") if is_resized(first.type) else first.type.spatial
-        dims: list[Any] = [
-            "N",
-            *(d if isinstance(d, int) else str(d) for d in named),
-            first.type.channels,
-        ]
-        inputs[0] = helper.make_tensor_value_info(first.name, TensorProto.UINT8, dims)
-    functions = (
-        group(emitter.nodes, graph.scopes.values(), {o.name for o in graph.outputs}, form.opset)
-        if form.functions
-        else []
-    )
-    made = helper.make_graph(
+        inputs[0] = _picture_info(graph.inputs[0])
+    functions: list[onnx.FunctionProto] = []
+    opsets = [helper.make_opsetid("", form.opset)]
+    if form.functions:
+        names = {output.name for output in graph.outputs}
+        functions = group(emitter.nodes, graph.scopes.values(), names, form.opset)
+    if functions:
+        opsets.append(helper.make_opsetid(DOMAIN, 1))
+    whole = helper.make_graph(
         emitter.nodes,
         graph.name,
         inputs,
-        outputs,
+        [_value_info(output.name, output.value.type, outer) for output in graph.outputs],
         list(emitter.constants.values()),
         doc_string=graph.doc,
     )
     model = helper.make_model(
-        made,
-        opset_imports=_opsets(form, functions),
+        whole,
+        opset_imports=opsets,
         ir_version=IR_VERSION,
         functions=functions,
         producer_name="netdsl",
     )
-    narrow = {} if form.dtype == "float32" else {"netdsl.dtype": form.dtype}
-    helper.set_model_props(
-        model,
-        {
-            "netdsl.net": graph.name,
-            "netdsl.source": graph.site.span.file.name,
-            **narrow,
-            **metadata,
-        },
-    )
+    helper.set_model_props(model, {**_properties(graph, form), **metadata})
     return model
 
 
-def _opsets(form: Form, functions: list[onnx.FunctionProto]) -> list[onnx.OperatorSetIdProto]:
-    return [
-        helper.make_opsetid("", form.opset),
-        *([helper.make_opsetid(DOMAIN, 1)] if functions else []),
-    ]
+def _properties(graph: Graph, form: Form) -> dict[str, str]:
+    properties = {"netdsl.net": graph.name, "netdsl.source": graph.site.span.file.name}
+    if form.dtype != "float32":
+        properties["netdsl.dtype"] = form.dtype
+    return properties
+
+
+def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto:
+    element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
+    return _tensor_info(name, element, type_.shape)
+
+
+def _picture_info(value: Value) -> onnx.ValueInfoProto:
+    """An input that takes pictures as bytes."""
+    type_ = value.type
+    sizes: tuple[str | int | Sym, ...] = type_.spatial
+    if is_resized(type_):
+        sizes = ("height", "width")
+    return _tensor_info(value.name, ELEMENT["uint8"], (*sizes, type_.channels))
+
+
+def _tensor_info(
+    name: str, element: int, shape: tuple[str | int | Sym, ...]
+) -> onnx.ValueInfoProto:
+    dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in shape)]
+    return helper.make_tensor_value_info(name, element, dims)
+
+
+# ---- the outputs
 
 
 def _rename_outputs(
     graph: Graph, emitter: GraphEmitter, names: dict[int, TypedName], taken: set[str]
 ) -> None:
-    """Name the graph's outputs; inner values that happen to have such a name get another one."""
-    wanted: dict[str, str] = {}
-    extra = []
-    inputs = {v.name for v in graph.inputs}
+    """Give the graph's outputs their names.
+
+    An inner value that happens to have one of the names in `taken` gets another one.
+    """
+    inputs = {value.name for value in graph.inputs}
+    renamed: dict[str, str] = {}
+    copies = []  # of inputs, and of values that are several outputs
     for output in graph.outputs:
-        made = str(names[id(output.value)])
-        if made in inputs or made in wanted:
-            extra.append((wanted.get(made, made), output.name))
+        name = str(names[id(output.value)])
+        if name in inputs or name in renamed:
+            copies.append((renamed.get(name, name), output.name))
         else:
-            wanted[made] = output.name
-    rename = dict(wanted)
+            renamed[name] = output.name
+    results = set(renamed)
     for node in emitter.nodes:
         for name in node.output:
-            if name not in wanted and name in taken:
-                rename[name] = f"{name}/value"
+            if name not in results and name in taken:
+                renamed[name] = f"{name}/value"
+    of_inputs = inputs - results
     for node in emitter.nodes:
-        for field in (node.input, node.output):
-            for i, name in enumerate(field):
-                if name in rename and not (
-                    name in inputs and name not in node.output and name not in wanted
-                ):
-                    field[i] = rename[name]
-    for source, target in extra:
+        # The name of an input means the input, except in a node that makes a value of that name.
+        _rename(node, renamed, kept=of_inputs.difference(node.output))
+    for source, target in copies:
         emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
 
 
@@ -192,21 +220,21 @@ def _widen_outputs(graph: Graph, emitter: GraphEmitter) -> None:
     """Give the outputs as float32, whatever the model computes in."""
     wide = {o.name: f"{o.name}/narrow" for o in graph.outputs if o.value.type.dtype == "float32"}
     for node in emitter.nodes:
-        for field in (node.input, node.output):
-            for i, name in enumerate(field):
-                field[i] = wide.get(name, name)
+        _rename(node, wide)
     emitter.nodes.extend(
-        helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=TensorProto.FLOAT)
+        helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=ELEMENT["float32"])
         for name, narrow in wide.items()
     )
 
 
-def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto:
-    element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
-    dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in type_.shape)]
-    return helper.make_tensor_value_info(name, element, dims)
+def _rename(node: onnx.NodeProto, names: Mapping[str, str], kept: Collection[str] = ()) -> None:
+    """Replace the names of values that a node takes and makes, except those to be kept."""
+    for values in (node.input, node.output):
+        for i, name in enumerate(values):
+            if name in names and name not in kept:
+                values[i] = names[name]
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """ONNX's full check of a written model; raises `onnx.checker.ValidationError`."""
+    """Run ONNX's full check of a written model; raises `onnx.checker.ValidationError`."""
     onnx.checker.check_model(os.fspath(path), full_check=True)

@@ -1,23 +1,36 @@
-"""Local response normalisation as products, where an export is for speed.
+"""Local response normalisation as products, for an export that is meant to be fast.
 
 onnxruntime's own kernel for it takes most of GoogLeNet's time on the CPU. The sum over neighbouring
-channels is a 1 x 1 convolution with a band of ones, and a power of 3/4, which the papers have, is
-two square roots.
+channels is a 1 x 1 convolution with a band of ones, and the power of 3/4 that the papers use is two
+square roots.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 if TYPE_CHECKING:
     from netdsl.backends.onnx.emitter import GraphEmitter
+    from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
 MOST_CHANNELS = 1024  # the band is a matrix of channels x channels
 
 
-def applies(op: Any, type_: TensorType, dtype: str) -> bool:
-    """Whether a layer is to be written so: squares of half precision overflow too soon."""
+class Lrn(Protocol):
+    """The arguments of the layer kind `lrn`."""
+
+    n: int
+    alpha: float
+    beta: float
+    k: float
+
+
+def applies(op: Op, type_: TensorType, dtype: str) -> TypeGuard[Lrn]:
+    """Whether a layer can be written as products.
+
+    It cannot in half precision, in which squares overflow too soon.
+    """
     return (
         op.kind == "lrn"
         and dtype == "float32"
@@ -26,7 +39,7 @@ def applies(op: Any, type_: TensorType, dtype: str) -> bool:
     )
 
 
-def emit(g: GraphEmitter, op: Any, x: str, type_: TensorType) -> str:
+def emit(g: GraphEmitter, op: Lrn, x: str, type_: TensorType) -> str:
     """Emit x / (k + alpha / n x sum of x^2 over n neighbours)^beta."""
     channels, ones = int(str(type_.channels)), (1,) * len(type_.spatial)
     band = [
@@ -35,9 +48,8 @@ def emit(g: GraphEmitter, op: Any, x: str, type_: TensorType) -> str:
         for j in range(channels)
     ]
     weights = g.wide(band, (channels, channels, *ones)), g.wide([op.k] * channels, (channels,))
-    return g.op(
-        "Div", x, _power(g, g.op("Conv", g.op("Mul", x, x), *weights, kernel_shape=ones), op.beta)
-    )
+    sums = g.op("Conv", g.op("Mul", x, x), *weights, kernel_shape=ones)
+    return g.op("Div", x, _power(g, sums, op.beta))
 
 
 def _power(g: GraphEmitter, x: str, exponent: float) -> str:
@@ -46,4 +58,6 @@ def _power(g: GraphEmitter, x: str, exponent: float) -> str:
     if exponent not in (0.5, 0.75):
         return g.op("Pow", x, g.wide([exponent], ()))
     root = g.op("Sqrt", x)
-    return root if exponent == 0.5 else g.op("Mul", root, g.op("Sqrt", root))
+    if exponent == 0.5:
+        return root
+    return g.op("Mul", root, g.op("Sqrt", root))

@@ -1,9 +1,9 @@
-"""The SHA-256 manifest beside an exported model: of the model, of its data file, and of the text
-that it was made from.
+"""Writes and checks the manifest beside an exported model.
 
-It is JSON, named as the model with `.manifest.json` after it, and holds a sum over itself, so that
-no bit of it can turn unseen. Of the files that a text imports it has those that are not of the
-library, which is known by netdsl's version.
+It lists the SHA-256 sums of the model, of its data file, and of the text that the model was made
+from. It is JSON in a file with the name of the model and `.manifest.json` after it. It contains a
+sum of itself, so that every changed bit is detected. It lists the files that the text imports, but
+not those of the library, which follow from netdsl's version.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from netdsl import library
 from netdsl.errors import NetdslError
@@ -29,24 +29,47 @@ if TYPE_CHECKING:
 SUFFIX = ".manifest.json"
 _LIMIT = 1 << 20
 _LONGEST = 4096  # characters of a path
-_AGAIN = "copy it again from where it came, or write it again with `netdsl export`"
+_AGAIN = "copy it again from its source, or export it again with `netdsl export`"
 
 
 class Verified(NamedTuple):
-    """What a manifest was held against. `notes` says what it names that is not here."""
+    """The files that agree with a manifest, and notes about texts that could not be compared."""
 
     files: list[Path]
     notes: list[str]
 
 
+class FileEntry(TypedDict):
+    """The entry of a file of the model."""
+
+    bytes: int
+    sha256: str
+
+
+class TextEntry(TypedDict):
+    """The entry of a text; its name is the path from the folder of the model."""
+
+    name: str
+    sha256: str
+
+
+class Manifest(TypedDict):
+    """The entries of a manifest that are compared; `imports` is missing in old manifests."""
+
+    files: dict[str, FileEntry]
+    source: TextEntry
+    imports: list[TextEntry]
+
+
 def manifest_path(model: Path) -> Path:
-    """Where the manifest of a model stands."""
+    """The path of the manifest of a model."""
     return model.with_name(model.name + SUFFIX)
 
 
 def check_place(model: Path) -> None:
-    """Raise `OSError` where a model or its manifest could not be written: before the work, and
-    before there is one without the other.
+    """Raise `OSError` if a model or its manifest cannot be written.
+
+    Called before the work, and before one of the two exists without the other.
     """
     for path in (model, manifest_path(model)):
         check_replaceable(path)
@@ -57,34 +80,34 @@ def write_manifest(
     sums: Mapping[Path, str],
     source: SourceFile,
     imports: Iterable[SourceFile],
-    entries: Mapping[str, Any],
+    entries: Mapping[str, object],
 ) -> Path:
-    """Write the manifest of a model:
+    """Write the manifest of a model; returns its path.
 
-    `sums` are those of its files, `imports` the files that its text imports.
+    `sums` are the SHA-256 sums of the model's files, `source` is its text, `imports` are the files
+    that the text imports, and `entries` are added as they are.
     """
-    made = {
+    files = {
+        file.name: FileEntry(bytes=file.stat().st_size, sha256=sha256)
+        for file, sha256 in sums.items()
+    }
+    texts = [_entry(file, model.parent) for file in imports if not _is_shipped(file)]
+    contents: dict[str, object] = {
         "netdsl": __version__,
-        "files": {
-            f.name: {"bytes": f.stat().st_size, "sha256": known} for f, known in sums.items()
-        },
+        "files": files,
         "source": _entry(source, model.parent),
-        "imports": sorted(
-            (_entry(f, model.parent) for f in imports if not _is_shipped(f)),
-            key=lambda e: e["name"],
-        ),
+        "imports": sorted(texts, key=lambda text: text["name"]),
         **entries,
     }
+    contents["manifest"] = _own_sum(contents)
     path = manifest_path(model)
     with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps({**made, "manifest": _own_sum(made)}, indent=2, ensure_ascii=False) + "\n",
-            encoding="utf-8",
-        )
+        text = json.dumps(contents, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 
-def _entry(source: SourceFile, folder: Path) -> dict[str, str]:
+def _entry(source: SourceFile, folder: Path) -> TextEntry:
     content = Path(source.path).read_bytes() if source.path else source.text.encode()
     return {"name": _relative(source.name, folder), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -94,8 +117,9 @@ def _is_shipped(source: SourceFile) -> bool:
 
 
 def verify_model(path: str | os.PathLike[str]) -> Verified:
-    """Hold a model, its data and its text against its manifest; raises `NetdslError` that names the
-    file that differs.
+    """Compare a model, its data and its text with its manifest.
+
+    Raises `NetdslError`, which names the file that differs, is missing or is damaged.
     """
     model = Path(path)
     if not os.path.isfile(model):
@@ -111,27 +135,24 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
             f"{model} has no manifest: there is no file {manifest}",
             help="`netdsl export` writes one beside the model; keep the two together",
         )
-    entries = _read(manifest)
-    files = [_check(model.parent, name, entry) for name, entry in entries["files"].items()]
-    if model.name not in entries["files"]:
+    contents = _read(manifest)
+    listed = contents["files"]
+    files = [_check(model.parent, name, entry) for name, entry in listed.items()]
+    if model.name not in listed:
         raise NetdslError(
             "corrupt-manifest",
-            f"{manifest} is not about {model.name} but {', '.join(entries['files'])}",
-            help="a renamed model needs a new export: its data file is named in it",
+            f"{manifest} is the manifest of {', '.join(listed)}, not of {model.name}",
+            help="export a renamed model again: it contains the name of its data file",
         )
-    return Verified(
-        files,
-        [
-            note
-            for entry in (entries["source"], *entries.get("imports", ()))
-            for note in _check_source(model.parent, entry)
-        ],
-    )
+    texts = (contents["source"], *contents.get("imports", ()))
+    notes = [_check_source(model.parent, text) for text in texts]
+    return Verified(files, [note for note in notes if note])
 
 
 def verify_if_any(path: Path) -> None:
-    """Hold a model against its manifest where it has one; its text is left out, which may have gone
-    on since.
+    """Compare a model with its manifest, if it has one.
+
+    Its text is not compared: people edit texts after an export.
     """
     manifest = manifest_path(path)
     if not (os.path.isfile(path) and os.path.isfile(manifest)):
@@ -146,105 +167,121 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(manifest: Path) -> dict[str, Any]:
-    if manifest.stat().st_size > _LIMIT:
+def _read(manifest: Path) -> Manifest:
+    size = manifest.stat().st_size
+    if size > _LIMIT:
         raise NetdslError(
-            "corrupt-manifest", f"{manifest} is larger than a manifest is", help=_AGAIN
+            "corrupt-manifest",
+            f"{manifest} has {size:,} bytes, a manifest has at most {_LIMIT:,}",
+            help=_AGAIN,
         )
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-        good = (
-            isinstance(found, dict)
-            and found.pop("manifest", None) == _own_sum(found)
-            and _is_whole(found)
+        contents = json.loads(manifest.read_text(encoding="utf-8"))
+        is_good = (
+            isinstance(contents, dict)
+            and contents.pop("manifest", None) == _own_sum(contents)
+            and _is_whole(contents)
         )
     except (ValueError, RecursionError):
-        good = False
-    if not good:
-        raise NetdslError("corrupt-manifest", f"{manifest} is damaged, or no manifest", help=_AGAIN)
-    entries: dict[str, Any] = found
-    return entries
+        is_good = False
+    if not is_good:
+        raise NetdslError(
+            "corrupt-manifest", f"{manifest} is damaged, or is not a manifest", help=_AGAIN
+        )
+    return cast("Manifest", contents)
 
 
-def _is_whole(found: dict[str, Any]) -> bool:
+def _is_whole(contents: Mapping[str, object]) -> bool:
     """Whether every entry that is read exists and has the right type, which no checksum shows."""
-    files, texts = found.get("files"), found.get("imports", [])
+    files, texts = contents.get("files"), contents.get("imports", [])
     if not isinstance(files, dict) or not isinstance(texts, list):
         return False
-    sizes = all(
-        _is_name(name) and _has_sum(entry) and type(entry.get("bytes")) is int
-        for name, entry in files.items()
-    )
-    return sizes and all(
-        _has_sum(e) and isinstance(e.get("name"), str) and 0 < len(e["name"]) <= _LONGEST
-        for e in (found.get("source"), *texts)
+    return all(map(_is_file_entry, files.items())) and all(
+        map(_is_text_entry, (contents.get("source"), *texts))
     )
 
 
-def _has_sum(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+def _is_file_entry(item: tuple[str, object]) -> bool:
+    name, entry = item
+    return (
+        _is_name(name)
+        and isinstance(entry, dict)
+        and isinstance(entry.get("sha256"), str)
+        and type(entry.get("bytes")) is int
+    )
+
+
+def _is_text_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("sha256"), str)
+        and isinstance(entry.get("name"), str)
+        and 0 < len(entry["name"]) <= _LONGEST
+    )
 
 
 def _is_name(name: str) -> bool:
-    """Whether it names a file of the same folder, and nothing else."""
+    """Whether a name can only be that of a file in the folder of the model."""
     return bool(name) and name not in (".", "..") and not set(name) & set("/\\\0:")
 
 
-def _own_sum(entries: Mapping[str, Any]) -> str:
-    return hashlib.sha256(
-        json.dumps(entries, sort_keys=True, ensure_ascii=False).encode()
-    ).hexdigest()
+def _own_sum(contents: Mapping[str, object]) -> str:
+    """The SHA-256 sum of the other entries of a manifest."""
+    text = json.dumps(contents, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _check(folder: Path, name: str, entry: dict[str, Any]) -> Path:
+def _check(folder: Path, name: str, entry: FileEntry) -> Path:
     path = folder / name
     if not os.path.isfile(path):
         raise NetdslError(
-            "file-not-found", f"there is no file {path}, which the manifest names", help=_AGAIN
+            "file-not-found", f"there is no file {path}, which the manifest lists", help=_AGAIN
         )
     size = path.stat().st_size
     if size != entry["bytes"]:
         raise NetdslError(
             "corrupt-model",
-            f"{path} has {counted(size, 'byte')}, it was written with {entry['bytes']:,}: it is cut"
-            " off, or another file",
+            f"{path} has {counted(size, 'byte')}, the manifest lists {entry['bytes']:,}: it is cut"
+            " off, or is another file",
             help=_AGAIN,
         )
     if sha256_of(path) != entry["sha256"]:
         raise NetdslError(
             "corrupt-model",
-            f"{path} is not as it was written: its SHA-256 sum differs from the manifest's",
+            f"{path} has changed since it was written: its SHA-256 sum differs from the manifest's",
             help=_AGAIN,
         )
     return path
 
 
-def _check_source(folder: Path, entry: dict[str, Any]) -> list[str]:
+def _check_source(folder: Path, entry: TextEntry) -> str:
+    """Compare a text with its entry; returns a note if that is not possible, or an empty text."""
     path = folder / entry["name"]
     if not os.path.isfile(path):
-        shipped = Path(library.resource("nets")).parent / entry["name"]
-        if entry["name"].startswith("nets/") and os.path.isfile(shipped):
-            return (
-                []
-                if sha256_of(shipped) == entry["sha256"]
-                else [
-                    f"{printable(entry['name'])} of this version of netdsl is not the text that the"
-                    " model was made from"
-                ]
-            )
-        return [f"the text {printable(entry['name'])} is not here, and was not looked at"]
+        return _check_shipped(entry)
     if sha256_of(path) != entry["sha256"]:
         raise NetdslError(
             "source-changed",
             f"{path} is not the text that the model was made from: its SHA-256 sum differs from the"
             " manifest's",
-            help="export again, or bring the text back",
+            help="export the model again, or restore the text",
         )
-    return []
+    return ""
+
+
+def _check_shipped(entry: TextEntry) -> str:
+    """Compare a text of the library with its entry; returns a note if they differ."""
+    name = printable(entry["name"])
+    shipped = Path(library.resource("nets")).parent / entry["name"]
+    if not entry["name"].startswith("nets/") or not os.path.isfile(shipped):
+        return f"the text {name} is missing, so it was not compared"
+    if sha256_of(shipped) != entry["sha256"]:
+        return f"{name} of this version of netdsl is not the text that the model was made from"
+    return ""
 
 
 def _relative(name: str, folder: Path) -> str:
-    """The path from the model's folder to a text; it stays valid when both are moved together."""
+    """The path from the model's folder to a text, which stays valid if both are moved together."""
     if not os.path.isfile(name):
         return name
     try:

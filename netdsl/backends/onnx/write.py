@@ -1,9 +1,9 @@
-"""Writes ONNX files as a stream: the weights never stand in memory together.
+"""Writes ONNX files as a stream: the weights are never in memory all at once.
 
 A protobuf message is the concatenation of its fields in any order, and a sub-message is its length
-and its bytes (protobuf encoding guide). So the small skeleton is serialised by `onnx`, and the
-initialisers are appended to its graph as they are made. Models over 2 GB, the limit of a protobuf
-message, keep their weights in one file beside the model.
+and its bytes (protobuf encoding guide). So `onnx` serialises the small skeleton, and the weights
+are appended to its graph while they are computed. Models over 2 GB, the limit of a protobuf
+message, have their weights in one file beside the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -25,62 +25,64 @@ from netdsl.weights.fresh import fresh_chunks
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
-    from netdsl.backends.onnx.fold import Stored
     from netdsl.backends.onnx.graph import Skeleton
     from netdsl.ir.op import Param
+    from netdsl.weights.fresh import Chunks
+
+    Data = bytes | memoryview
 
 LIMIT = 2_000_000_000
 ALIGN = 4096
-WRITERS = 2  # one sums up, one writes
+WRITERS = 2  # one hashes, one writes
 _GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
 
-def fresh_weights(seed: int = 0) -> Callable[[str, Param], Iterable[Any]]:
-    """Weights as the initialisers of the net say."""
+def fresh_weights(seed: int = 0) -> Chunks:
+    """The starting numbers of each tensor, as the net's text defines them."""
     return lambda name, param: fresh_chunks(name, param, seed)
 
 
-def write_model(
-    skeleton: Skeleton, path: Path, chunks: Callable[[str, Param], Iterable[Any]]
-) -> dict[Path, str]:
-    """Write the model, with `chunks(name, param)` giving the float32 numbers of each tensor;
-    returns the files made with their SHA-256 sums.
+def write_model(skeleton: Skeleton, path: Path, chunks: Chunks) -> dict[Path, str]:
+    """Write the model; returns the new files with their SHA-256 sums.
 
-    The same skeleton and weights give the same bytes.
+    `chunks` gives the float32 numbers of each tensor of the checkpoint. The same skeleton and
+    weights give the same bytes. Raises `NetdslError` for numbers that are too large for the model's
+    type, and `ValueError` for a tensor with another number of elements.
     """
     sizes = {name: skeleton.item * stored.param.size for name, stored in skeleton.stored.items()}
     if sum(sizes.values()) > LIMIT:
         return _write_external(skeleton, path, chunks, sizes)
+    return _write_whole(skeleton, path, chunks, sizes)
+
+
+def _write_whole(
+    skeleton: Skeleton, path: Path, chunks: Chunks, sizes: Mapping[str, int]
+) -> dict[Path, str]:
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
     graph = _bytes(model.graph)
     model.ClearField("graph")
-    heads = {}
-    for name, size in sizes.items():
-        inner = _tensor_head(name, skeleton.stored[name].param, skeleton.element) + _tag(
-            _RAW_DATA_FIELD, size
-        )
-        heads[name] = _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
+    heads = {
+        name: _tensor_head(name, stored.param, skeleton.element, sizes[name])
+        for name, stored in skeleton.stored.items()
+    }
     length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
     head = _bytes(model) + _tag(_GRAPH_FIELD, length)
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         out = _Out(file, len(head) + length)
         out.write(head + graph)
-        for name, stored in skeleton.stored.items():
+        for name in skeleton.stored:
             out.write(heads[name])
-            _write_chunks(out, name, skeleton, stored, chunks)
+            _write_tensor(out, name, skeleton, chunks)
         return {path: out.sum()}
 
 
 def _write_external(
-    skeleton: Skeleton,
-    path: Path,
-    chunks: Callable[[str, Param], Iterable[Any]],
-    sizes: dict[str, int],
+    skeleton: Skeleton, path: Path, chunks: Chunks, sizes: Mapping[str, int]
 ) -> dict[Path, str]:
     data = path.with_name(path.name + ".data")
     model = onnx.ModelProto()
@@ -99,7 +101,7 @@ def _write_external(
                 ("length", str(sizes[name])),
             ):
                 tensor.external_data.add(key=key, value=value)
-            _write_chunks(out, name, skeleton, stored, chunks)
+            _write_tensor(out, name, skeleton, chunks)
         data_sum = out.sum()
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         small = _Out(file)
@@ -107,30 +109,26 @@ def _write_external(
         return {path: small.sum(), data: data_sum}
 
 
-def model_of(skeleton: Skeleton, chunks: Callable[[str, Param], Iterable[Any]]) -> onnx.ModelProto:
-    """A whole model in memory, with `chunks(name, param)` giving the float32 numbers of each tensor
-    of the checkpoint.
+def model_of(skeleton: Skeleton, chunks: Chunks) -> onnx.ModelProto:
+    """A whole model in memory.
+
+    `chunks` gives the float32 numbers of each tensor of the checkpoint.
     """
     model = onnx.ModelProto()
     model.CopyFrom(skeleton.model)
     for name, stored in skeleton.stored.items():
-        array = np.concatenate(
-            [
-                narrowed(name, np.ravel(c), skeleton.dtype)
-                for c in stored_chunks(stored, skeleton.params, chunks)
-            ]
-        )
-        model.graph.initializer.append(
-            onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name)
-        )
+        pieces = stored_chunks(stored, skeleton.params, chunks)
+        array = np.concatenate([narrowed(name, np.ravel(p), skeleton.dtype) for p in pieces])
+        tensor = onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name)
+        model.graph.initializer.append(tensor)
     return model
 
 
 class _Out:
-    """A file that sums up what is written to it.
+    """A file, with the SHA-256 sum of what is written to it.
 
-    The room on the disk is taken at once: writing is several times faster then, and a full disk is
-    known before the work.
+    It reserves `room` bytes on the disk at once: writing is several times faster then, and fails at
+    the start if the disk is full.
     """
 
     def __init__(self, file: io.FileIO, room: int = 0) -> None:
@@ -140,47 +138,41 @@ class _Out:
         if room and hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, room)
 
-    def write(self, data: Any) -> None:
+    def write(self, data: Data) -> None:
         """Append bytes, or the memory of an array."""
         self.add(data)
         self.put(data)
 
-    def add(self, data: Any) -> None:
-        """Half of writing: the sum."""
+    def add(self, data: Data) -> None:
+        """Add data to the sum, which is one half of `write`."""
         self._sum.update(data)
 
-    def put(self, data: Any) -> None:
-        """The other half: the file."""
+    def put(self, data: Data) -> None:
+        """Add data to the file, which is the other half of `write`."""
         view = memoryview(data)
         self.size += len(view)
         while view:
             view = view[self._file.write(view) :]
 
     def sum(self) -> str:
-        """The SHA-256 sum of all of it; room that was not needed is given back."""
+        """The SHA-256 sum of all data; frees the room that was not needed."""
         self._file.truncate(self.size)
         return self._sum.hexdigest()
 
 
-def _write_chunks(
-    out: _Out,
-    name: str,
-    skeleton: Skeleton,
-    stored: Stored,
-    chunks: Callable[[str, Param], Iterable[Any]],
-) -> None:
+def _write_tensor(out: _Out, name: str, skeleton: Skeleton, chunks: Chunks) -> None:
+    stored = skeleton.stored[name]
     written = 0
-    with ThreadPoolExecutor(
-        WRITERS
-    ) as pool:  # the next numbers are made while the last are summed up and written
+    # The next numbers are computed while the last ones are hashed and written.
+    with ThreadPoolExecutor(WRITERS) as pool:
         pending: list[Future[None]] = []
         pieces = iter(stored_chunks(stored, skeleton.params, chunks))
-        for chunk in pieces:
-            written += chunk.size
-            made = narrowed(name, chunk, skeleton.dtype, pieces).view(np.uint8)
+        for piece in pieces:
+            written += piece.size
+            numbers = narrowed(name, piece, skeleton.dtype, pieces).view(np.uint8).data
             for task in pending:
                 task.result()
-            pending = [pool.submit(out.add, made), pool.submit(out.put, made)]
+            pending = [pool.submit(out.add, numbers), pool.submit(out.put, numbers)]
         for task in pending:
             task.result()
     if written != stored.param.size:
@@ -189,13 +181,16 @@ def _write_chunks(
         )
 
 
-def _tensor_head(name: str, param: Param, element: int) -> bytes:
-    return _bytes(TensorProto(name=name, data_type=element, dims=param.shape))
+def _tensor_head(name: str, param: Param, element: int, size: int) -> bytes:
+    """The field of an initialiser up to its numbers, which take `size` bytes."""
+    tensor = TensorProto(name=name, data_type=element, dims=param.shape)
+    inner = _bytes(tensor) + _tag(_RAW_DATA_FIELD, size)
+    return _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
 
 
-def _bytes(message: Any) -> bytes:
-    made: bytes = message.SerializeToString(deterministic=True)
-    return made
+def _bytes(message: onnx.ModelProto | onnx.GraphProto | TensorProto) -> bytes:
+    data: bytes = message.SerializeToString(deterministic=True)
+    return data
 
 
 def _tag(field: int, length: int) -> bytes:
@@ -204,9 +199,10 @@ def _tag(field: int, length: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    made = bytearray()
+    """A number, 7 bits in each byte, of which all but the last have their highest bit set."""
+    data = bytearray()
     while value > 127:
-        made.append(value & 127 | 128)
+        data.append(value & 127 | 128)
         value >>= 7
-    made.append(value)
-    return bytes(made)
+    data.append(value)
+    return bytes(data)

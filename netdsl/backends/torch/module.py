@@ -1,4 +1,4 @@
-"""Graph to a `torch.nn.Module`: runs the source that `source` writes."""
+"""Makes a `torch.nn.Module` of a graph by running the source that `source` writes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from netdsl.weights.checkpoints import fit, tensors_of, weights_of
 from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from netdsl.ir.graph import Graph
@@ -20,19 +22,19 @@ if TYPE_CHECKING:
 def lower(graph: Graph) -> torch.nn.Module:
     """A module with the graph's names, in training mode as PyTorch's modules are.
 
-    In training a net with auxiliary heads returns its outputs and then the heads' values;
-    `aux_weights` holds their weights.
+    In training, a net with auxiliary heads returns its outputs and then the values of the heads.
+    The attribute `aux_weights` has the weights of the heads, and `source` has the source.
     """
     source = emit_source(graph, standalone=False)
-    name = f"<netdsl {graph.name}>"
-    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    file = f"<netdsl {graph.name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
-    exec(compile(source, name, "exec"), space)
-    made = space[class_name(graph)]
-    # Of the class, where members that are so labelled are not in the way.
-    made.aux_weights = [head.weight for head in graph.aux]
-    made.source = source
-    module: torch.nn.Module = made()
+    exec(compile(source, file, "exec"), space)
+    module_class = space[class_name(graph)]
+    # Attributes of the class do not collide with members that have these names.
+    module_class.aux_weights = [head.weight for head in graph.aux]
+    module_class.source = source
+    module: torch.nn.Module = module_class()
     return module
 
 
@@ -44,7 +46,19 @@ def load(
     Auxiliary heads keep their own weights, because the given ones need not include them. Raises
     `NetdslError` for weights that do not fit.
     """
+    fitting = fit(tensors_of(graph), weights_of(weights), lazy=True)
+    set_weights(module, fitting, allow_nonfinite=allow_nonfinite)
+
+
+def set_weights(
+    module: torch.nn.Module, tensors: Mapping[str, object], *, allow_nonfinite: bool = False
+) -> None:
+    """Copy tensors, by their names in the state dict, into a module on the CPU.
+
+    The other tensors of the module stay as they are. Raises `NetdslError` for numbers that
+    `as_float32` refuses.
+    """
     state = module.state_dict()
-    for name, values in fit(tensors_of(graph), weights_of(weights), lazy=True).items():
-        made = as_float32(name, np.asarray(values), allow_nonfinite=allow_nonfinite)
-        state[name].numpy()[...] = made  # the memory of the module: no tensor is copied twice
+    for name, values in tensors.items():
+        numbers = as_float32(name, np.asarray(values), allow_nonfinite=allow_nonfinite)
+        state[name].numpy()[...] = numbers  # writes to the memory of the module, without a copy

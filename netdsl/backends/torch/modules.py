@@ -1,6 +1,6 @@
-"""The few modules and functions that `torch.nn` has not.
+"""The few modules and functions that `torch.nn` lacks.
 
-Emitted source carries a copy of those it uses.
+Emitted source contains a copy of those that it uses.
 """
 
 from __future__ import annotations

@@ -1,40 +1,41 @@
-"""What the ops write PyTorch with: constructor and call texts instead of modules."""
+"""Writes a layer as PyTorch source: the texts of constructors and calls."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from netdsl.ir.lowering import Lowered
 
 
 class SourceRecorder:
-    """Handed to `Op.torch`.
+    """The argument of `Op.torch`.
 
-    Keywords are (value, default) pairs: those at their default are left out.
+    Keywords are (value, default) pairs; a value that equals its default is left out.
     """
 
-    def module(self, name: str, *args: object, **pairs: tuple[Any, Any]) -> Lowered:
+    def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""
         return Lowered(f"nn.{name}({_arguments(args, pairs)})", "{m}({0})")
 
     def custom(self, name: str, *args: object) -> Lowered:
-        """A module of `modules`."""
+        """A module of `netdsl.backends.torch.modules`."""
         return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", name)
 
     def inline(self, text: str) -> Lowered:
-        """An expression over the inputs."""
+        """An expression over the inputs, which are {0}, {1}, ..."""
         return Lowered(None, text)
 
     def helper(self, name: str, *arguments: object) -> Lowered:
-        """A function of `modules`: its argument texts, with {0} and {1} for inputs."""
+        """A call of a function of `netdsl.backends.torch.modules`.
+
+        The arguments are texts, in which {0} and {1} are inputs.
+        """
         return Lowered(None, f"{name}({', '.join(map(str, arguments))})", name)
 
 
-def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[Any, Any]]) -> str:
-    texts = [repr(a) for a in args]
+def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[object, object]]) -> str:
+    texts = [repr(arg) for arg in args]
     texts += [
-        f"{k}={v!r}"
-        for k, (v, default) in pairs.items()
-        if v != default or type(v) is not type(default)
+        f"{name}={value!r}"
+        for name, (value, default) in pairs.items()
+        if value != default or type(value) is not type(default)
     ]
     return ", ".join(texts)

@@ -82,9 +82,9 @@ def test_a_model_without_its_parts_is_told(
 ) -> None:
     model = exported(weights_folder, capsys, external=True, monkeypatch=monkeypatch)
     (weights_folder / "tiny.net").unlink()
-    assert "tiny.net is not here" in verify_model(model).notes[0]
+    assert "tiny.net is missing" in verify_model(model).notes[0]
     (weights_folder / "m.onnx.data").unlink()
-    with pytest.raises(NetdslError, match=r"m\.onnx\.data, which the manifest names"):
+    with pytest.raises(NetdslError, match=r"m\.onnx\.data, which the manifest lists"):
         verify_model(model)
     manifest_path(model).unlink()
     with pytest.raises(NetdslError, match="has no manifest"):

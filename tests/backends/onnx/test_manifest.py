@@ -78,7 +78,7 @@ def test_imported_files_stand_in_it(model: Path) -> None:
     verify_if_any(model)  # a run asks of the model alone
     more.unlink()
     assert verify_model(model).notes == [
-        "the text ../src/parts/more.net is not here, and was not looked at"
+        "the text ../src/parts/more.net is missing, so it was not compared"
     ]
 
 

@@ -63,7 +63,7 @@ def test_a_checkpoint_is_read_in_pieces_that_are_no_copies(monkeypatch: pytest.M
     assert seen == [([0, 1, 2, 3], []), ([4, 5, 6, 7], []), ([8, 9], [("a", 0, 4)])]
     assert state.released == [("a", 0, 4), ("a", 4, 4)]
     (chunk,) = chunks("b", params["b"])
-    assert (chunk.dtype, chunk.tolist()) == (np.float32, [0, 1, 2])
+    assert (chunk.dtype, chunk.tolist()) == (np.dtype(np.float32), [0, 1, 2])
     assert state.released == [("a", 0, 4), ("a", 4, 4), ("a", 8, 4)]
 
 

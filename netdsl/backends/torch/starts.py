@@ -1,0 +1,65 @@
+"""Starting values and frozen weights: the statements that set them in emitted source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.backends.torch.names import access_path
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.op import Param
+
+_CALLS = {
+    "he_normal": 'nn.init.kaiming_normal_({0}, nonlinearity="relu")',
+    "he_uniform": 'nn.init.kaiming_uniform_({0}, nonlinearity="relu")',
+    "xavier_normal": "nn.init.xavier_normal_({0})",
+    "xavier_uniform": "nn.init.xavier_uniform_({0})",
+    "normal": "nn.init.normal_({0}, std=0.01)",
+    "zeros": "nn.init.zeros_({0})",
+    "ones": "nn.init.ones_({0})",
+    "bilinear": "bilinear_({0})",
+}
+
+
+def start_lines(graph: Graph) -> list[str]:
+    """The lines of `__init__`, after all members, that set weights which PyTorch starts otherwise.
+
+    Weights that layers share are set once.
+    """
+    calls = [
+        call
+        for node in graph.nodes
+        if not node.shared
+        for name, param in node.params().items()
+        if (call := _start(node, name, param))
+    ]
+    frozen = [
+        f"        {access_path(node.module)}.requires_grad_(False)"
+        for node in graph.nodes
+        if node.frozen and node.params()
+    ]
+    if not calls:
+        return frozen
+    return ["        with torch.no_grad():", *(f"            {call}" for call in calls), *frozen]
+
+
+def _start(node: Node, name: str, param: Param) -> str:
+    """The call that sets a weight; empty where PyTorch's own start is right."""
+    target = f"{access_path(node.module)}.{name}"
+    if param.init == "literal":
+        return f"{target}.copy_(torch.tensor({list(param.values)!r}).reshape({param.shape!r}))"
+    initializer = _initializer(node)
+    if name != "weight" or initializer is None:
+        return ""
+    return _CALLS[initializer].format(target)
+
+
+def _initializer(node: Node) -> str | None:
+    """The argument `init` of a layer, if PyTorch starts such a layer in another way."""
+    initializer = getattr(node.op, "init", None)
+    if not isinstance(initializer, str) or initializer == "default":
+        return None
+    if initializer == "zeros" and node.op.kind == "param":
+        return None
+    return initializer
