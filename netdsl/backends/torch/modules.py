@@ -30,8 +30,9 @@ class Subsample(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, zero whole samples with probability p and scale the rest by 1
-    / (1 - p).
+    """Stochastic depth: in training, drops whole samples at random.
+
+    A sample becomes zeros with probability p; the others are multiplied by 1 / (1 - p).
     """
 
     def __init__(self, p: float) -> None:
@@ -68,8 +69,9 @@ class Learned(nn.Module):
 
 
 class PartialConv(nn.Module):
-    """A convolution whose output maps look at the input maps of a table each: one window of weights
-    for each connection.
+    """A convolution in which each output map sees only some of the input maps.
+
+    `connections` lists the input maps of each output map. Each connection has a window of weights.
     """
 
     def __init__(
@@ -122,8 +124,9 @@ class GCNConv(nn.Module):
 
 
 class ChebConv(nn.Module):
-    """The sum over k of T_k(L) X W_k, plus b, for the Chebyshev polynomials T_k of the scaled
-    Laplacian L.
+    """The sum over k of T_k(L) X W_k, plus b.
+
+    T_k are the Chebyshev polynomials, and L is the scaled Laplacian.
     """
 
     def __init__(self, features: int, units: int, k: int, bias: bool) -> None:
@@ -168,7 +171,7 @@ def crop_to(
 
 
 def bilinear_(weight: torch.Tensor) -> None:
-    """Fill a transposed convolution's weight so that it interpolates, each channel apart."""
+    """Fill a transposed convolution's weight so that it interpolates each channel by itself."""
     kernel = torch.ones(())
     for k in weight.shape[2:]:
         factor = (k + 1) // 2
@@ -182,9 +185,9 @@ def bilinear_(weight: torch.Tensor) -> None:
 def roi_max_pool(
     x: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], scale: float
 ) -> torch.Tensor:
-    """The largest value in each of size bins of each box:
+    """The largest value in each of size bins of each box.
 
-    N x C x H x W and N x R x 4 to N x R x C x size.
+    Takes N x C x H x W and N x R x 4, and gives N x R x C x size.
     """
     corners = boxes * scale
     whole = corners.trunc()
@@ -216,8 +219,9 @@ def roi_align(
     samples: int,
     aligned: bool,
 ) -> torch.Tensor:
-    """The mean of samples x samples interpolated points in each of size bins of each box: to N x R
-    x C x size.
+    """The mean of samples x samples interpolated points in each of size bins of each box.
+
+    Takes N x C x H x W and N x R x 4, and gives N x R x C x size.
     """
     corners = boxes * scale - 0.5 * aligned
     low, high, part, inside = [], [], [], []
