@@ -90,7 +90,7 @@ def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 
 
 def convert(value: object, annotation: object, label: str, key: str) -> object:
-    """`value` as the annotated type: lists become tuples, and integers become floats.
+    """`value` as the annotated type; lists become tuples, and integers floats where necessary.
 
     Raises SettingError: `wrong-type`, or `bad-argument` for a value of the right type that breaks
     the `Constraint` or exceeds the range of float32. `label` names the value in messages.
