@@ -118,12 +118,13 @@ def _bytes_entry(tensor: onnx.TensorProto, key: str, place: str) -> int | None:
 def _bytes_of(tensor: onnx.TensorProto) -> int:
     """The number of bytes that a tensor takes, or 0 if its type does not determine it."""
     try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        itemsize: int = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
     except (KeyError, ValueError):
         return 0
     if tensor.data_type in _PACKED:
         return 0
-    return prod(tensor.dims) * dtype.itemsize
+    count: int = prod(tensor.dims)
+    return count * itemsize
 
 
 def _shown(path: Path) -> str:
