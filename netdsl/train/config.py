@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Count, Natural, convert, invoke, show, suggest
@@ -40,18 +40,6 @@ class TrainConfig:
     batch: int = 128
     metrics: tuple[Accuracy, ...] = (Accuracy(),)
     seed: int = 0
-
-    @classmethod
-    def from_section(
-        cls, section: Mapping[str, object], overrides: Mapping[str, object] | None = None
-    ) -> "TrainConfig":
-        """Check the entries of a section and of the command line, which win unless they are None.
-
-        Raises SettingError as `check_entry` does.
-        """
-        entries = {**section, **{k: v for k, v in (overrides or {}).items() if v is not None}}
-        values: dict[str, Any] = {key: check_entry(key, value) for key, value in entries.items()}
-        return cls(**values)
 
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.

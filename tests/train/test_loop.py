@@ -288,7 +288,5 @@ def test_lenet_learns_the_sample(tmp_path: Path) -> None:
         ),
     )
     data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
-    result = run(
-        lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32)
-    )
+    result = run(lenet, tmp_path, TrainConfig(epochs=3), data, expects=(1, 32, 32))
     assert result.final["accuracy"] > 0.8
