@@ -40,8 +40,8 @@ def test_options_of_tensorrt(tmp_path: Path) -> None:
         assert cuda == {"use_tf32": "1", "enable_cuda_graph": "0"}
         names.add(engines["trt_engine_cache_prefix"])
     data.write_bytes(b"others!")
-    options = options_of(Model(path, (data,)), "tensorrt", Settings())
-    names.add(options[0][1]["trt_engine_cache_prefix"])
+    others: list[Any] = options_of(Model(path, (data,)), "tensorrt", Settings())
+    names.add(others[0][1]["trt_engine_cache_prefix"])
     assert len(names) == 3
 
 
