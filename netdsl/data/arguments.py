@@ -44,7 +44,7 @@ PositiveNumbers = Annotated[
 ]
 Counts = Annotated[
     tuple[int, ...],
-    Constraint("a rising list of integers of at least 1", lambda v: v and _rising((0, *v))),
+    Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
 
 TYPE_TEXT: dict[object, str] = {
@@ -169,7 +169,7 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         given[name] = value
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
-            message = f"`{call.name}` has no `{name}`, which it needs"
+            message = f"`{call.name}` needs the argument `{name}`"
             raise SettingError(
                 "missing-argument", message, key, f"write `{call.name}({name} = ...)`"
             )

@@ -29,8 +29,8 @@ MNIST_NORMALISATION = ((0.1307,), (0.3081,))
 # These are ImageNet's constants: published weights of CIFAR-10 ResNets were trained with them.
 CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FASHION_HELP = (
-    '`apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder with'
-    " its four IDX files, or use `fashion_mnist_sample()`, which needs neither"
+    'run `apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder'
+    " with its four IDX files, or use `fashion_mnist_sample()`, which is shipped with netdsl"
 )
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
@@ -123,7 +123,7 @@ def _dataset(
 def _root(root: str | None, help: str) -> Path:
     """The folder `root`; raises SettingError with the advice `help` if it is not a folder."""
     if root is None:
-        raise SettingError("data-not-found", "the folder of the data is not given", "data", help)
+        raise SettingError("data-not-found", "no folder is given for the data", "data", help)
     # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
     folder = os.path.expanduser(root)
     if not os.path.isdir(folder):

@@ -31,7 +31,7 @@ def read_cifar_folder(root: Path) -> tuple[Split, Split]:
         folder = root
     missing = [name for name in TRAIN_FILES + TEST_FILES if not (folder / name).is_file()]
     if missing:
-        message = f"{folder} does not hold {', '.join(missing)}"
+        message = f"{folder} does not contain {', '.join(missing)}"
         raise SettingError("data-not-found", message, "data", HELP)
     return _read(folder, TRAIN_FILES), _read(folder, TEST_FILES)
 

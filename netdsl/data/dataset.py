@@ -61,7 +61,7 @@ def check_labels(labels: Labels, classes: int, path: Path) -> None:
     """Raise SettingError `corrupt-data` for a label of the file `path` above classes - 1."""
     if labels.size and labels.max() >= classes:
         message = (
-            f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to"
+            f"{path} contains the label {labels.max()}; {classes} classes have the labels 0 to"
             f" {classes - 1}"
         )
         raise SettingError("corrupt-data", message, "data")
@@ -84,12 +84,12 @@ def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
     if tuple(outputs) == (classes,):
         return
     message = (
-        f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
+        f"the net gives {_by(outputs)} numbers per image, {dataset.name} has {classes} classes"
     )
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"
-    raise SettingError("data-mismatch", message, "data", f"let the net end with `{end}`")
+    raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
 
 
 def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:

@@ -73,10 +73,10 @@ def _check(url: str, data: bytes, expected: str, help: str) -> None:
             found = hashlib.sha256(file.read(MOST)).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
         raise SettingError(
-            "bad-checksum", f"{url} is not whole gzip data: {error}", "data", help
+            "bad-checksum", f"{url} is not complete gzip data: {error}", "data", help
         ) from error
     if found != expected:
-        message = f"{url} has changed: its content has the SHA-256 {found}, {expected} is expected"
+        message = f"{url} has changed: its content has the SHA-256 {found}, expected {expected}"
         raise SettingError("bad-checksum", message, "data", help)
 
 

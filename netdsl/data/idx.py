@@ -46,11 +46,13 @@ def read_idx_folder(folder: Path, classes: int, help: str | None = None) -> tupl
     missing = [name for name in NAMES if find_idx(folder, name) is None]
     if missing:
         files = ", ".join(f"{name}[.gz]" for name in missing)
-        raise SettingError("data-not-found", f"{folder} does not hold {files}", "data", help)
+        raise SettingError("data-not-found", f"{folder} does not contain {files}", "data", help)
     train, test = (_read_split(folder, prefix, classes) for prefix in ("train", "t10k"))
     if train.images.shape[1:] != test.images.shape[1:]:
         sizes = f"{train.images.shape[2:]} for training, {test.images.shape[2:]} for the test"
-        raise SettingError("corrupt-data", f"{folder} holds images of two sizes: {sizes}", "data")
+        raise SettingError(
+            "corrupt-data", f"{folder} contains images of two sizes: {sizes}", "data"
+        )
     return train, test
 
 
@@ -66,7 +68,7 @@ def read_idx(path: Path, dimensions: int, first: int | None = None) -> Images:
             return _parse(file, path, dimensions, first)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SettingError(
-            "corrupt-data", f"{path} is not whole gzip data: {error}", "data"
+            "corrupt-data", f"{path} is not complete gzip data: {error}", "data"
         ) from error
     except OSError as error:
         raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error

@@ -75,9 +75,9 @@ def check_work(path: Path) -> None:
     except DecodeError:
         return  # not a model: onnxruntime reports that
     work = work_of(model, path)
-    _check_limit(path, "model_nodes", work.nodes, "nodes in the calls of its functions")
-    _check_limit(path, "model_steps", work.steps, "node runs in loops whose end is known")
-    _check_limit(path, "model_depth", work.depth, "functions and bodies inside one another")
+    _check_limit(path, "model_nodes", work.nodes, "nodes in its expanded function calls")
+    _check_limit(path, "model_steps", work.steps, "node runs in its loops")
+    _check_limit(path, "model_depth", work.depth, "nested functions and bodies")
 
 
 def _check_limit(path: Path, name: str, count: int, noun: str) -> None:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HELP = (
-    "a model's own weights lie beside it, in files that are no links; is this model from a source"
-    " that you trust?"
+    "a model's own weights are in its folder, in files that are not links; do you trust the source"
+    " of this model?"
 )
-_AGAIN = "copy model and data again from where they came, or write them again with `netdsl export`"
+_AGAIN = "copy the model and its data again, or write them again with `netdsl export`"
 _PACKED = {
     getattr(onnx.TensorProto, name)
     for name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2")
@@ -95,8 +95,8 @@ def _check_range(path: Path, tensor: onnx.TensorProto) -> None:
     if begin + length > size:
         raise NetdslError(
             "corrupt-model",
-            f"{_shown(data)} has {counted(size, 'byte')}, {name} ends at {begin + length:,}: it is"
-            " cut off, or another file",
+            f"{_shown(data)} has {counted(size, 'byte')}, {name} ends at byte {begin + length:,}:"
+            " the file is cut off, or is another one",
             help=_AGAIN,
         )
 
@@ -109,7 +109,7 @@ def _bytes_entry(tensor: onnx.TensorProto, key: str, place: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
         raise NetdslError(
             "corrupt-model",
-            f"the {key} {place} is `{printable(text)[:40]}`, no number of bytes",
+            f"the {key} {place} is `{printable(text)[:40]}`, not a number of bytes",
             help=_AGAIN,
         )
     return int(text)
@@ -147,7 +147,7 @@ def _entry(tensor: onnx.TensorProto, key: str) -> str:
 def _fault(folder: str, location: str) -> str | None:
     """The reason to refuse a file of weights, or None. A missing file has no fault here."""
     if "\0" in location or not location:
-        return "which is no name of a file"
+        return "which is not a file name"
     parts = location.replace("\\", "/").split("/")
     if location.startswith(("/", "\\", "~")) or location[1:2] == ":" or ".." in parts:
         return "which is outside the model's folder"
@@ -162,7 +162,7 @@ def _fault(folder: str, location: str) -> str | None:
     except OSError as error:
         return f"which cannot be read: {error.strerror}"
     if not stat.S_ISREG(status.st_mode):
-        return "which is no file"
+        return "which is not a regular file"
     if status.st_nlink > 1:
         return "which has another name elsewhere (a hard link)"
     return None

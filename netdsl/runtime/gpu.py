@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 PROVIDERS = {"cpu": [CPU], "cuda": [CUDA, CPU], "tensorrt": [TENSORRT, CUDA, CPU]}
 INSTALL = (
-    "`pip install 'onnxruntime-gpu[cuda,cudnn]'` (and no `onnxruntime` beside it); or run with"
+    "`pip install 'onnxruntime-gpu[cuda,cudnn]'` (without `onnxruntime` beside it); or run with"
     " --device cpu"
 )
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE of the CUDA driver API
@@ -47,7 +47,7 @@ def obstacle(device: str) -> Obstacle | None:
         if provider not in available:
             name = provider.removesuffix("ExecutionProvider")
             fact = f"the installed onnxruntime has no {name} provider"
-            return Obstacle(fact, f"it takes {INSTALL}")
+            return Obstacle(fact, f"install it with {INSTALL}")
     return _driver() or _libraries(device)
 
 
@@ -78,7 +78,7 @@ def _too_old(version: int) -> Obstacle | None:
     if not version or version // 1000 >= needed:
         return None
     return Obstacle(
-        f"the NVIDIA driver is too old: it serves CUDA {version // 1000}.{version % 1000 // 10},"
+        f"the NVIDIA driver is too old: it supports CUDA {version // 1000}.{version % 1000 // 10},"
         f" onnxruntime {onnxruntime.__version__} needs {needed}",
         "install a newer driver, or an onnxruntime-gpu for that CUDA; or run with --device cpu",
     )
@@ -89,13 +89,13 @@ def _start_failed(code: int) -> Obstacle | None:
     if code == _NO_DEVICE:
         return Obstacle(
             "the NVIDIA driver finds no GPU",
-            "`nvidia-smi` lists those that it sees, CUDA_VISIBLE_DEVICES can hide them; or run with"
-            " --device cpu",
+            "`nvidia-smi` lists the GPUs that it finds, CUDA_VISIBLE_DEVICES can hide them; or run"
+            " with --device cpu",
         )
     if code:
         return Obstacle(
             f"the NVIDIA driver does not start: error {code} of cuInit",
-            "`nvidia-smi` may say more; or run with --device cpu",
+            "`nvidia-smi` may show why; or run with --device cpu",
         )
     return None
 

@@ -30,7 +30,7 @@ def load_input(path: Path, session: Session) -> np.ndarray:
     if target.dtype not in DTYPES.values():
         raise NetdslError(
             "wrong-dtype",
-            f"{session.name} takes {target}, which neither a picture nor an array can give",
+            f"{session.name} takes {target}, a type that neither pictures nor arrays have",
         )
     if path.suffix.lower() == ".npy":
         return as_batch(open_array(path), target, str(path))
@@ -119,7 +119,7 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> np.ndarray:
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
         raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}")
     if 0 in shape:
-        raise NetdslError("wrong-shape", f"{place} is {found}: there is nothing in it")
+        raise NetdslError("wrong-shape", f"{place} is {found}, which is empty")
     wanted = np.dtype(target.dtype)
     _check_kind(stored.dtype, wanted, place)
     return np.ascontiguousarray(stored.read(wanted)).reshape(shape)
@@ -136,7 +136,7 @@ def _check_kind(dtype: np.dtype, wanted: np.dtype, place: str) -> None:
     if _kind(dtype):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
     raise NetdslError(
-        "wrong-dtype", f"{place} holds {type_name(dtype)}, the model takes {wanted}", help=help_
+        "wrong-dtype", f"{place} contains {type_name(dtype)}, the model takes {wanted}", help=help_
     )
 
 

@@ -68,7 +68,7 @@ def expand(name: str) -> Found:
     if not os.path.exists(path) and set(name) & WILD:
         paths = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not paths:
-            raise NetdslError("no-inputs", f"no file is called as {name}")
+            raise NetdslError("no-inputs", f"no file matches {name}")
         return Found(paths)
     return Found([path])
 
@@ -80,7 +80,7 @@ def _pictures_of(folder: Path) -> Found:
         raise NetdslError(
             "no-inputs",
             f"the folder {folder} has no pictures",
-            help=f"{', '.join(SUFFIXES)} are looked for",
+            help=f"pictures end in {', '.join(SUFFIXES)}",
         )
     return Found(pictures, len(files) - len(pictures))
 
@@ -94,7 +94,7 @@ def load_item(path: Path, session: Session) -> Item:
         raise NetdslError(
             "several-inputs",
             f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one",
-            help="write them to a .npz file under these names: numpy.savez",
+            help="write them to a .npz file under these names, with numpy.savez",
         )
     return Item(path, {session.inputs[0].name: load_input(path, session)})
 
@@ -104,7 +104,7 @@ def _archive(path: Path, session: Session) -> dict[str, np.ndarray]:
     arrays = _by_input(open_archive(path), path, session)
     unfit = next((v for v in session.inputs if v.dtype not in DTYPES.values()), None)
     if unfit is not None:
-        raise NetdslError("wrong-dtype", f"{session.name} takes {unfit}, which no array can give")
+        raise NetdslError("wrong-dtype", f"{session.name} takes {unfit}, a type that no array has")
     _check_counts(arrays, path, session)
     return {v.name: as_batch(arrays[v.name], v, arrays[v.name].place) for v in session.inputs}
 
@@ -120,7 +120,7 @@ def _by_input(
         raise NetdslError(
             "bad-array",
             f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
-            help="write each input under its name, and nothing else: numpy.savez",
+            help="write each input under its name, and no other arrays, with numpy.savez",
         )
     return arrays
 
@@ -267,8 +267,8 @@ def _without_rows(
     if fixed not in (None, count):
         raise NetdslError(
             "wrong-shape",
-            f"{session.name} takes {fixed} samples at once, not {count}, and its outputs have not a"
-            " row for each",
+            f"{session.name} takes {fixed} samples at once, not {count}, and its outputs do not"
+            " have a row for each",
             help=f"give it {fixed} samples",
         )
     return session.run(feeds)
@@ -280,7 +280,7 @@ def _stacked(rows: tuple[np.ndarray, ...]) -> np.ndarray:
         raise NetdslError(
             "wrong-shape",
             "the outputs of the samples have different sizes",
-            help="give it one sample a file",
+            help="put each sample into a file of its own",
         )
     if rows[0].ndim and len(rows[0]) == 1:
         return np.concatenate(rows)

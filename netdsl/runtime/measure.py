@@ -124,15 +124,15 @@ def _check_target(session: Session, target: Tensor, batch: int) -> None:
     if target.dtype not in DTYPES.values():
         raise NetdslError(
             "wrong-dtype",
-            f"`{target.name}` of {session.name} is {target.dtype}, of which there are no random"
-            " numbers here",
-            help=f"these are measured: {', '.join(DTYPES.values())}",
+            f"`{target.name}` of {session.name} is {target.dtype}, for which `bench` has no random"
+            " numbers",
+            help=f"it has them for {', '.join(DTYPES.values())}",
         )
     if not target.shape:
         raise NetdslError(
             "wrong-shape",
-            f"`{target.name}` of {session.name} has no axes, or does not say how many",
-            help="what is measured takes batches: the first axis of each input",
+            f"`{target.name}` of {session.name} has no axes, or an unknown number of them",
+            help="`bench` needs a batch axis: the first axis of each input",
         )
     if isinstance(target.shape[0], int) and target.shape[0] != batch:
         raise NetdslError(

@@ -42,8 +42,8 @@ def write_outputs(
             arrays[free] = array
             if free != wanted:
                 notes.append(
-                    f"the output `{wanted}` is called `{free}` in {path}, where another has its"
-                    " name"
+                    f"the output `{wanted}` is called `{free}` in {path}, because the name"
+                    f" `{wanted}` is taken"
                 )
     _write(path, arrays)
     return notes

@@ -74,16 +74,16 @@ def _fail_unknown(path: Path) -> NoReturn:
     if is_tiff:
         raise NetdslError(
             "bad-picture",
-            f"{path} is a TIFF of a kind that is not read",
+            f"{path} is a TIFF of an unsupported kind",
             help=(
-                "grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a"
-                " .npy file, scaled as in training"
+                "convert it to grey or colours of 8 or 16 bits, or give it as an array in a .npy"
+                " file, scaled as in training"
             ),
         )
     raise NetdslError(
         "bad-picture",
-        f"{path} is not a picture in a format that is read",
-        help=f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+        f"{path} is not a picture in a supported format",
+        help=f"supported are {', '.join(FORMATS)}, and arrays in .npy files",
     )
 
 
@@ -102,7 +102,7 @@ def _check_frames(picture: Image.Image, path: Path) -> None:
     if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
         raise NetdslError(
             "bad-picture",
-            f"{path} has several frames or pages; only single pictures are read",
+            f"{path} has several frames or pages; only single pictures are supported",
             help="save the frame that you want as a picture of its own",
         )
 
@@ -113,7 +113,7 @@ def _check_range(picture: Image.Image, path: Path) -> None:
     if numbers is not None:
         raise NetdslError(
             "bad-picture",
-            f"{path} holds {numbers}, and does not define which of them is white",
+            f"{path} contains {numbers}, and does not define which of them is white",
             help=(
                 "write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file,"
                 " scaled as in training"
@@ -122,7 +122,7 @@ def _check_range(picture: Image.Image, path: Path) -> None:
     if picture.mode == "LAB":
         raise NetdslError(
             "bad-picture",
-            f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
+            f"{path} has LAB colours; grey, RGB, palettes and CMYK are supported",
             help="convert it to RGB first",
         )
 

@@ -165,9 +165,11 @@ def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
     operator = _OPERATOR.search(message)
     if operator:
         name = operator[1] or operator[2]
-        help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
+        help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
         raise NetdslError(
-            "unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help=help_
+            "unknown-operator",
+            f"{path} uses `{name}`, which onnxruntime does not support",
+            help=help_,
         )
     missing = _NO_KERNEL.search(message)
     if missing:
@@ -175,8 +177,8 @@ def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
     if _is_corrupt(error, message):
         raise NetdslError(
             "corrupt-model",
-            f"{path} is not a whole ONNX model: {message}",
-            help="it may be cut off, or another kind of file",
+            f"{path} is not a complete ONNX model: {message}",
+            help="it may be cut off, or be another kind of file",
         )
     if is_full(error):
         raise NetdslError(
@@ -188,9 +190,9 @@ def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
         raise NetdslError(
             "no-cuda",
             f"the GPU cannot be used: {why_not_loaded(device) or message}",
-            help=f"it takes {INSTALL}",
+            help=f"install what it needs with {INSTALL}",
         )
-    raise NetdslError("bad-model", f"onnxruntime does not take {path}: {message}")
+    raise NetdslError("bad-model", f"onnxruntime cannot load {path}: {message}")
 
 
 def _is_corrupt(error: Exception, message: str) -> bool:
@@ -201,12 +203,13 @@ def _is_corrupt(error: Exception, message: str) -> bool:
 
 def _fail_without_kernel(path: Path, device: str, operator: str) -> NoReturn:
     _, opset, dtype = facts(path)
-    help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may have it"
+    help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
     if dtype == "bfloat16":
         help_ = "export with --fp16 in place of --bf16"
         if device == "cpu":
             help_ = (
-                f"the CPU provider has hardly any of bfloat16: run with --device cuda, or {help_}"
+                "the CPU provider supports hardly any operators of bfloat16: run with"
+                f" --device cuda, or {help_}"
             )
     arithmetic = f" of {dtype}" if dtype else ""
     raise NetdslError(
@@ -250,11 +253,13 @@ def check_placement(
     """
     first = PROVIDERS[device][0]
     if placed and not any(node.provider == first for node in placed):
-        fact = f"does not start here, or takes no node of {name}"
+        fact = f"does not start here, or can run no node of {name}"
         reason = why_not_loaded(device)
         if reason:
             fact = f"does not start: {reason}"
-        raise NetdslError("no-cuda", f"onnxruntime's {first} {fact}", help=f"it takes {INSTALL}")
+        raise NetdslError(
+            "no-cuda", f"onnxruntime's {first} {fact}", help=f"install what it needs with {INSTALL}"
+        )
     on_cpu = astray(placed)
     if on_cpu and not allow:
         listed = first_few([f"`{node.name}` ({node.operator})" for node in on_cpu])
@@ -266,7 +271,7 @@ def check_placement(
 
 
 def _cpu_nodes_help(opset: int) -> str:
-    advice = "--allow-cpu-nodes lets them; --device cpu runs all of it there"
+    advice = "--allow-cpu-nodes permits it; --device cpu runs the whole model there"
     if opset > _COMPLETE_ON_CUDA:
         return (
             f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default"

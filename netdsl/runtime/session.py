@@ -139,13 +139,13 @@ class Session:
     def _plain(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
         """The inputs bound for runs without a CUDA graph."""
         if self.device == "tensorrt" and self.graph:  # it cannot run without its graph
-            self._without_graph("TensorRT would keep one for all sizes")
+            self._without_graph("TensorRT would use the same one for all sizes")
         return BoundSession(self._session, inputs, self.memory, fixed=False)
 
     def _fixed(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
         """The inputs bound with fixed outputs, and captured as a CUDA graph if that is wanted."""
         if self.device == "tensorrt" and self.graph and self._graphs:
-            self._without_graph("TensorRT would keep one for all sizes")
+            self._without_graph("TensorRT would use the same one for all sizes")
         number = NO_GRAPH
         if self.graph:
             self._graphs += 1
@@ -242,7 +242,7 @@ class Session:
         if len(values) not in (1, count) or not all(_is_number(value) for value in values):
             raise NetdslError(
                 "bad-metadata",
-                f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers",
+                f"`{key}` of {self.name} is {_short(values)}; it must have {count} numbers",
             )
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
@@ -262,7 +262,7 @@ class Session:
             raise NetdslError(
                 "bad-metadata",
                 f"`{key}` of {self.name} is not a JSON list",
-                help="write it again with `netdsl export`",
+                help="write the model again with `netdsl export`",
             )
         return values
 
@@ -340,11 +340,11 @@ def _advice(message: str) -> str | None:
     """Advice for a failed run, depending on whether onnxruntime blames the GPU or a size."""
     if _OF_GPU.search(message):
         return (
-            "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with"
+            "the GPU or its libraries failed, not the model: `nvidia-smi` may show why; or run with"
             " --device cpu"
         )
     if _OF_SIZES.search(message):
-        return "its size may not fit the net: `netdsl check` says which sizes do"
+        return "its size may not fit the net: `netdsl check` lists the sizes that fit"
     return None
 
 

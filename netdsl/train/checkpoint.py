@@ -19,7 +19,7 @@ from netdsl.train.config import TrainConfig
 FILE = "checkpoint.safetensors"
 # The entries that may change when a run is resumed.
 FREE = ("epochs", "metrics")
-START_ANEW = "train without --resume to start anew"
+START_ANEW = "train without --resume to start over"
 Record = dict[str, float]
 
 
@@ -69,7 +69,7 @@ def load(
     path = out / FILE
     if not path.is_file():
         help = "train without --resume first"
-        raise SettingError("no-checkpoint", f"{out} holds no {FILE} to go on from", None, help)
+        raise SettingError("no-checkpoint", f"there is no {path} to resume from", None, help)
     tensors, history, saved = _read(path)
     _check_config(path, saved, config)
     model = {
@@ -146,7 +146,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[Record], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in names}
             return tensors, state["history"], state["config"]
     except (SafetensorError, KeyError, ValueError) as error:
-        message = f"{path} is not a whole checkpoint: {error}"
+        message = f"{path} is not a complete checkpoint: {error}"
         raise SettingError("corrupt-checkpoint", message, None, "train without --resume") from error
 
 

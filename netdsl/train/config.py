@@ -92,7 +92,7 @@ def _check_list(key: str, value: object) -> tuple[object, ...]:
     kind, registry = KINDS[key]
     items = tuple(invoke(_call(key, item), registry, kind, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in items) > 1:
-        raise SettingError("bad-argument", "`normalize` stands twice in `augment`", key)
+        raise SettingError("bad-argument", "`augment` contains `normalize` twice", key)
     return items
 
 

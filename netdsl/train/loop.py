@@ -106,7 +106,7 @@ def torch_device(name: str) -> torch.device:
     """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        help = "use `--device cpu`, or `--device auto` to take what there is"
+        help = "use `--device cpu`, or `--device auto`, which uses a GPU if there is one"
         raise SettingError("no-device", "torch finds no CUDA device here", "device", help)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 

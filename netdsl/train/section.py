@@ -84,7 +84,7 @@ class _Reader:
             self.errors.append(
                 Diagnostic(
                     "duplicate-name",
-                    f"`{entry.name}` stands twice in one section",
+                    f"the section has two entries `{entry.name}`",
                     entry.span,
                     help="leave one out",
                     notes=notes,

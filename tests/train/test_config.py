@@ -59,7 +59,7 @@ def test_section_is_read() -> None:
         ({"batch": "many"}, "wrong-type", '"many"'),
         ({"data": "cifar10"}, "wrong-type", "for example"),
         ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
-        ({"optimizer": SettingCall("sgd")}, "missing-argument", "no `lr`"),
+        ({"optimizer": SettingCall("sgd")}, "missing-argument", "needs the argument `lr`"),
         (
             {"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})},
             "bad-argument",
@@ -74,7 +74,7 @@ def test_section_is_read() -> None:
         (
             {"schedule": SettingCall("multistep", ([4, 2],))},
             "bad-argument",
-            "[4, 2]; it must be a rising list",
+            "[4, 2]; it must be a list of increasing integers",
         ),
         (
             {"schedule": SettingCall("constant", (), {"gamma": 1})},
