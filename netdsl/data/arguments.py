@@ -21,11 +21,11 @@ T = TypeVar("T")
 class Constraint:
     """A condition on the values of a parameter, in addition to its type.
 
-    `text` describes the allowed values in messages. `holds` is called with values of that type.
+    `text` describes the allowed values in messages. `allows` is called with values of that type.
     """
 
     text: str
-    holds: Callable[[Any], bool]
+    allows: Callable[[Any], bool]
 
 
 MOST = 10**9  # fits into every integer type of PyTorch and numpy
@@ -103,7 +103,7 @@ def convert(value: object, annotation: object, label: str, key: str) -> object:
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
         raise SettingError("wrong-type", message, key)
-    if constraint and not constraint.holds(result):
+    if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key)
     numbers = result if isinstance(result, tuple) else (result,)
     if any(isinstance(n, float) and abs(n) > LARGEST for n in numbers):

@@ -70,13 +70,13 @@ def _read(file: BinaryIO) -> bytes:
 def _check(url: str, data: bytes, expected: str, help: str) -> None:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            found = hashlib.sha256(file.read(MOST)).hexdigest()
+            digest = hashlib.sha256(file.read(MOST)).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
         raise SettingError(
             "bad-checksum", f"{url} is not complete gzip data: {error}", "data", help
         ) from error
-    if found != expected:
-        message = f"{url} has changed: its content has the SHA-256 {found}, expected {expected}"
+    if digest != expected:
+        message = f"{url} has changed: its content has the SHA-256 {digest}, expected {expected}"
         raise SettingError("bad-checksum", message, "data", help)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from netdsl.runtime.providers import ERRORS, said_by
+from netdsl.runtime.providers import ERRORS, message_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ class BoundSession:
         try:
             self.run()
         except ERRORS as error:
-            raise NoCaptureError(said_by(error)) from None
+            raise NoCaptureError(message_of(error)) from None
 
     def _bind(self) -> onnxruntime.IOBinding:
         """A binding of the inputs, without outputs."""

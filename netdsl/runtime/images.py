@@ -109,17 +109,17 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> np.ndarray:
     shape = stored.shape
     if len(shape) == len(target.shape) - 1:
         shape = (1, *shape)
-    found = "x".join(map(str, shape)) or "a scalar"
+    sizes = "x".join(map(str, shape)) or "a scalar"
     if len(shape) != len(target.shape):
         raise NetdslError(
             "wrong-shape",
-            f"{place} is {found}, the model takes {target}",
+            f"{place} is {sizes}, the model takes {target}",
             help="give it one sample, or a batch of them",
         )
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
-        raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}")
+        raise NetdslError("wrong-shape", f"{place} is {sizes}, the model takes {target}")
     if 0 in shape:
-        raise NetdslError("wrong-shape", f"{place} is {found}, which is empty")
+        raise NetdslError("wrong-shape", f"{place} is empty: its shape is {sizes}")
     wanted = np.dtype(target.dtype)
     _check_kind(stored.dtype, wanted, place)
     return np.ascontiguousarray(stored.read(wanted)).reshape(shape)

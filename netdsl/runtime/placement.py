@@ -50,7 +50,7 @@ def _sizes_alone(model: onnx.ModelProto) -> frozenset[tuple[str, str]]:
     small = constants | {v.name for v in [*graph.value_info, *graph.output] if _is_small(v)}
     known = constants | {""}  # an input that is left out has an empty name
     times = Counter(node.name for node in graph.node)
-    found = set()
+    computing = set()
     for node in graph.node:
         if _has_bodies(node):  # a loop or a branch can contain any work
             continue
@@ -58,8 +58,8 @@ def _sizes_alone(model: onnx.ModelProto) -> frozenset[tuple[str, str]]:
         if from_sizes and small.issuperset(name for name in node.output if name):
             known.update(node.output)
             if node.name and times[node.name] == 1:  # otherwise, the name does not identify it
-                found.add((node.name, node.op_type))
-    return frozenset(found)
+                computing.add((node.name, node.op_type))
+    return frozenset(computing)
 
 
 def _has_bodies(node: onnx.NodeProto) -> bool:

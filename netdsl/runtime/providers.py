@@ -161,7 +161,7 @@ def _digest_of(model: Model) -> str:
 
 
 def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
-    message = said_by(error)
+    message = message_of(error)
     operator = _OPERATOR.search(message)
     if operator:
         name = operator[1] or operator[2]
@@ -304,7 +304,7 @@ def is_full(error: Exception) -> bool:
     return _MEMORY.search(str(error)) is not None
 
 
-def said_by(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """The message of an error of onnxruntime, without its codes and file names."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)

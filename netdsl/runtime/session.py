@@ -25,8 +25,8 @@ from netdsl.runtime.providers import (
     cores,
     create,
     is_full,
+    message_of,
     placement,
-    said_by,
 )
 from netdsl.runtime.quiet import silence
 from netdsl.source import is_utf8
@@ -183,7 +183,7 @@ class Session:
         except NoCaptureError as error:
             no_capture = str(error)
         except ERRORS as error:
-            message, full = said_by(error), is_full(error)
+            message, full = message_of(error), is_full(error)
         # Here the exception is gone, and with it the device memory that its frames referred to.
         self._bound = None
         if no_capture:

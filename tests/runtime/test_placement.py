@@ -156,4 +156,4 @@ def test_what_has_no_bfloat16_is_named(
     ],
 )
 def test_sources_of_onnxruntime_are_not_shown(said: str, shown: str) -> None:
-    assert providers.said_by(RuntimeError(said)) == shown
+    assert providers.message_of(RuntimeError(said)) == shown
