@@ -56,6 +56,7 @@ _MEMORY = re.compile(
 )
 # A container's limit: microseconds of CPU time in a period, and microseconds of the period.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_NEWER = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
 _COMPLETE_ON_CUDA = 21  # CUDA has no kernels of opset 22 for MaxPool and others
 
 Provider = str | tuple[str, dict[str, str]]  # a name, or a name with options
@@ -165,11 +166,10 @@ def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
     operator = _OPERATOR.search(message)
     if operator:
         name = operator[1] or operator[2]
-        help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
         raise NetdslError(
             "unknown-operator",
             f"{path} uses `{name}`, which onnxruntime does not support",
-            help=help_,
+            help=_NEWER,
         )
     missing = _NO_KERNEL.search(message)
     if missing:
@@ -203,7 +203,7 @@ def _is_corrupt(error: Exception, message: str) -> bool:
 
 def _fail_without_kernel(path: Path, device: str, operator: str) -> NoReturn:
     _, opset, dtype = facts(path)
-    help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
+    help_ = _NEWER
     if dtype == "bfloat16":
         help_ = "export with --fp16 in place of --bf16"
         if device == "cpu":
