@@ -210,7 +210,7 @@ def test_kinds_of_numbers(
     if code:
         place = "x.npy" if suffix == "npy" else "`a` of x.npz"
         shown = NO_NUMBERS.get(descr, np.dtype(descr).name)
-        fact = f"error[wrong-dtype]: {place} holds {shown}, the model takes {wanted}\n"
+        fact = f"error[wrong-dtype]: {place} contains {shown}, the model takes {wanted}\n"
         assert err.startswith(fact)
         assert ("convert it" in err) == (descr not in NO_NUMBERS)
 
@@ -220,7 +220,7 @@ def test_records_are_refused(model_folder: Path, capsys: Say) -> None:
     for fields in ([("a", "<f4")], [("a", "<f4"), ("b", "<i4")]):
         np.save("x.npy", np.zeros((1, 4, 4), fields))
         err = run_error(capsys, "m.onnx", "x.npy")
-        assert "error[wrong-dtype]: x.npy holds records, the model takes float32\n" in err
+        assert "error[wrong-dtype]: x.npy contains records, the model takes float32\n" in err
 
 
 def test_a_size_that_is_true(model_folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""Datasets of labelled images, and accuracy over them. Imports no torch."""
+"""Datasets of labelled images, and metrics over them. Imports no torch."""

@@ -1,4 +1,4 @@
-"""Checks the arguments of a `SettingCall` against the signature of what it names."""
+"""Checks the arguments of a `SettingCall` against the signature of the function it names."""
 
 import inspect
 import math
@@ -19,14 +19,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Constraint:
-    """The values that a parameter takes beyond its type; `text` names them in a message."""
+    """A condition on the values of a parameter, in addition to its type.
+
+    `text` describes the allowed values in messages. `allows` is called with values of that type.
+    """
 
     text: str
-    holds: Callable[[Any], bool]
+    allows: Callable[[Any], bool]
 
 
-MOST = 10**9  # what PyTorch and numpy hold in any integer
-LARGEST = 3.4e38
+MOST = 10**9  # fits into every integer type of PyTorch and numpy
+LARGEST = 3.4e38  # a little less than the largest float32
 Count = Annotated[int, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
 Natural = Annotated[int, Constraint(f"an integer from 0 to {MOST:,}", lambda v: 0 <= v <= MOST)]
 Padding = Annotated[int, Constraint("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
@@ -41,7 +44,7 @@ PositiveNumbers = Annotated[
 ]
 Counts = Annotated[
     tuple[int, ...],
-    Constraint("a rising list of integers of at least 1", lambda v: v and _rising((0, *v))),
+    Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
 
 TYPE_TEXT: dict[object, str] = {
@@ -55,13 +58,14 @@ TYPE_TEXT: dict[object, str] = {
 }
 
 
-def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], what: str, key: str) -> T:
-    """Build what `call` names in `registry`; `what` is the kind of thing, for messages.
+def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str) -> T:
+    """Call the entry of `registry` that `call` names, and return its result.
 
-    Raises SettingError with entry `key`: an unknown name or argument, a missing one, a wrong type
-    or value.
+    `kind` is the noun for messages, such as "loss". Raises SettingError with the entry `key`:
+    `unknown-` and the kind, `unknown-argument`, `missing-argument`, `duplicate-argument`,
+    `wrong-type` or `bad-argument`.
     """
-    target, arguments = bind(call, registry, what, key)
+    target, arguments = bind(call, registry, kind, key)
     try:
         return target(**arguments)
     except SettingError as error:
@@ -70,41 +74,39 @@ def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], what: st
 
 
 def bind(
-    call: SettingCall, registry: Mapping[str, Callable[..., T]], what: str, key: str
+    call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str
 ) -> tuple[Callable[..., T], dict[str, object]]:
-    """What `call` names and its arguments by name, without building it; raises as `invoke` does."""
+    """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
-        message = f"there is no {what} named `{call.name}`"
-        raise SettingError(f"unknown-{what}", message, key, suggest(call.name, registry))
+        message = f"there is no {kind} named `{call.name}`"
+        raise SettingError(f"unknown-{kind}", message, key, suggest(call.name, registry))
     target = registry[call.name]
     return target, _arguments(call, target, key)
 
 
 def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
-    """Advice for a misspelt name: the nearest known ones, or all of them."""
+    """Advice for a misspelt name: the closest known names, or all of them if none is close."""
     return did_you_mean(name, known) or "known: " + ", ".join(f"`{n}`" for n in known)
 
 
-def convert(value: object, annotation: Any, label: str, key: str) -> Any:
-    """`value` as the annotated type, lists as tuples and integers as floats where floats are
-    wanted.
+def convert(value: object, annotation: object, label: str, key: str) -> object:
+    """`value` as the annotated type; lists become tuples, and integers floats where necessary.
 
-    Raises SettingError `wrong-type`, or `bad-argument` where only a `Constraint` is broken.
+    Raises SettingError: `wrong-type`, or `bad-argument` for a value of the right type that breaks
+    the `Constraint` or exceeds the range of float32. `label` names the value in messages.
     """
-    base, bound = annotation, None
+    base, constraint = annotation, None
     if typing.get_origin(annotation) is Annotated:
-        base, bound = typing.get_args(annotation)
-    expected = bound.text if bound else TYPE_TEXT[base]
+        base, constraint = typing.get_args(annotation)
+    expected = constraint.text if constraint else TYPE_TEXT[base]
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
         raise SettingError("wrong-type", message, key)
-    if bound and not bound.holds(result):
+    if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key)
-    if any(
-        isinstance(v, float) and abs(v) > LARGEST
-        for v in (result if isinstance(result, tuple) else (result,))
-    ):
+    numbers = result if isinstance(result, tuple) else (result,)
+    if any(isinstance(n, float) and abs(n) > LARGEST for n in numbers):
         raise SettingError(
             "bad-argument",
             f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32",
@@ -119,7 +121,7 @@ def show(value: object) -> str:
         case SettingCall():
             return f"`{value.name}(...)`"
         case list() | tuple():
-            return "[" + ", ".join(show(v) for v in value) + "]"
+            return "[" + ", ".join(show(item) for item in value) + "]"
     return args.show(value)
 
 
@@ -127,19 +129,29 @@ _WRONG = object()
 
 
 def _as_type(value: object, base: object) -> object:
-    if base is float:
-        number = (
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        )
-        return float(typing.cast("float", value)) if number else _WRONG
+    """`value` as the type `base`, or `_WRONG` if it has another type."""
     if typing.get_origin(base) is tuple:
-        if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
-            return _WRONG
-        items = tuple(_as_type(v, typing.get_args(base)[0]) for v in value)
-        return _WRONG if _WRONG in items else items
-    if base is int and isinstance(value, bool):
+        return _as_tuple(value, typing.get_args(base)[0])
+    if isinstance(value, bool) and base in (int, float):
         return _WRONG
-    return value if isinstance(value, typing.cast("type", base)) else _WRONG
+    if base is float:
+        return _as_float(value)
+    if isinstance(value, typing.cast("type", base)):
+        return value
+    return _WRONG
+
+
+def _as_tuple(value: object, element: object) -> object:
+    if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
+        return _WRONG
+    items = tuple(_as_type(item, element) for item in value)
+    return _WRONG if _WRONG in items else items
+
+
+def _as_float(value: object) -> object:
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return _WRONG
 
 
 def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> dict[str, object]:
@@ -157,13 +169,13 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         given[name] = value
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
-            message = f"`{call.name}` has no `{name}`, which it needs"
+            message = f"`{call.name}` needs the argument `{name}`"
             raise SettingError(
                 "missing-argument", message, key, f"write `{call.name}({name} = ...)`"
             )
     return {
-        n: convert(v, parameters[n].annotation, f"`{n}` of `{call.name}`", key)
-        for n, v in given.items()
+        name: convert(value, parameters[name].annotation, f"`{name}` of `{call.name}`", key)
+        for name, value in given.items()
     }
 
 
@@ -171,7 +183,9 @@ def _check_name(
     call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str
 ) -> None:
     if name not in names:
-        help = suggest(name, names) if names else f"`{call.name}` takes no arguments"
+        help = f"`{call.name}` takes no arguments"
+        if names:
+            help = suggest(name, names)
         raise SettingError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
     if name in given:
         raise SettingError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)

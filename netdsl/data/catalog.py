@@ -1,6 +1,7 @@
 """The datasets that a `train` section or `--data` can name.
 
-What reads them is loaded where one is read: `netdsl check` looks at names alone.
+The modules that read files are imported only when a dataset is read: `netdsl check` needs only the
+names and arguments.
 """
 
 import os
@@ -25,11 +26,11 @@ FASHION_CLASSES = (
 )
 FASHION_NORMALISATION = ((0.2860,), (0.3530,))
 MNIST_NORMALISATION = ((0.1307,), (0.3081,))
-# The constants of ImageNet, which published weights of CIFAR-10 ResNets were trained with.
+# These are ImageNet's constants: published weights of CIFAR-10 ResNets were trained with them.
 CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FASHION_HELP = (
-    '`apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder with'
-    " its four IDX files, or use `fashion_mnist_sample()`, which needs neither"
+    'run `apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder'
+    " with its four IDX files, or use `fashion_mnist_sample()`, which is shipped with netdsl"
 )
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
@@ -44,12 +45,12 @@ def open_dataset(call: SettingCall) -> "Dataset":
 
 
 def check_dataset(call: SettingCall) -> None:
-    """Raise SettingError for a name or arguments that no dataset has; nothing is read."""
+    """Raise SettingError for an unknown dataset or wrong arguments, without reading any data."""
     bind(call, DATASETS, "dataset", "data")
 
 
 def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
-    """The part of Fashion-MNIST that is shipped with netdsl."""
+    """The sample of Fashion-MNIST that is shipped with netdsl."""
     from netdsl.data.idx import read_idx_folder
 
     splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
@@ -57,12 +58,17 @@ def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
 
 
 def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
-    """All of Fashion-MNIST: from `root`, from Debian's package, from the user's cache, or
-    downloaded.
+    """All of Fashion-MNIST.
+
+    It is read from `root`, or else from Debian's package or the user's cache, into which it is
+    downloaded if necessary.
     """
     from netdsl.data.idx import read_idx_folder
 
-    folder = _root(root, FASHION_HELP) if root is not None else _fashion_folder()
+    if root is None:
+        folder = _fashion_folder()
+    else:
+        folder = _root(root, FASHION_HELP)
     splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
     return _dataset("fashion_mnist", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
 
@@ -108,15 +114,17 @@ def _dataset(
 
     train, test = splits
     counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
-    note = TITLES[name].format(counts=counts) + (f", padded by {pad} on each side" if pad else "")
+    note = TITLES[name].format(counts=counts)
+    if pad:
+        note += f", padded by {pad} on each side"
     return Dataset(name, classes, train.padded(pad), test.padded(pad), note, *normalisation)
 
 
 def _root(root: str | None, help: str) -> Path:
+    """The folder `root`; raises SettingError with the advice `help` if it is not a folder."""
     if root is None:
-        raise SettingError("data-not-found", "the folder of the data is not given", "data", help)
-    # os.path answers "no" where Path raises: for an unknown user, for a folder that may not be
-    # read.
+        raise SettingError("data-not-found", "no folder is given for the data", "data", help)
+    # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
     folder = os.path.expanduser(root)
     if not os.path.isdir(folder):
         raise SettingError("data-not-found", f"there is no folder {folder}", "data", help)
@@ -124,6 +132,7 @@ def _root(root: str | None, help: str) -> Path:
 
 
 def _fashion_folder() -> Path:
+    """The folder of Debian's package if it is installed, else the user's cache, filled."""
     from netdsl.data.download import download
     from netdsl.data.idx import has_idx
 

@@ -1,5 +1,7 @@
-"""Reads CIFAR-10 in its binary form: records of a label byte and 3,072 pixel bytes, red plane
-first.
+"""Reads CIFAR-10 in its binary form.
+
+Each record is a label byte followed by 3,072 pixel bytes: the red plane, the green, the blue.
+The format is described at https://www.cs.toronto.edu/~kriz/cifar.html.
 """
 
 from pathlib import Path
@@ -19,37 +21,45 @@ HELP = 'give `root = "DIR"`, the folder of the unpacked "CIFAR-10 binary version
 
 
 def read_cifar_folder(root: Path) -> tuple[Split, Split]:
-    """The training and test split of the files in `root` or in its `cifar-10-batches-bin`.
+    """The training and test split from the files in `root` or in `root`/cifar-10-batches-bin.
 
-    Raises SettingError: `data-not-found` for a missing file, `corrupt-data` for a wrong length or
-    label.
+    Images are N x 3 x 32 x 32. Raises SettingError: `data-not-found` for a missing file,
+    `corrupt-data` for a wrong length or label.
     """
-    folder = root / SUBFOLDER if (root / SUBFOLDER).is_dir() else root
+    folder = root / SUBFOLDER
+    if not folder.is_dir():
+        folder = root
     missing = [name for name in TRAIN_FILES + TEST_FILES if not (folder / name).is_file()]
     if missing:
-        message = f"{folder} does not hold {', '.join(missing)}"
+        message = f"{folder} does not contain {', '.join(missing)}"
         raise SettingError("data-not-found", message, "data", HELP)
-    return _read([folder / name for name in TRAIN_FILES]), _read(
-        [folder / name for name in TEST_FILES]
-    )
+    return _read(folder, TRAIN_FILES), _read(folder, TEST_FILES)
 
 
-def _read(paths: list[Path]) -> Split:
-    records = np.concatenate([_records(path) for path in paths])
+def _read(folder: Path, names: tuple[str, ...]) -> Split:
+    records = np.concatenate([_records(folder / name) for name in names])
     images = np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32)
     return Split(images, records[:, 0].astype(np.int64))
 
 
 def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """The bytes of one file, one row for each image."""
     try:
-        size = path.stat().st_size
-        if size == 0 or size % RECORD or size > MAX_BYTES:
-            expected = f"at most {MAX_BYTES:,}" if size > MAX_BYTES else f"a multiple of {RECORD:,}"
-            message = f"{path} is damaged: expected {expected} bytes, found {size:,}"
-            raise SettingError("corrupt-data", message, "data")
+        _check_size(path, path.stat().st_size)
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error
     records = data.reshape(-1, RECORD)
     check_labels(records[:, 0].astype(np.int64), len(CLASSES), path)
     return records
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MAX_BYTES:
+        expected = f"at most {MAX_BYTES:,}"
+    elif size == 0 or size % RECORD:
+        expected = f"a multiple of {RECORD:,}"
+    else:
+        return
+    message = f"{path} is damaged: expected {expected} bytes, found {size:,}"
+    raise SettingError("corrupt-data", message, "data")

@@ -1,4 +1,4 @@
-"""What a dataset is once it is in memory, and whether it suits a net."""
+"""A dataset in memory, and checks that it fits a net."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,23 +15,25 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images, N x C x H x W of values 0 to 255, and the index of the class of each, N."""
+    """N images, N x C x H x W with values 0 to 255, and the class index of each, N."""
 
     images: Images
     labels: Labels
 
     def padded(self, pad: int) -> "Split":
-        """The split with `pad` pixels of zero on each side of every image."""
+        """The split with `pad` zero pixels on each side of every image."""
+        if not pad:
+            return self
         sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
-        return replace(self, images=np.pad(self.images, sides)) if pad else self
+        return replace(self, images=np.pad(self.images, sides))
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Training and test images with the names of their classes.
 
-    `mean` and `std` normalise pixels scaled to 0..1, one value per channel; `note` says in a line
-    what it is.
+    `mean` and `std` have one value per channel and normalise pixels scaled to 0..1. `note`
+    describes the dataset in one line.
     """
 
     name: str
@@ -49,26 +51,24 @@ class Dataset:
         return channels, height, width
 
     def normalise(self, images: Images) -> Floats:
-        """float32 images of the same shape, (pixel / 255 - mean) / std."""
+        """The images N x C x H x W as float32 of the same shape: (pixel / 255 - mean) / std."""
         std = np.asarray(self.std, np.float32)[:, None, None]
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         return (images.astype(np.float32) / np.float32(255) - mean) / std
 
 
 def check_labels(labels: Labels, classes: int, path: Path) -> None:
-    """Raise SettingError `corrupt-data` for a label outside 0 .. classes - 1 in the file `path`."""
+    """Raise SettingError `corrupt-data` for a label of the file `path` above classes - 1."""
     if labels.size and labels.max() >= classes:
         message = (
-            f"{path} holds the label {labels.max()}; {classes} classes have labels 0 to"
+            f"{path} contains the label {labels.max()}; {classes} classes have the labels 0 to"
             f" {classes - 1}"
         )
         raise SettingError("corrupt-data", message, "data")
 
 
 def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` where the images of `dataset` are not `expects`, (C, H,
-    W).
-    """
+    """Raise SettingError `data-mismatch` unless the images have the shape `expects`, (C, H, W)."""
     if tuple(expects) == dataset.shape:
         return
     message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
@@ -76,25 +76,29 @@ def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
 
 
 def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` unless a net's `outputs` per image are one number for each
-    class.
+    """Raise SettingError `data-mismatch` unless a net gives one number per class.
+
+    `outputs` is the shape of its output for one image.
     """
     classes = len(dataset.classes)
     if tuple(outputs) == (classes,):
         return
     message = (
-        f"the net gives {_by(outputs)} numbers for an image, {dataset.name} has {classes} classes"
+        f"the net gives {_by(outputs)} numbers per image, {dataset.name} has {classes} classes"
     )
-    end = f"dense({classes})" if len(outputs) == 1 else f"flatten -> dense({classes})"
-    raise SettingError("data-mismatch", message, "data", f"let the net end with `{end}`")
+    end = f"dense({classes})"
+    if len(outputs) != 1:
+        end = f"flatten -> {end}"
+    raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
 
 
 def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:
+    """Advice to pad the images where that is enough, else to change the net or the data."""
     channels, height, width = dataset.shape
-    gap = expects[1] - height if len(expects) == 3 else 0
-    same_gap = len(expects) == 3 and expects[0] == channels and expects[2] - width == gap
-    if same_gap and gap > 0 and gap % 2 == 0:
-        return f"increase the `pad` of the dataset by {gap // 2}"
+    if len(expects) == 3 and expects[0] == channels:
+        gap = expects[1] - height
+        if gap > 0 and gap % 2 == 0 and expects[2] - width == gap:
+            return f"increase the `pad` of the dataset by {gap // 2}"
     sizes = "x".join(map(str, dataset.shape))
     return f"declare the input of the net as {sizes}, or choose other data with `--data`"
 

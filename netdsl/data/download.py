@@ -7,6 +7,7 @@ import urllib.request
 import zlib
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 
 import rich.progress
 from rich.console import Console
@@ -16,10 +17,10 @@ from netdsl.errors import SettingError
 from netdsl.files import make_folder, replacing
 
 SOURCE = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
-CHUNK = 1 << 16  # bytes between moves of the progress bar
-MOST = 1 << 26  # bytes of a file, packed or not; the largest has 47 million
+CHUNK = 1 << 16  # bytes between updates of the progress bar
+MOST = 1 << 26  # bytes that are read of a file, packed or not; the largest one has 47 million
 TIMEOUT = 30  # seconds without an answer
-# Of the unpacked content: packers write the same content as different gzip files.
+# The sums of the unpacked files: the same content can be packed in different ways.
 SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -29,11 +30,11 @@ SHA256 = {
 
 
 def download(folder: Path, help: str) -> None:
-    """Fetch those of the four files that are not in `folder` yet; each appears there only when it
-    is whole.
+    """Fetch the files that are missing in `folder`.
 
-    Raises SettingError with advice `help`: `data-not-found` where one cannot be fetched or stored,
-    `bad-checksum` where it is not the published one.
+    A file appears there only when it is complete. Raises SettingError with the advice `help`:
+    `data-not-found` for a file that cannot be fetched or stored, `bad-checksum` for one whose
+    content is not the published one.
     """
     for name, expected in SHA256.items():
         if find_idx(folder, name):
@@ -53,25 +54,29 @@ def _fetch(url: str, help: str) -> bytes:
             with rich.progress.wrap_file(
                 response, total, description=name, console=console, disable=not console.is_terminal
             ) as file:
-                data = bytearray()
-                while len(data) <= MOST and (piece := file.read(CHUNK)):
-                    data += piece
-                return bytes(data)
+                return _read(file)
     except (OSError, HTTPException) as error:
         message = f"Fashion-MNIST is not on this computer, and {url} cannot be fetched: {error}"
         raise SettingError("data-not-found", message, "data", help) from error
 
 
+def _read(file: BinaryIO) -> bytes:
+    data = bytearray()
+    while len(data) <= MOST and (piece := file.read(CHUNK)):
+        data += piece
+    return bytes(data)
+
+
 def _check(url: str, data: bytes, expected: str, help: str) -> None:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            found = hashlib.sha256(file.read(MOST)).hexdigest()
+            digest = hashlib.sha256(file.read(MOST)).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
         raise SettingError(
-            "bad-checksum", f"{url} is not whole gzip data: {error}", "data", help
+            "bad-checksum", f"{url} is not complete gzip data: {error}", "data", help
         ) from error
-    if found != expected:
-        message = f"{url} has changed: its content has the SHA-256 {found}, {expected} is expected"
+    if digest != expected:
+        message = f"{url} has changed: its content has the SHA-256 {digest}, expected {expected}"
         raise SettingError("bad-checksum", message, "data", help)
 
 

@@ -1,6 +1,4 @@
-"""Runs a net over a split and counts how often it is right; the net is a plain function on numpy
-arrays.
-"""
+"""Runs a net over a split and computes metrics; the net is a function on numpy arrays."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,10 +11,10 @@ Forward = Callable[[Floats], Floats]
 
 
 def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> Floats:
-    """Logits N x K for images N x C x H x W, normalised as `dataset` says and passed on `batch` at
-    a time.
+    """The logits N x K that `forward` gives for images N x C x H x W.
 
-    Raises SettingError `data-mismatch` where `forward` does not give one logit for each class.
+    The images are normalised with the constants of `dataset`, `batch` of them at a time. Raises
+    SettingError `data-mismatch` if `forward` does not give one logit per class.
     """
     parts = []
     for start in range(0, len(images), batch):
@@ -29,6 +27,9 @@ def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> F
 def evaluate(
     forward: Forward, split: Split, dataset: Dataset, metrics: Sequence[Accuracy], batch: int = 256
 ) -> dict[str, float]:
-    """Each metric of `forward` (float32 N x C x H x W to logits N x K) over `split`, by `key`."""
+    """Each metric of `forward` over `split`, by its `key`.
+
+    `forward` maps normalised images, float32 N x C x H x W, to logits N x K. Raises as `predict`.
+    """
     logits = predict(forward, split.images, dataset, batch)
     return {metric.key: metric(logits, split.labels) for metric in metrics}

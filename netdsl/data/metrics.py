@@ -1,6 +1,6 @@
-"""What a `train` section can measure. numpy is loaded where something is measured:
+"""The metrics that a `train` section can name.
 
-`netdsl check` reads sections without it.
+numpy is imported only when a metric is computed, because `netdsl check` reads sections without it.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,10 @@ class Accuracy:
         return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
 
     def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """Logits N x K, labels N: a value from 0 to 1.
+        """The share, from 0 to 1, for logits N x K and labels N.
 
-        Of equal logits the first counts as larger.
+        Of two equal logits, the one with the lower index counts as larger. Raises SettingError
+        `bad-argument` if `top` is above K.
         """
         import numpy as np
 
@@ -39,7 +40,7 @@ class Accuracy:
             raise SettingError("bad-argument", message, "metrics")
         own = logits[np.arange(len(labels)), labels][:, None]
         later = np.arange(classes) > labels[:, None]
-        # Counting what is surely smaller lets a NaN, which compares with nothing, count as a miss.
+        # A NaN is neither smaller nor larger. Counting the smaller logits makes it a miss.
         smaller = (logits < own) | ((logits == own) & later)
         return float((classes - 1 - smaller.sum(axis=1) < self.top).mean())
 

@@ -1,1 +1,1 @@
-"""Models in onnxruntime: sessions, and the pictures and arrays that go into them."""
+"""Runs models in onnxruntime: sessions, and the pictures and arrays that they take."""

@@ -1,8 +1,8 @@
-"""How much work an ONNX model declares in a few bytes: functions that call functions, endless
-loops.
+"""Counts the work that an ONNX model declares, which a few bytes can make endless.
 
-Before onnxruntime runs a model, it replaces every call by the nodes of the function. The time for
-this grows faster than the number of nodes. It also follows nested bodies recursively, on its stack.
+Functions can call functions, and loops can run forever. Before onnxruntime runs a model, it
+replaces every call by the nodes of the function. The time for this grows faster than the number of
+nodes. It also follows nested bodies recursively, on its stack.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     Constants = Mapping[str, np.ndarray]
 
-MOST = 10**18  # all numbers above it count as it
-_FUNCTIONS_FIELD = 25  # of ModelProto, in onnx.proto
+MOST = 10**18  # larger numbers count as this one
+_FUNCTIONS_FIELD = 25  # the number of the field in ModelProto, in onnx.proto
 _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type, in the encoding of protobuf
 
-SMALL = 64  # elements of a constant that is worked out
+SMALL = 64  # the most elements of a constant that is evaluated here
 _EVALUATED = frozenset(
     "Constant Identity Cast Squeeze Unsqueeze Reshape Add Sub Mul Div Neg Abs Min Max"
     " Not And Or Xor Equal Less LessOrEqual Greater GreaterOrEqual".split()
@@ -42,7 +42,11 @@ Key = tuple[str, str, str]  # domain, name and overload
 
 
 class Work(NamedTuple):
-    """The size of an expanded graph or function: its nodes, their runs and its depth of nesting."""
+    """The size of an expanded graph or function.
+
+    `nodes` counts the nodes that the expansion adds, `steps` the runs of nodes, and `depth` the
+    levels of nesting.
+    """
 
     nodes: int = 0
     steps: int = 0
@@ -60,7 +64,10 @@ _IN_GRAPH = Work(0, 1, -1)  # the file has such a node already
 
 
 def check_work(path: Path) -> None:
-    """Raise `NetdslError` for a model that would take too long to open or run."""
+    """Raise `NetdslError` for a model that would take too long to open or run.
+
+    The codes are `model-too-large` and `recursive-function`.
+    """
     if not _can_expand(path):
         return
     try:
@@ -68,22 +75,24 @@ def check_work(path: Path) -> None:
     except DecodeError:
         return  # not a model: onnxruntime reports that
     work = work_of(model, path)
-    for name, found, what in (
-        ("model_nodes", work.nodes, "nodes in the calls of its functions"),
-        ("model_steps", work.steps, "node runs in loops whose end is known"),
-        ("model_depth", work.depth, "functions and bodies inside one another"),
-    ):
-        if found > limit(name):
-            number = f"{found:,}" if found < MOST else "more than 10^18"
-            raise NetdslError(
-                "model-too-large", f"{path} has {number} {what}", help=raise_help(name)
-            )
+    _check_limit(path, "model_nodes", work.nodes, "nodes in its expanded function calls")
+    _check_limit(path, "model_steps", work.steps, "node runs in its loops")
+    _check_limit(path, "model_depth", work.depth, "nested functions and bodies")
+
+
+def _check_limit(path: Path, name: str, count: int, noun: str) -> None:
+    if count <= limit(name):
+        return
+    number = f"{count:,}"
+    if count >= MOST:
+        number = "more than 10^18"
+    raise NetdslError("model-too-large", f"{path} has {number} {noun}", help=raise_help(name))
 
 
 def work_of(model: onnx.ModelProto, path: Path) -> Work:
     """The work of a whole model; raises `NetdslError` if a function calls itself."""
     functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
-    calls = {key: _calls(f.node) for key, f in functions.items()}
+    calls = {key: _calls(function.node) for key, function in functions.items()}
     known: dict[Key, Work] = {}
     try:
         for key in TopologicalSorter(calls).static_order():
@@ -99,9 +108,12 @@ def work_of(model: onnx.ModelProto, path: Path) -> Work:
 
 
 def _work(
-    nodes: Sequence[onnx.NodeProto], known: Mapping[Key, Work], outside: Constants, one: Work
+    nodes: Sequence[onnx.NodeProto], known: Mapping[Key, Work], outside: Constants, per_node: Work
 ) -> Work:
-    """The work of nodes: `one` for each, `known` for the functions that they call."""
+    """The work of nodes: `per_node` for each, or the `known` work of the function that it calls.
+
+    `outside` are the constants of the enclosing graphs.
+    """
     constants = _constants(nodes, outside)
     total = Work()
     for node in nodes:
@@ -109,38 +121,40 @@ def _work(
         if callee is not None:
             total = total.also(callee)
             continue
-        total = total.also(one)
+        total = total.also(per_node)
         for body in _bodies(node):
-            inside = _work(body.node, known, {**constants, **_initial(body)}, one)
+            inside = _work(body.node, known, {**constants, **_initial(body)}, per_node)
             total = total.also(inside, _rounds(node, body, constants))
     return total
 
 
 def _rounds(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constants) -> int:
-    """How often the body of a node runs, if the model fixes that; 1 if it depends on the data."""
+    """How often the body of a node runs if the model fixes that, or 1 if it depends on the data."""
     if node.op_type != "Loop" or not _never_stops(node, body, constants):
         return 1
-    count = node.input[0] if node.input else ""
-    if not count:
-        return MOST
-    return max(0, _number(constants[count])) if count in constants else 1
+    if not node.input or not node.input[0]:
+        return MOST  # no trip count
+    count = constants.get(node.input[0])
+    if count is None:
+        return 1
+    return max(0, _number(count))
 
 
 def _never_stops(node: onnx.NodeProto, body: onnx.GraphProto, constants: Constants) -> bool:
     """Whether only the trip count ends a loop: its condition is true from the first round on."""
-    begins = node.input[1] if len(node.input) > 1 else ""
-    if begins and not (begins in constants and _number(constants[begins])):
-        return False
+    if len(node.input) > 1 and node.input[1]:
+        condition = constants.get(node.input[1])
+        if condition is None or not _number(condition):
+            return False
     if not body.output or len(body.input) < 2:
         return False  # not a loop: onnxruntime reports that
     while_true = {**constants, **_initial(body), body.input[1].name: np.array(True)}
-    known = _constants(body.node, while_true)
-    goes_on = body.output[0].name
-    return goes_on in known and _number(known[goes_on]) != 0
+    next_condition = _constants(body.node, while_true).get(body.output[0].name)
+    return next_condition is not None and _number(next_condition) != 0
 
 
 def _initial(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
-    """The small initialisers that are in the model itself."""
+    """The small initialisers that are stored in the model itself."""
     return {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in graph.initializer
@@ -149,47 +163,50 @@ def _initial(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
 
 
 def _constants(nodes: Iterable[onnx.NodeProto], known: Constants) -> dict[str, np.ndarray]:
-    """`known`, and what small arithmetic on it gives, as ONNX's reference evaluates it."""
-    found = dict(known)
+    """`known`, and the results of small arithmetic on it, as ONNX's reference evaluates it."""
+    constants = dict(known)
     for node in nodes:
-        given = [name for name in node.input if name]
-        if node.op_type in _EVALUATED and not node.domain and all(n in found for n in given):
-            found |= _evaluated(node, {name: found[name] for name in given})
-    return found
+        names = [name for name in node.input if name]
+        if node.op_type in _EVALUATED and not node.domain and all(n in constants for n in names):
+            constants |= _evaluated(node, {name: constants[name] for name in names})
+    return constants
 
 
-def _evaluated(node: onnx.NodeProto, given: Constants) -> dict[str, np.ndarray]:
-    """The results of one node; nothing where it is large or wrong, which onnxruntime reports."""
+def _evaluated(node: onnx.NodeProto, inputs: Constants) -> dict[str, np.ndarray]:
+    """The small results of one node; none for a wrong node, which onnxruntime reports."""
     try:
-        results = ReferenceEvaluator(node).run(None, dict(given))
-    except Exception:  # the reference raises whatever Python and NumPy do
+        results = ReferenceEvaluator(node).run(None, dict(inputs))
+    except Exception:  # the reference raises any error of Python and NumPy
         return {}
     named = zip(node.output, results, strict=False)
-    arrays = {name: np.asarray(made) for name, made in named}
+    arrays = {name: np.asarray(result) for name, result in named}
     return {name: array for name, array in arrays.items() if array.size <= SMALL}
 
 
 def _number(array: np.ndarray) -> int:
-    """The only number of a trip count or condition; 0 if it has none."""
-    return int(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind in "iub" else 0
+    """The number of a trip count or condition, or 0 if the array is not a single integer."""
+    if array.size != 1 or array.dtype.kind not in "iub":
+        return 0
+    return int(array.reshape(-1)[0])
 
 
 def _calls(nodes: Iterable[onnx.NodeProto]) -> set[Key]:
-    found = set()
+    """The operators and functions that nodes and their bodies use."""
+    keys = set()
     for node in nodes:
-        found.add(_key(node.domain, node.op_type, node.overload))
+        keys.add(_key(node.domain, node.op_type, node.overload))
         for body in _bodies(node):
-            found |= _calls(body.node)
-    return found
+            keys |= _calls(body.node)
+    return keys
 
 
 def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    made = []
+    graphs = []
     for attribute in node.attribute:
         if attribute.type == AttributeProto.GRAPH:
-            made.append(attribute.g)
-        made += attribute.graphs
-    return made
+            graphs.append(attribute.g)
+        graphs += attribute.graphs
+    return graphs
 
 
 def _key(domain: str, name: str, overload: str) -> Key:
@@ -200,6 +217,7 @@ def _key(domain: str, name: str, overload: str) -> Key:
 
 
 def _can_expand(path: Path) -> bool:
+    """Whether a file can contain loops or functions."""
     with open(path, "rb") as file:
         if not os.fstat(file.fileno()).st_size:
             return False
@@ -209,27 +227,27 @@ def _can_expand(path: Path) -> bool:
 
 def _fields(data: mmap.mmap) -> Iterator[int]:
     """The numbers of a message's fields, up to the first that cannot be read."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
+    offset = 0
+    while offset < len(data):
+        key, offset = _varint(data, offset)
         yield key >> 3
         length = _FIXED.get(key & 7, 0)
         if key & 7 == 0:
-            _, place = _varint(data, place)
+            _, offset = _varint(data, offset)
         elif key & 7 == 2:
-            length, place = _varint(data, place)
+            length, offset = _varint(data, offset)
         elif not length:
             return
-        place += length
+        offset += length
 
 
-def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+def _varint(data: mmap.mmap, offset: int) -> tuple[int, int]:
     """A number of variable length, and the offset after it."""
     value = shift = 0
-    while place < len(data) and shift < 64:
-        byte = data[place]
+    while offset < len(data) and shift < 64:
+        byte = data[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
             break
-    return value, place
+    return value, offset

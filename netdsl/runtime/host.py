@@ -1,7 +1,7 @@
-"""Host memory that batches are put together in.
+"""Host memory in which batches are assembled.
 
-Page-locked where a GPU reads it: a copy from other memory goes through the driver's own buffer
-first, at a fraction of the bus's speed (CUDA C++ Programming Guide, Page-Locked Host Memory).
+For a GPU it is page-locked: a copy from other memory goes through the driver's own buffer first, at
+a fraction of the speed of the bus (CUDA C++ Programming Guide, Page-Locked Host Memory).
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import ctypes
 import sys
 import weakref
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from onnxruntime.capi.build_and_package_info import cuda_version
+
+from netdsl.runtime.gpu import cuda_major
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,54 +23,50 @@ _DEFAULT = 0  # cudaHostRegisterDefault
 
 
 class HostBuffers:
-    """One buffer for each input, used again from batch to batch, as large as the largest so far."""
+    """One buffer for each input. It is reused for every batch, and as large as the largest one."""
 
     def __init__(self, *, locked: bool) -> None:
         self.locked = locked
-        self._rooms: dict[str, Any] = {}
+        self._buffers: dict[str, np.ndarray] = {}
 
-    def joined(self, name: str, parts: Sequence[Any]) -> Any:
-        """The samples of several arrays of one type in one, for the input `name`.
+    def joined(self, name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """The samples of several arrays as one array, for the input `name`.
 
-        The result is valid until the next batch of that input. A single array that needs no
-        locked memory is not copied.
+        All parts have the same element type and sizes of samples. The result is valid until the
+        next batch of that input. A single array is not copied unless it needs locked memory.
         """
         if len(parts) == 1 and not self.locked:
             return parts[0]
-        shape = (sum(len(p) for p in parts), *parts[0].shape[1:])
+        shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
         dtype = parts[0].dtype
         size = int(np.prod(shape)) * dtype.itemsize
-        if name not in self._rooms or self._rooms[name].nbytes < size:
-            self._rooms[name] = _locked(size) if self.locked else np.empty(size, np.uint8)
-        out = self._rooms[name][:size].view(dtype).reshape(shape)
-        return np.concatenate(parts, out=out)
+        if name not in self._buffers or self._buffers[name].nbytes < size:
+            self._buffers[name] = _locked(size) if self.locked else np.empty(size, np.uint8)
+        joined = self._buffers[name][:size].view(dtype).reshape(shape)
+        return np.concatenate(parts, out=joined)
 
 
-def _locked(size: int) -> Any:
-    """Bytes that stay where they are in memory while they live; plain ones where the system gives
-    no more of those, which is slower alone.
-    """
-    made = np.empty(size, np.uint8)
+def _locked(size: int) -> np.ndarray:
+    """Page-locked bytes, or ordinary ones if the system gives no more; those are only slower."""
+    buffer = np.empty(size, np.uint8)
     library = _runtime()
-    pointer = ctypes.c_void_p(made.ctypes.data)
-    if (
-        size
-        and library is not None
-        and _done(library, library.cudaHostRegister(pointer, ctypes.c_size_t(size), _DEFAULT))
-    ):
-        weakref.finalize(made, _unlock, library, pointer)
-    return made
+    if not size or library is None:
+        return buffer
+    pointer = ctypes.c_void_p(buffer.ctypes.data)
+    code = library.cudaHostRegister(pointer, ctypes.c_size_t(size), _DEFAULT)
+    if _succeeded(library, code):
+        weakref.finalize(buffer, _unlock, library, pointer)
+    return buffer
 
 
-def _unlock(library: Any, pointer: ctypes.c_void_p) -> None:
-    _done(library, library.cudaHostUnregister(pointer))
+def _unlock(library: ctypes.CDLL, pointer: ctypes.c_void_p) -> None:
+    _succeeded(library, library.cudaHostUnregister(pointer))
 
 
-def _done(library: Any, code: int) -> bool:
-    """Whether a call succeeded.
+def _succeeded(library: ctypes.CDLL, code: int) -> bool:
+    """Whether a call succeeded; if not, clear CUDA's error.
 
-    CUDA keeps the error of one that did not, and onnxruntime would take it for that of its next
-    kernel.
+    CUDA remembers its last error, and onnxruntime would attribute it to its next kernel.
     """
     if code:
         library.cudaGetLastError()
@@ -77,12 +74,12 @@ def _done(library: Any, code: int) -> bool:
 
 
 @cache
-def _runtime() -> Any:
+def _runtime() -> ctypes.CDLL | None:
     """The CUDA runtime that onnxruntime has loaded, or None."""
-    major = str(cuda_version or "12").split(".")[0]
+    name = f"libcudart.so.{cuda_major()}"
+    if sys.platform == "win32":
+        name = f"cudart64_{cuda_major()}.dll"
     try:
-        return ctypes.CDLL(
-            f"cudart64_{major}.dll" if sys.platform == "win32" else f"libcudart.so.{major}"
-        )
+        return ctypes.CDLL(name)
     except OSError:
         return None

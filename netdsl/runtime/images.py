@@ -1,9 +1,9 @@
-"""Pictures and `.npy` arrays as the inputs of a model."""
+"""Reads pictures and `.npy` arrays as inputs of a model."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +13,16 @@ from netdsl.runtime.pictures import decode
 from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from netdsl.arrays import StoredArray
     from netdsl.runtime.session import Session, Tensor
 
-MODES = {1: "L", 3: "RGB"}
+MODES = {1: "L", 3: "RGB"}  # Pillow's names of pictures by their number of channels
 
 
-def load_input(path: Path, session: Session) -> Any:
+def load_input(path: Path, session: Session) -> np.ndarray:
     """A batch for the model's only input from a picture or a `.npy` array; raises `NetdslError`."""
     target = session.inputs[0]
     if not os.path.isfile(path):
@@ -29,7 +30,7 @@ def load_input(path: Path, session: Session) -> Any:
     if target.dtype not in DTYPES.values():
         raise NetdslError(
             "wrong-dtype",
-            f"{session.name} takes {target}, which neither a picture nor an array can give",
+            f"{session.name} takes {target}, a type that neither pictures nor arrays have",
         )
     if path.suffix.lower() == ".npy":
         return as_batch(open_array(path), target, str(path))
@@ -39,38 +40,53 @@ def load_input(path: Path, session: Session) -> Any:
 # ---- pictures
 
 
-def load_picture(path: Path, session: Session) -> Any:
-    """A picture as 1 x C x H x W: the channels and the size of the model's input, 0 to 1,
-    normalised as its metadata say.
+def load_picture(path: Path, session: Session) -> np.ndarray:
+    """A picture as a batch of one sample, with the channels and the size of the model's input.
+
+    A model for bytes, 1 x H x W x C, prepares them itself. Otherwise the batch is 1 x C x H x W,
+    scaled to 0..1 and normalised with the constants in the model's metadata.
+
+    Raises `NetdslError`.
     """
     target = session.inputs[0]
-    if (
-        target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES
-    ):  # the graph prepares it
-        height, width = (d if isinstance(d, int) else None for d in target.shape[1:3])
-        bytes_ = np.asarray(decode(path, MODES[int(target.shape[3])], (width, height)))
-        return np.ascontiguousarray(bytes_.reshape(1, *bytes_.shape[:2], int(target.shape[3])))
+    if target.dtype == "uint8" and len(target.shape) == 4 and target.shape[3] in MODES:
+        return _picture_bytes(path, target, int(target.shape[3]))
     channels, size = _picture_shape(path, target)
     pixels = np.asarray(decode(path, MODES[channels], size), dtype=np.float32)
     pixels /= 255
     array = pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
     mean, std = session.numbers("netdsl.mean", channels), session.numbers("netdsl.std", channels)
-    array = array if mean is None else array - mean
-    if std is not None and not (std > 0).all():
-        raise NetdslError("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
-    array = array if std is None else array / std
+    if mean is not None:
+        array = array - mean
+    if std is not None:
+        if not (std > 0).all():
+            raise NetdslError("bad-metadata", f"`netdsl.std` of {session.name} must be above 0")
+        array = array / std
     return np.ascontiguousarray(array[None], dtype=target.dtype)
 
 
+def _picture_bytes(path: Path, target: Tensor, channels: int) -> np.ndarray:
+    pixels = np.asarray(decode(path, MODES[channels], _picture_size(target.shape[1:3])))
+    return np.ascontiguousarray(pixels.reshape(1, *pixels.shape[:2], channels))
+
+
+def _picture_size(sizes: Sequence[int | str]) -> tuple[int | None, int | None]:
+    """Width and height from a model's height and width; None where they are open."""
+    height, width = (d if isinstance(d, int) else None for d in sizes)
+    return width, height
+
+
 def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, int | None]]:
-    """The channels, and width and height where they are fixed."""
+    """The channels, and the width and height where they are fixed."""
     if len(target.shape) != 4 or not target.dtype.startswith("float"):
         raise NetdslError(
             "wrong-shape",
             f"{path} is a picture, the model takes {target}",
             help="give it an array in a .npy file",
         )
-    channels = target.shape[1] if isinstance(target.shape[1], int) else 3
+    channels = target.shape[1]
+    if not isinstance(channels, int):
+        channels = 3
     if channels not in MODES:
         help_ = "pictures have 1 channel or 3; give it an array in a .npy file"
         raise NetdslError(
@@ -78,52 +94,52 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
             f"{path} is a picture, the model takes {channels} channels ({target})",
             help=help_,
         )
-    height, width = (d if isinstance(d, int) else None for d in target.shape[2:])
-    return channels, (width, height)
+    return channels, _picture_size(target.shape[2:])
 
 
 # ---- arrays
 
 
-def as_batch(stored: StoredArray, target: Tensor, place: str) -> Any:
-    """An array as a batch for an input of the model: a single sample gets a batch axis.
+def as_batch(stored: StoredArray, target: Tensor, place: str) -> np.ndarray:
+    """An array as a batch for an input of the model; a single sample gets a batch axis.
 
-    Raises `NetdslError` for an array that does not fit, before its numbers are read.
+    `place` names the array in messages. Raises `NetdslError` for an array that does not fit,
+    before its numbers are read.
     """
     shape = stored.shape
     if len(shape) == len(target.shape) - 1:
         shape = (1, *shape)
-    found = "x".join(map(str, shape)) or "a scalar"
+    sizes = "x".join(map(str, shape)) or "a scalar"
     if len(shape) != len(target.shape):
         raise NetdslError(
             "wrong-shape",
-            f"{place} is {found}, the model takes {target}",
+            f"{place} is {sizes}, the model takes {target}",
             help="give it one sample, or a batch of them",
         )
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
-        raise NetdslError("wrong-shape", f"{place} is {found}, the model takes {target}")
+        raise NetdslError("wrong-shape", f"{place} is {sizes}, the model takes {target}")
     if 0 in shape:
-        raise NetdslError("wrong-shape", f"{place} is {found}: there is nothing in it")
+        raise NetdslError("wrong-shape", f"{place} is empty: its shape is {sizes}")
     wanted = np.dtype(target.dtype)
     _check_kind(stored.dtype, wanted, place)
     return np.ascontiguousarray(stored.read(wanted)).reshape(shape)
 
 
-def _check_kind(found: np.dtype[Any], wanted: np.dtype[Any], place: str) -> None:
-    """Refuse an array that is of another kind of numbers than the model's input.
+def _check_kind(dtype: np.dtype, wanted: np.dtype, place: str) -> None:
+    """Refuse an array whose kind of numbers differs from that of the model's input.
 
-    Otherwise the bytes of a picture would pass for floats, without the scaling of the training.
+    Otherwise the bytes of a picture would be used as floats, without the scaling of the training.
     """
-    if _kind(found) == _kind(wanted):
+    if _kind(dtype) == _kind(wanted):
         return
     help_ = f"give it an array of {wanted}"
-    if _kind(found):
+    if _kind(dtype):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
     raise NetdslError(
-        "wrong-dtype", f"{place} holds {type_name(found)}, the model takes {wanted}", help=help_
+        "wrong-dtype", f"{place} contains {type_name(dtype)}, the model takes {wanted}", help=help_
     )
 
 
-def _kind(dtype: np.dtype[Any]) -> str | None:
-    """The kind of numbers of an element type; None if it is none that a model takes."""
+def _kind(dtype: np.dtype) -> str | None:
+    """The kind of numbers of an element type, or None if no model takes it."""
     return {"b": "bool", "i": "integer", "u": "integer", "f": "float"}.get(dtype.kind)

@@ -1,5 +1,7 @@
-"""Measures models side by side: in turns, medians, beside the peak of the device as a large matrix
-product and a large copy show it.
+"""Measures models side by side, and the peak of the device.
+
+The models run in turns, and the medians count. The peak is that of a large matrix product and a
+large copy.
 """
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ from __future__ import annotations
 import time
 from math import prod
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import onnx
@@ -23,21 +25,21 @@ from netdsl.syntax.parser import parse_expression
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Any
 
     from netdsl.runtime.session import Settings, Tensor
 
-LONGEST = 20.0  # seconds for all rounds of a batch size, but for the fewest rounds
+LONGEST = 20.0  # seconds after which no round begins, unless fewer than `FEWEST` have run
 FEWEST = 3
 HALF = ("float16", "bfloat16")
-PAUSE = 0.02  # for the threads of one engine to stop waiting for work before the other begins
-# Of the matrices; elements of the copy.
+PAUSE = 0.02  # seconds in which idle threads of one engine stop spinning before the next one runs
+# The sides of the matrices, and the number of elements of the copy.
 SIDES = {"cpu": (1536, 1 << 25), "cuda": (8192, 1 << 28), "tensorrt": (8192, 1 << 28)}
-SMALLEST = 256  # side that shows anything of a peak
+SMALLEST = 256  # the smallest side: smaller products are too short to reach the peak
+ELEMENTS = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
 
 
 class Times(NamedTuple):
-    """Seconds of one run, sorted by round."""
+    """The seconds of a run in each round."""
 
     seconds: list[float]
 
@@ -53,8 +55,10 @@ class Times(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """What the device reaches at its best: operations of a matrix product and bytes of a copy, read
-    and written, a second.
+    """The best speed of the device.
+
+    `flops` are the operations per second of a matrix product. `bytes` are the bytes per second of a
+    copy, both those read and those written.
     """
 
     flops: float
@@ -62,8 +66,9 @@ class Peak(NamedTuple):
 
 
 def in_turns(engines: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """Time each engine once a round, in changing order, after two rounds that do not count; stops
-    early where a round takes long.
+    """Time each engine once per round, in alternating order.
+
+    Two rounds that do not count come first. If the rounds take long, fewer of them are run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     names, begin = list(engines), time.perf_counter()
@@ -80,52 +85,54 @@ def in_turns(engines: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
     return {name: Times(values) for name, values in seconds.items()}
 
 
-def ratio(one: Times, other: Times) -> float:
-    """The median ratio of the rounds: what slows the machine down slows both of a round down."""
-    return median(a / b for a, b in zip(one.seconds, other.seconds, strict=True))
+def ratio(first: Times, second: Times) -> float:
+    """The median of the ratios of each round: a slow moment of the machine affects both times."""
+    return median(a / b for a, b in zip(first.seconds, second.seconds, strict=True))
 
 
 def random_inputs(
     session: Session, batch: int, given: Mapping[str, tuple[int, ...]], seed: int = 0
-) -> dict[str, Any]:
-    """Random numbers for every input of a model; open sizes are those given, else 224 along the
-    picture's axes. Raises `NetdslError`.
+) -> dict[str, np.ndarray]:
+    """Random numbers for every input of a model, `batch` samples each.
+
+    `given` are the sizes of a sample by the name of the input, or by "" for the first input. Open
+    sizes that are not given are `USUAL`, 224. Raises `NetdslError`.
     """
-    unknown = [n for n in given if n and n not in {v.name for v in session.inputs}]
-    if unknown:
+    names = [target.name for target in session.inputs]
+    unknown = next((name for name in given if name and name not in names), None)
+    if unknown is not None:
         raise NetdslError(
             "unknown-input",
-            f"{session.name} has no input `{unknown[0]}`",
-            help=f"it has {', '.join(v.name for v in session.inputs)}",
+            f"{session.name} has no input `{unknown}`",
+            help=f"it has {', '.join(names)}",
         )
     stream = np.random.default_rng(seed)
-    return {
-        v.name: _random(
-            session, v, batch, given.get(v.name) or (given.get("") if not i else None), stream
+    arrays = {}
+    for index, target in enumerate(session.inputs):
+        sizes = given.get(target.name) or None
+        if sizes is None and index == 0:
+            sizes = given.get("")
+        _check_target(session, target, batch)
+        arrays[target.name] = _random(
+            session, target, _shape(session, target, batch, sizes), stream
         )
-        for i, v in enumerate(session.inputs)
-    }
+    return arrays
 
 
-def _random(
-    session: Session,
-    target: Tensor,
-    batch: int,
-    given: tuple[int, ...] | None,
-    stream: np.random.Generator,
-) -> Any:
+def _check_target(session: Session, target: Tensor, batch: int) -> None:
+    """Refuse an input for which no batch of random numbers can be made."""
     if target.dtype not in DTYPES.values():
         raise NetdslError(
             "wrong-dtype",
-            f"`{target.name}` of {session.name} is {target.dtype}, of which there are no random"
-            " numbers here",
-            help=f"these are measured: {', '.join(DTYPES.values())}",
+            f"`{target.name}` of {session.name} is {target.dtype}, for which `bench` has no random"
+            " numbers",
+            help=f"it has them for {', '.join(DTYPES.values())}",
         )
     if not target.shape:
         raise NetdslError(
             "wrong-shape",
-            f"`{target.name}` of {session.name} has no axes, or does not say how many",
-            help="what is measured takes batches: the first axis of each input",
+            f"`{target.name}` of {session.name} has no axes, or an unknown number of them",
+            help="`bench` needs a batch axis: the first axis of each input",
         )
     if isinstance(target.shape[0], int) and target.shape[0] != batch:
         raise NetdslError(
@@ -133,29 +140,44 @@ def _random(
             f"{session.name} takes {target}, not a batch of {batch}",
             help=f"measure it with --batch {target.shape[0]}",
         )
-    if given is not None and (
-        len(given) != len(target.shape) - 1
-        or any(isinstance(d, int) and d != g for d, g in zip(target.shape[1:], given, strict=True))
-    ):
+
+
+def _shape(
+    session: Session, target: Tensor, batch: int, sizes: tuple[int, ...] | None
+) -> tuple[int, ...]:
+    """The shape of a batch, with the given sizes of a sample if there are any."""
+    declared = target.shape[1:]
+    if sizes is None:
+        return (batch, *(d if isinstance(d, int) else USUAL for d in declared))
+    fits = len(sizes) == len(declared) and all(
+        not isinstance(d, int) or d == size for d, size in zip(declared, sizes, strict=True)
+    )
+    if not fits:
         raise NetdslError(
             "wrong-shape",
-            f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, given))}",
+            f"`{target.name}` of {session.name} is {target}, not {'x'.join(map(str, sizes))}",
         )
-    shape = (batch, *(given or (d if isinstance(d, int) else USUAL for d in target.shape[1:])))
+    return (batch, *sizes)
+
+
+def _random(
+    session: Session, target: Tensor, shape: tuple[int, ...], stream: np.random.Generator
+) -> np.ndarray:
     try:
         return _drawn(shape, target.dtype, stream)
-    except (ValueError, MemoryError):  # more bytes than an address has, or than there are
+    except (ValueError, MemoryError):  # too large for an address, or for the memory
         size = f"{prod(shape) * np.dtype(target.dtype).itemsize:,} bytes"
         sizes = "x".join(map(str, shape))
-        message = f"`{target.name}` of {session.name} at {sizes} takes {size}, which do not fit"
         raise NetdslError(
             "out-of-memory",
-            f"{message} into memory",
+            f"`{target.name}` of {session.name} at {sizes} takes {size}, which do not fit into"
+            " memory",
             help="measure it with smaller sizes or batches",
         ) from None
 
 
-def _drawn(shape: tuple[int, ...], dtype: str, stream: np.random.Generator) -> Any:
+def _drawn(shape: tuple[int, ...], dtype: str, stream: np.random.Generator) -> np.ndarray:
+    """Random bytes, or normally distributed floats; other types are 0."""
     if dtype == "uint8":
         return stream.integers(0, 256, shape, dtype=np.uint8)
     if dtype.startswith("float"):
@@ -163,20 +185,26 @@ def _drawn(shape: tuple[int, ...], dtype: str, stream: np.random.Generator) -> A
     return np.zeros(shape, dtype=dtype)
 
 
-def macs_of(session: Session, inputs: Mapping[str, Any]) -> int | None:
-    """The multiply-accumulates of one sample as the compiler counted them, at the sizes of these
-    inputs; None for models of others.
+class _Shaped(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def macs_of(session: Session, inputs: Mapping[str, _Shaped]) -> int | None:
+    """The multiply-accumulates of one sample, at the sizes of these inputs.
+
+    They come from the formula that the compiler writes into the metadata. None for a model without
+    such a formula.
     """
     text = session.metadata.get("netdsl.macs")
     if text is None:
         return None
     env = Env()
-    for v in session.inputs:
-        env.values |= {
-            d: n
-            for d, n in zip(v.shape[1:], inputs[v.name].shape[1:], strict=True)
-            if isinstance(d, str)
-        }
+    for target in session.inputs:
+        sizes = inputs[target.name].shape[1:]
+        for name, size in zip(target.shape[1:], sizes, strict=True):
+            if isinstance(name, str):
+                env.values[name] = size
     try:
         value = evaluate(parse_expression(SourceFile("netdsl.macs", text)), env)
     except NetdslError:
@@ -187,58 +215,59 @@ def macs_of(session: Session, inputs: Mapping[str, Any]) -> int | None:
 # ---- the peak of the device
 
 
+class _Case(NamedTuple):
+    """A model of one operator that is timed to find the peak."""
+
+    operator: str
+    shapes: list[tuple[int, ...]]
+    dtype: str
+
+
 def arithmetic_of(session: Session) -> str:
-    """The type whose peak a model is held against: a model of half precision may take and give
-    others. bfloat16 is as fast as float16.
+    """The element type whose peak a model is compared with: `float32` or `float16`.
+
+    A model of half precision can have other inputs and outputs, so its metadata count as well.
+    bfloat16 is as fast as float16.
     """
-    half = session.metadata.get("netdsl.dtype") in HALF or any(
-        v.dtype in HALF for v in session.inputs
-    )
-    return "float16" if half else "float32"
+    dtypes = [session.metadata.get("netdsl.dtype"), *(v.dtype for v in session.inputs)]
+    return "float16" if any(dtype in HALF for dtype in dtypes) else "float32"
 
 
 def peak(
     folder: Path, device: str, settings: Settings, dtype: str = "float32", rounds: int = 7
 ) -> Peak:
-    """Time a product of two square matrices and a copy in onnxruntime on the device; smaller ones
-    where its memory is too small.
+    """Time the product of two square matrices and a copy, in onnxruntime on the device.
+
+    `folder` is for the models. If the device's memory is too small, smaller sizes are timed.
     """
     side, count = SIDES[device]
     while True:
+        product = _Case("MatMul", [(side, side)] * 2, dtype)
+        copy = _Case("Identity", [(count,)], dtype)
         try:
-            product = _fastest(
-                folder, device, settings, rounds, ("MatMul", [(side, side)] * 2, dtype)
-            )
-            copy = _fastest(folder, device, settings, rounds, ("Identity", [(count,)], dtype))
+            product_seconds = _fastest(folder, device, settings, rounds, product)
+            copy_seconds = _fastest(folder, device, settings, rounds, copy)
         except NetdslError as error:
-            if error.diagnostics[0].code != "out-of-memory" or side <= SMALLEST:
+            if error.code != "out-of-memory" or side <= SMALLEST:
                 raise
             side, count = side // 2, count // 4
         else:
-            return Peak(2 * side**3 / product, 2 * count * np.dtype(dtype).itemsize / copy)
+            copied = 2 * count * np.dtype(dtype).itemsize  # read and written
+            return Peak(2 * side**3 / product_seconds, copied / copy_seconds)
 
 
-def _fastest(
-    folder: Path,
-    device: str,
-    settings: Settings,
-    rounds: int,
-    case: tuple[str, list[tuple[int, ...]], str],
-) -> float:
+def _fastest(folder: Path, device: str, settings: Settings, rounds: int, case: _Case) -> float:
+    """The seconds of the fastest run."""
+    path = folder / f"{case.operator}.onnx"
+    path.write_bytes(_model(case).SerializeToString())
+    inputs = {f"x{i}": np.full(shape, 0.5, case.dtype) for i, shape in enumerate(case.shapes)}
+    bound = open_session(path, device, case.operator, settings).bind(inputs)
+    return min(in_turns({case.operator: bound.run}, rounds)[case.operator].seconds)
+
+
+def _model(case: _Case) -> onnx.ModelProto:
     operator, shapes, dtype = case
-    path = folder / f"{operator}.onnx"
-    path.write_bytes(
-        _model(
-            operator, shapes, {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}[dtype]
-        ).SerializeToString()
-    )
-    bound = open_session(path, device, operator, settings).bind(
-        {f"x{i}": np.full(s, 0.5, dtype=dtype) for i, s in enumerate(shapes)}
-    )
-    return min(in_turns({operator: bound.run}, rounds)[operator].seconds)
-
-
-def _model(operator: str, shapes: list[tuple[int, ...]], element: int) -> onnx.ModelProto:
+    element = ELEMENTS[dtype]
     inputs = [
         helper.make_tensor_value_info(f"x{i}", element, shape) for i, shape in enumerate(shapes)
     ]

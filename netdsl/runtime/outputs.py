@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,58 +15,66 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.inputs import Item
 
-INPUTS = "inputs"
+INPUTS = "inputs"  # the array with the names of the files
 
 
-def has_rows(output: Any, item: Item) -> bool:
+def has_rows(output: np.ndarray, item: Item) -> bool:
     """Whether an output has a row for each sample of its input."""
     return bool(output.ndim and len(output) == item.samples)
 
 
 def write_outputs(
-    path: Path, names: Iterable[str], kept: list[tuple[Item, list[Any]]]
+    path: Path, names: Iterable[str], kept: list[tuple[Item, list[np.ndarray]]]
 ) -> list[str]:
-    """Write the outputs under their names, all samples in one array where their sizes are the same,
-    else an array for each input file with its number; and `inputs`: the file of each sample.
-    Returns what is to be said of names that were taken.
+    """Write the outputs of all items to a `.npz` file, under the `names` of the outputs.
+
+    An output is one array with a row for each sample if all its rows have the same size, else an
+    array for each item, with the number of the item appended to the name. The array `inputs`
+    contains the file of each sample.
+
+    Returns a note for each output that got another name because its own was taken.
     """
-    arrays: dict[str, Any] = {
-        INPUTS: np.array([str(item.path) for item, _ in kept for _ in range(item.samples)])
-    }
+    arrays = {INPUTS: np.array([str(item.path) for item, _ in kept for _ in range(item.samples)])}
     notes = []
-    for i, name in enumerate(names):
-        parts = [outputs[i] for _, outputs in kept]
-        if (
-            all(has_rows(p, item) for p, (item, _) in zip(parts, kept, strict=True))
-            and len({p.shape[1:] for p in parts}) == 1
-        ):
-            made = {name: np.concatenate(parts)}
-        else:
-            made = {f"{name}_{k}": p for k, p in enumerate(parts)}
-        for wanted, array in made.items():
+    for index, name in enumerate(names):
+        for wanted, array in _arrays_of(name, index, kept).items():
             free = _free(wanted, arrays)
             arrays[free] = array
             if free != wanted:
                 notes.append(
-                    f"the output `{wanted}` is called `{free}` in {path}, where another has its"
-                    " name"
+                    f"the output `{wanted}` is called `{free}` in {path}, because the name"
+                    f" `{wanted}` is taken"
                 )
-    # numpy.savez has parameters of its own, whose names no output could have.
+    _write(path, arrays)
+    return notes
+
+
+def _arrays_of(
+    name: str, index: int, kept: list[tuple[Item, list[np.ndarray]]]
+) -> dict[str, np.ndarray]:
+    """The arrays of the output `index`, by the names that they are to have."""
+    outputs = [of_item[index] for _, of_item in kept]
+    items = [item for item, _ in kept]
+    all_rows = all(has_rows(output, item) for output, item in zip(outputs, items, strict=True))
+    if all_rows and len({output.shape[1:] for output in outputs}) == 1:
+        return {name: np.concatenate(outputs)}
+    return {f"{name}_{number}": output for number, output in enumerate(outputs)}
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    # Not with numpy.savez: the names of its parameters cannot be names of arrays.
     with (
         replacing(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
     ):
         for name, array in arrays.items():
+            plain = array.astype(str) if array.dtype.kind == "O" else array
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(
-                    file,
-                    array.astype(str) if array.dtype.kind == "O" else array,
-                    allow_pickle=False,
-                )
-    return notes
+                np.lib.format.write_array(file, plain, allow_pickle=False)
 
 
-def _free(name: str, taken: dict[str, Any]) -> str:
+def _free(name: str, taken: dict[str, np.ndarray]) -> str:
+    """The name, with as many underscores appended as it takes to be new."""
     while name in taken:
         name += "_"
     return name

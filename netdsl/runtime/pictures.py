@@ -1,4 +1,4 @@
-"""Decodes pictures to 8-bit grey or colour as the eye sees them, or refuses them."""
+"""Decodes pictures to 8-bit grey or colour as a viewer shows them, or refuses them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
-SEVERAL = ("JPEG", "MPO")  # cameras put the photo first and previews after it
+SEVERAL = ("JPEG", "MPO")  # formats in which cameras put previews after the photo
 WHITE = 255
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
-_WHITE_IS_ZERO, _SIGNED = 0, 2  # and values of the last two
+_WHITE_IS_ZERO, _SIGNED = 0, 2  # values of the last two tags
 _TIFF = (b"II*\0", b"MM\0*")
 _ERRORS = (
     OSError,
@@ -37,10 +38,11 @@ _ERRORS = (
 
 
 def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.Image:
-    """A picture as `L` or `RGB` of that width and height, or of its own if they are None.
+    """A picture in the mode `L` or `RGB`, resized to `size`: its width and its height.
 
-    Raises `NetdslError` for a damaged picture, for one that does not define its white, and for
-    one with several frames.
+    Where these are None, the picture keeps its own. Raises `NetdslError`: `picture-too-large`, or
+    `bad-picture` for a damaged picture, one whose numbers do not define white, or one with several
+    frames.
     """
     try:
         with warnings.catch_warnings():
@@ -66,21 +68,22 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
 
 
 def _fail_unknown(path: Path) -> NoReturn:
+    """Raise the error for a file that Pillow does not recognise."""
     with open(path, "rb") as file:
         is_tiff = file.read(4) in _TIFF
     if is_tiff:
         raise NetdslError(
             "bad-picture",
-            f"{path} is a TIFF of a kind that is not read",
+            f"{path} is a TIFF of an unsupported kind",
             help=(
-                "grey and colours of 8 or 16 bits are read: convert it, or give it as an array in a"
-                " .npy file, scaled as in training"
+                "convert it to grey or colours of 8 or 16 bits, or give it as an array in a .npy"
+                " file, scaled as in training"
             ),
         )
     raise NetdslError(
         "bad-picture",
-        f"{path} is not a picture in a format that is read",
-        help=f"{', '.join(FORMATS)} are read, and arrays in .npy files",
+        f"{path} is not a picture in a supported format",
+        help=f"supported are {', '.join(FORMATS)}, and arrays in .npy files",
     )
 
 
@@ -99,22 +102,18 @@ def _check_frames(picture: Image.Image, path: Path) -> None:
     if getattr(picture, "is_animated", False) and picture.format not in SEVERAL:
         raise NetdslError(
             "bad-picture",
-            f"{path} has several frames or pages; only single pictures are read",
+            f"{path} has several frames or pages; only single pictures are supported",
             help="save the frame that you want as a picture of its own",
         )
 
 
 def _check_range(picture: Image.Image, path: Path) -> None:
-    """Refuse numbers when the file does not define which of them is white."""
-    known = picture.format == "PPM" and picture.mode == "I"  # Pillow has scaled it to 16 bits
-    signed = _SIGNED in getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, ())
-    if signed or (picture.mode in ("F", "I") and not known):
-        numbers = "floats" if picture.mode == "F" else "32-bit integers"
-        if signed:
-            numbers = "signed integers"
+    """Refuse a picture if its file does not define which number is white."""
+    numbers = _undefined_numbers(picture)
+    if numbers is not None:
         raise NetdslError(
             "bad-picture",
-            f"{path} holds {numbers}, and does not define which of them is white",
+            f"{path} contains {numbers}, and does not define which of them is white",
             help=(
                 "write it with 8 or 16 bits, unsigned, or give it as an array in a .npy file,"
                 " scaled as in training"
@@ -123,13 +122,24 @@ def _check_range(picture: Image.Image, path: Path) -> None:
     if picture.mode == "LAB":
         raise NetdslError(
             "bad-picture",
-            f"{path} has LAB colours; grey, RGB, palettes and CMYK are read",
+            f"{path} has LAB colours; grey, RGB, palettes and CMYK are supported",
             help="convert it to RGB first",
         )
 
 
-def _eight_bits(picture: Image.Image, tags: Any) -> Image.Image:
-    """16-bit grey as 8-bit: Pillow's own conversion cuts everything above 255 to white.
+def _undefined_numbers(picture: Image.Image) -> str | None:
+    """The kind of numbers in a picture if none of them is defined as white, else None."""
+    if _SIGNED in getattr(picture, "tag_v2", {}).get(_SAMPLE_FORMAT, ()):
+        return "signed integers"
+    if picture.mode == "F":
+        return "floats"
+    if picture.mode == "I" and picture.format != "PPM":  # Pillow scales PPM to 16 bits
+        return "32-bit integers"
+    return None
+
+
+def _eight_bits(picture: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
+    """16-bit grey as 8-bit grey; Pillow's own conversion turns everything above 255 into white.
 
     `tags` are those of a TIFF, in which white may be 2^12 - 1, or 0.
     """
@@ -142,7 +152,7 @@ def _eight_bits(picture: Image.Image, tags: Any) -> Image.Image:
 
 
 def _flat(picture: Image.Image, mode: str) -> Image.Image:
-    """The picture in that mode, on white where it is transparent."""
+    """The picture in the given mode, with white where it is transparent."""
     if not picture.has_transparency_data:
         return picture.convert(mode)
     visible = picture.convert("RGBA")

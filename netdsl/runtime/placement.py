@@ -1,5 +1,6 @@
-"""Which nodes of a model compute sizes alone: providers for a GPU leave those on the CPU, where
-they cost nothing.
+"""Finds the nodes of a model that compute only sizes.
+
+onnxruntime's providers for a GPU leave these nodes on the CPU, where they cost nothing.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from onnx.shape_inference import InferenceError, infer_shapes
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW = 64  # numbers: more would be work
+FEW = 64  # the most numbers that count as sizes; more of them are work
 _SIZES = ("Shape", "Size")
 
 
 class NodeFacts(NamedTuple):
-    """What a model's file says of its nodes."""
+    """Facts about the nodes of a model, read from its file."""
 
-    sizes_alone: frozenset[tuple[str, str]]  # name and operator
+    sizes_alone: frozenset[tuple[str, str]]  # name and operator of the nodes that compute sizes
     opset: int
-    dtype: str  # of the arithmetic, where an export says that it is not float32
+    dtype: str  # the element type of the arithmetic, or "" for float32
 
 
 def facts(path: Path) -> NodeFacts:
-    """The nodes whose results are a few numbers each, known from the sizes of the inputs and from
-    constants alone.
+    """The opset and element type of a model, and its nodes that compute only sizes.
 
-    A node with a larger result or operand is not among them, nor one that reads any of a tensor's
-    numbers, nor one of unknown size.
+    The results of such a node are at most `FEW` numbers each. They depend only on constants and on
+    the sizes of the inputs. A node that reads the numbers of a tensor does not count, nor one with
+    a larger result or operand or one of unknown size.
     """
     model = onnx.load(path, load_external_data=False)
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
@@ -45,38 +46,38 @@ def _sizes_alone(model: onnx.ModelProto) -> frozenset[tuple[str, str]]:
         graph = infer_shapes(model, data_prop=True).graph
     except InferenceError:
         return frozenset()
-    small = {v.name for v in [*graph.value_info, *graph.output] if _is_small(v)} | {
-        t.name for t in graph.initializer
-    }
-    known = {t.name for t in graph.initializer} | {""}
-    times = Counter(n.name for n in graph.node)
-    found = set()
+    constants = {t.name for t in graph.initializer}
+    small = constants | {v.name for v in [*graph.value_info, *graph.output] if _is_small(v)}
+    known = constants | {""}  # an input that is left out has an empty name
+    times = Counter(node.name for node in graph.node)
+    computing = set()
     for node in graph.node:
-        # Loops and branches may hold anything.
-        whole = not any(a.HasField("g") or a.graphs for a in node.attribute)
-        if (
-            whole
-            and (node.op_type in _SIZES or known.issuperset(node.input))
-            and small.issuperset(n for n in node.output if n)
-        ):
+        if _has_bodies(node):  # a loop or a branch can contain any work
+            continue
+        from_sizes = node.op_type in _SIZES or known.issuperset(node.input)
+        if from_sizes and small.issuperset(name for name in node.output if name):
             known.update(node.output)
-            if node.name and times[node.name] == 1:  # else the name says not which
-                found.add((node.name, node.op_type))
-    return frozenset(found)
+            if node.name and times[node.name] == 1:  # otherwise, the name does not identify it
+                computing.add((node.name, node.op_type))
+    return frozenset(computing)
+
+
+def _has_bodies(node: onnx.NodeProto) -> bool:
+    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
 
 
 def _without_large(graph: onnx.GraphProto) -> None:
-    """Take out the weights: what is left is parsed at once, whatever the model's size."""
+    """Turn the large initialisers into inputs, so that a model of any size is inferred quickly."""
     kept = [
-        t
-        for t in graph.initializer
-        if prod(t.dims) <= FEW and t.data_location != onnx.TensorProto.EXTERNAL
+        tensor
+        for tensor in graph.initializer
+        if prod(tensor.dims) <= FEW and tensor.data_location != onnx.TensorProto.EXTERNAL
     ]
-    have, names = {v.name for v in graph.input}, {t.name for t in kept}
+    present = {v.name for v in graph.input} | {tensor.name for tensor in kept}
     graph.input.extend(
-        onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims))
-        for t in graph.initializer
-        if t.name not in names | have
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        for tensor in graph.initializer
+        if tensor.name not in present
     )
     del graph.initializer[:]
     graph.initializer.extend(kept)

@@ -1,5 +1,6 @@
-"""onnxruntime's sessions: their options, which node each provider takes, and what their failures
-mean.
+"""Creates onnxruntime's sessions, and explains their failures.
+
+It also finds out which provider runs which node.
 """
 
 from __future__ import annotations
@@ -8,14 +9,22 @@ import os
 import re
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from netdsl.backends.onnx.manifest import sha256_of
 from netdsl.errors import NetdslError
-from netdsl.runtime.gpu import CPU, CUDA, INSTALL, PROVIDERS, TENSORRT, why_not_loaded
+from netdsl.runtime.gpu import (
+    CPU,
+    CUDA,
+    INSTALL,
+    PROVIDERS,
+    TENSORRT,
+    first_few,
+    why_not_loaded,
+)
 from netdsl.runtime.placement import facts
 from netdsl.runtime.quiet import quiet_options
 
@@ -45,15 +54,19 @@ _MEMORY = re.compile(
     r" 2:|ALLOC_FAILED|Available memory of \d+ is smaller",
     re.IGNORECASE,
 )
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU time, and of what time
-_COMPLETE_ON_CUDA = 21  # MaxPool and others have no kernel of opset 22 there
+# A container's limit: microseconds of CPU time in a period, and microseconds of the period.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_NEWER = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
+_COMPLETE_ON_CUDA = 21  # CUDA has no kernels of opset 22 for MaxPool and others
+
+Provider = str | tuple[str, dict[str, str]]  # a name, or a name with options
 
 
 class Settings(NamedTuple):
-    """How a session runs.
+    """Settings of a session.
 
-    `threads` on the CPU are as many as cores without it; `graph` captures CUDA graphs where that is
-    possible.
+    `threads` is the number of threads on the CPU, by default one per core. `graph` captures CUDA
+    graphs where that is possible.
     """
 
     allow_cpu_nodes: bool = False
@@ -65,7 +78,7 @@ class Settings(NamedTuple):
 class Placed(NamedTuple):
     """A node of a model, and the provider that runs it.
 
-    `sizes_alone`: it computes a few sizes, which is the CPU's work by design.
+    `sizes_alone` marks a node on the CPU that computes only sizes, which is not a loss.
     """
 
     name: str
@@ -75,7 +88,7 @@ class Placed(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model's file, and those that its weights lie in."""
+    """The file of a model, and the files with its external weights."""
 
     path: Path
     data: Sequence[Path] = ()
@@ -84,8 +97,10 @@ class Model(NamedTuple):
 def create(
     model: Model, device: str, settings: Settings
 ) -> tuple[onnxruntime.InferenceSession, str]:
-    """A session, and why it captures no CUDA graph where one was wanted and it can have none;
-    raises `NetdslError`.
+    """A session, and the reason why it captures no CUDA graph although one was wanted, or "".
+
+    Raises `NetdslError`: `unknown-operator`, `no-kernel`, `corrupt-model`, `out-of-memory`,
+    `no-cuda`, or `bad-model` for any other reason.
     """
     if not settings.graph or device == "cpu":
         return _create(model, device, settings._replace(graph=False)), ""
@@ -100,10 +115,10 @@ def _create(model: Model, device: str, settings: Settings) -> onnxruntime.Infere
     options = quiet_options()
     options.intra_op_num_threads = settings.threads or cores()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    # Waiting threads take no time from what runs between two runs.
+    # Between two runs, threads wait without using the CPU.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        # Without `enable_fallback=0` a failure on the GPU starts over on the CPU, unseen.
+        # Without `enable_fallback=0`, onnxruntime silently uses the CPU if the GPU fails.
         return onnxruntime.InferenceSession(
             str(model.path),
             options,
@@ -111,165 +126,186 @@ def _create(model: Model, device: str, settings: Settings) -> onnxruntime.Infere
             enable_fallback=0,
         )
     except ERRORS as error:
-        _cannot_open(model.path, device, error)
+        _fail_to_open(model.path, device, error)
 
 
-def options_of(model: Model, device: str, settings: Settings) -> list[Any]:
-    """The providers with their options.
+def options_of(model: Model, device: str, settings: Settings) -> list[Provider]:
+    """The providers of a device, those for a GPU with their options.
 
-    TensorRT keeps what it builds beside the model, under a name that says from which weights.
+    TensorRT stores its engine beside the model, under a name that depends on the weights.
     """
-    cuda = {
-        "use_tf32": str(int(settings.tf32)),
-        "enable_cuda_graph": str(int(settings.graph and device == "cuda")),
-    }
-    engines = (
-        {}
-        if device != "tensorrt"
-        else {
-            "trt_engine_cache_enable": "True",
-            "trt_engine_cache_path": str(model.path.with_name(model.path.name + ".engines")),
-            "trt_engine_cache_prefix": _sum_of(model),
-            "trt_cuda_graph_enable": str(settings.graph),
-        }
+    providers: dict[str, Provider] = {CPU: CPU}
+    providers[CUDA] = (
+        CUDA,
+        {
+            "use_tf32": str(int(settings.tf32)),
+            "enable_cuda_graph": str(int(settings.graph and device == "cuda")),
+        },
     )
-    return [
-        {CUDA: (CUDA, cuda), TENSORRT: (TENSORRT, engines)}.get(p, p) for p in PROVIDERS[device]
-    ]
-
-
-def _sum_of(model: Model) -> str:
-    """A name for the model with its weights: an engine of others must not be taken for its own."""
-    return sha256("".join(sha256_of(p) for p in (model.path, *model.data)).encode()).hexdigest()[
-        :16
-    ]
-
-
-def _cannot_open(path: Path, device: str, error: Exception) -> NoReturn:
-    said = said_by(error)
-    operator = _OPERATOR.search(said)
-    if operator:
-        name = next(g for g in operator.groups() if g)
-        help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may know it"
-        raise NetdslError(
-            "unknown-operator", f"{path} uses `{name}`, which onnxruntime does not know", help=help_
+    if device == "tensorrt":
+        providers[TENSORRT] = (
+            TENSORRT,
+            {
+                "trt_engine_cache_enable": "True",
+                "trt_engine_cache_path": str(model.path.with_name(model.path.name + ".engines")),
+                "trt_engine_cache_prefix": _digest_of(model),
+                "trt_cuda_graph_enable": str(settings.graph),
+            },
         )
-    missing = _NO_KERNEL.search(said)
+    return [providers[name] for name in PROVIDERS[device]]
+
+
+def _digest_of(model: Model) -> str:
+    """A digest of the model and its weights, so that no engine of other weights is used for it."""
+    digests = "".join(sha256_of(path) for path in (model.path, *model.data))
+    return sha256(digests.encode()).hexdigest()[:16]
+
+
+def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
+    message = message_of(error)
+    operator = _OPERATOR.search(message)
+    if operator:
+        name = operator[1] or operator[2]
+        raise NetdslError(
+            "unknown-operator",
+            f"{path} uses `{name}`, which onnxruntime does not support",
+            help=_NEWER,
+        )
+    missing = _NO_KERNEL.search(message)
     if missing:
-        _no_kernel(path, device, missing[1] or missing[2])
-    if (
-        isinstance(error, (states.InvalidProtobuf, states.NoModel))
-        or "No graph was found" in said
-        or "External initializer" in said
-    ):
+        _fail_without_kernel(path, device, missing[1] or missing[2])
+    if _is_corrupt(error, message):
         raise NetdslError(
             "corrupt-model",
-            f"{path} is not a whole ONNX model: {said}",
-            help="it may be cut off, or another kind of file",
+            f"{path} is not a complete ONNX model: {message}",
+            help="it may be cut off, or be another kind of file",
         )
     if is_full(error):
         raise NetdslError(
             "out-of-memory",
-            f"{path} does not fit into the memory of the device: {said}",
+            f"{path} does not fit into the memory of the device: {message}",
             help="free memory there; or run with --device cpu",
         )
-    if device != "cpu" and ("CUDA" in said or "TensorRT" in said):
+    if device != "cpu" and ("CUDA" in message or "TensorRT" in message):
         raise NetdslError(
             "no-cuda",
-            f"the GPU cannot be used: {why_not_loaded(device) or said}",
-            help=f"it takes {INSTALL}",
+            f"the GPU cannot be used: {why_not_loaded(device) or message}",
+            help=f"install what it needs with {INSTALL}",
         )
-    raise NetdslError("bad-model", f"onnxruntime does not take {path}: {said}")
+    raise NetdslError("bad-model", f"onnxruntime cannot load {path}: {message}")
 
 
-def _no_kernel(path: Path, device: str, operator: str) -> NoReturn:
-    found = facts(path)
-    help_ = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may have it"
-    if found.dtype == "bfloat16":
+def _is_corrupt(error: Exception, message: str) -> bool:
+    if isinstance(error, (states.InvalidProtobuf, states.NoModel)):
+        return True
+    return "No graph was found" in message or "External initializer" in message
+
+
+def _fail_without_kernel(path: Path, device: str, operator: str) -> NoReturn:
+    _, opset, dtype = facts(path)
+    help_ = _NEWER
+    if dtype == "bfloat16":
         help_ = "export with --fp16 in place of --bf16"
         if device == "cpu":
             help_ = (
-                f"the CPU provider has hardly any of bfloat16: run with --device cuda, or {help_}"
+                "the CPU provider supports hardly any operators of bfloat16: run with"
+                f" --device cuda, or {help_}"
             )
-    what = f" of {found.dtype}" if found.dtype else ""
+    arithmetic = f" of {dtype}" if dtype else ""
     raise NetdslError(
         "no-kernel",
         f"{path} uses `{operator}`, which onnxruntime cannot compute on {device} at opset"
-        f" {found.opset}{what}",
+        f" {opset}{arithmetic}",
         help=help_,
     )
 
 
+# ---- which provider runs which node
+
+
 def placement(session: onnxruntime.InferenceSession, path: Path) -> list[Placed]:
-    """The provider of every node, as onnxruntime dealt them out."""
-    dealt = [
-        (n.name, n.op_type, part.ep_name)
+    """The provider that onnxruntime assigned to each node of the model in the file `path`."""
+    assigned = [
+        (node.name, node.op_type, part.ep_name)
         for part in session.get_provider_graph_assignment_info()
-        for n in part.get_nodes()
+        for node in part.get_nodes()
     ]
-    mixed = len({provider for *_, provider in dealt}) > 1
-    sizes: frozenset[tuple[str, str]] = facts(path).sizes_alone if mixed else frozenset()
+    sizes: frozenset[tuple[str, str]] = frozenset()
+    if len({provider for *_, provider in assigned}) > 1:
+        sizes = facts(path).sizes_alone
     return [
         Placed(name, operator, provider, provider == CPU and (name, operator) in sizes)
-        for name, operator, provider in dealt
+        for name, operator, provider in assigned
     ]
 
 
 def astray(placed: Sequence[Placed]) -> list[Placed]:
-    """The nodes whose work is done on the CPU; those that compute a few sizes are no work."""
-    return [n for n in placed if n.provider == CPU and not n.sizes_alone]
+    """The nodes whose work is done on the CPU; computing sizes does not count as work."""
+    return [node for node in placed if node.provider == CPU and not node.sizes_alone]
 
 
 def check_placement(
     placed: Sequence[Placed], path: Path, name: str, device: str, *, allow: bool
 ) -> None:
-    """Nothing that was to run on the GPU may run elsewhere unsaid."""
+    """Raise `NetdslError` if nodes run on the CPU although a GPU was asked for.
+
+    The code is `no-cuda` if none of them runs on the GPU, else `cpu-nodes`, which `allow` permits.
+    """
     first = PROVIDERS[device][0]
-    if placed and not any(n.provider == first for n in placed):
+    if placed and not any(node.provider == first for node in placed):
+        fact = f"does not start here, or can run no node of {name}"
         reason = why_not_loaded(device)
-        fact = (
-            f"does not start: {reason}"
-            if reason
-            else f"does not start here, or takes no node of {name}"
+        if reason:
+            fact = f"does not start: {reason}"
+        raise NetdslError(
+            "no-cuda", f"onnxruntime's {first} {fact}", help=f"install what it needs with {INSTALL}"
         )
-        raise NetdslError("no-cuda", f"onnxruntime's {first} {fact}", help=f"it takes {INSTALL}")
-    found = astray(placed)
-    if found and not allow:
-        opset = facts(path).opset
-        older = (
-            f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default"
-            " opset has them; or "
-            if opset > _COMPLETE_ON_CUDA
-            else ""
-        )
-        listed = ", ".join(f"`{n.name}` ({n.operator})" for n in found[:4]) + (
-            ", ..." if len(found) > 4 else ""
-        )
-        help_ = f"{older}--allow-cpu-nodes lets them; --device cpu runs all of it there"
+    on_cpu = astray(placed)
+    if on_cpu and not allow:
+        listed = first_few([f"`{node.name}` ({node.operator})" for node in on_cpu])
         raise NetdslError(
             "cpu-nodes",
-            f"{len(found)} of {len(placed)} nodes of {name} would run on the CPU: {listed}",
-            help=help_,
+            f"{len(on_cpu)} of {len(placed)} nodes of {name} would run on the CPU: {listed}",
+            help=_cpu_nodes_help(facts(path).opset),
         )
+
+
+def _cpu_nodes_help(opset: int) -> str:
+    advice = "--allow-cpu-nodes permits it; --device cpu runs the whole model there"
+    if opset > _COMPLETE_ON_CUDA:
+        return (
+            f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default"
+            f" opset has them; or {advice}"
+        )
+    return advice
+
+
+# ---- the CPU
 
 
 def cores() -> int:
-    """The cores that this process may use: more threads than those only wait for one another."""
-    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of cores that this process may use; more threads than that only slow it down."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
     try:
         quota, period = QUOTA.read_text(encoding="ascii").split()
-        return max(1, min(seen, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # no Linux, no container, or no quota in it (`max`)
-        return seen
+        return max(1, min(count, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # not Linux, not a container, or without a quota (`max`)
+        return count
+
+
+# ---- onnxruntime's errors
 
 
 def is_full(error: Exception) -> bool:
-    """Whether the memory of the device is what was too small."""
+    """Whether an error of onnxruntime means that the device has too little memory."""
     return _MEMORY.search(str(error)) is not None
 
 
-def said_by(error: Exception) -> str:
-    """What onnxruntime says, without its codes and file names."""
+def message_of(error: Exception) -> str:
+    """The message of an error of onnxruntime, without its codes and file names."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
     text = re.sub(r"/\S+\.(?:cc|h|cpp):\d+ .*?(?:\) ?(?=[A-Z])| was false\. )", "", text)

@@ -1,15 +1,20 @@
-"""Options of onnxruntime under which it writes nothing to the terminal by itself."""
+"""Options with which onnxruntime writes nothing to the terminal by itself."""
 
 from __future__ import annotations
 
 import onnxruntime
 
-FATAL = 4  # what goes wrong is told once, by the exceptions
+FATAL = 4  # onnxruntime's number of that severity; its exceptions report the errors
+
+
+def silence() -> None:
+    """Turn off the log messages that do not belong to a session."""
+    onnxruntime.set_default_logger_severity(FATAL)
 
 
 def quiet_options() -> onnxruntime.SessionOptions:
-    """The options from which every session is made."""
-    onnxruntime.set_default_logger_severity(FATAL)
+    """New options of a session, without log messages."""
+    silence()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = FATAL
     return options

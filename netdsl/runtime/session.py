@@ -1,14 +1,13 @@
-"""Opens ONNX models in onnxruntime, on the device that was asked for or not at all."""
+"""Opens ONNX models in onnxruntime and runs them, only on the device that was asked for."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
-import onnxruntime
 
 from netdsl.errors import NetdslError
 from netdsl.runtime.binding import NO_GRAPH, BoundSession, NoCaptureError
@@ -26,14 +25,17 @@ from netdsl.runtime.providers import (
     cores,
     create,
     is_full,
+    message_of,
     placement,
-    said_by,
 )
+from netdsl.runtime.quiet import silence
 from netdsl.source import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    import onnxruntime
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -44,9 +46,9 @@ DTYPES = {
     "tensor(uint8)": "uint8",
     "tensor(bool)": "bool",
 }
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 _LARGEST = float(np.finfo(np.float32).max)
-GRAPHS = 16  # that `run` captures: each takes memory as long as its session lives
+GRAPHS = 16  # the most that `run` captures: each takes memory as long as its session lives
 _OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
 
 _OF_SIZES = re.compile(
@@ -56,7 +58,7 @@ _OF_SIZES = re.compile(
 
 
 class Tensor(NamedTuple):
-    """An input or output of a model; a size that is open has its name, or an empty text."""
+    """An input or output of a model. An open size is its name, or an empty text."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -69,8 +71,8 @@ class Tensor(NamedTuple):
 class Session:
     """A model that is ready to run.
 
-    `chosen` says why it runs where it does, where that was left open, and `no_graph` why it
-    captures no CUDA graph, where one was wanted.
+    If the device was left open, `chosen` is the reason for the choice. If a CUDA graph was wanted
+    and cannot be captured, `no_graph` is the reason.
     """
 
     def __init__(self, name: str, model: Model, device: str, settings: Settings) -> None:
@@ -90,70 +92,74 @@ class Session:
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def placement(self) -> list[Placed]:
-        """The provider of every node, as onnxruntime dealt them out."""
+        """The provider that onnxruntime assigned to each node."""
         return placement(self._session, self._model.path)
 
     @property
     def memory(self) -> str:
-        """Where onnxruntime keeps what the device works on: `cuda` or `cpu`."""
+        """The device's memory, as onnxruntime names it: `cuda` or `cpu`."""
         return "cpu" if self.device == "cpu" else "cuda"
 
-    def joined(self, feeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The samples of several inputs as one batch, in memory that the device reads fast; good
-        until the next one is joined.
+    def joined(self, feeds: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The samples of several inputs as one batch, in memory that the device reads fast.
+
+        The batch is valid until the next call.
         """
         return {name: self._host.joined(name, [f[name] for f in feeds]) for name in feeds[0]}
 
-    def bind(self, inputs: Mapping[str, Any]) -> BoundSession:
-        """The inputs on the device, with room there for the outputs: what runs again and again
-        without a copy. Raises as `run` does.
+    def bind(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
+        """The inputs on the device, bound together with outputs, to be run without any copy.
+
+        Raises as `run` does.
         """
-        self._bound = None  # what it holds on the device may be what these need
+        self._bound = None  # its memory on the device may be needed for these inputs
         return self._guarded(self._fixed, inputs)
 
-    def run(self, inputs: Mapping[str, Any]) -> list[Any]:
-        """The outputs as arrays; raises `NetdslError` for what onnxruntime rejects, and where the
-        memory is too small says what would fit.
+    def run(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The outputs, in the order of the model.
+
+        Raises `NetdslError`: `out-of-memory` with a batch size that fits, or `run-failed` if
+        onnxruntime rejects the inputs.
         """
         return self._guarded(self._run, inputs)
 
-    def _run(self, inputs: Mapping[str, Any]) -> list[Any]:
+    def _run(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         if self._bound is None or not self._bound.takes(inputs):
             self._bound, self._again = None, False
             self._bound = self._plain(inputs)
         elif self.graph and not self._again and self._graphs < GRAPHS:
-            # A second batch of these sizes: more of them are likely.
-            self._bound, self._again = (None, True)
+            # This is the second batch of these sizes, so more of them are likely.
+            self._bound, self._again = None, True
             self._bound = self._fixed(inputs)
         else:
             self._bound.update(inputs)
         self._bound.run()
         return self._bound.outputs()
 
-    def _plain(self, inputs: Mapping[str, Any]) -> BoundSession:
-        if self.device == "tensorrt" and self.graph:  # it has no runs without its graph
-            self._without_graph("TensorRT would keep one for all sizes")
+    def _plain(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
+        """The inputs bound for runs without a CUDA graph."""
+        if self.device == "tensorrt" and self.graph:  # it cannot run without its graph
+            self._without_graph("TensorRT would use the same one for all sizes")
         return BoundSession(self._session, inputs, self.memory, fixed=False)
 
-    def _fixed(self, inputs: Mapping[str, Any]) -> BoundSession:
+    def _fixed(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
+        """The inputs bound with fixed outputs, and captured as a CUDA graph if that is wanted."""
         if self.device == "tensorrt" and self.graph and self._graphs:
-            self._without_graph("TensorRT would keep one for all sizes")
-        self._graphs += self.graph
-        return BoundSession(
-            self._session,
-            inputs,
-            self.memory,
-            fixed=True,
-            graph=self._graphs if self.graph else NO_GRAPH,
-        )
+            self._without_graph("TensorRT would use the same one for all sizes")
+        number = NO_GRAPH
+        if self.graph:
+            self._graphs += 1
+            number = self._graphs
+        return BoundSession(self._session, inputs, self.memory, fixed=True, graph=number)
 
     def _without_graph(self, reason: str) -> None:
-        """Open the model anew: a capture that failed leaves its session unfit."""
+        """Go on without CUDA graphs in a new session: a failed capture makes a session unusable."""
         self.graph, self.no_graph = False, reason
         self._close()
 
     @property
     def _session(self) -> onnxruntime.InferenceSession:
+        """The session of onnxruntime, which is opened anew if it was closed."""
         if self._engine is None:
             self._engine, _ = create(
                 self._model, self.device, self._settings._replace(graph=self.graph)
@@ -161,83 +167,90 @@ class Session:
         return self._engine
 
     def _close(self) -> None:
-        """Let go of the device's memory, all of which a session keeps that it ever took; the next
-        use opens it anew.
-        """
+        """Close the session of onnxruntime, which is the only way to free its memory."""
         self._bound = self._engine = None
 
     def _guarded(
-        self, work: Callable[[Mapping[str, Any]], _Made], inputs: Mapping[str, Any]
-    ) -> _Made:
+        self, work: Callable[[Mapping[str, np.ndarray]], _Result], inputs: Mapping[str, np.ndarray]
+    ) -> _Result:
+        """The result of `work`, with onnxruntime's errors as `NetdslError`.
+
+        If no CUDA graph can be captured, the work is repeated without one.
+        """
+        no_capture, message, full = "", "", False
         try:
             return work(inputs)
         except NoCaptureError as error:
-            reason, said, full = str(error), "", False
+            no_capture = str(error)
         except ERRORS as error:
-            reason, said, full = "", said_by(error), is_full(error)
-        # The exception is gone here, and with it what its frames held on the device.
+            message, full = message_of(error), is_full(error)
+        # Here the exception is gone, and with it the device memory that its frames referred to.
         self._bound = None
-        if not reason:
-            self._failed(inputs, said, full=full)
-        self._without_graph(reason)
-        return self._guarded(work, inputs)
-
-    def _failed(self, inputs: Mapping[str, Any], said: str, *, full: bool) -> NoReturn:
+        if no_capture:
+            self._without_graph(no_capture)
+            return self._guarded(work, inputs)
         if full:
-            self._out_of_memory(inputs, said)
+            self._fail_out_of_memory(inputs, message)
         raise NetdslError(
-            "run-failed", f"{self.name} does not run on this input: {said}", help=_advice(said)
+            "run-failed",
+            f"{self.name} does not run on this input: {message}",
+            help=_advice(message),
         )
 
-    def _out_of_memory(self, inputs: Mapping[str, Any], said: str) -> NoReturn:
-        batch = max(len(a) for a in inputs.values())
-        if any(v.shape and isinstance(v.shape[0], int) for v in self.inputs):
-            help_ = "its batch is fixed: free memory, or export it for a smaller one"
-        else:
-            fits = self._largest(inputs, batch // 2)
-            help_ = (
-                f"a batch of {fits} fits"
-                if fits
-                else "not even one sample fits: free memory, or take smaller inputs"
-            )
+    def _fail_out_of_memory(self, inputs: Mapping[str, np.ndarray], message: str) -> NoReturn:
+        batch = max(len(array) for array in inputs.values())
         raise NetdslError(
             "out-of-memory",
             f"{self.name} with a batch of {batch} does not fit into the memory of the device:"
-            f" {said}",
-            help=help_,
+            f" {message}",
+            help=self._smaller_batch(inputs, batch),
         )
 
-    def _largest(self, inputs: Mapping[str, Any], size: int) -> int:
-        """The first of `size`, its half, a quarter and so on that runs, or 0."""
-        while size:
-            try:
-                self._close()
-                BoundSession(
-                    self._session,
-                    {n: a[:size] for n, a in inputs.items()},
-                    self.memory,
-                    fixed=False,
-                ).run()
-            except (*ERRORS, NetdslError):
-                size //= 2
-            else:
-                break
+    def _smaller_batch(self, inputs: Mapping[str, np.ndarray], batch: int) -> str:
+        """Advice for a batch that does not fit: a smaller one that does, found by trying."""
+        if any(v.shape and isinstance(v.shape[0], int) for v in self.inputs):
+            return "its batch is fixed: free memory, or export it for a smaller one"
+        fits = self._largest(inputs, batch // 2)
+        if fits:
+            return f"a batch of {fits} fits"
+        return "not even one sample fits: free memory, or take smaller inputs"
+
+    def _largest(self, inputs: Mapping[str, np.ndarray], size: int) -> int:
+        """The first of `size`, its half, its quarter and so on that runs, or 0."""
+        while size and not self._runs({name: array[:size] for name, array in inputs.items()}):
+            size //= 2
         return size
 
-    def numbers(self, key: str, count: int) -> Any:
-        """A metadata entry with a number for each channel, such as `netdsl.mean`, or None."""
+    def _runs(self, inputs: Mapping[str, np.ndarray]) -> bool:
+        """Whether the inputs fit into the device's memory when nothing else is there."""
+        self._close()
+        try:
+            BoundSession(self._session, inputs, self.memory, fixed=False).run()
+        except (*ERRORS, NetdslError):
+            return False
+        return True
+
+    def numbers(self, key: str, count: int) -> np.ndarray | None:
+        """A metadata entry with a number for each channel, such as `netdsl.mean`, or None.
+
+        The array is C x 1 x 1, or 1 x 1 x 1 for one number. Raises `NetdslError` with the code
+        `bad-metadata` if the entry is anything else than `count` numbers or one.
+        """
         values = self.listed(key)
         if values is None:
             return None
-        if len(values) not in (1, count) or not all(_is_number(v) for v in values):
+        if len(values) not in (1, count) or not all(_is_number(value) for value in values):
             raise NetdslError(
                 "bad-metadata",
-                f"`{key}` of {self.name} is {_short(values)}; it must hold {count} numbers",
+                f"`{key}` of {self.name} is {_short(values)}; it must have {count} numbers",
             )
         return np.asarray(values, dtype=np.float32).reshape(-1, 1, 1)
 
-    def listed(self, key: str) -> list[Any] | None:
-        """A metadata entry that is a JSON list, or None."""
+    def listed(self, key: str) -> list[object] | None:
+        """A metadata entry that is a JSON list, or None if there is no such entry.
+
+        Raises `NetdslError` with the code `bad-metadata` for an entry that is not a list.
+        """
         text = self.metadata.get(key)
         if text is None:
             return None
@@ -249,7 +262,7 @@ class Session:
             raise NetdslError(
                 "bad-metadata",
                 f"`{key}` of {self.name} is not a JSON list",
-                help="write it again with `netdsl export`",
+                help="write the model again with `netdsl export`",
             )
         return values
 
@@ -257,10 +270,9 @@ class Session:
 def open_session(
     path: Path, device: str = "cpu", name: str | None = None, settings: Settings | None = None
 ) -> Session:
-    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on the GPU where there is one;
-    raises `NetdslError`.
+    """Open a model on `cpu`, `cuda` or `tensorrt`, or with `auto` on a GPU if there is one.
 
-    `name` is what messages call it, the path where it is not given.
+    `name` is the name of the model in messages, by default its path. Raises `NetdslError`.
     """
     settings = settings or Settings()
     if not os.path.isfile(path):
@@ -277,16 +289,16 @@ def open_session(
         )
     check_work(path)
     model = Model(path, check_external(path))
-    onnxruntime.set_default_logger_severity(4)  # what goes wrong is said once, by the exceptions
+    silence()
     if device == "auto":
-        return _wherever(model, name or str(path), settings)
-    found = obstacle(device)
-    if found is not None:
-        raise NetdslError("no-cuda", found.fact, help=found.advice)
-    return _on(device, model, name or str(path), settings)
+        return _open_on_any(model, name or str(path), settings)
+    reason = obstacle(device)
+    if reason is not None:
+        raise NetdslError("no-cuda", reason.fact, help=reason.advice)
+    return _open_on(device, model, name or str(path), settings)
 
 
-def _on(device: str, model: Model, name: str, settings: Settings) -> Session:
+def _open_on(device: str, model: Model, name: str, settings: Settings) -> Session:
     session = Session(name, model, device, settings)
     if device != "cpu":
         check_placement(
@@ -295,57 +307,60 @@ def _on(device: str, model: Model, name: str, settings: Settings) -> Session:
     return session
 
 
-def _wherever(model: Model, name: str, settings: Settings) -> Session:
-    """On the GPU, or where that cannot be on the CPU; what was chosen is said with the reason."""
-    found = obstacle("cuda")
-    reason = found.fact if found else ""
-    if not reason:
+def _open_on_any(model: Model, name: str, settings: Settings) -> Session:
+    """A session on the GPU, or on the CPU if that is not possible, with the reason in `chosen`."""
+    no_gpu = obstacle("cuda")
+    if no_gpu is not None:
+        reason = no_gpu.fact
+    else:
         try:
-            session = _on("cuda", model, name, settings._replace(allow_cpu_nodes=True))
+            session = _open_on("cuda", model, name, settings._replace(allow_cpu_nodes=True))
         except NetdslError as error:
-            reason = error.diagnostics[0].message
+            reason = error.message
         else:
-            placed = session.placement()
-            strays = astray(placed)
-            others = (
-                f", but {len(strays)} of {len(placed)} nodes run on the CPU, the first is"
-                f" `{strays[0].name}` ({strays[0].operator})"
-                if strays
-                else ""
-            )
-            session.chosen = f"there is a GPU{others}"
+            session.chosen = f"there is a GPU{_cpu_nodes(session.placement())}"
             return session
-    session = _on("cpu", model, name, settings)
+    session = _open_on("cpu", model, name, settings)
     session.chosen = reason
     return session
 
 
-def _advice(said: str) -> str | None:
-    if _OF_GPU.search(said):
-        return (
-            "the GPU or its libraries failed, not the model: `nvidia-smi` may say more; or run with"
-            " --device cpu"
-        )
+def _cpu_nodes(placed: list[Placed]) -> str:
+    """The nodes that run on the CPU all the same, as a clause, or "" if there are none."""
+    on_cpu = astray(placed)
+    if not on_cpu:
+        return ""
     return (
-        "its size may not fit the net: `netdsl check` says which sizes do"
-        if _OF_SIZES.search(said)
-        else None
+        f", but {len(on_cpu)} of {len(placed)} nodes run on the CPU, the first is"
+        f" `{on_cpu[0].name}` ({on_cpu[0].operator})"
     )
 
 
-def _is_number(value: Any) -> bool:
+def _advice(message: str) -> str | None:
+    """Advice for a failed run, depending on whether onnxruntime blames the GPU or a size."""
+    if _OF_GPU.search(message):
+        return (
+            "the GPU or its libraries failed, not the model: `nvidia-smi` may show why; or run with"
+            " --device cpu"
+        )
+    if _OF_SIZES.search(message):
+        return "its size may not fit the net: `netdsl check` lists the sizes that fit"
+    return None
+
+
+def _is_number(value: object) -> bool:
     try:
         return isinstance(value, (int, float)) and abs(float(value)) <= _LARGEST
     except OverflowError:
         return False
 
 
-def _short(values: list[Any]) -> str:
+def _short(values: list[object]) -> str:
     text = str(values)
     return text if len(text) <= 80 else f"{text[:80]}..."
 
 
-def _tensor(value: Any) -> Tensor:
+def _tensor(value: onnxruntime.NodeArg) -> Tensor:
     shape = tuple(d if isinstance(d, int) else d or "" for d in value.shape)
     return Tensor(value.name, shape, DTYPES.get(value.type, value.type))
 

@@ -1,4 +1,4 @@
-"""Training a net as its `train` section says.
+"""Training of a net as its `train` section specifies.
 
-`netdsl.train.config` reads the section without importing torch; `netdsl.train.loop` trains.
+`netdsl.train.section` reads the section without importing torch; `netdsl.train.loop` trains.
 """

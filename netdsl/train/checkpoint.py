@@ -1,4 +1,4 @@
-"""State of a training run on disk: safetensors files only, so that nothing has to be unpickled."""
+"""The state of a training run on disk, in safetensors files so that nothing is unpickled."""
 
 import json
 import os
@@ -17,16 +17,15 @@ from netdsl.files import replacing
 from netdsl.train.config import TrainConfig
 
 FILE = "checkpoint.safetensors"
-# What may differ when a run goes on: more epochs, and what is measured.
+# The entries that may change when a run is resumed.
 FREE = ("epochs", "metrics")
+START_ANEW = "train without --resume to start over"
 Record = dict[str, float]
 
 
 @dataclass
 class Progress:
-    """How far a run is: a record for each epoch that is done, with its epoch, losses, metrics and
-    times.
-    """
+    """The epochs done so far: a record for each, with its number, losses, metrics and times."""
 
     history: list[Record] = field(default_factory=list)
 
@@ -43,13 +42,18 @@ def save(
     progress: Progress,
     config: TrainConfig,
 ) -> None:
-    """Write the checkpoint of `out`, one file, in place of the one before.
+    """Write the checkpoint file of the folder `out`, replacing the previous one.
 
-    No state of a random generator is in it: every epoch seeds its own from the seed of the run.
+    It contains no state of a random generator: every epoch seeds the generators from the seed of
+    the run. Raises OSError if it cannot be written.
     """
     tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items() if isinstance(v, Tensor)}
+        tensors |= {
+            f"optimizer.{index}.{name}": value
+            for name, value in state.items()
+            if isinstance(value, Tensor)
+        }
     scalars = {"history": progress.history, "config": _texts(config)}
     write_tensors(out / FILE, tensors, {"state": json.dumps(scalars)})
 
@@ -57,18 +61,22 @@ def save(
 def load(
     out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
 ) -> Progress:
-    """Put the checkpoint of `out` into `module` and `optimizer`.
+    """Load the checkpoint of the folder `out` into `module` and `optimizer`.
 
-    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` where it is of
-    another net or of a run with other settings.
+    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` if another net
+    or other settings wrote it.
     """
     path = out / FILE
     if not path.is_file():
         help = "train without --resume first"
-        raise SettingError("no-checkpoint", f"{out} holds no {FILE} to go on from", None, help)
+        raise SettingError("no-checkpoint", f"there is no {path} to resume from", None, help)
     tensors, history, saved = _read(path)
     _check_config(path, saved, config)
-    model = {n.removeprefix("model."): v for n, v in tensors.items() if n.startswith("model.")}
+    model = {
+        name.removeprefix("model."): value
+        for name, value in tensors.items()
+        if name.startswith("model.")
+    }
     _check_model(path, model, module)
     module.load_state_dict(model)
     _load_optimizer(optimizer, tensors)
@@ -76,8 +84,10 @@ def load(
 
 
 def save_weights(path: Path, module: nn.Module, dataset: Dataset, name: str) -> None:
-    """Write the state_dict of `module`; the metadata say what net and data it is of, and how to
-    normalise.
+    """Write the state_dict of `module` to a safetensors file.
+
+    The metadata contain the name of the net, the dataset, and the constants of its normalisation.
+    Raises OSError if the file cannot be written.
     """
     metadata = {"format": "pt", "net": name, "dataset": dataset.name}
     metadata |= {
@@ -87,19 +97,19 @@ def save_weights(path: Path, module: nn.Module, dataset: Dataset, name: str) -> 
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file in place of `path`."""
-    # Cloned because safetensors refuses tensors that share memory, as tied weights do.
+    """Write a safetensors file, replacing `path`; raises OSError if it cannot be written."""
+    # Cloned because safetensors refuses tensors that share memory, such as tied weights.
     plain = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
         try:
             save_file(plain, temporary, metadata)
-        except SafetensorError as error:  # here it can only mean that the file cannot be written
+        except SafetensorError as error:  # the tensors are valid: the file cannot be written
             raise _system_error(error) from error
         _sort_metadata(temporary)
 
 
 def _system_error(error: SafetensorError) -> OSError:
-    """The error of the system, whose number stands at the end of the library's message."""
+    """The operating system's error, from the number at the end of the library's message."""
     number = re.search(r"\(os error (\d+)\)", str(error))
     if number is None:
         return OSError(str(error))
@@ -107,15 +117,15 @@ def _system_error(error: SafetensorError) -> OSError:
 
 
 def _sort_metadata(path: Path) -> None:
-    """Give the metadata of a safetensors file an order: the library writes them in a random one.
+    """Sort the metadata of a safetensors file, which the library writes in random order.
 
-    The header keeps its length: JSON in another order has the same length, or blanks fill it up.
+    The header keeps its length: sorting does not make it longer, and blanks fill it up.
     """
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        head = json.loads(file.read(length))
-        head["__metadata__"] = dict(sorted(head["__metadata__"].items()))
-        text = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
         if len(text) > length:
             raise ValueError(f"the header of {path} has grown from {length} to {len(text)} bytes")
         file.seek(8)
@@ -123,21 +133,20 @@ def _sort_metadata(path: Path) -> None:
 
 
 def _texts(config: TrainConfig) -> dict[str, str]:
+    """The entries as texts, which are compared when a run is resumed."""
     return {f.name: repr(getattr(config, f.name)) for f in fields(config)}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], list[Record], dict[str, str]]:
+    """The tensors, the history, and the entries of the configuration as texts."""
     try:
         with safe_open(path, "pt") as file:
             state = json.loads((file.metadata() or {})["state"])
             names = file.keys()
-            return (
-                {name: file.get_tensor(name) for name in names},
-                state["history"],
-                state["config"],
-            )
+            tensors = {name: file.get_tensor(name) for name in names}
+            return tensors, state["history"], state["config"]
     except (SafetensorError, KeyError, ValueError) as error:
-        message = f"{path} is not a whole checkpoint: {error}"
+        message = f"{path} is not a complete checkpoint: {error}"
         raise SettingError("corrupt-checkpoint", message, None, "train without --resume") from error
 
 
@@ -145,9 +154,7 @@ def _check_config(path: Path, saved: dict[str, str], config: TrainConfig) -> Non
     for name, value in _texts(config).items():
         if name not in FREE and saved.get(name) != value:
             message = f"`{name}` is {value}, and {path} was written with {saved.get(name)}"
-            raise SettingError(
-                "resume-mismatch", message, name, "train without --resume to start anew"
-            )
+            raise SettingError("resume-mismatch", message, name, START_ANEW)
 
 
 def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> None:
@@ -159,13 +166,11 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
                 f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in"
                 " the net"
             )
-            raise SettingError(
-                "resume-mismatch", message, None, "train without --resume to start anew"
-            )
+            raise SettingError("resume-mismatch", message, None, START_ANEW)
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Tensor]] = {}  # by the index of the parameter
     for name, value in tensors.items():
         kind, _, rest = name.partition(".")
         if kind == "optimizer":

@@ -1,4 +1,4 @@
-"""Trains a torch module on a dataset that is held in memory."""
+"""Trains a torch module on a dataset in memory."""
 
 import math
 import time
@@ -23,15 +23,15 @@ from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_fa
 
 WEIGHTS = "weights.safetensors"
 CALMER = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
-CHECK_EVERY = 20  # batches between looks at the loss, each of which waits for the device
+CHECK_EVERY = 20  # batches between two checks of the loss: each check waits for the device
 
 
 @dataclass(frozen=True)
 class Result:
     """A finished run: a record for each epoch, and the file with the weights.
 
-    A record holds `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), `seconds` and each
-    metric by its key, and `images_per_second` of the training alone.
+    A record contains `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), each metric by
+    its key, `seconds` (of training and test), and `images_per_second` (of the training only).
     """
 
     history: tuple[Record, ...]
@@ -55,16 +55,16 @@ def train(
     name: str | None = None,
     expects: tuple[int, ...] | None = None,
 ) -> Result:
-    """Train `module` in place and write checkpoint, weights, log and curves under the folder `out`.
+    """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
 
-    `device` is `cpu`, `cuda` or `auto`; `name` is that of the net, for the files; `expects` is the
-    (C, H, W) that it takes. In training mode the module may return a tuple of the logits and those
-    of auxiliary heads, which add to the loss by the weights in `module.aux_weights`. The starting
-    weights are the caller's: seed torch before building the module. Every epoch seeds torch's
-    generators anew.
+    `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `expects`
+    the shape (C, H, W) of its input, if that is known. In training mode, the module may return a
+    tuple: the logits, and the logits of auxiliary heads, whose losses are added with the weights
+    `module.aux_weights`. The caller determines the initial weights: seed torch before building the
+    module. Every epoch seeds torch's generators anew.
 
-    Raises SettingError: `data-mismatch`, `no-device`, `nothing-to-train`, `diverged`, and those of
-    `checkpoint.load`.
+    Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
+    `diverged`, and the codes of `checkpoint.load`. Raises OSError if a file cannot be written.
     """
     run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device), expects)
     progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
@@ -78,12 +78,12 @@ def train(
                 progress.history.append(record)
                 checkpoint.save_weights(out / WEIGHTS, module, run.dataset, name)
                 report.write_log(out / "log.jsonl", progress.history)
-                # Last, so that an epoch whose other files are missing is run again.
+                # Last: if the run stops before this line, `--resume` repeats the epoch.
                 checkpoint.save(out, module, run.optimizer, progress, config)
                 line = report.epoch_line(record, config.epochs, keys)
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
         except OSError:
-            raise  # the disk does not take the curves either
+            raise  # the curves cannot be written either
         except BaseException:
             _write_curves(out, progress, keys, name, dataset)
             raise
@@ -100,16 +100,19 @@ def _write_curves(
 
 
 def torch_device(name: str) -> torch.device:
-    """The device for `cpu`, `cuda` or `auto`; raises SettingError `no-device` without CUDA."""
+    """The device for `cpu`, `cuda` or `auto`.
+
+    Raises SettingError `no-device` for `cuda` if torch finds no CUDA device.
+    """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        help = "use `--device cpu`, or `--device auto` to take what there is"
+        help = "use `--device cpu`, or `--device auto`, which uses a GPU if there is one"
         raise SettingError("no-device", "torch finds no CUDA device here", "device", help)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 class _TrainingRun:
-    """The things that stay the same through a run."""
+    """One run: the module, its loss and optimizer, and the dataset on the device."""
 
     def __init__(
         self,
@@ -132,13 +135,13 @@ class _TrainingRun:
         self._probe()
 
     def _probe(self) -> None:
-        """Tell what does not fit before the long work."""
+        """Run two images, so that a mismatch of net, data and metrics is found at once."""
         logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
         for metric in self.config.metrics:
             metric(logits, self.dataset.test.labels[:2])
 
     def epochs(self, done: int, bar: Bar) -> Iterator[Record]:
-        """Train the epochs after the first `done` ones and yield the record of each."""
+        """Train the epochs after the first `done`, and yield the record of each."""
         for epoch in range(done, self.config.epochs):
             start = time.perf_counter()
             train_loss = self._train_epoch(epoch, bar)
@@ -156,6 +159,7 @@ class _TrainingRun:
             }
 
     def _train_epoch(self, epoch: int, bar: Bar) -> float:
+        """Train one epoch and return its mean loss."""
         torch.manual_seed(_epoch_seed(self.config.seed, epoch))
         batches = self._batches()
         task = bar.add_task(f"epoch {epoch + 1}/{self.config.epochs}", total=len(batches))
@@ -172,10 +176,12 @@ class _TrainingRun:
         return total.item() / seen
 
     def _batches(self) -> list[Tensor]:
+        """The indices of the images of each batch, in random order."""
         order = torch.randperm(len(self.images)).to(self.device)
         batches = list(torch.split(order, self.config.batch))
-        # Batch normalisation cannot be trained on a single image.
-        return batches[:-1] if len(batches) > 1 and len(batches[-1]) == 1 else batches
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches.pop()  # batch normalisation cannot be trained on a single image
+        return batches
 
     def _set_rate(self, epoch: int, index: int, count: int) -> None:
         factor = rate_factor(self.config.schedule, epoch * count + index, count, self.config.epochs)
@@ -183,6 +189,7 @@ class _TrainingRun:
             group["lr"] = self.config.optimizer.lr * factor
 
     def _step(self, chosen: Tensor) -> Tensor:
+        """Train on the images with these indices and return the mean loss."""
         outputs = self.module(self.prepare(self.images[chosen]))
         loss = self._total_loss(outputs, self.labels[chosen])
         self.optimizer.zero_grad()
@@ -216,18 +223,21 @@ class _TrainingRun:
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:
-    """A seed for one epoch, so that a resumed run draws what an uninterrupted one does."""
+    """The seed of one epoch: a resumed run draws the same numbers as an uninterrupted one."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
 
 
-def _check_finite(what: str, loss: float, epoch: int) -> None:
+def _check_finite(kind: str, loss: float, epoch: int) -> None:
     if not math.isfinite(loss):
-        message = f"the {what} loss is {loss} in epoch {epoch + 1}"
+        message = f"the {kind} loss is {loss} in epoch {epoch + 1}"
         raise SettingError("diverged", message, "optimizer", CALMER)
 
 
 def _check_weights(module: nn.Module, epoch: int) -> None:
-    """Refuse weights that are not finite even if the loss is, such as those of one head."""
+    """Refuse weights that are not finite; the loss can be finite all the same.
+
+    The test loss, for example, does not depend on the weights of an auxiliary head.
+    """
     for name, tensor in module.state_dict().items():
         if not tensor.isfinite().all():
             message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"

@@ -1,6 +1,4 @@
-"""Builds what the settings name: loss, optimizer, augmentation, and the learning rate at every
-step.
-"""
+"""Builds the parts of a run from its settings: loss, optimizer, learning rate, augmentation."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -18,10 +16,10 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class OneHotMSE(nn.Module):
-    """Mean squared error of logits N x K against the labels N as rows of 0 and a 1."""
+    """Mean squared error between logits N x K and the one-hot encoding of labels N."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """A scalar."""
+        """The mean over all N x K values, a scalar."""
         target = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
         return nn.functional.mse_loss(logits, target)
 
@@ -36,8 +34,9 @@ def build_loss(loss: settings.Loss) -> LossFunction:
 def build_optimizer(
     optimizer: settings.Optimizer, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """The torch optimizer over `parameters`; raises SettingError `nothing-to-train` where there are
-    none.
+    """The torch optimizer over `parameters`.
+
+    Raises SettingError `nothing-to-train` if there are no parameters.
     """
     parameters = list(parameters)
     if not parameters:
@@ -55,8 +54,10 @@ def build_optimizer(
 
 
 def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: int) -> float:
-    """What the learning rate is multiplied by at batch `step` of the run, `per_epoch` batches an
-    epoch.
+    """The factor of the learning rate at batch `step` of the run, counted from 0.
+
+    An epoch has `per_epoch` batches. `Cosine` is the annealing of Loshchilov and Hutter, "SGDR",
+    2017, equation 5, without restarts.
     """
     epoch = step // per_epoch
     match schedule:
@@ -75,15 +76,16 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
 def build_input(
     augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device
 ) -> Stage:
-    """A function from uint8 images N x C x H x W to what the net is trained on, float32 of the same
-    shape.
+    """A function that turns uint8 images into the input of the net in training.
 
-    The stages run in the order of the list, on values 0 to 1; normalisation is where the list has
-    it or last.
+    It maps N x C x H x W to float32 of the same shape. Pixels are scaled to 0..1, then the
+    augmentations run in the order of the list; normalisation is the last one unless the list
+    contains it.
 
-    Raises SettingError `data-mismatch` for a crop that is not of the size of the images.
+    Raises SettingError `data-mismatch` for a crop whose size is not that of the images.
     """
-    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (dataset.mean, dataset.std))
+    mean = torch.tensor(dataset.mean, device=device)[:, None, None]
+    std = torch.tensor(dataset.std, device=device)[:, None, None]
     stages = [_stage(item, dataset, mean, std) for item in augment]
     if not any(isinstance(item, settings.Normalize) for item in augment):
         stages.append(_normalise(mean, std))

@@ -1,4 +1,4 @@
-"""What a run shows: a line for each epoch, a log, and curves."""
+"""Reports of a run: a line for each epoch, a log, and curves."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
 
 
 def write_log(path: Path, history: Sequence[Record]) -> None:
-    """Write a JSON object on a line for each epoch."""
+    """Write one line with a JSON object for each epoch."""
     with replacing(path) as temporary:
         temporary.write_text(
             "".join(json.dumps(record) + "\n" for record in history), encoding="utf-8"
@@ -35,19 +35,22 @@ def write_log(path: Path, history: Sequence[Record]) -> None:
 
 
 def write_curves(path: Path, history: Sequence[Record], metrics: Sequence[str], title: str) -> None:
-    """Draw the losses and, beside them, the metrics over the epochs."""
+    """Draw the losses and, beside them, the metrics over the epochs, as a PNG."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2)
-    _draw(left, history, {"train_loss": "training", "test_loss": "test"}, 1)
+    losses = {"train_loss": "training", "test_loss": "test"}
+    _draw(left, history, losses, 1)
     left.set_ylabel("loss")
-    _draw(right, history, {name: f"{name.replace('_', ' ')}, test" for name in metrics}, 100)
+    accuracies = {name: f"{name.replace('_', ' ')}, test" for name in metrics}
+    _draw(right, history, accuracies, 100)
     right.set_ylabel("accuracy (%)")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
 def _draw(axes: Axes, history: Sequence[Record], labels: dict[str, str], scale: float) -> None:
+    """Plot the values of each name in `labels` times `scale`, under its label."""
     epochs = [record["epoch"] for record in history]
     for name, label in labels.items():
         values = [record.get(name, float("nan")) * scale for record in history]

@@ -1,8 +1,8 @@
-"""What a `train` section can name, with the arguments; no torch is imported to check them."""
+"""The losses, optimizers, schedules and augmentations of a `train` section; imports no torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from netdsl.data.arguments import (
     Constraint,
@@ -32,7 +32,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class MSE:
-    """Mean squared distance of the outputs from 1 for the image's class and 0 for the others."""
+    """Mean squared error: the target is 1 for the image's class and 0 for the others."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SGD:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam; the weight decay is added to the gradient."""
+    """Adam, with the weight decay added to the gradient."""
 
     lr: Positive = 1e-3
     weight_decay: NonNegative = 0.0
@@ -61,7 +61,7 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """Adam with the weight decay applied to the weights."""
+    """Adam, with the weight decay applied to the weights."""
 
     lr: Positive = 1e-3
     weight_decay: NonNegative = 0.01
@@ -69,19 +69,19 @@ class AdamW:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same learning rate throughout."""
+    """A constant learning rate."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Half a cosine from the learning rate to 0, after a linear rise over `warmup` epochs."""
+    """The learning rate rises linearly for `warmup` epochs, then falls to 0 as half a cosine."""
 
     warmup: Natural = 0
 
 
 @dataclass(frozen=True)
 class StepDecay:
-    """The learning rate times `gamma` every `every` epochs."""
+    """The learning rate is multiplied by `gamma` every `every` epochs."""
 
     every: Count
     gamma: Positive = 0.1
@@ -89,7 +89,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class MultiStep:
-    """The learning rate times `gamma` at the end of each of the epochs `at`."""
+    """The learning rate is multiplied by `gamma` at the end of each of the epochs `at`."""
 
     at: Counts
     gamma: Positive = 0.1
@@ -97,9 +97,7 @@ class MultiStep:
 
 @dataclass(frozen=True)
 class RandomCrop:
-    """A `size` x `size` piece at a random place, of the image with `pad` pixels of zero on each
-    side.
-    """
+    """A random `size` x `size` crop of the image, padded with `pad` zero pixels on each side."""
 
     size: Count
     pad: Padding = 0
@@ -107,27 +105,28 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class HFlip:
-    """Left and right exchanged for half of the images."""
+    """A horizontal flip of half of the images, chosen at random."""
 
 
 @dataclass(frozen=True)
 class RandomErasing:
-    """A random rectangle of 2 to 33 % of the image set to 0, in a share `p` of the images."""
+    """A random rectangle of 2 to 33 % of the image is set to 0, with probability `p`."""
 
     p: Probability = 0.5
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """A turn by a random angle of at most `degrees` either way."""
+    """A rotation by a random angle between -`degrees` and `degrees`."""
 
     degrees: Degrees
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """(value - mean) / std per channel in place of the dataset's own constants, in training and
-    test.
+    """(value - mean) / std per channel, with these constants instead of the dataset's own.
+
+    It applies to training and test.
     """
 
     mean: Numbers
@@ -139,15 +138,15 @@ Optimizer = SGD | Adam | AdamW
 Schedule = Constant | Cosine | StepDecay | MultiStep
 Augment = RandomCrop | HFlip | RandomErasing | Rotation | Normalize
 
-LOSSES: dict[str, Callable[..., Any]] = {"cross_entropy": CrossEntropy, "mse": MSE}
-OPTIMIZERS: dict[str, Callable[..., Any]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-SCHEDULES: dict[str, Callable[..., Any]] = {
+LOSSES: dict[str, Callable[..., Loss]] = {"cross_entropy": CrossEntropy, "mse": MSE}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "constant": Constant,
     "cosine": Cosine,
     "step": StepDecay,
     "multistep": MultiStep,
 }
-AUGMENTS: dict[str, Callable[..., Any]] = {
+AUGMENTS: dict[str, Callable[..., Augment]] = {
     "random_crop": RandomCrop,
     "hflip": HFlip,
     "random_erasing": RandomErasing,

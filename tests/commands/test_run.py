@@ -289,7 +289,7 @@ def test_an_unknown_operator_is_named(
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("my.ops", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), "odd.onnx")
     assert (
-        "Frobnicate`, which onnxruntime does not know"
+        "Frobnicate`, which onnxruntime does not support"
         in run_command(capsys, "run", "odd.onnx", "one.npy", code=1)[1]
     )
 

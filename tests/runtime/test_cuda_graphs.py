@@ -142,6 +142,6 @@ def test_numbers_beyond_all_bounds(relu: Path, text: str) -> None:
     """Of metadata, which anyone can have written; the message stays short."""
     opened = open_session(relu)
     opened.metadata["netdsl.mean"] = text
-    with pytest.raises(NetdslError, match="must hold 3 numbers") as caught:
+    with pytest.raises(NetdslError, match="must have 3 numbers") as caught:
         opened.numbers("netdsl.mean", 3)
     assert len(str(caught.value)) < 400

@@ -132,18 +132,18 @@ INNER = [loop("count", "", "Identity")]
 INNER[0].input[2] = "v"
 INNER[0].output[0] = "w"
 REFUSED = {
-    "2^30 nodes": (chain(31, 2), "has 1,073,741,824 nodes in the calls of its functions"),
+    "2^30 nodes": (chain(31, 2), "has 1,073,741,824 nodes in its expanded function calls"),
     "more nodes than are counted": (
         chain(90, 9),
-        "has more than 10^18 nodes in the calls of its functions",
+        "has more than 10^18 nodes in its expanded function calls",
     ),
     "a chain of 5,000 functions": (
         chain(5000, 1),
-        "has 5,000 functions and bodies inside one another",
+        "has 5,000 nested functions and bodies",
     ),
     "branches in 3,000 functions": (
         nested(3000),
-        "has 5,999 functions and bodies inside one another",
+        "has 5,999 nested functions and bodies",
     ),
     "2^62 rounds": (model_of([loop()], count=ENDLESS), "has more than 10^18 node runs"),
     "10^8 rounds": (model_of([loop()], count=10**8), "has 200,000,001 node runs"),
@@ -154,8 +154,8 @@ REFUSED = {
         "has more than 10^18",
     ),
     "a function that calls itself": (circle("a"), "the function `a` of m.onnx calls itself"),
-    **{name: (model, "node runs in loops") for name, model in CONSTANT_COUNTS.items()},
-    **{name: (while_true(nodes), "node runs in loops") for name, nodes in TRUE_AGAIN.items()},
+    **{name: (model, "node runs in its loops") for name, model in CONSTANT_COUNTS.items()},
+    **{name: (while_true(nodes), "node runs in its loops") for name, nodes in TRUE_AGAIN.items()},
     "three functions in a circle": (circle("a", "b", "c"), "of m.onnx calls itself"),
 }
 

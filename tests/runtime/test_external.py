@@ -17,11 +17,11 @@ from tests.support.onnx_files import ones, write
 @pytest.mark.parametrize(
     ("entries", "size", "code", "said"),
     [
-        ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at 16"),
-        ({"offset": "1"}, 16, "corrupt-model", "`w` ends at 17"),
+        ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at byte 16"),
+        ({"offset": "1"}, 16, "corrupt-model", "`w` ends at byte 17"),
         ({"offset": "99999999999"}, 16, "corrupt-model", "m.bin has 16 bytes"),
         ({"offset": "-5"}, 16, "corrupt-model", "the offset of `w` in"),
-        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, no number"),
+        ({"offset": "abc"}, 16, "corrupt-model", "is `abc`, not a number"),
         ({"length": "12"}, 16, "corrupt-model", "is 12 bytes, its numbers take 16"),
         ({"length": "9" * 30}, 16, "corrupt-model", "the length of `w`"),
         ({}, None, "file-not-found", "there is no file"),

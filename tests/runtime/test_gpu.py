@@ -30,7 +30,7 @@ class Driver:
     ("code", "version", "what"),
     [
         (100, 13000, "finds no GPU"),
-        (0, 12040, "serves CUDA 12.4"),
+        (0, 12040, "supports CUDA 12.4"),
         (803, 12040, "too old"),
         (999, 13000, "error 999"),
         (0, 13000, "cannot be loaded"),

@@ -77,7 +77,7 @@ def test_joined(runtime: Runtime) -> None:
             start: 4 * 12 * (5 if sum(lengths) == 5 or lengths == (0, 2) else 3)
         }
     names = buffers.joined("names", [np.array([[7]], np.int64)])
-    assert (names.tolist(), names.dtype, len(runtime.held)) == ([[7]], np.int64, 2)
+    assert (names.tolist(), names.dtype, len(runtime.held)) == ([[7]], np.dtype(np.int64), 2)
     del buffers, made, names
 
 

@@ -171,13 +171,13 @@ def test_orientation_of_every_depth(tmp_path: Path, orientation: int, dtype: str
 RED = Image.new("RGB", SIZE, "red")
 SEVERAL: dict[str, Any] = {"save_all": True, "append_images": [RED]}
 REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
-    "F.tif": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
-    "F.pfm": (array_picture(0.5, "<f4"), {}, "holds floats, and does not define", ".npy"),
-    "I.tif": (array_picture(51400, "<i4"), {}, "holds signed integers, and does not", ".npy"),
+    "F.tif": (array_picture(0.5, "<f4"), {}, "contains floats, and does not define", ".npy"),
+    "F.pfm": (array_picture(0.5, "<f4"), {}, "contains floats, and does not define", ".npy"),
+    "I.tif": (array_picture(51400, "<i4"), {}, "contains signed integers, and does not", ".npy"),
     "I16S.tif": (
         array_picture(51400, "<i4"),
         {"tiffinfo": {339: 2}},
-        "holds signed integers",
+        "contains signed integers",
         ".npy",
     ),
     "LAB.tif": (Image.new("LAB", SIZE), {}, "has LAB colours", "convert it to RGB"),
@@ -302,7 +302,7 @@ def test_signed_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "signed.tif"
     signed = 2  # of the tag SampleFormat
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(path, tiffinfo={339: signed})
-    with pytest.raises(NetdslError, match="holds signed integers, and does not define"):
+    with pytest.raises(NetdslError, match="contains signed integers, and does not define"):
         decode(path, "L", (None, None))
 
 
@@ -310,5 +310,5 @@ def test_unknown_kinds_of_tiff(tmp_path: Path) -> None:
     """A TIFF that Pillow cannot read is called one, and the help does not list TIFF as read."""
     path = tmp_path / "unknown.tif"
     path.write_bytes(b"II*\0" + bytes(20))
-    with pytest.raises(NetdslError, match="is a TIFF of a kind that is not read"):
+    with pytest.raises(NetdslError, match="is a TIFF of an unsupported kind"):
         decode(path, "L", (None, None))

@@ -108,7 +108,7 @@ def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(
     monkeypatch.setattr(providers, "why_not_loaded", lambda device: "")
     opened = open_session(relu, "auto")
     assert opened.device == "cpu"
-    assert "takes no node" in opened.chosen
+    assert "can run no node" in opened.chosen
 
 
 @pytest.mark.parametrize(
@@ -156,4 +156,4 @@ def test_what_has_no_bfloat16_is_named(
     ],
 )
 def test_sources_of_onnxruntime_are_not_shown(said: str, shown: str) -> None:
-    assert providers.said_by(RuntimeError(said)) == shown
+    assert providers.message_of(RuntimeError(said)) == shown

@@ -29,7 +29,8 @@ def test_options_of_tensorrt(tmp_path: Path) -> None:
     data.write_bytes(b"weights")
     names = set()
     for model in (Model(path), Model(path, (data,))):
-        (name, engines), (_, cuda), last = options_of(model, "tensorrt", Settings(graph=True))
+        options: list[Any] = options_of(model, "tensorrt", Settings(graph=True))
+        (name, engines), (_, cuda), last = options
         assert (name, last) == ("TensorrtExecutionProvider", "CPUExecutionProvider")
         assert (engines["trt_engine_cache_enable"], engines["trt_cuda_graph_enable"]) == (
             "True",
@@ -39,9 +40,8 @@ def test_options_of_tensorrt(tmp_path: Path) -> None:
         assert cuda == {"use_tf32": "1", "enable_cuda_graph": "0"}
         names.add(engines["trt_engine_cache_prefix"])
     data.write_bytes(b"others!")
-    names.add(
-        options_of(Model(path, (data,)), "tensorrt", Settings())[0][1]["trt_engine_cache_prefix"]
-    )
+    others: list[Any] = options_of(Model(path, (data,)), "tensorrt", Settings())
+    names.add(others[0][1]["trt_engine_cache_prefix"])
     assert len(names) == 3
 
 

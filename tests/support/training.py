@@ -13,7 +13,7 @@ from torch import nn
 from netdsl.data.dataset import Dataset, Split
 from netdsl.errors import SettingError
 from netdsl.train import loop
-from netdsl.train.config import TrainConfig
+from netdsl.train.config import TrainConfig, check_entry
 from netdsl.train.loop import train
 
 CPU = torch.device("cpu")
@@ -38,8 +38,14 @@ def net(seed: int = 0) -> nn.Module:
     )
 
 
+def checked(section: dict[str, object]) -> TrainConfig:
+    """The configuration from the values of a section; what it leaves out has its default."""
+    values: dict[str, Any] = {key: check_entry(key, value) for key, value in section.items()}
+    return TrainConfig(**values)
+
+
 def config(**entries: object) -> TrainConfig:
-    return TrainConfig.from_section({"epochs": 2, "batch": 32, **entries})
+    return checked({"epochs": 2, "batch": 32, **entries})
 
 
 def run(
@@ -51,7 +57,7 @@ def run(
 
 def fails(code: str, section: dict[str, object]) -> SettingError:
     with pytest.raises(SettingError) as caught:
-        TrainConfig.from_section(section)
+        checked(section)
     assert caught.value.code == code
     assert caught.value.key == next(iter(section))
     return caught.value

@@ -8,7 +8,7 @@ from netdsl.config import SettingCall
 from netdsl.data.metrics import Accuracy
 from netdsl.train import settings
 from netdsl.train.config import TrainConfig
-from tests.support.training import fails
+from tests.support.training import checked, fails
 
 AUGMENT = [
     SettingCall("random_crop", (8, 1)),
@@ -19,24 +19,25 @@ AUGMENT = [
 
 
 def test_empty_section_has_the_defaults() -> None:
-    setup = TrainConfig.from_section({}, {"epochs": None})
+    setup = TrainConfig()
     assert setup.data == SettingCall("fashion_mnist_sample")
     assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
     assert setup.schedule == settings.Cosine(warmup=0)
     assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
 
 
-def test_section_is_read_and_overridden() -> None:
-    section = {
+def test_section_is_read() -> None:
+    section: dict[str, object] = {
         "data": SettingCall("cifar10", (), {"root": "x"}),
         "augment": AUGMENT,
         "loss": SettingCall("cross_entropy", (), {"label_smoothing": 0.1}),
         "optimizer": SettingCall("sgd", (1,), {"nesterov": True, "momentum": 0.9}),
         "schedule": SettingCall("multistep", (), {"at": [2, 4]}),
         "metrics": [SettingCall("accuracy"), SettingCall("accuracy", (), {"top": 5})],
-        "epochs": 7,
+        "epochs": 3,
+        "seed": 1,
     }
-    setup = TrainConfig.from_section(section, {"epochs": 3, "seed": 1, "batch": None})
+    setup = checked(section)
     assert setup.optimizer == settings.SGD(1.0, 0.9, 0.0, True)
     assert setup.schedule == settings.MultiStep((2, 4), 0.1)
     assert setup.augment[0] == settings.RandomCrop(8, 1)
@@ -58,7 +59,7 @@ def test_section_is_read_and_overridden() -> None:
         ({"batch": "many"}, "wrong-type", '"many"'),
         ({"data": "cifar10"}, "wrong-type", "for example"),
         ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
-        ({"optimizer": SettingCall("sgd")}, "missing-argument", "no `lr`"),
+        ({"optimizer": SettingCall("sgd")}, "missing-argument", "needs the argument `lr`"),
         (
             {"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})},
             "bad-argument",
@@ -73,7 +74,7 @@ def test_section_is_read_and_overridden() -> None:
         (
             {"schedule": SettingCall("multistep", ([4, 2],))},
             "bad-argument",
-            "[4, 2]; it must be a rising list",
+            "[4, 2]; it must be a list of increasing integers",
         ),
         (
             {"schedule": SettingCall("constant", (), {"gamma": 1})},

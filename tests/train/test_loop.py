@@ -234,7 +234,7 @@ def test_misfits_are_told_before_training(tmp_path: Path) -> None:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
     five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
-    with pytest.raises(SettingError, match="gives 5 numbers for an image, tiny has 3 classes"):
+    with pytest.raises(SettingError, match="gives 5 numbers per image, tiny has 3 classes"):
         run(five, tmp_path, config())
     with pytest.raises(SettingError, match="`top` of `accuracy` is 5"):
         run(net(), tmp_path, config(metrics=[SettingCall("accuracy", (5,))]))
@@ -288,7 +288,5 @@ def test_lenet_learns_the_sample(tmp_path: Path) -> None:
         ),
     )
     data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
-    result = run(
-        lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32)
-    )
+    result = run(lenet, tmp_path, TrainConfig(epochs=3), data, expects=(1, 32, 32))
     assert result.final["accuracy"] > 0.8
