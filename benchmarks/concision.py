@@ -131,22 +131,22 @@ class Ours:
 
     def _add(self, tree: ast.File, name: str, into: dict[tuple[str, str], str]) -> bool:
         """Add a definition and all that it uses; returns whether the file or an import has it."""
-        found = next((d for d in (*tree.definitions, *tree.lets) if d.name == name), None)
+        item = next((d for d in (*tree.definitions, *tree.lets) if d.name == name), None)
         key = (tree.source.name, name)
-        if found is not None and key not in into:
-            into[key] = text_of(found)
+        if item is not None and key not in into:
+            into[key] = text_of(item)
             for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", into[key])):
                 if not self._add(tree, word, into) and (path := block_file(word)):
                     self._add(self._tree(path), word, self.shipped)
-        return found is not None or any(self._import(tree, i, name, into) for i in tree.imports)
+        return item is not None or any(self._import(tree, i, name, into) for i in tree.imports)
 
     def _import(
         self, tree: ast.File, item: ast.Import, name: str, into: dict[tuple[str, str], str]
     ) -> bool:
-        found = self._add(self._tree(library_file(item.target)), name, into)
-        if found:
+        has_name = self._add(self._tree(library_file(item.target)), name, into)
+        if has_name:
             into[tree.source.name, item.target] = text_of(item)
-        return found
+        return has_name
 
     def size(self, *, shipped: bool = True) -> Size:
         """The size of all texts, or of those outside `nets/lib`."""

@@ -65,9 +65,9 @@ class Row(TypedDict):
 def main(argv: list[str] | None = None) -> int:
     """Print the table and the bounds; returns 1 if a bound is missed or an engine fails."""
     arguments = _arguments(argv)
-    found = obstacle(arguments.device)
-    if found is not None:
-        print(f"{found.fact}: {found.advice}", file=sys.stderr)
+    reason = obstacle(arguments.device)
+    if reason is not None:
+        print(f"{reason.fact}: {reason.advice}", file=sys.stderr)
         return 1
     print(
         f"{time.strftime('%Y-%m-%d')}, {_name(arguments.device)}, onnxruntime"

@@ -86,18 +86,19 @@ def peak_memory(command: list[str]) -> Memory:
             process.returncode = os.waitstatus_to_exitcode(code)
             assert process.returncode == 0, command
             return Memory(usage.ru_maxrss * 1024, own)
-        found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-        if found:
-            own = max(own, 1024 * int(found.group(1)))
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        private = re.search(r"RssAnon:\s+(\d+) kB", status)
+        if private:
+            own = max(own, 1024 * int(private.group(1)))
         time.sleep(0.002)
 
 
-def verdict(what: str, value: float, bound: float, *, at_most: bool) -> bool:
+def verdict(name: str, value: float, bound: float, *, at_most: bool) -> bool:
     """Print a figure and its bound; returns whether the bound is met."""
     if at_most:
         met, relation = value <= bound, "at most"
     else:
         met, relation = value >= bound, "at least"
     mark = "met   " if met else "MISSED"
-    print(f"  {mark}  {what}: {value:.3g} ({relation} {bound:g})")
+    print(f"  {mark}  {name}: {value:.3g} ({relation} {bound:g})")
     return met

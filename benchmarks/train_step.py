@@ -42,9 +42,10 @@ class Bottleneck(nn.Module):
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
+        shortcut = x
         if self.downsample is not None:
-            x = self.downsample(x)
-        result: torch.Tensor = self.relu(y + x)
+            shortcut = self.downsample(x)
+        result: torch.Tensor = self.relu(y + shortcut)
         return result
 
 

@@ -44,29 +44,28 @@ class Condition(NamedTuple):
 
 def conditions(graph: Graph) -> list[Condition]:
     """The conditions on the input sizes, without duplicates."""
-    found: dict[Condition, None] = {}
+    needed: dict[Condition, None] = {}
     seen: set[object] = set()
     for value in graph.inputs:
         formulas = [d for d in value.type.shape if isinstance(d, Sym) and str(d) not in d.symbols()]
-        found |= {
-            Condition(above, equal=False): None for d in formulas if isinstance(above := d - 1, Sym)
-        }
+        rooms = [d - 1 for d in formulas]
+        needed |= {Condition(r, equal=False): None for r in rooms if isinstance(r, Sym)}
     for node in graph.nodes:
         key = (node.op, node.types)
         if key in seen:
             continue
         seen.add(key)
         for d in node.type.shape:
-            above = d - 1
-            if isinstance(above, Sym) and not _flattened(d, node.types, node.type):
-                found[Condition(above, equal=False)] = None
+            room = d - 1
+            if isinstance(room, Sym) and not _flattened(d, node.types, node.type):
+                needed[Condition(room, equal=False)] = None
         _, needs = node.op.inferred(*node.types)
-        found |= {Condition(room, equal=False): None for room in needs.nonnegative}
+        needed |= {Condition(room, equal=False): None for room in needs.nonnegative}
     for a, b, _ in graph.equalities:
         for difference in (a - b, b - a):  # the one whose first term is positive
             if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
-                found[Condition(difference, equal=True)] = None
-    return list(found)
+                needed[Condition(difference, equal=True)] = None
+    return list(needed)
 
 
 def _flattened(size: int | Sym, types: tuple[TensorType, ...], output: TensorType) -> bool:

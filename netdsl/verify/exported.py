@@ -72,15 +72,15 @@ def compare_with_torch(
     return worst
 
 
-def _tried(what: str, action: Callable[[], T]) -> T:
-    """The result of the action. `what` begins the message if it fails."""
+def _tried(failure: str, action: Callable[[], T]) -> T:
+    """The result of the action. `failure` begins the message if it fails."""
     try:
         return action()
     except Exception as error:  # PyTorch, onnx and onnxruntime have many classes of exceptions
         if is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:300]
-        raise NetdslError("back-ends-differ", f"{what}: {reason}", help=ADVICE) from None
+        raise NetdslError("back-ends-differ", f"{failure}: {reason}", help=ADVICE) from None
 
 
 def _in_onnxruntime(path: Path, inputs: Arrays) -> list[np.ndarray]:

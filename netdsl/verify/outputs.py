@@ -156,20 +156,20 @@ def _largest(array: np.ndarray | None) -> float:
     return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
-def _far(one: np.ndarray, other: np.ndarray, third: np.ndarray, largest: float) -> bool:
-    """Whether two values differ by more than rounding on the way explains.
+def _far(y: np.ndarray, wanted: np.ndarray, in_torch: np.ndarray, largest: float) -> bool:
+    """Whether an output differs from its layer's value by more than rounding on the way explains.
 
-    The `third` value was computed with other roundings, so its distance from `other` shows their
-    effect.
+    PyTorch computed its value with other roundings, so its distance from `wanted` shows their
+    effect. `largest` is the largest number from which the output is taken.
     """
-    finite = np.isfinite(other)
-    if not np.issubdtype(one.dtype, np.floating) or not np.array_equal(
-        one[~finite], other[~finite], equal_nan=True
+    finite = np.isfinite(wanted)
+    if not np.issubdtype(y.dtype, np.floating) or not np.array_equal(
+        y[~finite], wanted[~finite], equal_nan=True
     ):
-        return not np.array_equal(one, other)
+        return not np.array_equal(y, wanted)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities are compared above
-        error = np.abs(one - other)[finite].max(initial=0)
-        by_rounding = AGREED * largest + 64 * _largest(other - third)
+        error = np.abs(y - wanted)[finite].max(initial=0)
+        by_rounding = AGREED * largest + 64 * _largest(wanted - in_torch)
     return not error <= by_rounding + LIMIT * TINY  # a NaN is far
 
 

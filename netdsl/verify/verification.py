@@ -174,10 +174,10 @@ class Verification:
         try:
             shapes = self.onnx.infer(batch, sizes)
         except Exception as error:  # onnx raises exceptions of its own and plain ones
-            what = "ONNX's inference fails"
-            shapes = self._try(what, lambda: self.onnx.infer(batch, sizes, strict=False))
+            failure = "ONNX's inference fails"
+            shapes = self._try(failure, lambda: self.onnx.infer(batch, sizes, strict=False))
             self._check_shapes(batch, sizes, INFERENCE, shapes)
-            self._stop(what, error, self.onnx.node_named(str(error)))
+            self._stop(failure, error, self.onnx.node_named(str(error)))
         self._check_shapes(batch, sizes, INFERENCE, shapes)
         return shapes
 
@@ -187,20 +187,20 @@ class Verification:
             lambda: self.onnx.run(self.session, {k: v.numpy() for k, v in inputs.items()}),
         )
 
-    def _try(self, what: str, action: Callable[[], T]) -> T:
-        """The result of an action of a back end, whose failure is a finding."""
+    def _try(self, failure: str, action: Callable[[], T]) -> T:
+        """The result of an action of a back end. If it fails, `failure` is the finding."""
         try:
             return action()
         except Exception as error:  # onnx and onnxruntime have many classes of exceptions
-            self._stop(what, error, self.onnx.node_named(str(error)))
+            self._stop(failure, error, self.onnx.node_named(str(error)))
 
-    def _stop(self, what: str, error: Exception, node: Node | None) -> NoReturn:
+    def _stop(self, failure: str, error: Exception, node: Node | None) -> NoReturn:
         """Report the failure of a back end, and end the verification."""
         if is_out_of_memory(error):  # this tells nothing about the net
             raise error
         text = str(error).strip()
         self.tested.shapes.difference = Difference(
-            "back-end-fails", what, {type(error).__name__: text[:600]}, node
+            "back-end-fails", failure, {type(error).__name__: text[:600]}, node
         )
         raise Stop from error
 
