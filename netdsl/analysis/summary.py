@@ -142,7 +142,10 @@ class Summary:
         return f"{compact(Sym(terms))} for {' and '.join(symbols)} divisible by {step}"
 
     def as_json(self, depth: int | None = None, only: tuple[str, ...] = ()) -> dict[str, object]:
-        """The net as `netdsl check --format json` prints it; `depth` and `only` are as in `rows`."""
+        """The net as `netdsl check --format json` prints it.
+
+        `depth` and `only` are as in `rows`.
+        """
         graph = self.graph
         totals = {name: _plain(value) for name, value in self.totals._asdict().items()}
         layers = [

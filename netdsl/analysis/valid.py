@@ -1,9 +1,9 @@
 """The input sizes for which a net is valid.
 
 Every size of every value must be at least 1, and the sizes that a join requires to be equal must be
-equal. If a condition depends on one symbol, sizes are tried. Floors repeat with a period, so each
-condition is a polynomial in the number of periods, for each remainder. Beyond the roots of all these
-polynomials one more period decides which sizes are valid.
+equal. If a condition depends on one symbol, sizes are tried. Floors repeat with a period, so for
+each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all of
+these polynomials, one more period shows which sizes are valid.
 """
 
 from __future__ import annotations
