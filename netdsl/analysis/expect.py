@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_AT = "it depends on the input: say of which, `expect ... at 3x224x224`"
+_AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
 MOST = 16  # how many sizes of a list a message shows
 
 
@@ -98,20 +98,23 @@ class Facts:
                 return getattr(self.costs.totals(), expr.id)
             raise NetdslError(
                 "unknown-name",
-                f"there is no `{expr.id}` to expect",
+                f"there is no figure or name `{expr.id}`",
                 expr.span,
                 help=did_you_mean(expr.id, Totals._fields)
-                or f"there are {', '.join(Totals._fields)} and shape(label)",
+                or f"the figures are {', '.join(Totals._fields)} and shape(label)",
             )
         if isinstance(expr, ast.Function):
-            if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
+            if expr.name not in _OF_LABEL:
                 raise NetdslError(
                     "unknown-function",
-                    f"there is no `{expr.name}` to expect",
+                    f"there is no figure `{expr.name}` of a label",
                     expr.span,
                     help=did_you_mean(expr.name, _OF_LABEL)
-                    or f"of one label there are {', '.join(_OF_LABEL)}",
+                    or f"the figures of a label are {', '.join(_OF_LABEL)}",
                 )
+            if len(expr.arguments) != 1:
+                message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
+                raise NetdslError("unknown-function", message, expr.span)
             return self._of_label(expr, env)
         raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
@@ -139,7 +142,7 @@ class Facts:
         if not (path in nodes or path in self.graph.scopes):
             raise NetdslError(
                 "not-a-layer",
-                f"`{argument.span.text}` is the label of a value, which has no {expr.name}",
+                f"`{argument.span.text}` is a value and not a layer, so it has no {expr.name}",
                 argument.span,
                 help=_what_to_ask(self.labels[path]),
             )
@@ -199,8 +202,8 @@ def _written(reference: ast.Reference, env: Env) -> str:
 def _what_to_ask(value: Value) -> str:
     """Advice on what to ask instead, for the label of a value that is not a layer."""
     if value.producer is None:
-        return "it is an input of the net: its `shape` can be asked for"
-    return f"ask for that of the layer which makes it, `{value.producer.name}`"
+        return "it is an input of the net, which has only a `shape`"
+    return f"name the layer that computes it, `{value.producer.name}`"
 
 
 def shown(value: object) -> str:

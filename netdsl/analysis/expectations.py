@@ -81,7 +81,7 @@ def _sizes(expectation: Expectation) -> Sizes:
     sizes = value if isinstance(value, tuple) else (value,)
     if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
         message = f"`at` takes the sizes of the first input, found {show(value)}"
-        raise NetdslError("bad-size", message, at.span, help="write it as in `at 3x224x224`")
+        raise NetdslError("bad-size", message, at.span, help="write the sizes as in `at 3x224x224`")
     return sizes
 
 
@@ -94,7 +94,7 @@ def _resized(
         return resized(sizes)
     except NetdslError as error:
         for diagnostic in error.diagnostics:
-            diagnostic.notes += (Annotation("this `expect` asks for that input", at.span),)
+            diagnostic.notes += (Annotation("this `expect` sets the sizes of the input", at.span),)
         raise
 
 

@@ -86,9 +86,9 @@ def _check_limit(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
     ):
         raise NetdslError(
             "too-large",
-            f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62",
+            f"the strides and resampling factors up to this `{node.op.kind}` multiply to over 2^62",
             node.span,
-            help="the receptive field grows with them: let some of these layers have a stride of 1",
+            help="the receptive field grows with them: give some of these layers a stride of 1",
         )
 
 

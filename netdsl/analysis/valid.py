@@ -119,12 +119,12 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
         if c.equal and c.value in (a - b, b - a)
     ]
     *others, place = list(dict.fromkeys(places)) or [_declaration(graph, symbol)]
-    notes = tuple(Annotation("and so is it here", span) for span in others[:2])
+    notes = tuple(Annotation("sizes must be equal here too", span) for span in others[:2])
     return NetdslError(
         "no-valid-size",
         f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}",
         place,
-        help=f"a number for {symbol} in the `input` shows what does not fit",
+        help=f"write a number for {symbol} in the `input` to see which layer does not fit",
         notes=notes,
     )
 

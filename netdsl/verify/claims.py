@@ -65,5 +65,5 @@ class Claims:
         message = "no value can be compared: all depend on numbers that are not finite in float32"
         for claim in (self.in_torch, self.in_onnx, self.outputs):
             if claim.ran and claim.difference is None:
-                advice = "look at the weights: numbers that are not finite prove nothing"
+                advice = "check the weights for infinities, NaNs and very large numbers"
                 claim.difference = Difference("not-finite", message, {}, help=advice)

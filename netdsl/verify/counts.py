@@ -70,7 +70,7 @@ def _compare_tensors(node: Node, shapes: _Shapes) -> Difference | None:
             }
             if len(set(witnesses.values())) > 1:
                 values = {who: _words(shape) for who, shape in witnesses.items()}
-                return Difference("params-differ", f"`{name}` differs", values, node)
+                return Difference("params-differ", f"the shapes of `{name}` differ", values, node)
     return None
 
 
@@ -90,7 +90,7 @@ def _undeclared(graph: Graph, shapes: _Shapes) -> Difference | None:
         for name in names:
             if name not in declared:
                 owner = next((n for n in graph.nodes if name.startswith(f"{n.module}.")), None)
-                fact = f"{who} has a tensor that the layers have not"
+                fact = f"{who} has a tensor that no layer declares"
                 return Difference("params-differ", fact, {who: f"`{name}`"}, owner)
     return None
 
@@ -105,7 +105,7 @@ def _compare_totals(graph: Graph, total: int, shapes: _Shapes) -> Difference | N
     if len(set(totals.values())) == 1:
         return None
     values = {who: f"{number:,}" for who, number in totals.items()}
-    return Difference("params-differ", "the totals differ", values)
+    return Difference("params-differ", "the total numbers of parameters differ", values)
 
 
 class Counter:

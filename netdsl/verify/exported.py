@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 BATCH = 2
 CLOSE = {"float32": 1e-3, "float16": 5e-2}  # the largest difference, relative to the outputs
-ADVICE = "`netdsl verify` finds the first layer that differs"
+ADVICE = "run `netdsl verify` to find the first layer that differs"
 T = TypeVar("T")
 
 
@@ -52,14 +52,14 @@ def compare_with_torch(
         first = graph.inputs[0].name
         fed[first], inputs[first] = _picture(inputs[first], form.pixels)
     theirs = _tried(f"PyTorch fails on {graph.name}", lambda: _in_torch(graph, state, inputs))
-    _tried(f"ONNX's full check refuses {path}", lambda: check_file(path))
+    _tried(f"ONNX's full check rejects {path}", lambda: check_file(path))
     ours = _tried(f"onnxruntime fails on {path}", lambda: _in_onnxruntime(path, fed))
     if not (_is_finite(ours) or _is_finite(theirs)):
         raise NetdslError(
             "not-finite",
             f"PyTorch and onnxruntime cannot be compared on {path}: both give numbers that are not"
             " finite",
-            help="look at the weights, or leave out --verify",
+            help="check the weights for infinities and NaNs, or leave out --verify",
         )
     # If one of them has a NaN, this is NaN too.
     worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))

@@ -41,12 +41,10 @@ def compare_modules(
             continue
         node = _misrouted(side, inputs)
         if node is not None:
-            fact = (
-                "what leads here in the whole module, or the layer there, is not as the text has it"
-            )
+            fact = "in the whole module, this layer or a layer before it differs from the text"
         else:
             node = output.value.producer
-            fact = "the whole module gives another value than its layers one by one"
+            fact = "the whole module computes another value than its layers run one by one"
         return _difference(fact, output.name, {"the module": y, "its layers": wanted}, node)
     return None
 
@@ -96,7 +94,7 @@ def compare_models(
         named = by_layers[output.name]
         outer = exported[output.name]
         if inner.shape != named.shape or not np.array_equal(inner, named, equal_nan=True):
-            fact = "the model has another value under this name"
+            fact = "the model's output of this name is not the value of its layer"
             pair = {"its layer": torch.from_numpy(inner), "the output": torch.from_numpy(named)}
             return _difference(fact, output.name, pair, output.value.producer)
         sources = [by_layers.get(side.tensor[id(v)]) for v in _taken_from(output.value)]
@@ -106,7 +104,7 @@ def compare_models(
             and _far(outer, inner, values[id(output.value)].numpy(), largest)
         )
         if differs:
-            fact = "the exported model gives another value than its layers one by one"
+            fact = "the exported model computes another value than its layers run one by one"
             pair = {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}
             return _difference(fact, output.name, pair, output.value.producer)
     return None

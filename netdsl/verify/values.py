@@ -109,7 +109,7 @@ def _difference(
 ) -> Difference:
     """The difference at the element with the largest error."""
     if executor.y.shape != value.shape:
-        fact = "the witness has another shape: samples of a batch are mixed"
+        fact = "the value in fp64 has another shape: the layer mixes the samples of a batch"
         shapes = {executor.name: executor.y, "fp64": value}
         texts = {who: str(tuple(tensor.shape)) for who, tensor in shapes.items()}
         return Difference("values-differ", fact, texts, step.node)
@@ -127,10 +127,13 @@ def _difference(
 def _allowed(bound: Bound | None, place: tuple[int, ...], error: float) -> str:
     """The allowed error at that place, and the error in the same units."""
     if bound is None:
-        return "no difference: the layer moves or chooses elements"
+        return "no difference, because the layer only moves or selects elements"
     unit = float(bound.rounding[place]) * UNIT
     lost = float(bound.underflow[place]) * TINY
-    return f"{LIMIT:g} units of {unit:.2g}, and {lost:.2g} for underflow; it is off by {error:.3g}"
+    return (
+        f"{LIMIT:g} units of {unit:.2g}, and {lost:.2g} for underflow;"
+        f" the error is {error:.3g} units"
+    )
 
 
 def _number(value: Tensor) -> str:

@@ -115,7 +115,7 @@ class Verification:
         inferred = self._infer(batch, sizes)
         if is_first:
             self.session = self._try(
-                "onnxruntime does not take the model",
+                "onnxruntime rejects the model",
                 lambda: self.onnx.session(self.arrays, threads=self.threads),
             )
         arrays = self._run_onnx(inputs)
@@ -174,7 +174,7 @@ class Verification:
         try:
             shapes = self.onnx.infer(batch, sizes)
         except Exception as error:  # onnx raises exceptions of its own and plain ones
-            failure = "ONNX's inference fails"
+            failure = "ONNX's shape inference fails"
             shapes = self._try(failure, lambda: self.onnx.infer(batch, sizes, strict=False))
             self._check_shapes(batch, sizes, INFERENCE, shapes)
             self._stop(failure, error, self.onnx.node_named(str(error)))
@@ -255,7 +255,7 @@ class Verification:
             "the model cannot be exported", lambda: ExportedSide(self.onnx, self.arrays)
         )
         results = self._try(
-            "onnxruntime does not take the model as exported",
+            "onnxruntime rejects the exported model",
             lambda: self.onnx.run(exported.session({}, threads=self.threads), fed),
         )
         if claims.outputs.difference is None:
@@ -277,7 +277,7 @@ class Verification:
         values = [v for step, norm in pairs for v in (*step.node.inputs, norm.node.output)]
         wanted = {exported.tensor[id(v)]: v.type.dtype for v in values}
         arrays = self._try(
-            "onnxruntime does not take the model as exported",
+            "onnxruntime rejects the exported model",
             lambda: self.onnx.run(exported.session(wanted, threads=self.threads), fed),
         )
         for step, norm in pairs:
