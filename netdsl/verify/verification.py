@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Tensors = dict[int, torch.Tensor]  # by the value's id
 Arrays = dict[str, np.ndarray]  # by name
 T = TypeVar("T")
-SETTLED, COMPARED, COUNTED = BATCHES
+_, COMPARED, COUNTED = BATCHES
 
 
 class Stop(Exception):
