@@ -44,7 +44,7 @@ FAILED = "failed"
 CHECKED = 2  # samples in the comparison with float64
 
 
-class Row(TypedDict):
+class EngineRow(TypedDict):
     """One row of the table, by names of engines.
 
     `notes` are the reasons for missing times, `seconds` the medians, and `ratios` compare an engine
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     return int(bool(defects) or not met)
 
 
-def _table(arguments: argparse.Namespace) -> list[Row]:
+def _table(arguments: argparse.Namespace) -> list[EngineRow]:
     """Print the table row by row, and write the JSON file if one is asked for."""
     kinds = list(arguments.engines)
     if arguments.device != "cuda" or obstacle("tensorrt") is not None:
@@ -155,7 +155,7 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
     return read
 
 
-def _write(path: Path, device: str, peaks: dict[str, Peak], rows: list[Row]) -> None:
+def _write(path: Path, device: str, peaks: dict[str, Peak], rows: list[EngineRow]) -> None:
     """Write the rows so far: after each row, so that a later failure does not lose them."""
     measured = {precision: peak._asdict() for precision, peak in peaks.items()}
     contents = {"device": _name(device), "peaks": measured, "rows": rows}
@@ -186,7 +186,7 @@ def _peaks(folder: Path, arguments: argparse.Namespace) -> dict[str, Peak]:
 
 def _rows(
     case: Case, kinds: list[str], arguments: argparse.Namespace, peaks: dict[str, Peak]
-) -> Iterator[Row]:
+) -> Iterator[EngineRow]:
     """The rows of one net, each as soon as it is measured."""
     exact = case.exact(case.inputs(CHECKED))
     for precision in arguments.precisions:
@@ -255,9 +255,9 @@ def _why(error: Exception) -> str:
     return f"{FAILED}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _row(case: Case, precision: str, batch: int, times: dict[str, Times], top: Peak) -> Row:
+def _row(case: Case, precision: str, batch: int, times: dict[str, Times], top: Peak) -> EngineRow:
     """The row with these times, without notes."""
-    row: Row = {
+    row: EngineRow = {
         "net": case.name,
         "precision": precision,
         "batch": batch,
@@ -278,7 +278,7 @@ def _row(case: Case, precision: str, batch: int, times: dict[str, Times], top: P
     return row
 
 
-def _print(row: Row, kinds: list[str]) -> None:
+def _print(row: EngineRow, kinds: list[str]) -> None:
     cells = {kind: row["notes"].get(kind, "-").split(":")[0] for kind in kinds}
     cells |= {kind: f"{1e3 * seconds:,.3f} ms" for kind, seconds in row["seconds"].items()}
     share_of_peak = row.get("share_of_peak")
@@ -295,7 +295,7 @@ def _print(row: Row, kinds: list[str]) -> None:
         print(f"    {kind} {row['notes'][kind][:300]}", flush=True)
 
 
-def _bounds(rows: list[Row]) -> bool:
+def _bounds(rows: list[EngineRow]) -> bool:
     """Whether the engines that were timed meet all bounds for a GPU."""
     good = True
     for row in rows:
