@@ -151,19 +151,19 @@ def printed(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def phases() -> None:
     """Print the median time of each phase of `check`, and its share of `import torch`."""
-    found: dict[str, list[float]] = {}
+    phase_times: dict[str, list[float]] = {}
     torch = []
     for _ in range(ROUNDS):
         last = time.perf_counter()  # all processes share this clock
         done = printed([sys.executable, "-c", PHASES])
         for name, at in json.loads(done.stderr):
-            found.setdefault(name, []).append(at - last)
+            phase_times.setdefault(name, []).append(at - last)
             last = at
         torch.append(seconds([sys.executable, "-c", "import torch"]))
-    for name, times in found.items():
+    for name, times in phase_times.items():
         share = 100 * ratio(times, torch)
         print(f"{1000 * median(times):8.1f} ms  {name}, {share:.1f} % of import torch")
-    total = [sum(times) for times in zip(*found.values(), strict=True)]
+    total = [sum(times) for times in zip(*phase_times.values(), strict=True)]
     print(f"{1000 * median(total):8.1f} ms  all of it, {100 * ratio(total, torch):.1f} %")
 
 

@@ -63,8 +63,8 @@ print(7 * {blocks}, seconds, (after - before) * 1024)
 def measure(code: str, layers: int) -> tuple[float, float]:
     """Run the code in a new process; returns seconds and bytes per layer."""
     command = [sys.executable, "-c", code.format(blocks=layers // 7)]
-    made = subprocess.run(command, check=True, capture_output=True, text=True)
-    count, seconds, size = made.stdout.split()
+    process = subprocess.run(command, check=True, capture_output=True, text=True)
+    count, seconds, size = process.stdout.split()
     return float(seconds) / int(count), int(size) / int(count)
 
 

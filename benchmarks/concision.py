@@ -94,11 +94,9 @@ def without_comments(text: str) -> str:
 
 def expectations(definition: ast.Definition | ast.Alias) -> list[ast.Expect]:
     """The `expect` lines of a net, a block or a member of a family."""
-    return [
-        s
-        for s in (definition.body.statements if definition.body else ())
-        if isinstance(s, ast.Expect)
-    ]
+    if definition.body is None:
+        return []
+    return [s for s in definition.body.statements if isinstance(s, ast.Expect)]
 
 
 def text_of(item: ast.Definition | ast.Alias | ast.Let | ast.Import) -> str:
@@ -109,7 +107,9 @@ def text_of(item: ast.Definition | ast.Alias | ast.Let | ast.Import) -> str:
             text += file.text[start : expect.span.start]
             start = expect.span.end
     text = without_comments(text + file.text[start : item.span.end])
-    return re.sub(r"\{\s*\}\s*$", "", text) if isinstance(item, ast.Alias) else text
+    if isinstance(item, ast.Alias):
+        return re.sub(r"\{\s*\}\s*$", "", text)
+    return text
 
 
 class Ours:
@@ -131,26 +131,29 @@ class Ours:
 
     def _add(self, tree: ast.File, name: str, into: dict[tuple[str, str], str]) -> bool:
         """Add a definition and all that it uses; returns whether the file or an import has it."""
-        found = next((d for d in (*tree.definitions, *tree.lets) if d.name == name), None)
+        item = next((d for d in (*tree.definitions, *tree.lets) if d.name == name), None)
         key = (tree.source.name, name)
-        if found is not None and key not in into:
-            into[key] = text_of(found)
+        if item is not None and key not in into:
+            into[key] = text_of(item)
             for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", into[key])):
                 if not self._add(tree, word, into) and (path := block_file(word)):
                     self._add(self._tree(path), word, self.shipped)
-        return found is not None or any(self._import(tree, i, name, into) for i in tree.imports)
+        return item is not None or any(self._import(tree, i, name, into) for i in tree.imports)
 
     def _import(
         self, tree: ast.File, item: ast.Import, name: str, into: dict[tuple[str, str], str]
     ) -> bool:
-        found = self._add(self._tree(library_file(item.target)), name, into)
-        if found:
+        has_name = self._add(self._tree(library_file(item.target)), name, into)
+        if has_name:
             into[tree.source.name, item.target] = text_of(item)
-        return found
+        return has_name
 
     def size(self, *, shipped: bool = True) -> Size:
         """The size of all texts, or of those outside `nets/lib`."""
-        return size_of("\n".join([*self.own.values(), *(self.shipped.values() if shipped else ())]))
+        texts = [*self.own.values()]
+        if shipped:
+            texts += self.shipped.values()
+        return size_of("\n".join(texts))
 
 
 # ---- theirs
@@ -160,31 +163,26 @@ def caffe_size(path: Path) -> Size:
     """The size of a prototxt."""
     text = without_comments(path.read_text(encoding="utf-8"))
     layers = re.split(r"^(?=layers? *\{)", text, flags=re.MULTILINE)
-    return size_of(
-        "".join(
-            p
-            for p in layers
-            if not re.search(rf'^\s*type: *"({"|".join(NOT_THE_NET)})"', p, re.MULTILINE)
-        )
-    )
+    other = re.compile(rf'^\s*type: *"({"|".join(NOT_THE_NET)})"', re.MULTILINE)
+    return size_of("".join(layer for layer in layers if not other.search(layer)))
 
 
 def darknet_size(path: Path) -> Size:
     """The size of a cfg."""
-    head, *rest = re.split(
-        r"^(?=\[)", without_comments(path.read_text(encoding="utf-8")).lstrip(), flags=re.MULTILINE
-    )[1:]
+    text = without_comments(path.read_text(encoding="utf-8")).lstrip()
+    head, *rest = re.split(r"^(?=\[)", text, flags=re.MULTILINE)[1:]
     kept = [line for line in head.splitlines() if re.match(r"\[|(height|width|channels) *=", line)]
-    return size_of("\n".join(kept) + "\n" + "".join(p for p in rest if not p.startswith("[cost]")))
+    sections = "".join(section for section in rest if not section.startswith("[cost]"))
+    return size_of("\n".join(kept) + "\n" + sections)
 
 
 def hndl_size(path: Path) -> Size:
     """The size of an HNDL text, with the shapes from the JSON file beside it."""
     shapes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    return size_of(
-        without_comments(path.read_text(encoding="utf-8"))
-        + "".join(f"\n{key}={shapes[key]}" for key in ("input_shape", "output_shape"))
-    )
+    text = without_comments(path.read_text(encoding="utf-8"))
+    for key in ("input_shape", "output_shape"):
+        text += f"\n{key}={shapes[key]}"
+    return size_of(text)
 
 
 class Row(NamedTuple):
@@ -197,31 +195,58 @@ class Row(NamedTuple):
     theirs: Size
 
     @property
+    def compared(self) -> Size:
+        """The size that is compared with the other format's."""
+        return self.bare if self.peer == "HNDL" else self.ours
+
+    @property
     def shorter(self) -> bool:
         """Whether netdsl's text has fewer characters and fewer lines."""
-        ours = self.bare if self.peer == "HNDL" else self.ours
+        ours = self.compared
         return ours.characters < self.theirs.characters and ours.lines < self.theirs.lines
 
 
 def rows(corpora: Path, hndl: Path | None) -> list[Row]:
     """One row for each net and each other format whose text is available."""
-    found = []
+    others = []
     if corpora.is_dir():
-        found += [(net, "Caffe", caffe_size(corpora / path)) for net, path in CAFFE.items()]
-        found += [(net, "Darknet", darknet_size(corpora / path)) for net, path in DARKNET.items()]
+        others += [(net, "Caffe", caffe_size(corpora / path)) for net, path in CAFFE.items()]
+        others += [(net, "Darknet", darknet_size(corpora / path)) for net, path in DARKNET.items()]
     if hndl is not None:
-        found += [
+        others += [
             (net, "HNDL", hndl_size(hndl / "examples" / "networks" / f"{name}.hndl"))
             for net, name in HNDL.items()
         ]
     return [
         Row(net, peer, Ours(net).size(), Ours(net).size(shipped=False), theirs)
-        for net, peer, theirs in sorted(found)
+        for net, peer, theirs in sorted(others)
     ]
 
 
 def main() -> int:
     """Print the sizes; returns 1 if a text is not shorter, or if there is no other text."""
+    arguments = _arguments()
+    compared = rows(arguments.corpora, arguments.hndl)
+    print(
+        f"{'characters / lines':22}{'ours':>12}{'without lib':>13}"
+        f"{'theirs':>15}{'times as long':>16}"
+    )
+    for row in compared:
+        sizes = [f"{s.characters:,} / {s.lines}" for s in (row.ours, row.bare, row.theirs)]
+        mark = "" if row.shorter else "  NOT SHORTER"
+        print(
+            f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}"
+            f"{row.theirs.characters / row.compared.characters:>8.1f}"
+            f"  {row.peer}{mark}"
+        )
+    if not arguments.corpora.is_dir():
+        print(f"Caffe and Darknet are left out: there is no folder {arguments.corpora}")
+    if arguments.hndl is None:
+        print(f"HNDL is left out, because its installed package has no texts of nets: {GET_HNDL}")
+    return 0 if compared and all(row.shorter for row in compared) else 1
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare the length of texts with other formats.")
     parser.add_argument(
         "--corpora",
@@ -231,30 +256,16 @@ def main() -> int:
     )
     parser.add_argument(
         "--hndl",
-        type=Path,
-        default=os.environ.get("HNDL_SOURCE"),
+        type=_path,
+        default=os.environ.get("HNDL_SOURCE", ""),
         help="an unpacked source distribution of HNDL",
     )
-    arguments = parser.parse_args()
-    made = rows(arguments.corpora, Path(arguments.hndl) if arguments.hndl else None)
-    print(
-        f"{'characters / lines':22}{'ours':>12}{'without lib':>13}"
-        f"{'theirs':>15}{'times as long':>16}"
-    )
-    for row in made:
-        ours = row.bare if row.peer == "HNDL" else row.ours
-        sizes = [f"{s.characters:,} / {s.lines}" for s in (row.ours, row.bare, row.theirs)]
-        mark = "" if row.shorter else "  NOT SHORTER"
-        print(
-            f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}"
-            f"{row.theirs.characters / ours.characters:>8.1f}"
-            f"  {row.peer}{mark}"
-        )
-    if not arguments.corpora.is_dir():
-        print(f"Caffe and Darknet are left out: there is no folder {arguments.corpora}")
-    if not arguments.hndl:
-        print(f"HNDL is left out, because its installed package has no texts of nets: {GET_HNDL}")
-    return 0 if made and all(row.shorter for row in made) else 1
+    return parser.parse_args()
+
+
+def _path(text: str) -> Path | None:
+    """A path; None for an empty text."""
+    return Path(text) if text else None
 
 
 if __name__ == "__main__":

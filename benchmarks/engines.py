@@ -13,7 +13,7 @@ import io
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from netdsl.runtime.session import Settings, cores, open_session
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    Outputs = torch.Tensor | tuple[torch.Tensor, ...]
 
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 NETS = {
@@ -43,10 +45,13 @@ AGREE = {"fp32": 1e-4, "tf32": 1e-2, "fp16": 2e-2}  # allowed share of the large
 
 
 class Engine(NamedTuple):
-    """`once` runs a batch that is already on the device; `read` returns the last outputs."""
+    """An engine with one batch, which is already on the device.
+
+    `once` runs the batch; `read` returns the outputs.
+    """
 
     once: Callable[[], object]
-    read: Callable[[], list[Any]]
+    read: Callable[[], list[np.ndarray]]
 
 
 class Case:
@@ -65,13 +70,13 @@ class Case:
         with torch.no_grad():
             self.module(torch.randn(4, *self.shape))
         self.module.eval()
-        self.where = "cpu" if device == "cpu" else "cuda"
+        self.torch_device = "cpu" if device == "cpu" else "cuda"
 
     def inputs(self, batch: int) -> torch.Tensor:
         """Random images."""
         return torch.randn(batch, *self.shape, generator=torch.Generator().manual_seed(batch))
 
-    def exact(self, x: torch.Tensor) -> list[Any]:
+    def exact(self, x: torch.Tensor) -> list[np.ndarray]:
         """The outputs in float64 on the CPU."""
         module = self.net.torch().double().eval()
         module.load_state_dict(self.module.state_dict())
@@ -86,8 +91,13 @@ class Case:
         )
         if kind in ("eager", "compiled"):
             return self._pytorch(x, dtype, compiled=kind == "compiled")
-        path = self._ours(dtype) if kind in ("ours", "tensorrt") else self._theirs(x, dtype)
-        device = "tensorrt" if kind == "tensorrt" else self.device
+        if kind == "torch.onnx":
+            path = self._theirs(x, dtype)
+        else:
+            path = self._ours(dtype)
+        device = self.device
+        if kind == "tensorrt":
+            device = kind
         settings = Settings(threads=self.threads, graph=device != "cpu", tf32=precision != "fp32")
         session = open_session(path, device, settings=settings)
         bound = session.bind({session.inputs[0].name: x.numpy().astype(dtype)})
@@ -95,19 +105,14 @@ class Case:
 
     def _ours(self, dtype: str) -> Path:
         """Export with an open batch size, and the height and width fixed, as in `_theirs`."""
-        path, weights = (
-            self.folder / f"{self.name}-{dtype}.onnx",
-            self.folder / f"{self.name}.safetensors",
-        )
+        path = self.folder / f"{self.name}-{dtype}.onnx"
+        weights = self.folder / f"{self.name}.safetensors"
         if not path.exists():
             save_file(self.module.state_dict(), weights)
-            options = [
-                "--input",
-                "x".join(map(str, self.shape)),
-                "--weights",
-                str(weights),
-                *(["--fp16"] if dtype == "float16" else []),
-            ]
+            shape = "x".join(map(str, self.shape))
+            options = ["--input", shape, "--weights", str(weights)]
+            if dtype == "float16":
+                options.append("--fp16")
             with contextlib.redirect_stdout(io.StringIO()):
                 assert run(["export", NETS[self.name][0], "-o", str(path), *options]) == 0
         return path
@@ -116,12 +121,12 @@ class Case:
         """Export for one batch size, as `torch.onnx.export` does with one example input."""
         path = self.folder / f"{self.name}-{dtype}-{len(x)}-torch.onnx"
         if not path.exists():
-            wanted = getattr(torch, dtype)
+            torch_dtype = getattr(torch, dtype)
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 torch.onnx.export(
-                    copy.deepcopy(self.module).to(wanted),
-                    (x.to(wanted),),
+                    copy.deepcopy(self.module).to(torch_dtype),
+                    (x.to(torch_dtype),),
                     os.fspath(path),
                     dynamo=True,
                     verbose=False,
@@ -129,34 +134,33 @@ class Case:
         return path
 
     def _pytorch(self, x: torch.Tensor, dtype: str, *, compiled: bool) -> Engine:
-        wanted = getattr(torch, dtype)
+        torch_dtype = getattr(torch, dtype)
         module = self.net.torch().eval()
         module.load_state_dict(self.module.state_dict())
-        module.to(self.where, wanted)
-        forward: Callable[..., Any] = module
+        module.to(self.torch_device, torch_dtype)
+        forward: Callable[[torch.Tensor], Outputs] = module
         if compiled:
             # Otherwise PyTorch would compile the third batch size for any size, which is slower.
             torch.compiler.reset()
             forward = torch.compile(module, mode="max-autotune", dynamic=False)
-        on_device = x.to(self.where, wanted)
+        on_device = x.to(self.torch_device, torch_dtype)
 
-        def once() -> Any:
+        def once() -> Outputs:
             with torch.inference_mode():
-                made = forward(on_device)
-            if self.where == "cuda":
+                outputs = forward(on_device)
+            if self.torch_device == "cuda":
                 torch.cuda.synchronize()
-            return made
+            return outputs
 
         return Engine(once, lambda: _arrays(once()))
 
 
-def _arrays(made: Any) -> list[Any]:
-    return [
-        t.detach().double().cpu().numpy() for t in (made if isinstance(made, tuple) else (made,))
-    ]
+def _arrays(outputs: Outputs) -> list[np.ndarray]:
+    tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+    return [t.detach().double().cpu().numpy() for t in tensors]
 
 
-def difference(ours: list[Any], exact: list[Any]) -> float:
+def difference(ours: list[np.ndarray], exact: list[np.ndarray]) -> float:
     """The largest difference, as a share of the largest exact output."""
     return max(
         float(np.abs(a.astype(np.float64) - b).max() / np.abs(b).max())

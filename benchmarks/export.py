@@ -55,33 +55,26 @@ def main() -> int:
     header("torch", "onnx", "onnxscript")
     warm_up()
     with tempfile.TemporaryDirectory() as folder:
-        results = (
-            _large(folder)
-            if "--large" in sys.argv
-            else [*_resnet(folder), *_copied(folder, "vgg:VGG16", rounds=7, bound=2.5)]
-        )
+        if "--large" in sys.argv:
+            results = _large(folder)
+        else:
+            results = [*_resnet(folder), *_copied(folder, "vgg:VGG16", rounds=7, bound=2.5)]
     return 0 if all(results) else 1
 
 
 def _resnet(folder: str) -> list[bool]:
+    """Compare the export of ResNet-50 with `torch.onnx.export` and with `import torch`."""
     seconds([*EXPORT, "resnet:ResNet50", "-o", f"{folder}/resnet50.py"])
-    times = in_turns(
-        {
-            "netdsl export, ResNet-50": [*EXPORT, "resnet:ResNet50", "-o", f"{folder}/ours.onnx"],
-            "torch.onnx.export, ResNet-50": [
-                sys.executable,
-                "-c",
-                TORCH_EXPORT.format(folder=folder),
-            ],
-            "import torch": [sys.executable, "-c", "import torch"],
-        },
-        ROUNDS,
-    )
-    ours, theirs, torch = times.values()
+    python = [sys.executable, "-c"]
+    commands = {
+        "netdsl export, ResNet-50": [*EXPORT, "resnet:ResNet50", "-o", f"{folder}/ours.onnx"],
+        "torch.onnx.export, ResNet-50": [*python, TORCH_EXPORT.format(folder=folder)],
+        "import torch": [*python, "import torch"],
+    }
+    ours, theirs, torch = in_turns(commands, ROUNDS).values()
+    peer = "torch.onnx.export / netdsl export, ResNet-50"
     return [
-        verdict(
-            "torch.onnx.export / netdsl export, ResNet-50", ratio(theirs, ours), 5, at_most=False
-        ),
+        verdict(peer, ratio(theirs, ours), 5, at_most=False),
         verdict("netdsl export of ResNet-50 / import torch", ratio(ours, torch), 1.0, at_most=True),
     ]
 
@@ -100,45 +93,49 @@ def _copied(folder: str, net: str, *options: str, rounds: int, bound: float) -> 
 
     For a small file, a large part of the time is the start of Python.
     """
-    made, copy = Path(folder, "made.onnx"), Path(folder, "copy")
-    command = [*EXPORT, net, "-o", str(made), *options]
+    model = Path(folder, "made.onnx")
+    command = [*EXPORT, net, "-o", str(model), *options]
     memory = peak_memory(command)
-    wrote, copied, size = [], [], 0
+    exports, copies, size = [], [], 0
     for _ in range(rounds):
-        for path in Path(folder).glob("made.onnx*"):
+        for path in _files(model):
             path.unlink()
-        copy.unlink(missing_ok=True)
+        Path(folder, "copy").unlink(missing_ok=True)
         os.sync()  # so that neither waits for the other's data to be written to the disk
-        wrote.append(seconds(command))
+        exports.append(seconds(command))
         os.sync()
-        large = max(Path(folder).glob("made.onnx*"), key=lambda p: p.stat().st_size)
-        size = large.stat().st_size
-        start = time.perf_counter()
-        shutil.copyfile(large, copy)
-        with copy.open("rb") as file:
-            hashlib.file_digest(file, "sha256")  # an export writes this sum into the manifest
-        copied.append(time.perf_counter() - start)
-    what = f"{Path(net).stem.removeprefix('vgg:')}{' from safetensors' if options else ''}"
-    print(f"{1000 * median(wrote):8.0f} ms  netdsl export, {what} ({size / 1e6:,.0f} MB)")
-    print(f"{1000 * median(copied):8.0f} ms  copying that file and computing its SHA-256 sum")
+        largest = max(_files(model), key=lambda path: path.stat().st_size)
+        size = largest.stat().st_size
+        copies.append(_copy_and_sum(largest, Path(folder, "copy")))
+    name, allowed = Path(net).stem.removeprefix("vgg:"), 1.3
+    if options:
+        name, allowed = f"{name} from safetensors", 0.5
+    print(f"{1000 * median(exports):8.0f} ms  netdsl export, {name} ({size / 1e6:,.0f} MB)")
+    print(f"{1000 * median(copies):8.0f} ms  copying that file and computing its SHA-256 sum")
     print(
         f"{memory.resident / 1e6:8.0f} MB  peak resident memory; without pages of mapped files"
         f" {memory.own / 1e6:.0f} MB"
     )
+    peer = f"netdsl export / copy and sum, {name}, median of pairs"
+    share = f"peak resident memory / weights, {name}"
     return [
-        verdict(
-            f"netdsl export / copy and sum, {what}, median of pairs",
-            ratio(wrote, copied),
-            bound,
-            at_most=True,
-        ),
-        verdict(
-            f"peak resident memory / weights, {what}",
-            memory.resident / size,
-            0.5 if options else 1.3,
-            at_most=True,
-        ),
+        verdict(peer, ratio(exports, copies), bound, at_most=True),
+        verdict(share, memory.resident / size, allowed, at_most=True),
     ]
+
+
+def _files(model: Path) -> list[Path]:
+    """The files of an exported model: large weights are in a file of their own."""
+    return list(model.parent.glob(f"{model.name}*"))
+
+
+def _copy_and_sum(source: Path, target: Path) -> float:
+    """Copy a file and compute its SHA-256 sum; returns the seconds that this takes."""
+    start = time.perf_counter()
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        hashlib.file_digest(file, "sha256")  # an export writes this sum into the manifest
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -19,13 +19,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import onnxruntime
 import torch
-from engines import AGREE, NETS, TENSORRT, Case, Engine, difference, free, is_full
+from engines import AGREE, DTYPES, NETS, TENSORRT, Case, Engine, difference, free, is_full
 
 from netdsl.files import check_replaceable, replacing
 from netdsl.runtime.gpu import obstacle
@@ -35,6 +35,8 @@ from netdsl.runtime.session import Settings, open_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
+
     from netdsl.runtime.measure import Times
 
 KINDS = ("ours", "torch.onnx", "tensorrt", "eager", "compiled")
@@ -42,23 +44,55 @@ FAILED = "failed"
 CHECKED = 2  # samples in the comparison with float64
 
 
+class EngineRow(TypedDict):
+    """One row of the table, by names of engines.
+
+    `notes` are the reasons for missing times, `seconds` the medians, and `ratios` compare an engine
+    with netdsl's export. `wrong` engines have other outputs, and `failed` ones raise an exception.
+    """
+
+    net: str
+    precision: str
+    batch: int
+    notes: dict[str, str]
+    seconds: dict[str, float]
+    ratios: dict[str, float]
+    share_of_peak: NotRequired[float | None]
+    wrong: list[str]
+    failed: list[str]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print the table and the bounds; returns 1 if a bound is missed or an engine fails."""
     arguments = _arguments(argv)
-    found = obstacle(arguments.device)
-    if found is not None:
-        print(f"{found.fact}: {found.advice}", file=sys.stderr)
+    reason = obstacle(arguments.device)
+    if reason is not None:
+        print(f"{reason.fact}: {reason.advice}", file=sys.stderr)
         return 1
     print(
         f"{time.strftime('%Y-%m-%d')}, {_name(arguments.device)}, onnxruntime"
         f" {onnxruntime.__version__}, torch {torch.__version__}"
     )
-    kinds = [
-        k
-        for k in arguments.engines
-        if k != "tensorrt" or (arguments.device == "cuda" and obstacle("tensorrt") is None)
-    ]
-    rows: list[dict[str, Any]] = []
+    rows = _table(arguments)
+    defects = sorted(
+        {
+            f"{kind} of {row['net']} in {row['precision']}"
+            for row in rows
+            for kind in (*row["wrong"], *row["failed"])
+        }
+    )
+    if defects:
+        print(f"failed or wrong: {', '.join(defects)}")
+    met = arguments.device != "cuda" or _bounds(rows)
+    return int(bool(defects) or not met)
+
+
+def _table(arguments: argparse.Namespace) -> list[EngineRow]:
+    """Print the table row by row, and write the JSON file if one is asked for."""
+    kinds = list(arguments.engines)
+    if arguments.device != "cuda" or obstacle("tensorrt") is not None:
+        kinds = [kind for kind in kinds if kind != "tensorrt"]
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         peaks = _peaks(Path(folder), arguments)
         print(
@@ -72,26 +106,9 @@ def main(argv: list[str] | None = None) -> int:
                 rows.append(row)
                 _print(row, kinds)
                 if arguments.json:
-                    _write(
-                        Path(arguments.json),
-                        {
-                            "device": _name(arguments.device),
-                            "peaks": {k: v._asdict() for k, v in peaks.items()},
-                            "rows": rows,
-                        },
-                    )
+                    _write(Path(arguments.json), arguments.device, peaks, rows)
             free()
-    lacking = sorted(
-        {
-            f"{kind} of {r['net']} in {r['precision']}"
-            for r in rows
-            for kind in (*r["wrong"], *r["failed"])
-        }
-    )
-    if lacking:
-        print(f"failed or wrong: {', '.join(lacking)}")
-    met = arguments.device != "cuda" or _bounds(rows)
-    return int(bool(lacking) or not met)
+    return rows
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -108,9 +125,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_positive, default=20)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args(argv)
-    arguments.precisions = arguments.precisions or (
-        ["fp32"] if arguments.device == "cpu" else list(AGREE)
-    )
+    if not arguments.precisions:
+        arguments.precisions = ["fp32"] if arguments.device == "cpu" else list(AGREE)
     if arguments.json:
         try:
             check_replaceable(Path(arguments.json))
@@ -126,6 +142,8 @@ def _positive(text: str) -> int:
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """A reader of lists of these names, such as `fp32,fp16`."""
+
     def read(text: str) -> list[str]:
         for name in text.split(","):
             if name not in known:
@@ -137,61 +155,66 @@ def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
     return read
 
 
-def _write(path: Path, made: dict[str, Any]) -> None:
+def _write(path: Path, device: str, peaks: dict[str, Peak], rows: list[EngineRow]) -> None:
     """Write the rows so far: after each row, so that a later failure does not lose them."""
+    measured = {precision: peak._asdict() for precision, peak in peaks.items()}
+    contents = {"device": _name(device), "peaks": measured, "rows": rows}
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(made, indent=1))
+        temporary.write_text(json.dumps(contents, indent=1))
 
 
 def _name(device: str) -> str:
-    return (
-        torch.cuda.get_device_name()
-        if device == "cuda" and torch.cuda.is_available()
-        else f"{device}, {torch.get_num_threads()} threads"
-    )
+    """The name of the device in the heading."""
+    if device == "cuda" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{device}, {torch.get_num_threads()} threads"
 
 
 def _peaks(folder: Path, arguments: argparse.Namespace) -> dict[str, Peak]:
-    found = {}
+    """The peak performance of the device in each precision."""
+    peaks = {}
     for precision in arguments.precisions:
-        dtype = "float16" if precision == "fp16" else "float32"
-        found[precision] = peak(folder, arguments.device, Settings(tf32=precision != "fp32"), dtype)
+        settings = Settings(tf32=precision != "fp32")
+        top = peak(folder, arguments.device, settings, DTYPES[precision])
         print(
-            f"measured peak, {precision}: {found[precision].flops / 1e12:,.2f} TFLOP/s (matrix"
-            f" product), {found[precision].bytes / 1e9:,.0f} GB/s (copy)"
+            f"measured peak, {precision}: {top.flops / 1e12:,.2f} TFLOP/s (matrix product),"
+            f" {top.bytes / 1e9:,.0f} GB/s (copy)"
         )
-    return found
+        peaks[precision] = top
+    return peaks
 
 
 def _rows(
     case: Case, kinds: list[str], arguments: argparse.Namespace, peaks: dict[str, Peak]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[EngineRow]:
+    """The rows of one net, each as soon as it is measured."""
     exact = case.exact(case.inputs(CHECKED))
     for precision in arguments.precisions:
         notes, wrong = _checked(case, kinds, precision, exact)
         for batch in arguments.batches:
-            engines, others = _engines(case, [k for k in kinds if k not in notes], batch, precision)
-            times = (
-                in_turns({kind: engine.once for kind, engine in engines.items()}, arguments.rounds)
-                if engines
-                else {}
+            engines, missing = _engines(
+                case, [k for k in kinds if k not in notes], batch, precision
             )
-            said = notes | others
-            failed = sorted(k for k, note in said.items() if note.startswith(FAILED))
-            yield _row(case, precision, batch, times, said, peaks[precision]) | {
-                "wrong": wrong,
-                "failed": failed,
-            }
+            times = {}
+            if engines:
+                runs = {kind: engine.once for kind, engine in engines.items()}
+                times = in_turns(runs, arguments.rounds)
+            row = _row(case, precision, batch, times, peaks[precision])
+            row["notes"] = notes | missing
+            row["wrong"] = wrong
+            row["failed"] = sorted(k for k, n in row["notes"].items() if n.startswith(FAILED))
+            yield row
             engines.clear()
             free()
 
 
 def _checked(
-    case: Case, kinds: list[str], precision: str, exact: list[Any]
+    case: Case, kinds: list[str], precision: str, exact: list[np.ndarray]
 ) -> tuple[dict[str, str], list[str]]:
     """The engines that cannot be timed, with the reasons, and those with wrong outputs."""
-    notes = {"tensorrt": "tf32 only"} if precision not in TENSORRT else {}
-    wrong = []
+    notes, wrong = {}, []
+    if precision not in TENSORRT:
+        notes["tensorrt"] = "tf32 only"
     for kind in kinds:
         if kind in notes:
             continue
@@ -199,7 +222,7 @@ def _checked(
             engine = case.engine(kind, case.inputs(CHECKED), precision)
             engine.once()
             off = difference(engine.read(), exact)
-        except Exception as error:  # whatever the engine raises is shown in its cell
+        except Exception as error:  # the cell shows what the engine raises
             notes[kind] = _why(error)
         else:
             if not off <= AGREE[precision]:
@@ -213,71 +236,58 @@ def _engines(
     case: Case, kinds: list[str], batch: int, precision: str
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """The engines for one row, and the reasons for those that are missing."""
-    made, notes, x = {}, {}, case.inputs(batch)
+    engines, notes, x = {}, {}, case.inputs(batch)
     for kind in kinds:
         try:
             engine = case.engine(kind, x, precision)
             engine.once()
-            made[kind] = engine
-        except Exception as error:  # whatever the engine raises is shown in its cell
+            engines[kind] = engine
+        except Exception as error:  # the cell shows what the engine raises
             notes[kind] = _why(error)
         free()
-    return made, notes
+    return engines, notes
 
 
 def _why(error: Exception) -> str:
-    return (
-        "no memory"
-        if is_full(error)
-        else f"{FAILED}: {type(error).__name__}: {' '.join(str(error).split())}"
-    )
+    """The note about an engine that raised this exception."""
+    if is_full(error):
+        return "no memory"
+    return f"{FAILED}: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _row(
-    case: Case,
-    precision: str,
-    batch: int,
-    times: dict[str, Times],
-    notes: dict[str, str],
-    top: Peak,
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _row(case: Case, precision: str, batch: int, times: dict[str, Times], top: Peak) -> EngineRow:
+    """The row with these times, without notes."""
+    row: EngineRow = {
         "net": case.name,
         "precision": precision,
         "batch": batch,
-        "notes": notes,
+        "notes": {},
         "seconds": {k: t.middle for k, t in times.items()},
-    }
-    row["ratios"] = {
-        k: ratio(t, times["ours"]) for k, t in times.items() if "ours" in times and k != "ours"
+        "ratios": {},
+        "wrong": [],
+        "failed": [],
     }
     if "ours" in times:
-        path = case.folder / f"{case.name}-{'float16' if precision == 'fp16' else 'float32'}.onnx"
-        session = open_session(path)
+        ours = times["ours"]
+        row["ratios"] = {k: ratio(t, ours) for k, t in times.items() if k != "ours"}
+        session = open_session(case.folder / f"{case.name}-{DTYPES[precision]}.onnx")
         macs = macs_of(session, {session.inputs[0].name: case.inputs(1)})
-        row["share_of_peak"] = (
-            None if macs is None else 2 * macs * batch / times["ours"].middle / top.flops
-        )
+        row["share_of_peak"] = None
+        if macs is not None:
+            row["share_of_peak"] = 2 * macs * batch / ours.middle / top.flops
     return row
 
 
-def _print(row: dict[str, Any], kinds: list[str]) -> None:
-    cells = [
-        (
-            f"{1e3 * row['seconds'][k]:,.3f} ms"
-            if k in row["seconds"]
-            else row["notes"].get(k, "-").split(":")[0]
-        )
-        for k in kinds
-    ]
-    share = f"{100 * row['share_of_peak']:.0f} %" if row.get("share_of_peak") is not None else "-"
-    ratios = [
-        f"{row['ratios'][k]:.2f}" if k in row["ratios"] else "-"
-        for k in ("eager", "torch.onnx", "compiled")
-    ]
+def _print(row: EngineRow, kinds: list[str]) -> None:
+    cells = {kind: row["notes"].get(kind, "-").split(":")[0] for kind in kinds}
+    cells |= {kind: f"{1e3 * seconds:,.3f} ms" for kind, seconds in row["seconds"].items()}
+    share_of_peak = row.get("share_of_peak")
+    share = "-" if share_of_peak is None else f"{100 * share_of_peak:.0f} %"
+    given = {kind: f"{ratio:.2f}" for kind, ratio in row["ratios"].items()}
+    ratios = [given.get(kind, "-") for kind in ("eager", "torch.onnx", "compiled")]
     print(
         f"{row['net']:<13}{row['precision']:5}{row['batch']:>6}  "
-        + "".join(f"{c:>13}" for c in cells)
+        + "".join(f"{cells[kind]:>13}" for kind in kinds)
         + f"{share:>17}{ratios[0]:>13}{ratios[1]:>17}{ratios[2]:>15}",
         flush=True,
     )
@@ -285,21 +295,20 @@ def _print(row: dict[str, Any], kinds: list[str]) -> None:
         print(f"    {kind} {row['notes'][kind][:300]}", flush=True)
 
 
-def _bounds(rows: list[dict[str, Any]]) -> bool:
-    """Whether the engines that were timed meet all bounds on a GPU."""
+def _bounds(rows: list[EngineRow]) -> bool:
+    """Whether the engines that were timed meet all bounds for a GPU."""
     good = True
     for row in rows:
         where = f"{row['net']}, {row['precision']}, batch {row['batch']}"
-        bounds = [("torch.onnx", 1.0, True)]
-        bounds += [
-            ("eager", 2.0, row["batch"] == 1),
-            ("compiled", 0.6, row["batch"] == 256 and row["precision"] == "fp16"),
-        ]
-        for kind, bound, due in bounds:
-            if due and kind in row["ratios"] and row["ratios"][kind] < bound:
-                print(
-                    f"MISSED  {kind} / ours, {where}: {row['ratios'][kind]:.2f} (at least {bound})"
-                )
+        bounds = {"torch.onnx": 1.0}
+        if row["batch"] == 1:
+            bounds["eager"] = 2.0
+        if row["batch"] == 256 and row["precision"] == "fp16":
+            bounds["compiled"] = 0.6
+        for kind, bound in bounds.items():
+            value = row["ratios"].get(kind, bound)
+            if value < bound:
+                print(f"MISSED  {kind} / ours, {where}: {value:.2f} (at least {bound})")
                 good = False
     timed = sum(len(row["ratios"]) for row in rows)
     print(f"{timed} ratios were measured; {'all' if good else 'not all'} bounds are met")

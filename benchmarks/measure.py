@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -68,18 +67,6 @@ def ratio(above: list[float], below: list[float]) -> float:
     return median(a / b for a, b in zip(above, below, strict=True))
 
 
-def peak_bytes(command: list[str]) -> int:
-    """The peak resident memory of one process."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True,"
-        " stdout=subprocess.DEVNULL);print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    made = subprocess.run(
-        [sys.executable, "-c", code, *command], check=True, capture_output=True, text=True
-    )
-    return int(made.stdout) * (1 if sys.platform == "darwin" else 1024)
-
-
 class Memory(NamedTuple):
     """The peak memory of a process; `resident` includes pages of mapped files, `own` does not."""
 
@@ -99,23 +86,19 @@ def peak_memory(command: list[str]) -> Memory:
             process.returncode = os.waitstatus_to_exitcode(code)
             assert process.returncode == 0, command
             return Memory(usage.ru_maxrss * 1024, own)
-        found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
-        own = max(own, 1024 * int(found.group(1)) if found else 0)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        private = re.search(r"RssAnon:\s+(\d+) kB", status)
+        if private:
+            own = max(own, 1024 * int(private.group(1)))
         time.sleep(0.002)
 
 
-def own_peak_bytes() -> int:
-    """The peak resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
-
-
-def verdict(what: str, value: float, bound: float, *, at_most: bool) -> bool:
+def verdict(name: str, value: float, bound: float, *, at_most: bool) -> bool:
     """Print a figure and its bound; returns whether the bound is met."""
-    met = value <= bound if at_most else value >= bound
-    print(
-        f"  {'met   ' if met else 'MISSED'}  {what}: {value:.3g}"
-        f" ({'at most' if at_most else 'at least'} {bound:g})"
-    )
+    if at_most:
+        met, relation = value <= bound, "at most"
+    else:
+        met, relation = value >= bound, "at least"
+    mark = "met   " if met else "MISSED"
+    print(f"  {mark}  {name}: {value:.3g} ({relation} {bound:g})")
     return met

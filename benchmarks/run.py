@@ -43,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _one(case: Case, rounds: int) -> bool:
+    """Time one net in all engines; returns whether its bounds are met."""
     x = case.inputs(1)
     engines = {kind: case.engine(kind, x, "fp32") for kind in KINDS}
     exact = case.exact(x)
@@ -55,22 +56,14 @@ def _one(case: Case, rounds: int) -> bool:
         f"{kind} {1000 * t.middle:.1f} ms (p95 {1000 * t.late:.1f})" for kind, t in times.items()
     ]
     print(f"{case.name}: {', '.join(each)}, {len(times['ours'].seconds)} rounds")
-    return all(
-        [
-            verdict(
-                "eager / ours, median of pairs",
-                ratio(times["eager"], times["ours"]),
-                LEAST.get(case.name, 1.5),
-                at_most=False,
-            ),
-            verdict(
-                "ours / torch.onnx.export, median of pairs",
-                ratio(times["ours"], times["torch.onnx"]),
-                1.02,
-                at_most=True,
-            ),
-        ]
-    )
+    eager = ratio(times["eager"], times["ours"])
+    exported = ratio(times["ours"], times["torch.onnx"])
+    least = LEAST.get(case.name, 1.5)
+    results = [
+        verdict("eager / ours, median of pairs", eager, least, at_most=False),
+        verdict("ours / torch.onnx.export, median of pairs", exported, 1.02, at_most=True),
+    ]
+    return all(results)
 
 
 if __name__ == "__main__":

@@ -42,9 +42,11 @@ class Bottleneck(nn.Module):
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        shortcut = x if self.downsample is None else self.downsample(x)
-        made: torch.Tensor = self.relu(y + shortcut)
-        return made
+        shortcut = x
+        if self.downsample is not None:
+            shortcut = self.downsample(x)
+        result: torch.Tensor = self.relu(y + shortcut)
+        return result
 
 
 class ResNet50(nn.Module):
@@ -74,8 +76,8 @@ class ResNet50(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        made: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
-        return made
+        result: torch.Tensor = self.fc(torch.flatten(self.avgpool(x), 1))
+        return result
 
 
 def step(
@@ -98,8 +100,10 @@ def main() -> int:
     torch.testing.assert_close(ours(images), hand(images))
     pairs = [(m, torch.optim.SGD(m.parameters(), lr=0.01, momentum=0.9)) for m in (ours, hand)]
     times: list[list[float]] = [[], []]
+    order = [0, 1]
     for round_ in range(ROUNDS + 2):
-        for which in (0, 1) if round_ % 2 else (1, 0):
+        order.reverse()
+        for which in order:
             value = step(*pairs[which], images, labels)
             if round_ > 1:
                 times[which].append(value)

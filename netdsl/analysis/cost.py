@@ -1,15 +1,17 @@
 """What a net costs: parameters, multiply-accumulates, units, depth and activation memory.
 
-MACs count the multiply-accumulates of convolution, dense, attention and recurrent products of one
-sample, as the papers and torchvision do. `weights` are the weights without biases of those layers;
-`units` the elements of a layer's output. All are for inference: auxiliary heads count for nothing
-but their own rows. Weights used twice are counted once, their MACs twice.
+MACs are the multiply-accumulates of the products in convolution, dense, attention and recurrent
+layers, for one sample, as papers and torchvision count them. `weights` are the weights of these
+layers, without biases. `units` are the elements of a layer's output.
+
+All totals are for inference, so auxiliary heads have rows but do not count in the totals. Weights
+that two layers share count once; the MACs of both layers count.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.ir.types import ITEM_BYTES
 
@@ -30,11 +32,21 @@ class Cost(NamedTuple):
     bytes: int | Sym
 
 
-class Totals(NamedTuple):
-    """The figures of a net.
+class PartCost(NamedTuple):
+    """The figures of a layer, a block or a group."""
 
-    `units` sums over the layers with weights; `depth` counts those on the longest path;
-    `activation_bytes` are those of all values, the inputs among them.
+    params: int
+    macs: int | Sym
+    weights: int
+    units: int | Sym
+
+
+class Totals(NamedTuple):
+    """The figures of a net, for one sample.
+
+    `units` is the sum over the layers with weights, and `depth` is the number of such layers on the
+    longest path. `activation_bytes` is the size of all values, including the inputs; `peak_bytes`
+    is the largest size that is in use at once.
     """
 
     params: int
@@ -48,11 +60,11 @@ class Totals(NamedTuple):
 
 
 class Costs:
-    """The figures of a graph's layers, each kind and shape computed once."""
+    """The figures of a graph's layers, computed once for each op with the same input types."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._known: dict[Any, Cost] = {}
+        self._known: dict[tuple[object, ...], Cost] = {}
         self._totals: Totals | None = None
         self._rows = [self._cost(n) for n in graph.nodes]
 
@@ -73,15 +85,15 @@ class Costs:
         return cost
 
     def rows(self) -> Iterable[tuple[Node, Cost]]:
-        """Every node with its figures, in order; a second use of weights has none of its own."""
+        """Every node with its figures, in order. A node that shares earlier weights has none."""
         for node, cost in zip(self.graph.nodes, self._rows, strict=True):
             yield node, cost._replace(params=0, weights=0) if node.shared else cost
 
-    def of(self, prefix: str) -> tuple[int, int | Sym, int, int | Sym]:
-        """Params, MACs, weights and units of the layer, block or group of that name."""
+    def of(self, prefix: str) -> PartCost:
+        """The figures of the layer, block or group with that name."""
         nodes = set(map(id, self.graph.part(prefix)))
         own = [(n, c) for n, c in self.rows() if id(n) in nodes]
-        return (
+        return PartCost(
             sum(c.params for _, c in own),
             total(c.macs for _, c in own),
             sum(c.weights for _, c in own),
@@ -111,15 +123,17 @@ class Costs:
 
 
 def units(name: str, rows: Sequence[tuple[Node, Cost]]) -> int | Sym:
-    """Neurons of the part of that name: the elements of its output where it is one layer, else of
-    those of its layers that multiply.
+    """The number of neurons in the part of a net with that name.
+
+    If the part is a single layer, these are the elements of its output. Otherwise they are the
+    output elements of all its layers with weights.
     """
-    alone = [n.name for n, _ in rows] == [name]
-    return total(c.units for n, c in rows if alone or n.op.multiplies)
+    is_layer = [n.name for n, _ in rows] == [name]
+    return total(c.units for n, c in rows if is_layer or n.op.multiplies)
 
 
 def total(values: Iterable[int | Sym]) -> int | Sym:
-    """Adds open sizes kind by kind, so that a long net of open size takes linear time."""
+    """The sum. Equal formulas are added together first, so that a long net takes linear time."""
     counted = Counter(values)
     return sum(
         (v * n for v, n in counted.items() if not isinstance(v, int)),
@@ -128,49 +142,57 @@ def total(values: Iterable[int | Sym]) -> int | Sym:
 
 
 def depth(graph: Graph) -> int:
-    """The layers with weights on the longest path from input to output, as in `ResNet-50`."""
-    deep: dict[int, int] = {}
+    """The number of layers with weights on the longest path, the 50 in `ResNet-50`."""
+    depths: dict[int, int] = {}  # by the value's id
     for node in graph.nodes:
         if node.aux is None:
-            deep[id(node.output)] = (
-                max(deep.get(id(v), 0) for v in node.inputs) + node.op.multiplies
-            )
-    return max(deep.get(id(o.value), 0) for o in graph.outputs)
+            before = max(depths.get(id(v), 0) for v in node.inputs)
+            depths[id(node.output)] = before + node.op.multiplies
+    return max(depths.get(id(o.value), 0) for o in graph.outputs)
 
 
 def peak_bytes(graph: Graph) -> int | Sym:
-    """The most activation memory in use at once for one sample, every buffer freed after its last
-    use.
+    """The most activation memory in use at once for one sample.
 
-    Open sizes: the formula of the moment that is largest when each symbol is 512, the first of
-    several.
+    Every buffer is freed after its last use. With open sizes, the result is a formula: that of the
+    moment at which memory is largest if every symbol is 512, or of the first such moment.
     """
-    last: dict[int, int] = {}
-    for i, node in enumerate(graph.nodes):
-        last |= {id(v): i for v in node.inputs if node.aux is None}
-    for output in graph.outputs:
-        last[id(output.value)] = len(graph.nodes)
-    at = dict.fromkeys(graph.symbols, 512)
+    last_use = _last_uses(graph)
+    sizes = dict.fromkeys(graph.symbols, 512)
     live: dict[int, int | Sym] = {id(v): _bytes(v.type) for v in graph.inputs}
-    now = sum(_at(v, at) for v in live.values())
-    best, best_live = now, list(live.values())
+    now = sum(_at(v, sizes) for v in live.values())
+    peak, live_at_peak = now, list(live.values())
     for i, node in enumerate(graph.nodes):
         if node.aux is not None:
             continue
-        made = _bytes(node.type)
-        live[id(node.output)] = made
-        now += _at(made, at)
-        if now > best:
-            best, best_live = now, list(live.values())
+        output_bytes = _bytes(node.type)
+        live[id(node.output)] = output_bytes
+        now += _at(output_bytes, sizes)
+        if now > peak:
+            peak, live_at_peak = now, list(live.values())
         for key in {id(v) for v in (*node.inputs, node.output)}:
-            if last.get(key, i) <= i and key in live:
-                now -= _at(live.pop(key), at)
-    return sum(best_live[1:], start=best_live[0]) if at else best
+            if last_use.get(key, i) <= i and key in live:
+                now -= _at(live.pop(key), sizes)
+    if not sizes:
+        return peak
+    return sum(live_at_peak[1:], start=live_at_peak[0])
+
+
+def _last_uses(graph: Graph) -> dict[int, int]:
+    """The index of the last node that takes each value, by the value's id, at inference.
+
+    For an output of the net, it is the number of nodes.
+    """
+    last: dict[int, int] = {}
+    for i, node in enumerate(graph.nodes):
+        if node.aux is None:
+            last |= {id(v): i for v in node.inputs}
+    return last | {id(output.value): len(graph.nodes) for output in graph.outputs}
 
 
 def _bytes(type_: TensorType) -> int | Sym:
     return type_.size * ITEM_BYTES[type_.dtype]
 
 
-def _at(value: int | Sym, at: dict[str, int]) -> int:
-    return value if isinstance(value, int) else value.at(at)
+def _at(value: int | Sym, sizes: dict[str, int]) -> int:
+    return value if isinstance(value, int) else value.at(sizes)

@@ -1,9 +1,9 @@
-"""Holds the `expect` lines of a text against the finished graph."""
+"""Checks an `expect` line against the finished graph."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Totals
 from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean, did_you_mean_path
@@ -19,24 +19,26 @@ if TYPE_CHECKING:
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_AT = "it depends on the input: say of which, `expect ... at 3x224x224`"
-MOST = 16  # sizes that a message shows of a list
+_AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
+MOST = 16  # how many sizes of a list a message shows
 
 
 class Facts:
-    """What an `expect` may ask of a net."""
+    """The figures and labels of a net, which an `expect` line may name."""
 
     def __init__(self, graph: Graph, costs: Costs, labels: dict[str, Value]) -> None:
         self.graph = graph
         self.costs = costs
         self.labels = labels
-        self.prefix = ""
+        self.start = ""  # how the names of labels begin in the block of the `expect` line
 
     def check(self, expectation: Expectation) -> Diagnostic | None:
-        """The diagnostic of a broken expectation; None where it holds."""
+        """The diagnostic of an expectation that fails, or None."""
         statement = expectation.statement
         env = Env(expectation.env, self._special)
-        self.prefix = expectation.prefix
+        self.start = ""
+        if expectation.prefix:
+            self.start = f"{expectation.prefix}."
         try:
             if truth(evaluate(statement.condition, env), statement.condition.span):
                 return None
@@ -49,84 +51,87 @@ class Facts:
             return diagnostic
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
-        condition = statement.condition
-        message, advice = f"`{condition.span.text}` does not hold", None
-        if (
-            isinstance(condition, ast.Operation)
-            and len(condition.rest) == 1
-            and condition.rest[0][0] in _COMPARISONS
-        ):
-            operator, right = condition.rest[0]
+        condition, advice = statement.condition, None
+        if isinstance(condition, ast.Operation) and _is_comparison(condition):
+            ((operator, right),) = condition.rest
             left, wanted = evaluate(condition.first, env), evaluate(right, env)
-            wanted_text = shown(wanted) if operator == "==" else f"{operator} {shown(wanted)}"
-            message = f"`{condition.first.span.text}` is {shown(left)}, expected {wanted_text}"
+            expected = shown(wanted)
+            if operator != "==":
+                expected = f"{operator} {expected}"
+            message = f"`{condition.first.span.text}` is {shown(left)}, expected {expected}"
             if isinstance(left, Sym) and statement.at is None:
                 advice = _AT
         else:
-            message += self._figures(condition, env)
-        return Diagnostic(
-            "expect-failed", message, statement.span, notes=self._where(condition, env), help=advice
-        )
+            message = f"`{condition.span.text}` does not hold{self._figures(condition, env)}"
+        notes = self._where(condition, env)
+        return Diagnostic("expect-failed", message, statement.span, notes=notes, help=advice)
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
-        """What the figures are that a compound condition names."""
+        """The totals that a compound condition names, with their values."""
         named = [
             ast.Name(condition.span, n)
             for n in Totals._fields
             if re.search(rf"\b{n}\b(?!\s*\()", condition.span.text)
         ]
-        return (
-            ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named) if named else ""
-        )
+        if not named:
+            return ""
+        return ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named)
 
     def _where(self, condition: ast.Expr, env: Env) -> tuple[Annotation, ...]:
-        first = condition.first if isinstance(condition, ast.Operation) else condition
+        """The place of the layer that the condition is about, if it names one."""
+        first = condition
+        if isinstance(condition, ast.Operation):
+            first = condition.first
         if isinstance(first, ast.Function) and len(first.arguments) == 1:
             value = self.labels.get(self._path(first.arguments[0].value, env) or "")
             if value is not None:
                 return (Annotation("this layer", value.site.span),)
         return ()
 
-    def _special(self, expr: ast.Expr, env: Env) -> Any:
-        """A figure of the net, where no parameter or `let` has its name, or of a label."""
+    def _special(self, expr: ast.Expr, env: Env) -> object:
+        """The value of a name or a function that the text does not define.
+
+        A name is a total of the net; a function is a figure of a label.
+        """
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
             raise NetdslError(
                 "unknown-name",
-                f"there is no `{expr.id}` to expect",
+                f"there is no figure or name `{expr.id}`",
                 expr.span,
                 help=did_you_mean(expr.id, Totals._fields)
-                or f"there are {', '.join(Totals._fields)} and shape(label)",
+                or f"the figures are {', '.join(Totals._fields)} and shape(label)",
             )
         if isinstance(expr, ast.Function):
-            if expr.name not in _OF_LABEL or len(expr.arguments) != 1:
+            if expr.name not in _OF_LABEL:
                 raise NetdslError(
                     "unknown-function",
-                    f"there is no `{expr.name}` to expect",
+                    f"there is no figure `{expr.name}` of a label",
                     expr.span,
                     help=did_you_mean(expr.name, _OF_LABEL)
-                    or f"of one label there are {', '.join(_OF_LABEL)}",
+                    or f"the figures of a label are {', '.join(_OF_LABEL)}",
                 )
+            if len(expr.arguments) != 1:
+                message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
+                raise NetdslError("unknown-function", message, expr.span)
             return self._of_label(expr, env)
         raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
-        """The label an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
-        if isinstance(expr, ast.Name):
-            path: str | None = expr.id
-        elif isinstance(expr, ast.Attribute) and expr.value is not None:
+        """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
+        if isinstance(expr, ast.Attribute) and expr.value is not None:
             inner = self._path(expr.value, env)
             return f"{inner}.{expr.name}" if inner else None
+        if isinstance(expr, ast.Name):
+            path = expr.id
         elif isinstance(expr, ast.Reference):
-            path = "".join(
-                p if isinstance(p, str) else str(evaluate(p, env)) for p in expr.path.pieces
-            )
+            path = _written(expr, env)
         else:
             return None
-        return f"{self.prefix}.{path}" if self.prefix else path
+        return f"{self.start}{path}"
 
-    def _of_label(self, expr: ast.Function, env: Env) -> Any:
+    def _of_label(self, expr: ast.Function, env: Env) -> object:
         argument = expr.arguments[0].value
         path = self._path(argument, env)
         nodes = {n.name for n in self.graph.nodes}
@@ -137,23 +142,24 @@ class Facts:
         if not (path in nodes or path in self.graph.scopes):
             raise NetdslError(
                 "not-a-layer",
-                f"`{argument.span.text}` is the label of a value, which has no {expr.name}",
+                f"`{argument.span.text}` is a value and not a layer, so it has no {expr.name}",
                 argument.span,
-                help=self._made_by(self.labels[path]),
+                help=_what_to_ask(self.labels[path]),
             )
-        params, macs, weights, units = self.costs.of(path)
-        return {"params": params, "macs": macs, "weights": weights, "units": units}[expr.name]
+        return getattr(self.costs.of(path), expr.name)
 
     def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
-        """The error of a label that is not there; the help names those that are."""
+        """The error for a label that does not exist. Its help names labels that do."""
         is_reference = isinstance(argument, ast.Reference)
-        own = path.removeprefix(f"{self.prefix}.")
+        own = path.removeprefix(self.start)
         text = f"@{own}" if own and is_reference else argument.span.text
         nodes = [node.name for node in self.graph.nodes]
         known = []
         for name in self._inside([*self.labels, *self.graph.scopes, *nodes]):
-            plain = not is_reference and all(part.isidentifier() for part in name.split("."))
-            known.append(name if plain else f"@{name}")
+            if is_reference or not all(part.isidentifier() for part in name.split(".")):
+                known.append(f"@{name}")
+            else:
+                known.append(name)
         labels = sorted(self._inside([*self.labels]), key=lambda name: name.count("."))
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
@@ -163,18 +169,12 @@ class Facts:
         )
 
     def _inside(self, names: list[str]) -> list[str]:
-        """The names that the text can write, as they are written in the block or group."""
-        start = f"{self.prefix}." if self.prefix else ""
-        own = [name.removeprefix(start) for name in names if name.startswith(start)]
-        return [name for name in own if not name[0].isdigit()]
+        """The names as the text of the block or group writes them; those outside it are left out.
 
-    def _made_by(self, value: Value) -> str:
-        """Advice for a label of a value: the layer that makes it."""
-        return (
-            "it is an input of the net: its `shape` can be asked for"
-            if value.producer is None
-            else f"ask for that of the layer which makes it, `{value.producer.name}`"
-        )
+        Names that begin with a digit cannot be written.
+        """
+        own = [name.removeprefix(self.start) for name in names if name.startswith(self.start)]
+        return [name for name in own if not name[0].isdigit()]
 
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)
@@ -186,14 +186,34 @@ class Facts:
         return value.type.shape
 
 
-def shown(value: Any) -> str:
-    """A figure in a message: thousands separated, shapes with x."""
+def _is_comparison(condition: ast.Operation) -> bool:
+    """Whether it is one comparison of two values."""
+    return len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS
+
+
+def _written(reference: ast.Reference, env: Env) -> str:
+    """The path of a reference, with its computed parts evaluated."""
+    path = ""
+    for piece in reference.path.pieces:
+        path += piece if isinstance(piece, str) else str(evaluate(piece, env))
+    return path
+
+
+def _what_to_ask(value: Value) -> str:
+    """Advice on what to ask instead, for the label of a value that is not a layer."""
+    if value.producer is None:
+        return "it is an input of the net, which has only a `shape`"
+    return f"name the layer that computes it, `{value.producer.name}`"
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: `1,024`, `3x224x224`, `true`."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple) and len(value) > MOST:
         return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
-    if isinstance(value, tuple):
-        return shape_text(value) if all(isinstance(v, (int, Sym)) for v in value) else str(value)
+    if isinstance(value, tuple) and all(isinstance(v, (int, Sym)) for v in value):
+        return shape_text(value)
     if isinstance(value, int):
         return f"{value:,}"
     return str(value)

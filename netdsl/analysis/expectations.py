@@ -45,13 +45,13 @@ class Analysed(Protocol):
 def check_expectations(
     net: Analysed, resized: Callable[[Sizes], Analysed]
 ) -> tuple[int, list[Diagnostic]]:
-    """How many `expect` lines hold, and the diagnostics of the others.
+    """The number of `expect` lines that hold, and the diagnostics of the others.
 
-    `resized` gives the net with other sizes of its first input, for lines with `at 3x224x224`. It
-    raises `NetdslError` if the net cannot have them, which is reported once for each size.
+    `resized` returns the net with other sizes of its first input, for lines with `at 3x224x224`. It
+    raises `NetdslError` if the net is not valid for these sizes; each size is reported once.
     """
     nets: dict[Sizes, Analysed | None] = {(): net}
-    good = 0
+    holding = 0
     broken: list[Diagnostic] = []
     for number, expectation in enumerate(net.expects):
         try:
@@ -65,9 +65,11 @@ def check_expectations(
         wanted = nets[sizes]
         if wanted is not None:
             diagnostic = _check(expectation, number, wanted)
-            good += diagnostic is None
-            broken += [] if diagnostic is None else [diagnostic]
-    return good, broken
+            if diagnostic is None:
+                holding += 1
+            else:
+                broken.append(diagnostic)
+    return holding, broken
 
 
 def _sizes(expectation: Expectation) -> Sizes:
@@ -79,7 +81,7 @@ def _sizes(expectation: Expectation) -> Sizes:
     sizes = value if isinstance(value, tuple) else (value,)
     if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
         message = f"`at` takes the sizes of the first input, found {show(value)}"
-        raise NetdslError("bad-size", message, at.span, help="write it as in `at 3x224x224`")
+        raise NetdslError("bad-size", message, at.span, help="write the sizes as in `at 3x224x224`")
     return sizes
 
 
@@ -92,14 +94,15 @@ def _resized(
         return resized(sizes)
     except NetdslError as error:
         for diagnostic in error.diagnostics:
-            diagnostic.notes += (Annotation("this `expect` asks for that input", at.span),)
+            diagnostic.notes += (Annotation("this `expect` sets the sizes of the input", at.span),)
         raise
 
 
 def _check(expectation: Expectation, number: int, net: Analysed) -> Diagnostic | None:
-    """The diagnostic of an expectation that does not hold for a net.
+    """The diagnostic of an expectation that fails for a net, or None.
 
-    Names in the line have the values that they have in that net, whose own `expects` know them.
+    If the net has been resized, names in the line may have other values there. The net's own
+    `expects` have these values.
     """
     for own in net.expects[number : number + 1]:
         if own.statement is expectation.statement:

@@ -1,6 +1,4 @@
-"""Figures as people read them: numbers with thousands separated, formulas, bytes; and the totals of
-a net, line by line.
-"""
+"""Figures as text: numbers with separated thousands, formulas, bytes, and the totals of a net."""
 
 from __future__ import annotations
 
@@ -13,38 +11,32 @@ if TYPE_CHECKING:
     from netdsl.analysis.summary import Summary
 
 USUAL = ("kind", "output", "params", "macs")  # the columns of the layer table
-SHOW = ("weights", "units", "memory", "field")  # those that it has on request
-MAX_FORMULA = 24
+SHOW = ("weights", "units", "memory", "field")  # the columns that `--show` adds
+MAX_FORMULA = 24  # characters in a table cell
 
 
 def totals(
     summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = False
 ) -> list[tuple[str, str]]:
-    """What stands under the table: a label and a text for each line.
+    """The lines under the table, each as a label and a text.
 
-    `proven` of the `asked` lines of `expect` hold.
+    `proven` of the `asked` lines with `expect` hold.
     """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
-    lines = [("params", f"{t.params:,}{frozen}"), ("MACs", long_figure(t.macs))]
-    simple = summary.macs_of_multiples()
-    if simple:
-        lines[-1] = ("MACs", simple)
+    macs = summary.macs_of_multiples() or long_figure(t.macs)
+    lines = [("params", f"{t.params:,}{frozen}"), ("MACs", macs)]
     if summary.aux_params:
         lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
     lines.append(("weights", f"{t.weights:,} without biases"))
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", counted(t.depth, "layer") + " with weights"))
-    lines.append(
-        (
-            "memory",
-            (
-                f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations,"
-                f" {memory(t.peak_bytes)} at the peak"
-            ),
-        )
+    used = (
+        f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations,"
+        f" {memory(t.peak_bytes)} at the peak"
     )
+    lines.append(("memory", used))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
     if asked:
@@ -53,25 +45,31 @@ def totals(
 
 
 def figure(value: int | Sym) -> str:
-    """A figure for a table cell: thousands separated; a dash for none; long formulas cut short."""
+    """A figure for a table cell: `1,024`, a dash for 0, `f(H, W)` for a long formula."""
     if isinstance(value, Sym):
         text = compact(value)
-        return text if len(text) <= MAX_FORMULA else f"f({', '.join(sorted(value.symbols()))})"
+        if len(text) > MAX_FORMULA:
+            return f"f({', '.join(sorted(value.symbols()))})"
+        return text
     return f"{value:,}" if value else "-"
 
 
 def long_figure(value: int | Sym) -> str:
-    """A figure with its formula in full."""
-    return compact(value) if isinstance(value, Sym) else f"{value:,}"
+    """A figure, with its whole formula if it has one."""
+    return compact(value)
 
 
 def memory(value: int | Sym) -> str:
-    """Bytes in units that people read."""
+    """Bytes in the largest fitting unit, up to GB: `512 B`, `1.5 MB`."""
     if isinstance(value, Sym):
-        return f"{figure(value)} B" if len(compact(value)) <= MAX_FORMULA else figure(value)
-    size = float(value)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        if len(compact(value)) > MAX_FORMULA:
+            return figure(value)
+        return f"{compact(value)} B"
+    if value < 1000:
+        return f"{value} B"
+    size = value / 1000
+    for unit in ("KB", "MB"):
+        if size < 1000:
+            return f"{size:.1f} {unit}"
         size /= 1000
-    return ""
+    return f"{size:.1f} GB"

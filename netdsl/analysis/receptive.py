@@ -1,11 +1,11 @@
 """Receptive fields: which stretch of the input one output depends on, along each spatial axis.
 
-An output at index 0 sees the inputs `low` to `high`, the next one the same stretch moved by `jump`
-(Araujo et al., Computing Receptive Fields of Convolutional Neural Networks, Distill 2019). Branches
-that join see the hull of their stretches.
+The output at index 0 depends on the inputs `low` to `high`. For each further output, this stretch
+moves by `jump` (Araujo et al., Computing Receptive Fields of Convolutional Neural Networks, Distill
+2019). Where branches join, the stretch is the hull of theirs.
 
-Strides multiply along a net, and factors of resampling do: to no more than 2^62, so that every
-figure stays a number that people read.
+Strides and resampling factors multiply along a net. Their product may not exceed 2^62, so that
+figures stay readable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Stretch(NamedTuple):
-    """Inputs `low` to `high`, both included, for output 0; `jump` inputs further for the next."""
+    """The inputs `low` to `high`, inclusive, for output 0. Each next output moves it by `jump`."""
 
     jump: Fraction
     low: Fraction
@@ -36,11 +36,11 @@ _START = Stretch(Fraction(1), Fraction(0), Fraction(0))
 
 
 def receptive_fields(graph: Graph) -> list[Field]:
-    """For each node, how many inputs along each spatial axis one of its outputs depends on.
+    """For each node, the number of inputs along each spatial axis that one output depends on.
 
-    Where an output depends on everything (dense layers, global pooling), the input's whole size.
+    If an output depends on everything (dense layers, global pooling), this is the size of the
+    input. Raises `NetdslError` if strides multiply to more than 2^62.
     """
-    # A window takes those of its axes.
     known: dict[int, tuple[Stretch, ...] | None] = {
         id(v): (_START,) * len(v.type.shape) for v in graph.inputs
     }
@@ -53,7 +53,7 @@ def receptive_fields(graph: Graph) -> list[Field]:
         key = (node.op, node.types, sources)
         if key not in steps:
             steps[key] = _step(node, sources)
-            _hold(steps[key], node)
+            _check_limit(steps[key], node)
         known[id(node.output)] = steps[key]
         roots[id(node.output)] = root
         fields.append(_field(steps[key], root))
@@ -63,6 +63,7 @@ def receptive_fields(graph: Graph) -> list[Field]:
 def _step(
     node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]
 ) -> tuple[Stretch, ...] | None:
+    """The stretch of a node's output on each axis, or None if it depends on the whole input."""
     if node.op.is_global or any(s is None for s in sources):
         return None
     whole = [s for s in sources if s]
@@ -71,19 +72,13 @@ def _step(
         zip(*whole, strict=False), node.op.windows(*node.types), strict=False
     ):
         jump = max(s.jump for s in stretches)
-        low, high = min(s.low for s in stretches), max(s.high for s in stretches)
-        low -= window.pad * jump
-        axes.append(
-            Stretch(
-                jump * window.stride / window.up,
-                low,
-                high - window.pad * jump + (window.extent - 1) * jump,
-            )
-        )
+        low = min(s.low for s in stretches) - window.pad * jump
+        high = max(s.high for s in stretches) + (window.extent - 1 - window.pad) * jump
+        axes.append(Stretch(jump * window.stride / window.up, low, high))
     return tuple(axes)
 
 
-def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
+def _check_limit(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
     if any(
         n > MAX_SIZE
         for s in stretches or ()
@@ -91,19 +86,20 @@ def _hold(stretches: tuple[Stretch, ...] | None, node: Node) -> None:
     ):
         raise NetdslError(
             "too-large",
-            f"the strides and factors down to this `{node.op.kind}` multiply to more than 2^62",
+            f"the strides and resampling factors up to this `{node.op.kind}` multiply to over 2^62",
             node.span,
-            help="the receptive field grows with them: let some of these layers have a stride of 1",
+            help="the receptive field grows with them: give some of these layers a stride of 1",
         )
 
 
 def check_strides(graph: Graph) -> None:
-    """Refuse strides that multiply to more than 2^62; raises `NetdslError`.
+    """Raise `NetdslError` if strides multiply to more than 2^62.
 
-    Few nets have so many that the fields must be looked at.
+    The product over all layers is a quick upper bound. Few nets exceed it, and only for these are
+    the receptive fields computed.
     """
     known: dict[tuple[Op, TensorType], float] = {}
-    total = 0.0
+    total = 0.0  # the binary logarithm of the product
     for node in graph.nodes:
         if type(node.op).windows is not Op.windows:
             key = (node.op, node.inputs[0].type)

@@ -1,5 +1,7 @@
-"""Settings of a net's open sizes that its conditions allow: two small ones with room for every
-window, and one of the usual size.
+"""Finds settings: numbers for the open sizes of a net, for which it is valid.
+
+`verify` takes two small settings, in which every map is large enough for its windows. `bench` takes
+one with the usual size of images.
 """
 
 from __future__ import annotations
@@ -19,16 +21,18 @@ if TYPE_CHECKING:
 
 Sizes = dict[str, int]
 USUAL = 224
-ROOM = 3  # a map smaller than this hides what happens at its borders
-TARGET = 48  # where maps stay smaller than that, the search for room ends
-LIMIT = 4096
-TRIES = 48
-MOST = 20_000
+ROOM = 3  # a smaller map has no inside, only a border
+TARGET = 48  # the search for room ends at this size, even if a map is still smaller than `ROOM`
+LIMIT = 4096  # the largest size that is tried
+TRIES = 48  # how many sizes of one symbol are combined with those of others
+MOST = 20_000  # how many settings are tried
 
 
 def two_settings(graph: Graph) -> list[Sizes]:
-    """Two different valid settings of every open size, one empty setting where nothing is open;
-    raises `NetdslError` where none is found.
+    """Two different settings with room, or only one if no second is found.
+
+    If no size is open, the result is one empty setting. Raises `NetdslError` if no valid setting is
+    found.
     """
     symbols = graph.symbols
     if not symbols:
@@ -37,35 +41,34 @@ def two_settings(graph: Graph) -> list[Sizes]:
     choices = {s: _valid_alone(s, rules) for s in symbols}
     dims = {d for n in graph.nodes for d in n.type.shape if isinstance(d, Sym)}
     first = _roomy(symbols, choices, rules, dims, 0)
-    second = (
-        _roomy(list(reversed(symbols)), choices, rules, dims, max(first.values()) + 3)
-        if first
-        else None
-    )
     if not first:
-        message = (
-            f"no valid setting of {', '.join(symbols)} from 2 to {LIMIT:,} was found for"
-            f" `{graph.name}`"
-        )
-        raise NetdslError(
-            "no-valid-size", message, graph.site.span, help="give the sizes with --input"
-        )
-    return [first, second] if second and second != first else [first]
+        tried = f"{', '.join(symbols)} from 2 to {LIMIT:,}"
+        message = f"no valid setting of {tried} was found for `{graph.name}`"
+        advice = "give the sizes with --input"
+        raise NetdslError("no-valid-size", message, graph.site.span, help=advice)
+    backwards = list(reversed(symbols))
+    second = _roomy(backwards, choices, rules, dims, max(first.values()) + 3)
+    if second and second != first:
+        return [first, second]
+    return [first]
 
 
 def usual_setting(graph: Graph) -> Sizes:
-    """Every open size `USUAL`, or the next one at which the net is valid; raises `NetdslError`
-    where no setting is found.
+    """The setting with `USUAL` for every open size, or the next equal size for which it is valid.
+
+    If the sizes cannot be equal, this is the first of `two_settings`. Raises `NetdslError` if no
+    valid setting is found.
     """
     rules = conditions(graph)
-    alike = (dict.fromkeys(graph.symbols, h) for h in range(USUAL, LIMIT))
-    return (
-        next((at for at in alike if all(r.holds(at) for r in rules)), None)
-        or two_settings(graph)[0]
-    )
+    for size in range(USUAL, LIMIT):
+        setting = dict.fromkeys(graph.symbols, size)
+        if all(r.holds(setting) for r in rules):
+            return setting
+    return two_settings(graph)[0]
 
 
 def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:
+    """The sizes that satisfy all conditions in which only this symbol occurs."""
     own = [r for r in rules if r.value.symbols() == {symbol}]
     return [h for h in range(2, LIMIT) if all(r.holds({symbol: h}) for r in own)]
 
@@ -77,8 +80,10 @@ def _roomy(
     dims: set[Sym],
     start: int,
 ) -> Sizes | None:
-    """The first setting from `start` on in which every map has room; the last one tried where none
-    has by `TARGET`.
+    """The first valid setting from `start` on in which every size is at least `ROOM`.
+
+    If all sizes of the setting reach `TARGET` before that, or if no more settings can be tried, the
+    last valid one.
     """
     best: Sizes | None = None
     for setting in islice(_settings(symbols, choices, rules, start), MOST):
@@ -93,17 +98,20 @@ def _roomy(
 def _settings(
     symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], start: int
 ) -> Iterator[Sizes]:
-    """Settings that grow, each size a little larger than the one before it; then all valid ones of
-    the smallest sizes, for sizes that must be equal.
+    """Settings to try.
+
+    First come settings in which each size is a little larger than the size before it, so that a
+    confusion of two symbols shows. Then come all valid settings of the smallest sizes, because some
+    sizes may have to be equal.
     """
     above = {s: [h for h in choices[s] if h >= start] for s in symbols}
     for low in range(4, TARGET + 4):
-        found = {
+        setting = {
             s: next((h for h in above[s] if h >= low + start + 2 * i), 0)
             for i, s in enumerate(symbols)
         }
-        if all(found.values()):
-            yield {s: found[s] for s in sorted(found)}
+        if all(setting.values()):
+            yield dict(sorted(setting.items()))
     width = TRIES if len(symbols) < 3 else 8
     yield from _valid(symbols, {s: above[s][:width] for s in symbols}, rules, {})
 
@@ -111,8 +119,9 @@ def _settings(
 def _valid(
     symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], chosen: Sizes
 ) -> Iterator[Sizes]:
-    """The settings that hold to the rules; one that breaks a rule is left at the last symbol that
-    the rule needs.
+    """Every setting that extends `chosen` and satisfies the rules.
+
+    A rule is tested as soon as all its symbols have a size.
     """
     if len(chosen) == len(symbols):
         yield dict(chosen)

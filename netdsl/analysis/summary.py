@@ -1,9 +1,9 @@
-"""A net as a table: rows of layers or of blocks, totals, and the JSON of the contract."""
+"""The rows and totals of a net that `netdsl check` shows, and the same as JSON."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.cost import total, units
 from netdsl.analysis.receptive import Field, receptive_fields
@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from netdsl.analysis.cost import Cost, Costs
     from netdsl.ir.graph import Graph, Node, Value
 
+MAX_STEP = 4096  # a larger product of strides is left in the formula
+
 
 class Row(NamedTuple):
-    """One layer, or one block where rows are folded."""
+    """One layer, or one block or group if its layers are folded into one row.
+
+    `bytes` is the size of the output for one sample. `field` is the receptive field along each
+    spatial axis. `aux` tells whether the row belongs to an auxiliary head.
+    """
 
     name: str
     kind: str
@@ -32,7 +38,10 @@ class Row(NamedTuple):
 
 
 class Summary:
-    """Everything that `check` prints about a net."""
+    """Everything that `check` prints about a net.
+
+    `valid` is the text of `valid_for(graph)`, if it is already known.
+    """
 
     def __init__(self, graph: Graph, costs: Costs, valid: str | None = None) -> None:
         self.graph = graph
@@ -44,13 +53,16 @@ class Summary:
     def rows(
         self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True
     ) -> list[Row]:
-        """The layers in order; with `depth`, members of blocks deeper than that are folded into one
-        row; of the kinds in `only` where there are any.
+        """The rows in the order of the text.
 
-        Without `field` they have no receptive field.
+        With `depth`, the layers of each block that is nested deeper are folded into one row. With
+        `only`, the result has only rows of these kinds. Without `field`, the receptive fields are
+        empty, which saves the time to compute them.
         """
-        fields = receptive_fields(self.graph) if field else [()] * len(self.graph.nodes)
-        made = [
+        fields: list[Field] = [()] * len(self.graph.nodes)
+        if field:
+            fields = receptive_fields(self.graph)
+        rows = [
             Row(
                 n.name,
                 n.op.kind,
@@ -60,39 +72,39 @@ class Summary:
                 c.weights,
                 c.units,
                 c.bytes,
-                seen,
+                stretch,
                 n.span.first.line,
                 n.aux is not None,
             )
-            for (n, c), seen in zip(self.costs.rows(), fields, strict=True)
+            for (n, c), stretch in zip(self.costs.rows(), fields, strict=True)
         ]
-        folded = made if depth is None else self._folded(made, depth)
-        return [r for r in folded if r.kind in only] if only else folded
+        if depth is not None:
+            rows = self._folded(rows, depth)
+        if only:
+            rows = [r for r in rows if r.kind in only]
+        return rows
 
     def _folded(self, rows: list[Row], depth: int) -> list[Row]:
-        """The layers of one name up to `depth` in one row; with depth 0 those of the net itself,
-        whose heads count for nothing in its totals either.
+        """The rows, one for each block or group at that depth.
+
+        Depth 0 is one row for the net, without its auxiliary heads: its totals do not include them.
         """
-        layers = (
-            (r, nc) for r, nc in zip(rows, self.costs.rows(), strict=True) if depth or not r.aux
-        )
+        pairs = zip(rows, self.costs.rows(), strict=True)
+        layers = (pair for pair in pairs if depth or not pair[0].aux)
         parts = groupby(layers, key=lambda layer: layer[1][0].at_depth(depth).name)
         return [self._part(name, *zip(*members, strict=True)) for name, members in parts]
 
     def _part(self, name: str, rows: tuple[Row, ...], costs: tuple[tuple[Node, Cost], ...]) -> Row:
-        """One row for a part of the net: its sums, the shape and field of its last layer.
-
-        A join stands for its arms.
-        """
+        """One row for a part of the net: its sums, and the shape and field of its last layer."""
         last, scope = rows[-1], self.graph.scopes.get(name)
-        if last.name == name:
+        if last.name == name:  # a layer, or a join, whose row includes its arms
             kind, line = last.kind, last.line
         elif scope is not None and scope.site is not None:
             kind, line = scope.kind or "group", scope.site.span.first.line
+        elif name:
+            kind, line = "group", rows[0].line
         else:
-            kind, line = (
-                ("group", rows[0].line) if name else ("net", self.graph.site.span.first.line)
-            )
+            kind, line = "net", self.graph.site.span.first.line
         return last._replace(
             name=name or self.graph.name,
             kind=kind,
@@ -105,9 +117,10 @@ class Summary:
         )
 
     def macs_of_multiples(self) -> str:
-        """The MACs in plain powers of the open sizes, for sizes that are multiples of all strides:
+        """The MACs as a polynomial without floors, for sizes that are divisible by all strides.
 
-        `81,456 H W + 2,048,000`.
+        For example, `81,456 H W + 2,048,000 for H and W divisible by 32`. Empty if there is no such
+        polynomial, or if the MACs have no floors.
         """
         macs = self.totals.macs
         if not isinstance(macs, Sym):
@@ -115,24 +128,26 @@ class Summary:
         step = macs.period()
         floors = [a.numerator.symbols() for a in macs.atoms() if isinstance(a, Floor)]
         symbols = [s for s in self.graph.symbols if any(s in f for f in floors)]
-        if step == 1 or step > 4096:
+        if step == 1 or step > MAX_STEP:
             return ""
         scaled = macs.subs({s: Sym.var(s) * step for s in symbols})
         if not isinstance(scaled, Sym):
             return ""
         terms = {}
-        for monomial, c in scaled.terms.items():
+        for monomial, coefficient in scaled.terms.items():
             divisor = step ** sum(a in symbols for a in monomial)
-            if c % divisor:
+            if coefficient % divisor:
                 return ""
-            terms[monomial] = c // divisor
+            terms[monomial] = coefficient // divisor
         return f"{compact(Sym(terms))} for {' and '.join(symbols)} divisible by {step}"
 
-    def as_json(self, depth: int | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The net under the keys of the JSON contract, with the rows that `depth` and `only`
-        choose.
+    def as_json(self, depth: int | None = None, only: tuple[str, ...] = ()) -> dict[str, object]:
+        """The net as `netdsl check --format json` prints it.
+
+        `depth` and `only` are as in `rows`.
         """
-        graph, t = self.graph, self.totals
+        graph = self.graph
+        totals = {name: _plain(value) for name, value in self.totals._asdict().items()}
         layers = [
             {
                 "name": r.name,
@@ -156,10 +171,7 @@ class Summary:
             "inputs": [_tensor(v.name, v) for v in graph.inputs],
             "outputs": [_tensor(o.name, o.value) for o in graph.outputs],
             "layers": layers,
-            "totals": (
-                {name: _plain(value) for name, value in t._asdict().items()}
-                | {"auxiliary_params": self.aux_params}
-            ),
+            "totals": {**totals, "auxiliary_params": self.aux_params},
         }
 
 
@@ -171,5 +183,5 @@ def _shape(shape: tuple[int | Sym, ...]) -> list[int | str]:
     return ["N", *(_plain(d) for d in shape)]
 
 
-def _tensor(name: str, value: Value) -> dict[str, Any]:
+def _tensor(name: str, value: Value) -> dict[str, object]:
     return {"name": name, "shape": _shape(value.type.shape), "dtype": value.type.dtype}

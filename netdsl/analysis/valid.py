@@ -1,16 +1,16 @@
-"""For which input sizes a net is valid.
+"""The input sizes for which a net is valid.
 
-Every size of every value must be at least 1, sizes that a join needs equal must be equal. For one
-symbol the conditions are decided by trying sizes: the steps of floors repeat with their period, so
-that each condition is a polynomial of the number of periods, and one period past the last of their
-roots tells the whole story.
+Every size of every value must be at least 1, and the sizes that a join requires to be equal must be
+equal. If a condition depends on one symbol, sizes are tried. Floors repeat with a period, so for
+each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all of
+these polynomials, one more period shows which sizes are valid.
 """
 
 from __future__ import annotations
 
 from itertools import chain, combinations, islice, pairwise
 from math import lcm
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation
 from netdsl.errors import NetdslError
@@ -18,90 +18,94 @@ from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.types import Monomial, TensorType
+    from netdsl.source import Span
 
-LIMIT = 20_000  # sizes that are tried at most
-TRIED = 500  # sets of conditions that may exclude one another
+LIMIT = 20_000  # how many sizes are tried at most
+TRIED = 500  # how many sets of conditions are tried to find one that no size satisfies
+SHOWN = 12  # how many single sizes a text lists
+RUNS = 8  # how many runs of remainders a text lists
 _NONE = "none"
-VALUES = 4  # that tell a polynomial of the third degree, of a size that stands along three axes
+# Four values determine a polynomial of the third degree, the product of a size along three axes.
+VALUES = 4
 
 
 class Condition(NamedTuple):
-    """`value` must be 0 where `equal`, else at least 0."""
+    """If `equal`, `value` must be 0; otherwise at least 0."""
 
     value: Sym
     equal: bool
 
     def holds(self, at: dict[str, int]) -> bool:
-        """Whether sizes, given for every symbol, satisfy it."""
+        """Whether these sizes satisfy the condition. Every symbol must have a size."""
         value = self.value.at(at)
         return value == 0 if self.equal else value >= 0
 
 
 def conditions(graph: Graph) -> list[Condition]:
-    """What the sizes of the inputs must satisfy, each condition once."""
-    found: dict[Condition, None] = {}
+    """The conditions on the input sizes, without duplicates."""
+    needed: dict[Condition, None] = {}
     seen: set[object] = set()
     for value in graph.inputs:
         formulas = [d for d in value.type.shape if isinstance(d, Sym) and str(d) not in d.symbols()]
-        found |= {
-            Condition(above, equal=False): None for d in formulas if isinstance(above := d - 1, Sym)
-        }
+        rooms = [d - 1 for d in formulas]
+        needed |= {Condition(r, equal=False): None for r in rooms if isinstance(r, Sym)}
     for node in graph.nodes:
         key = (node.op, node.types)
         if key in seen:
             continue
         seen.add(key)
         for d in node.type.shape:
-            above = d - 1
-            if isinstance(above, Sym) and not _flattened(d, node.types, node.type):
-                found[Condition(above, equal=False)] = None
+            room = d - 1
+            if isinstance(room, Sym) and not _flattened(d, node.types, node.type):
+                needed[Condition(room, equal=False)] = None
         _, needs = node.op.inferred(*node.types)
-        found |= {Condition(room, equal=False): None for room in needs.nonnegative}
+        needed |= {Condition(room, equal=False): None for room in needs.nonnegative}
     for a, b, _ in graph.equalities:
-        for difference in (a - b, b - a):
+        for difference in (a - b, b - a):  # the one whose first term is positive
             if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
-                found[Condition(difference, equal=True)] = None
-    return list(found)
+                needed[Condition(difference, equal=True)] = None
+    return list(needed)
 
 
-def _flattened(d: int | Sym, types: tuple[TensorType, ...], made: TensorType) -> bool:
-    """Whether a size is a product of the sizes of the input: it is at least 1 where they are, which
-    is asked of them already.
+def _flattened(size: int | Sym, types: tuple[TensorType, ...], output: TensorType) -> bool:
+    """Whether a size of the output is a product of the input's sizes.
+
+    Such a size needs no condition of its own, because the sizes of the input are at least 1.
     """
-    alone = (
-        isinstance(d, Sym)
-        and len(d.symbols()) > 1
+    is_only_open_size = (
+        isinstance(size, Sym)
+        and len(size.symbols()) > 1
         and len(types) == 1
-        and sum(isinstance(o, Sym) for o in made.shape) == 1
+        and sum(isinstance(o, Sym) for o in output.shape) == 1
     )
-    return alone and types[0].size == made.size
+    return is_only_open_size and types[0].size == output.size
 
 
 def valid_for(graph: Graph) -> str:
-    """The input sizes a net is valid for, in words:
+    """The input sizes for which a net is valid, as in `H >= 32, H divisible by 16`.
 
-    `H >= 32, H divisible by 16`. Empty where nothing is open; raises `NetdslError` where no size of
-    a symbol is valid.
+    Empty if no size is open. Raises `NetdslError` if a symbol has no valid size.
     """
     symbols = graph.symbols
     if not symbols:
         return ""
-    all_ = conditions(graph)
+    needed = conditions(graph)
     parts = []
     for symbol in symbols:
-        own = [c for c in all_ if c.value.symbols() == {symbol}]
-        said = _one_symbol(symbol, own)
-        if said == _NONE:
-            raise _never(graph, symbol, own)
-        parts.append(said)
-    parts += [_words(c) for c in all_ if len(c.value.symbols()) > 1]
+        own = [c for c in needed if c.value.symbols() == {symbol}]
+        text = _one_symbol(symbol, own)
+        if text == _NONE:
+            raise _never_valid(graph, symbol, own)
+        parts.append(text)
+    parts += [_words(c) for c in needed if len(c.value.symbols()) > 1]
     return ", ".join(p for p in parts if p)
 
 
-def _never(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
-    """The error of a net that no size suits: the fewest conditions that exclude one another, and
-    the layers that need sizes to be equal.
+def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
+    """The error of a net for which no size is valid.
+
+    It names the fewest conditions that exclude each other, and the layers that require equal sizes.
     """
     few = chain(combinations(own, 1), combinations(own, 2), combinations(own, 3))
     clash = next(
@@ -114,47 +118,52 @@ def _never(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
         for c in clash
         if c.equal and c.value in (a - b, b - a)
     ]
-    declared = next(
-        (
-            v.site.span
-            for v in graph.inputs
-            if any(isinstance(d, Sym) and symbol in d.symbols() for d in v.type.shape)
-        ),
-        graph.site.span,
-    )
-    *others, place = list(dict.fromkeys(places)) or [declared]
-    notes = tuple(Annotation("and so is it here", span) for span in others[:2])
+    *others, place = list(dict.fromkeys(places)) or [_declaration(graph, symbol)]
+    notes = tuple(Annotation("sizes must be equal here too", span) for span in others[:2])
     return NetdslError(
         "no-valid-size",
         f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}",
         place,
-        help=f"a number for {symbol} in the `input` shows what does not fit",
+        help=f"write a number for {symbol} in the `input` to see which layer does not fit",
         notes=notes,
     )
 
 
+def _declaration(graph: Graph, symbol: str) -> Span:
+    """The place of the first input in whose shape the symbol occurs."""
+    for value in graph.inputs:
+        if any(isinstance(d, Sym) and symbol in d.symbols() for d in value.type.shape):
+            return value.site.span
+    return graph.site.span
+
+
 def _words(condition: Condition) -> str:
-    return _mixed(condition.value) if condition.equal else f"{compact(condition.value + 1)} >= 1"
+    """A condition as text: `H + 2 == W`, or `⌊H/2⌋ >= 1`."""
+    if not condition.equal:
+        return f"{compact(condition.value + 1)} >= 1"
+    terms = condition.value.terms
+    left = _side({m: c for m, c in terms.items() if c > 0})
+    right = _side({m: -c for m, c in terms.items() if c < 0})
+    return f"{left} == {right}"
 
 
-def _mixed(value: Sym) -> str:
-    left, right = (
-        {m: c * sign for m, c in value.terms.items() if c * sign > 0} for sign in (1, -1)
-    )
-    return f"{_side(left)} == {_side(right)}"
-
-
-def _side(terms: dict[Any, int]) -> str:
-    return compact(Sym(terms) if any(terms) else terms.get((), 0))
+def _side(terms: dict[Monomial, int]) -> str:
+    """The sum of the terms of one side of an equation."""
+    if any(terms):
+        return compact(Sym(terms))
+    return compact(terms.get((), 0))
 
 
 def _one_symbol(symbol: str, own: list[Condition]) -> str:
+    """The valid sizes of a symbol as text; `_NONE` if there are none.
+
+    If the period is too large to try sizes, the text lists the conditions.
+    """
     period = lcm(*(c.value.period() for c in own))
-    top = period * VALUES  # tried for the differences alone
+    top = period * VALUES  # as many sizes are evaluated to find the differences
     if top <= LIMIT:
-        top = period + max(
-            (_settled(symbol, c.value, c.value.period()) for c in own), default=period
-        )
+        settled = (_settled(symbol, c.value, c.value.period()) for c in own)
+        top = period + max(settled, default=period)
     if top > LIMIT:
         return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
     good = _good(symbol, own, top)
@@ -162,22 +171,25 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
         return _NONE
     tail = [h for h in good if h >= top - period]
     if not tail:
-        if len(good) == 1:
-            return f"{symbol} == {good[0]}"
-        return (
-            f"{symbol} in {', '.join(map(str, good))}"
-            if len(good) <= 12
-            else f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
-        )
+        return _few_sizes(symbol, good)
     return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
 
 
-def _settled(symbol: str, value: Sym, period: int) -> int:
-    """A size from which on the value keeps its sign in each class of sizes: there it is a
-    polynomial of the number q of periods, found by its differences.
+def _few_sizes(symbol: str, good: list[int]) -> str:
+    """A finite number of valid sizes as text."""
+    if len(good) == 1:
+        return f"{symbol} == {good[0]}"
+    if len(good) <= SHOWN:
+        return f"{symbol} in {', '.join(map(str, good))}"
+    return f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
 
-    The sum of d_j C(q, j) for j <= k has the sign of d_k where q >= 2 k and q > k - 1 + k s /
-    |d_k|, s the sum of the |d_j| of the other sign.
+
+def _settled(symbol: str, value: Sym, period: int) -> int:
+    """A size from which on the value keeps its sign, for each remainder of the size.
+
+    For one remainder, the value is a polynomial in the number q of periods. Its differences d_j
+    determine it: the sum of d_j C(q, j) for j <= k has the sign of d_k if q >= 2 k and
+    q > k - 1 + k s / |d_k|, where s is the sum of the |d_j| of the other sign.
     """
     return max(
         first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)])
@@ -185,48 +197,54 @@ def _settled(symbol: str, value: Sym, period: int) -> int:
     )
 
 
-def _periods(row: list[int]) -> int:
-    lower: list[int] = []
-    periods = len(lower)
-    while any(row):
-        leading = row[0]
-        periods = len(lower) * 2 + sum(
-            len(lower) * abs(d) // abs(leading) for d in lower if d * leading < 0
-        )
+def _periods(values: list[int]) -> int:
+    """The number of periods after which a polynomial with these first values keeps its sign."""
+    lower: list[int] = []  # the differences before the last one that is not 0
+    periods = 0
+    while any(values):
+        leading = values[0]
+        degree = len(lower)
+        opposite = (d for d in lower if d * leading < 0)
+        periods = 2 * degree + sum(degree * abs(d) // abs(leading) for d in opposite)
         lower.append(leading)
-        row = [b - a for a, b in pairwise(row)]
+        values = [b - a for a, b in pairwise(values)]
     return periods
 
 
 def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
-    """The sizes below that one at which every condition holds."""
+    """The sizes below `top` that satisfy every condition."""
     rules, good = list(own), []
     for h in range(1, top):
         broken = next((i for i, c in enumerate(rules) if not c.holds({symbol: h})), None)
         if broken is None:
             good.append(h)
         else:
-            rules = [rules.pop(broken), *rules]  # it likely fails the next size too
+            rules = [rules.pop(broken), *rules]  # it probably fails for the next size too
     return good
 
 
-def _describe(symbol: str, good: list[int], residues: set[int], period: int) -> list[str]:
-    """A minimum, and the residues of the sizes above it."""
-    least, known = good[0], set(good)
-    for h in reversed(range(least, max(good))):
-        if (h in known) != (h % period in residues):
-            least = next(g for g in good if g > h)
+def _describe(symbol: str, good: list[int], remainders: set[int], period: int) -> list[str]:
+    """A minimum, and the remainders that are valid from there on, modulo the period."""
+    minimum, known = good[0], set(good)
+    for h in reversed(range(minimum, max(good))):
+        if (h in known) != (h % period in remainders):
+            minimum = next(g for g in good if g > h)
             break
-    parts = [f"{symbol} >= {least}"]
-    n = period // len(residues)
-    classes = {r % n for r in residues}
-    if len(classes) == 1 and n * len(residues) == period > len(residues):
-        (r,) = classes
-        parts.append(f"{symbol} divisible by {n}" if r == 0 else f"{symbol} % {n} == {r}")
-    elif len(residues) < period:
-        runs = _runs(sorted(residues))
-        shown = ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs[:8])
-        parts.append(f"{symbol} % {period} in {shown}" + (", ..." if len(runs) > 8 else ""))
+    parts = [f"{symbol} >= {minimum}"]
+    divisor = period // len(remainders)
+    classes = {r % divisor for r in remainders}
+    if len(classes) == 1 and divisor * len(remainders) == period > len(remainders):
+        (remainder,) = classes
+        if remainder == 0:
+            parts.append(f"{symbol} divisible by {divisor}")
+        else:
+            parts.append(f"{symbol} % {divisor} == {remainder}")
+    elif len(remainders) < period:
+        runs = _runs(sorted(remainders))
+        shown = [f"{a} to {b}" if a != b else str(a) for a, b in runs[:RUNS]]
+        if len(runs) > RUNS:
+            shown.append("...")
+        parts.append(f"{symbol} % {period} in {', '.join(shown)}")
     return parts
 
 
@@ -234,6 +252,8 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
     """The first and last of each run of successive numbers."""
     runs: list[tuple[int, int]] = []
     for n in numbers:
-        first = runs.pop()[0] if runs and runs[-1][1] == n - 1 else n
-        runs.append((first, n))
+        if runs and runs[-1][1] == n - 1:
+            runs[-1] = (runs[-1][0], n)
+        else:
+            runs.append((n, n))
     return runs

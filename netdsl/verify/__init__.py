@@ -1,6 +1,4 @@
-"""Every back end agrees on a net, or the first node that differs and its line: see
-`docs/verify.md`.
-"""
+"""Compares all back ends on a net and finds the first node that differs: see `docs/verify.md`."""
 
 from netdsl.ir.rounding import LIMIT
 from netdsl.verify.check import verify_graph

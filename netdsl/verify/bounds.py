@@ -1,4 +1,4 @@
-"""Computes a node's value, and how far float32 may take a sound implementation from that value.
+"""Computes a node's value, and how far from it a correct float32 implementation may be.
 
 The value comes from the layer in double precision. Its bound comes from the op (`Op.rounding`) and
 has two parts (`Bound`):
@@ -17,7 +17,7 @@ A layer that moves or chooses elements has no bound: its result is exact. The fo
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
 
 @torch.no_grad()
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
-    """Value and bound of a layer into which a batch norm was folded."""
+    """The value of a layer with its batch norm folded into it, and the bound of that value."""
     value, bound = witness(step, xs)
     op = norm.node.op
     assert bound is not None
@@ -65,13 +65,13 @@ class Evaluated:
 
     def __init__(self, step: Step, xs: list[Tensor]) -> None:
         self._step = step
-        self._given = xs
+        self._float32_xs = xs
         self.types = step.node.types
 
     @cached_property
     def xs(self) -> list[Tensor]:
         """The inputs."""
-        return [x.double() if x.is_floating_point() else x for x in self._given]
+        return [x.double() if x.is_floating_point() else x for x in self._float32_xs]
 
     @property
     def x(self) -> Tensor:
@@ -79,7 +79,7 @@ class Evaluated:
         return self.xs[0]
 
     @cached_property
-    def module(self) -> Any:
+    def module(self) -> nn.Module | None:
         """The module, with its weights."""
         return self._step.double()
 
@@ -102,9 +102,9 @@ class Evaluated:
         return self._step([x], self.module)
 
     def of_absolute_values(self) -> Tensor:
-        """The layer with the absolute values of its input and weights, in single precision.
+        """The layer with the absolute values of its input and weights.
 
-        Only the first digits of a bound matter.
+        It runs in single precision, because only the first digits of a bound matter.
         """
         module = self._released_module()
         if module is not None:
@@ -113,17 +113,20 @@ class Evaluated:
         return self._step([lifted(self.x).float()], module).double()
 
     def _released_module(self) -> nn.Module | None:
-        """The copy of the module, which may now be changed: a second copy would take memory."""
-        assert self.y is not None  # computed before the weights change
-        made: nn.Module | None = self.__dict__.pop("module", None)
-        return made
+        """The double-precision copy of the module, for the caller to change.
+
+        A second copy would take more memory. A later use of `module` makes a new one.
+        """
+        assert self.y is not None  # compute it before the weights change
+        module: nn.Module | None = self.__dict__.pop("module", None)
+        return module
 
     def mean(self, x: Tensor, window: tuple[int, ...]) -> Tensor:
-        """The mean of each window, which moves by its own size."""
+        """The mean of each window. Windows do not overlap."""
         return (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(window) - 1](x, window)
 
     def per_channel(self, tensor: Tensor) -> Tensor:
-        """A vector with a number for each channel, shaped to meet the input."""
+        """A vector with a number for each channel, in a shape that broadcasts with the input."""
         return tensor.view((1, -1) + (1,) * (self.x.dim() - 2))
 
     def joined(self, parts: Sequence[Known], axis: int) -> Known:

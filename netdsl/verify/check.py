@@ -1,8 +1,8 @@
-"""Every back end agrees on a net, claim by claim, or the first node that differs is named."""
+"""Verifies a net: the entry point of this package."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.analysis.sizes import two_settings
 from netdsl.verify.report import Report
@@ -11,28 +11,25 @@ from netdsl.verify.verification import Verification
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+
     from netdsl.ir.graph import Graph
-    from netdsl.verify.report import Claim
 
 
 def verify_graph(
-    graph: Graph, *, weights: Mapping[str, Any] | None = None, seed: int = 0, threads: int = 0
+    graph: Graph,
+    *,
+    weights: Mapping[str, np.ndarray] | None = None,
+    seed: int = 0,
+    threads: int = 0,
 ) -> Report:
-    """Verify a net; raises `NetdslError` if it finds no valid size.
+    """Compare all back ends on a net. Raises `NetdslError` if no valid sizes are found.
 
-    `weights` are arrays by their checkpoint names; without them they are random. `threads` are
-    those of onnxruntime, 0 for all cores.
+    `weights` are arrays by their names in checkpoints; without them, weights are random, made from
+    `seed`. `threads` is the number of threads of onnxruntime; 0 means one for each core.
     """
     settings = two_settings(graph)
     report = Report(graph.name, sizes=settings)
-    _merge(report, Verification(graph, settings, report, weights, seed, threads).claims())
+    verification = Verification(graph, settings, report, weights, seed, threads)
+    report.claims = verification.claims()
     return report
-
-
-def _merge(report: Report, claims: list[Claim]) -> None:
-    """Add the claims about one graph: each claim once, failed where one of them failed."""
-    for i, claim in enumerate(claims):
-        if i >= len(report.claims):
-            report.claims.append(claim)
-        elif report.claims[i].ok:
-            report.claims[i] = claim

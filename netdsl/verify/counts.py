@@ -1,9 +1,10 @@
-"""Parameters and multiply-accumulates, three ways each."""
+"""Compares the numbers of parameters and of multiply-accumulates, each found in three ways."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -12,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from netdsl.backends.torch.modules import PartialConv
 from netdsl.ir.types import subs
 from netdsl.verify.report import Difference
+from netdsl.verify.shapes import shape_words
 
 if TYPE_CHECKING:
     from netdsl.analysis.sizes import Sizes
@@ -19,95 +21,95 @@ if TYPE_CHECKING:
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import Step, TorchSide
 
+Shape = tuple[int, ...]
+
+
+class _Shapes(NamedTuple):
+    """The shapes of the tensors of both back ends by name, without those of auxiliary heads."""
+
+    learned: dict[str, Shape]  # PyTorch's parameters
+    stored: dict[str, Shape]  # PyTorch's buffers
+    written: dict[str, Shape]  # ONNX's initialisers
+
 
 def count_params(
     graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide
 ) -> tuple[Difference | None, str]:
-    """The first tensor that the layers, the module and the model do not have alike; else the total
-    in words.
-    """
+    """The first tensor on which the layers, PyTorch and ONNX disagree; and the total as text."""
+    shapes = _shapes(graph, torch_side, onnx_side)
+    nodes = [n for n in graph.nodes if n.aux is None]
+    for node in nodes:
+        difference = _compare_tensors(node, shapes)
+        if difference is not None:
+            return difference, ""
+    total = sum(p.size for n in nodes if not n.shared for p in n.params().values())
+    difference = _undeclared(graph, shapes) or _compare_totals(graph, total, shapes)
+    return difference, f"{total:,}"
+
+
+def _shapes(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> _Shapes:
     heads = tuple(f"{head.name}." for head in graph.aux)
-    learned = {
-        n: tuple(p.shape)
-        for n, p in torch_side.module.named_parameters()
-        if not (heads and n.startswith(heads))
-    }
-    stored = {
-        n: tuple(b.shape)
-        for n, b in torch_side.module.named_buffers()
-        if not (heads and n.startswith(heads))
-    }
-    written = {n: p.shape for n, p in onnx_side.params.items()}
-    total = 0
-    for node in graph.nodes:
-        if node.aux is not None:
-            continue
-        own = {f"{node.module}.{k}": p.shape for k, p in node.params().items()}
-        kept = {
-            f"{node.module}.{k}": p.shape
-            for k, p in node.buffers().items()
-            if k != "num_batches_tracked"
-        }
-        total += 0 if node.shared else sum(p.size for p in node.params().values())
-        for name, shape in (own | kept).items():
-            found = {
-                "the layer": shape,
-                "PyTorch": (learned if name in own else stored).get(name),
-                "ONNX": written.get(name),
-            }
-            if len(set(found.values())) > 1:
-                return (
-                    _differ(node, f"`{name}` differs", {k: _shape(v) for k, v in found.items()}),
-                    "",
-                )
-    return (
-        _spare(graph, learned, stored, written) or _total(graph, total, learned, written),
-        f"{total:,}",
+    module = torch_side.module
+    return _Shapes(
+        {n: tuple(p.shape) for n, p in module.named_parameters() if not n.startswith(heads)},
+        {n: tuple(b.shape) for n, b in module.named_buffers() if not n.startswith(heads)},
+        {n: p.shape for n, p in onnx_side.params.items()},
     )
 
 
-def _differ(node: Node | None, what: str, values: dict[str, str]) -> Difference:
-    return Difference("params-differ", what, values, node)
-
-
-def _spare(
-    graph: Graph, learned: dict[str, Any], stored: dict[str, Any], written: dict[str, Any]
-) -> Difference | None:
-    declared = {
-        f"{n.module}.{k}" for n in graph.nodes if n.aux is None for k in n.params() | n.buffers()
-    }
-    for who, names in (("PyTorch", [*learned, *stored]), ("ONNX", [*written])):
-        for name in names:
-            if name not in declared:
-                owner = next((n for n in graph.nodes if name.startswith(f"{n.module}.")), None)
-                return _differ(
-                    owner, f"{who} has a tensor that the layers have not", {who: f"`{name}`"}
-                )
+def _compare_tensors(node: Node, shapes: _Shapes) -> Difference | None:
+    """The first tensor of a node that does not have the same shape everywhere."""
+    buffers = {k: p for k, p in node.buffers().items() if k != "num_batches_tracked"}
+    for params, in_module in ((node.params(), shapes.learned), (buffers, shapes.stored)):
+        for key, param in params.items():
+            name = f"{node.module}.{key}"
+            witnesses = {
+                "the layer": param.shape,
+                "PyTorch": in_module.get(name),
+                "ONNX": shapes.written.get(name),
+            }
+            if len(set(witnesses.values())) > 1:
+                values = {who: _words(shape) for who, shape in witnesses.items()}
+                return Difference("params-differ", f"the shapes of `{name}` differ", values, node)
     return None
 
 
-def _total(
-    graph: Graph, total: int, learned: dict[str, Any], written: dict[str, Any]
-) -> Difference | None:
-    stored = {f"{n.module}.{k}" for n in graph.nodes for k in n.buffers()}
-    found = {
-        "the layers": total,
-        "PyTorch": sum(torch.Size(s).numel() for s in learned.values()),
-        "ONNX": sum(torch.Size(s).numel() for n, s in written.items() if n not in stored),
+def _words(shape: Shape | None) -> str:
+    return "no such tensor" if shape is None else shape_words(shape)
+
+
+def _undeclared(graph: Graph, shapes: _Shapes) -> Difference | None:
+    """The first tensor of a back end that no layer declares."""
+    declared = {
+        f"{n.module}.{k}" for n in graph.nodes if n.aux is None for k in n.params() | n.buffers()
     }
-    return (
-        _differ(None, "the totals differ", {k: f"{v:,}" for k, v in found.items()})
-        if len(set(found.values())) > 1
-        else None
-    )
+    for who, names in (
+        ("PyTorch", [*shapes.learned, *shapes.stored]),
+        ("ONNX", [*shapes.written]),
+    ):
+        for name in names:
+            if name not in declared:
+                owner = next((n for n in graph.nodes if name.startswith(f"{n.module}.")), None)
+                fact = f"{who} has a tensor that no layer declares"
+                return Difference("params-differ", fact, {who: f"`{name}`"}, owner)
+    return None
 
 
-def _shape(shape: tuple[int, ...] | None) -> str:
-    return "no such tensor" if shape is None else "x".join(map(str, shape)) or "a scalar"
+def _compare_totals(graph: Graph, total: int, shapes: _Shapes) -> Difference | None:
+    buffers = {f"{n.module}.{k}" for n in graph.nodes for k in n.buffers()}
+    totals = {
+        "the layers": total,
+        "PyTorch": sum(prod(shape) for shape in shapes.learned.values()),
+        "ONNX": sum(prod(s) for name, s in shapes.written.items() if name not in buffers),
+    }
+    if len(set(totals.values())) == 1:
+        return None
+    values = {who: f"{number:,}" for who, number in totals.items()}
+    return Difference("params-differ", "the total numbers of parameters differ", values)
 
 
 class Counter:
-    """Counts the products of each layer while it runs."""
+    """Counts the products of each layer in PyTorch while it runs."""
 
     def __init__(self) -> None:
         self._squares = 0
@@ -125,7 +127,7 @@ class Counter:
         self._stack.callback(
             torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()
         )
-        # Fused attention, too, is no product to the counter.
+        # The counter does not see the products inside fused attention.
         torch.backends.mha.set_fastpath_enabled(False)
         self._stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         self._stack.enter_context(self._mode)
@@ -135,33 +137,30 @@ class Counter:
         self._stack.close()
 
     def of(self, step: Step, xs: list[torch.Tensor]) -> int:
-        """The products since the last call: those of this step, which has just run."""
-        if step.node.op.fused:  # one operator in single precision; products in double precision
+        """The products since the last call. The step must be the one that has just run."""
+        if step.node.op.fused:  # only in double precision are its products separate operators
             self._before = self._mode.get_total_flops() // 2
             step([x.double() for x in xs], step.double())
         now = self._mode.get_total_flops() // 2
-        made, self._before = now - self._before, now
-        if isinstance(
-            step.module, PartialConv
-        ):  # the operator sees the whole kernel, of which the connected maps are a part
+        products, self._before = now - self._before, now
+        if isinstance(step.module, PartialConv):
+            # The operator multiplies by the whole kernel, but only the connected maps count.
             kernel = step.module.kernel()
-            made = made * len(step.module.inputs) // (kernel.shape[0] * kernel.shape[1])
+            products = products * len(step.module.inputs) // (kernel.shape[0] * kernel.shape[1])
         squares, self._squares = self._squares, 0
-        return made + squares if step.node.op.squares else made
+        if step.node.op.squares:
+            products += squares
+        return products
 
 
 def compare_macs(node: Node, sizes: Sizes, ran: int, written: int) -> Difference | None:
-    """Ours beside what a forward pass of one sample and the ONNX nodes multiply."""
-    ours = subs(node.op.macs(node.type, *node.types), sizes)
-    if ours == ran == written:
+    """Compare a layer's MACs with those that PyTorch `ran`, and those in the `written` nodes."""
+    declared = subs(node.op.macs(node.type, *node.types), sizes)
+    if declared == ran == written:
         return None
-    return Difference(
-        "macs-differ",
-        "the multiply-accumulates differ",
-        {
-            "the layer": f"{ours:,}",
-            "PyTorch, counted": f"{ran:,}",
-            "ONNX, from its nodes": f"{written:,}",
-        },
-        node,
-    )
+    values = {
+        "the layer": f"{declared:,}",
+        "PyTorch, counted": f"{ran:,}",
+        "ONNX, from its nodes": f"{written:,}",
+    }
+    return Difference("macs-differ", "the multiply-accumulates differ", values, node)

@@ -1,11 +1,13 @@
-"""Random inputs of the right sort and random weights of a sane scale: each net gets numbers on
-which a wrong rule shows.
+"""Random inputs and weights on which a wrong rule shows.
+
+Inputs are of the sort that the layers need, and weights keep the scale of the values.
 """
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,14 +26,14 @@ EDGES = {"edge weights", "adjacency", "laplacian"}
 
 
 def shape_of(value: Value, batch: int, sizes: dict[str, int]) -> tuple[int, ...]:
-    """The shape of a value with its batch, its open sizes set."""
+    """The shape of a value, with the batch and with numbers for the open sizes."""
     return (batch, *(d if isinstance(d, int) else d.at(sizes) for d in value.type.shape))
 
 
 def inputs_for(
     graph: Graph, batch: int, sizes: dict[str, int], seed: int
 ) -> dict[int, torch.Tensor]:
-    """A random tensor for each input, by the value's `id`."""
+    """A random tensor for each input of the net, by the value's id."""
     stream = np.random.default_rng([seed, batch, *sizes.values()])
     return {
         id(v): torch.from_numpy(_input(graph, v, shape_of(v, batch, sizes), sizes, stream))
@@ -46,6 +48,7 @@ def _input(
     sizes: dict[str, int],
     stream: np.random.Generator,
 ) -> np.ndarray:
+    """The numbers of one input."""
     dtype = value.type.dtype
     if dtype in ("int64", "int32", "uint8"):
         return np.asarray(stream.integers(0, _vocabulary(graph, value), shape), dtype=dtype)
@@ -59,30 +62,27 @@ def _input(
     return stream.standard_normal(shape).astype(dtype)
 
 
-def _taken(node: Node) -> Iterator[tuple[Value, Sort]]:
-    """The inputs of a node, and what the numbers of each are."""
-    sorts = node.op.sorts()
-    for i, value in enumerate(node.inputs):
-        yield value, sorts[i] if i < len(sorts) else NUMBERS
+def _sorted_inputs(node: Node) -> Iterator[tuple[Value, Sort]]:
+    """Each input of a node, with the sort of numbers that the node takes there."""
+    return zip(node.inputs, chain(node.op.sorts(), repeat(NUMBERS)), strict=False)
 
 
 def _uses(graph: Graph, value: Value) -> list[tuple[Node, Sort]]:
-    """The nodes that take a value, and what its numbers are to each."""
-    return [(n, sort) for n in graph.nodes for taken, sort in _taken(n) if taken is value]
+    """The nodes that take a value, each with the sort of numbers that it takes there."""
+    return [(n, sort) for n in graph.nodes for taken, sort in _sorted_inputs(n) if taken is value]
 
 
 def _vocabulary(graph: Graph, value: Value) -> int:
-    """How many integers there may be for every layer that takes the value, or parts of it."""
+    """How many different integers every layer accepts that takes the value or parts of it."""
     reached = {id(value)}
-    room = 256 if value.type.dtype == "uint8" else 1000
-    found = []
+    extents = []
     for node in graph.nodes:
-        for taken, sort in _taken(node):
+        for taken, sort in _sorted_inputs(node):
             if id(taken) in reached and sort.name == "indices":
-                found.append(int(sort.extent))
+                extents.append(int(sort.extent))
             elif id(taken) in reached and node.op.any_dtype:
                 reached.add(id(node.output))
-    return min(found, default=room)
+    return min(extents, default=256 if value.type.dtype == "uint8" else 1000)
 
 
 def _boxes(
@@ -100,7 +100,7 @@ def _boxes(
 
 
 def _edges(sorts: set[str], shape: tuple[int, ...], stream: np.random.Generator) -> np.ndarray:
-    """A symmetric matrix that suits every layer that takes it."""
+    """A symmetric matrix that is valid for every layer that takes it."""
     half = np.triu(stream.random(shape), 1)
     edges = half + np.swapaxes(half, -1, -2)
     if "adjacency" in sorts:
@@ -111,11 +111,11 @@ def _edges(sorts: set[str], shape: tuple[int, ...], stream: np.random.Generator)
 
 
 class Settler:
-    """Gives the weights of a net numbers in the order in which they are used, so that values keep
-    their scale through any depth.
+    """Gives random numbers to the weights of a net, so that values keep their scale at any depth.
 
-    Matrices and kernels are normal, scaled by their inputs' size; biases, scales and slopes are
-    random too. Statistics of batch norm are those of the values, each off by a random share.
+    Weights get their numbers in the order of their use. Matrices and kernels are normal, scaled by
+    the size of their inputs; biases, scales and slopes are random too. The statistics of a batch
+    norm are those of its input, each changed by a random amount.
     """
 
     def __init__(self, seed: int) -> None:
@@ -124,27 +124,30 @@ class Settler:
     @torch.no_grad()
     def settle(self, node: Node, tensors: dict[str, torch.Tensor], xs: list[torch.Tensor]) -> None:
         """Fill the tensors of a node for these inputs."""
-        declared: dict[str, Any] = node.params()
+        declared = node.params()
         x = xs[0].float()
         size = float(x.square().mean().sqrt()) or 1.0
         for name, tensor in tensors.items():
-            if name in declared and declared[name].init == "literal":
-                tensor.copy_(torch.tensor(declared[name].values).reshape(declared[name].shape))
+            param = declared.get(name, Param(()))
+            if param.init == "literal":
+                tensor.copy_(torch.tensor(param.values).reshape(param.shape))
             elif name == "running_mean":
-                axes = [i for i in range(x.dim()) if i != 1]
-                # Of values that are all alike a norm would make rounding alone, enlarged from norm
-                # to norm.
-                spread = torch.maximum(
-                    x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt()
-                )
-                tensor.copy_(x.mean(axes) + 0.3 * spread * self._normal(tensor))
-                variance = spread.square() * self._between(tensor, 0.5, 1.5) + 0.01
-                tensors["running_var"].copy_(variance.clamp(max=NEAR))
+                self._settle_statistics(tensor, tensors["running_var"], x)
             elif name == "num_batches_tracked":
                 tensor.zero_()
             elif name != "running_var":
-                role = declared.get(name, Param(())).role
-                tensor.copy_(self._weight(role, name, tensor, size))
+                tensor.copy_(self._weight(param.role, name, tensor, size))
+
+    def _settle_statistics(
+        self, mean: torch.Tensor, variance: torch.Tensor, x: torch.Tensor
+    ) -> None:
+        """Fill the running mean and variance of a batch norm with this input."""
+        axes = [i for i in range(x.dim()) if i != 1]
+        # If all values are equal, their deviation is only rounding, which the norm would enlarge.
+        spread = torch.maximum(x.std(axes, correction=0), 0.5 * x.square().mean(axes).sqrt())
+        mean.copy_(x.mean(axes) + 0.3 * spread * self._normal(mean))
+        random_variance = spread.square() * self._between(mean, 0.5, 1.5) + 0.01
+        variance.copy_(random_variance.clamp(max=NEAR))
 
     def _weight(self, role: str, name: str, tensor: torch.Tensor, size: float) -> torch.Tensor:
         if role == "value":
@@ -161,9 +164,12 @@ class Settler:
 
     @staticmethod
     def _matrix_scale(role: str, fan: int, size: float) -> float:
-        if role == "state":  # it neither fades nor grows without end over a long sequence
+        """The standard deviation of a matrix with `fan` inputs of that size."""
+        if role == "state":  # keeps the state bounded over a long sequence
             return float((0.5 / fan) ** 0.5)
-        return float((2 / fan) ** 0.5 / (1 if role == "after-norm" else max(size, 1e-3)))
+        if role == "after-norm":
+            return float((2 / fan) ** 0.5)
+        return float((2 / fan) ** 0.5 / max(size, 1e-3))
 
     def _normal(self, like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=self._stream)

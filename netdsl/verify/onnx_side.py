@@ -1,12 +1,10 @@
-"""ONNX: the model that is exported, with every value as an output; ONNX's own inference;
-onnxruntime.
-"""
+"""Runs a graph as an ONNX model: in ONNX's shape inference, and in onnxruntime."""
 
 from __future__ import annotations
 
 import re
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -18,11 +16,14 @@ from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.runtime.quiet import quiet_options
+from netdsl.verify.numbers import shape_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.ir.graph import Graph, Node
 
-# How onnxruntime and onnx name a node.
+# How messages of onnxruntime and onnx name a node.
 NAMED = (
     r'In Node, \("([^"]+)"',
     r"node name: ([^)]+)\)",
@@ -30,102 +31,91 @@ NAMED = (
     r"[Nn]ode:? ?[('\"]([^)'\"]+)[)'\"]",
 )
 MULTIPLIED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "RNN", "LSTM", "GRU"}
+Shapes = dict[str, list[int]]  # by name; 0 is a size that inference leaves open
 
 
 class OnnxSide:
-    """The model of a graph, and where each node's value stands in it."""
+    """The model of a graph. `tensor` has the name of each value in it, by the value's id."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        made = skeleton(graph)
-        self.params = made.params
-        self.model = made.model
-        self.outputs = [o.name for o in made.model.graph.output]
-        self.tensor = _tensors(graph, _last(made.model))
+        built = skeleton(graph)
+        self.params = built.params
+        self.model = built.model
+        self.tensor = _tensors(graph, _last(built.model))
+        # The model in which only the shapes of the inputs and weights are known.
         self._bare = onnx.ModelProto()
-        self._bare.CopyFrom(made.model)
+        self._bare.CopyFrom(built.model)
         self._bare.graph.input.extend(
-            helper.make_tensor_value_info(k, made.element, p.shape) for k, p in made.params.items()
+            helper.make_tensor_value_info(k, built.element, p.shape)
+            for k, p in built.params.items()
         )
         for value in self._bare.graph.output:
             value.type.tensor_type.ClearField("shape")
 
-    def infer(
-        self, batch: int, sizes: dict[str, int], *, strict: bool = True
-    ) -> dict[str, list[int]]:
-        """The shapes that ONNX's inference finds by itself, constants propagated; 0 stands for a
-        size that it leaves open.
+    def infer(self, batch: int, sizes: dict[str, int], *, strict: bool = True) -> Shapes:
+        """The shapes that ONNX infers from the shapes of the inputs and weights.
 
-        Strict inference raises what it finds wrong; the other goes on as far as it can.
+        Strict inference raises an exception for an error that it finds; otherwise it goes on as far
+        as it can.
         """
         for value, declared in zip(self._bare.graph.input, self.graph.inputs, strict=False):
             dims = value.type.tensor_type.shape.dim
-            for dim, size in zip(
-                dims,
-                (batch, *(d if isinstance(d, int) else d.at(sizes) for d in declared.type.shape)),
-                strict=True,
-            ):
+            for dim, size in zip(dims, shape_of(declared, batch, sizes), strict=True):
                 dim.dim_value = size
         inferred = onnx.shape_inference.infer_shapes(
             self._bare, check_type=strict, strict_mode=strict, data_prop=True
         ).graph
-        return {
-            v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
-            for v in (*inferred.value_info, *inferred.output, *inferred.input)
-            if v.type.tensor_type.HasField("shape")
-        }
+        return _shapes((*inferred.value_info, *inferred.output, *inferred.input))
 
-    def macs(self, inferred: dict[str, list[int]], made: dict[str, np.ndarray]) -> dict[str, int]:
-        """The multiply-accumulates of the model's nodes for one sample, by layer: the product that
-        each operator's definition gives for these shapes.
+    def macs(self, inferred: Shapes, arrays: dict[str, np.ndarray]) -> dict[str, int]:
+        """The multiply-accumulates of the model's nodes for one sample, by layer.
 
-        The shapes are those that ONNX infers, and onnxruntime's for what it leaves open.
+        They follow from the definition of each operator and the shapes. These are the inferred
+        ones; if a size is open there, the shape of onnxruntime's array.
         """
-        shapes = {k: list(v.shape) for k, v in made.items()} | {
-            k: v for k, v in inferred.items() if 0 not in v
-        }
+        shapes = {k: list(v.shape) for k, v in arrays.items()}
+        shapes |= {k: v for k, v in inferred.items() if 0 not in v}
         squaring = {n.name for n in self.graph.nodes if n.op.squares}
         nodes = [(n, _layer(n)) for n in self.model.graph.node]
-        # In a layer of squares, each multiplication makes the squares of differences.
+        # In a layer that sums squares, each `Mul` computes the squares.
         squares = {id(n) for n, layer in nodes if n.op_type == "Mul" and layer in squaring}
         nodes = [(n, layer) for n, layer in nodes if n.op_type in MULTIPLIED or id(n) in squares]
         if any(
             name and name not in shapes for node, _ in nodes for name in (*node.input, *node.output)
         ):
-            shapes |= {k: v for k, v in self._from(made).items() if k not in shapes and 0 not in v}
-        found: dict[str, int] = {}
-        maker = {n.output[0]: n for n in self.model.graph.node}
+            inside = self._inferred_inside(arrays)
+            shapes |= {k: v for k, v in inside.items() if k not in shapes and 0 not in v}
+        counts: dict[str, int] = {}
+        producers = {n.output[0]: n for n in self.model.graph.node}
         for node, layer in nodes:
             if id(node) in squares:
                 count = prod(shapes[node.output[0]])
             else:
-                count = _macs(node, shapes, maker)
-            found[layer] = found.get(layer, 0) + count
-        return found
+                count = _macs(node, shapes, producers)
+            counts[layer] = counts.get(layer, 0) + count
+        return counts
 
-    def _from(self, made: dict[str, np.ndarray]) -> dict[str, list[int]]:
-        """What ONNX infers of the values inside a layer once the layers' own shapes are known."""
+    def _inferred_inside(self, arrays: dict[str, np.ndarray]) -> Shapes:
+        """The shapes that ONNX infers inside layers from the shapes of the layers' values."""
         bare = onnx.ModelProto()
         bare.CopyFrom(self._bare)
         inputs = {v.name for v in bare.graph.input}
         del bare.graph.output[:]
         bare.graph.output.extend(
             helper.make_tensor_value_info(k, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
-            for k, v in made.items()
+            for k, v in arrays.items()
             if k not in inputs
         )
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
-        return {
-            v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
-            for v in inferred.value_info
-            if v.type.tensor_type.HasField("shape")
-        }
+        return _shapes(inferred.value_info)
 
     def session(
         self, arrays: dict[str, np.ndarray], *, threads: int = 0
     ) -> onnxruntime.InferenceSession:
-        """A session of the model with these weights, which it shares; every inner value is an
-        output.
+        """A session of the model in which the value of every layer is an output.
+
+        The session uses the memory of the weights in `arrays` and does not copy it.
         """
         values = {
             self.tensor[id(n.output)]: n.type.dtype for n in self.graph.nodes if n.aux is None
@@ -135,24 +125,16 @@ class OnnxSide:
     def run(
         self, session: onnxruntime.InferenceSession, inputs: dict[int, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Every output of a session by name, and the inputs."""
-        feed = {v.name: inputs[id(v)] for v in self.graph.inputs}
+        """The inputs and all outputs of a session, by name."""
+        arrays = {v.name: inputs[id(v)] for v in self.graph.inputs}
         names = [o.name for o in session.get_outputs()]
-        taken = {i.name for i in session.get_inputs()}
-        return {
-            **feed,
-            **dict(
-                zip(
-                    names,
-                    session.run(names, {k: v for k, v in feed.items() if k in taken}),
-                    strict=True,
-                )
-            ),
-        }
+        fed = {i.name: arrays[i.name] for i in session.get_inputs()}
+        return arrays | dict(zip(names, session.run(names, fed), strict=True))
 
     def node_named(self, text: str) -> Node | None:
-        """The node of the graph whose ONNX node a message of onnxruntime or onnx names as the one
-        that fails.
+        """The node of the graph that a message of onnxruntime or onnx names as the one that fails.
+
+        None if the message names no node that belongs to a layer.
         """
         layers = {
             n.name: p.value
@@ -168,45 +150,41 @@ class OnnxSide:
 
 
 class ExportedSide:
-    """The model as `netdsl export` writes it, batch norms folded, with the numbers that they are
-    folded to.
+    """The model as `netdsl export` writes it: batch norms are folded into the layers before them.
+
+    `folded` has the batch norm that each of these layers contains, by the layer's name. `tensor` is
+    as in `OnnxSide`.
     """
 
     def __init__(self, side: OnnxSide, arrays: dict[str, np.ndarray]) -> None:
-        made = skeleton(side.graph, Form(fold=True))
-        self.model = made.model
-        self.arrays = {
-            name: (
-                np.concatenate(
-                    [
-                        np.asarray(c, np.float32).reshape(-1)
-                        for c in stored_chunks(stored, made.params, lambda n, _: [arrays[n]])
-                    ]
-                ).reshape(stored.param.shape)
-                if stored.norm
-                else arrays[name]
-            )
-            for name, stored in made.stored.items()
-        }
+        built = skeleton(side.graph, Form(fold=True))
+        self.model = built.model
+        self.arrays = {}
+        for name, stored in built.stored.items():
+            if stored.norm is None:
+                self.arrays[name] = arrays[name]
+            else:
+                chunks = stored_chunks(stored, built.params, lambda n, _: [arrays[n]])
+                flat = [np.asarray(chunk, np.float32).reshape(-1) for chunk in chunks]
+                self.arrays[name] = np.concatenate(flat).reshape(stored.param.shape)
         nodes = {n.name: n for n in side.graph.nodes}
-        self.folded: dict[str, Node] = {}  # the batch norm of a layer by the layer's name
-        for node in made.model.graph.node:
-            told = {p.key: p.value for p in node.metadata_props}
-            if "netdsl.folded" in told:
-                self.folded[told["netdsl.layer"]] = nodes[told["netdsl.folded"]]
-        # A layer may be written otherwise here, its inner values named as the whole layer was.
-        last = _last(made.model)
-        self.tensor = _tensors(
-            side.graph, last | {norm.name: last[name] for name, norm in self.folded.items()}
-        )
+        self.folded: dict[str, Node] = {}
+        for node in built.model.graph.node:
+            metadata = {p.key: p.value for p in node.metadata_props}
+            if "netdsl.folded" in metadata:
+                self.folded[metadata["netdsl.layer"]] = nodes[metadata["netdsl.folded"]]
+        # A folded layer may consist of other nodes than in `OnnxSide`, with other names of values.
+        last = _last(built.model)
+        last |= {norm.name: last[name] for name, norm in self.folded.items()}
+        self.tensor = _tensors(side.graph, last)
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
-        """A session of the model with those inner values (name and element type) as outputs too."""
+        """A session in which these inner values, with their element types, are outputs too."""
         return _session(self.model, self.arrays, wanted, threads)
 
 
 def _last(model: onnx.ModelProto) -> dict[str, str]:
-    """What the last node of each layer makes, by the layer's name."""
+    """The output of the last node of each layer, by the layer's name."""
     return {
         p.value: n.output[0]
         for n in model.graph.node
@@ -216,12 +194,11 @@ def _last(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _tensors(graph: Graph, last: dict[str, str]) -> dict[int, str]:
-    """The name of every value of a graph, by its `id`, where `last` has that of each layer."""
+    """The name of each value in the model, by the value's id. `last` is as `_last` returns it."""
     names = {id(v): v.name for v in graph.inputs}
     for node in graph.nodes:
-        if (
-            node.aux is None
-        ):  # what acts in training alone has no node of its own: its value is its input's
+        if node.aux is None:
+            # A layer that only acts in training has no ONNX node: its value is its input's.
             names[id(node.output)] = last.get(node.name, names[id(node.inputs[0])])
     return names
 
@@ -255,18 +232,27 @@ def _session(
     )
 
 
+def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
+    """The shapes of those values that have one."""
+    return {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in values
+        if v.type.tensor_type.HasField("shape")
+    }
+
+
 def _layer(node: onnx.NodeProto) -> str:
-    """The name of the layer that a node belongs to."""
+    """The name of the layer that a node belongs to, or an empty text."""
     return next((p.value for p in node.metadata_props if p.key == "netdsl.layer"), "")
 
 
-def _macs(node: onnx.NodeProto, shapes: dict[str, list[int]], maker: dict[str, Any]) -> int:
+def _macs(node: onnx.NodeProto, shapes: Shapes, producers: dict[str, onnx.NodeProto]) -> int:
+    """The multiply-accumulates of one node; `producers` has the node that makes each value."""
     x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
     if node.op_type == "Conv":
-        source = maker.get(node.input[1])
-        if (
-            source is not None and source.op_type == "ScatterND"
-        ):  # zero where maps are not connected: those are no products
+        source = producers.get(node.input[1])
+        if source is not None and source.op_type == "ScatterND":
+            # A kernel with zeros between maps that are not connected: only the others count.
             return prod(y[2:]) * prod(shapes[source.input[2]])
         return prod(y) * prod(w[1:])
     if node.op_type == "ConvTranspose":

@@ -1,6 +1,4 @@
-"""What a verification found: claims, each with its witnesses and its verdict, and the first
-difference of those that fail.
-"""
+"""The result of a verification: claims, with their witnesses, verdicts and differences."""
 
 from __future__ import annotations
 
@@ -13,41 +11,46 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node
 
 
-# Weights settle at the first, values are compared at the second, products are counted at the last.
+# The batch sizes. With the first, weights get their numbers; with the second, values are compared;
+# with the last, products are counted.
 BATCHES = (7, 2, 1)
 
 
 class Difference(Diagnostic):
-    """Where witnesses disagree first: the node, what was compared, and what each witness says."""
+    """The first disagreement of witnesses about a claim.
+
+    `fact` is what differs, `values` are the findings by witness, and `node` is the layer. Without
+    a layer, `name` and `kind` are empty.
+    """
 
     def __init__(
         self,
         code: str,
-        what: str,
+        fact: str,
         values: dict[str, str],
         node: Node | None = None,
         help: str | None = None,
     ) -> None:
-        where = f"`{node.name}` ({node.op.kind}): " if node is not None else ""
         notes = tuple(Annotation(f"{who}: {value}") for who, value in values.items())
-        super().__init__(
-            code, f"{where}{what}", node.span if node is not None else None, notes=notes, help=help
-        )
-        self.name = node.name if node is not None else ""
-        self.kind = node.op.kind if node is not None else ""
+        self.name = self.kind = ""
         self.values = values
+        span = None
+        if node is not None:
+            self.name, self.kind, span = node.name, node.op.kind, node.span
+            fact = f"`{self.name}` ({self.kind}): {fact}"
+        super().__init__(code, fact, span, notes=notes, help=help)
 
     @property
     def line(self) -> int | None:
-        """The line of the text that the node stands in."""
+        """The line of the node in the text."""
         return self.span.first.line if self.span else None
 
 
 @dataclass(slots=True)
 class Claim:
-    """One thing that is proven: by whom, over how much, and the first difference where it fails.
+    """A claim: its witnesses, what it covers (`detail`), and the first difference if it fails.
 
-    Not `ran`: an earlier failure left no ground for it.
+    `ran` is False if an earlier failure made it impossible to test the claim.
     """
 
     name: str
@@ -64,16 +67,20 @@ class Claim:
     @property
     def verdict(self) -> str:
         """`agree`, `differ`, or `not tried`."""
-        return "agree" if self.ok else "differ" if self.ran else "not tried"
+        if not self.ran:
+            return "not tried"
+        return "agree" if self.ok else "differ"
 
 
 @dataclass(slots=True)
 class Report:
     """The verification of one net.
 
-    `worst` is the largest error of any value, in units of float32 rounding of its bound. `beyond`
-    names the layers that have values which were not compared, because float32 cannot represent the
-    numbers from which they are computed. `skipped` is how many of the `numbers` these are.
+    `sizes` are the settings of the open sizes. `comparisons` is the number of tensors that were
+    compared. `worst` is the largest error of any number, in units of its rounding bound.
+
+    `beyond` names the layers with numbers that were not compared, because float32 cannot represent
+    the numbers from which they are computed. This concerns `skipped` of all `numbers`.
     """
 
     net: str
@@ -90,7 +97,7 @@ class Report:
 
     @property
     def empty(self) -> bool:
-        """Whether values were looked at and none of them could be compared."""
+        """Whether there were numbers to compare, but none could be compared."""
         return 0 < self.numbers == self.skipped
 
     @property
@@ -100,9 +107,9 @@ class Report:
 
     @property
     def first(self) -> Difference | None:
-        """The difference to look at first."""
-        return next((c.difference for c in self.claims if c.difference is not None), None)
+        """The difference of the first claim that fails."""
+        return next(iter(self.differences()), None)
 
     def differences(self) -> list[Difference]:
-        """Every claim's difference at its place in the text."""
+        """The difference of each claim that fails."""
         return [c.difference for c in self.claims if c.difference is not None]

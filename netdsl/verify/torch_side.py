@@ -1,6 +1,4 @@
-"""PyTorch, node by node: each layer's own module and call, on the values that the layers before it
-made.
-"""
+"""Runs a graph in PyTorch node by node, and as a whole."""
 
 from __future__ import annotations
 
@@ -21,24 +19,34 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph, Node
 
+    Settle = Callable[["Step", list[torch.Tensor]], None]  # gives the weights of a step numbers
+
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 
 
 @lru_cache(4096)
 def _function(call: str, count: int) -> Callable[..., torch.Tensor]:
-    """The call of a layer as a function of its module and inputs."""
+    """The call of a layer as a function of its module and its inputs."""
     names = [f"x{i}" for i in range(count)]
-    made: Callable[..., torch.Tensor] = _evaluated(
-        f"lambda m, {', '.join(names)}: {call.replace('{m}', 'm').format(*names)}"
-    )
-    return made
+    body = call.replace("{m}", "m").format(*names)
+    function: Callable[..., torch.Tensor] = _evaluated(f"lambda m, {', '.join(names)}: {body}")
+    return function
 
 
 def _evaluated(text: str) -> Any:
-    """The value of an expression that the back end wrote."""
+    """The value of a Python expression that the back end generated."""
     space = dict(_SPACE)
-    exec(f"made = {text}", space)
-    return space["made"]
+    exec(f"value = {text}", space)
+    return space["value"]
+
+
+class StepError(Exception):
+    """A layer fails in PyTorch, with the exception `cause`."""
+
+    def __init__(self, node: Node, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.node = node
+        self.cause = cause
 
 
 class Step:
@@ -50,7 +58,7 @@ class Step:
         self.module: nn.Module | None = None
         if low.module is not None:
             owned = member(whole, node.module)
-            if owned is None:  # layers without weights may stand under another name
+            if owned is None:  # layers without weights may have another name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
         self._call = _function(low.call, len(node.inputs))
@@ -60,25 +68,37 @@ class Step:
 
     def double(self) -> nn.Module | None:
         """A copy of the module in double precision."""
-        return copy.deepcopy(self.module).double() if self.module is not None else None
+        if self.module is None:
+            return None
+        return copy.deepcopy(self.module).double()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Its parameters and buffers."""
-        return self.module.state_dict() if self.module is not None else {}
+        if self.module is None:
+            return {}
+        return self.module.state_dict()
 
 
 def member(whole: nn.Module, path: str) -> nn.Module | None:
-    """The module of that path, None where there is none."""
-    found: nn.Module | None = whole
+    """The module inside `whole` with that path, or None."""
+    module = whole
     for name in path.split("."):
-        found = dict(found.named_children()).get(name) if found is not None else None
-    return found
+        child = dict(module.named_children()).get(name)
+        if child is None:
+            return None
+        module = child
+    return module
+
+
+def as_list(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """The outputs of a module, which are a tuple only if there are several."""
+    return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
 class TorchSide:
     """The module of a graph, and its nodes one by one.
 
-    The weights hold no numbers until they are settled or loaded.
+    The numbers in the weights are undefined until they are settled or loaded.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -88,13 +108,13 @@ class TorchSide:
         self.module = whole.to_empty(device="cpu").eval().requires_grad_(False)
         fresh: dict[str, nn.Module] = {}
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
-        self._last: dict[int, int] = {}
+        self._last: dict[int, int] = {}  # the step that uses a value last, by the value's id
         for i, step in enumerate(self.steps):
             for value in step.node.inputs:
                 self._last[id(value)] = i
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
-        """Take the numbers of a checkpoint."""
+        """Copy the numbers of a checkpoint into the module."""
         state = self.module.state_dict()
         for name, tensor in weights.items():
             if name in state:
@@ -103,10 +123,11 @@ class TorchSide:
     def walk(
         self,
         inputs: dict[int, torch.Tensor],
-        settle: Callable[[Step, list[torch.Tensor]], None] | None = None,
-    ) -> Iterator[tuple[Step, list[torch.Tensor], Any]]:
-        """Each step with its inputs and what it makes, an exception where the layer fails; values
-        are dropped after their last use.
+        settle: Settle | None = None,
+    ) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
+        """Run the steps in order; yields each with its inputs and its value.
+
+        Values are freed after their last use. Raises `StepError` if a layer fails.
         """
         values = dict(inputs)
         for i, step in enumerate(self.steps):
@@ -114,10 +135,9 @@ class TorchSide:
             try:
                 if settle is not None:
                     settle(step, xs)
-                y: Any = step(xs)
-            except Exception as error:  # whatever a lowering raises is the finding
-                yield step, xs, error
-                return
+                y = step(xs)
+            except Exception as error:  # every exception of a lowering is a finding
+                raise StepError(step.node, error) from error
             values[id(step.node.output)] = y
             yield step, xs, y
             for value in step.node.inputs:
@@ -125,6 +145,5 @@ class TorchSide:
                     values.pop(id(value), None)
 
     def outputs(self, inputs: dict[int, torch.Tensor]) -> list[torch.Tensor]:
-        """What the whole module gives."""
-        made = self.module(*(inputs[id(v)] for v in self.graph.inputs))
-        return list(made) if isinstance(made, tuple) else [made]
+        """The outputs of the whole module."""
+        return as_list(self.module(*(inputs[id(v)] for v in self.graph.inputs)))

@@ -1,10 +1,8 @@
-"""Values, node by node: what each executor made of its own inputs, held against an evaluation in
-double precision.
-"""
+"""Compares the value of a node in each executor with double precision on the same inputs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,33 +18,33 @@ if TYPE_CHECKING:
 
 
 class Executor:
-    """What one executor made of a node: its inputs, and its value."""
+    """A node in one executor: its inputs and its value there."""
 
     def __init__(self, name: str, xs: list[Tensor], y: Tensor) -> None:
         self.name, self.xs, self.y = name, xs, y
 
 
 def compare_values(step: Step, executors: list[Executor], report: Report) -> dict[str, Difference]:
-    """The difference of each executor whose value is further from the witness than its bound
-    allows; the worst k goes into the report.
+    """The differences, by name of the executors whose values exceed the bound.
+
+    The report gets the number of comparisons and the largest error.
     """
-    # One evaluation for all: their inputs stand as samples of one batch.
-    value, bound = witness(
-        step, [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)]
-    )
-    found = {}
+    # The inputs of all executors are evaluated at once, as samples of one batch.
+    xs = [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)]
+    value, bound = witness(step, xs)
+    differences = {}
     for i, executor in enumerate(executors):
         n = executor.y.shape[0]
         part = slice(i * n, (i + 1) * n)
         own = None if bound is None else Bound(bound.rounding[part], bound.underflow[part])
         difference = _judge(step, executor, value[part], own, report, executors)
         if difference is not None:
-            found[executor.name] = difference
-    return found
+            differences[executor.name] = difference
+    return differences
 
 
 def compare_folded(step: Step, norm: Step, executor: Executor, report: Report) -> Difference | None:
-    """The difference of a layer with its batch norm folded in."""
+    """The difference of a layer into which its batch norm is folded, if it exceeds the bound."""
     return _judge(norm, executor, *folded_witness(step, norm, executor.xs), report, [])
 
 
@@ -58,24 +56,26 @@ def _judge(
     report: Report,
     others: list[Executor],
 ) -> Difference | None:
+    """Compare one executor's value with the witness, and count it in the report."""
     report.comparisons += 1
-    off = _off(executor.y, value, bound)
-    k = float(off.max()) if off.numel() else 0.0
-    if k > LIMIT:
-        return _difference(step, executor, value, bound, off, others)
+    errors = _errors(executor.y, value, bound)
+    worst = float(errors.max()) if errors.numel() else 0.0
+    if worst > LIMIT:
+        return _difference(step, executor, value, bound, errors, others)
     comparable = _comparable(value, bound)
     skipped = int((~comparable).sum())
     report.numbers += comparable.numel()
     report.skipped += skipped
     if skipped:
         report.beyond.add(step.node.name)
-    if k > report.worst:
-        report.worst, report.worst_node, report.worst_kind = k, step.node.name, step.node.op.kind
+    if worst > report.worst:
+        report.worst = worst
+        report.worst_node, report.worst_kind = step.node.name, step.node.op.kind
     return None
 
 
-def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
-    """The error of each element beyond underflow, in units of its bound of rounding."""
+def _errors(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
+    """The error of each element beyond that of underflow, in units of its rounding bound."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
     flushed = (y == 0) & (value.abs() < TINY)
@@ -84,15 +84,14 @@ def _off(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
     if bound is None:
         return torch.where(same | ignored, 0.0, torch.inf)
     excess = (y.double() - value).abs() - bound.underflow * TINY
-    off = torch.where(excess <= 0, 0.0, excess / (bound.rounding * UNIT))
-    return torch.where(same | ignored, 0.0, off).nan_to_num(nan=torch.inf)
+    errors = torch.where(excess <= 0, 0.0, excess / (bound.rounding * UNIT))
+    return torch.where(same | ignored, 0.0, errors).nan_to_num(nan=torch.inf)
 
 
 def _comparable(value: Tensor, bound: Bound | None) -> Tensor:
     """Whether float32 can represent a value and all numbers from which it is computed.
 
-    A value that is computed from infinities shows nothing about the program; nor does a choice
-    between a number and a NaN.
+    If it cannot, the value depends on infinities or NaNs, and shows nothing about the program.
     """
     if bound is None:
         return value.isfinite()
@@ -105,32 +104,37 @@ def _difference(
     executor: Executor,
     value: Tensor,
     bound: Bound | None,
-    off: Tensor,
+    errors: Tensor,
     others: list[Executor],
 ) -> Difference:
+    """The difference at the element with the largest error."""
     if executor.y.shape != value.shape:
-        what = "the witness has another shape: samples of a batch are mixed"
+        fact = "the value in fp64 has another shape: the layer mixes the samples of a batch"
         shapes = {executor.name: executor.y, "fp64": value}
         texts = {who: str(tuple(tensor.shape)) for who, tensor in shapes.items()}
-        return Difference("values-differ", what, texts, step.node)
-    place = tuple(int(i) for i in torch.unravel_index(off.argmax(), off.shape))
+        return Difference("values-differ", fact, texts, step.node)
+    place = tuple(int(i) for i in torch.unravel_index(errors.argmax(), errors.shape))
     values = {
         f"{executor.name} has": _number(executor.y[place]),
         "fp64 on the same inputs gives": _number(value[place]),
     }
     values |= {f"{e.name} has": _number(e.y[place]) for e in others if e is not executor}
-    values["allowed"] = _allowed(bound, place, float(off.max()))
-    what = f"the value at {list(place)} differs in {executor.name}"
-    return Difference("values-differ", what, values, step.node)
+    values["allowed"] = _allowed(bound, place, float(errors.max()))
+    fact = f"the value at {list(place)} differs in {executor.name}"
+    return Difference("values-differ", fact, values, step.node)
 
 
-def _allowed(bound: Bound | None, place: tuple[int, ...], off: float) -> str:
+def _allowed(bound: Bound | None, place: tuple[int, ...], error: float) -> str:
+    """The allowed error at that place, and the error in the same units."""
     if bound is None:
-        return "no difference: the layer moves or chooses elements"
+        return "no difference, because the layer only moves or selects elements"
     unit = float(bound.rounding[place]) * UNIT
     lost = float(bound.underflow[place]) * TINY
-    return f"{LIMIT:g} units of {unit:.2g}, and {lost:.2g} for underflow; it is off by {off:.3g}"
+    return (
+        f"{LIMIT:g} units of {unit:.2g}, and {lost:.2g} for underflow;"
+        f" the error is {error:.3g} units"
+    )
 
 
-def _number(value: Any) -> str:
+def _number(value: Tensor) -> str:
     return f"{float(value):.9g}"

@@ -141,6 +141,19 @@ def test_no_size_at_all() -> None:
         )
 
 
+def test_place_of_sizes_that_exclude_each_other() -> None:
+    """Without a join to point at, the place is the first input that has the symbol."""
+    graph = graph_of([5 - T, T - 8])
+    graph.inputs = [
+        SimpleNamespace(type=TensorType(shape), site=SimpleNamespace(span=str(shape)))
+        for shape in ((3, 4), (W,), (T, W), (T,))
+    ]
+    with pytest.raises(NetdslError) as caught:
+        valid_for(graph)
+    assert caught.value.message == "no T makes `G` valid: -T + 5 >= 1 and T - 8 >= 1"
+    assert str((T, W)) == caught.value.diagnostic.span
+
+
 def test_room_of_windows() -> None:
     """Room may be 0, a size may not; what is a number is not told."""
     assert valid_for(graph_of([5], rooms=[T - 4])) == "T >= 4"
