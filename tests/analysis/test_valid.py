@@ -151,7 +151,8 @@ def test_place_of_sizes_that_exclude_each_other() -> None:
     with pytest.raises(NetdslError) as caught:
         valid_for(graph)
     assert caught.value.message == "no T makes `G` valid: -T + 5 >= 1 and T - 8 >= 1"
-    assert str((T, W)) == caught.value.diagnostic.span
+    place: object = caught.value.diagnostic.span
+    assert str((T, W)) == place
 
 
 def test_room_of_windows() -> None:
