@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     "subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")]
 )
 class Subsampling(Op):
-    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias, one
-    pair for each map.
+    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias.
+
+    Each map has one coefficient and one bias.
     """
 
     k = arg(dims, doc="window size and stride", min=1)
@@ -30,25 +31,25 @@ class Subsampling(Op):
     def _pool(self) -> SumPool:
         return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0})
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        spatial_rank(self, xs[0])
-        fixed(self, xs[0].channels, "its input channels")
-        return self._pool().infer(*xs)
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_rank(self, x)
+        fixed(self, x.channels, "its input channels")
+        return self._pool().infer(x)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        k, *_ = self._pool().geometry(xs[0])
-        shape = (fixed(self, xs[0].channels, "its input channels"),)
-        return {"weight": Param(shape, f"constant:{1 / prod(k)}"), "bias": Param(shape)}
+    def params(self, x: TensorType) -> dict[str, Param]:
+        window = prod(self._pool().geometry(x).k)
+        shape = (fixed(self, x.channels, "its input channels"),)
+        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return self._pool().windows(*xs)
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return self._pool().windows(x)
 
     def rounding(self, e: Evaluation) -> Bound:
         """`s abs(w) sum of abs(x)`, plus the value, plus `abs(c)`.
 
         Underflow: carried from step to step.
         """
-        window, *_ = self._pool().geometry(e.types[0])
+        window = self._pool().geometry(e.types[0]).k
         count = prod(window)
         sizes = e.mean(lifted(e.x), window) * count
         summed = Known(
@@ -59,12 +60,12 @@ class Subsampling(Op):
         scaled = summed * Known.exactly(e.per_channel(e.module.weight))
         return scaled.shifted(e.per_channel(e.module.bias)).bound
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        k, *_ = self._pool().geometry(xs[0])
-        return t.custom("Subsample", xs[0].channels, k)
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.custom("Subsample", x.channels, self._pool().geometry(x).k)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        channels = fixed(self, xs[0].type.channels, "its input channels")
-        shape = [1, channels, *(1 for _ in xs[0].type.spatial)]
-        weight, bias = (g.op("Reshape", g.param(n), g.ints(shape)) for n in ("weight", "bias"))
-        return g.op("Add", g.op("Mul", self._pool().onnx(g, xs[0]), weight), bias)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        channels = fixed(self, x.type.channels, "its input channels")
+        shape = [1, channels, *(1 for _ in x.type.spatial)]
+        weight = g.op("Reshape", g.param("weight"), g.ints(shape))
+        bias = g.op("Reshape", g.param("bias"), g.ints(shape))
+        return g.op("Add", g.op("Mul", self._pool().onnx(g, x), weight), bias)
