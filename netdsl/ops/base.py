@@ -306,7 +306,7 @@ def divisors(n: int) -> str:
 
 def divisor_list(n: int) -> str:
     """The smallest divisors of a number."""
-    found = [str(divisor) for divisor in range(1, min(n, 1024) + 1) if n % divisor == 0]
-    if len(found) > MAX_DIVISORS:
-        found[MAX_DIVISORS:] = ["..."]
-    return ", ".join(found)
+    listed = [str(divisor) for divisor in range(1, min(n, 1024) + 1) if n % divisor == 0]
+    if len(listed) > MAX_DIVISORS:
+        listed[MAX_DIVISORS:] = ["..."]
+    return ", ".join(listed)
