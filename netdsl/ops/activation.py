@@ -104,7 +104,7 @@ def _sloped(e: Evaluation, slope: Tensor) -> Bound:
 class LeakyReLU(Op):
     """x where positive, slope x elsewhere."""
 
-    slope = arg(number, 0.01, doc="factor of negative values")
+    slope = arg(number, 0.01, doc="factor for negative values")
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
@@ -124,7 +124,7 @@ class LeakyReLU(Op):
 class ELU(Op):
     """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
 
-    alpha = arg(number, 1.0, doc="limit of negative values")
+    alpha = arg(number, 1.0, doc="negative values approach -alpha")
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y) + abs(alpha)`.
@@ -158,14 +158,14 @@ class PReLU(Op):
     """
 
     shared = arg(boolean, False, doc="one slope for all channels")
-    init = arg(number, 0.25, doc="the slope at the start")
+    init = arg(number, 0.25, doc="the initial slope")
 
     def infer(self, x: TensorType) -> TensorType:
         if not self.shared and not x.shape:
             raise OpError(
                 "wrong-rank",
                 "`prelu` needs channels, its input is a scalar",
-                help="one slope for all: `prelu(shared = true)`",
+                help="use one slope for all: `prelu(shared = true)`",
             )
         self._slopes(x)
         return x
@@ -201,7 +201,9 @@ class GELU(Op):
 
     rounding = gated(1.5)
 
-    approximate = arg(text, "none", doc="exact, or by tanh", choices=("none", "tanh"))
+    approximate = arg(
+        text, "none", doc="`none` is exact, `tanh` an approximation", choices=("none", "tanh")
+    )
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("GELU", approximate=(self.approximate, "none"))
@@ -258,7 +260,7 @@ class ScaledTanh(Op):
 class _Softmax(Op):
     """What the kinds that sum along an axis share."""
 
-    axis = arg(integer, 1, doc="the axis to sum over, the batch being 0")
+    axis = arg(integer, 1, doc="the axis to sum over; 0 is the batch")
     name = ""  # in PyTorch and in ONNX
 
     def infer(self, x: TensorType) -> TensorType:

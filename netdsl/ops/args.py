@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from netdsl.ir.types import Sym
 
@@ -136,7 +136,7 @@ def padding_advice(word: object) -> str | None:
     if not isinstance(word, str):
         return None
     if word.lower() == "same":
-        return "it is written `same`"
+        return "write `same` in lower case"
     if word.lower() == "valid":
         return "leave `pad` out: without it nothing is padded"
     return None
@@ -154,8 +154,8 @@ def even_padding(value: object) -> Padding:
     return dims(value)
 
 
-def sizes(value: object) -> tuple[int | Sym, ...]:
-    """Sizes such as `16x25`; open ones are allowed."""
+def sizes(value: object) -> tuple[Any, ...]:
+    """Sizes such as `16x25`: integers, or open sizes, which a kind may refuse with `fixed`."""
     given = value if isinstance(value, tuple) else (value,)
     if given and all(isinstance(size, Sym) or is_integer(size) for size in given):
         return given

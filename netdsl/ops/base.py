@@ -145,7 +145,7 @@ def _too_many(cls: type[Op], found: int) -> OpError:
     takes = f"at most {counted(len(cls.args), 'argument')}" if cls.args else "no arguments"
     help = f"write `{signature(cls)}`"
     if cls.inputs[1] > 2:
-        help = "what it joins are arms in braces, `{ | ... | ... }`, or references, `@label`"
+        help = "give what it joins as arms in braces, `{ | ... | ... }`, or as references, `@label`"
     return OpError("too-many-arguments", f"`{cls.kind}` takes {takes}, found {found}", help=help)
 
 
@@ -245,7 +245,7 @@ def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
         help = "give one number"
         if n > 1:
             example = "x".join(["3"] * n)
-            help = f"one number serves all axes; else give one for each, as in `{example}`"
+            help = f"give one number for all axes, or one for each, such as `{example}`"
         raise OpError(
             "wrong-rank",
             f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has"
@@ -265,11 +265,14 @@ def spatial_rank(op: Op, x: TensorType) -> int:
     """The number of spatial axes: 1, 2 or 3; raises `OpError` for other inputs."""
     n = len(x.shape) - 1
     if n not in (1, 2, 3):
-        axes = f"{counted(len(x.shape), 'axis')} ({x})"
+        help = None
+        if n < 1:
+            help = "use `dense` for a vector, or make channels and axes with `reshape`"
         raise OpError(
             "wrong-rank",
-            f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has {axes}",
-            help="a vector goes into `dense`; `reshape` makes channels and axes" if n < 1 else None,
+            f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has"
+            f" {counted(len(x.shape), 'axis')} ({x})",
+            help=help,
         )
     return n
 
@@ -285,14 +288,14 @@ def fixed(op: Op, size: int | Sym, name: str, otherwise: str | None = None) -> i
     help = f"write a number for {names} in the `input`"
     if otherwise is not None:
         help += f", or {otherwise}"
-    raise OpError("open-size", f"`{op.kind}` needs to know {name}: it is {size}", help=help)
+    raise OpError("open-size", f"`{op.kind}` needs to know {name}, but {size} is open", help=help)
 
 
 def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
     """The position in `x.shape` of an axis that is counted as in PyTorch, where 0 is the batch."""
     rank = len(x.shape) + 1
     if axis == 0 or not -rank < axis < rank:
-        axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
+        axes = {1: "no axes", 2: "only axis 1"}.get(rank, f"axes 1 to {rank - 1}")
         raise OpError(
             "bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ops.args import TYPE_NAMES, WrongType, is_integer
-from netdsl.words import are, counted
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter
@@ -37,22 +37,21 @@ def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
     if groups != 1:
         raise OpError(
             "bad-argument",
-            f"`connections` says which maps are connected, and so does `groups` ({groups})",
+            f"`connections` and `groups` ({groups}) both define which maps are connected",
             "groups",
             "leave one of them out",
         )
     if len(rows) != out:
         raise OpError(
             "shape-mismatch",
-            f"`connections` has lists for {counted(len(rows), 'output map')}, there {are(out)}"
-            f" {out}",
+            f"`connections` has lists for {counted(len(rows), 'output map')}, but `out` is {out}",
             "connections",
         )
     if init not in INITS:
         raise OpError(
             "bad-argument",
-            f"`init` is {init}, which needs all outputs to have as many inputs; with `connections`"
-            f" it can be {', '.join(INITS)}",
+            f"`init` is {init}, which needs equally many inputs for every output; with"
+            f" `connections` it can be {', '.join(INITS)}",
             "init",
         )
     for i, row in enumerate(rows):
@@ -62,19 +61,19 @@ def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
 def _check_row(i: int, row: tuple[int, ...], channels: int) -> None:
     """Raise `OpError` if output map `i` cannot be connected to the input maps of its row."""
     if not row:
-        raise OpError("bad-argument", f"output map {i} looks at no input map", "connections")
+        raise OpError("bad-argument", f"output map {i} is connected to no input map", "connections")
     for number in row:
         if not 0 <= number < channels:
             raise OpError(
                 "bad-argument",
-                f"output map {i} looks at input map {number}; the input has maps 0 to"
+                f"output map {i} is connected to input map {number}; the input has maps 0 to"
                 f" {channels - 1}",
                 "connections",
             )
     for number in row:
         if row.count(number) > 1:
             raise OpError(
-                "bad-argument", f"output map {i} names input map {number} twice", "connections"
+                "bad-argument", f"output map {i} lists input map {number} twice", "connections"
             )
 
 

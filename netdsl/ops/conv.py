@@ -123,15 +123,15 @@ class Conv(Windowed):
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="step of the window", min=1)
     pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
-    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
-    groups = arg(integer, 1, doc="groups of channels convolved apart", min=1)
+    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+    groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
     bias = arg(boolean, True, doc="add a learned bias to each output channel")
     weight = arg(literal, None, doc="the kernel as literal numbers")
-    init = arg(text, "default", doc="how the weights start", choices=INITS)
+    init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     connections = arg(
         connect.table,
         None,
-        doc="for each output map the input maps it looks at, with weights for these alone",
+        doc="for each output map, the input maps that it is connected to; only these have weights",
     )
 
     def infer(self, x: TensorType) -> TensorType:

@@ -48,13 +48,13 @@ class Deconv(Windowed):
 
     out = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
-    stride = arg(dims, 1, doc="distance of the inputs in the output", min=1)
+    stride = arg(dims, 1, doc="distance between the inputs in the output", min=1)
     pad = arg(even_padding, 0, doc="cut from each side of the output", min=0)
     output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
-    groups = arg(integer, 1, doc="groups of channels convolved apart", min=1)
+    groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
     bias = arg(boolean, True, doc="add a learned bias to each output channel")
-    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
-    init = arg(text, "default", doc="how the weights start", choices=(*INITS, "bilinear"))
+    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+    init = arg(text, "default", doc="how the weights are initialised", choices=(*INITS, "bilinear"))
 
     def geometry(self, x: TensorType) -> Geometry:
         if not is_even(self.pad):
@@ -151,7 +151,7 @@ def _output_size(
             f"`output_pad` is {extra}; it must be smaller than the stride ({stride}) or the"
             f" dilation ({dilation})",
             "output_pad",
-            f"at most {most}",
+            f"use at most {most}",
         )
     whole = (size - 1) * stride + dilation * (k - 1) + extra + 1
     out = whole - 2 * pad

@@ -43,7 +43,7 @@ class Dense(Op):
     units = arg(integer, doc="outputs", min=1)
     bias = arg(boolean, True, doc="add a learned bias to each output")
     weight = arg(literal, None, doc="the matrix as literal numbers, outputs x inputs")
-    init = arg(text, "default", doc="how the weights start", choices=INITS)
+    init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     multiplies = True
     is_global = True
 
@@ -52,8 +52,8 @@ class Dense(Op):
             raise OpError(
                 "wrong-rank",
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
-                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for"
-                " channels as the last axis `tokens` or `permute`",
+                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `tokens` or"
+                " `permute` makes channels the last axis",
             )
         features = _features(self, x)
         if self.weight is not None:
@@ -121,7 +121,7 @@ class Embedding(Op):
 
     any_dtype = True
 
-    n = arg(integer, doc="how many integers: 0 to n - 1", min=1)
+    n = arg(integer, doc="the number of integers, which are 0 to n - 1", min=1)
     dim = arg(integer, doc="length of each vector", min=1)
 
     def infer(self, x: TensorType) -> TensorType:

@@ -83,9 +83,9 @@ def check_fans(kind: str, init: str, shape: tuple[int, ...]) -> None:
     if len(shape) < 2 and init.startswith(("he_", "xavier_")):
         raise OpError(
             "bad-argument",
-            f"`init` of `{kind}` is {init}, which needs two sizes or more, found {shape[0]} alone",
+            f"`init` of `{kind}` is {init}, which needs at least two sizes, found {shape[0]}",
             "init",
-            "it can be default, normal, zeros, ones",
+            "it can be default, normal, zeros or ones",
         )
 
 
@@ -124,12 +124,12 @@ def shaped(
     while len(wanted) > len(written) and wanted[0] == 1:
         wanted = wanted[1:]
     if flat is None or written != wanted:
-        ragged = "" if flat is not None else " with rows of unlike length"
+        ragged = "" if flat is not None else " in rows of unequal length"
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` holds {_text(written)} numbers{ragged}, it needs {_text(shape)}",
+            f"`{name}` of `{kind}` has {_text(written)} numbers{ragged}, it needs {_text(shape)}",
             name,
-            "lists nest as output x input x window; leading sizes of 1 may be left out",
+            "nest the lists as output x input x window; leading sizes of 1 can be left out",
         )
     return tuple(flat)
 

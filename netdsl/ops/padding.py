@@ -61,7 +61,7 @@ def for_pooling(
             return _written(arguments)
     pairs = _missing(wanted, spatial, k, s)
     if pairs is None:
-        return f"write a number: at most {min(k) // 2}, half the window"
+        return f"write a number of at most {min(k) // 2}, half the window"
     return _as_border(pairs)
 
 
@@ -137,7 +137,7 @@ def _as_numbers(pairs: Pairs) -> str:
 def _as_border(pairs: Iterable[tuple[int, int]]) -> str:
     """Advice to pad in a layer of its own."""
     written = ", ".join(f"({begin}, {end})" for begin, end in pairs)
-    return f"put the border on first, as zeros: `pad([{written}])`"
+    return f"pad with zeros in a layer before it: `pad([{written}])`"
 
 
 def _sizes(values: Sequence[int]) -> str:

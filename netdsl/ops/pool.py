@@ -37,10 +37,10 @@ class _Pool(Op):
     """
 
     k = arg(dims, doc="window size", min=1)
-    stride = arg(dims, None, doc="step of the window; k where not given", min=1)
+    stride = arg(dims, None, doc="step of the window; `k` by default", min=1)
     pad = arg(even_padding, 0, doc="padding on each side, at most half the window", min=0)
     ceil = arg(
-        boolean, False, doc="round the output size up: the last window may reach over the end"
+        boolean, False, doc="round the output size up: the last window may extend past the end"
     )
 
     def geometry(self, x: TensorType) -> PoolGeometry:
@@ -158,8 +158,8 @@ class _Mean(_Pool):
             if not self.needs_at_least(size, k):
                 raise OpError(
                     "window-too-large",
-                    f"a window of {k} is larger than the volume's {size}, and padding does not"
-                    " count there",
+                    f"a window of {k} is larger than the volume's {size}, where padding does not"
+                    " count",
                     "k",
                     f"use a window of at most {size}, or `gap`",
                 )
@@ -193,8 +193,8 @@ class AvgPool(_Mean):
         if not self.count_pad and self.ceil and any(pad):
             raise OpError(
                 "bad-padding",
-                f"`count_pad = false` with `ceil` and a padding of {max(pad)} is not defined alike"
-                " by PyTorch and ONNX",
+                f"PyTorch and ONNX disagree about `count_pad = false` with `ceil` and a padding of"
+                f" {max(pad)}",
                 "count_pad",
                 "leave out one of the three",
             )

@@ -27,7 +27,7 @@ class _Regions(Op):
     """
 
     size = arg(dims, doc="bins along each side of a box", min=1)
-    scale = arg(number, doc="size of the feature map over that of the image, such as 1 / 16")
+    scale = arg(number, doc="size of the feature map divided by that of the image, such as 1 / 16")
     inputs = (2, 2)
     is_global = True
 
@@ -124,8 +124,7 @@ class RoIAlign(_Regions):
     aligned = arg(
         boolean,
         False,
-        doc="move the boxes by half a pixel, so that pixel centres and not corners are whole"
-        " numbers",
+        doc="move the boxes by half a pixel: whole numbers are the centres of pixels, not corners",
     )
 
     def rounding(self, e: Evaluation) -> Bound:

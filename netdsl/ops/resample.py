@@ -35,10 +35,10 @@ FLOAT, INT64 = 1, 7  # element types of ONNX
     ],
 )
 class Upsample(Op):
-    """Enlarge the spatial axes by a factor, or bring them to a size, larger or smaller.
+    """Resize the spatial axes by a factor, or to a size.
 
-    `nearest`: output i takes input floor(i in / out), the ratio rounded to single precision as in
-    PyTorch. `bilinear`: values between pixel centres.
+    `nearest` copies input floor(i in / out) to output i, where the ratio is rounded to single
+    precision as in PyTorch. `bilinear` interpolates between the centres of pixels.
     """
 
     scale = arg(integer, None, doc="factor", min=1)
@@ -46,7 +46,7 @@ class Upsample(Op):
     mode = arg(
         text,
         "nearest",
-        doc="`nearest` takes one input, `bilinear` mixes the inputs around the place",
+        doc="`nearest` copies one input, `bilinear` interpolates between the inputs around a place",
         choices=("nearest", "bilinear"),
     )
 
@@ -55,15 +55,15 @@ class Upsample(Op):
         if (self.scale is None) == (self.size is None):
             raise OpError(
                 "missing-argument",
-                "`upsample` needs `scale` or `size`, and not both",
+                "`upsample` needs either `scale` or `size`",
                 help="write `upsample(2)` or `upsample(size = 16x16)`",
             )
         if self.mode == "bilinear" and n != 2:
             raise OpError(
                 "wrong-rank",
-                f"bilinear needs C x H x W, the input is {x}",
+                f"`mode = bilinear` needs C x H x W, the input is {x}",
                 "mode",
-                "leave out `mode`: nearest takes any rank",
+                "leave `mode` out: `nearest` takes inputs of any rank",
             )
         if self.scale is None:
             return TensorType((x.channels, *self._sizes(n)), x.dtype)
@@ -80,7 +80,7 @@ class Upsample(Op):
                 f"`size` has {counted(len(sizes), 'size')}, the input has"
                 f" {counted(n, 'spatial axis')}",
                 "size",
-                "one number serves all axes",
+                "give one number for all axes, or one for each",
             )
         known = tuple(size for size in sizes if isinstance(size, int))
         if len(known) < n:
@@ -220,7 +220,7 @@ class PixelShuffle(Op):
                 "bad-groups",
                 f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}",
                 "r",
-                f"`conv({(maps + 1) * self.r**2}, 1)` before it makes as many as it needs",
+                f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )
         return TensorType((maps, *(size * self.r for size in x.spatial)), x.dtype)
 

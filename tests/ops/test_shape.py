@@ -416,12 +416,12 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "crop([in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know where to cut: it is H",
+            "open-size: `crop` needs to know where to cut, but H is open",
         ),
         (
             "crop(4, offset = [in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know where to cut: it is H",
+            "open-size: `crop` needs to know where to cut, but H is open",
         ),
         (
             "upsample(size = 3x3)",
@@ -430,16 +430,20 @@ def test_upsample_of_any_size(call: str) -> None:
         ),
         ("slice(1, 3)", ["2x4"], "bad-slice: `slice` from 1 to 3 of an axis of 2 elements"),
         ("slice(-3, 2)", ["2x4"], "bad-slice: `slice` from -3 to 2 of an axis of 2 elements"),
-        ("split(2, 0)", ["CxH"], "open-size: `split` needs to know the size of axis 1: it is C"),
+        (
+            "split(2, 0)",
+            ["CxH"],
+            "open-size: `split` needs to know the size of axis 1, but C is open",
+        ),
         (
             "channel_shuffle(2)",
             ["CxH"],
-            "open-size: `channel_shuffle` needs to know its input channels: it is C",
+            "open-size: `channel_shuffle` needs to know its input channels, but C is open",
         ),
         (
             "pixel_shuffle(2)",
             ["CxHxW"],
-            "open-size: `pixel_shuffle` needs to know its input channels: it is C",
+            "open-size: `pixel_shuffle` needs to know its input channels, but C is open",
         ),
     ],
 )
