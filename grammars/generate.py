@@ -3,22 +3,24 @@
     python grammars/generate.py
 
 Run it after every change to the grammar. Lark checks the grammar and computes the tables; netdsl
-itself runs without lark.
+does not need lark at run time.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Hashable
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from lark import Lark
+from lark.grammar import NonTerminal, Terminal
 from lark.lexer import BasicLexer, PatternStr
 from lark.parsers.lalr_analysis import LALR_Analyzer, Shift
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lark.grammar import Rule
 
@@ -35,6 +37,11 @@ What each table means is explained where it is read, in `lalr.py` and `lexer.py`
 '''
 
 
+RuleRow = tuple[str, int, str, tuple[int | None, ...], bool]
+Targets = tuple[tuple[str, int], ...]  # symbols with the states they lead to
+Row = TypeVar("Row", bound=Hashable)
+
+
 class State(NamedTuple):
     """What the parser does in one state."""
 
@@ -43,13 +50,13 @@ class State(NamedTuple):
     reductions: dict[int, tuple[str, ...]]  # for each rule, what may follow
 
 
-class Shared:
-    """Rows without duplicates; a table refers to a row by its number."""
+class Shared(Generic[Row]):
+    """Rows without duplicates; other tables refer to a row by its number."""
 
     def __init__(self) -> None:
-        self.rows: dict[Any, int] = {}
+        self.rows: dict[Row, int] = {}
 
-    def number(self, row: Hashable) -> int:
+    def number(self, row: Row) -> int:
         """The number of a row, which is added if it is new."""
         return self.rows.setdefault(row, len(self.rows))
 
@@ -59,15 +66,19 @@ def tables_text() -> str:
     lark = Lark(
         GRAMMAR.read_text(encoding="utf-8"), parser="lalr", start=START, maybe_placeholders=True
     )
-    rules, shifts, gotos, followers = Shared(), Shared(), Shared(), Shared()
+    rules = Shared[RuleRow]()
+    shifts, gotos = Shared[Targets](), Shared[Targets]()
+    followers = Shared[tuple[str, ...]]()
     states, starts, ends = states_of(lark, rules)
     rows = [
         (
-            shifts.number(tuple(sorted(s.shifts.items()))),
-            gotos.number(tuple(sorted(s.gotos.items()))),
-            tuple((rule, followers.number(after)) for rule, after in sorted(s.reductions.items())),
+            shifts.number(tuple(sorted(state.shifts.items()))),
+            gotos.number(tuple(sorted(state.gotos.items()))),
+            tuple(
+                (rule, followers.number(after)) for rule, after in sorted(state.reductions.items())
+            ),
         )
-        for s in states
+        for state in states
     ]
     tables = [
         table("TERMINALS", terminals_of(lark)),
@@ -85,62 +96,67 @@ def tables_text() -> str:
 
 
 def table(name: str, rows: Iterable[object]) -> str:
-    """The definition of a table: short rows share a line, and a long row takes several."""
+    """The definition of a table: short rows share a line, and a long row takes several lines."""
     lines: list[str] = []
     for text in (f"{row!r}," for row in rows):
         if lines and len(lines[-1]) + 1 + len(text) <= WIDTH:
             lines[-1] += f" {text}"
-        elif len(text) <= WIDTH:  # a terminal is not wrapped: its pattern may have blanks
+        elif len(text) <= WIDTH:  # not by `textwrap`, which would change the blanks of a pattern
             lines.append(text)
         else:
             lines += textwrap.wrap(text, WIDTH)
     return f"{name} = (\n" + "\n".join(lines) + "\n)"
 
 
-def states_of(lark: Lark, rules: Shared) -> tuple[list[State], dict[str, int], dict[str, int]]:
+def states_of(
+    lark: Lark, rules: Shared[RuleRow]
+) -> tuple[list[State], dict[str, int], dict[str, int]]:
     """The states, in the order in which they are reached, and those that begin and end a parse."""
     analysis = LALR_Analyzer(lark.parser.parser.parser_conf)
     analysis.compute_lalr()  # type: ignore[no-untyped-call]
-    made = analysis.parse_table
-    waiting = [made.start_states[name] for name in START]
+    parse_table = analysis.parse_table
+    waiting = [parse_table.start_states[name] for name in START]
     numbers: dict[object, int] = dict(zip(waiting, count()))
     for state in waiting:
-        for _, (action, target) in sorted(made.states[state].items()):
+        for _, (action, target) in sorted(parse_table.states[state].items()):
             if action is Shift and target not in numbers:
                 numbers[target] = len(numbers)
                 waiting.append(target)
-    states = [state_of(made.states[state], numbers, rules) for state in waiting]
-    starts = {name: numbers[made.start_states[name]] for name in START}
-    ends = {name: numbers[made.end_states[name]] for name in START}
+    states = [state_of(parse_table.states[state], numbers, rules) for state in waiting]
+    starts = {name: numbers[parse_table.start_states[name]] for name in START}
+    ends = {name: numbers[parse_table.end_states[name]] for name in START}
     return states, starts, ends
 
 
 def state_of(
-    actions: Mapping[str, tuple[Any, Any]], numbers: Mapping[object, int], rules: Shared
+    actions: Mapping[str, tuple[Any, Any]], numbers: Mapping[object, int], rules: Shared[RuleRow]
 ) -> State:
     """One state of lark's, with our numbers."""
     state = State({}, {}, {})
     for symbol, (action, target) in sorted(actions.items()):
-        if action is Shift:
-            (state.shifts if symbol.isupper() else state.gotos)[symbol] = numbers[target]
+        if action is Shift and symbol.isupper():
+            state.shifts[symbol] = numbers[target]
+        elif action is Shift:
+            state.gotos[symbol] = numbers[target]
         else:
             rule = rules.number(rule_row(target))
             state.reductions[rule] = (*state.reductions.get(rule, ()), symbol)
     return state
 
 
-def rule_row(rule: Rule) -> tuple[str, int, str, tuple[int | None, ...], bool]:
+def rule_row(rule: Rule) -> RuleRow:
     """The fields of `Rule` in `lalr.py`."""
     empty = rule.options.empty_indices or (False,) * len(rule.expansion)
-    symbols: Any = iter(enumerate(rule.expansion))
+    symbols = iter(enumerate(rule.expansion))
     children: list[int | None] = []
     for is_empty in empty:
-        number, symbol = (0, None) if is_empty else next(symbols)
-        if symbol is None:
+        if is_empty:
             children.append(None)
-        elif not symbol.is_term:
+            continue
+        number, symbol = next(symbols)
+        if isinstance(symbol, NonTerminal):
             children.append(~number if symbol.name.startswith("_") else number)
-        elif not symbol.filter_out:
+        elif isinstance(symbol, Terminal) and not symbol.filter_out:
             children.append(number)
     name = str(rule.origin.name)
     single = rule.options.expand1 and not rule.alias
@@ -148,7 +164,7 @@ def rule_row(rule: Rule) -> tuple[str, int, str, tuple[int | None, ...], bool]:
 
 
 def terminals_of(lark: Lark) -> list[tuple[str, str]]:
-    """Names and patterns, the first to try first. The pattern of names matches keywords too."""
+    """Names and patterns, in the order of trial; the pattern of `NAME` matches keywords too."""
     lexer = BasicLexer(lark.lexer_conf)
     keywords = keywords_of(lark).values()
     return [(t.name, t.pattern.to_regexp()) for t in lexer.terminals if t.name not in keywords]

@@ -1,4 +1,4 @@
-"""What the compiler has to say about a text: data only, `render` prints it."""
+"""The errors, warnings and notes of the compiler, as data that `render` prints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_ERRORS = 100
-MANY = 1_000
-CLOSEST = 3  # names that advice proposes
+MANY = 1_000  # names with which a wrong name is compared
+CLOSEST = 3  # names that advice suggests
 
 
 class Annotation(NamedTuple):
-    """A remark, at a place where there is one."""
+    """A remark about a diagnostic, with a place if it has one."""
 
     message: str
     span: Span | None = None
@@ -44,12 +44,13 @@ class Diagnostic:
 
 
 class Abandoned(Exception):
-    """Stop compiling: the errors found so far are in the reporter."""
+    """Compiling stops; the reporter has the errors found so far."""
 
 
 class Reporter:
-    """Collects diagnostics: each code once at a place, without a place each message once; at most
-    `MAX_ERRORS` errors.
+    """Collects diagnostics, at most `MAX_ERRORS` of them errors.
+
+    It keeps one diagnostic of each code at a place, and each message without a place once.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
@@ -60,8 +61,9 @@ class Reporter:
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a diagnostic; raises `Abandoned` once the limit is reached."""
         span = diagnostic.span
-        place = (span.file.name, span.start) if span else None
-        key = (diagnostic.code, place, diagnostic.message if span is None else None)
+        key: tuple[object, ...] = (diagnostic.code, diagnostic.message)
+        if span is not None:
+            key = (diagnostic.code, span.file.name, span.start)
         if key in self._seen:
             return
         self._seen.add(key)
@@ -74,40 +76,42 @@ class Reporter:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Advice naming the three closest known names, or None."""
-    return _asked(closest(name, known))
+    """Advice that suggests the closest known names, at most three, or None."""
+    return _question(closest(name, known))
 
 
 def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
-    """Advice naming the three closest of the dotted paths, with or without `@`, or None.
+    """Advice that suggests the closest dotted paths, at most three, or None.
 
-    The last names of a path count too: `c` is close to `@group.c`.
+    The paths may begin with `@`. They are also compared by their last parts: `c` is close to
+    `@group.c`.
     """
-    written = {name.removeprefix("@"): name for name in known}
+    forms = {name.removeprefix("@"): name for name in known}
     for wanted in dict.fromkeys((path, path.rpartition(".")[2])):
         parts = wanted.count(".") + 1
-        named: dict[str, list[str]] = {}
-        for whole, form in written.items():
+        ending_in: dict[str, list[str]] = {}
+        for whole, form in forms.items():
             for name in {whole, ".".join(whole.split(".")[-parts:])}:
-                named.setdefault(name, []).append(form)
-        alike = [wanted] if wanted in named else closest(wanted, named)
-        if alike:
-            return _asked(list(dict.fromkeys(w for name in alike for w in named[name]))[:CLOSEST])
+                ending_in.setdefault(name, []).append(form)
+        names = [wanted] if wanted in ending_in else closest(wanted, ending_in)
+        if names:
+            suggested = dict.fromkeys(form for name in names for form in ending_in[name])
+            return _question(list(suggested)[:CLOSEST])
     return None
 
 
 def closest(name: str, known: Iterable[str]) -> list[str]:
     """The known names most like this one, at most three."""
     names = list(known)
-    if len(names) > MANY:  # comparing with all takes long: only those that begin alike count
+    if len(names) > MANY:  # to compare all would take long, so only those with the same initial
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
-    from difflib import get_close_matches  # few runs need it
+    from difflib import get_close_matches  # only runs with errors need it
 
     folded = {n.lower(): n for n in names}
     return [folded[c] for c in get_close_matches(name[:64].lower(), folded, CLOSEST)]
 
 
-def _asked(names: list[str]) -> str | None:
+def _question(names: list[str]) -> str | None:
     if not names:
         return None
     return "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"

@@ -1,4 +1,4 @@
-"""The pipeline: read, elaborate, analyse, check expectations. Every command enters here."""
+"""The pipeline: read, elaborate, analyse, check expectations; every command starts here."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 class Compiled(NamedTuple):
-    """A net of a program: its graph, its figures, and in words the sizes for which it is valid.
+    """A net of a program: its graph and its figures.
 
-    `expects` are its `expect` lines, not yet checked. `inputs` are sizes that the user gave.
+    `inputs` are the sizes that the user gave. `valid_for` describes the sizes for which the net is
+    valid, and `expects` are its `expect` lines, which are not yet checked.
     """
 
     program: Program
@@ -44,12 +45,15 @@ class Compiled(NamedTuple):
 
     @property
     def env(self) -> Env:
-        """The values at the top of the file."""
+        """The values of the `let`s at the top of the file."""
         return self.program.module.env
 
 
 def open_program(name: str, defines: Mapping[str, str] | None = None) -> Program:
-    """Read the file of that name (see `library.open_source`); raises `NetdslError`."""
+    """The program in the file that a user names; raises `NetdslError`.
+
+    `library.open_source` finds the file.
+    """
     return program_of(library.open_source(name), defines)
 
 
@@ -64,7 +68,7 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
 def compile_picked(
     program: Program, name: str | None, inputs: Mapping[str, tuple[int, ...]] | None = None
 ) -> Compiled:
-    """Build the net that `Program.pick` picks; raises `NetdslError` as `compile_net` does."""
+    """Build the net that `Program.pick` picks; raises `NetdslError` like `compile_net`."""
     with _collecting(program.reporter):
         picked = program.pick(name)
     return compile_net(program, picked, inputs)
@@ -73,9 +77,9 @@ def compile_picked(
 def compile_net(
     program: Program, name: str, inputs: Mapping[str, tuple[int, ...]] | None = None
 ) -> Compiled:
-    """Build one net of the program; raises `NetdslError` with every error of its text.
+    """Build one net of the program; raises `NetdslError` with all errors of its text.
 
-    `inputs` are sizes in place of those that the text leaves open, by the names of inputs; "" is
+    `inputs` are the sizes for those that the text leaves open, by the names of the inputs; "" is
     the first input.
     """
     inputs = inputs or {}
@@ -99,10 +103,10 @@ def compile_net(
 
 
 def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
-    """How many `expect` lines hold, and the diagnostics of those that do not.
+    """The number of `expect` lines that are true, and the diagnostics of the others.
 
-    With sizes or parameters given from outside, lines about the text's own prove nothing, and none
-    is checked.
+    None is checked if sizes or parameters are given from outside: the lines are about those of the
+    text.
     """
     program, graph = compiled.program, compiled.graph
     if compiled.inputs or program.defines:
@@ -116,7 +120,7 @@ def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
 
 @contextmanager
 def _collecting(reporter: Reporter) -> Iterator[None]:
-    """Raise an error inside together with everything that was reported before it."""
+    """Let an error inside include everything that was reported before it."""
     try:
         yield
     except Abandoned:

@@ -1,4 +1,4 @@
-"""The exceptions for wrong input: each carries its diagnostics."""
+"""The exceptions for wrong input, each with its diagnostics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NetdslError(Exception):
 
     @classmethod
     def of(cls, diagnostics: list[Diagnostic]) -> Self:
-        """The error of several diagnostics."""
+        """An error with several diagnostics."""
         error = cls("", "")
         error.diagnostics = diagnostics
         return error
@@ -63,7 +63,7 @@ class NetdslError(Exception):
 
 
 class OpError(NetdslError):
-    """A rule of a layer is broken. Its place is the argument `arg`, or without one the layer."""
+    """A rule of a layer is broken; the place is its argument `arg`, or else the layer."""
 
     def __init__(
         self, code: str, message: str, arg: str | None = None, help: str | None = None
@@ -73,7 +73,7 @@ class OpError(NetdslError):
 
 
 class UnlikeShapesError(OpError):
-    """The tensors that a join takes have unlike shapes; `reason` says where."""
+    """The inputs of a join have different shapes; `reason` tells where they differ."""
 
     def __init__(self, message: str, reason: str, help: str | None = None) -> None:
         super().__init__("shape-mismatch", f"{message}: {reason}", help=help)
@@ -81,10 +81,7 @@ class UnlikeShapesError(OpError):
 
 
 class SettingError(NetdslError):
-    """A setting of a training, or the data that it names, is wrong.
-
-    Its place is the entry `key`.
-    """
+    """A setting of a training, or its data, is wrong; the place is the entry `key`."""
 
     def __init__(
         self, code: str, message: str, key: str | None = None, help: str | None = None
@@ -102,10 +99,7 @@ class UnreadableError(NetdslError):
 
 
 class CompileError(NetdslError):
-    """What the Python API raises.
-
-    `diagnostics` holds every error found; the text is their print.
-    """
+    """The error that the Python API raises, with all diagnostics of a text."""
 
 
 class CannotWriteError(OSError):

@@ -11,19 +11,24 @@ from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile
 
-# As `import_path` has it: a file is read once, whichever way leads to it.
+# Symbolic links are resolved, as in `import_path`, so that each file has only one path.
 _HERE = os.path.dirname(os.path.realpath(__file__))
 
 
 def resource(folder: str) -> str:
-    """The folder `nets`: inside the package if it is installed, beside it in a checkout."""
+    """The path of a shipped folder, such as `nets`.
+
+    It is inside the package if the package is installed, and beside it in a checkout.
+    """
     inside = os.path.join(_HERE, folder)
-    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(_HERE), folder)
+    if os.path.isdir(inside):
+        return inside
+    return os.path.join(os.path.dirname(_HERE), folder)
 
 
 def library_names() -> list[str]:
     """The names of the shipped files: `alexnet`, `lenet5`, ..."""
-    return sorted(f[:-4] for f in os.listdir(resource("nets")) if f.endswith(".net"))
+    return _net_files(resource("nets"))
 
 
 def library_file(name: str) -> str | None:
@@ -39,34 +44,33 @@ def block_file(name: str) -> str | None:
 
 
 def block_names() -> list[str]:
-    """The composite layers that need no import."""
-    return sorted(
-        f[:-4] for f in os.listdir(os.path.join(resource("nets"), "lib")) if f.endswith(".net")
-    )
+    """The composite layers that need no import, such as `se`."""
+    return _net_files(os.path.join(resource("nets"), "lib"))
+
+
+def _net_files(folder: str) -> list[str]:
+    """The names of the `.net` files in a folder, without the suffix."""
+    return sorted(file[:-4] for file in os.listdir(folder) if file.endswith(".net"))
 
 
 def shipped(name: str) -> tuple[str, str] | None:
-    """The path of the library's file of that name, or of its composite layer, and what messages
-    call it; None where there is none.
-    """
+    """The path of a shipped net or composite layer and its name in messages, or None."""
     path = library_file(name) or block_file(name)
-    return (
-        (path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/"))
-        if path
-        else None
-    )
+    if path is None:
+        return None
+    return path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")
 
 
 def open_source(name: str) -> SourceFile:
-    """The file that a user names on the command line: a path, a library name, or `-` for standard
-    input.
+    """The file that a user names; raises `NetdslError`.
+
+    The name is a path, a name from the library, or `-` for standard input.
     """
     if name == "-":
         return _decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
     path = library_file(name)
-    if path is not None and not os.path.isfile(
-        name
-    ):  # a folder of that name does not stand for the net
+    # A file of that name takes precedence over the library, but a folder does not.
+    if path is not None and not os.path.isfile(name):
         return read(path, shown=f"nets/{name}.net")
     if os.path.exists(name):
         return read(name)
@@ -77,11 +81,8 @@ def open_source(name: str) -> SourceFile:
 
 
 def _read_standard_input(most: int) -> bytes:
-    """At most that many bytes of standard input; raises `NetdslError`.
-
-    `sys.stdin` is None if closed.
-    """
-    if sys.stdin is None:
+    """At most that many bytes of standard input; raises `NetdslError`."""
+    if sys.stdin is None:  # it is closed
         raise NetdslError("cannot-read", "cannot read standard input: it is closed")
     try:
         return sys.stdin.buffer.read(most)
@@ -90,7 +91,7 @@ def _read_standard_input(most: int) -> bytes:
 
 
 def read(path: str, shown: str | None = None) -> SourceFile:
-    """Read a `.net` file; raises `NetdslError` where it cannot be one."""
+    """Read a `.net` file, which messages call `shown`; raises `NetdslError`."""
     name = shown or path
     try:
         mode = os.stat(path).st_mode
@@ -107,7 +108,7 @@ def read(path: str, shown: str | None = None) -> SourceFile:
 
 
 def is_idle_pipe(path: str) -> bool:
-    """Whether reading a file may wait for ever: a pipe, unless the shell connected it."""
+    """Whether a file is a pipe that the shell did not connect: to read it may take forever."""
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 
@@ -136,15 +137,13 @@ def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
 
 
 def import_path(importer: SourceFile, target: str) -> str:
-    """The path of an imported file: it is inside the importer's folder or is a shipped file."""
+    """The path of a file that another one imports, which must be inside the importer's folder.
+
+    Raises `NetdslError`.
+    """
     if importer.path is None:
         raise NetdslError("import-not-found", f"`{target}` cannot be imported from standard input")
-    if (
-        target.startswith(("~", "\\"))
-        or "\\" in target
-        or target[1:2] == ":"
-        or not target.isprintable()
-    ):
+    if target.startswith("~") or "\\" in target or target[1:2] == ":" or not target.isprintable():
         raise NetdslError(
             "import-outside",
             f"`{target[:200]}` is no path inside the folder of `{importer.name}`",
@@ -159,15 +158,16 @@ def import_path(importer: SourceFile, target: str) -> str:
             help="imports stay in the file's own folder",
         )
     if not os.path.isfile(path):
-        own = os.path.basename(importer.path)
-        beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != own]
-        name = target.removesuffix(".net")
-        near = (
-            f"the library has it: write `import {name}`"
-            if name in library_names() and f"{name}.net" not in beside
-            else did_you_mean(target, beside)
-        )
-        raise NetdslError(
-            "import-not-found", f"there is no file `{target}` beside `{importer.name}`", help=near
-        )
+        message = f"there is no file `{target}` beside `{importer.name}`"
+        help_ = _import_advice(target, folder, os.path.basename(importer.path))
+        raise NetdslError("import-not-found", message, help=help_)
     return path
+
+
+def _import_advice(target: str, folder: str, importer: str) -> str | None:
+    """Advice for an imported file that does not exist."""
+    beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != importer]
+    name = target.removesuffix(".net")
+    if name in library_names() and f"{name}.net" not in beside:
+        return f"the library has it: write `import {name}`"
+    return did_you_mean(target, beside)

@@ -1,5 +1,6 @@
-"""The bounds that keep every compilation finite: each error that cites one names it and says how to
-raise it.
+"""The limits that keep every compilation finite.
+
+Each error about a limit names it and tells how to raise it.
 """
 
 from __future__ import annotations
@@ -11,37 +12,36 @@ from netdsl.errors import NetdslError
 
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
-    "tokens": 100_000,  # words, numbers and signs of one file
+    "tokens": 100_000,  # words, numbers and symbols of one file
     "nesting": 64,  # brackets and braces inside one another
-    "depth": 100,  # bodies inside one another, through the blocks that are called
+    "depth": 100,  # bodies inside one another, those of called blocks included
     "name_length": 128,
     "layers": 100_000,  # of one net, repeats unrolled
-    "steps": 400_000,  # statements and loop iterations that one net may take to unroll
+    "steps": 400_000,  # statements and rounds of loops, to unroll one net
     "list_length": 100_000,
     "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
-    "model_nodes": 20_000,  # that the function calls of an ONNX model expand to
-    "model_steps": 100_000_000,  # node runs of an ONNX model, as its loops declare them
-    "model_depth": 100,  # nested functions and bodies of an ONNX model
+    "model_nodes": 20_000,  # of an ONNX model, its function calls expanded
+    "model_steps": 100_000_000,  # nodes that an ONNX model runs, by the counts of its loops
+    "model_depth": 100,  # functions and bodies of an ONNX model inside one another
 }
-MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # the most to which these can be raised
-PREFIX = "NETDSL_MAX_"  # of the environment variables that set them
-FRAMES = 10_000
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be raised above this
+PREFIX = "NETDSL_MAX_"  # of the environment variables that set limits
+FRAMES = 10_000  # of Python
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
 MAX_SIZE = 2**62
-MAX_FORMULA = (
-    256  # symbols, floors and terms in an open size: more is slow to work with, and nothing to read
-)
+# Symbols, floors and terms in an open size. A longer formula is slow, and nobody can read it.
+MAX_FORMULA = 256
 
 
 class WrongLimit(NetdslError):
-    """An environment variable that sets a bound has a wrong value or an unknown name."""
+    """An environment variable for a limit has a wrong value or an unknown name."""
 
 
 def limit(name: str) -> int:
-    """The bound in force: `NETDSL_MAX_LAYERS=200000` in the environment sets `layers`.
+    """The limit of that name, which the environment may set: `NETDSL_MAX_LAYERS=200000`.
 
-    Raises `WrongLimit` for a value that is not a whole number above 0, or is more than it can be.
+    Raises `WrongLimit` for a value that is not a whole number above 0, or that is too large.
     """
     variable = PREFIX + name.upper()
     text = os.environ.get(variable, "")
@@ -57,7 +57,7 @@ def limit(name: str) -> int:
 
 
 def check_environment() -> None:
-    """Raise `WrongLimit` for variables with an unknown bound or a wrong value."""
+    """Raise `WrongLimit` for a variable with an unknown name or a wrong value."""
     for variable in os.environ:
         name = variable.removeprefix(PREFIX)
         if name == variable:
@@ -70,17 +70,18 @@ def check_environment() -> None:
 
 
 def raise_help(name: str) -> str:
-    """Advice on how to raise a bound."""
+    """Advice on how to raise a limit."""
     now = limit(name)
-    return f"the limit `{name}` is {now:,}" + (
-        ", the most that it can be"
-        if now == MOST.get(name)
-        else f"; set {PREFIX}{name.upper()} in the environment to raise it"
+    if now == MOST.get(name):
+        return f"the limit `{name}` is {now:,}, the most that it can be"
+    return (
+        f"the limit `{name}` is {now:,}; set {PREFIX}{name.upper()} in the environment to raise it"
     )
 
 
 def allow_depth() -> None:
-    """Let Python call as deep as `nesting` and `depth` at their most go, with an expression at the
-    bottom; a level of a text is up to eight calls.
+    """Raise Python's recursion limit, so that `nesting` and `depth` can be at their most.
+
+    One level of a text takes up to eight calls.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 
 def printable(text: str, but: str = "") -> str:
-    """The text with U+FFFD for control characters and the like, which could act on a terminal;
-    those of `but` stay.
+    """The text with U+FFFD for unprintable characters, which could control a terminal.
+
+    The characters in `but` stay.
     """
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
-    )
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in but else "\ufffd" for c in text)
 
 
 def is_utf8(name: str) -> bool:
@@ -51,7 +50,9 @@ class SourceFile:
         starts = self._line_starts()
         if not 1 <= number <= len(starts):
             return ""
-        end = starts[number] if number < len(starts) else len(self.text)
+        end = len(self.text)
+        if number < len(starts):
+            end = starts[number]
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
     def _line_starts(self) -> list[int]:

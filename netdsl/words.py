@@ -1,4 +1,4 @@
-"""Words in messages: numbers and their nouns agree."""
+"""Nouns and verbs in messages that agree with a number."""
 
 from __future__ import annotations
 

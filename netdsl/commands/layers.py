@@ -13,7 +13,8 @@ from rich.text import Text
 from netdsl.commands.consoles import listing
 from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
-from netdsl.elaborate.loader import KindValue, Loader, Module, resolve
+from netdsl.elaborate.loader import Loader, resolve
+from netdsl.elaborate.module import KindValue, Module
 from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins

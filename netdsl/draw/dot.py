@@ -1,7 +1,7 @@
 """A picture as DOT text, and as SVG, PNG or PDF through Graphviz's `dot` program.
 
-Scopes are nested clusters. Text from the user stands in quoted labels only: identifiers are
-numbered, and there are no HTML-like labels, links or tooltips.
+Scopes are nested clusters. Text from the user is only in quoted labels: identifiers are numbered,
+and there are no HTML-like labels, links or tooltips.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _SHAPE = {
     "margin": '"0.03,0"',
 }
 _OVAL = {"shape": "ellipse", "style": "filled", "fillcolor": '"#ffffff"', "color": '"#303030"'}
+_SMALL = {"fontsize": "9", "height": "0.2"}
 _ENDS: dict[Look, dict[str, str]] = {
     "input": _OVAL,
     "output": _OVAL | {"peripheries": "2"},
@@ -66,55 +67,59 @@ _HEAD = f"""digraph {{
 
 
 def emit_dot(graph: Graph, depth: int | None = None) -> str:
-    """The picture as DOT text; `depth` folds scopes deeper than that into one box.
+    """The picture as DOT text. With a `depth`, each scope that is deeper becomes one box.
 
     The same graph gives the same text.
     """
     picture = Picture(graph, depth)
-    start = f"  label={_quote([picture.title])}\n  labelloc=t\n  fontsize=16\n"
-    return (
-        _HEAD
-        + start
-        + "".join([*_Clusters().lines(picture.root, "  "), *_edge_lines(picture)])
-        + "}\n"
-    )
+    title = f"  label={_quote([picture.title])}\n  labelloc=t\n  fontsize=16\n"
+    lines = [*_Clusters().lines(picture.root, "  "), *_edge_lines(picture)]
+    return _HEAD + title + "".join(lines) + "}\n"
 
 
 def svg_text(graph: Graph, depth: int | None = None) -> str:
-    """The picture as one `<svg>` element, to stand in a page; raises `NetdslError` where `dot` is
-    missing.
+    """The picture as one `<svg>` element for a page.
+
+    Raises `NetdslError` if `dot` is not installed or fails.
     """
     text = render(emit_dot(graph, depth), "svg").decode("utf-8")
     return text[text.index("<svg") :]
 
 
 def render(text: str, form: str) -> bytes:
-    """What `dot` makes of a text: svg, png or pdf; raises `NetdslError` where it is missing or
-    fails.
+    """DOT text as svg, png or pdf.
+
+    Raises `NetdslError` if `dot` is not installed or fails.
     """
     if form == "png":
         text = text.replace("digraph {\n", "digraph {\n  dpi=144\n")
     try:
-        made: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
+        output: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
     except graphviz.ExecutableNotFound:
-        raise NetdslError(
-            "graphviz-missing", "the program `dot` is not installed", help=_INSTALL
-        ) from None
+        message = "the program `dot` is not installed"
+        raise NetdslError("graphviz-missing", message, help=_INSTALL) from None
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or b"").decode(
-            "utf-8", "replace"
-        ).strip() or f"exit code {error.returncode}"
-        help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
-        raise NetdslError(
-            "graphviz-failed", f"`dot` cannot make this picture: {said}", help=help_
-        ) from None
-    if form == "pdf":  # cairo writes the time into it, and the same net is to give the same bytes
-        made = re.sub(
-            rb"/CreationDate \([^)]*\)",
-            lambda m: b"/CreationDate (D:20000101000000Z)".ljust(len(m[0])),
-            made,
-        )
-    return made
+        raise _failure(error) from None
+    if form == "pdf":
+        return _undated(output)
+    return output
+
+
+def _failure(error: subprocess.CalledProcessError) -> NetdslError:
+    output = (error.stderr or b"").decode("utf-8", "replace").strip()
+    reason = output or f"exit code {error.returncode}"
+    message = f"`dot` cannot make this picture: {reason}"
+    help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
+    return NetdslError("graphviz-failed", message, help=help_)
+
+
+def _undated(pdf: bytes) -> bytes:
+    """The PDF with a fixed date for the time that cairo writes, so that a net gives the same bytes."""
+    return re.sub(
+        rb"/CreationDate \([^)]*\)",
+        lambda match: b"/CreationDate (D:20000101000000Z)".ljust(len(match[0])),
+        pdf,
+    )
 
 
 # ---- boxes and clusters
@@ -125,52 +130,57 @@ def _attributes(box: Box) -> dict[str, str]:
     if box.look in _ENDS:
         return label | _ENDS[box.look]
     if box.look == "folded":
-        return {**label, "style": '"filled,dashed"' if box.dashed else '"filled"', **_FOLDED}
+        return label | {"style": _style("filled", dashed=box.dashed)} | _FOLDED
     fill, border = box.colours
     colours = {"fillcolor": f'"{fill}"', "color": f'"{border}"'}
     if box.look == "sign":
         return label | _SIGN | colours
-    size = {"fontsize": "9", "height": "0.2"} if box.look == "small" else {}
-    return {
-        **label,
-        **colours,
-        **size,
-        "style": '"rounded,filled,dashed"' if box.dashed else '"rounded,filled"',
-    }
+    attributes = label | colours
+    if box.look == "small":
+        attributes |= _SMALL
+    attributes["style"] = _style("rounded,filled", dashed=box.dashed)
+    return attributes
+
+
+def _style(style: str, *, dashed: bool) -> str:
+    if dashed:
+        style += ",dashed"
+    return f'"{style}"'
 
 
 @dataclass(slots=True)
 class _Clusters:
-    """Writes the clusters of one picture, numbered as they are begun."""
+    """Writes the clusters of one picture, and numbers them from the outside in."""
 
     count: int = field(default=0)
 
     def lines(self, cluster: Cluster, indent: str) -> list[str]:
         """The boxes of a cluster, and the clusters inside it."""
         lines = [
-            f"{indent}{b.id}{_list(_attributes(b))}\n" for b in (*cluster.boxes, *cluster.shapes)
+            f"{indent}{box.id}{_list(_attributes(box))}\n"
+            for box in (*cluster.boxes, *cluster.shapes)
         ]
-        # In this order dot stands arms from left to right as they are written, and skips to the
-        # right of what they skip.
+        # In this order dot draws arms from left to right as they are written, and skip connections
+        # to the right of the layers that they skip.
         for member in reversed(cluster.children.values()):
-            lines.append(
-                f"{indent}subgraph cluster_{self.count} {{\n{indent} "
-                f" graph{_list(_frame(member))}\n"
-            )
+            lines += [
+                f"{indent}subgraph cluster_{self.count} {{\n",
+                f"{indent}  graph{_list(_frame(member))}\n",
+            ]
             self.count += 1
             lines += [*self.lines(member, indent + "  "), f"{indent}}}\n"]
         return lines
 
 
 def _frame(cluster: Cluster) -> dict[str, str]:
-    # The line out of a narrow scope runs down its middle: half of its width must hold the name.
-    margin = (
-        8 if len(cluster.children) > 1 else min(max(8, round(4.8 * len(cluster.title) - 28)), 32)
-    )
+    # The line out of a narrow scope runs down its middle, so the name must fit into half the width.
+    margin = 8
+    if len(cluster.children) <= 1:
+        margin = min(max(margin, round(4.8 * len(cluster.title) - 28)), 32)
     return {
         "label": _quote([cluster.title]),
         "margin": str(margin),
-        "style": '"rounded,filled,dashed"' if cluster.aux else '"rounded,filled"',
+        "style": _style("rounded,filled", dashed=cluster.aux),
         "fillcolor": f'"{cluster.fill}"',
         "color": f'"{cluster.border}"',
         **_CORNER,
@@ -190,35 +200,46 @@ class _Edge:
 def _edges(picture: Picture) -> list[_Edge]:
     edges = []
     for flow in picture.flows:
+        source = flow.source
         if flow.shape is not None:
-            edges.append(_Edge(flow.source, flow.shape, {"arrowhead": "none"}))
-        edges += [_Edge(flow.shape or flow.source, t, {}) for t in flow.targets]
+            edges.append(_Edge(source, flow.shape, {"arrowhead": "none"}))
+            source = flow.shape
+        edges += [_Edge(source, target, {}) for target in flow.targets]
     return edges
 
 
 def _trunk(edges: list[_Edge], end: Box | None) -> set[int]:
-    """The edges of the longest way to the first output, by `id`: it is drawn as a straight line."""
-    length: Counter[str] = Counter()
-    best: dict[str, _Edge] = {}
+    """The edges of the longest path to the first output, by `id`, which is drawn straight."""
+    trunk: set[int] = set()
+    if end is None:
+        return trunk
+    length: Counter[str] = Counter()  # of the longest path to each box
+    last: dict[str, _Edge] = {}  # the last edge of that path
     for edge in edges:
         if length[edge.source.id] + 1 > length[edge.target.id]:
-            length[edge.target.id], best[edge.target.id] = length[edge.source.id] + 1, edge
-    found, place = set(), end.id if end is not None else ""
-    while place in best:
-        found.add(id(best[place]))
-        place = best.pop(place).source.id
-    return found
+            length[edge.target.id] = length[edge.source.id] + 1
+            last[edge.target.id] = edge
+    box = end.id
+    while box in last:
+        edge = last.pop(box)
+        trunk.add(id(edge))
+        box = edge.source.id
+    return trunk
 
 
 def _edge_lines(picture: Picture) -> list[str]:
     edges = _edges(picture)
     trunk = _trunk(edges, picture.end)
-    arrivals = Counter(e.target.id for e in edges)
+    arrivals = Counter(edge.target.id for edge in edges)
     lines = []
     for edge in edges:
-        # Into a join the arrow may be long, so that a short arm stands at the height at which its
-        # input splits.
-        weight = 1000 if id(edge) in trunk else 1 if arrivals[edge.target.id] > 1 else 300
+        weight = 300
+        if id(edge) in trunk:
+            weight = 1000
+        elif arrivals[edge.target.id] > 1:
+            # The arrow into a join may be long, so that a short arm is drawn at the height at which
+            # its input splits.
+            weight = 1
         attributes = {"weight": str(weight), **edge.attributes}
         if edge.target.aux:
             attributes["style"] = "dashed"
@@ -230,10 +251,8 @@ def _edge_lines(picture: Picture) -> list[str]:
 
 
 def _quote(lines: list[str]) -> str:
-    """A quoted label; a line's backslashes, quotes, entities and unprintable characters are taken
-    as text.
-    """
-    return '"' + "\\n".join(_escape(short(t)) for t in lines) + '"'
+    """A quoted label, in which every character of the lines is text."""
+    return '"' + "\\n".join(_escape(short(line)) for line in lines) + '"'
 
 
 def _escape(text: str) -> str:
@@ -241,4 +260,6 @@ def _escape(text: str) -> str:
 
 
 def _list(attributes: dict[str, str]) -> str:
-    return f" [{', '.join(f'{k}={v}' for k, v in attributes.items())}]" if attributes else ""
+    if not attributes:
+        return ""
+    return f" [{', '.join(f'{name}={value}' for name, value in attributes.items())}]"

@@ -1,4 +1,4 @@
-"""A net as a file to look at: the suffix says what is written."""
+"""Writes a net as a picture or page, in the format of the file's suffix."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html")
 
 
 def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
-    """Write the picture; the suffix of `path` says what is made, one of `SUFFIXES`.
+    """Write the picture in the format of the suffix of `path`, one of `SUFFIXES`.
 
-    Raises `ValueError` for other suffixes, `NetdslError` where `dot` is missing or fails.
+    Raises `ValueError` for other suffixes, and `NetdslError` if `dot` is not installed or fails.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"a picture's name ends in {', '.join(SUFFIXES)}; found `{path}`")
-    made = _made(graph, path.suffix.lower(), depth)
+    content = _content(graph, path.suffix.lower(), depth)
     with replacing(path) as temporary:
-        temporary.write_bytes(made)
+        temporary.write_bytes(content)
 
 
-def _made(graph: Graph, suffix: str, depth: int | None) -> bytes:
+def _content(graph: Graph, suffix: str, depth: int | None) -> bytes:
     match suffix:
         case ".dot" | ".gv":
             return emit_dot(graph, depth).encode("utf-8")

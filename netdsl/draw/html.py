@@ -1,8 +1,7 @@
-"""A net as one HTML page: its figures, the picture, the table of all layers, the text with numbered
-lines.
+"""A net as one HTML page: figures, picture, table of layers, and the text with numbered lines.
 
-The page is whole in itself: no script, no request, and a policy that forbids both. Every text of
-the user's is escaped.
+The page needs no other file: it has no script and makes no request, and its policy forbids both.
+Text from the user is escaped.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex=
 </div>
 """
 _NONE = '<span aria-label="none">-</span>'
-MAX_FORMULA = 100  # in a cell
+MAX_FORMULA = 100  # characters in a cell
 _AUX = (
     " Layers in italics stand in auxiliary heads: they are there in training only, and not in the"
     " total."
@@ -103,17 +102,20 @@ _AUX = (
 
 
 def emit_page(graph: Graph, depth: int | None = None) -> str:
-    """The page; `depth` folds scopes of the picture deeper than that into one box.
+    """The page. With a `depth`, each scope of the picture that is deeper becomes one box.
 
-    Raises `NetdslError` where `dot` is missing.
+    Raises `NetdslError` if `dot` is not installed or fails.
     """
     summary, file = Summary(graph, Costs(graph)), graph.site.span.file
+    doc = ""
+    if graph.doc:
+        doc = f"<p>{_text(graph.doc)}</p>\n"
     return _PAGE.format(
         policy=escape(_POLICY),
         version=__version__,
         style=_STYLE,
         name=_text(graph.name),
-        doc=f"<p>{_text(graph.doc)}</p>\n" if graph.doc else "",
+        doc=doc,
         ends=_text(_ends(graph)),
         totals="".join(
             f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n"
@@ -127,22 +129,23 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that a browser shows as it is; what cannot be printed is replaced."""
+    """Escaped text, without characters that cannot be printed."""
     return escape(printable(text, "\t\n"))
 
 
 def _ends(graph: Graph) -> str:
-    inputs = ", ".join(f"{v.name} {v.type}" for v in graph.inputs)
-    return f"{inputs} → {', '.join(f'{o.name} {o.value.type}' for o in graph.outputs)}"
+    inputs = ", ".join(f"{value.name} {value.type}" for value in graph.inputs)
+    outputs = ", ".join(f"{output.name} {output.value.type}" for output in graph.outputs)
+    return f"{inputs} → {outputs}"
 
 
 def _svg(graph: Graph, depth: int | None) -> str:
-    """The picture without `dot`'s names of boxes, which a browser would show under the pointer and
-    a reader would speak.
+    """The picture without `dot`'s names for boxes.
+
+    A browser would show them under the pointer, and a screen reader would read them out.
     """
-    text = re.sub(
-        r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg_text(graph, depth), flags=re.DOTALL
-    )
+    svg = svg_text(graph, depth)
+    text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     label = _text(
         f"Picture of {graph.name}: its layers from input to output, which the table below lists"
     )
@@ -150,34 +153,35 @@ def _svg(graph: Graph, depth: int | None) -> str:
 
 
 def _table(summary: Summary, file: SourceFile) -> str:
-    files = [n.span.file for n in summary.graph.nodes]
+    files = [node.span.file for node in summary.graph.nodes]
     rows = "".join(_row(row, home, file) for row, home in zip(summary.rows(), files, strict=True))
-    t = summary.totals
+    macs = _text(summary.macs_of_multiples().partition(" for ")[0])
     return _TABLE.format(
         rows=rows,
-        params=_figure(t.params),
-        macs=_text(summary.macs_of_multiples().partition(" for ")[0]) or _figure(t.macs),
+        params=_figure(summary.totals.params),
+        macs=macs or _figure(summary.totals.macs),
         aux=_AUX if summary.aux_params else "",
     )
 
 
 def _row(row: Row, home: SourceFile, file: SourceFile) -> str:
-    line = (
-        f'<a href="#L{row.line}">{row.line}</a>'
-        if home is file
-        else _text(f"{Path(home.name).name}:{row.line}")
-    )
-    cells = f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>" + "".join(
-        map(_number, [_figure(row.params), _figure(row.macs), _field(row), line])
-    )
+    """A row of the table; `home` is the file that its layer is written in."""
+    line = _text(f"{Path(home.name).name}:{row.line}")
+    if home is file:
+        line = f'<a href="#L{row.line}">{row.line}</a>'
+    figures = [_figure(row.params), _figure(row.macs), _field(row), line]
     return (
-        f'<tr class="{"aux" if row.aux else "layer"}"><th'
-        f' scope="row">{_text(row.name)}</th>{cells}</tr>\n'
+        f'<tr class="{"aux" if row.aux else "layer"}">'
+        f'<th scope="row">{_text(row.name)}</th>'
+        f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>"
+        f"{''.join(map(_number, figures))}</tr>\n"
     )
 
 
 def _number(cell: str) -> str:
-    return f'<td class="n{" formula" if " + " in cell else ""}">{cell}</td>'
+    if " + " in cell:
+        return f'<td class="n formula">{cell}</td>'
+    return f'<td class="n">{cell}</td>'
 
 
 def _field(row: Row) -> str:
@@ -188,7 +192,9 @@ def _figure(value: int | Sym) -> str:
     if not value:
         return _NONE
     whole = long_figure(value)
-    return _text(whole if len(whole) <= MAX_FORMULA else figure(value))
+    if len(whole) > MAX_FORMULA:
+        return _text(figure(value))
+    return _text(whole)
 
 
 def _lines(file: SourceFile) -> str:

@@ -1,8 +1,8 @@
 """A picture as a Mermaid flowchart, which GitHub, GitLab and many editors draw from the text.
 
-Scopes are nested subgraphs and a value's shape stands on its arrows. Identifiers are numbered; text
-from the user stands in quoted labels only, and what Mermaid could take as an entity, Markdown, a
-formula, an icon or a directive is written as an entity.
+Scopes are nested subgraphs, and arrows are labelled with the shape of their value. Identifiers are
+numbered. Text from the user is only in quoted labels, and anything that Mermaid could take for an
+entity, Markdown, a formula, an icon or a directive is written as an entity.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 MAX_ARROWS, MAX_LETTERS = 500, 50_000  # what viewers draw unless their site allows more
-_TEXT = "color:#202020"  # the fills are light in dark themes too
+_TEXT = "color:#202020"  # dark, because the fills are light in dark themes too
 _FORMS: dict[Look, tuple[str, str]] = {
     "input": ("([", "])"),
     "output": ("([", "])"),
@@ -31,12 +31,13 @@ _FORMS: dict[Look, tuple[str, str]] = {
 }
 _ROUNDED = ("(", ")")
 _DASHES = "stroke-dasharray:4 3"
-# unseen; Mermaid looks for `\n`, `$$`, icons and its own entities once more after it has read ours
+# An invisible character. Mermaid looks for `\n`, `$$`, icons and its own entities again after it has
+# decoded ours, and the character breaks these up.
 _JOINER = "#8288;"
 _ENTITIES = {'"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;"}
-# The second pattern: a colon before text could begin an icon (`fa:fa-car`) or a style; underscores
-# beside a word, a dash or a number with a point at the start could be Markdown. The letter `ﬂ`
-# begins Mermaid's own form of an entity.
+# A colon before text could begin an icon (`fa:fa-car`) or a style. Underscores beside a word, and a
+# dash or a number with a point at the start could be Markdown. The letter `ﬂ` begins Mermaid's own
+# form of an entity.
 _ACTIVE = re.compile(
     r"""["&<>#`\\%$*~!\[\]{}+@;|ﬂ]"""
     r"""|:(?!\ )|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|^[-=]"""
@@ -46,7 +47,7 @@ _ACTIVE = re.compile(
 
 
 def emit_mermaid(graph: Graph, depth: int | None = None) -> str:
-    """The picture as Mermaid text; `depth` folds scopes deeper than that into one box.
+    """The picture as Mermaid text. With a `depth`, each scope that is deeper becomes one box.
 
     The same graph gives the same text.
     """
@@ -66,22 +67,23 @@ def emit_mermaid(graph: Graph, depth: int | None = None) -> str:
 
 def is_large(text: str) -> bool:
     """Whether viewers refuse the text unless their site allows more."""
-    return len(text) > MAX_LETTERS or len(re.findall(r"^  n\d+ -", text, re.MULTILINE)) > MAX_ARROWS
+    arrows = len(re.findall(r"^  n\d+ -", text, re.MULTILINE))
+    return len(text) > MAX_LETTERS or arrows > MAX_ARROWS
 
 
 def _cluster_lines(cluster: Cluster, indent: str, numbers: Iterator[int]) -> list[str]:
-    lines = [f"{indent}{_box(b)}" for b in cluster.boxes]
+    lines = [f"{indent}{_box(box)}" for box in cluster.boxes]
     for member in cluster.children.values():
         name = f"s{next(numbers)}"
-        dashes = f",{_DASHES}" if member.aux else ""
+        style = f"fill:{member.fill},stroke:{member.border},{_TEXT}"
+        if member.aux:
+            style += f",{_DASHES}"
         lines += [
             f'{indent}subgraph {name}["{_label([member.title]) or " "}"]',
             *_cluster_lines(member, indent + "  ", numbers),
             f"{indent}end",
+            f"{indent}style {name} {style}",
         ]
-        lines.append(
-            f"{indent}style {name} fill:{member.fill},stroke:{member.border},{_TEXT}{dashes}"
-        )
     return lines
 
 
@@ -91,20 +93,25 @@ def _box(box: Box) -> str:
 
 
 def _class(box: Box) -> str:
-    """A name that is no word of Mermaid's, as `graph` would be."""
+    """The name of the box's colours. It must not be a keyword of Mermaid, such as `graph`."""
     if box.look in ("input", "output", "loss", "folded"):
         return box.look
     return f"{box.family}Layer" if box.family in COLOURS else "plain"
 
 
 def _arrows(flow: Flow) -> list[str]:
-    told = f'|"{_label(flow.shape.lines)}"|' if flow.shape is not None else ""
-    return [f"{flow.source.id} {'-.->' if t.aux else '-->'}{told} {t.id}" for t in flow.targets]
+    label = ""
+    if flow.shape is not None:
+        label = f'|"{_label(flow.shape.lines)}"|'
+    return [
+        f"{flow.source.id} {'-.->' if target.aux else '-->'}{label} {target.id}"
+        for target in flow.targets
+    ]
 
 
 def _class_lines(boxes: list[Box]) -> list[str]:
-    """The colours of what stands in the picture, and the list of boxes with dashed borders."""
-    used = {_class(b) for b in boxes}
+    """The colours that the picture uses, and the list of boxes with dashed borders."""
+    used = {_class(box) for box in boxes}
     colours = {f"{family}Layer": pair for family, pair in COLOURS.items()} | {"plain": PLAIN}
     lines = [
         f"classDef {name} fill:{fill},stroke:{border},{_TEXT}"
@@ -118,19 +125,23 @@ def _class_lines(boxes: list[Box]) -> list[str]:
         "loss": f"fill:#ffffff,stroke:#303030,{_DASHES},{_TEXT}",
     }
     lines += [f"classDef {name} {style}" for name, style in others.items() if name in used]
-    dashed = [b.id for b in boxes if b.dashed]
-    return (
-        [*lines, f"classDef dashed {_DASHES}", f"class {','.join(dashed)} dashed"]
-        if dashed
-        else lines
-    )
+    dashed = [box.id for box in boxes if box.dashed]
+    if dashed:
+        lines += [f"classDef dashed {_DASHES}", f"class {','.join(dashed)} dashed"]
+    return lines
 
 
 def _label(lines: list[str]) -> str:
-    return "<br/>".join(_escape(short(t).strip()) for t in lines)
+    return "<br/>".join(_escape(short(line).strip()) for line in lines)
 
 
 def _escape(text: str) -> str:
-    return _ACTIVE.sub(
-        lambda m: _ENTITIES.get(m[0], f"#{ord(m[0])};") + (_JOINER if m[0] in "\\$:ﬂ" else ""), text
-    )
+    return _ACTIVE.sub(_entity, text)
+
+
+def _entity(match: re.Match[str]) -> str:
+    character = match[0]
+    entity = _ENTITIES.get(character, f"#{ord(character)};")
+    if character in "\\$:ﬂ":
+        entity += _JOINER
+    return entity

@@ -1,21 +1,17 @@
-"""Graph to a picture: boxes with their lines, the scopes that hold them, and the ways of values
-between them.
+"""Turns a graph into a picture: boxes with lines of text, the scopes around them, and the arrows.
 
-Nothing here knows how a picture is written: see `dot`, `mermaid` and `page`. A value's shape stands
-where it is made, but for runs of small layers that keep the shape; there it stands once, at the
-end.
+`dot` and `mermaid` write it. Each value has its shape beside the box that makes it, except between
+small layers that keep the shape: a run of them has it once, at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from netdsl.analysis.cost import Costs
+from netdsl.draw.describe import describe
 from netdsl.ir.graph import Node, Scope
-from netdsl.ir.types import shape_text
-from netdsl.ops.args import dims, padding, show, sizes
 from netdsl.source import printable
 from netdsl.words import counted
 
@@ -23,11 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import AuxHead, Graph, Value
-    from netdsl.ir.op import Arg, Op
 
 Look = Literal["layer", "small", "sign", "folded", "input", "output", "loss", "shape"]
-MAX_TEXT = 48
-COLOURS = {  # family: fill, border; each pair stays apart from the others in grey as well
+MAX_TEXT = 48  # characters of a line
+COLOURS = {  # fill and border of each family; the pairs differ in shades of grey as well
     "convolution": ("#cfe0f3", "#3a6ea5"),
     "dense": ("#fbdcc0", "#c06a24"),
     "pooling": ("#d3ead5", "#3f8a52"),
@@ -40,34 +35,20 @@ COLOURS = {  # family: fill, border; each pair stays apart from the others in gr
     "graph": ("#dfe8c8", "#7c8f3a"),
     "regions": ("#ead9cb", "#8f6a4a"),
 }
-PLAIN = ("#ffffff", "#707070")  # of families that a package of the user's adds
+PLAIN = ("#ffffff", "#707070")  # for families of layers that a user's package defines
 FOLDED = ("#e6e9ef", "#5a6375")
 SCOPES = ("#f7f8fa", "#eff1f5", "#e6e9ef")  # by depth
 SCOPE_BORDER, AUX_BORDER = "#b4bac6", "#8c93a3"
 _SIGNS = {"add": "+", "mul": "×", "sub": "−"}
 _SMALL = ("activation", "normalisation", "regularisation")
-_UNSEEN = (
-    "bias",
-    "weight",
-    "init",
-    "connections",
-    "pad",
-    "eps",
-    "momentum",
-    "affine",
-    "count_pad",
-    "ceil",
-    "alpha",
-    "beta",
-)
 
 
 @dataclass(slots=True)
 class Box:
-    """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape that
-    stands between them.
+    """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape.
 
-    `dashed` are layers that stand there in training only, or with the weights of another.
+    `aux` is whether it is part of an auxiliary head. Its border is `dashed` if it is in the net only
+    in training, or if it uses the weights of another layer.
     """
 
     id: str
@@ -86,14 +67,15 @@ class Box:
 
     @property
     def keeps_shape(self) -> bool:
-        """Whether it is one layer of the small kinds that hand their input's shape on."""
+        """Whether it is one layer of the small kinds, whose result has the shape of the input."""
         return len(self.nodes) == 1 and self.nodes[0].op.family in _SMALL
 
 
 @dataclass(slots=True)
 class Flow:
-    """A value on its way from the box that makes it to those that take it; `shape` is the box with
-    its shape where that is shown.
+    """A value, with the box that makes it and the boxes that take it.
+
+    `shape` is the box with the value's shape, if it is shown.
     """
 
     source: Box
@@ -104,7 +86,7 @@ class Flow:
 
 @dataclass(slots=True)
 class Cluster:
-    """A scope of the picture with its own boxes and the scopes inside it, in order."""
+    """A scope of the picture, with its own boxes and the scopes inside it, in order."""
 
     scope: Scope
     title: str = ""
@@ -115,7 +97,7 @@ class Cluster:
 
     @property
     def fill(self) -> str:
-        """Its colour, darker the deeper it lies."""
+        """The colour inside; deeper scopes are darker."""
         return SCOPES[min(max(self.scope.depth - 1, 0), len(SCOPES) - 1)]
 
     @property
@@ -131,48 +113,47 @@ class Cluster:
 
 
 class Picture:
-    """The boxes, scopes and ways of one graph; `depth` folds scopes deeper than that into one box.
+    """The boxes, scopes and flows of one graph.
 
-    The same graph gives the same picture.
+    With a `depth`, each scope that is deeper becomes one box. The same graph gives the same picture.
     """
 
     def __init__(self, graph: Graph, depth: int | None = None) -> None:
         self.graph = graph
         self.depth = depth
         self.root = Cluster(graph.root)
-        self.end: Box | None = None  # of the first output
-        self._made: dict[int, Box] = {}  # the box that makes a value, by the value's id
+        self.end: Box | None = None  # the box of the first output
+        self._sources: dict[int, Box] = {}  # the box that makes each value, by the value's id
         self._count = 0
         self._flows: dict[int, Flow] = {}  # by the value's id
-        self._heads = {h.name: h for h in graph.aux}
-        self._params = {id(n): cost.params for n, cost in Costs(graph).rows()}
+        self._heads = {head.name: head for head in graph.aux}
+        self._params = {id(node): cost.params for node, cost in Costs(graph).rows()}
         self._build()
 
     @property
     def title(self) -> str:
         """The net's name and size."""
-        return (
-            f"{self.graph.name}:"
-            f" {sum(self._params[id(n)] for n in self.graph.nodes if n.aux is None):,} parameters"
-        )
+        nodes = [node for node in self.graph.nodes if node.aux is None]
+        return f"{self.graph.name}: {self._parameters(nodes)}"
 
     @property
     def flows(self) -> list[Flow]:
-        """The ways, in the order in which their values are first taken."""
+        """The flows, in the order in which their values are first taken."""
         return list(self._flows.values())
 
     def boxes(self) -> list[Box]:
-        """Every box but the shapes, in the order of the text."""
-        return sorted((b for c in self.root.walk() for b in c.boxes), key=lambda b: int(b.id[1:]))
+        """Every box except shapes, in the order of the text."""
+        boxes = (box for cluster in self.root.walk() for box in cluster.boxes)
+        return sorted(boxes, key=lambda box: int(box.id[1:]))
 
     def _build(self) -> None:
         for value in self.graph.inputs:
-            self._made[id(value)] = self._place((), "input", [value.name])
+            self._sources[id(value)] = self._place((), "input", [value.name])
         for box in self._layers():
-            self._arrive(box)
+            self._connect(box)
         for output in reversed(self.graph.outputs):
             self.end = self._place((), "output", [output.name])
-            self._note(self._made[id(output.value)], self.end, output.value)
+            self._flow(self._sources[id(output.value)], self.end, output.value)
         for head in self.graph.aux:
             self._aux_end(head)
         self._show_shapes()
@@ -180,27 +161,31 @@ class Picture:
     # ---- boxes
 
     def _layers(self) -> list[Box]:
+        """Make the boxes of all layers and folded scopes."""
         boxes: list[Box] = []
         folded: dict[Scope, Box] = {}
         for node in self.graph.nodes:
-            part = node if self.depth is None else node.at_depth(self.depth)
+            part: Node | Scope = node
+            if self.depth is not None:
+                part = node.at_depth(self.depth)
             if isinstance(part, Node):
-                box = self._layer(node.scope.path[1:], node)
+                box = self._layer(node)
                 boxes.append(box)
-            else:
-                if part not in folded:
-                    folded[part] = self._place(part.path[1:-1], "folded", [])
-                    boxes.append(folded[part])
+            elif part in folded:
                 box = folded[part]
+            else:
+                box = folded[part] = self._place(part.path[1:-1], "folded", [])
+                boxes.append(box)
             box.nodes.append(node)
-            self._made[id(node.output)] = box
+            self._sources[id(node.output)] = box
         for box in boxes:
-            box.aux = all(n.aux is not None for n in box.nodes)
+            box.aux = all(node.aux is not None for node in box.nodes)
         for scope, box in folded.items():
-            box.lines, box.dashed = self._folded(scope, box), box.aux
+            box.lines, box.dashed = self._folded_lines(scope, box), box.aux
         return boxes
 
-    def _scope(self, path: tuple[Scope, ...]) -> Cluster:
+    def _cluster(self, path: tuple[Scope, ...]) -> Cluster:
+        """The cluster of the last scope of a path, which is made if it is new."""
         cluster = self.root
         for scope in path:
             if scope not in cluster.children:
@@ -211,157 +196,128 @@ class Picture:
         return cluster
 
     def _place(self, path: tuple[Scope, ...], look: Look, lines: list[str]) -> Box:
+        """Make a box in the scope at the end of a path."""
         box = Box(f"n{self._count}", look, lines, path=path)
         self._count += 1
-        scope = self._scope(path)
-        (scope.shapes if look == "shape" else scope.boxes).append(box)
-        return box
-
-    def _layer(self, path: tuple[Scope, ...], node: Node) -> Box:
-        name, copied = node.label, node.shared and bool(node.params())
-        small = node.op.family in _SMALL
-        lines = [] if name.isdigit() else [name]
-        if node.op.kind in _SIGNS and not lines:
-            box = self._place(path, "sign", [_SIGNS[node.op.kind]])
+        cluster = self._cluster(path)
+        if look == "shape":
+            cluster.shapes.append(box)
         else:
-            lines.append(
-                describe(node.op, len(node.type.shape) - 1) + (", frozen" if node.frozen else "")
-            )
-            lines = [": ".join(lines)] if small else lines
-            box = self._place(
-                path,
-                "small" if small else "layer",
-                [*lines, *([f"weights of {node.module}"] if copied else [])],
-            )
-        box.family, box.dashed = node.op.family, copied or bool(node.aux)
+            cluster.boxes.append(box)
         return box
 
-    def _folded(self, scope: Scope, box: Box) -> list[str]:
-        lines = self._scope_title(scope) or [self.graph.name]
-        # Heads count for nothing in the net's totals either.
-        nodes = box.nodes if box.aux else [n for n in box.nodes if n.aux is None]
-        counts = (
-            f"{counted(len(nodes), 'layer')}, {sum(self._params[id(n)] for n in nodes):,}"
-            " parameters"
-        )
-        return lines + [t for t in (self._inside(scope, box), counts) if t]
+    def _layer(self, node: Node) -> Box:
+        name, family = _own_name(node), node.op.family
+        is_copy = node.shared and bool(node.params())
+        words = describe(node.op, len(node.type.shape) - 1)
+        if node.frozen:
+            words += ", frozen"
+        lines = [line for line in (name, words) if line]
+        look: Look = "layer"
+        if node.op.kind in _SIGNS and not name:
+            look, lines = "sign", [_SIGNS[node.op.kind]]
+        elif family in _SMALL:
+            look, lines = "small", [": ".join(lines)]
+        if is_copy:
+            lines.append(f"weights of {node.module}")
+        box = self._place(node.scope.path[1:], look, lines)
+        box.family, box.dashed = family, is_copy or bool(node.aux)
+        return box
 
-    def _inside(self, scope: Scope, box: Box) -> str:
-        """`3 × basicblock` where a group is made of calls of one block."""
-        members = dict.fromkeys(n.at_depth(scope.depth + 1) for n in box.nodes)
-        kinds = {m.kind if isinstance(m, Scope) else None for m in members}
-        kind = kinds.pop() if len(kinds) == 1 and scope.kind is None else None
-        return f"{len(members)} × {kind}" if kind else ""
+    def _folded_lines(self, scope: Scope, box: Box) -> list[str]:
+        lines = self._scope_title(scope) or [self.graph.name]
+        calls = _calls(scope, box)
+        if calls:
+            lines.append(calls)
+        nodes = box.nodes
+        if not box.aux:  # the totals of the net do not include auxiliary heads either
+            nodes = [node for node in nodes if node.aux is None]
+        lines.append(f"{counted(len(nodes), 'layer')}, {self._parameters(nodes)}")
+        return lines
+
+    def _parameters(self, nodes: list[Node]) -> str:
+        return f"{sum(self._params[id(node)] for node in nodes):,} parameters"
 
     def _scope_title(self, scope: Scope) -> list[str]:
-        """The scope's own name where it has one, and its block's."""
-        name, kind = scope.label, scope.kind
+        """The scope's own name, if it has one, and the name of its block."""
+        name, kind = _own_name(scope), scope.kind
         if scope.name in self._heads:
             kind = f"auxiliary head, weight {self._heads[scope.name].weight:g}"
-        return list(dict.fromkeys(t for t in ("" if name.isdigit() else name, kind) if t))
+        return list(dict.fromkeys(word for word in (name, kind) if word))
 
-    # ---- ways
+    # ---- flows
 
-    def _arrive(self, box: Box) -> None:
-        """Note the ways into a box; a folded scope takes a value once, a layer as often as it is
-        written.
+    def _connect(self, box: Box) -> None:
+        """Add the box to the flows of its inputs.
+
+        A folded scope takes a value once, and a layer as often as it is written.
         """
         seen = set()
         for node in box.nodes:
             for value in node.inputs:
-                source = self._made[id(value)]
+                source = self._sources[id(value)]
                 if source is not box and (id(value) not in seen or len(box.nodes) == 1):
                     seen.add(id(value))
-                    self._note(source, box, value)
+                    self._flow(source, box, value)
 
-    def _note(self, source: Box, target: Box, value: Value) -> None:
+    def _flow(self, source: Box, target: Box, value: Value) -> None:
         self._flows.setdefault(id(value), Flow(source, value)).targets.append(target)
 
     def _aux_end(self, head: AuxHead) -> None:
-        source, path = self._made[id(head.value)], self.graph.scopes[head.name].path[1:]
+        """Make the box of the loss of an auxiliary head, unless the head is folded."""
+        source, path = self._sources[id(head.value)], self.graph.scopes[head.name].path[1:]
         if source.path[: len(path)] == path:
             end = self._place(path, "loss", [f"loss × {head.weight:g}"])
             end.aux = True
-            self._note(source, end, head.value)
+            self._flow(source, end, head.value)
 
     def _show_shapes(self) -> None:
-        """A shape stands between a value's producer and all that take it, but for the small kinds
-        that keep it.
-        """
+        """Add the shapes of the values that are not only taken by small layers that keep them."""
         for flow in self._flows.values():
-            if not all(t.keeps_shape for t in flow.targets):
-                flow.shape = self._place(
-                    max((_common(flow.source, t) for t in flow.targets), key=len),
-                    "shape",
-                    [_shape_text(flow.value)],
-                )
-                flow.shape.aux = all(t.aux for t in flow.targets)
+            if all(target.keeps_shape for target in flow.targets):
+                continue
+            path = max((_common(flow.source, target) for target in flow.targets), key=len)
+            flow.shape = self._place(path, "shape", [_shape_text(flow.value)])
+            flow.shape.aux = all(target.aux for target in flow.targets)
+
+
+def _own_name(part: Node | Scope) -> str:
+    """The name that the text gives a layer or scope; empty if it has only a number."""
+    return "" if part.label.isdigit() else part.label
+
+
+def _calls(scope: Scope, box: Box) -> str:
+    """`3 × basicblock` if a group or join consists of calls of one block."""
+    members = dict.fromkeys(node.at_depth(scope.depth + 1) for node in box.nodes)
+    if scope.kind is not None or any(isinstance(member, Node) for member in members):
+        return ""
+    kinds = {member.kind for member in members if isinstance(member, Scope)}
+    if len(kinds) > 1 or None in kinds:
+        return ""
+    return f"{len(members)} × {kinds.pop()}"
 
 
 def short(text: str) -> str:
-    """A line as it is drawn: the middle of a long one is cut out, and what cannot be printed is
-    replaced.
+    """A line as it is drawn: at most `MAX_TEXT` characters, all printable.
+
+    The middle of a longer line is cut out.
     """
-    cut = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 13]}…{text[-12:]}"
-    return printable(cut)
+    if len(text) > MAX_TEXT:
+        text = f"{text[: MAX_TEXT - 13]}…{text[-12:]}"
+    return printable(text)
 
 
-def describe(op: Op, axes: int) -> str:
-    """The kind and what its author would say of it: `conv 3x3, 64, stride 2`."""
-    windowed = op.family in ("convolution", "pooling")
-    given = [
-        (a, getattr(op, a.name))
-        for a in op.args
-        if (a.required or a.name not in _UNSEEN) and not (windowed and a.name == "k")
-    ]
-    window = getattr(op, "k", None) if windowed else None
-    parts = (
-        []
-        if window is None
-        else ["x".join(map(str, window if isinstance(window, tuple) else [window] * max(1, axes)))]
-    )
-    required = [a for a, _ in given if a.required]
-    bare = (
-        required if len(required) == 1 else [a for a, _ in given if op.family == "regularisation"]
-    )
-    parts += [
-        _text(a, v) if a in bare else f"{a.name} {_text(a, v)}"
-        for a, v in given
-        if a.required or a in bare or _tells(a, v, window)
-    ]
-    return f"{op.kind} {', '.join(parts)}".strip()
-
-
-def _tells(declared: Arg, value: object, window: object) -> bool:
-    """Whether an optional argument says more than its default; a pool steps by its window unless it
-    says otherwise.
-    """
-    default = window if declared.name == "stride" and declared.default is None else declared.default
-    return value is not None and value != default
-
-
-def _text(declared: Arg, value: object) -> str:
-    """A value as it is written; one number where all axes have the same."""
-    if isinstance(value, tuple) and declared.convert is sizes:
-        return shape_text(value)
-    if (
-        isinstance(value, tuple)
-        and declared.convert in (dims, padding)
-        and isinstance(value[0], int)
-    ):
-        return "x".join(map(str, value if len(set(value)) > 1 else value[:1]))
-    return value if isinstance(value, str) else show(value)
-
-
-def _common(one: Box, other: Box) -> tuple[Scope, ...]:
-    """The deepest scope that holds both."""
-    return tuple(
-        a
-        for a, _ in takewhile(
-            lambda pair: pair[0] == pair[1], zip(one.path, other.path, strict=False)
-        )
-    )
+def _common(box: Box, other: Box) -> tuple[Scope, ...]:
+    """The path to the deepest scope around both boxes."""
+    common = 0
+    for scope, other_scope in zip(box.path, other.path, strict=False):
+        if scope != other_scope:
+            break
+        common += 1
+    return box.path[:common]
 
 
 def _shape_text(value: Value) -> str:
-    return str(value.type) if value.type.dtype == "float32" else f"{value.type} {value.type.dtype}"
+    if value.type.dtype == "float32":
+        return str(value.type)
+    return f"{value.type} {value.type.dtype}"

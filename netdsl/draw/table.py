@@ -9,15 +9,16 @@ from netdsl.ir.types import Sym, shape_text
 from netdsl.render import cut_to, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netdsl.analysis.summary import Row, Summary
 
-HEADS = {"macs": "MACs"}  # columns whose head is not their name
-NARROW = 80
+HEADS = {"macs": "MACs"}  # the heads of columns, if they are not their names
+NARROW = 80  # columns of text
 GAP = 3  # blanks between columns
-LEAST = 6  # what a column of names keeps
-MANY = 7  # from more columns than that on, one blank stands between them
+LEAST = 6  # the width below which no column of names is cut
+UNITS = ("", "K", "M", "G", "T")
+MANY = 7  # more columns than that have only one blank between them
 
 
 class TableLine(NamedTuple):
@@ -28,7 +29,7 @@ class TableLine(NamedTuple):
 
 
 def table_text(summary: Summary, depth: int | None = None) -> str:
-    """Table and totals as plain text of 80 columns."""
+    """The table and the totals as plain text, 80 columns wide."""
     lines = [line.text for line in layer_table(summary, NARROW, depth)]
     lines += ["", *(f"{label:<16}{text}" for label, text in totals(summary))]
     return "".join(f"{line}\n" for line in lines)
@@ -41,33 +42,27 @@ def layer_table(
     columns: tuple[str, ...] = USUAL,
     only: tuple[str, ...] = (),
 ) -> list[TableLine]:
-    """The rows of a net, of the kinds in `only` where there are any; with more columns than usual,
-    figures are shortened where not all fits in full.
+    """The table of a net's layers.
+
+    With `only`, it has only the rows of these kinds. If there are more columns than usual and the
+    table would be wider than `width`, its figures are shortened.
     """
     rows = summary.rows(depth, only, field="field" in columns)
-    # Names to the left, figures to the right: the order is that of the request otherwise.
-    columns = tuple(sorted(columns, key=lambda c: c not in ("kind", "output")))
-    heads = ["layer", *(HEADS.get(c, c) for c in columns)]
-    right = 1 + sum(c in ("kind", "output") for c in columns)
+    # Names are to the left of figures; apart from that, the order is that of the request.
+    columns = tuple(sorted(columns, key=lambda column: column not in ("kind", "output")))
+    heads = ["layer", *(HEADS.get(column, column) for column in columns)]
+    right = 1 + sum(column in ("kind", "output") for column in columns)
     cells = _cells(rows, columns, figure)
-    if (
-        set(columns) - set(USUAL)
-        and sum(_widths(heads, cells)) + _gap(len(heads)) * (len(heads) - 1) > width
-    ):
+    if set(columns) - set(USUAL) and sum(_widths(heads, cells)) + _gaps(len(heads)) > width:
         cells = _cells(rows, columns, brief)
-    return table_of(
-        heads,
-        cells,
-        right=right,
-        width=width,
-        dim=frozenset(i for i, r in enumerate(rows) if r.aux),
-    )
+    dim = frozenset(number for number, row in enumerate(rows) if row.aux)
+    return table_of(heads, cells, right=right, width=width, dim=dim)
 
 
 def _cells(
     rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]
 ) -> list[list[str]]:
-    return [[r.name, *(_cell(r, c, number) for c in columns)] for r in rows]
+    return [[row.name, *(_cell(row, column, number) for column in columns)] for row in rows]
 
 
 def _cell(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
@@ -89,11 +84,13 @@ def brief(value: int | Sym) -> str:
     if isinstance(value, Sym) or value == 0:
         return figure(value)
     size = float(value)
-    for unit in ("", "K", "M", "G", "T"):
-        if size < 1000 or unit == "T":
-            return f"{size:.0f}{unit}" if size >= 100 or not unit else f"{size:.3g}{unit}"
+    unit = 0
+    while size >= 1000 and unit < len(UNITS) - 1:
         size /= 1000
-    return ""
+        unit += 1
+    if unit == 0 or size >= 100:
+        return f"{size:.0f}{UNITS[unit]}"
+    return f"{size:.3g}{UNITS[unit]}"
 
 
 def table_of(
@@ -104,32 +101,35 @@ def table_of(
     width: int,
     dim: frozenset[int] = frozenset(),
 ) -> list[TableLine]:
-    """A table whose columns from `right` on are figures; the rows numbered in `dim` are drawn dim.
+    """The lines of a table: its head, a rule, and its rows, of which those in `dim` are dim.
 
-    The lines are laid out here: rich's own table takes a tenth of a millisecond for each, which is
-    felt at some thousand rows.
+    The columns from `right` on are figures. rich's own table would take a tenth of a millisecond for
+    each row, which is noticeable for some thousand rows.
     """
-    gap = _gap(len(heads))
-    rows = _fitted(heads, rows, right, width - gap * (len(heads) - 1))
+    rows = _fitted(heads, rows, right, width - _gaps(len(heads)))
     widths = _widths(heads, rows)
-    head, *lines = [
-        (" " * gap)
-        .join(_pad(c, w, left=i >= right) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
-        .rstrip()
-        for r in [heads, *rows]
-    ]
-    rule = "─" * (sum(widths) + gap * (len(heads) - 1))
+    gap = " " * _gap(len(heads))
+    head, *lines = [gap.join(_padded(cells, widths, right)).rstrip() for cells in [heads, *rows]]
+    rule = "─" * (sum(widths) + _gaps(len(heads)))
     body = [TableLine(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
     return [TableLine(head, "bold"), TableLine(rule), *body]
 
 
-def _pad(text: str, width: int, *, left: bool) -> str:
-    blanks = " " * (width - width_of(text))
-    return blanks + text if left else text + blanks
+def _padded(cells: list[str], widths: list[int], right: int) -> Iterator[str]:
+    """The cells of a row with blanks: names on the left of their columns, figures on the right."""
+    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        blanks = " " * (width - width_of(cell))
+        yield cell + blanks if number < right else blanks + cell
 
 
 def _gap(columns: int) -> int:
+    """The number of blanks between two columns."""
     return 1 if columns > MANY else GAP
+
+
+def _gaps(columns: int) -> int:
+    """The number of blanks between all columns."""
+    return _gap(columns) * (columns - 1)
 
 
 def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
@@ -137,8 +137,9 @@ def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
 
 
 def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
-    """The cells cut so that the table fits: the widest column of names or formulas first, figures
-    never.
+    """The cells, cut so that the table fits into `width` if possible.
+
+    The widest column of names or formulas is cut first. Figures are never cut.
     """
     widths = _widths(heads, rows)
     while sum(widths) > width:
@@ -147,9 +148,13 @@ def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> 
             break
         widths[widest] -= 1
     return [
-        [
-            c if width_of(c) <= w or i >= right else cut_to(c, w - 1) + "…"
-            for i, (c, w) in enumerate(zip(r, widths, strict=True))
-        ]
-        for r in rows
+        [_cut(cell, width) for cell, width in zip(cells[:right], widths, strict=False)]
+        + cells[right:]
+        for cells in rows
     ]
+
+
+def _cut(cell: str, width: int) -> str:
+    if width_of(cell) <= width:
+        return cell
+    return cut_to(cell, width - 1) + "…"

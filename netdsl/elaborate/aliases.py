@@ -1,4 +1,4 @@
-"""Nets that are made of other nets: `net A = B(...)`."""
+"""Nets that are other nets with arguments: `net A = B(...)`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.elaborate.loader import Module
+    from netdsl.elaborate.module import Module
     from netdsl.source import Span
 
 
 class Target(NamedTuple):
-    """What is built under a name: a definition, the file that has it, and the arguments given to
-    it.
+    """The definition that a net's name leads to, and the arguments for it.
 
-    `span` is the place of errors about the arguments.
+    `home` is the file that contains the definition, and `span` the place of errors about the
+    arguments.
     """
 
     definition: ast.Definition
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
-    """What the net `named` of the file `own` is made of; raises `NetdslError`."""
+    """The definition and arguments of the net `named` in the file `own`; raises `NetdslError`."""
     if isinstance(named, ast.Definition):
         return Target(named, own, (), named.name_span)
     target = own.definition(named.target, named.target_span)
@@ -50,12 +50,12 @@ def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
 def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
     """Advice to use the net that has a body, if the aliases do not form a circle."""
     passed = {named.name}
-    found: ast.Definition | ast.Alias | None = target
-    while isinstance(found, ast.Alias) and found.name not in passed:
-        passed.add(found.name)
-        found = own.definitions.get(found.target)
-    if isinstance(found, ast.Definition):
-        return f"write `net {named.name} = {found.name}(...)` with all its arguments"
+    last: ast.Definition | ast.Alias | None = target
+    while isinstance(last, ast.Alias) and last.name not in passed:
+        passed.add(last.name)
+        last = own.definitions.get(last.target)
+    if isinstance(last, ast.Definition):
+        return f"write `net {named.name} = {last.name}(...)` with all its arguments"
     return (
         "what it is made of has a body of its own: `net Family(n) { input ... }`, and then"
         f" `net {named.name} = Family(3)`"
@@ -87,7 +87,7 @@ def own_expectations(
 ) -> list[Expectation]:
     """The `expect` lines after `net A = B(...)`; raises `NetdslError`.
 
-    They see the `arguments` and the open sizes of B, which are in its `frame`, and the `let`s of
+    They can use the `arguments` of B, its open sizes, which are in its `frame`, and the `let`s of
     their own file, which are in `outside`.
     """
     if alias.body is None:
@@ -96,10 +96,10 @@ def own_expectations(
     env = Env(outside)
     env.values = {name: value for name, value in frame.values.items() if name not in inner}
     env.values |= arguments
-    found = []
+    expectations = []
     for statement in alias.body.statements:
         if not isinstance(statement, ast.Expect):
             message = "only `expect` lines stand here"
             raise NetdslError("misplaced-statement", message, statement.span)
-        found.append(Expectation(statement, env, ""))
-    return found
+        expectations.append(Expectation(statement, env, ""))
+    return expectations

@@ -1,5 +1,7 @@
-"""Operators on values: integers stay below 2^63, lists below the limit, formulas of open sizes
-short; anything else is a `NetdslError`.
+"""Operators on values.
+
+Integers stay below 2^63, lists below the limit, and formulas of open sizes short. Everything else
+is a `NetdslError`.
 """
 
 from __future__ import annotations
@@ -18,21 +20,22 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_INTEGER = 2**63
+_TYPE_NAMES = (
+    (bool, "a truth value"),
+    (int, "an integer"),
+    (float, "a number"),
+    (str, "a word"),
+    (tuple, "a list"),
+    (Sym, "an open size"),
+)
 
 
 def type_name(value: object) -> str:
-    """The word for a value's type."""
-    for cls, name in (
-        (bool, "a truth value"),
-        (int, "an integer"),
-        (float, "a number"),
-        (str, "a word"),
-        (tuple, "a list"),
-        (Sym, "an open size"),
-    ):
+    """The word for a value's type, such as "an integer"."""
+    for cls, name in _TYPE_NAMES:
         if isinstance(value, cls):
             return name
-    return getattr(value, "type_word", "a value")
+    return str(getattr(value, "type_word", "a value"))
 
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -45,42 +48,60 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def compare(operator: str, a: Any, b: Any, span: Span) -> bool:
-    """`a == b` and its kin. Open sizes compare equal only where they are equal for every input."""
+def compare(operator: str, a: object, b: object, span: Span) -> bool:
+    """The value of `a == b`, `a < b` and so on; raises `NetdslError`.
+
+    Open sizes are equal only if they are equal for every input.
+    """
     if operator in ("==", "!="):
         if isinstance(a, bool) != isinstance(b, bool):
             return operator == "!="
-        a, b = (
-            v[0] if isinstance(v, tuple) and len(v) == 1 and not isinstance(w, tuple) else v
-            for v, w in ((a, b), (b, a))
-        )
-        return COMPARE[operator](a, b)
-    if (isinstance(a, Sym) or isinstance(b, Sym)) and all(
-        isinstance(v, (int, float, Sym)) and not isinstance(v, bool) for v in (a, b)
-    ):
-        difference = None if isinstance(a, float) or isinstance(b, float) else a - b
-        if not isinstance(difference, int):
-            raise NetdslError(
-                "open-size",
-                f"whether {a} {operator} {b} depends on the input's size",
-                span,
-                help="write a number for it in the `input`, or compare another size",
-            )
-        return COMPARE[operator](difference, 0)
+        return COMPARE[operator](_single(a, b), _single(b, a))
+    if (isinstance(a, Sym) or isinstance(b, Sym)) and _is_number(a) and _is_number(b):
+        return _compare_open(operator, a, b, span)
     try:
         return COMPARE[operator](a, b)
     except TypeError:
         raise NetdslError(
-            "wrong-type", f"cannot compare {_told(a)} with {_told(b).removesuffix(',')}", span
+            "wrong-type", f"cannot compare {_typed(a)} with {_typed(b).removesuffix(',')}", span
         ) from None
 
 
-def _told(value: Any) -> str:
-    return show(value) if isinstance(value, Sym) else f"{show(value)}, {type_name(value)},"
+def _single(value: object, other: object) -> object:
+    """The element of a list of one, if it is compared with something that is not a list."""
+    if isinstance(value, tuple) and len(value) == 1 and not isinstance(other, tuple):
+        return value[0]
+    return value
 
 
-def arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
-    """What `a + b` and its kin give; raises `NetdslError`."""
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, Sym)) and not isinstance(value, bool)
+
+
+def _compare_open(operator: str, a: Any, b: Any, span: Span) -> bool:
+    """Compare two numbers, at least one of them an open size."""
+    difference = None
+    if not isinstance(a, float) and not isinstance(b, float):
+        difference = a - b
+    if not isinstance(difference, int):
+        raise NetdslError(
+            "open-size",
+            f"whether {a} {operator} {b} depends on the input's size",
+            span,
+            help="write a number for it in the `input`, or compare another size",
+        )
+    return COMPARE[operator](difference, 0)
+
+
+def _typed(value: object) -> str:
+    """A value with its type, such as `3, an integer,`."""
+    if isinstance(value, Sym):
+        return show(value)
+    return f"{show(value)}, {type_name(value)},"
+
+
+def arithmetic(operator: str, a: Any, b: Any, span: Span) -> object:
+    """The value of `a + b`, `a * b` and so on; raises `NetdslError`."""
     if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
         return bounded(a + b, span)
     if operator == "*" and isinstance(b, tuple):
@@ -88,46 +109,50 @@ def arithmetic(operator: str, a: Any, b: Any, span: Span) -> Any:
     if operator == "*" and isinstance(a, tuple) and isinstance(b, int) and not isinstance(b, bool):
         check_length(len(a) * b, span)
         return bounded(a * b, span)
-    for v in (a, b):
-        if isinstance(v, bool) or not isinstance(v, (int, float, Sym)):
-            raise NetdslError("wrong-type", f"`{operator}` needs numbers, found {show(v)}", span)
+    for value in (a, b):
+        if isinstance(value, bool) or not isinstance(value, (int, float, Sym)):
+            message = f"`{operator}` needs numbers, found {show(value)}"
+            raise NetdslError("wrong-type", message, span)
     try:
         return bounded(_compute(operator, a, b), span)
-    except OverflowError:
-        most = (
-            "1.8e308, the largest float" if isinstance(a, float) or isinstance(b, float) else "2^63"
-        )
-        raise NetdslError(
-            "number-too-large", f"{show(a)} {operator} {show(b)} is beyond {most}", span
-        ) from None
-    except ZeroDivisionError:
-        raise NetdslError(
-            "division-by-zero", f"division by zero: {show(a)} {operator} {show(b)}", span
-        ) from None
-    except FormulaTooLong:
-        raise _too_long(span) from None
-    except (ArithmeticError, TypeError):
-        raise NetdslError(
-            "bad-arithmetic",
-            f"cannot compute {show(a)} {operator} {show(b)}",
-            span,
-            help=_way_out(operator, a, b),
-        ) from None
+    except ArithmeticError as error:
+        raise _arithmetic_fault(error, operator, a, b, span) from None
+    except TypeError:
+        raise _cannot_compute(operator, a, b, span) from None
 
 
-def _way_out(operator: str, a: Any, b: Any) -> str | None:
+def _arithmetic_fault(
+    error: ArithmeticError, operator: str, a: object, b: object, span: Span
+) -> NetdslError:
+    text = f"{show(a)} {operator} {show(b)}"
+    if isinstance(error, OverflowError):
+        most = "2^63"
+        if isinstance(a, float) or isinstance(b, float):
+            most = "1.8e308, the largest float"
+        return NetdslError("number-too-large", f"{text} is beyond {most}", span)
+    if isinstance(error, ZeroDivisionError):
+        return NetdslError("division-by-zero", f"division by zero: {text}", span)
+    if isinstance(error, FormulaTooLong):
+        return _too_long(span)
+    return _cannot_compute(operator, a, b, span)
+
+
+def _cannot_compute(operator: str, a: object, b: object, span: Span) -> NetdslError:
+    message = f"cannot compute {show(a)} {operator} {show(b)}"
+    return NetdslError("bad-arithmetic", message, span, help=_way_out(operator, a, b))
+
+
+def _way_out(operator: str, a: object, b: object) -> str | None:
     """Advice for numbers that an operator does not take."""
-    if isinstance(a, Sym) or isinstance(b, Sym):
-        if operator in ("**", "/", "//", "%") and isinstance(b, Sym):
-            return "write a number for the open size in the `input`"
-        if operator in ("//", "%"):
-            return "an open size is divided by a whole number above 0"
-        return (
-            "an open size has whole powers alone"
-            if operator == "**"
-            else "an open size stays whole: `//` divides it and rounds down"
-        )
-    return "a negative number has whole powers alone" if operator == "**" else None
+    if not isinstance(a, Sym) and not isinstance(b, Sym):
+        return "a negative number has whole powers alone" if operator == "**" else None
+    if operator in ("**", "/", "//", "%") and isinstance(b, Sym):
+        return "write a number for the open size in the `input`"
+    if operator in ("//", "%"):
+        return "an open size is divided by a whole number above 0"
+    if operator == "**":
+        return "an open size has whole powers alone"
+    return "an open size stays whole: `//` divides it and rounds down"
 
 
 def _too_long(span: Span) -> NetdslError:
@@ -139,7 +164,7 @@ def _too_long(span: Span) -> NetdslError:
     )
 
 
-def _compute(operator: str, a: Any, b: Any) -> Any:
+def _compute(operator: str, a: Any, b: Any) -> object:
     match operator:
         case "+":
             return a + b
@@ -153,15 +178,24 @@ def _compute(operator: str, a: Any, b: Any) -> Any:
             return a % b
         case "**":
             return _power(a, b)
+    return _divide(a, b)
+
+
+def _divide(a: Any, b: Any) -> object:
+    """`a / b`: an integer if both are integers and nothing remains, otherwise a float.
+
+    An open size cannot become a float, so a remainder is an `ArithmeticError`.
+    """
     if isinstance(a, Sym):
-        rest = a % b
-        if rest != 0:
+        if a % b != 0:
             raise ArithmeticError
         return a // b
-    return a // b if isinstance(a, int) and isinstance(b, int) and a % b == 0 else a / b
+    if isinstance(a, int) and isinstance(b, int) and a % b == 0:
+        return a // b
+    return a / b
 
 
-def _power(a: Any, b: Any) -> Any:
+def _power(a: Any, b: Any) -> object:
     if isinstance(a, Sym) or isinstance(b, Sym):
         if type(b) is not int or b < 0:
             raise ArithmeticError
@@ -176,8 +210,8 @@ def _power(a: Any, b: Any) -> Any:
     return value
 
 
-def bounded(value: Any, span: Span) -> Any:
-    """The value, where it is none too large; raises `NetdslError`."""
+def bounded(value: object, span: Span) -> object:
+    """The value itself; raises `NetdslError` if it is too large."""
     if isinstance(value, int) and abs(value) >= MAX_INTEGER:
         raise NetdslError(
             "number-too-large",
@@ -186,12 +220,7 @@ def bounded(value: Any, span: Span) -> Any:
             help="integers end there; a float goes further",
         )
     if isinstance(value, Sym):
-        if value.length > MAX_SYMBOLS:
-            raise _too_long(span)
-        if any(abs(c) >= MAX_INTEGER for c in value.terms.values()):
-            raise NetdslError(
-                "number-too-large", f"a factor of `{clipped(span)}` is beyond 2^63", span
-            )
+        _check_formula(value, span)
     if isinstance(value, float) and not math.isfinite(value):
         raise NetdslError(
             "number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span
@@ -199,28 +228,39 @@ def bounded(value: Any, span: Span) -> Any:
     if isinstance(value, str):
         check_length(len(value), span)
     if isinstance(value, tuple):
-        check_length(_elements(value, {}), span)
+        check_length(_count_elements(value, {}), span)
     return value
 
 
+def _check_formula(formula: Sym, span: Span) -> None:
+    if formula.length > MAX_SYMBOLS:
+        raise _too_long(span)
+    if any(abs(factor) >= MAX_INTEGER for factor in formula.terms.values()):
+        message = f"a factor of `{clipped(span)}` is beyond 2^63"
+        raise NetdslError("number-too-large", message, span)
+
+
 def clipped(span: Span) -> str:
-    """The text of an expression for a message."""
+    """The text of an expression for a message, cut after 40 characters."""
     return span.text if len(span.text) <= 40 else f"{span.text[:40]}..."
 
 
-def _elements(value: tuple[Any, ...], known: dict[int, int]) -> int:
-    """Elements of a list and of the lists in it; one that occurs often is looked through once."""
+def _count_elements(value: tuple[object, ...], known: dict[int, int]) -> int:
+    """The elements of a list and of the lists inside it.
+
+    `known` has the counts of inner lists by their `id`, so that each is counted only once.
+    """
     total = len(value)
-    for item in value:
-        if isinstance(item, tuple):
-            if id(item) not in known:
-                known[id(item)] = _elements(item, known)
-            total += known[id(item)]
+    for element in value:
+        if isinstance(element, tuple):
+            if id(element) not in known:
+                known[id(element)] = _count_elements(element, known)
+            total += known[id(element)]
     return total
 
 
 def check_length(length: int, span: Span) -> None:
-    """Refuse a list that is too long."""
+    """Raise `NetdslError` for a list that is too long."""
     if length > limit("list_length"):
         raise NetdslError(
             "list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length")

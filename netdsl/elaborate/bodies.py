@@ -1,8 +1,8 @@
-"""Syntax tree to graph: parameters bound, blocks called, repeats unrolled, labels resolved, every
-value typed on the way.
+"""Unrolls the bodies of a net into its graph.
 
-An element with an error is reported and gives a value of unknown type; what depends on it stays
-silent, the rest goes on.
+Parameters are bound, blocks called, loops unrolled and labels resolved, and every value is typed on
+the way. An element with an error is reported, and its value has an unknown type; what depends on
+the value causes no further errors, and the other elements are still checked.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import did_you_mean
-from netdsl.elaborate.calls import Calls, bare
+from netdsl.elaborate.calls import Calls
 from netdsl.elaborate.ends import Ends
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
+from netdsl.elaborate.invocation import refuse_arguments_and_body
+from netdsl.elaborate.loops import each, repeat
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
@@ -22,11 +24,14 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
-    from netdsl.elaborate.loader import Module
+    from netdsl.elaborate.module import Module
 
 
 class Expectation:
-    """An `expect` of the text, to be held against the finished graph."""
+    """An `expect` line, to be checked when the graph is finished.
+
+    `env` has the names that it sees, and `prefix` is the path of the scope that it is in.
+    """
 
     __slots__ = ("env", "prefix", "statement")
 
@@ -37,50 +42,52 @@ class Expectation:
 
 
 class Elaborator:
-    """Unrolls the bodies of one net. `overrides` are as `Ends` has them."""
+    """Unrolls the bodies of one net; `overrides` are those of `Ends`."""
 
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.ends = Ends(net, overrides)
-        self.calls = Calls(net)
+        self.calls = Calls(net, self)
         self.expects: list[Expectation] = []
         self._depth = 0
         self._max_depth = limit("depth")
 
     def elaborate(self, definition: ast.Definition, home: Module, env: Env) -> None:
-        """Unroll a net's body and settle its outputs."""
+        """Unroll the body of a net and add its outputs; raises `NetdslError`."""
         self.net.module = home
         self.net.open.append(definition)
         value = self.body(definition.body, env, None)
         self.net.open.pop()
         if not self.net.graph.outputs and value is not None:
             self.ends.put_out("output", value, value.site.span)
-        if not self.net.graph.inputs and not self.net.reporter.errors:
+        if not self.net.reporter.errors:
+            self._check_graph(definition)
+
+    def _check_graph(self, definition: ast.Definition) -> None:
+        """Raise `NetdslError` if the net has no input, no layers, or too many sizes given."""
+        names = [value.name for value in self.net.graph.inputs]
+        if not names:
             raise NetdslError(
                 "no-input",
                 f"net `{definition.name}` has no `input`",
                 definition.name_span,
                 help="begin its body with `input image: 3x224x224`",
             )
-        names = [v.name for v in self.net.graph.inputs]
-        for name in (
-            sorted(self.ends.overrides.keys() - names) if not self.net.reporter.errors else ()
-        ):
+        for name in sorted(self.ends.overrides.keys() - names):
             raise NetdslError(
                 "unknown-input",
                 f"net `{definition.name}` has no input `{name}`",
                 definition.name_span,
                 help=did_you_mean(name, names) or "it has " + ", ".join(names),
             )
-        if not self.net.graph.nodes and not self.net.reporter.errors:
-            raise NetdslError(
-                "no-layers", f"net `{definition.name}` has no layers", definition.name_span
-            )
+        if not self.net.graph.nodes:
+            message = f"net `{definition.name}` has no layers"
+            raise NetdslError("no-layers", message, definition.name_span)
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
-        """The value after a body's statements; what is wrong with one is reported.
+        """The value after a body's statements, whose errors are reported.
 
-        Raises `Overrun`, and `NetdslError` where arms stand alone.
+        Raises `Overrun`, and `NetdslError` if the body has arms.
         """
         if body.arms:
             raise NetdslError(
@@ -105,6 +112,16 @@ class Elaborator:
                 x = self.net.unknown(statement.span)
         self._depth -= 1
         return x
+
+    def inside(self, scope: Namespace, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+        """The value after a body whose members and labels belong to `scope`."""
+        outer, self.net.scope = self.net.scope, scope
+        try:
+            return self.body(body, Env(env), x)
+        finally:
+            self.net.scope = outer
+
+    # ---- statements
 
     def _statement(self, statement: ast.Statement, env: Env, x: Value | None) -> Value | None:
         match statement:
@@ -138,19 +155,16 @@ class Elaborator:
                 "`output` stands in the body of a net; a block's value is its last",
                 statement.span,
             )
-        name = self.net.pattern(statement.label, env) if statement.label else None
+        name = self.net.label_name(statement.label, env)
         self.ends.check_output(name, statement.span)
+        value = x
         if statement.chain is not None:
-            first = statement.chain.elements[0]
-            inner = self.net.pattern(first.label, env) if first.label is not None else None
-            value: Value | None = self._chain(statement.chain, env, x, fallback=statement.label)
-            name = name or inner
-        else:
-            value = x
+            first = self.net.label_name(statement.chain.elements[0].label, env)
+            value = self._chain(statement.chain, env, x, fallback=statement.label)
+            name = name or first
         if value is None:
             raise NetdslError("no-input", "there is no value to put out", statement.span)
-        name = name or "output"
-        self.ends.put_out(name, value, statement.span)
+        self.ends.put_out(name or "output", value, statement.span)
         return value
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
@@ -162,7 +176,7 @@ class Elaborator:
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
         try:
-            value = self._inside(Namespace(path, module, self.net.scope), statement.body, env, x)
+            value = self.inside(Namespace(path, module, self.net.scope), statement.body, env, x)
         finally:
             self.net.aux = None
         if value is None:
@@ -171,46 +185,47 @@ class Elaborator:
         self.net.graph.name_scope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
 
+    # ---- chains and their elements
+
     def _chain(
         self, chain: ast.Chain, env: Env, x: Value | None, fallback: ast.Pattern | None = None
     ) -> Value:
-        """Elements one after the other.
+        """The value after the elements of a chain.
 
-        A label before `@ref`, and an output's name, go to the chain's last layer.
+        A label before `@ref` belongs to the last layer of the chain, and so does `fallback`, the
+        name of an output.
         """
         elements = chain.elements
         first = elements[0]
-        label = first.label if isinstance(first, ast.TakeUp) and len(elements) > 1 else None
-        label = fallback or label
-        last = max((i for i, e in enumerate(elements) if _takes_label(e)), default=-1)
-        if last >= 0 and elements[last].label not in (None, label):
-            last = -1  # it has a name of its own: the chain's label names the value alone
+        label = fallback
+        if label is None and isinstance(first, ast.TakeUp) and len(elements) > 1:
+            label = first.label
+        labelled = None if label is None else _last_layer(elements, label)
         start = len(self.net.graph.nodes)
-        for i, element in enumerate(elements):
+        for element in elements:
             if isinstance(element, ast.Call) and element.name == "frozen":
                 self._freeze(element, start, x)
                 continue
             start = len(self.net.graph.nodes)
-            own = (
-                label
-                if i == last and label is not None
-                else element.label
-                if element.label is not label
-                else None
-            )
+            own = element.label
+            if element is labelled:
+                own = label
+            elif own is label:
+                own = None
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
                 self.net.report(fault, element.span)
                 x = self.net.poison(own, element.span)
         assert x is not None
-        if label is not None and last < 0:
+        if label is not None and labelled is None:
             self._name_value(label, env, x)
         return x
 
     def _name_value(self, label: ast.Pattern, env: Env, x: Value) -> None:
-        """A label for the value of a chain; an output may repeat the name of the layer that it puts
-        out.
+        """Bind a label to the value of a chain.
+
+        It may be bound to the value already: an output may have the name of its layer.
         """
         name = self.net.pattern(label, env)
         bound = self.net.scope.labels.get(name)
@@ -218,7 +233,7 @@ class Elaborator:
             self.net.bind(name, x, label.span)
 
     def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
-        bare(element)
+        refuse_arguments_and_body(element)
         if element.label is not None:
             raise NetdslError(
                 "misplaced-label",
@@ -244,14 +259,13 @@ class Elaborator:
         """The value after one element of a chain; raises `NetdslError`."""
         match element:
             case ast.Call():
-                return self.calls.call(element, label, env, x, self)
+                return self.calls.call(element, label, env, x)
             case ast.Group():
                 return self._group(element, label, env, x)
             case ast.TakeUp():
-                taken = self.net.reference(element.reference, env)
-                if label is not None:
-                    self.net.bind(self.net.pattern(label, env), taken, label.span)
-                return taken
+                value = self.net.reference(element.reference, env)
+                self.net.bind_label(label, env, value)
+                return value
         if label is not None:
             raise NetdslError(
                 "misplaced-label",
@@ -259,77 +273,24 @@ class Elaborator:
                 label.span,
                 help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
             )
+        result: Value | None = None
         match element:
             case ast.If():
-                condition = evaluate(element.condition, env)
-                if condition is UNKNOWN:
-                    return self.net.unknown(element.span)
-                body = (
-                    element.then if truth(condition, element.condition.span) else element.otherwise
-                )
-                value = self.body(body, Env(env), x) if body is not None else x
+                result = self._if(element, env, x)
             case ast.Repeat():
-                value = self._repeat(element, env, x)
+                result = repeat(self.net, self, element, env, x)
             case ast.For():
-                value = self._for(element, env, x)
-        return self.net.need(value, element.span)
+                result = each(self.net, self, element, env, x)
+        return self.net.need(result, element.span)
 
-    def _repeat(self, element: ast.Repeat, env: Env, x: Value | None) -> Value | None:
-        count = evaluate(element.count, env)
-        if count is UNKNOWN:
+    def _if(self, element: ast.If, env: Env, x: Value | None) -> Value | None:
+        condition = evaluate(element.condition, env)
+        if condition is UNKNOWN:
             return self.net.unknown(element.span)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise NetdslError(
-                "wrong-type",
-                f"`repeat` needs a number of times, found {show(count)}",
-                element.count.span,
-            )
-        self._charge_rounds(count, element, env)
-        for i in range(count):
-            self.net.meter.charge(1, element.span)
-            frame = Env(env)
-            if element.variable:
-                frame.values[element.variable] = i
-            x = self.body(element.body, frame, x)
-        return x
-
-    def _for(self, element: ast.For, env: Env, x: Value | None) -> Value | None:
-        values = evaluate(element.values, env)
-        if values is UNKNOWN:
-            return self.net.unknown(element.span)
-        if not isinstance(values, tuple):
-            raise NetdslError(
-                "wrong-type",
-                f"`for` needs a list, found {show(values)}",
-                element.values.span,
-                help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name",
-            )
-        twice = next((t for i, t in enumerate(element.targets) if t in element.targets[:i]), None)
-        if twice is not None:
-            raise NetdslError(
-                "duplicate-name",
-                f"`for` has two variables `{twice}`",
-                element.span,
-                help="choose another name",
-            )
-        self._charge_rounds(len(values), element, env)
-        for value in values:
-            self.net.meter.charge(1, element.span)
-            frame = Env(env)
-            parts = (value,) if len(element.targets) == 1 else value
-            if not isinstance(parts, tuple) or len(parts) != len(element.targets):
-                raise NetdslError(
-                    "wrong-type",
-                    f"cannot spread {show(value)} over {len(element.targets)} names",
-                    element.values.span,
-                )
-            frame.values.update(zip(element.targets, parts, strict=True))
-            x = self.body(element.body, frame, x)
-        return x
-
-    def _charge_rounds(self, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
-        least = self.net.estimate.body(element.body, self.net.module, self.net.hidden(env))
-        self.net.charge_all(least._replace(steps=least.steps + 1), count, element.span)
+        body = element.otherwise
+        if truth(condition, element.condition.span):
+            body = element.then
+        return x if body is None else self.body(body, Env(env), x)
 
     def _group(
         self, element: ast.Group, label: ast.Pattern | None, env: Env, x: Value | None
@@ -339,29 +300,29 @@ class Elaborator:
         name = self.net.pattern(label, env)
         path, module = self.net.scope.join(self.net.scope.member(name))
         scope = Namespace(path, module, self.net.scope)
-        value = self.net.need(self._inside(scope, element.body, env, x), element.span)
+        value = self.net.need(self.inside(scope, element.body, env, x), element.span)
         self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
 
-    def _inside(self, scope: Namespace, body: ast.Body, env: Env, x: Value | None) -> Value | None:
-        outer, self.net.scope = self.net.scope, scope
-        try:
-            return self.body(body, Env(env), x)
-        finally:
-            self.net.scope = outer
+
+def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:
+    """The last element that can have a label, unless it has another label than `label`."""
+    for element in reversed(elements):
+        if _takes_label(element):
+            return element if element.label in (None, label) else None
+    return None
 
 
 def _takes_label(element: ast.Element) -> bool:
-    return isinstance(element, (ast.Call, ast.Group)) and getattr(element, "name", "") not in (
-        "identity",
-        "frozen",
-    )
+    if isinstance(element, ast.Call):
+        return element.name not in ("identity", "frozen")
+    return isinstance(element, ast.Group)
 
 
 def _aux_weight(statement: ast.Aux, env: Env) -> float:
-    """What the loss of an auxiliary head is multiplied by."""
-    weight: float | None = None
+    """The factor of an auxiliary head's loss; raises `NetdslError`."""
+    weight = None
     for argument in statement.arguments:
         if argument.name != "weight":
             raise NetdslError(
@@ -371,15 +332,13 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
                 help="write `aux name(weight = 0.3) { ... }`",
             )
         if weight is not None:
-            raise NetdslError(
-                "duplicate-argument", "`weight` is given twice", argument.span, help="leave one out"
-            )
+            message = "`weight` is given twice"
+            raise NetdslError("duplicate-argument", message, argument.span, help="leave one out")
         value = evaluate(argument.value, env)
         if value is UNKNOWN:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise NetdslError(
-                "wrong-type", f"`weight` must be a number, found {show(value)}", argument.span
-            )
+            message = f"`weight` must be a number, found {show(value)}"
+            raise NetdslError("wrong-type", message, argument.span)
         weight = float(value)
     return 1.0 if weight is None else weight

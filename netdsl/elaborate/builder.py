@@ -1,16 +1,15 @@
-"""What unrolling a net keeps at hand: the graph, the scope, the file, the limits; names and
-reports.
-"""
+"""The state of unrolling a net: its graph, the scope, the file, the limits and the names."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Abandoned, did_you_mean, did_you_mean_path
 from netdsl.elaborate.estimate import Estimate, Least, given
-from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, function_names
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference, call_notes
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
@@ -23,8 +22,10 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Reporter
-    from netdsl.elaborate.loader import Loader, Module
+    from netdsl.elaborate.loader import Loader
+    from netdsl.elaborate.module import Module
     from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.types import Sym, TensorType
     from netdsl.source import Span
 
 MAX_FAULTS = 1_000
@@ -32,9 +33,9 @@ _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
 class NetBuilder:
-    """The state of unrolling one net, and what needs nothing but that state.
+    """The state of unrolling one net, and everything that depends only on this state.
 
-    Names are resolved as the file `module` sees them.
+    `module` is the file whose names are in effect: that of the net, or of the innermost block call.
     """
 
     def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, module: Module) -> None:
@@ -42,21 +43,21 @@ class NetBuilder:
         self.reporter = reporter
         self.graph = graph
         self.labels: dict[str, Value] = {}
-        self.owners: dict[str, Node] = {}  # of weights, by their name
-        self.uses: Counter[str] = Counter()  # of labels as layers, by where they stand
+        self.owners: dict[str, Node] = {}  # the first node of each module, which has its weights
+        self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
-        self.open: list[ast.Definition] = []  # the net, and the blocks in which the work is
+        self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled
         self.caller: Site | None = None
         self.scope = Namespace()
         self.module = module
-        self.aux: str | None = None  # the auxiliary head in which the work is
+        self.aux: str | None = None  # the auxiliary head that is being unrolled
         self.meter = Meter()
         self.estimate = Estimate()
         self._faults = 0
         self.max_layers = limit("layers")
 
     def charge(self, layers: int, span: Span) -> None:
-        """Refuse layers that there is no room for; raises `Overrun`."""
+        """Raise `Overrun` if the net would have too many layers."""
         if len(self.graph.nodes) + layers > self.max_layers:
             raise Overrun(
                 "too-many-layers",
@@ -66,36 +67,36 @@ class NetBuilder:
             )
 
     def charge_all(self, least: Least, times: int, span: Span) -> None:
-        """Refuse what is too much before any of it is unrolled."""
+        """Raise `Overrun` if `times` times `least` exceeds a limit."""
         self.charge(times * least.layers, span)
         self.meter.check(times * least.steps, span)
 
     def hidden(self, env: Env) -> frozenset[str]:
-        """The names that have values here or get them further down: no block has these names."""
+        """The names that have values here or further down, which therefore are not blocks."""
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
     def report(self, fault: NetdslError, span: Span) -> None:
-        """Note an error, at `span` where it has no place of its own.
+        """Report an error, at `span` if it has no place of its own.
 
-        Raises `Overrun`, which ends the work, and `Abandoned`.
+        Raises `Overrun` if the error is one, and `Abandoned` after too many errors.
         """
         if isinstance(fault, Overrun):
             raise fault
         self._faults += 1
         if self._faults > MAX_FAULTS:
-            raise Abandoned  # a loop that goes wrong each time round says nothing new
+            raise Abandoned  # a loop may have the same error in each round
         diagnostic = fault.diagnostic
         diagnostic.span = diagnostic.span or span
         diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
         self.reporter.add(diagnostic)
 
     def unknown(self, span: Span) -> Value:
-        """What stands for the value of something with an error."""
+        """The value of an element with an error."""
         return Value("?", None, Site(span, self.caller))
 
     def need(self, x: Value | None, span: Span) -> Value:
-        """The value; raises `NetdslError` where there is none."""
+        """The value itself; raises `NetdslError` if there is none."""
         if x is None:
             raise NetdslError(
                 "no-input",
@@ -106,7 +107,7 @@ class NetBuilder:
         return x
 
     def poison(self, label: ast.Pattern | None, span: Span) -> Value:
-        """The unknown value of an element with an error; its label still stands for something."""
+        """The value of an element with an error, to which its label is bound."""
         value = self.unknown(span)
         if label is not None and all(isinstance(p, str) for p in label.pieces):
             name = "".join(map(str, label.pieces))
@@ -122,18 +123,31 @@ class NetBuilder:
         env: Env,
         inner: Namespace | None = None,
     ) -> None:
-        """Bind the label of a layer, block or group, which can be used again."""
+        """Bind the label of a layer, block or group, so that it can be used again."""
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
 
+    def member_name(self, label: ast.Pattern | None, env: Env) -> str:
+        """The name of the next member of the scope: its label, or else its position."""
+        return self.scope.member(self.label_name(label, env))
+
+    def label_name(self, label: ast.Pattern | None, env: Env) -> str | None:
+        """The name that a label gives, if there is one; raises `NetdslError`."""
+        return None if label is None else self.pattern(label, env)
+
+    def bind_label(self, label: ast.Pattern | None, env: Env, value: Value) -> None:
+        """Bind the label of a value, if there is one; raises `NetdslError`."""
+        if label is not None:
+            self.bind(self.pattern(label, env), value, label.span)
+
     def bind(self, name: str, value: Value, span: Span) -> Binding:
-        """Bind a label; raises `NetdslError` where the scope has it."""
+        """Bind a label; raises `NetdslError` if the scope already has it."""
         binding = self.scope.bind(name, value, span)
         self.labels.setdefault(self.scope.join(name)[0], value)
         return binding
 
     def reference(self, reference: ast.Reference, env: Env) -> Value:
-        """The value that `@name` takes up; raises `NetdslError`."""
+        """The value of `@name`; raises `NetdslError`."""
         path = self.pattern(reference.path, env)
         binding = self.scope.find(path.split("."))
         if binding is not None:
@@ -150,7 +164,7 @@ class NetBuilder:
         )
 
     def _further_down(self, path: str, span: Span) -> str | None:
-        """Advice for a label that the text has below the reference, and has nowhere above it."""
+        """Advice for a label that occurs in the text below the reference, and not above it."""
         first = path.partition(".")[0]
         if self.scope.path_to(first) is not None:
             return None
@@ -164,10 +178,10 @@ class NetBuilder:
         )
 
     def _by_position(self, path: str, span: Span) -> Value | None:
-        """The value of a member that has a position for a name: `layer1.0`, `features.3`."""
+        """The value of a member that is named by its position, such as `layer1.0`."""
         scope: Namespace | None = self.scope
         while scope is not None and "." in path:
-            # Looking is not free: it counts as the statements of a loop do.
+            # The search takes time, so it is charged like the statements of a loop.
             self.meter.charge(len(self.graph.nodes) // 10, span)
             nodes = self.graph.part(scope.join(path)[0])
             if nodes:
@@ -195,17 +209,18 @@ class NetBuilder:
             raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
         return text
 
-    def special(self, expr: ast.Expr, env: Env) -> Any:
-        """Names and forms that only the net knows: references, `in.channels`, blocks and layers as
-        values.
+    def special(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression that depends on the net; raises `NetdslError`.
+
+        These are references, `in.channels` and `shape(@label)`, and blocks and layers as values.
         """
         match expr:
             case ast.Reference():
                 return self.reference(expr, env)
-            case ast.Attribute():
-                return _attribute(
-                    expr, env.find("in")[1] if expr.value is None else evaluate(expr.value, env)
-                )
+            case ast.Attribute(value=None):
+                return _attribute(expr, env.find("in")[1])
+            case ast.Attribute(value=ast.Expr() as owner):
+                return _attribute(expr, evaluate(owner, env))
             case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
                 value = evaluate(expr.arguments[0].value, env)
                 return _attribute(ast.Attribute(expr.span, None, "shape"), value)
@@ -220,7 +235,7 @@ class NetBuilder:
             or f"the functions are {', '.join(function_names())} and shape(@label)",
         )
 
-    def _name(self, expr: ast.Name, env: Env) -> Any:
+    def _name(self, expr: ast.Name, env: Env) -> object:
         module = self.module
         if expr.id in WORDS and not is_known(module, expr.id):
             return expr.id
@@ -255,17 +270,15 @@ _CAPITALS = {
 
 
 def _as_sizes(name: str, env: Env) -> str | None:
-    """Advice for sizes that begin with a small letter, which are a name."""
+    """Advice for a name that looks like sizes but begins with a small letter."""
     parts = name.split("x")
-    whole = len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts)
-    return (
-        f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`"
-        if whole
-        else None
-    )
+    if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
+        return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`"
+    return None
 
 
-def _attribute(expr: ast.Attribute, value: Any) -> Any:
+def _attribute(expr: ast.Attribute, value: object) -> object:
+    """The value of `value.name` for a tensor; raises `NetdslError`."""
     if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
         return UNKNOWN
     if not isinstance(value, Value):
@@ -275,25 +288,29 @@ def _attribute(expr: ast.Attribute, value: Any) -> Any:
             expr.span,
             help="a tensor is `in`, the input of the block, or the value at a label, `@label`",
         )
-    shape = value.type.shape
     if expr.name == "shape":
-        return shape
+        return value.type.shape
     if expr.name == "size":
         return value.type.size
-    axis = _AXES.get(expr.name)
-    if axis is None:
-        raise NetdslError(
-            "unknown-attribute",
-            f"a tensor has no `{expr.name}`",
-            expr.span,
-            help=did_you_mean(expr.name, [*_AXES, "shape", "size"])
-            or "it has shape, size, channels, height, width, length",
-        )
-    if axis < 0 and len(shape) < 1 - axis:
+    if expr.name in _AXES:
+        return _axis_size(expr, value.type)
+    advice = did_you_mean(expr.name, [*_AXES, "shape", "size"])
+    raise NetdslError(
+        "unknown-attribute",
+        f"a tensor has no `{expr.name}`",
+        expr.span,
+        help=advice or "it has shape, size, channels, height, width, length",
+    )
+
+
+def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
+    """One size of a tensor, such as its height; raises `NetdslError`."""
+    axis = _AXES[expr.name]
+    if axis < 0 and len(type_.shape) < 1 - axis:
         raise NetdslError(
             "wrong-rank",
-            f"a tensor of {value.type} has no {expr.name}",
+            f"a tensor of {type_} has no {expr.name}",
             expr.span,
             help="`in.shape` has all its sizes, `in.size` how many elements there are",
         )
-    return shape[axis]
+    return type_.shape[axis]

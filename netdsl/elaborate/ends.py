@@ -1,4 +1,4 @@
-"""The ends of a net: its inputs with their names, sizes and element types, and its outputs."""
+"""The inputs of a net, with their sizes and element types, and its outputs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ MOST_AXES = 6  # with more axes, an input has too many orders to try
 
 
 class Ends:
-    """Gives the graph its inputs and outputs.
+    """Adds the inputs and outputs to the graph.
 
-    `overrides` are sizes of inputs by name, the first's also by "", that stand in for those of the
-    text.
+    `overrides` are the sizes that the user gives in place of those of the text, by the names of the
+    inputs; "" is the first input.
     """
 
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.overrides = overrides
-        self._sizes: dict[str, int] = {}  # of open sizes, as given from outside
+        self._sizes: dict[str, int] = {}  # the numbers given for open sizes
 
     def input(self, statement: ast.Input, env: Env) -> Value:
         """Declare an input; raises `NetdslError`."""
@@ -43,17 +43,9 @@ class Ends:
                 "misplaced-input", "`input` stands in the body of a net", statement.span
             )
         name = self.net.pattern(statement.label, env)
-        if any(o.name == name for o in self.net.graph.outputs):
-            raise _two_ways(name, statement.span)
-        dtype = statement.dtype or "float32"
-        if dtype not in ITEM_BYTES:
-            end = statement.span.end
-            raise NetdslError(
-                "wrong-dtype",
-                f"there is no element type `{dtype}`",
-                Span(statement.span.file, end - len(dtype), end),
-                help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES),
-            )
+        if any(output.name == name for output in self.net.graph.outputs):
+            raise _input_and_output(name, statement.span)
+        dtype = _dtype(statement)
         shape = self._shape(name, statement.shape, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self.net.caller))
         check_input(name, value.type, statement.span)
@@ -71,12 +63,12 @@ class Ends:
         if given is not None:
             self._refuse_change(name, declared, given, expr)
             self._take_sizes(name, declared, given, expr.span, env)
-        shape: tuple[int | Sym, ...] = given or tuple(subs(d, self._sizes) for d in declared)
+        shape: tuple[int | Sym, ...] = given or tuple(subs(size, self._sizes) for size in declared)
         _check_sizes(shape, expr.span)
         return shape
 
     def _declared_shape(self, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
-        """The sizes as the text has them: those given from outside are letters still."""
+        """The sizes in the text; those that are given from outside are still open."""
         names: tuple[int | str, ...] = ()
         if isinstance(expr, ast.DimsLiteral) or (
             isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]
@@ -85,17 +77,14 @@ class Ends:
         elif isinstance(expr, ast.Name):
             names = (expr.id,)
         for name in names:
-            if name == "N" and not env.find(name)[0]:
-                raise NetdslError(
-                    "reserved-name",
-                    "`N` is the batch, which comes before the sizes written here",
-                    expr.span,
-                    help="choose another letter",
-                )
             if isinstance(name, str) and not env.find(name)[0]:
+                _refuse_batch(name, expr.span)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
-        frame.values = {s: Sym.var(s) for s, n in self._sizes.items() if env.find(s)[1] == n}
+        # A name to which an earlier input gave its number is an open size again here.
+        for name, number in self._sizes.items():
+            if env.find(name)[1] == number:
+                frame.values[name] = Sym.var(name)
         value = evaluate(expr, frame)
         return value if isinstance(value, tuple) else (value,)
 
@@ -107,31 +96,36 @@ class Ends:
         span: Span,
         env: Env,
     ) -> None:
-        """Settle the open sizes of an input by those given: one name is one size."""
-        text, sizes = TensorType(declared), TensorType(given)
-        symbols = {s for d in declared if isinstance(d, Sym) for s in d.symbols()}
+        """Give open sizes the numbers of an input; each name has one number."""
+        symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
+        self._refuse_open_input(name, symbols, given, span)
+        for size, number in zip(declared, given, strict=True):
+            if isinstance(size, Sym) and str(size) in symbols:
+                env.values[str(size)] = self._sizes.setdefault(str(size), number)
+        for size, number in zip(declared, given, strict=True):
+            wanted = subs(size, self._sizes)
+            if isinstance(size, Sym) and wanted != number:
+                known = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(size.symbols()))
+                raise NetdslError(
+                    "shape-mismatch",
+                    f"input `{name}` is {shape_text(declared)}, and is given as"
+                    f" {shape_text(given)}: with {known} there are to be {wanted}, not {number}",
+                    span,
+                    help="one name is one size",
+                )
+
+    def _refuse_open_input(
+        self, name: str, symbols: set[str], given: tuple[int, ...], span: Span
+    ) -> None:
+        """Raise `NetdslError` if an earlier input has one of the open sizes, but no numbers."""
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
                 raise NetdslError(
                     "open-size",
-                    f"input `{name}` is given as {sizes}, and `{value.name}`, which has sizes in"
-                    " common with it, is open",
+                    f"input `{name}` is given as {shape_text(given)}, and `{value.name}`, which has"
+                    " sizes in common with it, is open",
                     span,
                     help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
-                )
-        for d, n in zip(declared, given, strict=True):
-            if isinstance(d, Sym) and str(d) in symbols:
-                env.values[str(d)] = self._sizes.setdefault(str(d), n)
-        for d, n in zip(declared, given, strict=True):
-            want = subs(d, self._sizes)
-            if isinstance(d, Sym) and want != n:
-                told = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(d.symbols()))
-                raise NetdslError(
-                    "shape-mismatch",
-                    f"input `{name}` is {text}, and is given as {sizes}: with {told} there are to"
-                    f" be {want}, not {n}",
-                    span,
-                    help="one name is one size",
                 )
 
     def _refuse_change(
@@ -141,7 +135,7 @@ class Ends:
         given: tuple[int, ...],
         expr: ast.Expr,
     ) -> None:
-        """Raise `NetdslError` for sizes that contradict a number in the text."""
+        """Raise `NetdslError` for sizes that contradict the text."""
         text, sizes = shape_text(declared), shape_text(given)
         near = nearest_fit(declared, given)
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
@@ -151,22 +145,22 @@ class Ends:
                 f" {are(len(given))} given"
             )
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
-        for i, (d, n) in enumerate(zip(declared, given, strict=True)):
-            if isinstance(d, int) and d != n:
+        for i, (size, number) in enumerate(zip(declared, given, strict=True)):
+            if isinstance(size, int) and size != number:
                 message = (
-                    f"input `{name}` is {text}, and is given as {sizes}: {d} cannot become {n}"
+                    f"input `{name}` is {text}, and is given as {sizes}: {size} cannot become"
+                    f" {number}"
                 )
                 advice = advice or self._how_to_change(expr, i)
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
 
     def _how_to_change(self, expr: ast.Expr, axis: int) -> str:
-        """Advice for a fixed size: the parameter of the net that sets it, if there is one."""
+        """Advice for a fixed size, which a parameter of the net may set."""
         names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
         for parameter in self.net.open[0].parameters:
             if parameter.name in names:
-                return (
-                    f"it depends on a parameter of the net: set that with `-D {parameter.name}=...`"
-                )
+                option = f"-D {parameter.name}=..."
+                return f"it depends on a parameter of the net: set that with `{option}`"
         return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
@@ -175,8 +169,8 @@ class Ends:
         self.net.graph.outputs.append(NetOutput(name, value))
 
     def check_output(self, name: str | None, span: Span) -> None:
-        """Whether an output may have that name; raises `NetdslError`."""
-        if any(o.name == name for o in self.net.graph.outputs):
+        """Raise `NetdslError` if another output or an input has that name."""
+        if any(output.name == name for output in self.net.graph.outputs):
             raise NetdslError(
                 "duplicate-label",
                 f"there are two outputs `{name}`",
@@ -184,10 +178,34 @@ class Ends:
                 help="give each output a name of its own: `output boxes: dense(4)`",
             )
         if any(v.name == name for v in self.net.graph.inputs):
-            raise _two_ways(str(name), span)
+            raise _input_and_output(str(name), span)
 
 
-def _two_ways(name: str, span: Span) -> NetdslError:
+def _dtype(statement: ast.Input) -> str:
+    """The element type of an input; raises `NetdslError` if there is no such type."""
+    dtype = statement.dtype or "float32"
+    if dtype not in ITEM_BYTES:
+        end = statement.span.end
+        raise NetdslError(
+            "wrong-dtype",
+            f"there is no element type `{dtype}`",
+            Span(statement.span.file, end - len(dtype), end),
+            help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES),
+        )
+    return dtype
+
+
+def _refuse_batch(name: str, span: Span) -> None:
+    if name == "N":
+        raise NetdslError(
+            "reserved-name",
+            "`N` is the batch, which comes before the sizes written here",
+            span,
+            help="choose another letter",
+        )
+
+
+def _input_and_output(name: str, span: Span) -> NetdslError:
     return NetdslError(
         "duplicate-label",
         f"`{name}` is an input and an output",
@@ -197,9 +215,9 @@ def _two_ways(name: str, span: Span) -> NetdslError:
 
 
 def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The sizes that were probably meant.
+    """The sizes that the user probably meant, or None.
 
-    These are the given sizes in another order, with the channels added, or without the batch.
+    They are the given sizes in another order, with the channels added, or without the batch.
     """
     candidates: list[tuple[int, ...]] = []
     if not declared:
@@ -214,11 +232,13 @@ def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tupl
 
 
 def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether sizes agree with those of the text, of which equal open sizes are equal."""
     known: dict[str, int] = {}
-    return all(
-        known.setdefault(str(d), n) == n if isinstance(d, Sym) else d == n
-        for d, n in zip(declared, sizes, strict=True)
-    )
+    for size, number in zip(declared, sizes, strict=True):
+        wanted = known.setdefault(str(size), number) if isinstance(size, Sym) else size
+        if wanted != number:
+            return False
+    return True
 
 
 def _written_size(expr: ast.Expr, axis: int) -> str:
@@ -231,16 +251,11 @@ def _written_size(expr: ast.Expr, axis: int) -> str:
 
 
 def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
-    """Whether an input can have these sizes; raises `NetdslError`."""
-    for d in shape:
-        if (
-            isinstance(d, bool)
-            or not isinstance(d, (int, Sym))
-            or (isinstance(d, int) and not 1 <= d <= MAX_DIM)
-        ):
-            raise NetdslError(
-                "bad-size",
-                f"a size of input `{span.text}` is {show(d)}; sizes are integers from 1 to"
-                f" {MAX_DIM:,}",
-                span,
-            )
+    """Raise `NetdslError` if an input cannot have these sizes."""
+    for size in shape:
+        if isinstance(size, Sym):
+            continue
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_DIM:
+            message = f"a size of input `{span.text}` is {show(size)}"
+            limits = f"sizes are integers from 1 to {MAX_DIM:,}"
+            raise NetdslError("bad-size", f"{message}; {limits}", span)

@@ -1,4 +1,4 @@
-"""What loops and blocks take at the least, before they are unrolled."""
+"""Lower bounds of what loops and blocks make, computed before they are unrolled."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from netdsl.ops import LAYERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.loader import Module
+    from netdsl.elaborate.module import Module
 
-MOST = 10**18
-DEEP = 100
+MOST = 10**18  # layers or steps to which an estimate goes
+DEEP = 100  # bodies inside one another that are looked at
 
 
 class Least(NamedTuple):
-    """How many layers and steps something takes at the least."""
+    """The layers and steps that something takes at least."""
 
     layers: int = 0
     steps: int = 0
 
     def also(self, other: Least, times: int = 1) -> Least:
-        """The sum with so many times another."""
+        """The sum of this and `times` times the other."""
         return Least(
             min(MOST, self.layers + times * other.layers),
             min(MOST, self.steps + times * other.steps),
@@ -29,8 +29,9 @@ class Least(NamedTuple):
 
 
 class Estimate:
-    """What bodies take at the least, as far as the text alone says: nothing is counted that a
-    condition or a name may take away.
+    """What bodies and blocks take at least, as far as the text alone shows it.
+
+    What depends on a condition or on a computed value is not counted.
     """
 
     def __init__(self) -> None:
@@ -39,62 +40,55 @@ class Estimate:
         self._open = 0
 
     def block(self, definition: ast.Definition, home: Module) -> Least:
-        """Of a call; `home` is the file that defines the block: its names mean what they mean
-        there.
-        """
-        found = self._blocks.get(id(definition))
-        if found is None:
-            self._blocks[id(definition)] = Least()  # what calls itself is refused when it is called
+        """The estimate of a block call; `home` is the file that defines the block."""
+        least = self._blocks.get(id(definition))
+        if least is None:
+            self._blocks[id(definition)] = Least()  # for recursion, which is an error when called
             names = given(definition.body).union(
-                home.env.values, (p.name for p in definition.parameters)
+                home.env.values, (parameter.name for parameter in definition.parameters)
             )
-            found = self._blocks[id(definition)] = self.body(definition.body, home, names)
-        return found
+            least = self._blocks[id(definition)] = self.body(definition.body, home, names)
+        return least
 
     def body(self, body: ast.Body, home: Module, hidden: frozenset[str]) -> Least:
-        """Of what stands in braces in the file `home`; `hidden` are names that may not be those of
-        its blocks.
+        """The estimate of a body in the file `home`.
+
+        `hidden` are names that may have other meanings than the blocks of the file.
         """
-        found = self._bodies.get(id(body))
-        if found is None:
+        least = self._bodies.get(id(body))
+        if least is None:
             self._open += 1
-            found = Least(0, len(body.statements))
-            for arm in body.arms if self._open < DEEP else ():
-                found = found.also(self.body(arm, home, hidden))
-            for statement in body.statements if self._open < DEEP else ():
-                chain = (
-                    statement
-                    if isinstance(statement, ast.Chain)
-                    else getattr(statement, "chain", None)
-                )
-                for element in chain.elements if chain else ():
-                    found = found.also(self._element(element, home, hidden))
+            least = Least(0, len(body.statements))
+            if self._open < DEEP:
+                for arm in body.arms:
+                    least = least.also(self.body(arm, home, hidden))
+                for statement in body.statements:
+                    for element in _elements(statement):
+                        least = least.also(self._element(element, home, hidden))
             self._open -= 1
-            self._bodies[id(body)] = found
-        return found
+            self._bodies[id(body)] = least
+        return least
 
     def _element(self, element: ast.Element, home: Module, hidden: frozenset[str]) -> Least:
         match element:
             case ast.Group():
                 return self.body(element.body, home, hidden)
             case ast.Repeat():
-                count = element.count.value if isinstance(element.count, ast.Literal) else 0
-                inside = self.body(element.body, home, hidden)
-                return Least().also(
-                    inside._replace(steps=inside.steps + 1),
-                    max(0, count) if isinstance(count, int) else 0,
-                )
+                return self._rounds(element.body, _integer(element.count), home, hidden)
             case ast.For():
-                inside = self.body(element.body, home, hidden)
-                return Least().also(
-                    inside._replace(steps=inside.steps + 1), _rounds(element.values)
-                )
+                return self._rounds(element.body, _length(element.values), home, hidden)
             case ast.Call():
                 return self._call(element, home, hidden)
         return Least()
 
+    def _rounds(self, body: ast.Body, rounds: int, home: Module, hidden: frozenset[str]) -> Least:
+        least = self.body(body, home, hidden)
+        return Least().also(least._replace(steps=least.steps + 1), rounds)
+
     def _call(self, call: ast.Call, home: Module, hidden: frozenset[str]) -> Least:
-        inside = self.body(call.body, home, hidden) if call.body is not None else Least()
+        inside = Least()
+        if call.body is not None:
+            inside = self.body(call.body, home, hidden)
         definition = home.definitions.get(call.name)
         if call.name in hidden:
             return Least()
@@ -105,47 +99,64 @@ class Estimate:
         return Least()
 
 
-def _rounds(values: ast.Expr) -> int:
-    """How many elements a list has, where the text says: `[a, b]`, `range(9)`."""
-    if isinstance(values, ast.Sequence):
-        return len(values.items)
-    if isinstance(values, ast.Function) and values.name == "range" and len(values.arguments) == 1:
-        n = values.arguments[0].value
-        return max(0, n.value) if isinstance(n, ast.Literal) and isinstance(n.value, int) else 0
+def _integer(expr: ast.Expr) -> int:
+    """An integer of the text; 0 if it is negative or computed."""
+    if isinstance(expr, ast.Literal) and isinstance(expr.value, int):
+        return max(0, expr.value)
     return 0
 
 
-def given(body: ast.Body) -> frozenset[str]:
-    """The names to which a body gives values:
+def _length(values: ast.Expr) -> int:
+    """The length of a list such as `[a, b]` or `range(9)`; 0 if the text does not show it."""
+    if isinstance(values, ast.Sequence):
+        return len(values.items)
+    if isinstance(values, ast.Function) and values.name == "range" and len(values.arguments) == 1:
+        return _integer(values.arguments[0].value)
+    return 0
 
-    `let`s, and variables of loops, those inside included.
+
+# ---- names
+
+
+def given(body: ast.Body) -> frozenset[str]:
+    """The names to which a body gives values.
+
+    They are the names of `let`s and the variables of loops, also those in bodies inside.
     """
     names: set[str] = set()
-    todo = [body]
-    while todo:
-        inner = todo.pop()
-        todo += inner.arms
+    waiting = [body]
+    while waiting:
+        inner = waiting.pop()
+        waiting += inner.arms
         for statement in inner.statements:
             if isinstance(statement, ast.Let):
                 names.add(statement.name)
-            chain = (
-                statement if isinstance(statement, ast.Chain) else getattr(statement, "chain", None)
-            )
-            if isinstance(statement, ast.Aux):
-                todo.append(statement.body)
-            for element in chain.elements if chain else ():
-                names.update(
-                    element.targets
-                    if isinstance(element, ast.For)
-                    else (
-                        [element.variable]
-                        if isinstance(element, ast.Repeat) and element.variable
-                        else []
-                    )
-                )
-                todo += [
-                    b
-                    for b in (getattr(element, k, None) for k in ("body", "then", "otherwise"))
-                    if b is not None
-                ]
+            elif isinstance(statement, ast.Aux):
+                waiting.append(statement.body)
+            for element in _elements(statement):
+                names.update(_variables(element))
+                waiting += _bodies(element)
     return frozenset(names)
+
+
+def _elements(statement: ast.Statement) -> tuple[ast.Element, ...]:
+    """The elements of a statement's chain, if it has one."""
+    chain = statement.chain if isinstance(statement, ast.Output) else statement
+    return chain.elements if isinstance(chain, ast.Chain) else ()
+
+
+def _variables(element: ast.Element) -> tuple[str, ...]:
+    if isinstance(element, ast.For):
+        return element.targets
+    if isinstance(element, ast.Repeat) and element.variable:
+        return (element.variable,)
+    return ()
+
+
+def _bodies(element: ast.Element) -> list[ast.Body]:
+    bodies: tuple[ast.Body | None, ...] = ()
+    if isinstance(element, ast.If):
+        bodies = (element.then, element.otherwise)
+    elif isinstance(element, ast.Call | ast.Group | ast.Repeat | ast.For):
+        bodies = (element.body,)
+    return [body for body in bodies if body is not None]

@@ -5,11 +5,11 @@ Integers stay below 2^63, lists below the limit.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, did_you_mean
-from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, check_length, clipped, compare
+from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, compare
+from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Unknown:
-    """What depends on something that already has an error: no second error follows from it."""
+    """A value that depends on something with an error. It causes no second error."""
 
     def __repr__(self) -> str:
         return "unknown"
@@ -34,7 +34,7 @@ UNKNOWN = Unknown()
 
 
 class Clash:
-    """A name that two imported files give a meaning: an error where it is used, and only there."""
+    """A name to which two imported files give different meanings. Using it is an error."""
 
     __slots__ = ("first", "name", "second")
 
@@ -44,7 +44,7 @@ class Clash:
         self.second = second
 
     def fault(self, span: Span | None) -> NetdslError:
-        """The error of a use there."""
+        """The error of a use of the name at `span`."""
         files = [span.file.name for span in (self.first, self.second)]
         notes = (
             Annotation("the first is here", self.first),
@@ -60,9 +60,10 @@ class Clash:
 
 
 class Env:
-    """Names and their values, one frame for each block call and loop body.
+    """Names and their values: one frame for each block call and loop body.
 
-    `special` answers what only the caller knows.
+    `special` evaluates the expressions that depend on the net, such as `@label` and `in.channels`.
+    A frame inherits `special` and `meter` from its parent.
     """
 
     __slots__ = ("meter", "parent", "special", "values")
@@ -70,19 +71,21 @@ class Env:
     def __init__(
         self,
         parent: Env | None = None,
-        special: Callable[[ast.Expr, Env], Any] | None = None,
+        special: Callable[[ast.Expr, Env], object] | None = None,
         meter: Meter | None = None,
     ) -> None:
+        if parent is not None:
+            special = special or parent.special
+            meter = meter or parent.meter
         self.parent = parent
-        self.values: dict[str, Any] = {}
-        self.special: Callable[[ast.Expr, Env], Any] | None = special or (
-            parent.special if parent else None
-        )
-        self.meter: Meter | None = meter or (parent.meter if parent else None)
+        self.values: dict[str, object] = {}
+        self.special: Callable[[ast.Expr, Env], object] | None = special
+        self.meter: Meter | None = meter
 
-    def find(self, name: str, span: Span | None = None) -> tuple[bool, Any]:
-        """Whether the name is known, and its value; raises `NetdslError` where imports disagree on
-        it, at `span` or where the caller says.
+    def find(self, name: str, span: Span | None = None) -> tuple[bool, object]:
+        """Whether the name is known, and its value.
+
+        Raises `NetdslError` at `span` if two imports give it different meanings.
         """
         env: Env | None = self
         while env is not None:
@@ -95,11 +98,14 @@ class Env:
         return False, None
 
     def names(self) -> list[str]:
-        """Every name in sight."""
-        return [n for n in self.values if n != "in"] + (self.parent.names() if self.parent else [])
+        """Every name that has a value here."""
+        names = [name for name in self.values if name != "in"]
+        if self.parent is not None:
+            names += self.parent.names()
+        return names
 
 
-def evaluate(expr: ast.Expr, env: Env) -> Any:
+def evaluate(expr: ast.Expr, env: Env) -> object:
     """The value of an expression; raises `NetdslError`."""
     match expr:
         case ast.Literal():
@@ -109,18 +115,11 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
         case ast.Operation():
             return _operation(expr, env)
         case ast.Sequence():
-            items = tuple(evaluate(i, env) for i in expr.items)
-            _work(items, env, expr.span)
-            return UNKNOWN if any(i is UNKNOWN for i in items) else bounded(items, expr.span)
+            return _sequence(expr, env)
         case ast.DimsLiteral():
             return _sizes(expr, env)
         case ast.Conditional():
-            condition = evaluate(expr.condition, env)
-            if condition is UNKNOWN:
-                return UNKNOWN
-            return evaluate(
-                expr.value if truth(condition, expr.condition.span) else expr.otherwise, env
-            )
+            return _conditional(expr, env)
         case ast.Unary():
             return _unary(expr, env)
         case ast.Index():
@@ -133,7 +132,7 @@ def evaluate(expr: ast.Expr, env: Env) -> Any:
 
 
 def truth(value: object, span: Span) -> bool:
-    """The value as a condition."""
+    """The value of a condition; raises `NetdslError` if it is neither true nor false."""
     if isinstance(value, bool):
         return value
     raise NetdslError(
@@ -144,7 +143,7 @@ def truth(value: object, span: Span) -> bool:
     )
 
 
-def _name(expr: ast.Name, env: Env) -> Any:
+def _name(expr: ast.Name, env: Env) -> object:
     known, value = env.find(expr.id, expr.span)
     if known:
         return value
@@ -163,29 +162,44 @@ def _name(expr: ast.Name, env: Env) -> Any:
     )
 
 
-def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> Any:
-    sizes = tuple(p if isinstance(p, int) else _dim(p, expr, env) for p in expr.parts)
+def _sequence(expr: ast.Sequence, env: Env) -> object:
+    items = tuple(evaluate(item, env) for item in expr.items)
+    _charge_length(items, env, expr.span)
+    if any(item is UNKNOWN for item in items):
+        return UNKNOWN
+    return bounded(items, expr.span)
+
+
+def _sizes(expr: ast.DimsLiteral | ast.NameOrDims, env: Env) -> object:
+    sizes = tuple(p if isinstance(p, int) else _named_size(p, expr, env) for p in expr.parts)
     return UNKNOWN if UNKNOWN in sizes else sizes
 
 
-def _dim(name: str, expr: ast.Expr, env: Env) -> Any:
+def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
     known, value = env.find(name, expr.span)
-    if not known:
-        advice = (
-            "numbers are written in decimals"
-            if expr.span.text.startswith("0x")
-            else "open sizes are introduced by `input`"
-        )
-        raise NetdslError(
-            "unknown-name",
-            f"there is no size `{name}`",
-            expr.span,
-            help=did_you_mean(name, env.names()) or advice,
-        )
-    return value
+    if known:
+        return value
+    advice = did_you_mean(name, env.names())
+    if advice is None and expr.span.text.startswith("0x"):
+        advice = "numbers are written in decimals"
+    raise NetdslError(
+        "unknown-name",
+        f"there is no size `{name}`",
+        expr.span,
+        help=advice or "open sizes are introduced by `input`",
+    )
 
 
-def _unary(expr: ast.Unary, env: Env) -> Any:
+def _conditional(expr: ast.Conditional, env: Env) -> object:
+    condition = evaluate(expr.condition, env)
+    if condition is UNKNOWN:
+        return UNKNOWN
+    if truth(condition, expr.condition.span):
+        return evaluate(expr.value, env)
+    return evaluate(expr.otherwise, env)
+
+
+def _unary(expr: ast.Unary, env: Env) -> object:
     value = evaluate(expr.operand, env)
     if value is UNKNOWN:
         return UNKNOWN
@@ -196,39 +210,44 @@ def _unary(expr: ast.Unary, env: Env) -> Any:
     return -value
 
 
-def _operation(expr: ast.Operation, env: Env) -> Any:
+def _operation(expr: ast.Operation, env: Env) -> object:
+    if expr.rest[0][0] in ("and", "or"):
+        return _connective(expr, env)
     value = evaluate(expr.first, env)
     for operator, operand in expr.rest:
-        if operator in ("and", "or"):
-            if value is UNKNOWN:
-                return UNKNOWN
-            if truth(value, expr.first.span) is (operator == "or"):
-                return value
-            value = evaluate(operand, env)
-            if value is not UNKNOWN:
-                truth(value, operand.span)
-            continue
         other = evaluate(operand, env)
         if value is UNKNOWN or other is UNKNOWN:
             value = UNKNOWN
             continue
-        _work(value, env, expr.span)
-        value = (
-            compare(operator, value, other, expr.span)
-            if operator in COMPARE
-            else arithmetic(operator, value, other, expr.span)
-        )
-        _work(value, env, expr.span)
+        _charge_length(value, env, expr.span)
+        if operator in COMPARE:
+            value = compare(operator, value, other, expr.span)
+        else:
+            value = arithmetic(operator, value, other, expr.span)
+        _charge_length(value, env, expr.span)
     return value
 
 
-def _work(value: object, env: Env, span: Span) -> None:
-    """Long lists and words cost what they are long."""
+def _connective(expr: ast.Operation, env: Env) -> object:
+    """`a and b and c` or `a or b or c`, evaluated until the result is certain."""
+    value = evaluate(expr.first, env)
+    span = expr.first.span
+    for operator, operand in expr.rest:
+        if value is UNKNOWN or truth(value, span) is (operator == "or"):
+            return value
+        value, span = evaluate(operand, env), operand.span
+    if value is not UNKNOWN:
+        truth(value, span)
+    return value
+
+
+def _charge_length(value: object, env: Env, span: Span) -> None:
+    """Charge steps for a long list or string, by its length."""
     if env.meter is not None and isinstance(value, (tuple, str)) and len(value) >= ELEMENTS:
         env.meter.charge(len(value) // ELEMENTS, span)
 
 
-def _index(expr: ast.Index, env: Env) -> Any:
+def _index(expr: ast.Index, env: Env) -> object:
     value, index = evaluate(expr.value, env), evaluate(expr.index, env)
     if value is UNKNOWN or index is UNKNOWN:
         return UNKNOWN
@@ -249,65 +268,15 @@ def _index(expr: ast.Index, env: Env) -> Any:
     return value[index]
 
 
-def _range(*bounds: int) -> tuple[int, ...]:
-    return tuple(range(*bounds))
-
-
-def _enumerate(values: tuple[Any, ...], start: int = 0) -> tuple[Any, ...]:
-    return tuple(enumerate(values, start))
-
-
-def _round(value: float, digits: int = 0) -> float:
-    return round(value, digits) if digits else round(value)
-
-
-def _least(*values: Any) -> Any:
-    return min(*values) if len(values) > 1 else min(values[0])
-
-
-def _largest(*values: Any) -> Any:
-    return max(*values) if len(values) > 1 else max(values[0])
-
-
-_USAGE = {
-    "min": "min(a, b, ...)` or `min(list)",
-    "max": "max(a, b, ...)` or `max(list)",
-    "ceil": "ceil(a)",
-    "floor": "floor(a)",
-    "round": "round(a, digits = 0)",
-    "len": "len(list)",
-    "range": "range(n)` or `range(a, b, step = 1)",
-    "enumerate": "enumerate(list, start = 0)",
-    "sum": "sum(list)",
-    "abs": "abs(a)",
-    "sqrt": "sqrt(a)` with `a` of at least 0, as in `sqrt(4)",
-}
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": _least,
-    "max": _largest,
-    "ceil": math.ceil,
-    "floor": math.floor,
-    "round": _round,
-    "len": len,
-    "range": _range,
-    "enumerate": _enumerate,
-    "sum": sum,
-    "abs": abs,
-    "sqrt": math.sqrt,
-}
-
-
-def _function(expr: ast.Function, env: Env) -> Any:
-    function = _FUNCTIONS.get(expr.name)
-    if function is None:
+def _function(expr: ast.Function, env: Env) -> object:
+    if expr.name not in FUNCTIONS:
         if env.special is not None:
             return env.special(expr, env)
         raise NetdslError(
             "unknown-function",
             f"there is no function `{expr.name}`",
             expr.span,
-            help=did_you_mean(expr.name, _FUNCTIONS)
+            help=did_you_mean(expr.name, FUNCTIONS)
             or "the functions are " + ", ".join(function_names()),
         )
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
@@ -317,44 +286,12 @@ def _function(expr: ast.Function, env: Env) -> Any:
             "duplicate-argument",
             f"`{expr.name}` is given an argument twice",
             expr.span,
-            help=f"it is written `{_USAGE[expr.name]}`",
+            help=f"it is written `{USAGE[expr.name]}`",
         )
-    if any(v is UNKNOWN for v in (*positional, *keywords.values())):
+    if any(value is UNKNOWN for value in (*positional, *keywords.values())):
         return UNKNOWN
     for value in positional:
-        _work(value, env, expr.span)
-    if (
-        expr.name == "range"
-        and all(isinstance(v, int) for v in positional)
-        and 1 <= len(positional) <= 3
-        and 0 not in positional[2:]
-    ):
-        check_length(len(range(*positional)), expr.span)
-    try:
-        made = bounded(function(*positional, **keywords), expr.span)
-    except (TypeError, ValueError, LookupError, ArithmeticError):
-        if any(
-            isinstance(v, Sym)
-            for value in positional
-            for v in (value if isinstance(value, tuple) else (value,))
-        ):
-            raise NetdslError(
-                "open-size",
-                f"`{clipped(expr.span)}` depends on the input's size",
-                expr.span,
-                help="write a number for it in the `input`; `+ - * // %` work on open sizes",
-            ) from None
-        given = ", ".join(show(v) for v in positional)
-        raise NetdslError(
-            "bad-argument",
-            f"`{expr.name}` cannot take ({given})",
-            expr.span,
-            help=f"it is written `{_USAGE[expr.name]}`",
-        ) from None
-    _work(made, env, expr.span)
-    return made
-
-
-def function_names() -> list[str]:
-    """The functions of expressions."""
-    return sorted(_FUNCTIONS)
+        _charge_length(value, env, expr.span)
+    result = call_function(expr, positional, keywords)
+    _charge_length(result, env, expr.span)
+    return result

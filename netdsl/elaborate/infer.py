@@ -1,14 +1,12 @@
-"""Types of values: asks the layer, remembers the answer, and turns a broken rule into a diagnostic
-at its argument.
-"""
+"""Infers the types of values, and turns the errors of layers into diagnostics with a place."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, did_you_mean
 from netdsl.errors import NetdslError, OpError
-from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong, Sym
+from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 from netdsl.ops.args import clipped
 from netdsl.ops.base import bind, signature
@@ -22,60 +20,65 @@ if TYPE_CHECKING:
 
 
 class Inference:
-    """Layers and types already seen: a repeated block is typed once."""
+    """Remembers layers and types, so that a repeated block is typed only once."""
 
     def __init__(self) -> None:
-        self._ops: dict[Any, Op] = {}
-        self._types: dict[Any, tuple[TensorType, Needs]] = {}
+        self._ops: dict[tuple[object, ...], Op] = {}
+        self._types: dict[tuple[Op, tuple[TensorType, ...]], tuple[TensorType, Needs]] = {}
 
     def op(self, cls: type[Op], positional: tuple[object, ...], keywords: dict[str, object]) -> Op:
-        """The layer of a call, made once; raises `OpError`."""
+        """The layer of a call; equal calls share one. Raises `OpError`."""
         key = (
             cls,
             positional,
-            *map(_kind, positional),
+            *map(_type_of, positional),
             *keywords.items(),
-            *map(_kind, keywords.values()),
+            *map(_type_of, keywords.values()),
         )
-        found = self._ops.get(key)
-        if found is None:
-            known = {a.name for a in cls.args}
-            for name in keywords:
-                if name not in known:
-                    raise OpError(
-                        "unknown-argument",
-                        f"`{cls.kind}` has no argument `{name}`",
-                        name,
-                        _foreign(name, known)
-                        or did_you_mean(name, known)
-                        or f"write `{signature(cls)}`",
-                    )
-            found = self._ops[key] = bind(cls, positional, keywords)
-        return found
+        op = self._ops.get(key)
+        if op is None:
+            _check_names(cls, keywords)
+            op = self._ops[key] = bind(cls, positional, keywords)
+        return op
 
     def type(self, op: Op, xs: tuple[TensorType, ...]) -> tuple[TensorType, Needs]:
         """The type of the result, and what it requires of open sizes; raises `OpError`."""
         key = (op, xs)
-        found = self._types.get(key)
-        if found is None:
+        result = self._types.get(key)
+        if result is None:
             _check_dtypes(op, xs)
             try:
-                found = op.inferred(*xs)
+                result = op.inferred(*xs)
             except FormulaTooLong:
                 raise _too_long(f"the sizes that `{op.kind}` makes") from None
             params = op.params(*xs)
-            check_sizes(found[0], f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
+            check_sizes(result[0], f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
             _check_params(op, params)
-            self._types[key] = found
-        return found
+            self._types[key] = result
+        return result
 
 
-def _kind(value: object) -> object:
-    """The type of an argument, and those of a list's elements:
+def _type_of(value: object) -> object:
+    """The type of an argument, and the types of a list's elements.
 
-    `[3.0]` equals `[3]` and `[true]` equals `[1]`, but no layer takes each.
+    It distinguishes arguments that are equal: `[3.0]` and `[3]`, `[true]` and `[1]`.
     """
-    return tuple(map(_kind, value)) if isinstance(value, tuple) else type(value)
+    if isinstance(value, tuple):
+        return tuple(map(_type_of, value))
+    return type(value)
+
+
+def _check_names(cls: type[Op], keywords: dict[str, object]) -> None:
+    """Raise `OpError` if a layer kind has no argument of one of the names."""
+    known = {a.name for a in cls.args}
+    for name in keywords:
+        if name not in known:
+            raise OpError(
+                "unknown-argument",
+                f"`{cls.kind}` has no argument `{name}`",
+                name,
+                _foreign(name, known) or did_you_mean(name, known) or f"write `{signature(cls)}`",
+            )
 
 
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
@@ -96,37 +99,36 @@ def _too_long(subject: str) -> OpError:
     )
 
 
-def check_sizes(type_: TensorType, made: str, sizes: str) -> None:
-    """Hold the bounds of a tensor; raises `OpError`.
+def check_sizes(type_: TensorType, subject: str, sizes: str) -> None:
+    """Raise `OpError` if a tensor is too large, or has a size below 1.
 
-    `made` begins its message as "`conv` would make" does, `sizes` as "the sizes that `conv` makes".
+    `subject` and `sizes` are the beginnings of the messages, such as "`conv` would make" and
+    "the sizes that `conv` makes".
     """
     total, terms, length = 1, 1, 0
-    for d in type_.shape:
-        if isinstance(d, Sym):
-            terms *= len(d.terms)
-            length += d.length
-            if d.length > MAX_FORMULA or terms > MAX_FORMULA or length > MAX_SYMBOLS:
-                raise _too_long(sizes)
-            factor = max(map(abs, d.terms.values()))
-            if factor > MAX_SIZE:
-                raise OpError("too-large", f"{made} {clipped(type_)}: a factor of over 2^62")
-            total *= factor
-        if isinstance(d, int):
-            if not 1 <= d <= MAX_DIM:
+    for size in type_.shape:
+        if isinstance(size, int):
+            if not 1 <= size <= MAX_DIM:
                 raise OpError(
                     "bad-size",
-                    f"{made} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}",
+                    f"{subject} {clipped(type_)}: each size must be between 1 and {MAX_DIM:,}",
                 )
-            total *= d
+            total *= size
+            continue
+        terms *= len(size.terms)
+        length += size.length
+        if size.length > MAX_FORMULA or terms > MAX_FORMULA or length > MAX_SYMBOLS:
+            raise _too_long(sizes)
+        factor = max(map(abs, size.terms.values()))
+        if factor > MAX_SIZE:
+            raise OpError("too-large", f"{subject} {clipped(type_)}: a factor of over 2^62")
+        total *= factor
     if total > MAX_SIZE:
-        raise OpError("too-large", f"{made} {clipped(type_)}: more than 2^62 elements")
+        raise OpError("too-large", f"{subject} {clipped(type_)}: more than 2^62 elements")
 
 
 def check_input(name: str, type_: TensorType, span: Span) -> None:
-    """Hold the bounds of an input, which may be large with no layer to take it; raises
-    `NetdslError`.
-    """
+    """Raise `NetdslError` if an input is too large, even if no layer takes it."""
     try:
         check_sizes(type_, f"input `{name}` would be", f"the sizes of input `{name}`")
     except OpError as error:
@@ -135,46 +137,53 @@ def check_input(name: str, type_: TensorType, span: Span) -> None:
 
 def _check_params(op: Op, params: dict[str, Param]) -> None:
     for name, param in params.items():
-        if any(d > MAX_DIM for d in param.shape):
-            raise OpError(
-                "bad-size",
-                f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: each size"
-                f" must be between 1 and {MAX_DIM:,}",
-            )
+        if any(size > MAX_DIM for size in param.shape):
+            message = _param_text(op, name, param)
+            raise OpError("bad-size", f"{message}: each size must be between 1 and {MAX_DIM:,}")
         if param.size > MAX_SIZE:
-            raise OpError(
-                "too-large",
-                f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}: more than"
-                " 2^62 elements",
-            )
+            message = _param_text(op, name, param)
+            raise OpError("too-large", f"{message}: more than 2^62 elements")
+
+
+def _param_text(op: Op, name: str, param: Param) -> str:
+    return f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}"
+
+
+# ---- diagnostics
 
 
 def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
-    """The diagnostic of a broken rule: at the argument at fault, with where the input's shape came
-    from.
+    """The error of a layer at its place, which is the argument at fault or else the call.
+
+    Notes tell where the shapes of the inputs come from.
     """
-    notes = []
-    for x in xs[:3]:
-        maker = f"`{x.producer.op.kind}`" if x.producer else f"input `{x.name}`"
-        notes.append(Annotation(f"{maker} here gives {x.type}", x.site.span))
-    span = call.name_span if call.body is not None else call.span
-    argument = _argument(call, cls, error.arg) if error.arg is not None else None
+    notes = tuple(_input_note(x) for x in xs[:3])
+    argument = None if error.arg is None else _argument(call, cls, error.arg)
+    help_ = error.help
     if argument is not None:
         span = argument.span
-    help_ = error.help or (
-        _literal_help(argument) if argument is not None and error.code == "wrong-type" else None
-    )
+        if help_ is None and error.code == "wrong-type":
+            help_ = _literal_help(argument)
+    else:
+        span = call.name_span if call.body is not None else call.span
     if error.code == "wrong-dtype":
         help_ = _dtype_help(cls, xs)
     if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-    return NetdslError(error.code, error.message, span, help=help_, notes=tuple(notes))
+    return NetdslError(error.code, error.message, span, help=help_, notes=notes)
+
+
+def _input_note(x: Value) -> Annotation:
+    maker = f"input `{x.name}`"
+    if x.producer is not None:
+        maker = f"`{x.producer.op.kind}`"
+    return Annotation(f"{maker} here gives {x.type}", x.site.span)
 
 
 def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     sources = [_source(x) for x in xs]
-    declared = [x for x in sources if x.producer is None]
+    declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding":
         if declared:
             return f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
@@ -193,7 +202,7 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
 
 
 def _source(value: Value) -> Value:
-    """The value from which a chain of layers that only move elements begins."""
+    """The value at the start of the layers that only move elements."""
     while (node := value.producer) is not None:
         if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
             break
@@ -202,7 +211,7 @@ def _source(value: Value) -> Value:
 
 
 def _channels_last(x: TensorType) -> bool:
-    """Whether a picture's sizes look as if its channels stood last, as in TensorFlow."""
+    """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
     known = [d for d in x.shape[1:] if isinstance(d, int)]
     return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
 
@@ -236,44 +245,48 @@ _ELSEWHERE = {
 
 
 def _foreign(name: str, known: set[str]) -> str | None:
-    """What other libraries call an argument, or where the language says the same."""
+    """Advice for the name that another library gives to an argument."""
     ours = _FOREIGN.get(name)
-    return f"it is called `{ours}` here" if ours in known else _ELSEWHERE.get(name)
+    if ours in known:
+        return f"it is called `{ours}` here"
+    return _ELSEWHERE.get(name)
 
 
 def _literal_help(argument: ast.Argument) -> str | None:
-    """Advice for a value that is well formed and of the wrong type."""
-    text = argument.value.span.text
-    if isinstance(argument.value, ast.DimsLiteral) or (
-        isinstance(argument.value, ast.NameOrDims) and argument.value.reads_as_sizes
+    """Advice for a value of the wrong type."""
+    value = argument.value
+    if isinstance(value, ast.DimsLiteral) or (
+        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
     ):
+        text = value.span.text
         return (
             f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in"
             " decimals"
         )
-    return (
-        "the value of a tensor is known when the net runs; its sizes are `in.channels`,"
-        " `in.height`, `in.width`"
-        if isinstance(argument.value, ast.Reference)
-        else None
-    )
+    if isinstance(value, ast.Reference):
+        return (
+            "the value of a tensor is known when the net runs; its sizes are `in.channels`,"
+            " `in.height`, `in.width`"
+        )
+    return None
 
 
 def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:
-    """The argument of the text that gives `name`, by keyword or by position."""
-    positional = [
-        a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)
-    ]
-    names = [a.name for a in cls.args]
+    """The argument in the text that gives `name`, by keyword or by position."""
     for argument in call.arguments:
         if argument.name == name:
             return argument
-    index = names.index(name) if name in names else len(positional)
-    return positional[index] if index < len(positional) else None
+    positional = [
+        a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)
+    ]
+    for declared, argument in zip(cls.args, positional, strict=False):
+        if declared.name == name:
+            return argument
+    return None
 
 
 def call_notes(site: Site) -> tuple[Annotation, ...]:
-    """Through which block calls the compiler came here, innermost first."""
+    """Notes of the block calls that lead to a place, innermost first; at most eight."""
     notes: list[Annotation] = []
     caller = site.caller
     while caller is not None and len(notes) < 8:

@@ -10,11 +10,11 @@ from netdsl.limits import limit, raise_help
 if TYPE_CHECKING:
     from netdsl.source import Span
 
-ELEMENTS = 16  # of a list that count as a step
+ELEMENTS = 16  # of a list or a string that cost one step
 
 
 class Meter:
-    """Counts steps: statements, rounds of loops, and what work on long lists costs."""
+    """Counts steps: statements, rounds of loops, and the elements of long lists."""
 
     __slots__ = ("most", "steps")
 
@@ -23,13 +23,13 @@ class Meter:
         self.most = limit("steps")
 
     def charge(self, steps: int, span: Span) -> None:
-        """Take so many steps; raises `Overrun`."""
+        """Count so many steps; raises `Overrun` if they exceed the limit."""
         self.steps += steps
         if self.steps > self.most:
             self.refuse(span)
 
     def check(self, steps: int, span: Span) -> None:
-        """Refuse steps that there is no room for, before any is taken; raises `Overrun`."""
+        """Raise `Overrun` if so many further steps would exceed the limit."""
         if self.steps + steps > self.most:
             self.refuse(span)
 

@@ -1,4 +1,4 @@
-"""One net of a program to its typed graph."""
+"""Builds the typed graph of one net of a program."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import did_you_mean
 from netdsl.elaborate.aliases import own_expectations, resolve_net
+from netdsl.elaborate.arguments import Signature, bind_parameters, check_order
 from netdsl.elaborate.bodies import Elaborator
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
-from netdsl.elaborate.parameters import bind_parameters, check_order
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Elaborated(NamedTuple):
-    """A net as its text has it: the graph, the `expect` lines, labels, and the `train` section."""
+    """A net's graph, its `expect` lines, the values of its labels, and its `train` section."""
 
     graph: Graph
     expects: list[Expectation]
@@ -37,10 +37,10 @@ class Elaborated(NamedTuple):
 def elaborate(
     program: Program, name: str, inputs: Mapping[str, tuple[int, ...]], reporter: Reporter
 ) -> Elaborated:
-    """Build the graph of a net; errors that do not end the work go to `reporter`.
+    """Build the graph of a net; errors after which the work goes on are added to `reporter`.
 
-    `inputs` are sizes that the user gives, by the names of inputs, the first's also by "". Raises
-    `NetdslError` and `Abandoned`. The graph is valid only if the reporter has no errors.
+    `inputs` are the sizes that the user gives, by the names of the inputs; "" is the first input.
+    Raises `NetdslError` and `Abandoned`. The graph is valid only if the reporter has no errors.
     """
     named, own = program.module.definitions[name], program.module.homes[name]
     target = resolve_net(named, own)
@@ -50,22 +50,15 @@ def elaborate(
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
     arguments = _with_defines(program, definition, target.arguments, outside)
-    bind_parameters(
-        frame,
-        definition.name,
-        definition.parameters,
-        arguments,
-        outside,
-        target.span,
-        definition.name_span,
-    )
+    signature = Signature(definition.name, definition.parameters, definition.name_span)
+    bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator = Elaborator(net, dict(inputs))
     elaborator.elaborate(definition, target.home, frame)
     expects = elaborator.expects
     if isinstance(named, ast.Alias):
         if all(p.default is not None for p in definition.parameters):
-            expects = []  # they are about the net as it is, and are checked under its own name
+            expects = []  # they are checked with the defaults, under the net's own name
         expects = expects + own_expectations(named, definition, graph.arguments, frame, outside)
     trains = {t.net: t for t in program.module.trains}
     train = trains.get(named.name) or trains.get(definition.name)
@@ -78,12 +71,12 @@ def _with_defines(
     arguments: tuple[ast.Argument, ...],
     env: Env,
 ) -> tuple[ast.Argument, ...]:
-    """The arguments of a net, with those of `-D` in place of the text's."""
+    """The arguments of a net, where those of `-D` replace those of the text."""
     check_order(arguments)
     declared = [p.name for p in definition.parameters]
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(declared):
-        return arguments  # which is an error of its own
+        return arguments  # `bind_parameters` raises the error
     named = {a.name or declared[i]: a for i, a in enumerate(arguments)}
     if len(named) < len(arguments):
         return arguments

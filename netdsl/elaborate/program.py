@@ -1,4 +1,4 @@
-"""A file that has been read, and which of its nets is meant."""
+"""A file that has been read, and the choice of one of its nets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.diagnostics import Reporter
-    from netdsl.elaborate.loader import Loader, Module
+    from netdsl.elaborate.loader import Loader
+    from netdsl.elaborate.module import Module
     from netdsl.source import SourceFile
 
 MOST_LISTED = 8  # nets that a message lists
@@ -23,7 +24,7 @@ MOST_LISTED = 8  # nets that a message lists
 class Program(NamedTuple):
     """A file that has been read, with everything that it imports.
 
-    `defines` are texts of expressions by the names of parameters, as `-D` gives them.
+    `defines` has the expressions that `-D` gives, as text, by the names of the parameters.
     """
 
     source: SourceFile
@@ -53,18 +54,20 @@ class Program(NamedTuple):
         return [p.name for p in parameters if p.default is None and p.name not in self.defines]
 
     def pick(self, name: str | None) -> str:
-        """The net that is meant: the one named, the only one, or the one called as the file.
+        """The name of the net that the user means; raises `NetdslError` if it is not clear.
 
-        Raises `NetdslError` if that is not clear.
+        It is the one named, or else the one that has the name of the file, or the only one.
         """
-        return self._only_net() if name is None else self._net_of_name(name)
+        if name is None:
+            return self._only_net()
+        return self._net_of_name(name)
 
     def _only_net(self) -> str:
         nets = self.nets()
         stem = os.path.basename(self.source.name).removesuffix(".net").lower()
-        alike = [net for net in nets if net.lower() == stem]
-        if len(alike) == 1:
-            return alike[0]
+        named_as_file = [net for net in nets if net.lower() == stem]
+        if len(named_as_file) == 1:
+            return named_as_file[0]
         if len(nets) == 1:
             return nets[0]
         if not nets:

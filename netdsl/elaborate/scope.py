@@ -1,8 +1,7 @@
-"""Names inside a net: positions and labels, as `nn.Sequential` and published checkpoints have them.
+"""Names inside a net: positions and labels, as in `nn.Sequential` and in published checkpoints.
 
-A block call, a labelled group and each unlabelled member get a name in their scope: the label, or
-else the position. `repeat`, `if`, `for`, unlabelled groups and arms unroll into the scope around
-them.
+Each layer, block call and labelled group has a name in its scope: its label, or else its position.
+`repeat`, `if`, `for`, unlabelled groups and arms unroll into the scope around them.
 """
 
 from __future__ import annotations
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
 
 
 class Binding:
-    """What a label stands for: a value, and where it is a layer, block or group the means to use it
-    again.
+    """The value of a label.
+
+    For a layer, block or group, `element` and `env` make it possible to use it again, and `inner`
+    is the scope of its members. `scope` is the scope that the label itself belongs to.
     """
 
     __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
@@ -38,6 +39,15 @@ class Binding:
         self.env: Env | None = None
         self.inner: Namespace | None = None
 
+    def inside(self, path: list[str]) -> Binding | None:
+        """The binding of a dotted path within the members, if there is one."""
+        binding: Binding | None = self
+        for name in path:
+            if binding is None or binding.inner is None:
+                return None
+            binding = binding.inner.labels.get(name)
+        return binding
+
     def paths(self, label: str) -> Iterator[str]:
         """The dotted paths that begin with this label."""
         yield label
@@ -47,11 +57,11 @@ class Binding:
 
 
 class Namespace:
-    """The members of one block call, labelled group or net.
+    """The names of the members of one net, block call or labelled group.
 
-    `path` prefixes the names of its nodes and `module` those of their weights: they differ where a
-    labelled module is used again, whose members' names end in `use`. `outer` is the scope in which
-    labels are looked up next; blocks have none.
+    `path` is the prefix of the names of its nodes, and `module` that of the names of their weights.
+    They differ if a labelled module is used again; `use` is then the ending of its members' names.
+    `outer` is the scope in which labels are looked up next; the scope of a block has none.
     """
 
     __slots__ = ("count", "labels", "module", "outer", "path", "use")
@@ -67,20 +77,22 @@ class Namespace:
         self.labels: dict[str, Binding] = {}
 
     def member(self, label: str | None) -> str:
-        """The next member's name in this scope: its label, or else its position."""
+        """The name of the next member: its label, or else its position."""
         position = self.count
         self.count += 1
         return str(position) if label is None else label
 
     def join(self, name: str) -> tuple[str, str]:
-        """The member's full name, and that of its weights."""
-        own = name + self.use
-        return (f"{self.path}.{own}" if self.path else own), (
-            f"{self.module}.{name}" if self.module else name
-        )
+        """The full name of a member, and that of its weights."""
+        path, module = name + self.use, name
+        if self.path:
+            path = f"{self.path}.{path}"
+        if self.module:
+            module = f"{self.module}.{module}"
+        return path, module
 
     def bind(self, label: str, value: Value, span: Span) -> Binding:
-        """Give a label its meaning; raises `NetdslError` where the scope has it already."""
+        """Bind a label to a value; raises `NetdslError` if the scope already has the label."""
         if label == "training":
             raise NetdslError(
                 "reserved-name",
@@ -90,31 +102,17 @@ class Namespace:
             )
         first = self.labels.get(label)
         if first is not None:
-            notes = (Annotation("the first is here", first.span),) if first.span != span else ()
-            advice = (
-                "count it: `name{i}: ...` in `repeat n as i`"
-                if first.span == span
-                else "choose another label"
-            )
-            raise NetdslError(
-                "duplicate-label",
-                f"label `{label}` stands twice in one scope",
-                span,
-                notes=notes,
-                help=advice,
-            )
+            raise _duplicate(label, first.span, span)
         binding = self.labels[label] = Binding(value, span, label, self)
         return binding
 
     def find(self, path: list[str]) -> Binding | None:
-        """The binding of a dotted path, searched outwards."""
+        """The binding of a dotted path, in the innermost scope that has its first label."""
         scope: Namespace | None = self
         while scope is not None:
             binding = scope.labels.get(path[0])
             if binding is not None:
-                for name in path[1:]:
-                    binding = binding.inner.labels.get(name) if binding and binding.inner else None
-                return binding
+                return binding.inside(path[1:])
             scope = scope.outer
         return None
 
@@ -130,24 +128,40 @@ class Namespace:
             scope = scope.outer
 
     def first_paths(self) -> list[str]:
-        """Some paths for advice: a net may have many, and a loop with an error asks each time."""
+        """Some of the paths, for advice: a net may have many, and a loop may ask in each round."""
         return list(islice(self.paths(), MANY))
 
     def path_to(self, name: str) -> str | None:
-        """The path to a label of that name, which may be inside a group, block or join."""
+        """The path to a label of that name, also inside a group, block or join."""
         if self.find([name]) is not None:
             return name
         return next((p for p in self.first_paths() if p.endswith(f".{name}")), None)
 
     def layers(self) -> Iterator[str]:
         """The labels that can be used as layers from here."""
-        yield from (label for label, bound in self.labels.items() if bound.element is not None)
+        for label, binding in self.labels.items():
+            if binding.element is not None:
+                yield label
         if self.outer is not None:
             yield from self.outer.layers()
 
     def suggest(self, path: str) -> str:
-        """Advice for a label that is not there."""
+        """Advice for a label that does not exist."""
         known = self.first_paths()
-        listed = ", ".join(f"`{k}`" for k in sorted(known, key=lambda k: k.count("."))[:12])
-        advice = f"labels so far: {listed}" if known else "no label stands above this line"
-        return did_you_mean_path(path, [f"@{k}" for k in known]) or advice
+        advice = did_you_mean_path(path, [f"@{label}" for label in known])
+        if advice is not None:
+            return advice
+        if not known:
+            return "no label stands above this line"
+        shortest = sorted(known, key=lambda label: label.count("."))[:12]
+        return "labels so far: " + ", ".join(f"`{label}`" for label in shortest)
+
+
+def _duplicate(label: str, first: Span, span: Span) -> NetdslError:
+    """The error of a label that is bound a second time, at the same place if it is in a loop."""
+    message = f"label `{label}` stands twice in one scope"
+    if first == span:
+        advice = "count it: `name{i}: ...` in `repeat n as i`"
+        return NetdslError("duplicate-label", message, span, help=advice)
+    notes = (Annotation("the first is here", first),)
+    return NetdslError("duplicate-label", message, span, notes=notes, help="choose another label")

@@ -1,4 +1,4 @@
-"""What to write where a residual body's result cannot be added to its input."""
+"""The error of a `residual` whose body has another shape than its input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
-    """The error of `residual { F }`, worded for it rather than for the `add` that replaces it."""
+    """The error of the `add` that replaces `residual { F }`, reworded for `residual`."""
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
@@ -20,33 +20,30 @@ def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
 
 
 def _projection(body: TensorType, source: TensorType) -> str | None:
-    """A second arm that brings the input to the body's shape."""
-    if len(body.shape) != len(source.shape) or not isinstance(body.shape[0], int):
-        return (
-            "bring the body's result to the input's rank with `reshape`"
-            if len(body.shape) != len(source.shape)
-            else None
-        )
+    """Advice for a second arm that brings the input to the body's shape."""
+    if len(body.shape) != len(source.shape):
+        return "bring the body's result to the input's rank with `reshape`"
+    channels = body.shape[0]
+    if not isinstance(channels, int):
+        return None
     if len(body.shape) == 1:
-        return f"project the input in a second arm: `residual {{ | ... | dense({body.shape[0]}) }}`"
+        return f"project the input in a second arm: `residual {{ | ... | dense({channels}) }}`"
     strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
     stride = strides.pop() if len(strides) == 1 else None
-    if stride is None and len(body.shape) == 2 and body.shape[0] == source.shape[0]:
-        width = body.shape[1]
+    if stride is not None:
+        option = f", stride = {stride}" if stride > 1 else ""
+        conv = f"conv({channels}, 1{option})"
+        return f"project the input in a second arm: `residual {{ | ... | {conv} }}`"
+    if len(body.shape) == 2 and channels == source.shape[0]:
         return (
             f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body,"
-            f" or in a second arm `dense({width})`"
+            f" or in a second arm `dense({body.shape[1]})`"
         )
-    if stride is None:
-        return "keep the input's size in the body: stride 1 and `pad = k // 2`"
-    return (
-        f"project the input in a second arm: `residual {{ | ... | conv({body.shape[0]},"
-        f" 1{f', stride = {stride}' if stride > 1 else ''}) }}`"
-    )
+    return "keep the input's size in the body: stride 1 and `pad = k // 2`"
 
 
 def _stride(before: int | Sym, after: int | Sym) -> int | None:
-    """The stride of a 1 x 1 convolution from one size to the other."""
+    """The stride with which a 1 x 1 convolution turns one size into the other, if there is one."""
     if not isinstance(before, int) or not isinstance(after, int):
         return 1 if before == after else None
     return next((s for s in range(1, 17) if (before - 1) // s + 1 == after), None)

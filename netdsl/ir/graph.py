@@ -1,8 +1,7 @@
-"""The typed graph: values, the nodes that make them, and a net's inputs, outputs and auxiliary
-heads.
+"""The typed graph: values, nodes, and the inputs, outputs and auxiliary heads of a net.
 
-A graph is always valid: programs with errors have none. Every node makes one value; nodes stand in
-an order in which each comes after the ones it takes its inputs from.
+A graph is always valid: there is none for a program with errors. Every node makes one value, and
+comes after the nodes that make its inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Site:
-    """A place in the text, and the block calls through which the compiler came to it."""
+    """A place in the text, and the block calls that led the compiler to it."""
 
     __slots__ = ("caller", "span")
 
@@ -28,10 +27,7 @@ class Site:
 
 
 class Value:
-    """A tensor: an input of the net, or what a node makes.
-
-    `type` is None only while a program with errors is read.
-    """
+    """A tensor: an input of the net, or the result of a node, its `producer`."""
 
     __slots__ = ("name", "producer", "site", "type")
     type_word = "a tensor"
@@ -40,7 +36,7 @@ class Value:
         self, name: str, type: TensorType | None, site: Site, producer: Node | None = None
     ) -> None:
         self.name = name
-        # A finished graph has no None here: what reads one need not ask.
+        # It is None only if the program has an error, and then it gets no graph.
         self.type: TensorType = type  # type: ignore[assignment]
         self.site = site
         self.producer = producer
@@ -49,9 +45,9 @@ class Value:
 class Node:
     """One occurrence of a layer.
 
-    `name` is its own; `module` names the weights, another node's where a labelled module is used
-    twice. `aux` names the auxiliary head that it belongs to, `scope` the part of the net that holds
-    it.
+    `module` is the name of its weights. It differs from `name` if a labelled module is used twice:
+    then it is the name of the first node that uses it. `aux` is the name of the auxiliary head that
+    the node belongs to, and `scope` the part of the net that contains it.
     """
 
     __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope")
@@ -80,7 +76,7 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def at_depth(self, depth: int) -> Scope | Node:
-        """The scope of that depth (0 is the net) that contains the node, or the node itself."""
+        """The scope of that depth (0 is the net) around the node, or the node if it is less deep."""
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
@@ -92,7 +88,7 @@ class Node:
 
     @property
     def type(self) -> TensorType:
-        """The type of what it makes."""
+        """The type of its result."""
         return self.output.type
 
     @property
@@ -115,10 +111,11 @@ class Node:
 
 
 class Scope:
-    """A part of the net that holds layers: the net, a block call, a labelled group or join, a head.
+    """A part of the net: the net, a block call, a labelled group or join, or an auxiliary head.
 
-    `kind` is the block's name, or `aux` for an auxiliary head. `site` is None for the net itself
-    and for scopes that exist only as a prefix of their members' names, such as labelled joins.
+    `kind` is the block's name, `aux` for an auxiliary head, and None for other scopes. `site` is
+    None for the net itself and for scopes that exist only as a prefix of their members' names, such
+    as labelled joins.
     """
 
     __slots__ = ("depth", "kind", "members", "name", "outer", "site")
@@ -133,13 +130,15 @@ class Scope:
 
     @property
     def label(self) -> str:
-        """Its name within the scope around it: the last part of `name`."""
+        """Its name within its outer scope: the last part of `name`."""
         return self.name.rpartition(".")[2]
 
     @property
     def path(self) -> tuple[Scope, ...]:
         """The scopes from the net down to this one."""
-        return (self,) if self.outer is None else (*self.outer.path, self)
+        if self.outer is None:
+            return (self,)
+        return (*self.outer.path, self)
 
     def nodes(self) -> Iterator[Node]:
         """Every layer inside, in the order of the text."""
@@ -169,11 +168,11 @@ class NetOutput:
 
 
 class Graph:
-    """One net, typed.
+    """One typed net.
 
-    `equalities` are pairs of symbolic sizes that must be equal for the net to be valid.
-
-    `root` is the tree of its scopes, and `scopes` are those that the text names, by their names.
+    `root` is the tree of its scopes, and `scopes` are the scopes that the text names, by name.
+    `equalities` are pairs of symbolic sizes that must be equal for the net to be valid, each with
+    the place that requires it.
     """
 
     def __init__(self, name: str, doc: str, site: Site) -> None:
@@ -191,7 +190,7 @@ class Graph:
         self.equalities: list[tuple[int | Sym, int | Sym, Site]] = []
 
     def add(self, node: Node) -> None:
-        """Append a layer, and put it into the tree of scopes."""
+        """Append a layer to the nodes and to its scope."""
         self.nodes.append(node)
         node.scope = self._scope(node.name.rpartition(".")[0])
         node.scope.members.append(node)
@@ -210,35 +209,30 @@ class Graph:
         return scope
 
     def part(self, name: str) -> list[Node]:
-        """The layer of that name, and those inside the scope of that name, in the order of the
-        text.
-        """
+        """The layers inside the scope of that name, then the layers that have that name."""
+        nodes: list[Node] = []
         scope = self._tree.get(name)
-        inside = [] if scope is None else list(scope.nodes())
+        if scope is not None:
+            nodes += scope.nodes()
         outer = self._tree.get(name.rpartition(".")[0])
-        own = (
-            []
-            if outer is None
-            else [m for m in outer.members if isinstance(m, Node) and m.name == name]
-        )
-        return inside + own
+        if outer is not None:
+            nodes += [m for m in outer.members if isinstance(m, Node) and m.name == name]
+        return nodes
 
     @property
     def symbols(self) -> list[str]:
         """The open input sizes, in the order in which the inputs name them."""
-        names = [
-            s
-            for v in self.inputs
-            for d in v.type.shape
-            if not isinstance(d, int)
-            for s in sorted(d.symbols())
-        ]
-        return list(dict.fromkeys(names))
+        names: dict[str, None] = {}
+        for value in self.inputs:
+            for size in value.type.shape:
+                if not isinstance(size, int):
+                    names.update(dict.fromkeys(sorted(size.symbols())))
+        return list(names)
 
     def uses(self) -> dict[int, list[Node]]:
         """The nodes that take each value, by the value's `id`."""
-        found: dict[int, list[Node]] = {}
+        nodes: dict[int, list[Node]] = {}
         for node in self.nodes:
             for value in node.inputs:
-                found.setdefault(id(value), []).append(node)
-        return found
+                nodes.setdefault(id(value), []).append(node)
+        return nodes

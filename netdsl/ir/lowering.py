@@ -1,4 +1,4 @@
-"""What the back ends and `verify` hand to an op, and what a lowering to PyTorch is."""
+"""What the back ends and `verify` pass to an op, and a layer as PyTorch source."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class Lowered(NamedTuple):
-    """A layer in PyTorch: the constructor of its module, if it has one, and the call, with {m} for
-    the module and {0}, {1} for inputs.
+    """A layer in PyTorch: the constructor of its module, if it has one, and the call.
+
+    In the call, {m} is the module and {0}, {1} are the inputs.
     """
 
     module: str | None
@@ -22,14 +23,12 @@ class Lowered(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether the layer is just its module called on one input: it can stand in an
-        `nn.Sequential`.
-        """
+        """Whether it only calls its module on one input, so that `nn.Sequential` can contain it."""
         return self.module is not None and self.call == "{m}({0})"
 
     def padded(self, pairs: tuple[tuple[int, int], ...]) -> Lowered:
-        """The same with zeros put around its input, which `nn` cannot do unevenly."""
-        flat = tuple(v for pair in reversed(pairs) for v in pair)
+        """The same with zeros around its input: modules of `nn` only pad both ends equally."""
+        flat = tuple(width for pair in reversed(pairs) for width in pair)
         return self._replace(call=f"{{m}}(F.pad({{0}}, {flat}))")
 
     def with_keyword(self, name: str, *, value: object) -> Lowered:
@@ -58,15 +57,15 @@ class TypedName(str):
 
 
 class Emitter(Protocol):
-    """Makes nodes, constants and the names of weights; every value is known by its name."""
+    """Adds nodes and constants to an ONNX graph; every value is referred to by its name."""
 
-    def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, op_type: str, *inputs: str, **attributes: object) -> str:
         """Add a node; returns the name of its result."""
 
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
     ) -> str:
-        """A border around every axis but the batch's, of the (begin, end) widths given."""
+        """A border with these (begin, end) widths along every axis except the batch's."""
 
     def param(self, name: str) -> str:
         """The initialiser of a weight or buffer of this layer."""
@@ -78,15 +77,13 @@ class Emitter(Protocol):
         """A constant of floats: a scalar, or a vector."""
 
     def scales(self, values: Sequence[float]) -> str:
-        """A constant vector that is float32 whatever the model's precision, as `Resize` wants its
-        factors.
-        """
+        """A constant vector of float32 for the factors of `Resize`, whatever the model's precision."""
 
 
 class Recorder(Protocol):
     """Writes PyTorch source.
 
-    Keywords are (value, default) pairs: those at their default are left out.
+    Keywords are pairs (value, default); a value that is equal to its default is not written.
     """
 
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
@@ -99,17 +96,17 @@ class Recorder(Protocol):
         """An expression over the inputs, which are {0}, {1}, ..."""
 
     def helper(self, name: str, *arguments: object) -> Lowered:
-        """A function of `netdsl.backends.torch.modules`, with texts as its arguments."""
+        """A call of a function of `netdsl.backends.torch.modules`."""
 
 
 class Evaluation(Protocol):
-    """A layer in double precision. Nothing is computed before it is asked for."""
+    """A layer in double precision. Each value is computed when it is first used."""
 
     types: tuple[TensorType, ...]  # of the inputs
 
     @property
     def xs(self) -> list[Tensor]:
-        """The inputs."""
+        """The inputs, with a batch dimension."""
 
     @property
     def x(self) -> Tensor:
@@ -128,7 +125,7 @@ class Evaluation(Protocol):
         """The weights and buffers of more than one axis, in single precision."""
 
     def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:
-        """A bound, from units for each element or one number of units for all of them."""
+        """A bound of so many units for each element; a number is for all elements."""
 
     def again(self, x: Tensor) -> Tensor:
         """The layer applied to another input."""
@@ -140,7 +137,7 @@ class Evaluation(Protocol):
         """The mean of each window, which moves by its own size."""
 
     def per_channel(self, tensor: Tensor) -> Tensor:
-        """A vector with a number for each channel, shaped to meet the input."""
+        """A vector with one number for each channel, in a shape that broadcasts to the input."""
 
     def joined(self, parts: Sequence[Known], axis: int) -> Known:
-        """Several numbers joined into one along an axis."""
+        """Tensors with their bounds, concatenated along an axis."""

@@ -1,7 +1,7 @@
-"""What an op is: the questions that every layer kind answers.
+"""The base class of layer kinds, with the questions that every kind answers.
 
-The graph and the back ends know layers only by this class; the kinds are in `netdsl.ops`. Shapes
-have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
+The graph and the back ends use layers only through this class; the kinds are in `netdsl.ops`.
+Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from fractions import Fraction
 
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
@@ -21,15 +21,15 @@ REQUIRED = object()
 
 
 class Param(NamedTuple):
-    """A tensor that a layer owns: its shape and how it starts (see `netdsl/ops/init.py`).
+    """A tensor of a layer: its shape and its initial values (see `netdsl/ops/init.py`).
 
-    `role` is what the numbers are for, from which `verify` takes the scale of random ones:
+    `role` is what the numbers are for. From it `verify` takes the scale of random ones:
 
     - empty: a matrix or kernel that keeps the scale of the values, or a scale around 1
     - value: numbers that become elements of the result
-    - code: numbers that are compared with the input, and have its scale
+    - code: numbers that are compared with the input and have its scale
     - state: a matrix that a recurrent layer applies at every step
-    - after-norm: a matrix whose input has scale 1 whatever the scale of the layer's input
+    - after-norm: a matrix whose input has scale 1, whatever the scale of the layer's input is
     - slope: a factor of negative values
     """
 
@@ -45,7 +45,10 @@ class Param(NamedTuple):
 
 
 class Arg:
-    """One argument of a layer kind."""
+    """One argument of a layer kind.
+
+    `convert` checks a value and returns it as the layer takes it.
+    """
 
     __slots__ = ("choices", "convert", "default", "doc", "max", "min", "name")
 
@@ -73,12 +76,11 @@ class Arg:
 
 
 class Window(NamedTuple):
-    """How a layer looks at its input along one axis:
+    """The inputs that each output of a layer depends on along one axis.
 
-    `extent` inputs for one output, `stride` apart, from `-pad` on.
-
-    `stride` below 1 is written as a fraction of two integers: `stride / up`; `pad` may be a
-    fraction there, and the inputs are those from the next integer on.
+    They are `extent` inputs, which begin at `-pad` for the first output and `stride / up` further on
+    for each next output. If `up` is not 1, `pad` may be a fraction: the inputs then begin at the
+    next integer.
     """
 
     extent: int = 1
@@ -88,14 +90,14 @@ class Window(NamedTuple):
 
 
 class Sort(NamedTuple):
-    """What the numbers of an input are, so that random ones make sense to the layer."""
+    """What the numbers of an input are, so that random ones make sense for the layer."""
 
     name: str
     extent: float = 1.0
 
     @property
     def is_place(self) -> bool:
-        """Whether the numbers are places from which the layer takes values of its result."""
+        """Whether the numbers are positions from which the layer reads the values of its result."""
         return self.name in ("indices", "boxes")
 
 
@@ -111,12 +113,12 @@ def indices(count: int) -> Sort:
 
 
 def boxes(scale: float) -> Sort:
-    """x1, y1, x2, y2 in pixels of an image, of which the first input is `scale` times the size."""
+    """x1, y1, x2, y2 in pixels of an image; the first input has `scale` times its size."""
     return Sort("boxes", scale)
 
 
 class Needs(NamedTuple):
-    """What open sizes must satisfy: pairs that are equal, and sizes that are not below 0."""
+    """What is required of open sizes: pairs that must be equal, and sizes that must not be below 0."""
 
     equal: list[tuple[int | Sym, int | Sym]]
     nonnegative: list[Sym]
@@ -130,17 +132,16 @@ class Op:
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
-    multiplies: ClassVar[bool] = (
-        False  # whether it counts MACs: a layer that has weights in the papers' sense
-    )
-    any_dtype: ClassVar[bool] = False  # whether it moves elements only, of whatever type
+    # Whether it counts MACs: a layer with weights, as papers count them.
+    multiplies: ClassVar[bool] = False
+    any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
     fused: ClassVar[bool] = False  # whether PyTorch has one operator for all of its products
 
-    _needs: Needs | None = None  # where `infer` writes what it requires of open sizes
+    _needs: Needs | None = None  # what `infer` requires of open sizes is added to it
 
-    def __init__(self, values: dict[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, object]) -> None:
         self.__dict__.update(values)
 
     @property
@@ -174,20 +175,22 @@ class Op:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
 
-    # How far float32 may be off. The rule of a result that is exact returns None, and evaluates
-    # nothing. The docstring of a rule gives its formula.
+    # The largest error of float32. The rule of a layer with an exact result returns None and
+    # evaluates nothing. The docstring of a rule is its formula.
     def rounding(self, e: Evaluation, /) -> Bound | None:
         """`abs(y)` plus the largest value of the layer.
 
         Underflow: `2`.
         """
-        largest = e.y.abs().amax() if e.y.numel() else e.y.new_zeros(())
-        return e.bound(e.y.abs() + largest, 2)
+        size = e.y.abs()
+        if e.y.numel() == 0:
+            return e.bound(size, 2)
+        return e.bound(size + size.amax(), 2)
 
     # ---- what `infer` requires of sizes
 
     def needs_equal(self, a: int | Sym, b: int | Sym) -> bool:
-        """Require two sizes to be equal. False if they differ whatever the open sizes are."""
+        """Require two sizes to be equal; False if they differ for all values of the open sizes."""
         difference = a - b
         if isinstance(difference, int):
             return difference == 0
@@ -196,9 +199,9 @@ class Op:
         return True
 
     def needs_at_least(self, size: int | Sym, least: int | Sym) -> bool:
-        """Require a size to be that large. False if it is smaller whatever the open sizes are.
+        """Require a size to be that large; False if it is smaller for all values of the open sizes.
 
-        Every size of a result is at least 1 in any case.
+        Sizes of a result need no such call: they must be at least 1 in any case.
         """
         room = size - least
         if isinstance(room, int):
@@ -210,13 +213,13 @@ class Op:
     def inferred(self, *xs: TensorType) -> tuple[TensorType, Needs]:
         """The type of the result, and what `infer` requires of open sizes."""
         needs = Needs([], [])
-        # Ops are shared, so the needs for these inputs are written to a copy.
+        # Ops are shared, so a copy collects the needs for these inputs.
         return type(self)({**vars(self), "_needs": needs}).infer(*xs), needs
 
-    # ---- what most kinds leave as it is
+    # ---- what most kinds do not override
 
     def sorts(self) -> tuple[Sort, ...]:
-        """What the numbers of each input are; any numbers for inputs beyond these."""
+        """What the numbers of each input are; those of further inputs may be any numbers."""
         return ()
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
@@ -224,7 +227,7 @@ class Op:
         return tuple(Window() for _ in xs[0].spatial)
 
     def weights(self, *xs: TensorType) -> int:
-        """Weights without biases, of the layers that multiply."""
+        """The number of weights without biases; 0 for a layer that does not multiply."""
         if not self.multiplies:
             return 0
         return sum(p.size for name, p in self.params(*xs).items() if not name.startswith("bias"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Tensor = Any  # a tensor of PyTorch
-LIMIT = 16.0  # how many units of rounding a value may be off
+LIMIT = 16.0  # the units of rounding that `verify` allows
 UNIT = 2.0**-24  # the most that rounding changes, as a share of the number
 TINY = 2.0**-126  # the most that underflow changes: the smallest normal float32
 LARGEST = 2.0**128 - 2.0**104  # the largest float32
@@ -30,7 +30,7 @@ NEAR = LARGEST / 2  # an intermediate value beyond it may overflow, because it i
 
 
 class Bound(NamedTuple):
-    """How far float32 may be from the exact value: units of rounding, and of underflow."""
+    """The largest error of float32: in units of rounding, and in units of underflow."""
 
     rounding: Tensor
     underflow: Tensor
@@ -84,11 +84,11 @@ class Known:
 
     @classmethod
     def rounded(cls, value: Tensor, rounding: Tensor, underflow: Tensor) -> Known:
-        """The result of an operation; it is rounded too, and may underflow or overflow."""
+        """The result of an operation, whose own rounding, underflow and overflow are added."""
         return cls(value, unless_beyond(rounding + value.abs(), value.abs()), underflow + 1)
 
     def map(self, move: Callable[[Tensor], Tensor]) -> Known:
-        """The same numbers after `move`, which only moves elements."""
+        """The same numbers rearranged by `move`."""
         return Known(move(self.value), move(self.rounding), move(self.underflow))
 
     def times(self, factor: float) -> Known:
@@ -99,7 +99,9 @@ class Known:
     def linear(self, weight: Tensor, bias: Tensor | None = None) -> Known:
         """W x + b, for x along the last axis: `weight` is outputs x inputs."""
         product = self @ Known.exactly(weight.T)
-        return product if bias is None else product.shifted(bias)
+        if bias is None:
+            return product
+        return product.shifted(bias)
 
     def shifted(self, bias: Tensor) -> Known:
         """The sum with a learned bias; the rounding of the sum is part of that of the product."""
@@ -146,7 +148,7 @@ class Known:
         return (self.value.abs() - reach).clamp(min=0)
 
     def _through(self, y: Tensor, slope: Tensor, extent: float) -> Known:
-        """A bounded function with that largest slope; no error exceeds the range of its values."""
+        """A bounded function with that largest slope; no error exceeds its range, `extent`."""
         carried = (slope * self.rounding).clamp(max=extent / (LIMIT * UNIT))
         rounding = carried.where(self.rounding.isfinite(), inf)
         return Known(y, rounding + 1, slope * self.underflow + 1)
@@ -157,8 +159,8 @@ class Known:
 
     def split(self, parts: int) -> list[Known]:
         """Equal parts of the last axis."""
-        three = (self.value, self.rounding, self.underflow)
-        chunks = (tensor.chunk(parts, -1) for tensor in three)
+        tensors = (self.value, self.rounding, self.underflow)
+        chunks = (tensor.chunk(parts, -1) for tensor in tensors)
         return [Known(*part) for part in zip(*chunks, strict=True)]
 
     def at(self, step: int) -> Known:
@@ -167,5 +169,5 @@ class Known:
 
     @property
     def bound(self) -> Bound:
-        """How far the number may be off."""
+        """The largest error that the number may have."""
         return Bound(self.rounding, self.underflow)

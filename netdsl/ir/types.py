@@ -1,11 +1,14 @@
 """Tensor types: symbolic integers, shapes, element types.
 
-A dimension is a Python `int`, or a `Sym` where it depends on an input size that is left open. A
-`Sym` is a polynomial with integer coefficients whose atoms are symbols and floors of such
-polynomials divided by a positive integer. The form is canonical for the rules applied, so that
-equal sizes compare equal without a solver: floor((k a + b) / k) = a + floor(b / k), and
-floor(floor(x / a) / b) = floor(x / (a b)) for positive a and b (Graham, Knuth and Patashnik,
-Concrete Mathematics, 3.2).
+A dimension is a Python `int`, or a `Sym` if it depends on an open input size. A `Sym` is a
+polynomial with integer coefficients. Its atoms are symbols, and floors of such polynomials divided
+by a positive integer. Two rules make the form canonical, so that equal sizes compare equal without
+a solver:
+
+- floor((k a + b) / k) = a + floor(b / k)
+- floor(floor(x / a) / b) = floor(x / (a b)) for positive a and b
+
+(Graham, Knuth and Patashnik, Concrete Mathematics, 3.2).
 """
 
 from __future__ import annotations
@@ -28,22 +31,27 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
-MAX_TERMS = 10_000  # that one product may make
-MAX_SYMBOLS = 4 * MAX_TERMS  # and floors, in all the terms together
+MAX_TERMS = 10_000  # of one product, before equal terms are added up
+MAX_SYMBOLS = 4 * MAX_TERMS  # symbols and floors in all of these terms together
 
 
 class FormulaTooLong(ArithmeticError):
-    """A product of sums would have too many terms to work with."""
+    """A product of sums has too many terms to work with."""
 
 
 def _order(atom: Atom) -> tuple[bool, str]:
-    return isinstance(atom, Floor), (
-        atom if isinstance(atom, str) else f"{atom.divisor:09d}{atom.numerator}"
-    )
+    """The sort key of an atom: symbols come before floors."""
+    if isinstance(atom, str):
+        return False, atom
+    return True, f"{atom.divisor:09d}{atom.numerator}"
 
 
 class Sym:
-    """A symbolic integer. Never constant: arithmetic that cancels every symbol gives an `int`."""
+    """A symbolic integer. It is never constant: without any symbol, a result is an `int`.
+
+    `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in the
+    written formula.
+    """
 
     __slots__ = ("_hash", "length", "terms")
 
@@ -52,7 +60,6 @@ class Sym:
             sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]]))
         )
         self._hash = hash(tuple(self.terms.items()))
-        # Symbols and floors, written out.
         self.length: int = sum(
             1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m
         )
@@ -70,7 +77,7 @@ class Sym:
 
     def __add__(self, other: int | Sym) -> int | Sym:
         if not isinstance(other, (int, Sym)):
-            return NotImplemented  # coefficients are integers: a size is
+            return NotImplemented
         terms = dict(self.terms)
         for monomial, c in _terms(other).items():
             terms[monomial] = terms.get(monomial, 0) + c
@@ -110,8 +117,8 @@ class Sym:
         if not isinstance(k, int) or k <= 0:
             raise ArithmeticError(f"cannot divide {self} by {k}")
         whole = {m: c // k for m, c in self.terms.items()}
-        rest = {m: c % k for m, c in self.terms.items() if c % k}
-        return _make(whole) + _floor(rest, k)
+        remainder = {m: c % k for m, c in self.terms.items() if c % k}
+        return _make(whole) + _floor(remainder, k)
 
     def __mod__(self, k: int) -> int | Sym:
         return self - self // k * k
@@ -131,23 +138,26 @@ class Sym:
 
     def symbols(self) -> set[str]:
         """The symbols it depends on."""
-        found: set[str] = set()
+        symbols: set[str] = set()
         for atom in self.atoms():
-            found |= {atom} if isinstance(atom, str) else atom.numerator.symbols()
-        return found
+            if isinstance(atom, str):
+                symbols.add(atom)
+            else:
+                symbols |= atom.numerator.symbols()
+        return symbols
 
     def atoms(self) -> set[Atom]:
         """The symbols and floors that occur at the top of the polynomial."""
         return {a for monomial in self.terms for a in monomial}
 
     def period(self) -> int:
-        """Sizes that are multiples of it leave no rest in any floor: 1 where there is none."""
+        """A number whose multiples, as sizes, leave no remainder in any floor; 1 without floors."""
         return lcm(
             *(a.divisor * a.numerator.period() for a in self.atoms() if isinstance(a, Floor))
         )
 
     def at(self, values: Mapping[str, int]) -> int:
-        """The number for sizes that are all given: `subs` in plain integers."""
+        """The number for sizes that are all given. It is faster than `subs`."""
         factors = {
             a: values[a] if isinstance(a, str) else a.numerator.at(values) // a.divisor
             for a in self.atoms()
@@ -165,94 +175,118 @@ def _terms(value: int | Sym) -> Mapping[Monomial, int]:
 
 
 def _make(terms: dict[Monomial, int]) -> int | Sym:
+    """The sum of these terms, of which some may be zero or constant."""
     terms = {m: c for m, c in terms.items() if c}
     if not any(terms):
         return terms.get((), 0)
     return Sym(terms)
 
 
-def _floor(rest: dict[Monomial, int], k: int) -> int | Sym:
-    """floor(rest / k) for coefficients already reduced below k."""
-    constant = rest.pop((), 0)
-    if not rest:
+def _floor(terms: dict[Monomial, int], k: int) -> int | Sym:
+    """floor(sum of the terms / k), for coefficients from 0 to k - 1."""
+    constant = terms.pop((), 0)
+    if not terms:
         return 0
-    common = gcd(k, *rest.values())
-    rest, constant, k = {m: c // common for m, c in rest.items()}, constant // common, k // common
+    common = gcd(k, *terms.values())
+    terms, constant, k = {m: c // common for m, c in terms.items()}, constant // common, k // common
     if k == 1:
-        return _make({**rest, (): constant})
-    if len(rest) == 1:
-        ((monomial, c),) = rest.items()
+        return _make({**terms, (): constant})
+    if len(terms) == 1:
+        ((monomial, c),) = terms.items()
         if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
             inner = monomial[0]
             return (inner.numerator + constant * inner.divisor) // (inner.divisor * k)
-    return Sym({(Floor(Sym({**rest, (): constant} if constant else rest), k),): 1})
+    if constant:
+        terms[()] = constant
+    return Sym({(Floor(Sym(terms), k),): 1})
 
 
 @lru_cache(maxsize=2048)
 def _text(value: int | Sym, *, compact: bool) -> str:
     if isinstance(value, int):
-        return f"{value:,}" if compact else str(value)
+        return _number_text(value, compact)
     terms = dict(value.terms)
     constant = terms.get((), 0)
     floors = [(m[0], c) for m, c in terms.items() if len(m) == 1 and isinstance(m[0], Floor)]
     if constant and len(terms) == 2 and len(floors) == 1 and floors[0][1] == 1:
         floor = floors[0][0]
         return _floor_text(floor.numerator + constant * floor.divisor, floor.divisor, compact)
-    parts: list[str] = []
+    text = ""
     for monomial, c in terms.items():
-        sign = ("-" if not parts else " - ") if c != abs(c) else (" + " if parts else "")
-        parts.append(sign + _product_text(monomial, abs(c), compact))
-    return "".join(parts)
+        sign = " - " if c < 0 else " + "
+        text += sign + _product_text(monomial, abs(c), compact)
+    if text.startswith(" - "):
+        return "-" + text.removeprefix(" - ")
+    return text.removeprefix(" + ")
+
+
+def _number_text(value: int, compact: bool) -> str:
+    return f"{value:,}" if compact else str(value)
 
 
 def _product_text(monomial: Monomial, c: int, compact: bool) -> str:
-    factors = [
-        a if isinstance(a, str) else _floor_text(a.numerator, a.divisor, compact) for a in monomial
-    ]
+    factors: list[str] = []
+    for atom in monomial:
+        if isinstance(atom, str):
+            factors.append(atom)
+        else:
+            factors.append(_floor_text(atom.numerator, atom.divisor, compact))
     if compact:
         factors = [f + _power(factors.count(f)) for f in dict.fromkeys(factors)]
     if c != 1 or not factors:
-        factors.insert(0, f"{c:,}" if compact else str(c))
+        factors.insert(0, _number_text(c, compact))
     if not compact:
         return " * ".join(factors)
-    return "".join(f if i == 0 or f[0] in "⌈⌊" else f" {f}" for i, f in enumerate(factors))
+    first, *others = factors
+    return first + "".join(f if f[0] in "⌈⌊" else f" {f}" for f in others)
 
 
 def _power(n: int) -> str:
     """The exponent as a superscript; none for 1."""
-    return "" if n == 1 else str(n).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    if n == 1:
+        return ""
+    return str(n).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _floor_text(numerator: int | Sym, k: int, compact: bool) -> str:
     if not compact:
         inner = str(numerator)
-        return f"floor(({inner}) / {k})" if " " in inner else f"floor({inner} / {k})"
-    ceiling = numerator - (k - 1)
-    up = isinstance(ceiling, Sym) and len(ceiling.terms) < len(_terms(numerator))
-    inner = _text(ceiling if up else numerator, compact=True).replace(" ", "")
-    inner = f"({inner})" if any(s in inner[1:] for s in "+-") else inner
-    return f"⌈{inner}/{k}⌉" if up else f"⌊{inner}/{k}⌋"
+        if " " in inner:
+            inner = f"({inner})"
+        return f"floor({inner} / {k})"
+    ceiling = numerator - (k - 1)  # floor((x + k - 1) / k) = ceil(x / k)
+    if isinstance(ceiling, Sym) and len(ceiling.terms) < len(_terms(numerator)):
+        return f"⌈{_numerator_text(ceiling)}/{k}⌉"
+    return f"⌊{_numerator_text(numerator)}/{k}⌋"
+
+
+def _numerator_text(value: int | Sym) -> str:
+    """The short form without blanks, in parentheses if it is a sum."""
+    text = _text(value, compact=True).replace(" ", "")
+    if "+" in text[1:] or "-" in text[1:]:
+        return f"({text})"
+    return text
 
 
 def compact(value: int | Sym) -> str:
-    """A short form for tables: `⌈H/2⌉` for floor((H + 1) / 2), thousands separated."""
+    """The short form for tables: `⌈H/2⌉` for floor((H + 1) / 2), and commas in long numbers."""
     return _text(value, compact=True)
 
 
 def subs(value: int | Sym, values: Mapping[str, int | Sym]) -> int | Sym:
-    """`value` with symbols replaced; an `int` stays as it is."""
+    """The value with symbols replaced."""
     return value.subs(values) if isinstance(value, Sym) else value
 
 
 class TensorType(NamedTuple):
-    """Shape without the batch dimension (C x H x W for images), and element type."""
+    """The shape without the batch dimension (C x H x W for images), and the element type."""
 
     shape: tuple[int | Sym, ...]
     dtype: str = "float32"
 
     @property
     def channels(self) -> int | Sym:
-        """The size of axis 1, the first after the batch."""
+        """The size of the first axis after the batch."""
         return self.shape[0]
 
     @property
@@ -262,19 +296,19 @@ class TensorType(NamedTuple):
 
     @property
     def size(self) -> int | Sym:
-        """Elements of one sample."""
+        """The number of elements of one sample."""
         return prod(self.shape)
 
     @property
     def symbolic(self) -> bool:
-        """Whether any dimension is open."""
+        """Whether the size of any dimension is open."""
         return any(isinstance(d, Sym) for d in self.shape)
 
     def __str__(self) -> str:
         return shape_text(self.shape)
 
 
-ITEM_BYTES = {
+ITEM_BYTES = {  # of one element
     "float32": 4,
     "float16": 2,
     "float64": 8,
@@ -287,15 +321,15 @@ ITEM_BYTES = {
 
 def shape_text(shape: Iterable[int | Sym]) -> str:
     """`3x224x224`; formulas in their short form."""
-    return (
-        "x".join(
-            str(d) if isinstance(d, int) else _factor(compact(d).replace(" ", "")) for d in shape
-        )
-        or "scalar"
-    )
+    return "x".join(map(_size_text, shape)) or "scalar"
 
 
-def _factor(text: str) -> str:
-    """A formula as a factor: a sum stands in brackets."""
-    bare = re.sub(r"⌊[^⌋]*⌋|⌈[^⌉]*⌉", "", text)
-    return f"({text})" if "+" in bare or "-" in bare else text
+def _size_text(size: int | Sym) -> str:
+    """A size as a factor: a sum is in parentheses."""
+    if isinstance(size, int):
+        return str(size)
+    text = compact(size).replace(" ", "")
+    outside = re.sub(r"⌊[^⌋]*⌋|⌈[^⌉]*⌉", "", text)
+    if "+" in outside or "-" in outside:
+        return f"({text})"
+    return text

@@ -1,10 +1,15 @@
-"""Where the formatter ends lines: where the author did, but for what the canonical layout joins and
-opens.
+"""Decides where the lines of the canonical layout end.
 
-A body `{ ... }` has one of three forms: `ONE` line; `BLOCK`, with each statement or arm on a line
-of its own and the closing brace on another; `HANG`, of one or two statements, the first on the line
-of the opening brace and the last on that of the closing one. Parentheses and lists are `BLOCK`
-where the opening bracket ends its line, else `HANG`.
+They end where the author ended them, except where the layout joins lines or opens a bracket.
+
+A body `{ ... }` has one of three forms:
+
+- `ONE`: everything is on one line
+- `BLOCK`: each statement or arm has a line of its own, and so has the closing brace
+- `HANG`: of one or two statements, the first is on the line of the opening brace, and the last on
+  the line of the closing brace
+
+Parentheses and lists are `BLOCK` if the opening bracket ends its line, else `HANG`.
 """
 
 from __future__ import annotations
@@ -22,21 +27,25 @@ ONE, HANG, BLOCK = "ONE", "HANG", "BLOCK"
 
 
 class Breaks:
-    """The line breaks of a text:
+    """The line breaks of a text.
 
-    `before[i]` says whether one stands before piece i, `form[i]` the form of the bracket there.
+    `before[i]` is whether there is one before piece i, `form[i]` the form of the bracket that piece
+    i opens, and `match[i]` the piece that closes it.
     """
 
     def __init__(self, pieces: list[Piece]) -> None:
         self.pieces = pieces
         self.match: dict[int, int] = {}
-        self.arms: dict[int, list[int]] = {}
-        self.further: dict[int, list[int]] = {}  # the statements of a body after its first
+        self.arms: dict[int, list[int]] = {}  # the `|` of each body
+        self.further: dict[int, list[int]] = {}  # the statements of each body after its first
         self._find_brackets()
         self.form: dict[int, str] = {}
-        self.before = [p.newline and self._kept(i) for i, p in enumerate(pieces)]
+        self.before = [piece.newline and self._kept(i) for i, piece in enumerate(pieces)]
         self._chains = self._if_chains()
-        self._set_forms()
+        for i, piece in enumerate(pieces):
+            if piece.kind in ("LPAR", "LSQB"):
+                self._set_bracket_form(i)
+        self._set_body_forms()
         self._align_entries()
 
     def _find_brackets(self) -> None:
@@ -52,64 +61,64 @@ class Breaks:
                 self.further.setdefault(open_[-1], []).append(i)
 
     def commented(self, i: int) -> bool:
-        """Whether a comment stands between the last piece and this one."""
+        """Whether there is a comment between the previous piece and this one."""
         return bool(i and self.pieces[i - 1].comments) or any(self.pieces[i].above)
 
     def _kept(self, i: int) -> bool:
         """Whether a line break of the author's stays."""
-        piece, before = self.pieces[i], self.pieces[i - 1].kind if i else ""
-        if i == 0 or self.commented(i) or piece.separated or piece.kind in (ARROW, "VBAR"):
-            return i > 0
+        if i == 0:
+            return False
+        piece, before = self.pieces[i], self.pieces[i - 1].kind
+        if self.commented(i) or piece.separated or piece.kind in (ARROW, "VBAR"):
+            return True
         if OPEN.get(before) == piece.kind or before == "VBAR" or piece.kind == "ELSE":
             return False
         if piece.kind in ("RPAR", "RSQB", "EQUAL") or before == "EQUAL":
-            return False  # set again where the bracket is a block
+            return False  # `_set_bracket_form` puts it back if the bracket is a block
         return bool(piece.space) or before in OPEN or piece.kind == "RBRACE"
 
     def _if_chains(self) -> dict[int, list[int]]:
-        """The opening braces of each `if`, `else if`, `else`, under every one of them."""
+        """The opening braces of each `if`, `else if` and `else`, by each one of them."""
         chains: dict[int, list[int]] = {}
-        following = _next_braces(self.pieces)
+        next_brace = _next_braces(self.pieces)
         for i, piece in enumerate(self.pieces):
             if piece.kind == "LBRACE":
                 chain = chains.setdefault(i, [i])
                 after = self.match[i] + 1
                 if self.pieces[after].kind == "ELSE":
-                    chain.append(following[after])
-                    chains[following[after]] = chain
+                    chain.append(next_brace[after])
+                    chains[next_brace[after]] = chain
         return chains
 
-    def _set_forms(self) -> None:
-        for i, kind in enumerate(p.kind for p in self.pieces):
-            if kind in ("LPAR", "LSQB"):
-                self.form[i] = (
-                    BLOCK
-                    if (self.before[i + 1] and self.match[i] > i + 1) or self.commented(i + 1)
-                    else HANG
-                )
-                if self.form[i] == BLOCK:
-                    self.before[self.match[i]] = True
-        count = list(accumulate(self.before))
-        for i in (i for i, p in enumerate(self.pieces) if p.kind == "LBRACE"):
-            last = self.match[self._chains[i][-1]]
-            first = self._chains[i][0]
-            if count[last] == count[first]:
-                self.form[i] = ONE
-            elif (
-                len(self._chains[i]) > 1
-                or self.before[i + 1]
-                or self.before[last]
-                or not self._can_hang(i)
-            ):
-                self.open(i)
+    def _set_bracket_form(self, bracket: int) -> None:
+        """Set the form of parentheses or a list."""
+        first, last = bracket + 1, self.match[bracket]
+        if (self.before[first] and last > first) or self.commented(first):
+            self.form[bracket] = BLOCK
+            self.before[last] = True
+        else:
+            self.form[bracket] = HANG
+
+    def _set_body_forms(self) -> None:
+        lines = list(accumulate(self.before))  # the number of the line of each piece
+        for brace, piece in enumerate(self.pieces):
+            if piece.kind != "LBRACE":
+                continue
+            chain = self._chains[brace]
+            last = self.match[chain[-1]]
+            if lines[last] == lines[chain[0]]:
+                self.form[brace] = ONE
+            elif len(chain) > 1 or self.before[last] or not self._can_hang(brace):
+                self.open(brace)
             else:
-                self.form[i] = HANG
+                self.form[brace] = HANG
 
     def _can_hang(self, brace: int) -> bool:
-        """Whether a body is short enough to read well beside its brace: two statements, no arms."""
+        """Whether a body can begin beside its brace: with up to two statements and no arms."""
         further = self.further.get(brace, ())
         return (
-            brace not in self.arms
+            not self.before[brace + 1]
+            and brace not in self.arms
             and not self._is_train(brace)
             and len(further) < 2
             and not any(self.pieces[i].above for i in further)
@@ -123,31 +132,29 @@ class Breaks:
         return self._chains[brace]
 
     def open(self, brace: int) -> None:
-        """Make a block of a body."""
+        """Turn a body into a block."""
         self.form[brace] = BLOCK
         for i in (brace + 1, self.match[brace], *self.arms.get(brace, ())):
             self.before[i] = True
 
     def _align_entries(self) -> None:
-        """The `=` of the entries of a `train` section stand in one column."""
-        for brace in (
-            i for i, p in enumerate(self.pieces) if p.kind == "LBRACE" and self._is_train(i)
-        ):
-            names = [
-                i
-                for i in range(brace + 1, self.match[brace])
-                if i == brace + 1 or self.pieces[i].separated
-            ]
+        """Align the `=` of the entries of each `train` section."""
+        for brace, piece in enumerate(self.pieces):
+            if piece.kind != "LBRACE" or not self._is_train(brace):
+                continue
+            inside = range(brace + 1, self.match[brace])
+            names = [i for i in inside if i == brace + 1 or self.pieces[i].separated]
             widest = max((len(self.pieces[i].text) for i in names), default=0)
             for i in names:
                 self.pieces[i + 1].space = widest - len(self.pieces[i].text) + 1
 
 
 def _next_braces(pieces: list[Piece]) -> list[int]:
-    """For each piece the first opening brace from there on."""
-    found = [0] * len(pieces)
+    """For each piece, the first opening brace from there on."""
+    braces = [0] * len(pieces)
     brace = len(pieces)
-    for i in range(len(pieces) - 1, -1, -1):
-        brace = i if pieces[i].kind == "LBRACE" else brace
-        found[i] = brace
-    return found
+    for i in reversed(range(len(pieces))):
+        if pieces[i].kind == "LBRACE":
+            brace = i
+        braces[i] = brace
+    return braces

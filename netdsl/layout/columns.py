@@ -1,5 +1,6 @@
-"""The columns of the canonical layout: tables that the author aligned stay aligned, comments after
-code too.
+"""The columns of the canonical layout.
+
+Tables that the author aligned stay aligned, and so do comments after code.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from netdsl.layout.lines import Line
     from netdsl.layout.pieces import Piece
 
-# What stands in columns, beside what follows a label.
+# The pieces that can be aligned; the first piece after a label can too.
 _MARKS = (ARROW, "EQUAL", "COMPARE", "LBRACE", "AT")
 
 
 class Columns:
-    """The text of laid out lines, without their breaks."""
+    """Gives each piece its column, and joins the pieces of each line to text."""
 
     def __init__(self, pieces: list[Piece], lines: list[Line]) -> None:
         self.pieces, self.lines = pieces, lines
@@ -28,22 +29,26 @@ class Columns:
             self._place(run)
 
     def text(self) -> list[str]:
-        """Every line of the file."""
+        """Every line of the file, without line breaks."""
         rows: list[_Row] = []
         item = 0
         for line in self.lines:
             item += line.frame < 0
-            column = self._at(line.above_anchor) + line.above_offset
-            rows += [
-                _Row(" " * column + comment if comment else "", item) for comment in line.above
-            ]
-            first, *below = self.pieces[line.last].comments or [""]
-            at = self.pieces[line.last].comment_column
-            if self.pieces[line.first].kind != "END":
-                rows.append(_Row(self._code(line), item, first, at))
-            rows += [_Row("", item, comment, at) for comment in below]
+            rows += self._rows(line, item)
         _align_comments(rows)
-        return [r.code.ljust(r.column) + r.comment if r.comment else r.code for r in rows]
+        return [row.text() for row in rows]
+
+    def _rows(self, line: Line, item: int) -> Iterator[_Row]:
+        """The comments above a line, the line, and the comments that go on below it."""
+        margin = " " * (self._at(line.above_anchor) + line.above_offset)
+        for comment in line.above:
+            yield _Row((margin + comment).rstrip(), item)
+        last = self.pieces[line.last]
+        first, *below = last.comments or [""]
+        if self.pieces[line.first].kind != "END":
+            yield _Row(self._code(line), item, first, last.comment_column)
+        for comment in below:
+            yield _Row("", item, comment, last.comment_column)
 
     def _at(self, anchor: int) -> int:
         return self.columns[anchor] if anchor >= 0 else 0
@@ -55,7 +60,7 @@ class Columns:
         return "".join(parts)
 
     def _runs(self) -> Iterator[list[Line]]:
-        """Lines next to one another in the same bracket."""
+        """Groups of adjacent lines inside the same bracket, with no comment between them."""
         run: list[Line] = []
         for line in self.lines:
             if run and (
@@ -69,76 +74,83 @@ class Columns:
         yield run
 
     def _place(self, run: list[Line]) -> None:
-        """Set the columns of a run: those of its lines as they stand alone, then moved right to
-        where they align.
-        """
+        """Set the columns of a run: each line by itself, then moved right to be aligned."""
         for line in run:
             self.columns[line.first] = self._at(line.anchor) + line.offset
-            self._string(line)
+            self._set_columns(line)
         moved = [0] * len(run)
         for group in sorted(self._groups(run), key=lambda g: self.pieces[g[0][1]].column):
             target = max(self.columns[i] + moved[n] for n, i in group)
             for n, i in group:
-                by = target - self.columns[i] - moved[n]
-                moved[n] += by
-                self.pieces[i].space += by
+                distance = target - self.columns[i] - moved[n]
+                moved[n] += distance
+                self.pieces[i].space += distance
         for line in run:
-            self._string(line)
+            self._set_columns(line)
 
-    def _string(self, line: Line) -> None:
+    def _set_columns(self, line: Line) -> None:
+        """Set the columns of all pieces of a line after its first."""
         for i in range(line.first + 1, line.last + 1):
-            self.columns[i] = (
-                self.columns[i - 1] + len(self.pieces[i - 1].text) + self.pieces[i].space
-            )
+            before = self.pieces[i - 1]
+            self.columns[i] = self.columns[i - 1] + len(before.text) + self.pieces[i].space
 
     def _groups(self, run: list[Line]) -> list[list[tuple[int, int]]]:
-        """What the author aligned: pieces of one sort in one column, with more than one blank
-        before some.
+        """The pieces that the author aligned, each as (number in the run of its line, piece).
+
+        A group is of one kind and was in one column, with more than one blank before some of it.
         """
         groups: dict[tuple[str, int], list[tuple[int, int]]] = {}
-        for n, line in enumerate(run):
+        for number, line in enumerate(run):
             for i in self._candidates(line):
-                piece = self.pieces[i]
-                groups.setdefault(
-                    (piece.kind if piece.kind in _MARKS else "LABEL", piece.column), []
-                ).append((n, i))
+                kind = self.pieces[i].kind
+                if kind not in _MARKS:
+                    kind = "LABEL"
+                groups.setdefault((kind, self.pieces[i].column), []).append((number, i))
         return [
-            g for g in groups.values() if len(g) > 1 and any(self.pieces[i].pad > 1 for _, i in g)
+            group
+            for group in groups.values()
+            if len(group) > 1 and any(self.pieces[i].pad > 1 for _, i in group)
         ]
 
     def _candidates(self, line: Line) -> list[int]:
-        """The pieces of a line that can stand in a table; none where the author had them on several
-        lines.
-        """
+        """The pieces of a line that can be aligned; none if the author had it on several lines."""
         if self.pieces[line.first].line != self.pieces[line.last].line:
             return []
-        inside = range(line.first + 1, line.last + 1)
         return [
             i
-            for i in inside
+            for i in range(line.first + 1, line.last + 1)
             if self.pieces[i].space
             and (self.pieces[i].kind in _MARKS or self.pieces[i - 1].kind == "LABEL")
         ]
 
 
 class _Row:
-    """A line of the file: its code, and the comment after it, which the author had in column
-    `column`.
+    """A line of the file: its code, and the comment after it.
+
+    `item` is the number of the definition it belongs to, and `column` the comment's column: first
+    the author's, then that of the layout.
     """
 
     def __init__(self, code: str, item: int, comment: str = "", column: int = 0) -> None:
         self.code, self.item, self.comment, self.column = code, item, comment, column
 
+    def text(self) -> str:
+        """The whole line."""
+        if not self.comment:
+            return self.code
+        return self.code.ljust(self.column) + self.comment
+
 
 def _align_comments(rows: list[_Row]) -> None:
-    """A comment stays in its column where that is free.
+    """Keep each comment in the author's column, or move it right to make room for the code.
 
-    Comments of a definition that shared a column go on sharing one.
+    Comments of one definition that shared a column still share one.
     """
     groups: dict[tuple[int, int], list[_Row]] = {}
-    for row in (r for r in rows if r.comment):
-        groups.setdefault((row.item, row.column), []).append(row)
+    for row in rows:
+        if row.comment:
+            groups.setdefault((row.item, row.column), []).append(row)
     for group in groups.values():
-        column = max(group[0].column, *(len(r.code) + 2 for r in group if r.code), 0)
+        column = max(group[0].column, *(len(row.code) + 2 for row in group if row.code), 0)
         for row in group:
             row.column = column

@@ -1,6 +1,6 @@
 """The canonical layout of a text.
 
-The author's lines stay; blanks, indentation and braces become regular; every comment is kept.
+The author's line breaks and all comments are kept; blanks, indentation and braces become regular.
 """
 
 from __future__ import annotations
@@ -22,53 +22,55 @@ if TYPE_CHECKING:
 
 
 def format_source(source: SourceFile) -> str:
-    """The canonical layout of a text; raises `NetdslError` where it has syntax errors.
+    """The canonical layout of a text.
 
-    Line breaks are the author's kind, that of the first line. Raises `NetdslError` rather than give
-    a text that says something else.
+    All lines end like the first line of the text, in `\\n` or `\\r\\n`. Raises `NetdslError` if the
+    text has syntax errors, or if its layout would change its meaning.
     """
     tree, tokens = parse_with_tokens(source)
     pieces = pieces_of(source.text, tokens)
     laid_out = lay_out(pieces)
-    _hold(source, tree, comments_of(pieces), laid_out)
-    crlf = source.text[: source.text.find("\n") + 1].endswith("\r\n")
-    return laid_out.replace("\n", "\r\n") if crlf else laid_out
+    _check_same(source, tree, comments_of(pieces), laid_out)
+    first_line = source.text[: source.text.find("\n") + 1]
+    if first_line.endswith("\r\n"):
+        return laid_out.replace("\n", "\r\n")
+    return laid_out
 
 
 def lay_out(pieces: list[Piece]) -> str:
-    """The canonical text of pieces; it can be made once of each list of them."""
+    """The canonical text of pieces, which it changes: a list can be laid out only once."""
     lines = Structure(Breaks(pieces)).lines
     return "".join(line + "\n" for line in Columns(pieces, lines).text())
 
 
-def _hold(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str) -> None:
-    """The new text has the old one's syntax tree, and so its graphs, and its comments."""
+def _check_same(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str) -> None:
+    """Raise `NetdslError` unless the new text has the syntax tree and the comments of the old one."""
     try:
-        made, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
+        new_tree, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
     except NetdslError as error:
         raise _refusal(source, f"be no valid text: {error.diagnostics[0].message}") from None
-    if not same(tree, made):
+    if not same(tree, new_tree):
         raise _refusal(source, "mean something else")
     if comments != comments_of(pieces_of(laid_out, tokens)):
         raise _refusal(source, "lose a comment")
 
 
-def _refusal(source: SourceFile, what: str) -> NetdslError:
+def _refusal(source: SourceFile, change: str) -> NetdslError:
     return NetdslError(
         "format-changes",
-        f"the canonical layout of `{source.name}` would {what}",
+        f"the canonical layout of `{source.name}` would {change}",
         help="this is a defect of netdsl; the text is left as it is",
     )
 
 
 def comments_of(pieces: list[Piece]) -> list[str]:
     """Every comment, in order."""
-    return [c for p in pieces for c in (*p.above, *p.comments) if c]
+    return [comment for piece in pieces for comment in (*piece.above, *piece.comments) if comment]
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two syntax trees say the same; places in the text do not count."""
-    waiting = [(one, other)]
+def same(tree: object, other: object) -> bool:
+    """Whether two syntax trees are equal, apart from places in the text."""
+    waiting = [(tree, other)]
     while waiting:
         a, b = waiting.pop()
         if type(a) is not type(b):
@@ -80,7 +82,7 @@ def same(one: object, other: object) -> bool:
                 return False
             waiting += zip(a, b, strict=True)
         elif isinstance(a, Tree):
-            waiting += [(getattr(a, f), getattr(b, f)) for f in a.__match_args__]
+            waiting += [(getattr(a, name), getattr(b, name)) for name in a.__match_args__]
         elif a != b:
             return False
     return True

@@ -1,4 +1,4 @@
-"""A text as the formatter sees it: its tokens, each with the line breaks and comments before."""
+"""The input of the formatter: the tokens of a text, each with the comments around it."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _COMPUTED = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(slots=True)
 class Piece:
-    """A token of the text, or its end; columns and lines are the author's, counted from 0."""
+    """A token of the text, or its end; lines and columns are the author's, counted from 0."""
 
     kind: str
     text: str
     line: int = 0
     column: int = 0
-    pad: int = 0  # blanks before it, where it does not begin a line
-    space: int = 1  # blanks that belong before it
-    separated: bool = False  # whether a statement begins here
-    newline: bool = False  # whether a line break stands before it
-    # The comments on lines of their own before it, "" for a blank line.
+    pad: int = 0  # the author's blanks before it
+    space: int = 1  # the blanks before it in the layout, unless it begins a line
+    separated: bool = False  # whether it begins a statement
+    newline: bool = False  # whether the author broke the line before it
+    # The comments before it that have lines of their own, "" for a blank line.
     above: list[str] = field(default_factory=list)
-    # The comment after it on its line, and those below in the same column.
+    # The comment after it on its line, and those below it in the same column.
     comments: list[str] = field(default_factory=list)
     comment_column: int = 0
 
@@ -56,75 +56,83 @@ def pieces_of(text: str, tokens: list[Token]) -> list[Piece]:
         if token.type == "_NL":
             separated = True
             continue
-        scanner.token(token, separated=separated)
+        scanner.add(token, separated=separated)
         separated = False
     return scanner.finish()
 
 
 class _Scanner:
-    """Goes through a text once and keeps count of lines and columns."""
+    """Goes through a text once and counts its lines and columns."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.pieces: list[Piece] = []
-        self.place = self.line = self.column = 0
+        self.offset = self.line = self.column = 0
 
-    def token(self, token: Token, *, separated: bool) -> None:
+    def add(self, token: Token, *, separated: bool) -> None:
+        """Add the piece of a token."""
         start, end = token.start_pos, token.end_pos
         piece = Piece(token.type, _canonical(token), separated=separated)
-        self._gap(piece, self.text[self.place : start])
-        self._space(piece)
+        self._read_gap(piece, self.text[self.offset : start])
+        self._set_space(piece)
         self.pieces.append(piece)
-        self.place, self.column = end, self.column + end - start
+        self.offset, self.column = end, self.column + end - start
 
     def finish(self) -> list[Piece]:
+        """Every piece, with the end of the text."""
         end = Piece("END", "", separated=True)
-        self._gap(end, self.text[self.place :])
+        self._read_gap(end, self.text[self.offset :])
         end.newline = True
         self.pieces.append(end)
         return self.pieces
 
-    def _gap(self, piece: Piece, gap: str) -> None:
-        """What stands between the last token and this one: blanks, line breaks, comments."""
+    def _read_gap(self, piece: Piece, gap: str) -> None:
+        """Read the text before a piece: blanks, line breaks and comments."""
         first, *below = gap.split("\n")
-        previous = self.pieces[-1] if self.pieces else None
         for number, part in enumerate([first, *below]):
             blanks, hash_, comment = part.partition("#")
             if number > 0:
                 self.line, self.column = self.line + 1, 0
             piece.pad = len(blanks)
-            for blank in blanks:
-                self.column += TAB - self.column % TAB if blank == "\t" else blank != "\r"
+            self._skip(blanks)
             if hash_:
-                self._comment(piece, previous, tidy("#" + comment), trailing=number == 0)
+                self._add_comment(piece, tidy("#" + comment), trailing=number == 0)
             elif 0 < number < len(below):
                 piece.above.append("")
         piece.newline = bool(below)
         piece.line, piece.column = self.line, self.column
 
-    def _comment(self, piece: Piece, previous: Piece | None, text: str, *, trailing: bool) -> None:
-        if previous is not None and trailing:
-            previous.comments.append(text)
+    def _skip(self, blanks: str) -> None:
+        """Move the column past blanks."""
+        for blank in blanks:
+            if blank == "\t":
+                self.column += TAB - self.column % TAB
+            elif blank != "\r":
+                self.column += 1
+
+    def _add_comment(self, piece: Piece, text: str, *, trailing: bool) -> None:
+        """Add a comment to the piece before it or, as a line above, to the piece after it."""
+        if not self.pieces:
+            piece.above.append(text)
+            return
+        previous = self.pieces[-1]
+        goes_on = previous.comments and not piece.above and self.column == previous.comment_column
+        if trailing:
             previous.comment_column = self.column
-        elif (
-            previous is not None
-            and previous.comments
-            and not piece.above
-            and self.column == previous.comment_column
-        ):
+        if trailing or goes_on:
             previous.comments.append(text)
         else:
             piece.above.append(text)
 
-    def _space(self, piece: Piece) -> None:
-        """Set how many blanks belong between the last token and this one."""
+    def _set_space(self, piece: Piece) -> None:
+        """Set the number of blanks between the last piece and this one."""
         if not self.pieces:
             return
         before = self.pieces[-1].kind
         unary = before == "MINUS" and len(self.pieces) > 1 and self.pieces[-2].kind not in OPERANDS
         call = piece.kind == "LPAR" and before == "NAME"
         index = piece.kind == "LSQB" and before in OPERANDS
-        # A reference takes in the dots that touch it, so one that stands apart is an attribute.
+        # A dot that touches a reference is part of it: without a blank, `@a .shape` would change.
         attribute = (piece.kind == "DOT" and before != "REFERENCE") or before == "DOT"
         empty = piece.kind == "RBRACE" and before == "LBRACE"
         if (
@@ -140,14 +148,17 @@ class _Scanner:
 
 
 def tidy(comment: str) -> str:
-    """A comment without blanks at its end, and with one before its text."""
+    """A comment without blanks at its end, and with a blank between `#` and a word."""
     comment = comment.rstrip()
-    return f"# {comment[1:]}" if comment[1:2].isalnum() else comment
+    if comment[1:2].isalnum():
+        return f"# {comment[1:]}"
+    return comment
 
 
 def _canonical(token: Token) -> str:
-    """The text of a token: labels without the blank before the colon, and what is computed in them
-    laid out.
+    """The text of a token in the layout.
+
+    Labels have no blank before their colon, and their computed parts are laid out.
     """
     text = str(token)
     if token.type == "LABEL":
@@ -158,13 +169,11 @@ def _canonical(token: Token) -> str:
 
 
 def _expression(match: re.Match[str]) -> str:
+    """The canonical text of a computed part of a label."""
     if "#" in match[1]:
         return match[0]
     scanner = _Scanner(match[1])
     for token in expression_tokens(match[1]):
-        scanner.token(token, separated=False)
-    return (
-        "{"
-        + "".join(" " * (p.space if i else 0) + p.text for i, p in enumerate(scanner.pieces))
-        + "}"
-    )
+        scanner.add(token, separated=False)
+    text = "".join(" " * piece.space + piece.text for piece in scanner.pieces)
+    return "{" + text.lstrip() + "}"

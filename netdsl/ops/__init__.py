@@ -9,6 +9,7 @@ from netdsl.ops import (
     conv,
     deconv,
     dense,
+    dropout,
     graph,
     join,
     norm,
@@ -18,7 +19,11 @@ from netdsl.ops import (
     recurrent,
     region,
     resample,
-    shape,
+    reshape,
+    sample_norm,
+    size,
+    slicing,
+    tensor,
 )
 from netdsl.ops.base import LAYERS
 
@@ -29,6 +34,7 @@ __all__ = [
     "conv",
     "deconv",
     "dense",
+    "dropout",
     "graph",
     "join",
     "load_plugins",
@@ -39,7 +45,11 @@ __all__ = [
     "recurrent",
     "region",
     "resample",
-    "shape",
+    "reshape",
+    "sample_norm",
+    "size",
+    "slicing",
+    "tensor",
 ]
 
 

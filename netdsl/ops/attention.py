@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Known
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, divisors, fixed, layer
+from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
-    from netdsl.ir.rounding import Bound
+    from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym, TensorType
 
 _CAUSAL = (
@@ -34,14 +37,15 @@ _CAUSAL = (
     ],
 )
 class Attention(Op):
-    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V for each head,
-    joined and projected; keys and values come from the reference, where there is one, else from the
-    input.
+    """Multi-head attention (Vaswani et al. 2017): softmax(Q K^T / sqrt(D / heads)) V per head.
+
+    The heads are joined and projected. Keys and values come from the reference if there is one, and
+    from the input otherwise.
     """
 
-    heads: int = arg(integer, doc="number of heads; they divide the input's D", min=1)
+    heads: int = arg(integer, doc="number of heads, a divisor of the input's D", min=1)
     bias: bool = arg(boolean, True, doc="add learned biases in the projections")
-    causal: bool = arg(boolean, False, doc="let no step see a later one")
+    causal: bool = arg(boolean, False, doc="hide from each step those that follow it")
     dropout: float = arg(
         number, 0.0, doc="share of the attention weights that training zeroes", min=0, max=1
     )
@@ -49,60 +53,61 @@ class Attention(Op):
     multiplies = True
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        for x in xs:
-            if len(x.shape) != 2:
-                raise OpError(
-                    "wrong-rank",
-                    f"`attention` takes sequences of vectors, T x D, found {x}",
-                    help="`tokens` makes a sequence of an image's pixels",
-                )
-            fixed(self, x.shape[1], "the length of its input's vectors")
-        width: Any = xs[0].shape[1]
+    def infer(self, x: TensorType, source: TensorType | None = None) -> TensorType:
+        width, _ = self._widths(x, source)
         if width % self.heads:
             raise OpError(
                 "bad-groups",
-                f"vectors of {width} do not divide into {self.heads} heads",
+                f"vectors of length {width} do not divide into {counted(self.heads, 'head')}",
                 "heads",
                 divisors(width),
             )
-        if self.causal and len(xs) == 2:
+        if self.causal and source is not None:
             raise OpError(
                 "bad-argument",
-                f"`causal` orders the steps of one sequence, found {xs[0]} and {xs[1]}",
+                f"`causal` of `attention` needs one sequence, found {x} and {source}",
                 "causal",
                 "leave out `causal` or the reference",
             )
-        return xs[0]
+        return x
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        width, other = self._widths(*xs)
-        if width == other:
-            made = {"in_proj_weight": Param((3 * width, width), "xavier_uniform")}
+    def _widths(self, x: TensorType, source: TensorType | None) -> tuple[int, int]:
+        """The lengths of the vectors in the input and in the source of keys and values."""
+        return self._width(x), self._width(source or x)
+
+    def _width(self, sequence: TensorType) -> int:
+        """The length of the vectors of a sequence; raises `OpError`."""
+        if len(sequence.shape) != 2:
+            raise OpError(
+                "wrong-rank",
+                f"`attention` takes sequences of vectors, T x D, found {sequence}",
+                help="`tokens` turns an image into a sequence",
+            )
+        return fixed(self, sequence.shape[1], "the length of its input's vectors")
+
+    def params(self, x: TensorType, source: TensorType | None = None) -> dict[str, Param]:
+        width, source_width = self._widths(x, source)
+        params: dict[str, Param] = {}
+        if width == source_width:
+            params["in_proj_weight"] = Param((3 * width, width), "xavier_uniform")
         else:
-            made = {
-                f"{n}_proj_weight": Param((width, d), "xavier_uniform")
-                for n, d in (("q", width), ("k", other), ("v", other))
-            }
+            for name, columns in (("q", width), ("k", source_width), ("v", source_width)):
+                params[f"{name}_proj_weight"] = Param((width, columns), "xavier_uniform")
         if self.bias:
-            made["in_proj_bias"] = Param((3 * width,))
-        made["out_proj.weight"] = Param((width, width), "default", role="after-norm")
-        return made | {"out_proj.bias": Param((width,))} if self.bias else made
+            params["in_proj_bias"] = Param((3 * width,))
+        params["out_proj.weight"] = Param((width, width), "default", role="after-norm")
+        if self.bias:
+            params["out_proj.bias"] = Param((width,))
+        return params
 
-    def weights(self, *xs: TensorType) -> int:
-        return sum(p.size for name, p in self.params(*xs).items() if not name.endswith("bias"))
+    def weights(self, x: TensorType, source: TensorType | None = None) -> int:
+        params = self.params(x, source)
+        return sum(p.size for name, p in params.items() if not name.endswith("bias"))
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        width, other = self._widths(*xs)
-        keys = xs[-1].shape[0]
-        return 2 * y.size * width + 2 * keys * (other * width) + 2 * y.size * keys
-
-    def _widths(self, *xs: TensorType) -> tuple[int, int]:
-        """The lengths of the queries' vectors and of the keys' and values'."""
-        width, other = (
-            fixed(self, x.shape[1], "the length of its input's vectors") for x in (xs[0], xs[-1])
-        )
-        return width, other
+    def macs(self, y: TensorType, x: TensorType, source: TensorType | None = None) -> int | Sym:
+        width, source_width = self._widths(x, source)
+        keys = (source or x).shape[0]
+        return 2 * y.size * width + 2 * keys * (source_width * width) + 2 * y.size * keys
 
     def rounding(self, e: Evaluation) -> Bound:
         """Carried from step to step: `e(W x + c) = abs(W) (s abs(x) + e(x)) + abs(c)`.
@@ -114,7 +119,7 @@ class Attention(Op):
             part.map(lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2))
             for part in _projections(e)
         )
-        # of the queries and of the keys, as PyTorch does
+        # Queries and keys have this factor each, as in PyTorch.
         scale = (e.x.shape[-1] // self.heads) ** -0.25
         scores = q.times(scale) @ k.times(scale).map(lambda t: t.mT)
         if self.causal:
@@ -124,75 +129,81 @@ class Attention(Op):
                 scores.rounding.masked_fill(later, 0),
                 scores.underflow.masked_fill(later, 0),
             )
-        made = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
-        return made.linear(e.module.out_proj.weight, e.module.out_proj.bias).bound
+        joined = (_softmax(scores) @ v).map(lambda t: t.transpose(1, 2).flatten(2))
+        return joined.linear(e.module.out_proj.weight, e.module.out_proj.bias).bound
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        width, other = self._widths(*xs)
+    def torch(self, t: Recorder, x: TensorType, source: TensorType | None = None) -> Lowered:
+        width, source_width = self._widths(x, source)
         module = t.module(
             "MultiheadAttention",
             width,
             self.heads,
             dropout=(self.dropout, 0.0),
             bias=(self.bias, True),
-            kdim=(other, width),
-            vdim=(other, width),
+            kdim=(source_width, width),
+            vdim=(source_width, width),
             batch_first=(True, False),
         )
-        keys = f"{{{len(xs) - 1}}}"
-        return module.with_call(
-            f"{{m}}({{0}}, {keys}, {keys}, need_weights=False{_CAUSAL if self.causal else ''})[0]"
-        )
+        keys = "{0}" if source is None else "{1}"
+        arguments = f"{{0}}, {keys}, {keys}, need_weights=False"
+        if self.causal:
+            arguments += _CAUSAL
+        return module.with_call(f"{{m}}({arguments})[0]")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        width = fixed(self, xs[0].type.shape[1], "its input width")
-        q = g.op("Transpose", self._projected(g, xs, 0), perm=[0, 2, 1, 3])
-        k = g.op("Transpose", self._projected(g, xs, 1), perm=[0, 2, 3, 1])
-        v = g.op("Transpose", self._projected(g, xs, 2), perm=[0, 2, 1, 3])
+    def onnx(self, g: Emitter, x: TypedName, source: TypedName | None = None) -> str:
+        source = source or x
+        width, source_width = self._widths(x.type, source.type)
+        fused = width == source_width
+        q = g.op("Transpose", self._onnx_part(g, x, 0, width, fused=fused), perm=[0, 2, 1, 3])
+        k = g.op("Transpose", self._onnx_part(g, source, 1, width, fused=fused), perm=[0, 2, 3, 1])
+        v = g.op("Transpose", self._onnx_part(g, source, 2, width, fused=fused), perm=[0, 2, 1, 3])
         scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
         if self.causal:
-            steps = g.op("Shape", xs[0], start=1, end=2)
-            scores = g.op(
-                "Add",
-                scores,
-                g.op(
-                    "Trilu",
-                    g.op("Expand", g.floats(float("-inf")), g.op("Concat", steps, steps, axis=0)),
-                    g.op("Squeeze", g.ints([1])),
-                    upper=1,
-                ),
-            )
+            scores = _onnx_without_later(g, scores, g.op("Shape", x, start=1, end=2))
         heads = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
         joined = g.op("Reshape", g.op("Transpose", heads, perm=[0, 2, 1, 3]), g.ints([0, 0, width]))
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
-        return g.op("Add", y, g.param("out_proj.bias")) if self.bias else y
+        if self.bias:
+            y = g.op("Add", y, g.param("out_proj.bias"))
+        return y
 
-    def _projected(self, g: Emitter, xs: tuple[Any, ...], part: int) -> str:
-        """The queries (0), keys (1) or values (2): N x steps x heads x width of a head."""
-        width, other = self._widths(*(x.type for x in xs))
+    def _onnx_part(self, g: Emitter, x: str, part: int, width: int, *, fused: bool) -> str:
+        """The queries (0), keys (1) or values (2): N x steps x heads x width of a head.
+
+        `fused` tells whether one matrix makes all three.
+        """
         rows = g.ints([part * width]), g.ints([(part + 1) * width]), g.ints([0])
-        weight = (
-            g.op("Slice", g.param("in_proj_weight"), *rows)
-            if width == other
-            else g.param(f"{'qkv'[part]}_proj_weight")
-        )
-        y = g.op("MatMul", xs[0] if part == 0 else xs[-1], g.op("Transpose", weight, perm=[1, 0]))
+        if fused:
+            weight = g.op("Slice", g.param("in_proj_weight"), *rows)
+        else:
+            weight = g.param(f"{'qkv'[part]}_proj_weight")
+        y = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
         if self.bias:
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
         return g.op("Reshape", y, g.ints([0, 0, self.heads, width // self.heads]))
 
 
+def _onnx_without_later(g: Emitter, scores: str, steps: str) -> str:
+    """The scores, but minus infinity for keys later than the query; `steps` is their number."""
+    square = g.op("Expand", g.floats(-inf), g.op("Concat", steps, steps, axis=0))
+    later = g.op("Trilu", square, g.op("Squeeze", g.ints([1])), upper=1)
+    return g.op("Add", scores, later)
+
+
 def _projections(e: Evaluation) -> list[Known]:
     """Queries, keys and values."""
-    weights, bias = e.module.in_proj_weight, e.module.in_proj_bias
-    if weights is None:
-        parts = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
+    joined, bias = e.module.in_proj_weight, e.module.in_proj_bias
+    if joined is None:
+        weights = (e.module.q_proj_weight, e.module.k_proj_weight, e.module.v_proj_weight)
     else:
-        parts = weights.chunk(3)
-    biases = (None,) * 3 if bias is None else bias.chunk(3)
+        weights = joined.chunk(3)
+    biases: Sequence[Tensor | None] = (None, None, None)
+    if bias is not None:
+        biases = bias.chunk(3)
+    sequences = (e.x, e.xs[-1], e.xs[-1])
     return [
-        Known.exactly(x).linear(part, b)
-        for x, part, b in zip((e.x, e.xs[-1], e.xs[-1]), parts, biases, strict=True)
+        Known.exactly(sequence).linear(weight, own)
+        for sequence, weight, own in zip(sequences, weights, biases, strict=True)
     ]
 
 

@@ -1,11 +1,12 @@
-"""Layers on graphs of V vertices with D features each; the V x V matrix of the edges is the second
-input.
+"""Layers on graphs: `gcn`, `cheb` and `sage`.
+
+The first input has D features for each of V vertices. The second is the V x V matrix of the edges.
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import ADJACENCY, EDGE_WEIGHTS, LAPLACIAN, NUMBERS, Op, Param, Sort
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 
+_CALL = "{m}({0}, {1})"
+
+
 class _GraphLayer(Op):
-    """V x D and V x V to V x units."""
+    """Base of the kinds that take V x D and V x V to V x units."""
 
     units: int = arg(integer, doc="features of each vertex in the output", min=1)
     bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
@@ -29,22 +33,44 @@ class _GraphLayer(Op):
     multiplies = True
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        x, edges = xs
+    def infer(self, x: TensorType, edges: TensorType) -> TensorType:
         if len(x.shape) != 2:
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` takes the features of vertices, V x D, its input is {x}",
+                f"`{self.kind}` takes the features of vertices, V x D, but its input is {x}",
             )
         vertices = x.shape[0]
         if len(edges.shape) != 2 or not all(self.needs_equal(vertices, d) for d in edges.shape):
-            square = f"{vertices}x{vertices}"
-            message = f"`{self.kind}` has {vertices} vertices and edges of {edges}"
-            size = f"[{vertices}, {vertices}]" if " " in square else square
-            advice = f"edges are usually an input of their own: `input edges: {size}`"
-            raise OpError("shape-mismatch", f"{message}; they must be {square}", help=advice)
-        fixed(self, x.shape[1], "the number of features")
+            raise self._wrong_edges(vertices, edges)
+        self.features(x)
         return TensorType((vertices, self.units), x.dtype)
+
+    def _wrong_edges(self, vertices: int | Sym, edges: TensorType) -> OpError:
+        square = f"{vertices}x{vertices}"
+        size = f"[{vertices}, {vertices}]" if " " in square else square
+        return OpError(
+            "shape-mismatch",
+            f"`{self.kind}` has {vertices} vertices, so its edges must be {square}, found {edges}",
+            help=f"edges are usually an input of their own: `input edges: {size}`",
+        )
+
+    def features(self, x: TensorType) -> int:
+        """The number of features of each vertex; raises `OpError` if it is open."""
+        return fixed(self, x.shape[1], "the number of features")
+
+    def biases(self) -> dict[str, Param]:
+        """The learned bias of the sum, if there is one."""
+        if not self.bias:
+            return {}
+        return {"bias": Param((self.units,))}
+
+    def matrix(self, x: TensorType, init: str) -> Param:
+        """A matrix of units x features."""
+        return Param((self.units, self.features(x)), init)
+
+    def weights(self, x: TensorType, edges: TensorType) -> int:
+        params = self.params(x, edges)
+        return sum(p.size for name, p in params.items() if not name.endswith("bias"))
 
     def sorts(self) -> tuple[Sort, ...]:
         return (NUMBERS, EDGE_WEIGHTS)
@@ -61,35 +87,35 @@ class _GraphLayer(Op):
         """The result, computed from numbers that carry their bounds."""
         raise NotImplementedError(self.kind)
 
-    def matrix(self, x: TensorType, init: str) -> Param:
-        """A matrix of units x features."""
-        return Param((self.units, fixed(self, x.shape[1], "the number of features")), init)
-
-    def weights(self, *xs: TensorType) -> int:
-        return sum(p.size for name, p in self.params(*xs).items() if not name.endswith("bias"))
-
-    def onnx_matrix(self, g: Emitter, x: str, name: str) -> str:
-        """The product with a matrix of units x features."""
+    def onnx_product(self, g: Emitter, x: str, name: str) -> str:
+        """The product of `x` and a matrix of units x features."""
         return g.op("MatMul", x, g.op("Transpose", g.param(name), perm=[1, 0]))
+
+    def onnx_plus_bias(self, g: Emitter, y: str, name: str) -> str:
+        """The sum of `y` and the learned bias, if there is one."""
+        if self.bias:
+            y = g.op("Add", y, g.param(name))
+        return y
 
 
 def _onnx_degrees(g: Emitter, edges: str) -> str:
-    """The sums of the rows, 1 at least: N x V x 1."""
+    """The sums of the rows, but at least 1: N x V x 1."""
     return g.op("Max", g.op("ReduceSum", edges, g.ints([2]), keepdims=1), g.floats(1.0))
 
 
-def _plus(made: Known, bias: Tensor | None) -> Known:
-    """The sum with a learned bias, if there is one."""
-    return made if bias is None else made.shifted(bias)
+def _plus(y: Known, bias: Tensor | None) -> Known:
+    """The sum of `y` and the learned bias, if there is one."""
+    return y if bias is None else y.shifted(bias)
 
 
 def _normalised(edges: Tensor) -> Known:
     """D^(-1/2) (A + I) D^(-1/2): degrees are sums of numbers that are at least 0, plus 1."""
     looped = edges + edges.new_ones(edges.shape[-1]).diag()
-    scale = looped.sum(2).clamp(min=1).rsqrt()
+    degrees = looped.sum(2).clamp(min=1)
+    scale = degrees.rsqrt()
     matrix = scale[:, :, None] * looped * scale[:, None, :]
     most = looped.abs().sum(2)
-    unsure = grown(edges.shape[-1]) * (most / looped.sum(2).clamp(min=1))
+    unsure = grown(edges.shape[-1]) * (most / degrees)
     rounding = matrix.abs() * (3 + unsure[:, :, None] + unsure[:, None, :])
     rounding = rounding.where(most[:, :, None] <= NEAR, inf)
     return Known(matrix, rounding, matrix.new_full(matrix.shape, 4.0))
@@ -104,43 +130,49 @@ def _normalised(edges: Tensor) -> Known:
     ],
 )
 class GraphConvolution(_GraphLayer):
-    """The graph convolution of Kipf and Welling (2017):
+    """The graph convolution of Kipf and Welling (2017): A (X W) + b.
 
-    A (X W) + b, A the normalised adjacency D^(-1/2) (A + I) D^(-1/2), as the reference gives it or
-    as `normalize` makes it.
+    A is the normalised adjacency D^(-1/2) (A' + I) D^(-1/2). The reference is A, or the
+    plain adjacency A' if `normalize` is true.
     """
 
     normalize: bool = arg(
         boolean,
         False,
-        doc="add self-loops to a plain adjacency of numbers from 0 on, and normalise it",
+        doc="add self-loops to an adjacency of numbers from 0 on, and normalise it",
     )
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        made = {"lin.weight": self.matrix(xs[0], "xavier_uniform")}
-        return {"bias": Param((self.units,)), **made} if self.bias else made
+    def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
+        return {**self.biases(), "lin.weight": self.matrix(x, "xavier_uniform")}
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return y.size * (xs[0].shape[1] + xs[0].shape[0])
+    def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
+        vertices, features = x.shape
+        return y.size * (features + vertices)
 
     def sorts(self) -> tuple[Sort, ...]:
-        return (NUMBERS, ADJACENCY if self.normalize else EDGE_WEIGHTS)
+        if self.normalize:
+            return (NUMBERS, ADJACENCY)
+        return super().sorts()
 
     def carried(self, e: Evaluation) -> Known:
-        edges = _normalised(e.xs[1]) if self.normalize else Known.exactly(e.xs[1])
-        return _plus(edges @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
+        if self.normalize:
+            matrix = _normalised(e.xs[1])
+        else:
+            matrix = Known.exactly(e.xs[1])
+        return _plus(matrix @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("GCNConv", xs[0].shape[1], self.units, self.bias, self.normalize).with_call(
-            "{m}({0}, {1})"
-        )
+    def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
+        module = t.custom("GCNConv", x.shape[1], self.units, self.bias, self.normalize)
+        return module.with_call(_CALL)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        edges = self._onnx_normalized(g, xs[1]) if self.normalize else xs[1]
-        y = g.op("MatMul", edges, self.onnx_matrix(g, xs[0], "lin.weight"))
-        return g.op("Add", y, g.param("bias")) if self.bias else y
+    def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
+        matrix: str = edges
+        if self.normalize:
+            matrix = self._onnx_normalised(g, edges)
+        y = g.op("MatMul", matrix, self.onnx_product(g, x, "lin.weight"))
+        return self.onnx_plus_bias(g, y, "bias")
 
-    def _onnx_normalized(self, g: Emitter, edges: Any) -> str:
+    def _onnx_normalised(self, g: Emitter, edges: str) -> str:
         size = g.op("Shape", edges, start=1)
         looped = g.op("Add", edges, g.op("EyeLike", g.op("Expand", g.floats(0.0), size)))
         scale = g.op("Reciprocal", g.op("Sqrt", _onnx_degrees(g, looped)))
@@ -157,26 +189,28 @@ class GraphConvolution(_GraphLayer):
     ],
 )
 class Chebyshev(_GraphLayer):
-    """The spectral convolution of Defferrard et al.
+    """The spectral convolution of Defferrard et al. (2016): sum of T_k(L) X W_k over k < K, plus b.
 
-    (2016): the sum over k < K of T_k(L) X W_k, plus b, with T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) -
-    T_(k-2); the reference is the scaled Laplacian 2 L / l_max - I.
+    T_0 = 1, T_1 = L and T_k = 2 L T_(k-1) - T_(k-2). The reference is L, which is 2 / l_max
+    times the graph's Laplacian, minus I.
     """
 
     k: int = arg(
         integer,
-        doc="Chebyshev polynomials, K: an output sees neighbours K - 1 edges away",
+        doc="number K of Chebyshev polynomials: an output sees neighbours K - 1 edges away",
         min=1,
         max=1000,
     )
+    # Declared again, because positional arguments are units, k, bias.
     bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        made = {f"lins.{i}.weight": self.matrix(xs[0], "xavier_uniform") for i in range(self.k)}
-        return {"bias": Param((self.units,)), **made} if self.bias else made
+    def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
+        matrices = {f"lins.{i}.weight": self.matrix(x, "xavier_uniform") for i in range(self.k)}
+        return {**self.biases(), **matrices}
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return y.size * (self.k * xs[0].shape[1]) + xs[0].size * xs[0].shape[0] * (self.k - 1)
+    def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
+        vertices, features = x.shape
+        return y.size * (self.k * features) + x.size * vertices * (self.k - 1)
 
     def sorts(self) -> tuple[Sort, ...]:
         return (NUMBERS, LAPLACIAN)
@@ -184,28 +218,29 @@ class Chebyshev(_GraphLayer):
     def carried(self, e: Evaluation) -> Known:
         matrix = Known.exactly(e.xs[1])
         before = term = Known.exactly(e.x)
-        made = term.linear(e.module.lins[0].weight)
+        total = term.linear(e.module.lins[0].weight)
         for k, lin in enumerate(e.module.lins[1:], start=1):
             product = matrix @ term
-            before, term = term, product if k == 1 else product.times(2.0) - before
-            made = made + term.linear(lin.weight)
-        return _plus(made, e.module.bias)
+            if k > 1:
+                product = product.times(2.0) - before
+            before, term = term, product
+            total = total + term.linear(lin.weight)
+        return _plus(total, e.module.bias)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("ChebConv", xs[0].shape[1], self.units, self.k, self.bias).with_call(
-            "{m}({0}, {1})"
-        )
+    def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
+        module = t.custom("ChebConv", x.shape[1], self.units, self.k, self.bias)
+        return module.with_call(_CALL)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        terms = [str(xs[0])]
-        y = self.onnx_matrix(g, terms[0], "lins.0.weight")
+    def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
+        terms: list[str] = [x]
+        y = self.onnx_product(g, x, "lins.0.weight")
         for i in range(1, self.k):
-            term = g.op("MatMul", xs[1], terms[-1])
-            terms.append(
-                term if i == 1 else g.op("Sub", g.op("Mul", term, g.floats(2.0)), terms[-2])
-            )
-            y = g.op("Add", y, self.onnx_matrix(g, terms[-1], f"lins.{i}.weight"))
-        return g.op("Add", y, g.param("bias")) if self.bias else y
+            term = g.op("MatMul", edges, terms[-1])
+            if i > 1:
+                term = g.op("Sub", g.op("Mul", term, g.floats(2.0)), terms[-2])
+            terms.append(term)
+            y = g.op("Add", y, self.onnx_product(g, term, f"lins.{i}.weight"))
+        return self.onnx_plus_bias(g, y, "bias")
 
 
 @layer(
@@ -214,25 +249,22 @@ class Chebyshev(_GraphLayer):
     examples=[("5x3, 5x5", "sage(2)"), ("4x3, 4x4", "sage(units = 6, bias = false)")],
 )
 class Sage(_GraphLayer):
-    """GraphSAGE with the mean aggregator (Hamilton et al. 2017):
+    """GraphSAGE with the mean aggregator (Hamilton et al. 2017): W_r x + W_l m + b.
 
-    W_r x + W_l m + b, m the mean over a vertex's neighbours, 0 where it has none; the reference is
-    the adjacency of zeros and ones.
+    m is the mean of a vertex's neighbours, or 0 if it has none. The reference is the adjacency, of
+    zeros and ones.
     """
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        made = {
-            "lin_l.weight": self.matrix(xs[0], "default"),
-            "lin_r.weight": self.matrix(xs[0], "default"),
-        }
-        return (
-            made | {"lin_l.bias": Param((self.units,), f"uniform:{xs[0].shape[1]}")}
-            if self.bias
-            else made
-        )
+    def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
+        matrix = self.matrix(x, "default")
+        params = {"lin_l.weight": matrix, "lin_r.weight": matrix}
+        if self.bias:
+            params["lin_l.bias"] = Param((self.units,), f"uniform:{x.shape[1]}")
+        return params
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return xs[0].size * xs[0].shape[0] + y.size * (2 * xs[0].shape[1])
+    def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
+        vertices, features = x.shape
+        return x.size * vertices + y.size * (2 * features)
 
     def sorts(self) -> tuple[Sort, ...]:
         return (NUMBERS, ADJACENCY)
@@ -247,19 +279,14 @@ class Sage(_GraphLayer):
             (total.rounding + mean.abs() * degrees.rounding) / divisor,
             (total.underflow + mean.abs() * degrees.underflow) / divisor,
         )
-        made = neighbours.linear(e.module.lin_l.weight, e.module.lin_l.bias)
-        return made + own.linear(e.module.lin_r.weight)
+        y = neighbours.linear(e.module.lin_l.weight, e.module.lin_l.bias)
+        return y + own.linear(e.module.lin_r.weight)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("SAGEConv", xs[0].shape[1], self.units, self.bias).with_call(
-            "{m}({0}, {1})"
-        )
+    def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
+        return t.custom("SAGEConv", x.shape[1], self.units, self.bias).with_call(_CALL)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        mean = g.op("Div", g.op("MatMul", xs[1], xs[0]), _onnx_degrees(g, xs[1]))
-        y = g.op(
-            "Add",
-            self.onnx_matrix(g, mean, "lin_l.weight"),
-            self.onnx_matrix(g, xs[0], "lin_r.weight"),
-        )
-        return g.op("Add", y, g.param("lin_l.bias")) if self.bias else y
+    def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
+        mean = g.op("Div", g.op("MatMul", edges, x), _onnx_degrees(g, edges))
+        neighbours = self.onnx_product(g, mean, "lin_l.weight")
+        y = g.op("Add", neighbours, self.onnx_product(g, x, "lin_r.weight"))
+        return self.onnx_plus_bias(g, y, "lin_l.bias")

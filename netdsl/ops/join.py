@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
+    Size = int | Sym
+
 
 class Join(Op):
     """Base of the kinds that take arms, or the current value and `@` references."""
@@ -25,15 +27,17 @@ class Join(Op):
     inputs = (2, 10_000)
 
 
-def _differ(a: int | Sym, b: int | Sym) -> bool:
-    """Whether two sizes differ whatever the open ones are."""
-    difference = a - b
-    return isinstance(difference, int) and difference != 0
+def _unlike(
+    kind: str, xs: Sequence[TensorType], reason: str, advice: str | None
+) -> UnlikeShapesError:
+    shapes = [str(x) for x in xs[:6]]
+    more = " ..." if len(xs) > 6 else ""
+    return UnlikeShapesError(f"`{kind}` joins {' and '.join(shapes)}{more}", reason, advice)
 
 
-def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> UnlikeShapesError:
-    shapes = " and ".join(str(x) for x in xs[:6]) + (" ..." if len(xs) > 6 else "")
-    return UnlikeShapesError(f"`{kind}` joins {shapes}", why, help)
+def _unlike_ranks(kind: str, xs: Sequence[TensorType], ways: str) -> UnlikeShapesError:
+    advice = f"bring them to the same rank with {ways}"
+    return _unlike(kind, xs, "they have different numbers of axes", advice)
 
 
 @layer(
@@ -46,7 +50,7 @@ def _unlike(kind: str, xs: Sequence[TensorType], why: str, help: str | None) -> 
     ],
 )
 class Concat(Join):
-    """Join along an axis, channels unless said otherwise; the other axes must be equal."""
+    """Join along an axis, by default the channels; the other axes must be equal."""
 
     any_dtype = True
     rounding = exact
@@ -54,77 +58,45 @@ class Concat(Join):
     axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
 
     def infer(self, *xs: TensorType) -> TensorType:
-        like, *others = xs
-        axis, first = axis_index(self, like, self.axis), like.shape
+        first, *others = xs
+        axis = axis_index(self, first, self.axis)
         for x in others:
-            if len(x.shape) != len(first):
-                raise _unlike(
-                    self.kind,
-                    xs,
-                    "they have unlike numbers of axes",
-                    "bring them to the same rank with `flatten` or `reshape`",
-                )
-            for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
-                if i != axis and not self.needs_equal(a, b):
-                    why = f"axis {i + 1} is {a} in one and {b} in another"
-                    raise _unlike(self.kind, xs, why, _way_to_join(len(first), i, a, b))
-        total = sum((x.shape[axis] for x in others), start=first[axis])
+            self._check_other_axes(axis, x, xs)
         shape = [
-            next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), first[i])
-            for i in range(len(first))
+            next((x.shape[i] for x in xs if isinstance(x.shape[i], int)), size)
+            for i, size in enumerate(first.shape)
         ]
-        shape[axis] = total
-        return like._replace(shape=tuple(shape))
+        shape[axis] = sum((x.shape[axis] for x in others), start=first.shape[axis])
+        return first._replace(shape=tuple(shape))
+
+    def _check_other_axes(self, axis: int, x: TensorType, xs: Sequence[TensorType]) -> None:
+        """Raise `OpError` unless `x` and the first input differ along that axis only."""
+        first = xs[0].shape
+        if len(x.shape) != len(first):
+            raise _unlike_ranks(self.kind, xs, "`flatten` or `reshape`")
+        for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
+            if i != axis and not self.needs_equal(a, b):
+                reason = f"axis {i + 1} is {a} in one and {b} in another"
+                raise _unlike(self.kind, xs, reason, _way_to_join(len(first), i, a, b))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        first, *_ = xs
-        names = ", ".join(f"{{{i}}}" for i in range(len(xs)))
-        return t.inline(f"torch.cat(({names},), {axis_index(self, first, self.axis) + 1})")
+        inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
+        return t.inline(f"torch.cat(({inputs},), {axis_index(self, xs[0], self.axis) + 1})")
 
     def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        first, *_ = xs
-        return g.op("Concat", *xs, axis=axis_index(self, first.type, self.axis) + 1)
+        return g.op("Concat", *xs, axis=axis_index(self, xs[0].type, self.axis) + 1)
 
 
-def broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[int | Sym, ...]:
-    """The common shape of elementwise joins: axes are equal or one is 1; raises `OpError`."""
-    first, *others = xs
-    shape = list(first.shape)
-    for x in others:
-        if len(x.shape) != len(shape):
-            advice = "bring them to the same rank with `reshape`"
-            raise _unlike(op.kind, xs, "they have unlike numbers of axes", advice)
-        for i, d in enumerate(x.shape):
-            if 1 not in (d, shape[i]) and not op.needs_equal(shape[i], d):
-                raise _unlike(op.kind, xs, *_why(shape, x.shape))
-            if shape[i] == 1 or (isinstance(d, int) and d != 1):
-                shape[i] = d
-    return tuple(shape)
+def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
+    """Advice that makes an axis equal along which `concat` does not join."""
+    projection = _projection(rank, axis, a, b)
+    if axis == 0:
+        return f"{projection}, or join along axis 1" if projection else "join along axis 1"
+    padding = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
+    return projection or padding
 
 
-def _why(shape: Sequence[int | Sym], other: Sequence[int | Sym]) -> tuple[str, str | None]:
-    """Which axes differ, and what to do about it."""
-    unlike = [
-        (i, a, b)
-        for i, (a, b) in enumerate(zip(shape, other, strict=True))
-        if 1 not in (a, b) and _differ(a, b)
-    ]
-    facts = [
-        f"channels {a} against {b}" if i == 0 else f"axis {i + 1} has {a} against {b}"
-        for i, a, b in unlike
-    ]
-    advice: list[str] = []
-    for i, a, b in unlike:
-        way = _projection(len(shape), i, a, b) or (_SAME_SIZES if i > 0 else None)
-        if way is not None and way not in advice:
-            advice.append(way)
-    return ", ".join(facts), "; ".join(advice) or None
-
-
-_SAME_SIZES = "give the arms the same stride and padding, or `crop`"
-
-
-def _projection(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
+def _projection(rank: int, axis: int, a: Size, b: Size) -> str | None:
     """Advice for a layer that makes an axis equal in both arms, if arms of that rank have one."""
     wanted = a if isinstance(a, int) else b
     if not isinstance(wanted, int):
@@ -138,33 +110,60 @@ def _projection(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
     return None
 
 
-def _way_to_join(rank: int, axis: int, a: int | Sym, b: int | Sym) -> str | None:
-    """Advice that makes those axes equal along which `concat` does not join."""
-    projection = _projection(rank, axis, a, b)
-    if axis == 0:
-        return f"{projection}, or join along axis 1" if projection else "join along axis 1"
-    return (
-        projection
-        or "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
-    )
+def _broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[Size, ...]:
+    """The shape of the result of an elementwise join; raises `OpError`.
+
+    Along each axis, the inputs have the same size or size 1.
+    """
+    first, *others = xs
+    shape = list(first.shape)
+    for x in others:
+        if len(x.shape) != len(shape):
+            raise _unlike_ranks(op.kind, xs, "`reshape`")
+        for i, size in enumerate(x.shape):
+            if 1 not in (size, shape[i]) and not op.needs_equal(shape[i], size):
+                raise _unlike(op.kind, xs, *_unlike_axes(shape, x.shape))
+            if shape[i] == 1 or (isinstance(size, int) and size != 1):
+                shape[i] = size
+    return tuple(shape)
+
+
+def _unlike_axes(shape: Sequence[Size], other: Sequence[Size]) -> tuple[str, str | None]:
+    """Which axes cannot be equal, and advice."""
+    facts: list[str] = []
+    advice: list[str] = []
+    for i, (a, b) in enumerate(zip(shape, other, strict=True)):
+        difference = a - b
+        if 1 in (a, b) or not isinstance(difference, int) or difference == 0:
+            continue
+        way = _projection(len(shape), i, a, b)
+        if i == 0:
+            facts.append(f"channels {a} against {b}")
+        else:
+            facts.append(f"axis {i + 1} has {a} against {b}")
+            way = way or "give the arms the same stride and padding, or `crop`"
+        if way is not None and way not in advice:
+            advice.append(way)
+    return ", ".join(facts), "; ".join(advice) or None
 
 
 class _Elementwise(Join):
-    symbol, operator = "", ""
+    """Base of the kinds that combine their inputs element by element."""
+
+    symbol = ""  # Python's operator
+    operator = ""  # the ONNX operator of two inputs
 
     def infer(self, *xs: TensorType) -> TensorType:
-        first, *_ = xs
-        return first._replace(shape=broadcast(self, xs))
+        return xs[0]._replace(shape=_broadcast(self, xs))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))
 
     def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        y: str
-        y, *others = xs
-        for x in others:
-            y = g.op(self.operator, y, x)
-        return y
+        result: str = xs[0]
+        for x in xs[1:]:
+            result = g.op(self.operator, result, x)
+        return result
 
 
 def _sum(_op: Op, e: Evaluation) -> Bound:
@@ -197,15 +196,15 @@ class Mul(_Elementwise):
         Underflow: carried from step to step: every product adds 1, and multiplies the loss of each
         factor by the other factor.
         """
-        made = Known.exactly(e.x)
+        product = Known.exactly(e.x)
         for x in e.xs[1:]:
-            made = made * Known.exactly(x)
-        return made.bound
+            product = product * Known.exactly(x)
+        return product.bound
 
 
 @layer("sub", family="join", examples=[("2x4x4, 2x4x4", "sub"), ("5, 5", "sub")])
 class Sub(_Elementwise):
-    """The first less the others, element by element; an axis of size 1 is repeated."""
+    """The first input minus the others, element by element; an axis of size 1 is repeated."""
 
     symbol, operator = "-", "Sub"
     rounding = _sum
@@ -213,13 +212,13 @@ class Sub(_Elementwise):
 
 @layer("max", family="join", examples=[("2x4x4, 2x4x4", "max"), ("5, 5, 5", "max")])
 class Max(_Elementwise):
-    """The largest, element by element (maxout of arms); an axis of size 1 is repeated."""
+    """The maximum, element by element (maxout of arms); an axis of size 1 is repeated."""
 
     operator = "Max"
     rounding = exact
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        text = "{0}"
+        largest = "{0}"
         for i in range(1, len(xs)):
-            text = f"torch.maximum({text}, {{{i}}})"
-        return t.inline(text)
+            largest = f"torch.maximum({largest}, {{{i}}})"
+        return t.inline(largest)

@@ -1,4 +1,4 @@
-"""How far float32 may be off in normalisations: what the rules in `norm.py` share."""
+"""How far float32 may be off in normalisations: the formulas that several kinds share."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ if TYPE_CHECKING:
 
 
 def units_of_root(v: Tensor, unsure: Tensor) -> Tensor:
-    """The units of a change of v as a relative change of 1 / sqrt(v); infinite over a quarter."""
-    share = unsure / v  # twice the first-order effect, which covers changes up to a quarter of v
-    return share.where(v >= 4 * unsure * TINY, inf)
+    """The relative change of 1 / sqrt(v), in units, when v changes by `unsure` units.
+
+    It is infinite if v may change by more than a quarter.
+    """
+    change = unsure / v  # twice the first-order effect, which covers changes up to a quarter of v
+    return change.where(v >= 4 * unsure * TINY, inf)
 
 
 def normalised(x: Tensor, weight: Tensor, shift: Tensor, eps: float) -> Bound:
     """The bound of (x - mean) w / sqrt(var + eps) + b over the last axis.
 
-    Executors may compute the variance as the mean of squares less the square of the mean, and the
-    result as x s + (b - mean s) with s = w / sqrt(var + eps).
+    `weight` and `shift` are absolute values. Executors may compute the variance as the mean of
+    squares less the square of the mean, and the result as x s + (b - mean s) with
+    s = w / sqrt(var + eps).
     """
+    terms = x.shape[-1]
     mean, v = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, correction=0) + eps
     size, square = x.abs().mean(-1, keepdim=True), x.square().mean(-1, keepdim=True)
-    off, scale, terms = (x - mean).abs(), v.rsqrt(), x.shape[-1]
-    reach = x.abs() + size
-    moved = (reach + off * (square / v + 1)) * scale * grown(terms)
-    rounding = moved * weight + shift
-    rounding = unless_beyond(rounding, square * terms, size * terms, moved, weight * scale)
-    changed = off * units_of_root(v, v.new_full(v.shape, 3))
+    deviation, scale, reach = (x - mean).abs(), v.rsqrt(), x.abs() + size
+    scaled = (reach + deviation * (square / v + 1)) * scale * grown(terms)
+    rounding = scaled * weight + shift
+    rounding = unless_beyond(rounding, square * terms, size * terms, scaled, weight * scale)
+    changed = deviation * units_of_root(v, v.new_full(v.shape, 3))
     underflow = (3 + changed) * scale * weight + weight + reach * (1 + scale * subnormal(weight))
     return Bound(rounding, underflow + 3)

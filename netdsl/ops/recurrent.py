@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 
-class Moment(NamedTuple):
-    """The operands of the next state: products of the input and of the state, and the state."""
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
-    inner: Known
-    outer: Known
+
+class Moment(NamedTuple):
+    """The operands of the next state."""
+
+    inner: Known  # W_ih x + b_ih
+    outer: Known  # W_hh h + b_hh
     h: Known
     c: Known
 
 
 class _Recurrent(Op):
-    """What the recurrent kinds share: the sequence T x D becomes T x hidden, one half for each
-    direction where there are two.
-    """
+    """Base of the kinds that turn T x D into T x hidden, or T x (2 hidden) if bidirectional."""
 
     hidden: int = arg(integer, doc="length of the state, and of each direction's output", min=1)
-    layers: int = arg(integer, 1, doc="layers on top of one another", min=1, max=1000)
+    layers: int = arg(integer, 1, doc="number of stacked layers", min=1, max=1000)
     bidirectional: bool = arg(
         boolean, False, doc="read the sequence from both ends, and join the outputs"
     )
@@ -44,65 +45,71 @@ class _Recurrent(Op):
     last: bool = arg(
         boolean,
         False,
-        doc="give the final state alone, a vector: of both directions joined, where there are two",
+        doc="give only the final state, a vector; with two directions, both states joined",
     )
     multiplies = True
     is_global = True
-    order: tuple[int, ...] = (0,)  # where ONNX's gates stand among PyTorch's
-    operator = ""
-    state = "[1]"  # the hidden state in what the module returns
     fused = True
+
+    order: tuple[int, ...] = (0,)  # the positions of ONNX's gates among PyTorch's
+    operator = ""  # the name in PyTorch and in ONNX
+    state = "[1]"  # takes the hidden state from the result of PyTorch's module
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """The ends of the names of each direction's weights."""
+        """The suffix of the names of each direction's weights."""
         return ("", "_reverse") if self.bidirectional else ("",)
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        (x,) = xs
+    @property
+    def width(self) -> int:
+        """The length of the result's vectors."""
+        return self.hidden * len(self.directions)
+
+    def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 2:
-            help_ = "`tokens` makes a sequence of an image's pixels, `embedding` one of integers"
             raise OpError(
                 "wrong-rank",
-                f"`{self.kind}` takes a sequence of vectors, T x D, its input is {x}",
-                help=help_,
+                f"`{self.kind}` takes a sequence of vectors, T x D, but its input is {x}",
+                help="`tokens` turns an image into a sequence, `embedding` turns integers into one",
             )
-        fixed(self, x.shape[1], "the length of its input's vectors")
+        self._input_width(x)
         if self.dropout and self.layers == 1:
             raise OpError(
                 "bad-argument",
-                f"`dropout` of `{self.kind}` is {self.dropout:g}, between layers, and there is 1"
-                " layer",
+                f"`dropout` of `{self.kind}` is {self.dropout:g}, but it acts between layers, and"
+                " there is only 1",
                 "dropout",
-                "write `-> dropout(p)` after it",
+                f"write `-> dropout({self.dropout:g})` after the layer",
             )
-        width = self.hidden * len(self.directions)
-        return TensorType((width,) if self.last else (x.shape[0], width), x.dtype)
+        if self.last:
+            return TensorType((self.width,), x.dtype)
+        return TensorType((x.shape[0], self.width), x.dtype)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
+    def _input_width(self, x: TensorType) -> int:
+        return fixed(self, x.shape[1], "the length of its input's vectors")
+
+    def params(self, x: TensorType) -> dict[str, Param]:
         rows = len(self.order) * self.hidden
-        made: dict[str, Param] = {}
+        columns = self._input_width(x)
+        init = f"uniform:{self.hidden}"
+        params: dict[str, Param] = {}
         for i in range(self.layers):
-            columns: Any = self.hidden * len(self.directions) if i else xs[0].shape[1]
-            for end in self.directions:
-                shapes = {
-                    "weight_ih": (rows, columns),
-                    "weight_hh": (rows, self.hidden),
-                    "bias_ih": (rows,),
-                    "bias_hh": (rows,),
-                }
-                for name, shape in shapes.items():
-                    role = "state" if name == "weight_hh" else ""
-                    made[f"{name}_l{i}{end}"] = Param(shape, f"uniform:{self.hidden}", role=role)
-        return made
+            for suffix in self.directions:
+                end = f"l{i}{suffix}"
+                params[f"weight_ih_{end}"] = Param((rows, columns), init)
+                params[f"weight_hh_{end}"] = Param((rows, self.hidden), init, role="state")
+                params[f"bias_ih_{end}"] = Param((rows,), init)
+                params[f"bias_hh_{end}"] = Param((rows,), init)
+            columns = self.width
+        return params
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return xs[0].shape[0] * self.weights(*xs)
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return x.shape[0] * self.weights(x)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         module = t.module(
             self.operator,
-            xs[0].shape[1],
+            x.shape[1],
             self.hidden,
             num_layers=(self.layers, 1),
             **self.torch_extra(),
@@ -110,71 +117,64 @@ class _Recurrent(Op):
             dropout=(self.dropout, 0.0),
             bidirectional=(self.bidirectional, False),
         )
-        final = (
-            f"{self.state}[-2:].transpose(0, 1).flatten(1)"
-            if self.bidirectional
-            else f"{self.state}[-1]"
-        )
-        return module.with_call("{m}({0})" + (final if self.last else "[0]"))
+        result = "[0]"
+        if self.last and self.bidirectional:
+            result = f"{self.state}[-2:].transpose(0, 1).flatten(1)"
+        elif self.last:
+            result = f"{self.state}[-1]"
+        return module.with_call(f"{{m}}({{0}}){result}")
 
-    def torch_extra(self) -> dict[str, tuple[Any, Any]]:
-        """What the module takes beside the rest: (value, default) pairs."""
+    def torch_extra(self) -> dict[str, tuple[object, object]]:
+        """Arguments of PyTorch's module that only this kind has, as (value, default) pairs."""
         return {}
 
-    def onnx_extra(self) -> dict[str, Any]:
-        """The attributes of the ONNX operator beside the rest."""
+    def onnx_extra(self) -> dict[str, object]:
+        """Attributes of the ONNX operator that only this kind has."""
         return {}
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        width = self.hidden * len(self.directions)
-        y = self._onnx_layer(g, g.op("Transpose", xs[0], perm=[1, 0, 2]), 0)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        y = self._onnx_layer(g, g.op("Transpose", x, perm=[1, 0, 2]), 0)
         for i in range(1, self.layers):
-            y = self._onnx_layer(
-                g,
-                g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]), g.ints([0, 0, width])),
-                i,
-            )
-        if not self.last:
-            return g.op("Reshape", g.op("Transpose", y, perm=[2, 0, 1, 3]), g.ints([0, 0, width]))
+            states = g.op("Transpose", y, perm=[0, 2, 1, 3])
+            y = self._onnx_layer(g, g.op("Reshape", states, g.ints([0, 0, self.width])), i)
+        if self.last:
+            return self._onnx_last(g, y)
+        states = g.op("Transpose", y, perm=[2, 0, 1, 3])
+        return g.op("Reshape", states, g.ints([0, 0, self.width]))
+
+    def _onnx_last(self, g: Emitter, y: str) -> str:
+        """The last state that each direction computes, from T x directions x N x hidden."""
         final = g.op("Slice", y, g.ints([-1, 0]), g.ints([END, 1]), g.ints([0, 1]))
         if self.bidirectional:
-            final = g.op(
-                "Concat",
-                final,
-                g.op("Slice", y, g.ints([0, 1]), g.ints([1, 2]), g.ints([0, 1])),
-                axis=3,
-            )
+            first = g.op("Slice", y, g.ints([0, 1]), g.ints([1, 2]), g.ints([0, 1]))
+            final = g.op("Concat", final, first, axis=3)
         return g.op("Squeeze", final, g.ints([0, 1]))
 
     def _onnx_layer(self, g: Emitter, x: str, i: int) -> str:
         """One layer, T x N x inputs to T x directions x N x hidden."""
-        w, r, b_ih, b_hh = (
-            self._stacked(g, f"{name}_l{i}")
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
+        w, r, b_ih, b_hh = (self._stacked(g, f"{name}_l{i}") for name in _WEIGHTS)
         bias = g.op("Squeeze", g.op("Concat", b_ih, b_hh, axis=1), g.ints([2]))
-        direction = "bidirectional" if self.bidirectional else "forward"
-        return g.op(
-            self.operator,
-            x,
-            w,
-            r,
-            bias,
-            hidden_size=self.hidden,
-            direction=direction,
+        attributes = {
+            "hidden_size": self.hidden,
+            "direction": "bidirectional" if self.bidirectional else "forward",
             **self.onnx_extra(),
-        )
+        }
+        return g.op(self.operator, x, w, r, bias, **attributes)
 
     def _stacked(self, g: Emitter, name: str) -> str:
-        """A parameter of each direction, the gates in ONNX's order: directions x gates hidden x
-        columns.
+        """A parameter of all directions: directions x (gates hidden) x columns.
+
+        The gates are in ONNX's order.
         """
+        count = len(self.order)
         parts = []
-        for end in self.directions:
-            gates = g.op("Reshape", g.param(name + end), g.ints([len(self.order), self.hidden, -1]))
+        for suffix in self.directions:
+            gates = g.op("Reshape", g.param(name + suffix), g.ints([count, self.hidden, -1]))
             ordered = g.op("Gather", gates, g.ints(self.order), axis=0)
-            parts.append(g.op("Reshape", ordered, g.ints([1, len(self.order) * self.hidden, -1])))
-        return g.op("Concat", *parts, axis=0) if self.bidirectional else parts[0]
+            parts.append(g.op("Reshape", ordered, g.ints([1, count * self.hidden, -1])))
+        if self.bidirectional:
+            return g.op("Concat", *parts, axis=0)
+        return parts[0]
 
     # ---- rounding
 
@@ -188,38 +188,40 @@ class _Recurrent(Op):
         loss of each factor by the other factor.
         """
         weights = dict(e.module.named_parameters())
-        known = Known.exactly(e.x)
+        sequence = Known.exactly(e.x)
         finals: list[Known] = []
         for i in range(self.layers):
             runs = []
-            for end in self.directions:
-                own = {name: weights[f"{name}_l{i}{end}"] for name in _WEIGHTS}
-                runs.append(self._direction(e, own, known, reverse=bool(end)))
+            for suffix in self.directions:
+                own = {name: weights[f"{name}_l{i}{suffix}"] for name in _WEIGHTS}
+                runs.append(self._direction(e, own, sequence, reverse=bool(suffix)))
             finals = [final for _, final in runs]
-            known = e.joined([states for states, _ in runs], -1)
-        made = e.joined(finals, -1) if self.last else known
-        return made.bound._replace(value=made.value)
+            sequence = e.joined([states for states, _ in runs], -1)
+        if self.last:
+            sequence = e.joined(finals, -1)
+        return sequence.bound._replace(value=sequence.value)
 
     def _direction(
-        self, e: Evaluation, w: Mapping[str, Tensor], x: Known, *, reverse: bool
+        self, e: Evaluation, weights: Mapping[str, Tensor], x: Known, *, reverse: bool
     ) -> tuple[Known, Known]:
         """All states of one direction, and the last one that it computes."""
         h = c = Known.exactly(x.value.new_zeros(x.value.shape[0], self.hidden))
         states: list[Known] = []
-        inner = x.linear(w["weight_ih"], w["bias_ih"])
-        steps = range(x.value.shape[1])
-        for t in reversed(steps) if reverse else steps:
-            outer = h.linear(w["weight_hh"], w["bias_hh"])
-            h, c = self.next_state(Moment(inner.at(t), outer, h, c))
+        inner = x.linear(weights["weight_ih"], weights["bias_ih"])
+        steps = list(range(x.value.shape[1]))
+        if reverse:
+            steps.reverse()
+        for step in steps:
+            outer = h.linear(weights["weight_hh"], weights["bias_hh"])
+            h, c = self.next_state(Moment(inner.at(step), outer, h, c))
             states.append(h.map(lambda tensor: tensor.unsqueeze(1)))
-        return e.joined(states[::-1] if reverse else states, 1), h
+        if reverse:
+            states.reverse()
+        return e.joined(states, 1), h
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:
-        """The next hidden state, and the next state of the cell where there is one."""
+        """The next hidden state, and the next state of the cell if the kind has one."""
         raise NotImplementedError(self.kind)
-
-
-_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 @layer(
@@ -235,20 +237,24 @@ _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ],
 )
 class RNN(_Recurrent):
-    """The simple recurrent layer (Elman 1990): h_t = tanh(W_ih x_t + b_ih + W_hh h_t-1 + b_hh)."""
+    """The simple recurrent layer (Elman 1990): h_t = tanh(W x_t + b_ih + U h_(t-1) + b_hh)."""
 
-    nonlinearity = arg(text, "tanh", doc="the function of the sum", choices=("tanh", "relu"))
+    nonlinearity: str = arg(
+        text, "tanh", doc="the function that is applied to the sum", choices=("tanh", "relu")
+    )
     operator = "RNN"
 
-    def torch_extra(self) -> dict[str, tuple[Any, Any]]:
+    def torch_extra(self) -> dict[str, tuple[object, object]]:
         return {"nonlinearity": (self.nonlinearity, "tanh")}
 
-    def onnx_extra(self) -> dict[str, Any]:
+    def onnx_extra(self) -> dict[str, object]:
         return {"activations": [self.nonlinearity.capitalize()] * len(self.directions)}
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:
         total = m.inner + m.outer
-        return total.relu() if self.nonlinearity == "relu" else total.tanh(), m.c
+        if self.nonlinearity == "relu":
+            return total.relu(), m.c
+        return total.tanh(), m.c
 
 
 @layer(
@@ -262,13 +268,14 @@ class RNN(_Recurrent):
     ],
 )
 class LSTM(_Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000): c_t = f c_(t-1) +
-    i g and h_t = o tanh(c_t), the gates i, f, o sigmoids and g the tanh of W_ih x_t + b_ih + W_hh
-    h_(t-1) + b_hh.
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+
+    c_t = f c_(t-1) + i g and h_t = o tanh(c_t). The gates i, f and o are sigmoids of
+    W x_t + b_ih + U h_(t-1) + b_hh, each with its own weights, and g is the tanh of such a sum.
     """
 
     operator = "LSTM"
-    order = (0, 3, 1, 2)  # input, output, forget, cell among input, forget, cell, output
+    order = (0, 3, 1, 2)  # input, output, forget, cell
     state = "[1][0]"
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:
@@ -287,14 +294,16 @@ class LSTM(_Recurrent):
     ],
 )
 class GRU(_Recurrent):
-    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1), n = tanh(W x_t +
-    b_ih + r (U h_(t-1) + b_hh)), the gates r and z sigmoids of W x_t + b_ih + U h_(t-1) + b_hh.
+    """The gated recurrent unit (Cho et al. 2014): h_t = (1 - z) n + z h_(t-1).
+
+    n = tanh(W x_t + b_ih + r (U h_(t-1) + b_hh)). The gates r and z are sigmoids of
+    W x_t + b_ih + U h_(t-1) + b_hh, each with its own weights.
     """
 
     operator = "GRU"
-    order = (1, 0, 2)  # update, reset, new among reset, update, new
+    order = (1, 0, 2)  # update, reset, new
 
-    def onnx_extra(self) -> dict[str, Any]:
+    def onnx_extra(self) -> dict[str, object]:
         return {"linear_before_reset": 1}
 
     def next_state(self, m: Moment) -> tuple[Known, Known]:

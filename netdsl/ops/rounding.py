@@ -1,9 +1,9 @@
 """How far float32 may be from the exact value of a layer: the rules that several kinds share.
 
-A rule takes the op and its evaluation, so a kind takes one by `rounding = exact`, or writes a
-method of its own. It returns a bound, or None if the result is exact; then it evaluates nothing.
-The table in `docs/verify.md` is made from the docstrings of the rules: the bound of rounding, and
-after "Underflow:" the bound of underflow.
+A rule takes the op and its evaluation, as a method does: a kind uses one by `rounding = exact`, for
+example. It returns a bound, or None if the result is exact; then it evaluates nothing. The table in
+`docs/verify.md` is made from the docstrings of the rules: the bound of rounding, and after
+"Underflow:" the bound of underflow.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ def sum_of_windows(op: Op, e: Evaluation) -> Bound:
 
 
 def _of_windows(op: Op, e: Evaluation) -> tuple[float, Tensor]:
-    """How many elements a window has, and the layer applied to absolute values."""
+    """The number of elements of a window, and the result of the layer for absolute values."""
     window = float(prod(w.extent for w in op.windows(*e.types)))
     return max(window, e.x.numel() / e.y.numel()), e.again(lifted(e.x))
 
 
 def scaled(scale: float) -> Rule:
-    """The rule of a function whose values have that scale."""
+    """The rule of a function whose values are of that scale."""
 
     def rule(_op: Op, e: Evaluation) -> Bound:
         return e.bound(e.y.abs() + scale, 1 + scale)
 
-    rule.__doc__ = f"""`abs(y) + {scale:g}`: libraries approximate the function to a share of that.
+    rule.__doc__ = f"""`abs(y) + {scale:g}`, because the error of libraries is relative to that sum.
 
     Underflow: `{1 + scale:g}`.
     """
@@ -94,7 +94,8 @@ def gated(factor: float) -> Rule:
     def rule(_op: Op, e: Evaluation) -> Bound:
         return e.bound(e.x.abs() * factor, 2)
 
-    rule.__doc__ = f"""`{"" if factor == 1 else f"{factor:g} "}abs(x)`.
+    formula = "abs(x)" if factor == 1 else f"{factor:g} abs(x)"
+    rule.__doc__ = f"""`{formula}`.
 
     Underflow: `2`.
     """

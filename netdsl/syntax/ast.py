@@ -1,8 +1,8 @@
-"""The syntax tree. Nothing is resolved or computed here; every node knows its place in the text."""
+"""The syntax tree: every node has its place in the text, and nothing is resolved or computed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, ClassVar, dataclass_transform
 
 if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 class Tree:
     """A part of the tree; its fields are the annotations of its base, then those of its class.
 
-    Dataclasses would do the same, but every command would spend a twentieth of its time on
-    defining them.
+    Dataclasses would do the same, but defining them takes a twentieth of the time of a command.
     """
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
@@ -21,7 +20,7 @@ class Tree:
     def __init_subclass__(cls) -> None:
         cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)  # type: ignore[misc]
 
-    def __init__(self, *values: Any) -> None:
+    def __init__(self, *values: object) -> None:
         self.__dict__.update(zip(self.__match_args__, values, strict=True))
 
 
@@ -44,7 +43,7 @@ class DimsLiteral(Expr):
 
 
 class Name(Expr):
-    """A name, whose value the elaborator finds."""
+    """A name. Elaboration finds its value."""
 
     id: str
 
@@ -52,19 +51,19 @@ class Name(Expr):
 class NameOrDims(Name):
     """`HxW`, or a name such as `Extra`.
 
-    It is a name if the text gives it a value; otherwise it is sizes if each part has a value.
+    It is a name if the text defines it; otherwise it is sizes if every part has a value.
     """
 
     parts: tuple[int | str, ...]
 
     @property
     def reads_as_sizes(self) -> bool:
-        """Whether a reader would take it for sizes."""
+        """Whether it looks like sizes: every part is a number or in capitals."""
         return all(isinstance(p, int) or p.isupper() for p in self.parts)
 
 
 class Reference(Expr):
-    """`@pool4`; a path can have computed parts between braces: `@layer{i}.relu`."""
+    """`@pool4`; a path can have computed parts in braces: `@layer{i}.relu`."""
 
     path: Pattern
 
@@ -77,7 +76,7 @@ class Sequence(Expr):
 
 
 class Operation(Expr):
-    """A chain of operators of one precedence, taken from the left: first op item op item ..."""
+    """Operators of one precedence, evaluated from the left: first op item op item ..."""
 
     first: Expr
     rest: tuple[tuple[str, Expr], ...]
@@ -113,7 +112,7 @@ class Attribute(Expr):
 
 
 class Argument(Tree):
-    """One argument of a call; `name` is None for an argument by position."""
+    """One argument of a call; `name` is None for a positional argument."""
 
     name: str | None
     value: Expr
@@ -128,7 +127,7 @@ class Function(Expr):
 
 
 class Pattern(Tree):
-    """A label, with computed parts between braces: `layer{i}`."""
+    """A label, with computed parts in braces: `layer{i}`."""
 
     pieces: tuple[str | Expr, ...]
     span: Span
@@ -145,7 +144,7 @@ class Element(Tree):
 
 
 class Call(Element):
-    """A layer, a block or a label used as a layer; a join may have a body of arms."""
+    """A layer, a block, or a label used as a layer; a join may have a body of arms."""
 
     name: str
     name_span: Span
@@ -160,7 +159,7 @@ class Group(Element):
 
 
 class TakeUp(Element):
-    """`@name` at the start of a chain: go on from the value at that label."""
+    """`@name` at the start of a chain: continue from the value at that label."""
 
     reference: Reference
 
@@ -205,7 +204,7 @@ class Chain(Statement):
 
 
 class Input(Statement):
-    """`input image: 3xHxW float32`; `dtype` is None if the text has none."""
+    """`input image: 3xHxW float32`; `dtype` is None if it is not written."""
 
     label: Pattern
     shape: Expr
@@ -228,7 +227,7 @@ class Aux(Statement):
 
 
 class Expect(Statement):
-    """A condition on the finished net; `at` gives the input size it is evaluated at."""
+    """A condition on the finished net; `at` is the input size at which it is evaluated."""
 
     condition: Expr
     at: Expr | None
@@ -242,7 +241,7 @@ class Let(Statement):
 
 
 class Body(Tree):
-    """Statements one after the other, or arms side by side."""
+    """Statements one after another, or arms side by side."""
 
     statements: tuple[Statement, ...]
     arms: tuple[Body, ...]

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from netdsl.syntax.lalr import ParseNode
     from netdsl.syntax.lexer import Token
 
-MAX_DEPTH = 200
-MAX_ELSE_IF = 90
-_PIECE = re.compile(r"\{([^{}]*)\}")
-_LOGIC = {"or_": "or", "and_": "and"}
+MAX_DEPTH = 200  # levels of an expression
+MAX_ELSE_IF = 90  # in a row
+_COMPUTED = re.compile(r"\{([^{}]*)\}")  # a computed part of a label
+_OPERATORS = {"or_": "or", "and_": "and", "power": "**"}  # those that leave no token in the tree
 
 
 class Builder:
-    """Makes the tree of one file. `parse_expression` reads the computed pieces of labels."""
+    """Makes the syntax tree of one file; `parse_expression` parses the computed parts of labels.
+
+    A method that is named after a rule of the grammar takes the node of that rule; those for
+    elements of chains begin with an underscore.
+    """
 
     def __init__(
         self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], ParseNode]
@@ -36,50 +40,39 @@ class Builder:
 
     def file(self, tree: ParseNode) -> ast.File:
         """A whole file."""
-        items = [getattr(self, t.data.rstrip("_"))(t) for t in tree.children if t is not None]
-
-        def of(*kinds: type) -> tuple[Any, ...]:
-            return tuple(i for i in items if isinstance(i, kinds))
-
+        items: list[object] = [
+            getattr(self, item.data)(item) for item in tree.children if item is not None
+        ]
         return ast.File(
-            self.source, of(ast.Import), of(ast.Let), of(ast.Definition, ast.Alias), of(ast.Train)
+            self.source,
+            tuple(item for item in items if isinstance(item, ast.Import)),
+            tuple(item for item in items if isinstance(item, ast.Let)),
+            tuple(item for item in items if isinstance(item, ast.Definition | ast.Alias)),
+            tuple(item for item in items if isinstance(item, ast.Train)),
         )
 
     def import_(self, tree: ParseNode) -> ast.Import:
         """`import "heads.net"`, or `import resnet`."""
         target = tree.children[0]
-        is_path = target.type == "STRING"
-        return ast.Import(target[1:-1] if is_path else str(target), is_path, self.at(tree))
-
-    def __getattr__(self, name: str) -> object:
-        if name == "import":
-            return self.import_
-        raise AttributeError(name)
+        if target.type == "STRING":
+            return ast.Import(target[1:-1], True, self.at(tree))
+        return ast.Import(str(target), False, self.at(tree))
 
     def block(self, tree: ParseNode) -> ast.Definition:
         """`block Name(...) { ... }`."""
-        name, parameters, body = tree.children
-        return self._definition(tree, name, parameters, body, is_net=False)
+        return self._definition(tree, is_net=False)
 
     def net(self, tree: ParseNode) -> ast.Definition:
         """`net Name(...) { ... }`."""
-        name, parameters, body = tree.children
-        return self._definition(tree, name, parameters, body, is_net=True)
+        return self._definition(tree, is_net=True)
 
-    def _definition(
-        self,
-        tree: ParseNode,
-        name: Token,
-        parameters: ParseNode | None,
-        body: ParseNode,
-        *,
-        is_net: bool,
-    ) -> ast.Definition:
-        listed = tuple(self._parameter(p) for p in parameters.children) if parameters else ()
+    def _definition(self, tree: ParseNode, *, is_net: bool) -> ast.Definition:
+        name, parameters, body = tree.children
+        parameter_nodes = () if parameters is None else parameters.children
         return ast.Definition(
             str(name),
             self.at(name),
-            listed,
+            tuple(self._parameter(node) for node in parameter_nodes),
             self.body(body),
             self.at(tree),
             self._doc(tree),
@@ -88,9 +81,7 @@ class Builder:
 
     def _parameter(self, tree: ParseNode) -> ast.Parameter:
         name, default = tree.children
-        return ast.Parameter(
-            str(name), self.expr(default) if default is not None else None, self.at(tree)
-        )
+        return ast.Parameter(str(name), self._optional_expr(default), self.at(tree))
 
     def alias(self, tree: ParseNode) -> ast.Alias:
         """`net Name = Other(...)`."""
@@ -101,7 +92,7 @@ class Builder:
             str(target),
             self.at(target),
             self.arguments(arguments),
-            self.body(body) if body else None,
+            self._optional_body(body),
             self.at(tree),
             self._doc(tree),
         )
@@ -112,13 +103,13 @@ class Builder:
         return ast.Train(
             str(net),
             self.at(net),
-            tuple(self._entry(e) for e in entries if e is not None),
+            tuple(self._entry(entry) for entry in entries if entry is not None),
             self.at(tree),
         )
 
     def _entry(self, tree: ParseNode) -> ast.Entry:
         name, *values = tree.children
-        return ast.Entry(str(name), tuple(self.expr(v) for v in values), self.at(tree))
+        return ast.Entry(str(name), tuple(self.expr(value) for value in values), self.at(tree))
 
     def _doc(self, tree: ParseNode) -> str:
         """The comment lines right above a definition."""
@@ -133,16 +124,19 @@ class Builder:
 
     def body(self, tree: ParseNode) -> ast.Body:
         """The statements or the arms between braces."""
-        children = [c for c in tree.children if c is not None]
+        children = [child for child in tree.children if child is not None]
         if children and children[0].data == "arm":
             arms = tuple(self.body(arm) for arm in children)
             return ast.Body((), arms, self.at(tree))
-        return ast.Body(tuple(self.statement(c) for c in children), (), self.at(tree))
+        return ast.Body(tuple(self.statement(child) for child in children), (), self.at(tree))
+
+    def _optional_body(self, tree: ParseNode | None) -> ast.Body | None:
+        return None if tree is None else self.body(tree)
 
     def statement(self, tree: ParseNode) -> ast.Statement:
         """One statement of a body."""
-        made: ast.Statement = getattr(self, tree.data)(tree)
-        return made
+        statement: ast.Statement = getattr(self, tree.data)(tree)
+        return statement
 
     def let(self, tree: ParseNode) -> ast.Let:
         """`let name = value`."""
@@ -152,20 +146,18 @@ class Builder:
     def input(self, tree: ParseNode) -> ast.Input:
         """`input name: sizes`."""
         label, shape, dtype = tree.children
-        return ast.Input(
-            self.at(tree), self._label(label), self.expr(shape), str(dtype) if dtype else None
-        )
+        return ast.Input(self.at(tree), self._label(label), self.expr(shape), _optional_text(dtype))
 
     def output(self, tree: ParseNode) -> ast.Output:
         """`output name: chain`."""
         chain = tree.children[0]
         if chain is None:
             return ast.Output(self.at(tree), None, None)
-        first = chain.children[0].children
-        label = first.pop(0) if len(first) > 1 else None
-        return ast.Output(
-            self.at(tree), self._label(label) if label is not None else None, self.chain(chain)
-        )
+        label = None
+        first_element = chain.children[0].children
+        if len(first_element) > 1:  # the first label of the chain is the name of the output
+            label = self._label(first_element.pop(0))
+        return ast.Output(self.at(tree), label, self.chain(chain))
 
     def aux(self, tree: ParseNode) -> ast.Aux:
         """`aux name(...) { ... }`."""
@@ -175,13 +167,11 @@ class Builder:
     def expect(self, tree: ParseNode) -> ast.Expect:
         """`expect condition at sizes`."""
         condition, at = tree.children
-        return ast.Expect(
-            self.at(tree), self.expr(condition), self.expr(at) if at is not None else None
-        )
+        return ast.Expect(self.at(tree), self.expr(condition), self._optional_expr(at))
 
     def chain(self, tree: ParseNode) -> ast.Chain:
         """Elements joined by `->`."""
-        return ast.Chain(self.at(tree), tuple(self.element(c) for c in tree.children))
+        return ast.Chain(self.at(tree), tuple(self.element(child) for child in tree.children))
 
     def element(self, tree: ParseNode) -> ast.Element:
         """One element of a chain, with its label."""
@@ -191,17 +181,20 @@ class Builder:
             raise NetdslError(
                 "two-labels", message, self.at(labels[1]), help="a layer has one label"
             )
-        made: ast.Element = getattr(self, "_" + node.data)(
-            node, self._label(labels[0]) if labels else None
-        )
-        return made
+        label = self._label(labels[0]) if labels else None
+        element: ast.Element = getattr(self, "_" + node.data)(node, label)
+        return element
 
     def _call(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Call:
-        callee, arguments, *body = tree.children
+        callee, arguments, *bodies = tree.children
         name = callee.children[0]
-        inside = self.body(body[0]) if body and body[0] is not None else None
         return ast.Call(
-            self.at(tree), label, str(name), self.at(name), self.arguments(arguments), inside
+            self.at(tree),
+            label,
+            str(name),
+            self.at(name),
+            self.arguments(arguments),
+            self._optional_body(bodies[0]) if bodies else None,
         )
 
     def _group(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Group:
@@ -216,7 +209,7 @@ class Builder:
             self.at(tree),
             label,
             self.expr(count),
-            str(variable) if variable else None,
+            _optional_text(variable),
             self.body(body),
         )
 
@@ -225,7 +218,7 @@ class Builder:
         return ast.For(
             self.at(tree),
             label,
-            tuple(str(t) for t in targets.children),
+            tuple(str(target) for target in targets.children),
             self.expr(values),
             self.body(body),
         )
@@ -240,14 +233,13 @@ class Builder:
                 self.at(tree),
                 help="choose from a list: `[a, b, c][i]`",
             )
-        other = None
-        if otherwise is not None and otherwise.data == "if":
+        if otherwise is None or otherwise.data != "if":
+            else_body = self._optional_body(otherwise)
+        else:
             nested = self._if(otherwise, None)
-            other = ast.Body((ast.Chain(nested.span, (nested,)),), (), nested.span)
-        elif otherwise is not None:
-            other = self.body(otherwise)
+            else_body = ast.Body((ast.Chain(nested.span, (nested,)),), (), nested.span)
         self._depth -= 1
-        return ast.If(self.at(tree), label, self.expr(condition), self.body(then), other)
+        return ast.If(self.at(tree), label, self.expr(condition), self.body(then), else_body)
 
     # ---- expressions
 
@@ -255,7 +247,7 @@ class Builder:
         """The arguments of a call."""
         if tree is None:
             return ()
-        return tuple(self._argument(c) for c in tree.children if c is not None)
+        return tuple(self._argument(child) for child in tree.children if child is not None)
 
     def _argument(self, tree: ParseNode) -> ast.Argument:
         if tree.data == "keyword":
@@ -276,33 +268,23 @@ class Builder:
         finally:
             self._depth -= 1
 
+    def _optional_expr(self, tree: ParseNode | None) -> ast.Expr | None:
+        return None if tree is None else self.expr(tree)
+
     def _expr(self, tree: ParseNode) -> ast.Expr:
-        kind, children, span = tree.data, [c for c in tree.children if c is not None], self.at(tree)
+        kind, span = tree.data, self.at(tree)
+        children = [child for child in tree.children if child is not None]
         match kind:
             case "atom":
                 return self._atom(children[0])
-            case "sum" | "product" | "comparison":
-                rest = tuple(
-                    (str(children[i]), self.expr(children[i + 1]))
-                    for i in range(1, len(children), 2)
-                )
-                return ast.Operation(span, self.expr(children[0]), rest)
-            case "or_" | "and_":
-                return ast.Operation(
-                    span,
-                    self.expr(children[0]),
-                    tuple((_LOGIC[kind], self.expr(c)) for c in children[1:]),
-                )
-            case "power":
-                return ast.Operation(
-                    span, self.expr(children[0]), (("**", self.expr(children[1])),)
-                )
+            case "sum" | "product" | "comparison" | "power" | "or_" | "and_":
+                return self._operation(kind, children, span)
             case "negative":
                 return ast.Unary(span, "-", self.expr(children[1]))
             case "negation":
                 return ast.Unary(span, "not", self.expr(children[0]))
             case "conditional":
-                value, condition, otherwise = (self.expr(c) for c in children)
+                value, condition, otherwise = (self.expr(child) for child in children)
                 return ast.Conditional(span, value, condition, otherwise)
             case "index":
                 return ast.Index(span, self.expr(children[0]), self.expr(children[1]))
@@ -315,8 +297,22 @@ class Builder:
             case "parenthesis":
                 return self.expr(children[0])
             case "tuple" | "list":
-                return ast.Sequence(span, tuple(self.expr(c) for c in children), kind == "tuple")
+                items = tuple(self.expr(child) for child in children)
+                return ast.Sequence(span, items, kind == "tuple")
         raise AssertionError(kind)
+
+    def _operation(self, kind: str, children: list[Any], span: Span) -> ast.Operation:
+        """A chain of operators, some of which are tokens between the operands."""
+        first = self.expr(children[0])
+        if kind in _OPERATORS:
+            operator = _OPERATORS[kind]
+            return ast.Operation(
+                span, first, tuple((operator, self.expr(operand)) for operand in children[1:])
+            )
+        rest = zip(children[1::2], children[2::2], strict=True)
+        return ast.Operation(
+            span, first, tuple((str(operator), self.expr(operand)) for operator, operand in rest)
+        )
 
     def _atom(self, token: Token) -> ast.Expr:
         span = self.at(token)
@@ -346,20 +342,24 @@ class Builder:
     def _pattern(self, text: str, start: int) -> ast.Pattern:
         pieces: list[str | ast.Expr] = []
         position = 0
-        for match in _PIECE.finditer(text):
+        for match in _COMPUTED.finditer(text):
             pieces.append(text[position : match.start()])
             tree = self._parse_expression(self.source, start + match.start(1), start + match.end(1))
             pieces.append(self.expr(tree))
             position = match.end()
         pieces.append(text[position:])
-        return ast.Pattern(
-            tuple(p for p in pieces if p != ""), Span(self.source, start, start + len(text))
-        )
+        span = Span(self.source, start, start + len(text))
+        return ast.Pattern(tuple(piece for piece in pieces if piece != ""), span)
 
     def at(self, node: ParseNode | Token) -> Span:
         """The place of a node or token in the text."""
         return Span(self.source, node.start_pos, node.end_pos)
 
 
+def _optional_text(token: Token | None) -> str | None:
+    return None if token is None else str(token)
+
+
 def _parts(token: Token) -> tuple[int | str, ...]:
-    return tuple(int(p) if p[0].isdigit() else p for p in token.split("x"))
+    """The parts of sizes such as `3xHxW`."""
+    return tuple(int(part) if part[0].isdigit() else part for part in token.split("x"))

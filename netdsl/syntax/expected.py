@@ -1,4 +1,4 @@
-"""Words for syntax errors: what could have stood there, and what people usually meant."""
+"""Words for syntax errors: what the grammar allows there, and advice for common mistakes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ _WORDS = {
     "COMPARE": "`==`",
 }
 END = "the end of the file"
+_OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # more must follow
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
-_START = (  # of a layer
+_START = (  # before a layer
     r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
 )
 
-# What stands in the line, and what to write instead.
+# Patterns of lines with common mistakes, each with advice.
 _HINTS = (
     (r"^\s*let\s+\w+\s*:", "a value is given with `=`: `let k = 3`"),
     (
@@ -132,40 +133,47 @@ def describe(expected: set[str]) -> str:
         return "a value"
     if expected >= _TOP:
         return "`net`, `block`, `import`, `let` or `train`"
-    words = [w for t, w in _WORDS.items() if t in expected]
-    closers = [w for w in words if w in ("`)`", "`]`", "`}`")]
-    words = list(dict.fromkeys(closers + words))[:4]
+    words = [word for terminal, word in _WORDS.items() if terminal in expected]
+    closing = [word for word in words if word in ("`)`", "`]`", "`}`")]
+    words = list(dict.fromkeys(closing + words))[:4]
     if not words:
         return "the end" if "$END" in expected else "something else"
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(words[:-1]) + " or " + words[-1]
 
 
 def _unclosed(source: SourceFile, last: int) -> int | None:
-    """The line of the brace that has no end, seen from another line: the first that a line does not
-    stand inside of, or else the innermost.
+    """The line of the brace that is not closed, judging by the lines up to `last`.
+
+    It is the innermost open brace above the first line that is not indented inside of its brace,
+    or else the innermost brace that is open after line `last`.
     """
-    opened: list[tuple[int, int]] = []  # lines, and how far they are indented
+    opened: list[tuple[int, int]] = []  # the line of each open brace, and its indentation
     for number in range(1, last + 1):
         code = _NO_CODE.sub("", source.line(number))
-        margin = len(code) - len(code.lstrip())
-        if (
-            opened
-            and code.strip()
-            and (
-                margin < opened[-1][1] or (margin == opened[-1][1] and code[margin] not in "}])|-")
-            )
-        ):
+        indentation = len(code) - len(code.lstrip())
+        if opened and code.strip() and _is_outside(code, indentation, opened[-1][1]):
             break
-        for c in code:
-            if c == "{":
-                opened.append((number, margin))
-            elif c == "}" and opened:
+        for character in code:
+            if character == "{":
+                opened.append((number, indentation))
+            elif character == "}" and opened:
                 opened.pop()
-    return opened[-1][0] if opened else None
+    if not opened:
+        return None
+    return opened[-1][0]
+
+
+def _is_outside(code: str, indentation: int, outer: int) -> bool:
+    """Whether a line is outside a body whose first line has the indentation `outer`."""
+    if indentation == outer:
+        return code[indentation] not in "}])|-"
+    return indentation < outer
 
 
 def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice to close the bracket because of which the text cannot go on as it does."""
+    """Advice to close a bracket, if an open one is the reason for the error."""
     number, column = source.location(offset)
     line, before = source.line(number), column - 1
     if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(line)):
@@ -173,7 +181,9 @@ def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found:
         if opening is not None:
             return f"the `{{` of line {opening} is not closed"
     if expected & {"RPAR", "RSQB"}:
-        bracket = "(" if "RPAR" in expected else "["
+        bracket = "["
+        if "RPAR" in expected:
+            bracket = "("
         if found in ("`}`", "`->`"):
             return f"a `{bracket}` before this is not closed"
         if not line[:before].strip():
@@ -182,7 +192,7 @@ def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found:
 
 
 def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice for the mistakes that people make.
+    """Advice for common mistakes, if one is at `offset`.
 
     A mistake elsewhere in the line has nothing to do with the error.
     """
@@ -197,16 +207,15 @@ def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str)
     code = line.partition("#")[0]
     at = min(before, len(code))
     for pattern, advice in _HINTS:
-        if any(
-            m.start() <= at <= m.end() + 1 for m in re.finditer(pattern, code)
-        ):  # a space may lie between
-            return advice
+        for match in re.finditer(pattern, code):
+            if match.start() <= at <= match.end() + 1:  # a space may come between
+                return advice
     if expected >= _TOP:
         return "layers stand in the braces of a `net` or `block`"
     return None
 
 
-# Characters that begin something which does not go on.
+# Messages for characters that the grammar uses only as parts of longer tokens.
 STRAY = {
     '"': 'a string has no closing `"` on its line',
     ":": "found `:`, which follows the name of a layer, a group or an input alone",
@@ -216,22 +225,22 @@ STRAY = {
 
 
 def is_top_level(expected: set[str]) -> bool:
-    """Whether the text is outside of all nets and blocks there."""
+    """Whether the place where these terminals are expected is outside of all nets and blocks."""
     return expected >= _TOP and not expected >= _LAYER and not expected >= _EXPRESSION
 
 
 def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
-    """Where the line ends that should go on, if the error is the first word of a later line."""
+    """The end of the line before the error, if that line is incomplete.
+
+    That is so if a layer or a value is expected, the error is at the first word of a later line,
+    and the last word before it is an operator.
+    """
+    if not (expected >= _EXPRESSION or expected >= _LAYER):
+        return None
     before = text[:start].rstrip()
-    if "\n" not in text[len(before) : start] or (
-        not expected >= _EXPRESSION and not expected >= _LAYER
-    ):
+    if "\n" not in text[len(before) : start]:
         return None
     last = before.rpartition("\n")[2]
-    return (
-        len(before)
-        if last.strip()
-        and "#" not in last
-        and last.split()[-1] in ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")
-        else None
-    )
+    if not last.strip() or "#" in last or last.split()[-1] not in _OPERATORS:
+        return None
+    return len(before)

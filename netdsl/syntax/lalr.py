@@ -1,4 +1,4 @@
-"""A small LALR(1) parser: makes a tree from tokens, with tables generated from the grammar."""
+"""A small LALR(1) parser: turns tokens into a tree, with tables generated from the grammar."""
 
 from __future__ import annotations
 
@@ -27,11 +27,14 @@ class ParseNode:
         self.end_pos = end_pos
 
 
+Child = ParseNode | Token | None
+
+
 class Rule(NamedTuple):
     """How the last `size` values become one node.
 
-    Each of `parts` gives children: a number n the value n, `~n` the children of the value n, and
-    None a None. If `single` is set, an only child takes the place of its node.
+    Each of `parts` adds children to the node: a number n adds value n, `~n` adds the children of
+    value n, and None adds a None. If `single` is set, an only child replaces its node.
     """
 
     symbol: str
@@ -40,9 +43,9 @@ class Rule(NamedTuple):
     parts: tuple[int | None, ...]
     single: bool
 
-    def node(self, values: list[Any]) -> Any:
+    def node(self, values: list[Any]) -> Child:
         """The node that these values make."""
-        children: list[Any] = []
+        children: list[Child] = []
         for part in self.parts:
             if part is None:
                 children.append(None)
@@ -50,7 +53,7 @@ class Rule(NamedTuple):
                 children.append(values[part])
             elif children:
                 children += values[~part].children
-            else:  # not a copy: a long list would be copied for each of its members
+            else:  # without a copy: a list of n members would be copied n times
                 children = values[~part].children
         if self.single and len(children) == 1:
             return children[0]
@@ -76,7 +79,7 @@ _GOTOS = [GOTOS[gotos] for _, gotos, _ in STATES]
 def parse(
     text: str, start: str, process: Callable[[Iterator[Token]], Iterator[Token]]
 ) -> ParseNode:
-    """The tree of a text, which must match the rule `start`. `process` may leave out tokens.
+    """The tree of a text, which must match the rule `start`; `process` may drop tokens.
 
     Raises `UnexpectedToken` and `UnexpectedCharacter`.
     """
@@ -87,13 +90,13 @@ def parse(
 
 
 class _Parser:
-    """A parser with its stacks: the states that it passed, and the values between them."""
+    """A parser with its stacks: the states it went through, and the values between them."""
 
     def __init__(self, text: str, start: str) -> None:
         self.text = text
         self.end = ENDS[start]
         self.states = [STARTS[start]]
-        self.values: list[Any] = []
+        self.values: list[Child] = []
 
     def tokens(self) -> Iterator[Token]:
         """The tokens of the text. What is allowed next depends on the tokens taken so far."""
@@ -108,7 +111,7 @@ class _Parser:
             position = token.end_pos
 
     def take(self, token: Token) -> None:
-        """Apply the rules that are complete before this token, then go on with it."""
+        """Apply the rules that are complete before this token, then push the token."""
         while (action := self._action(token)) < 0:
             self._apply(_RULES[~action])
         self.states.append(action)
@@ -119,7 +122,8 @@ class _Parser:
         end = Token("", "$END", len(self.text))
         while self.states[-1] != self.end:
             self._apply(_RULES[~self._action(end)])
-        node: ParseNode = self.values[-1]
+        node = self.values[-1]
+        assert isinstance(node, ParseNode)
         return node
 
     def _action(self, token: Token) -> int:
@@ -130,7 +134,7 @@ class _Parser:
 
     def _apply(self, rule: Rule) -> None:
         first = len(self.values) - rule.size
-        if not (rule.single and rule.size == 1):  # most rules only pass an expression on
+        if not (rule.single and rule.size == 1):  # most rules only pass an expression through
             self.values[first:] = [rule.node(self.values[first:])]
         del self.states[first + 1 :]
         self.states.append(_GOTOS[self.states[-1]][rule.symbol])
@@ -140,7 +144,7 @@ class _Parser:
         return frozenset(t for t in (*_ACTIONS[self.states[-1]], "$END") if self._goes_on(t))
 
     def _goes_on(self, terminal: str) -> bool:
-        """Whether the terminal can follow, once the rules that end before it have been applied."""
+        """Whether the terminal can follow once the rules that end before it have been applied."""
         states = self.states.copy()
         while (action := _ACTIONS[states[-1]].get(terminal, 0)) < 0:
             rule = _RULES[~action]

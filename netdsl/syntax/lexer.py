@@ -24,7 +24,7 @@ class Token(str):
     end_pos: int
 
     def __new__(cls, text: str, type: str, start: int) -> Self:
-        """The token of a text that begins at the offset `start`."""
+        """The token with this text, which begins at the offset `start`."""
         token = super().__new__(cls, text)
         token.type = type
         token.start_pos = start
@@ -63,10 +63,11 @@ def token_at(text: str, start: int, allowed: Container[str]) -> Token:
     # `a:` is a label where the grammar allows one; elsewhere it is the name `a` and a colon.
     others = frozenset(name for name, _ in TERMINALS if name in allowed or name == "NAME")
     match = _pattern(others).match(text, start)
-    other = token if match is None else _token(match, allowed)
-    if other.type not in allowed:
-        raise UnexpectedToken(token)
-    return other
+    if match is not None:
+        other = _token(match, allowed)
+        if other.type in allowed:
+            return other
+    raise UnexpectedToken(token)
 
 
 def _token(match: re.Match[str], allowed: Container[str]) -> Token:

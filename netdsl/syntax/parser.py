@@ -1,11 +1,11 @@
-"""Makes the syntax tree of a text with `lalr` and `build`; syntax errors become diagnostics."""
+"""Parses a text to a syntax tree with `lalr` and `build`; syntax errors become diagnostics."""
 
 from __future__ import annotations
 
 import re
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError, UnreadableError
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from netdsl.syntax.lexer import Token
 
 MAX_SYNTAX_ERRORS = 20
+MAX_SHOWN = 40  # characters of a long token that an error marks
 OPEN = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSE = set(OPEN.values())
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
-_COMPUTED = re.compile(r"\{[^{}\n]*\}")  # a piece of a label
-_LOOSE = re.compile(r"_(?!\d)")
+_COMPUTED = re.compile(r"\{[^{}\n]*\}")  # a computed part of a label
+_LOOSE = re.compile(r"_(?!\d)")  # an underscore that no digit follows
+_NAMES = frozenset(("NAME", "LABEL", "REFERENCE"))
+_SIZES = frozenset(("DIMS", "WORDY_DIMS"))
 
 
 class TokenFilter:
@@ -47,7 +50,7 @@ class TokenFilter:
         self.seen: list[Token] = []
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        """Yield the tokens that the parser gets, and keep them."""
+        """Yield the tokens that the parser gets, and append them to `seen`."""
         for token in self._separating(stream):
             self.seen.append(token)
             yield token
@@ -71,68 +74,58 @@ class TokenFilter:
             yield token
 
     def _check(self, token: Token, depth: int) -> None:
-        if token.type in OPEN and depth >= limit("nesting"):
-            self._fail(
-                token,
-                "nesting-too-deep",
-                f"more than {limit('nesting')} brackets stand inside one another",
-                raise_help("nesting"),
-            )
-        if token.type == "INTEGER" and len(token.replace("_", "")) > INTEGER_DIGITS:
-            self._fail(
-                token,
-                "number-too-long",
-                f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit",
-                None,
-            )
-        if (
-            "_" in token
-            and token.type in ("INTEGER", "FLOAT", "DIMS", "WORDY_DIMS")
-            and any(_LOOSE.search(p) for p in token.split("x") if p[:1].isdigit())
-        ):
-            self._fail(
-                token,
-                "bad-number",
-                f"`{token[:40]}` has an underscore that stands between no digits",
-                "underscores part digits: `61_706`",
-            )
-        if token.type == "FLOAT" and not isfinite(float(token)):
-            self._fail(
-                token,
-                "number-too-large",
-                f"`{token[:40]}` is beyond 1.8e308, the largest float",
-                None,
-            )
-        if token.type in ("DIMS", "WORDY_DIMS") and any(
-            len(p) > INTEGER_DIGITS and p.isdigit() for p in token.split("x")
-        ):
-            self._fail(
-                token, "number-too-long", f"a size of more than {INTEGER_DIGITS} digits", None
-            )
-        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
-            length = _name_length(token)
-            if length > limit("name_length"):
-                what = "sizes" if token.type in ("DIMS", "WORDY_DIMS") else "a name"
-                self._fail(
-                    token,
-                    "name-too-long",
-                    f"{what} of {length:,} characters",
-                    raise_help("name_length"),
-                )
+        """Raise `NetdslError` for a token that is inside `depth` brackets and exceeds a limit."""
+        kind = token.type
+        if kind in OPEN:
+            self._check_nesting(token, depth)
+        elif kind in _NAMES:
+            self._check_name_length(token, "a name", _name_length(token))
+        elif kind in _SIZES:
+            self._check_underscores(token)
+            if any(len(part) > INTEGER_DIGITS and part.isdigit() for part in token.split("x")):
+                message = f"a size of more than {INTEGER_DIGITS} digits"
+                self._fail(token, "number-too-long", message)
+            self._check_name_length(token, "sizes", len(token))
+        elif kind == "INTEGER":
+            if len(token.replace("_", "")) > INTEGER_DIGITS:
+                message = f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit"
+                self._fail(token, "number-too-long", message)
+            self._check_underscores(token)
+        elif kind == "FLOAT":
+            self._check_underscores(token)
+            if not isfinite(float(token)):
+                message = f"`{token[:40]}` is beyond 1.8e308, the largest float"
+                self._fail(token, "number-too-large", message)
 
-    def _fail(self, token: Token, code: str, message: str, help: str | None) -> None:
-        start = token.start_pos
-        raise NetdslError(
-            code, message, Span(self.source, start, min(token.end_pos, start + 40)), help=help
-        )
+    def _check_nesting(self, token: Token, depth: int) -> None:
+        most = limit("nesting")
+        if depth >= most:
+            message = f"more than {most} brackets stand inside one another"
+            self._fail(token, "nesting-too-deep", message, raise_help("nesting"))
+
+    def _check_name_length(self, token: Token, noun: str, length: int) -> None:
+        if length > limit("name_length"):
+            message = f"{noun} of {length:,} characters"
+            self._fail(token, "name-too-long", message, raise_help("name_length"))
+
+    def _check_underscores(self, token: Token) -> None:
+        if "_" not in token:
+            return
+        if any(_LOOSE.search(part) for part in token.split("x") if part[:1].isdigit()):
+            message = f"`{token[:40]}` has an underscore that stands between no digits"
+            self._fail(token, "bad-number", message, "underscores part digits: `61_706`")
+
+    def _fail(self, token: Token, code: str, message: str, help: str | None = None) -> NoReturn:
+        span = Span(self.source, token.start_pos, min(token.end_pos, token.start_pos + MAX_SHOWN))
+        raise NetdslError(code, message, span, help=help)
 
 
 def _name_length(token: Token) -> int:
-    """The length of the longest name in a label or reference, without computed parts in braces."""
-    if token.type not in ("LABEL", "REFERENCE"):
+    """The length of the longest name in a label or reference, without its computed parts."""
+    if token.type == "NAME":
         return len(token)
-    written = _COMPUTED.sub("", token).rstrip(": \t").removeprefix("@")
-    return max(map(len, written.split(".")))
+    path = _COMPUTED.sub("", token).rstrip(": \t").removeprefix("@")
+    return max(map(len, path.split(".")))
 
 
 def parse(source: SourceFile) -> ast.File:
@@ -141,49 +134,58 @@ def parse(source: SourceFile) -> ast.File:
 
 
 def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
-    """As `parse`, with the tokens of the text: the line breaks that separate statements are among
-    them.
+    """The syntax tree of a file, and its tokens with the line breaks that separate statements.
 
-    After an error its line is blanked but for the braces, and the text is read again: the rest of
-    the file is still checked.
+    After a syntax error, everything in its line except braces is blanked and the text is parsed
+    again, so that the rest of the file is checked too. Raises `NetdslError` with every syntax error
+    found.
     """
     allow_depth()
     _check_length(source)
-    errors: list[Diagnostic] = []
-    text = source.text
-    while True:
+    problems: list[_Problem] = []
+    text: str | None = source.text
+    while text is not None:
         tokens = TokenFilter(source)
         try:
             tree = lalr.parse(text, "file", tokens.process)
-            if not errors:
+            if not problems:
                 return Builder(source, _parse_expression).file(tree), tokens.seen
             break
-        except NetdslError as fault:
-            errors.append(fault.diagnostic)
-            break
+        except NetdslError as error:
+            raise UnreadableError.of([*_diagnostics(problems), error.diagnostic]) from None
         except (UnexpectedCharacter, UnexpectedToken) as error:
-            diagnostic, leaves_open = _syntax_error(source, error)
-            if (
-                errors
-                and diagnostic.span is not None
-                and errors[-1].span is not None
-                and diagnostic.span.start <= errors[-1].span.start
-            ):
-                break
-            if errors and isinstance(error, UnexpectedToken) and is_top_level(set(error.expected)):
-                break  # a brace of the text before was not read
-            errors.append(diagnostic)
-            if (
-                len(errors) >= MAX_SYNTAX_ERRORS
-                or diagnostic.span is None
-                or diagnostic.span.start >= len(source.text.rstrip())
-                or leaves_open
-            ):
-                break
-            if _in_brackets(text, diagnostic.span.start):
-                break
-            text = _without_line(text, diagnostic.span.start)
-    raise UnreadableError.of(errors)
+            text = _text_after(source, _problem(source, error), text, problems)
+    raise UnreadableError.of(_diagnostics(problems))
+
+
+class _Problem(NamedTuple):
+    """A syntax error, and what it means for parsing the rest of the text."""
+
+    diagnostic: Diagnostic
+    start: int
+    leaves_open: bool = False  # whether a bracket is not closed, so that the rest cannot be parsed
+    is_top_level: bool = False  # whether it is outside of all nets and blocks
+
+
+def _diagnostics(problems: list[_Problem]) -> list[Diagnostic]:
+    return [problem.diagnostic for problem in problems]
+
+
+def _text_after(
+    source: SourceFile, problem: _Problem, text: str, problems: list[_Problem]
+) -> str | None:
+    """Add a problem to the list; returns the text without its line, which is to be parsed next.
+
+    Returns None if that text would give no further errors, or only errors that follow from these.
+    """
+    # A later error at the top level means that a blanked line had opened a net or block.
+    if problems and (problem.start <= problems[-1].start or problem.is_top_level):
+        return None
+    problems.append(problem)
+    is_last = problem.start >= len(source.text.rstrip()) or len(problems) >= MAX_SYNTAX_ERRORS
+    if is_last or problem.leaves_open or _in_brackets(text, problem.start):
+        return None
+    return _without_line(text, problem.start)
 
 
 def expression_tokens(text: str) -> list[Token]:
@@ -194,31 +196,30 @@ def expression_tokens(text: str) -> list[Token]:
 
 
 def _check_length(source: SourceFile) -> None:
-    """Refuse a text of too many words before it is read: this takes a hundredth of the time."""
+    """Raise `NetdslError` for a text of too many words.
+
+    Counting takes a hundredth of the time of parsing.
+    """
     most = limit("tokens")
     if len(source.text) <= most:
         return
-    extra = next(
-        islice((m for m in _WORD.finditer(source.text) if m[0][0] != "#"), most, None), None
-    )
+    words = (match for match in _WORD.finditer(source.text) if not match[0].startswith("#"))
+    extra = next(islice(words, most, None), None)
     if extra is not None:
         message = f"the text has more than {most:,} words, numbers and signs"
-        raise UnreadableError(
-            "file-too-large",
-            message,
-            Span(source, extra.start(), min(extra.end(), extra.start() + 40)),
-            help=raise_help("tokens"),
-        )
+        span = Span(source, extra.start(), min(extra.end(), extra.start() + MAX_SHOWN))
+        raise UnreadableError("file-too-large", message, span, help=raise_help("tokens"))
 
 
 def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
-    """The parse tree of an expression inside a label, with positions of the whole file."""
+    """The parse tree of an expression inside a label, with positions in the whole file."""
     from_start = " " * start + source.text[start:end]
     try:
         return lalr.parse(from_start, "expr", TokenFilter(source).process)
     except (UnexpectedCharacter, UnexpectedToken) as error:
-        diagnostic, _ = _syntax_error(source, error)
-        if diagnostic.span is not None and not start <= diagnostic.span.start < end:
+        problem = _problem(source, error)
+        diagnostic = problem.diagnostic
+        if not start <= problem.start < end:
             diagnostic.span = Span(source, start, end)
             diagnostic.message = f"`{source.text[start:end]}` is not an expression"
         raise UnreadableError.of([diagnostic]) from None
@@ -230,39 +231,43 @@ def parse_expression(source: SourceFile) -> ast.Expr:
 
 
 def _in_brackets(text: str, offset: int) -> bool:
-    """Whether a bracket of an earlier line is open: without the line that closes it what follows
-    cannot be read.
+    """Whether a parenthesis or list that was opened in an earlier line is open at `offset`.
+
+    What follows cannot be parsed without the line that closes it.
     """
-    words = [m[0] for m in _WORD.finditer(text, 0, text.rfind("\n", 0, offset) + 1)]
-    return sum(w in ("(", "[") for w in words) > sum(w in (")", "]") for w in words)
+    words = [match[0] for match in _WORD.finditer(text, 0, text.rfind("\n", 0, offset) + 1)]
+    return sum(word in ("(", "[") for word in words) > sum(word in (")", "]") for word in words)
 
 
 def _without_line(text: str, offset: int) -> str:
-    start = text.rfind("\n", 0, offset) + 1
-    end = text.find("\n", offset)
-    end = len(text) if end < 0 else end
-    return text[:start] + "".join(c if c in "{}" else " " for c in text[start:end]) + text[end:]
+    """The text with blanks for everything in the line of `offset` except braces."""
+    before, line_break, rest = text[:offset].rpartition("\n")
+    line, next_break, after = (rest + text[offset:]).partition("\n")
+    return before + line_break + re.sub(r"[^{}]", " ", line) + next_break + after
 
 
-def _syntax_error(
-    source: SourceFile, error: UnexpectedCharacter | UnexpectedToken
-) -> tuple[Diagnostic, bool]:
-    """The diagnostic, and whether a bracket is left open, so that the rest cannot be read."""
-    if isinstance(error, UnexpectedCharacter):
-        start, end = error.start, error.start + 1
-        found = f"`{source.text[start]}`" if start < len(source.text) else "end of file"
-        unused = f"found {found}, which the language does not use"
-        message = STRAY.get(source.text[start:end], unused)
-        help_ = syntax_help(source, start, set(), found)
-        return Diagnostic("syntax-error", message, Span(source, start, end), help=help_), False
-    token = error.token
-    at_end = token.type == "$END"
-    start = len(source.text.rstrip()) if at_end else token.start_pos
-    end = start + 1 if at_end or token.type == "_NL" else token.end_pos
-    expected = set(error.expected)
-    found = (
-        END if at_end else "the end of the line" if token.type == "_NL" else f"`{str(token)[:40]}`"
-    )
+def _problem(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> _Problem:
+    if isinstance(error, UnexpectedToken):
+        return _token_problem(source, error.token, set(error.expected))
+    start, end = error.start, error.start + 1
+    character = source.text[start:end]
+    found = f"`{character}`" if character else "end of file"
+    message = STRAY.get(character, f"found {found}, which the language does not use")
+    help_ = syntax_help(source, start, set(), found)
+    diagnostic = Diagnostic("syntax-error", message, Span(source, start, end), help=help_)
+    return _Problem(diagnostic, start)
+
+
+def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> _Problem:
+    start, end = token.start_pos, token.end_pos
+    found = f"`{token[:40]}`"
+    if token.type == "$END":
+        found = END
+        start = len(source.text.rstrip())
+        end = start + 1
+    elif token.type == "_NL":
+        found = "the end of the line"
+        end = start + 1
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"
@@ -270,4 +275,9 @@ def _syntax_error(
     span = Span(source, start, min(end, len(source.text)))
     bracket = unclosed_bracket(source, start, expected, found)
     help_ = bracket or syntax_help(source, start, expected, found)
-    return Diagnostic("syntax-error", message, span, help=help_), bracket is not None
+    return _Problem(
+        Diagnostic("syntax-error", message, span, help=help_),
+        start,
+        leaves_open=bracket is not None,
+        is_top_level=is_top_level(expected),
+    )

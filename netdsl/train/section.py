@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import Annotation, Diagnostic
-from netdsl.elaborate.evaluate import evaluate, function_names
+from netdsl.elaborate.evaluate import evaluate
+from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast

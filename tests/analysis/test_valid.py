@@ -247,7 +247,7 @@ def test_open_sizes_in_arguments(body: str, told: str) -> None:
     ("body", "message"),
     [
         ("input x: 1xHxW\ncrop(3, offset = -1)", "from offset -1 does not fit into H"),
-        ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "edges of scalar; they must be 8x8"),
+        ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "so its edges must be 8x8, found scalar"),
     ],
 )
 def test_what_no_size_makes_valid(body: str, message: str) -> None:

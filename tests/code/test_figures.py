@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from benchmarks import code_figures
-from benchmarks.code_figures import NETDSL, modules_of
+from benchmarks.code_figures import NETDSL, Module, modules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 MODULES = modules_of(NETDSL)
 LINES = sum(len(m.lines) for m in MODULES)
@@ -71,14 +77,16 @@ CIRCLE = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
         ("class A:\n    def f(self): pass", lambda ms: len(code_figures.undocumented(ms)), 2),
     ],
 )
-def test_the_script_counts(source, figure, count, tmp_path) -> None:
+def test_the_script_counts(
+    source: str, figure: Callable[[list[Module]], int], count: int, tmp_path: Path
+) -> None:
     """Each figure of a small module is the one counted by hand."""
     path = tmp_path / "m.py"
     path.write_text(source)
-    assert figure([code_figures.Module("m", path)]) == count
+    assert figure([Module("m", path)]) == count
 
 
-def test_the_script_finds_circles_and_repetitions(tmp_path) -> None:
+def test_the_script_finds_circles_and_repetitions(tmp_path: Path) -> None:
     """A circle of three modules, and a run of six lines in two files."""
     assert code_figures.import_circles(CIRCLE) == [["a", "b", "c"]]
     run = "".join(f"a_long_name_{i} = some_function({i}, {i})\n" for i in range(6))
@@ -86,6 +94,6 @@ def test_the_script_finds_circles_and_repetitions(tmp_path) -> None:
     for name in ("one", "two"):
         path = tmp_path / f"{name}.py"
         path.write_text(f"class Twice: pass\nx{name} = 0\n{run}y{name} = 1\n")
-        modules.append(code_figures.Module(name, path))
+        modules.append(Module(name, path))
     assert len(code_figures.repeated_runs(modules)) == 1
     assert code_figures.repeated_classes(modules) == {"Twice": ["one", "two"]}

@@ -76,6 +76,7 @@ def compiled(text: str, name: str = "fuzz.net") -> tuple[Program, str, Compiled]
         at = expectation.statement.at
         size = evaluate(at, expectation.env) if at is not None else None
         size = (size,) if isinstance(size, int) else size
+        assert size is None or isinstance(size, tuple)
         if size is not None and size not in facts:
             other = compile_net(program, net, {first: size})
             facts[size] = Facts(other.graph, other.costs, other.labels)

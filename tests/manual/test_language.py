@@ -14,7 +14,7 @@ import pytest
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, program_of
-from netdsl.elaborate.evaluate import function_names
+from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError
 from netdsl.ir.types import ITEM_BYTES, shape_text
 from netdsl.limits import DEFAULTS

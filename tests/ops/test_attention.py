@@ -95,11 +95,11 @@ def test_cross_attention_of_any_length() -> None:
             ["3x8", "8"],
             "wrong-rank: `attention` takes sequences of vectors, T x D, found 8",
         ),
-        ("attention(3)", ["4x8"], "bad-groups: vectors of 8 do not divide into 3 heads"),
+        ("attention(3)", ["4x8"], "bad-groups: vectors of length 8 do not divide into 3 heads"),
         (
             "attention(2, @x1, causal = true)",
             ["4x8", "5x8"],
-            "bad-argument: `causal` orders the steps of one sequence, found 4x8 and 5x8",
+            "bad-argument: `causal` of `attention` needs one sequence, found 4x8 and 5x8",
         ),
         (
             "attention(2)",

@@ -109,22 +109,22 @@ def test_graphs_of_any_size(call: str) -> None:
         (
             "gcn(2, @x1)",
             ["5x3", "5x4"],
-            "shape-mismatch: `gcn` has 5 vertices and edges of 5x4; they must be 5x5",
+            "shape-mismatch: `gcn` has 5 vertices, so its edges must be 5x5, found 5x4",
         ),
         (
             "sage(2, @x1)",
             ["5x3", "4x5"],
-            "shape-mismatch: `sage` has 5 vertices and edges of 4x5; they must be 5x5",
+            "shape-mismatch: `sage` has 5 vertices, so its edges must be 5x5, found 4x5",
         ),
         (
             "sage(2, @x1)",
             ["5x3", "5"],
-            "shape-mismatch: `sage` has 5 vertices and edges of 5; they must be 5x5",
+            "shape-mismatch: `sage` has 5 vertices, so its edges must be 5x5, found 5",
         ),
         (
             "cheb(2, @x1, k = 2)",
             ["2x5x3", "5x5"],
-            "wrong-rank: `cheb` takes the features of vertices, V x D, its input is 2x5x3",
+            "wrong-rank: `cheb` takes the features of vertices, V x D, but its input is 2x5x3",
         ),
         (
             "gcn(2, @x1)",

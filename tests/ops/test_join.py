@@ -155,7 +155,7 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "concat(@x1, axis = 3)",
             ("2x3x4", "5"),
-            "shape-mismatch: `concat` joins 2x3x4 and 5: they have unlike numbers of axes",
+            "shape-mismatch: `concat` joins 2x3x4 and 5: they have different numbers of axes",
         ),
         (
             "concat(@x1, axis = 2)",

@@ -106,9 +106,9 @@ def test_recurrent_of_any_length(call: str) -> None:
         (
             "lstm(4)",
             "3x8x8",
-            "wrong-rank: `lstm` takes a sequence of vectors, T x D, its input is 3x8x8",
+            "wrong-rank: `lstm` takes a sequence of vectors, T x D, but its input is 3x8x8",
         ),
-        ("gru(4)", "8", "wrong-rank: `gru` takes a sequence of vectors, T x D, its input is 8"),
+        ("gru(4)", "8", "wrong-rank: `gru` takes a sequence of vectors, T x D, but its input is 8"),
         (
             "rnn(4)",
             "TxD",
@@ -117,7 +117,10 @@ def test_recurrent_of_any_length(call: str) -> None:
         (
             "lstm(4, dropout = 0.5)",
             "3x8",
-            "bad-argument: `dropout` of `lstm` is 0.5, between layers, and there is 1 layer",
+            (
+                "bad-argument: `dropout` of `lstm` is 0.5, but it acts between layers,"
+                " and there is only 1"
+            ),
         ),
         (
             "lstm(4, layers = 1001)",

@@ -331,19 +331,19 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "reshape([-2, 3])",
             ["2x3"],
-            "bad-argument: sizes -2x3 of `reshape`: each must be at least 1, one may be -1",
+            "bad-argument: `reshape` to -2x3: sizes must be at least 1, except for one -1",
         ),
         (
             "reshape([in.width, -1])",
             ["3x8xW"],
-            "open-size: `reshape` cannot find the size of -1 beside Wx-1",
+            "open-size: `reshape` to Wx-1: no size can be found for -1 if another size is open",
         ),
         (
             "permute([2, 1]) -> reshape([3, H, 2 * H])",
             ["6xS", "1xH"],
             (
                 "open-size: `reshape` of Sx6 to 3xHx2H: several sizes are open, and the input has"
-                " no axis of these sizes"
+                " no axes of these sizes"
             ),
         ),
         (
@@ -351,7 +351,7 @@ def test_upsample_of_any_size(call: str) -> None:
             ["3xHxW"],
             (
                 "open-size: `reshape` of HWx3 to 3xHxW: several sizes are open, and the input has"
-                " no axis of these sizes"
+                " no axes of these sizes"
             ),
         ),
         (
@@ -362,7 +362,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "reshape(5x4)",
             ["3x8"],
-            "shape-mismatch: `reshape` to 5x4 needs 20 elements, its input 3x8 has 24",
+            "shape-mismatch: `reshape` to 5x4 needs 20 elements, but its input 3x8 has 24",
         ),
         (
             "pad([(1, 3)], mode = reflect)",
@@ -372,12 +372,12 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "pad([(1, 2), (2, 1)])",
             ["2x4"],
-            "wrong-rank: `pad` has 2 pairs, the input has 1 spatial axis",
+            "wrong-rank: `pad` has 2 pairs, but the input has 1 spatial axis",
         ),
         (
             "pad(1, channels = 1, mode = edge)",
             ["2x4"],
-            "bad-argument: channels are padded with a constant, the mode is edge",
+            "bad-argument: `channels` of `pad` needs `mode = constant`, found edge",
         ),
         ("crop(7)", ["2x6"], "window-too-large: `crop` to 7 does not fit into 6"),
         (
@@ -396,40 +396,51 @@ def test_upsample_of_any_size(call: str) -> None:
             ["2x6", "2x6"],
             "window-too-large: `crop` to 6 from offset 1 does not fit into 6",
         ),
-        ("crop(3x2)", ["2x6"], "wrong-rank: `crop` to 2 sizes, the input has 1 spatial axis"),
+        ("crop(3x2)", ["2x6"], "wrong-rank: `crop` has 2 sizes, but the input has 1 spatial axis"),
         (
             "crop(@x1)",
             ["2x6", "2x6x6"],
-            "wrong-rank: `crop` to 2 sizes, the input has 1 spatial axis",
+            (
+                "wrong-rank: the reference of `crop` has 2 spatial axes,"
+                " but the input has 1 spatial axis"
+            ),
         ),
         (
             "crop(3, offset = 2x1)",
             ["2x6"],
-            "wrong-rank: `offset` has 2 sizes, the input has 1 spatial axis",
+            "wrong-rank: `offset` has 2 sizes, but the input has 1 spatial axis",
         ),
-        ("crop", ["2x6"], "missing-argument: `crop` needs a size or a reference, and not both"),
+        ("crop", ["2x6"], "missing-argument: `crop` needs a size or a reference, found neither"),
         (
             "crop(3, @x1)",
             ["2x6", "2x3"],
-            "missing-argument: `crop` needs a size or a reference, and not both",
+            "missing-argument: `crop` needs a size or a reference, found both",
         ),
         (
             "crop([in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know where to cut, but H is open",
+            "open-size: `crop` needs to know its size, but H is open",
         ),
         (
             "crop(4, offset = [in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know where to cut, but H is open",
+            "open-size: `crop` needs to know its offset, but H is open",
         ),
         (
             "upsample(size = 3x3)",
             ["2x4"],
             "wrong-rank: `size` has 2 sizes, the input has 1 spatial axis",
         ),
-        ("slice(1, 3)", ["2x4"], "bad-slice: `slice` from 1 to 3 of an axis of 2 elements"),
-        ("slice(-3, 2)", ["2x4"], "bad-slice: `slice` from -3 to 2 of an axis of 2 elements"),
+        (
+            "slice(1, 3)",
+            ["2x4"],
+            "bad-slice: `slice` from 1 to 3 does not fit: the axis has 2 elements",
+        ),
+        (
+            "slice(-3, 2)",
+            ["2x4"],
+            "bad-slice: `slice` from -3 to 2 does not fit: the axis has 2 elements",
+        ),
         (
             "split(2, 0)",
             ["CxH"],

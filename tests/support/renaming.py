@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from netdsl.elaborate.evaluate import function_names
+from netdsl.elaborate.functions import function_names
 from netdsl.library import block_names
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile

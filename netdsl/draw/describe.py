@@ -1,0 +1,93 @@
+"""The words for a layer in a picture: its kind, and the arguments that its author would mention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.ir.types import shape_text
+from netdsl.ops.args import dims, padding, show, sizes
+
+if TYPE_CHECKING:
+    from netdsl.ir.op import Arg, Op
+
+_UNSEEN = (  # optional arguments that are left out
+    "bias",
+    "weight",
+    "init",
+    "connections",
+    "pad",
+    "eps",
+    "momentum",
+    "affine",
+    "count_pad",
+    "ceil",
+    "alpha",
+    "beta",
+)
+
+
+def describe(op: Op, axes: int) -> str:
+    """The kind and its notable arguments: `conv 3x3, 64, stride 2`.
+
+    `axes` is the number of spatial axes: a window given by one number has that size along each.
+    """
+    shown = [argument for argument in op.args if argument.required or argument.name not in _UNSEEN]
+    texts: list[str] = []
+    window: object = None
+    if op.family in ("convolution", "pooling"):
+        shown = [argument for argument in shown if argument.name != "k"]
+        window = getattr(op, "k", None)
+    if window is not None:
+        texts.append(_window_text(window, axes))
+    bare = _without_name(op, shown)
+    for argument in shown:
+        value = getattr(op, argument.name)
+        if argument in bare:
+            texts.append(_value_text(argument, value))
+        elif argument.required or _is_notable(argument, value, window):
+            texts.append(f"{argument.name} {_value_text(argument, value)}")
+    return f"{op.kind} {', '.join(texts)}".strip()
+
+
+def _window_text(window: object, axes: int) -> str:
+    if isinstance(window, tuple):
+        return "x".join(map(str, window))
+    return "x".join([str(window)] * max(1, axes))
+
+
+def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
+    """The arguments whose values need no name: an only required one, and all of regularisation."""
+    required = [argument for argument in shown if argument.required]
+    if len(required) == 1:
+        return required
+    if op.family == "regularisation":
+        return shown
+    return []
+
+
+def _is_notable(argument: Arg, value: object, window: object) -> bool:
+    """Whether an optional argument differs from its default.
+
+    A stride without a default is that of pooling, which is the size of the window.
+    """
+    default = argument.default
+    if argument.name == "stride" and default is None:
+        default = window
+    return value is not None and value != default
+
+
+def _value_text(argument: Arg, value: object) -> str:
+    """A value as it is written in a text; one number if all axes have the same."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple) and argument.convert is sizes:
+        return shape_text(value)
+    if (
+        isinstance(value, tuple)
+        and argument.convert in (dims, padding)
+        and isinstance(value[0], int)
+    ):
+        if len(set(value)) == 1:
+            value = value[:1]
+        return "x".join(map(str, value))
+    return show(value)

@@ -1,0 +1,116 @@
+"""The functions of expressions: `min`, `range`, `len` and so on."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from netdsl.elaborate.arithmetic import bounded, check_length, clipped
+from netdsl.errors import NetdslError
+from netdsl.ir.types import Sym
+from netdsl.ops.args import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.source import Span
+    from netdsl.syntax import ast
+
+
+def _range(*bounds: int) -> tuple[int, ...]:
+    return tuple(range(*bounds))
+
+
+def _enumerate(values: tuple[object, ...], start: int = 0) -> tuple[tuple[int, object], ...]:
+    return tuple(enumerate(values, start))
+
+
+def _round(value: float, digits: int = 0) -> float:
+    return round(value, digits) if digits else round(value)
+
+
+# Without keywords, which `min` and `max` of Python take.
+def _least(*values: Any) -> object:
+    return min(*values)
+
+
+def _largest(*values: Any) -> object:
+    return max(*values)
+
+
+USAGE = {
+    "min": "min(a, b, ...)` or `min(list)",
+    "max": "max(a, b, ...)` or `max(list)",
+    "ceil": "ceil(a)",
+    "floor": "floor(a)",
+    "round": "round(a, digits = 0)",
+    "len": "len(list)",
+    "range": "range(n)` or `range(a, b, step = 1)",
+    "enumerate": "enumerate(list, start = 0)",
+    "sum": "sum(list)",
+    "abs": "abs(a)",
+    "sqrt": "sqrt(a)` with `a` of at least 0, as in `sqrt(4)",
+}
+
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    "min": _least,
+    "max": _largest,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": _round,
+    "len": len,
+    "range": _range,
+    "enumerate": _enumerate,
+    "sum": sum,
+    "abs": abs,
+    "sqrt": math.sqrt,
+}
+
+
+def function_names() -> list[str]:
+    """The functions of expressions, sorted."""
+    return sorted(FUNCTIONS)
+
+
+def call_function(
+    expr: ast.Function, positional: list[object], keywords: dict[str, object]
+) -> object:
+    """The value of a function of the language, such as `min(a, b)`; raises `NetdslError`."""
+    if expr.name == "range":
+        _check_range(positional, expr.span)
+    try:
+        return bounded(FUNCTIONS[expr.name](*positional, **keywords), expr.span)
+    except (TypeError, ValueError, LookupError, ArithmeticError):
+        raise _bad_argument(expr, positional) from None
+
+
+def _check_range(bounds: list[object], span: Span) -> None:
+    """Refuse a range that is too long before it is made."""
+    integers = [bound for bound in bounds if isinstance(bound, int)]
+    if len(integers) == len(bounds) and 1 <= len(bounds) <= 3 and 0 not in bounds[2:]:
+        check_length(len(range(*integers)), span)
+
+
+def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
+    """The error of a function that does not take these values."""
+    if any(map(_is_open, positional)):
+        return NetdslError(
+            "open-size",
+            f"`{clipped(expr.span)}` depends on the input's size",
+            expr.span,
+            help="write a number for it in the `input`; `+ - * // %` work on open sizes",
+        )
+    given = ", ".join(map(show, positional))
+    return NetdslError(
+        "bad-argument",
+        f"`{expr.name}` cannot take ({given})",
+        expr.span,
+        help=f"it is written `{USAGE[expr.name]}`",
+    )
+
+
+def _is_open(value: object) -> bool:
+    """Whether a value is an open size or a list with one."""
+    if isinstance(value, tuple):
+        return any(isinstance(element, Sym) for element in value)
+    return isinstance(value, Sym)

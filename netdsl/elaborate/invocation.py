@@ -1,0 +1,77 @@
+"""A call in the text, at the moment when it is evaluated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from netdsl.errors import NetdslError
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.evaluate import Env
+    from netdsl.elaborate.scope import Namespace
+    from netdsl.ir.graph import Value
+    from netdsl.source import Span
+    from netdsl.syntax import ast
+
+NO_BRACES = "only joins do: concat, add, mul, sub, max, residual"
+
+
+class Bodies(Protocol):
+    """Unrolls the bodies to which calls lead."""
+
+    def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+        """The value after a body's statements."""
+
+    def element(
+        self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
+    ) -> Value:
+        """The value after one element of a chain."""
+
+    def inside(self, scope: Namespace, body: ast.Body, env: Env, x: Value | None) -> Value | None:
+        """The value after a body whose members and labels belong to `scope`."""
+
+
+class Invocation(NamedTuple):
+    """One evaluation of a call; a call inside a loop has one for each round.
+
+    `env` has the names that the arguments see, and `x` is the value that flows into the call.
+    """
+
+    call: ast.Call
+    label: ast.Pattern | None
+    env: Env
+    x: Value | None
+
+    @property
+    def name(self) -> str:
+        """The name of the layer, join, block or label that is called."""
+        return self.call.name
+
+    @property
+    def arms(self) -> tuple[ast.Body, ...]:
+        """The arms of a join. The body of a `residual` without arms is its only one."""
+        body = self.call.body
+        if body is None:
+            return ()
+        if self.call.name == "residual" and not body.arms:
+            return (body,)
+        return body.arms
+
+    @property
+    def span(self) -> Span:
+        """The place of the call."""
+        return self.call.span
+
+
+def refuse_arguments_and_body(call: ast.Call) -> None:
+    """Raise `NetdslError` if a word that takes neither is followed by arguments or braces."""
+    if call.arguments:
+        raise NetdslError("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
+    refuse_body(call)
+
+
+def refuse_body(call: ast.Call) -> None:
+    """Raise `NetdslError` if a call of something other than a join has braces."""
+    if call.body is not None:
+        message = f"`{call.name}` takes no braces"
+        raise NetdslError("unexpected-body", message, call.body.span, help=NO_BRACES)

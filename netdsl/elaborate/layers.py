@@ -1,0 +1,133 @@
+"""Adds the node of a layer to the graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.infer import as_fault
+from netdsl.elaborate.shortcut import unlike
+from netdsl.errors import OpError
+from netdsl.ir.graph import Node, Site, Value
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.arguments import LayerArguments
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.elaborate.invocation import Invocation
+    from netdsl.ir.op import Op
+
+MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
+
+
+def add_layer(
+    net: NetBuilder,
+    invocation: Invocation,
+    cls: type[Op],
+    arguments: LayerArguments,
+    xs: tuple[Value, ...],
+) -> Value:
+    """The value of a layer with the inputs `xs`, whose label is bound to it.
+
+    Raises `NetdslError`.
+    """
+    call, label, env, _ = invocation
+    name = net.member_name(label, env)
+    if arguments.unknown:
+        value = net.unknown(call.span)
+    else:
+        value = _apply(net, invocation, _op(net, invocation, cls, arguments, len(xs)), xs, name)
+    if label is not None:
+        net.remember(name, value, label, call, env)
+    return value
+
+
+def _op(
+    net: NetBuilder,
+    invocation: Invocation,
+    cls: type[Op],
+    arguments: LayerArguments,
+    count: int,
+) -> Op:
+    """The layer with its arguments; raises `NetdslError`."""
+    try:
+        op = net.inference.op(cls, arguments.positional, arguments.keywords)
+        _check_input_count(cls, count, invocation)
+    except OpError as error:
+        raise as_fault(error, invocation.call, cls, ()) from None
+    return op
+
+
+def _apply(
+    net: NetBuilder, invocation: Invocation, op: Op, xs: tuple[Value, ...], name: str
+) -> Value:
+    """The result of a layer; raises `NetdslError` if it does not take these inputs."""
+    if any(x.type is None for x in xs):
+        return net.unknown(invocation.span)
+    try:
+        return _add_node(net, invocation, op, xs, name)
+    except OpError as error:
+        fault = error
+        if invocation.name == "residual" and len(invocation.arms) == 1:
+            fault = unlike(xs[0].type, xs[1].type, error)
+        raise as_fault(fault, invocation.call, type(op), xs) from None
+
+
+def _add_node(
+    net: NetBuilder, invocation: Invocation, op: Op, xs: tuple[Value, ...], name: str
+) -> Value:
+    type_, needs = net.inference.type(op, tuple(x.type for x in xs))
+    if len(net.graph.nodes) >= net.max_layers:
+        net.charge(1, invocation.span)
+    site = Site(invocation.span, net.caller)
+    path, module = net.scope.join(name)
+    value = Value(path, type_, site)
+    node = Node(path, module, op, xs, value, net.aux)
+    value.producer = node
+    net.graph.add(node)
+    net.owners.setdefault(module, node)
+    net.graph.equalities += [(a, b, site) for a, b in needs.equal]
+    return value
+
+
+# ---- the number of inputs
+
+
+def _check_input_count(cls: type[Op], count: int, invocation: Invocation) -> None:
+    """Raise `OpError` if a layer does not take that many inputs."""
+    least, most = cls.inputs
+    if least <= count <= most:
+        return
+    if most > MOST_REFERENCES:
+        raise _wrong_arm_count(cls, count, invocation)
+    raise _wrong_reference_count(cls, count)
+
+
+def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpError:
+    kind, most = cls.kind, cls.inputs[1]
+    if count > most:
+        message = f"`{kind}` joins at most {most:,} arms or references, found {count:,}"
+        advice = "join some of them first"
+    elif invocation.call.body is not None:
+        message = f"`{kind}` joins two arms or more, found {count}"
+        advice = f"an arm that passes the input on is `| identity`: `{kind} {{ | ... | identity }}`"
+    else:
+        message = f"`{kind}` joins arms or references, and there are none"
+        advice = f"write `{kind} {{ | ... | ... }}` or `{kind}(@label)`"
+    return OpError("wrong-inputs", message, help=advice)
+
+
+def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
+    kind, (least, most) = cls.kind, cls.inputs
+    if most == 1:
+        references = "no reference"
+    elif least == most == 2:
+        references = "one reference"
+    elif most == 2:
+        references = "at most one reference"
+    else:
+        references = f"{least - 1} to {most - 1} references"
+    message = f"`{kind}` takes {references} beside the current value, found {count - 1}"
+    if count < least:
+        advice = f"references are written `@label`: `{kind}(..., @label)`"
+    else:
+        advice = f"a layer works on the current value; `@label -> {kind}` takes another one up"
+    return OpError("wrong-inputs", message, help=advice)

@@ -1,0 +1,87 @@
+"""Loops: `repeat 3 as i { ... }` and `for a, b in values { ... }`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.errors import NetdslError
+from netdsl.ops.args import show
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.elaborate.invocation import Bodies
+    from netdsl.ir.graph import Value
+    from netdsl.syntax import ast
+
+
+def repeat(
+    net: NetBuilder, bodies: Bodies, element: ast.Repeat, env: Env, x: Value | None
+) -> Value | None:
+    """The value after a `repeat`; raises `NetdslError`."""
+    count = evaluate(element.count, env)
+    if count is UNKNOWN:
+        return net.unknown(element.span)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        message = f"`repeat` needs a number of times, found {show(count)}"
+        raise NetdslError("wrong-type", message, element.count.span)
+    _charge_rounds(net, count, element, env)
+    for i in range(count):
+        net.meter.charge(1, element.span)
+        frame = Env(env)
+        if element.variable:
+            frame.values[element.variable] = i
+        x = bodies.body(element.body, frame, x)
+    return x
+
+
+def each(
+    net: NetBuilder, bodies: Bodies, element: ast.For, env: Env, x: Value | None
+) -> Value | None:
+    """The value after a `for`; raises `NetdslError`."""
+    values = evaluate(element.values, env)
+    if values is UNKNOWN:
+        return net.unknown(element.span)
+    if not isinstance(values, tuple):
+        raise NetdslError(
+            "wrong-type",
+            f"`for` needs a list, found {show(values)}",
+            element.values.span,
+            help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name",
+        )
+    _check_targets(element)
+    _charge_rounds(net, len(values), element, env)
+    for value in values:
+        net.meter.charge(1, element.span)
+        frame = Env(env)
+        frame.values.update(zip(element.targets, _parts(value, element), strict=True))
+        x = bodies.body(element.body, frame, x)
+    return x
+
+
+def _check_targets(element: ast.For) -> None:
+    for i, target in enumerate(element.targets):
+        if target in element.targets[:i]:
+            raise NetdslError(
+                "duplicate-name",
+                f"`for` has two variables `{target}`",
+                element.span,
+                help="choose another name",
+            )
+
+
+def _parts(value: object, element: ast.For) -> tuple[object, ...]:
+    """The values of a loop's variables in one round."""
+    count = len(element.targets)
+    if count == 1:
+        return (value,)
+    if not isinstance(value, tuple) or len(value) != count:
+        message = f"cannot spread {show(value)} over {count} names"
+        raise NetdslError("wrong-type", message, element.values.span)
+    return value
+
+
+def _charge_rounds(net: NetBuilder, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
+    """Refuse a loop that must exceed a limit before any of it is unrolled."""
+    least = net.estimate.body(element.body, net.module, net.hidden(env))
+    net.charge_all(least._replace(steps=least.steps + 1), count, element.span)

@@ -1,0 +1,74 @@
+"""Layers that act in training only: `dropout`, `dropout2d` and `droppath`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+from netdsl.ir.op import Op
+from netdsl.ops.args import number
+from netdsl.ops.base import arg, layer
+from netdsl.ops.rounding import exact
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+    from netdsl.ir.types import TensorType
+
+
+class _TrainingOnly(Op):
+    """Passes its input on at inference, so that the exported graph has no node for it."""
+
+    rounding = exact
+
+    p: float = arg(number, 0.5, doc="probability of dropping", min=0, max=1)
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return x
+
+
+@layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
+class Dropout(_TrainingOnly):
+    """In training, zero each value with probability p and scale the rest by 1 / (1 - p).
+
+    Source: Srivastava et al. 2014.
+    """
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("Dropout", p=(self.p, 0.5))
+
+
+@layer(
+    "dropout2d",
+    family="regularisation",
+    examples=[("3x4x4", "dropout2d"), ("4x6", "dropout2d(0.2)"), ("2x3x3x3", "dropout2d(0.1)")],
+)
+class Dropout2d(_TrainingOnly):
+    """In training, zero whole maps with probability p and scale the rest by 1 / (1 - p).
+
+    Source: Tompson et al. 2015.
+    """
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not 2 <= len(x.shape) <= 4:
+            raise OpError(
+                "wrong-rank",
+                f"`dropout2d` needs channels and 1 to 3 spatial axes, but its input is {x}",
+                help=None if x.spatial else "use `dropout` for vectors",
+            )
+        return x
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module(f"Dropout{len(x.spatial)}d", p=(self.p, 0.5))
+
+
+@layer(
+    "droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")]
+)
+class StochasticDepth(_TrainingOnly):
+    """Stochastic depth (Huang et al. 2016).
+
+    In training, zero whole samples with probability p and scale the rest by 1 / (1 - p).
+    """
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.custom("DropPath", self.p)

@@ -1,0 +1,241 @@
+"""Layers that change the sizes of the spatial axes at their borders: `pad` and `crop`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+from netdsl.ir.op import Op, Window
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import integer, number, padding, sizes, text
+from netdsl.ops.base import arg, fixed, layer, spatial_rank, spread
+from netdsl.ops.rounding import exact
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import Sym
+
+    Sizes = tuple[int | Sym, ...]
+
+
+@layer(
+    "pad",
+    family="shape",
+    examples=[
+        ("2x4x5", "pad(1)"),
+        ("2x4x5", "pad([(1, 2), (0, 3)])"),
+        ("2x6", "pad(2, mode = reflect)"),
+        ("2x4x5", "pad(1x2, mode = edge)"),
+        ("1x3x3", "pad(1, value = 2.5)"),
+        ("2x3x3", "pad(0, channels = 2)"),
+    ],
+)
+class Pad(Op):
+    """Put a border around the spatial axes."""
+
+    pad = arg(
+        padding,
+        doc="width of the border: one number, one for each axis, or (begin, end) pairs",
+        min=0,
+    )
+    mode: str = arg(
+        text,
+        "constant",
+        doc="what the border is filled with",
+        choices=("constant", "reflect", "edge"),
+    )
+    value: float = arg(number, 0.0, doc="the value of a constant border")
+    channels: int = arg(
+        integer, 0, doc="constant channels to add before and after those of the input", min=0
+    )
+
+    def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
+        """The widths before and after each spatial axis; raises `OpError`."""
+        rank = spatial_rank(self, x)
+        if self.pad == "same":
+            raise OpError(
+                "bad-argument",
+                "`pad` of `pad` must be the width of the border, found same",
+                "pad",
+                "write a number: `pad(1)`",
+            )
+        if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
+            if len(self.pad) != rank:
+                subject = f"`pad` has {counted(len(self.pad), 'pair')}"
+                advice = "give a (begin, end) pair for each axis"
+                raise _wrong_rank(subject, rank, "pad", advice)
+            return list(self.pad)
+        return [(width, width) for width in spread(self.pad, rank, self.kind, "pad")]
+
+    def infer(self, x: TensorType) -> TensorType:
+        pairs = self._pairs(x)
+        for size, pair in zip(x.spatial, pairs, strict=True):
+            if self.mode == "reflect" and not self.needs_at_least(size, max(pair) + 1):
+                message = f"a reflected border of {max(pair)} needs an input larger than {size}"
+                advice = f"make it at most {size - 1}, or write `mode = edge`"
+                raise OpError("bad-padding", message, "pad", advice)
+        if self.channels and self.mode != "constant":
+            raise OpError(
+                "bad-argument",
+                f"`channels` of `pad` needs `mode = constant`, found {self.mode}",
+                "channels",
+                "leave out `mode`, or write two `pad` layers",
+            )
+        spatial = (
+            size + before + after for size, (before, after) in zip(x.spatial, pairs, strict=True)
+        )
+        return TensorType((x.channels + 2 * self.channels, *spatial), x.dtype)
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, before) for before, _ in self._pairs(x))
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(y)`.
+
+        Underflow: `1`.
+        """
+        return e.bound(e.y.abs(), 1)
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        pairs = self._pairs(x)
+        if self.channels:
+            pairs.insert(0, (self.channels, self.channels))
+        # PyTorch counts the axes from the last one.
+        flat = tuple(width for pair in reversed(pairs) for width in pair)
+        mode = {
+            "constant": f"value={self.value!r}",
+            "reflect": 'mode="reflect"',
+            "edge": 'mode="replicate"',
+        }[self.mode]
+        return t.inline(f"F.pad({{0}}, {flat}, {mode})")
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        value = ""
+        if self.mode == "constant":
+            value = g.floats(self.value)
+        pairs = [(self.channels, self.channels), *self._pairs(x.type)]
+        return g.pad(x, pairs, value, self.mode)
+
+
+@layer(
+    "crop",
+    family="shape",
+    examples=[
+        ("2x6x7", "crop(4x5)"),
+        ("2x6x7", "crop(3, offset = 1)"),
+        ("2x9", "crop(4)"),
+        ("2x6x7, 3x4x4", "crop"),
+        ("2x6x7, 3x4x4", "crop(offset = 2x3)"),
+    ],
+)
+class Crop(Op):
+    """Cut the spatial axes to a size, or to that of a reference: `crop(@image, offset = 19)`.
+
+    The cut is in the middle unless `offset` is given.
+    """
+
+    rounding = exact
+
+    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference")
+    offset: Sizes | None = arg(
+        sizes, None, doc="where the cut begins; by default it is in the middle"
+    )
+    inputs = (1, 2)
+
+    def _plan(self, x: TensorType, like: TensorType | None) -> list[tuple[int | Sym, int | Sym]]:
+        """The (offset, size) of the cut along each spatial axis; raises `OpError`."""
+        rank = spatial_rank(self, x)
+        if (self.size is None) == (like is None):
+            given = "neither" if like is None else "both"
+            raise OpError(
+                "missing-argument",
+                f"`crop` needs a size or a reference, found {given}",
+                help="write `crop(24x24)` or `crop(@image)`",
+            )
+        for what, numbers in (("its size", self.size), ("its offset", self.offset)):
+            for value in numbers or ():
+                fixed(self, value, what, "cut to the size of another value: `crop(@label)`")
+        target = self._target(rank, like)
+        if self.offset is None:
+            return [
+                ((whole - part) // 2, part) for whole, part in zip(x.spatial, target, strict=True)
+            ]
+        offsets = _for_each_axis(self.offset, rank)
+        if len(offsets) != rank:
+            subject = f"`offset` has {counted(len(offsets), 'size')}"
+            raise _wrong_rank(subject, rank, "offset", "one number serves all axes")
+        return list(zip(offsets, target, strict=True))
+
+    def _target(self, rank: int, like: TensorType | None) -> Sizes:
+        """The sizes of the result: those given, or those of the reference; raises `OpError`."""
+        if like is not None:
+            target = like.spatial
+            subject = f"the reference of `crop` has {counted(len(target), 'spatial axis')}"
+            advice = "give the reference as many axes as the input has"
+        else:
+            assert self.size is not None
+            target = _for_each_axis(self.size, rank)
+            subject = f"`crop` has {counted(len(target), 'size')}"
+            advice = "one number serves all axes"
+        if len(target) != rank:
+            raise _wrong_rank(subject, rank, "size", advice)
+        return target
+
+    def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
+        plan = self._plan(x, like)
+        for whole, (offset, size) in zip(x.spatial, plan, strict=True):
+            if not (self.needs_at_least(offset, 0) and self.needs_at_least(whole - offset, size)):
+                start, advice = "", f"make it at most {whole}, or use `pad` to enlarge an axis"
+                if self.offset is not None:
+                    start = f" from offset {offset}"
+                    advice = f"offset and size together must be at most {whole}"
+                message = f"`crop` to {size}{start} does not fit into {whole}"
+                argument = "size" if like is None else None
+                raise OpError("window-too-large", message, argument, advice)
+        return TensorType((x.channels, *(size for _, size in plan)), x.dtype)
+
+    def windows(self, x: TensorType, like: TensorType | None = None) -> tuple[Window, ...]:
+        plan = self._plan(x, like)
+        return tuple(Window(1, 1, -offset if isinstance(offset, int) else 0) for offset, _ in plan)
+
+    def torch(self, t: Recorder, x: TensorType, like: TensorType | None = None) -> Lowered:
+        plan = self._plan(x, like)
+        if all(isinstance(number, int) for pair in plan for number in pair):
+            ranges = ", ".join(f"{offset}:{offset + size}" for offset, size in plan)
+            return t.inline(f"{{0}}[:, :, {ranges}]")
+        arguments: list[object] = ["{1}.shape[2:]"]
+        if like is None:
+            arguments = [tuple(size for _, size in plan)]
+        if self.offset is not None:
+            arguments.append(tuple(offset for offset, _ in plan))
+        return t.helper("crop_to", "{0}", *arguments)
+
+    def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
+        plan = self._plan(x.type, None if like is None else like.type)
+        axes = g.ints(list(range(2, 2 + len(plan))))
+        known = [(o, n) for o, n in plan if isinstance(o, int) and isinstance(n, int)]
+        if len(known) == len(plan):
+            start = g.ints([offset for offset, _ in known])
+            end = g.ints([offset + size for offset, size in known])
+            return g.op("Slice", x, start, end, axes)
+        if like is None:
+            target = g.ints([fixed(self, size, "its size") for _, size in plan])
+        else:
+            target = g.op("Shape", like, start=2)
+        if self.offset is None:
+            start = g.op("Div", g.op("Sub", g.op("Shape", x, start=2), target), g.ints([2]))
+        else:
+            start = g.ints([fixed(self, offset, "its offset") for offset, _ in plan])
+        return g.op("Slice", x, start, g.op("Add", start, target), axes)
+
+
+def _for_each_axis(numbers: Sizes, rank: int) -> Sizes:
+    """The numbers as they are, or a single one repeated for all axes."""
+    return numbers * rank if len(numbers) == 1 else numbers
+
+
+def _wrong_rank(subject: str, rank: int, argument: str, advice: str) -> OpError:
+    message = f"{subject}, but the input has {counted(rank, 'spatial axis')}"
+    return OpError("wrong-rank", message, argument, advice)
