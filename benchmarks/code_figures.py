@@ -146,7 +146,8 @@ def repeated_classes(modules: Iterable[Module]) -> dict[str, list[str]]:
 def undocumented(modules: Iterable[Module]) -> list[str]:
     """Public classes, functions and methods without a docstring.
 
-    A method that overrides another one inherits its docstring.
+    A method that overrides another one inherits its docstring. An `@overload` has that of the
+    function below it.
     """
     modules = list(modules)
     documented = {
@@ -161,7 +162,7 @@ def undocumented(modules: Iterable[Module]) -> list[str]:
         for node in module.tree.body:
             if not isinstance(node, ast.ClassDef | Function) or node.name.startswith("_"):
                 continue
-            if not ast.get_docstring(node):
+            if not ast.get_docstring(node) and not _is_overload(node):
                 missing.append(f"{module.name}.{node.name}")
             for member in node.body if isinstance(node, ast.ClassDef) else []:
                 if not isinstance(member, Function) or member.name.startswith("_"):
@@ -172,6 +173,10 @@ def undocumented(modules: Iterable[Module]) -> list[str]:
                 if not inherited and not ast.get_docstring(member):
                     missing.append(f"{module.name}.{node.name}.{member.name}")
     return missing
+
+
+def _is_overload(node: ast.ClassDef | Function) -> bool:
+    return any(isinstance(d, ast.Name) and d.id == "overload" for d in node.decorator_list)
 
 
 # ---- repetition

@@ -85,7 +85,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "literal": (
         NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
-        Said("shape-mismatch", 3, 16, "holds 2x2 numbers, it needs 1x3x3x3"),
+        Said("shape-mismatch", 3, 16, "has 2x2 numbers, it needs 1x3x3x3"),
     ),
     "size zero": ("net N {\n    input image: 0x8x8\n    relu\n}", Said("bad-size", 2, 18, "is 0")),
     "size beyond": (

@@ -1,4 +1,4 @@
-"""The layer kinds, one file a family. Importing this package registers them all."""
+"""The layer kinds, a file or more for each family. Importing this package registers them all."""
 
 from functools import cache
 from importlib import import_module
@@ -7,12 +7,15 @@ from netdsl.ops import (
     activation,
     attention,
     conv,
+    deconv,
     dense,
     dropout,
     graph,
     join,
     norm,
     pool,
+    pool_global,
+    pool_subsample,
     recurrent,
     region,
     resample,
@@ -29,6 +32,7 @@ __all__ = [
     "activation",
     "attention",
     "conv",
+    "deconv",
     "dense",
     "dropout",
     "graph",
@@ -36,6 +40,8 @@ __all__ = [
     "load_plugins",
     "norm",
     "pool",
+    "pool_global",
+    "pool_subsample",
     "recurrent",
     "region",
     "resample",
@@ -49,11 +55,11 @@ __all__ = [
 
 @cache
 def load_plugins() -> frozenset[str]:
-    """Import the packages that offer layer kinds under the entry point group `netdsl.layers`; the
-    kinds that they add.
+    """Import the packages that offer layer kinds, and return the names of these kinds.
 
-    Called when a text names a layer that is not known: a net without such layers does not wait for
-    it, nor for `importlib.metadata`, which takes as long to import as a net takes to check.
+    They are the entry points of the group `netdsl.layers`. This is called when a text uses a kind
+    that netdsl does not have: other nets do not wait for it, nor for `importlib.metadata`, which
+    takes as long to import as a net takes to check.
     """
     before = set(LAYERS)
     for point in import_module("importlib.metadata").entry_points(group="netdsl.layers"):

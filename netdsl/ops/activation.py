@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from math import log
-from typing import TYPE_CHECKING
+from math import log, pi, sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
@@ -28,20 +28,28 @@ def _hard_swish(_op: Op, e: Evaluation) -> Bound:
     return e.bound(unless_beyond(size * (size + 3).clamp(max=6) / 6, size * 6), 3)
 
 
-# kind: (PyTorch module, ONNX operator, the function, its rounding)
+class _Plain(NamedTuple):
+    """An activation without arguments that both back ends have."""
+
+    module: str  # of PyTorch
+    operator: str  # of ONNX
+    formula: str
+    rounding: Rule
+
+
 _PLAIN = {
-    "relu": ("ReLU", "Relu", "max(0, x) (Nair and Hinton 2010)", exact),
-    "sigmoid": ("Sigmoid", "Sigmoid", "1 / (1 + exp(-x))", scaled(1.0)),
-    "tanh": ("Tanh", "Tanh", "(exp(x) - exp(-x)) / (exp(x) + exp(-x))", scaled(1.0)),
-    "softplus": ("Softplus", "Softplus", "log(1 + exp(x))", scaled(1.0)),
-    "hard_swish": (
+    "relu": _Plain("ReLU", "Relu", "max(0, x) (Nair and Hinton 2010)", exact),
+    "sigmoid": _Plain("Sigmoid", "Sigmoid", "1 / (1 + exp(-x))", scaled(1.0)),
+    "tanh": _Plain("Tanh", "Tanh", "(exp(x) - exp(-x)) / (exp(x) + exp(-x))", scaled(1.0)),
+    "softplus": _Plain("Softplus", "Softplus", "log(1 + exp(x))", scaled(1.0)),
+    "hard_swish": _Plain(
         "Hardswish",
         "HardSwish",
         "x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019)",
         _hard_swish,
     ),
-    "mish": ("Mish", "Mish", "x tanh(log(1 + exp(x))) (Misra 2019)", gated(1.0)),
-    "selu": (
+    "mish": _Plain("Mish", "Mish", "x tanh(log(1 + exp(x))) (Misra 2019)", gated(1.0)),
+    "selu": _Plain(
         "SELU",
         "Selu",
         "scale (max(0, x) + min(0, alpha (exp(x) - 1))) (Klambauer et al. 2017)",
@@ -50,25 +58,25 @@ _PLAIN = {
 }
 
 
-def _plain(kind: str, module: str, operator: str, formula: str, rule: Rule) -> None:
-    """Register an activation without arguments that both back ends have."""
+def _plain(kind: str, plain: _Plain) -> None:
+    """Register a kind of `_PLAIN`."""
 
-    class Plain(Op):
-        __doc__ = f"{formula}."
-        rounding = rule
+    class PlainActivation(Op):
+        __doc__ = f"{plain.formula}."
+        rounding = plain.rounding
 
-        def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-            return t.module(module)
+        def torch(self, t: Recorder, x: TensorType) -> Lowered:
+            return t.module(plain.module)
 
-        def onnx(self, g: Emitter, *xs: TypedName) -> str:
-            return g.op(operator, xs[0])
+        def onnx(self, g: Emitter, x: TypedName) -> str:
+            return g.op(plain.operator, x)
 
-    Plain.__name__ = module
-    layer(kind, family="activation", examples=[("3x4", kind), ("6", kind)])(Plain)
+    PlainActivation.__name__ = plain.module
+    layer(kind, family="activation", examples=[("3x4", kind), ("6", kind)])(PlainActivation)
 
 
 for _kind, _row in _PLAIN.items():
-    _plain(_kind, *_row)
+    _plain(_kind, _row)
 
 
 @layer("relu6", family="activation", examples=[("3x4", "relu6")])
@@ -77,11 +85,11 @@ class ReLU6(Op):
 
     rounding = exact
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("ReLU6")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Clip", xs[0], g.floats(0.0), g.floats(6.0))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Clip", x, g.floats(0.0), g.floats(6.0))
 
 
 def _sloped(e: Evaluation, slope: Tensor) -> Bound:
@@ -96,7 +104,7 @@ def _sloped(e: Evaluation, slope: Tensor) -> Bound:
 class LeakyReLU(Op):
     """x where positive, slope x elsewhere."""
 
-    slope: float = arg(number, 0.01, doc="factor of negative values")
+    slope = arg(number, 0.01, doc="factor for negative values")
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
@@ -105,18 +113,18 @@ class LeakyReLU(Op):
         """
         return _sloped(e, e.x.new_tensor(self.slope))
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("LeakyReLU", negative_slope=(self.slope, 0.01))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("LeakyRelu", xs[0], alpha=self.slope)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("LeakyRelu", x, alpha=self.slope)
 
 
 @layer("elu", family="activation", examples=[("3x4", "elu"), ("5", "elu(alpha = 0.5)")])
 class ELU(Op):
     """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
 
-    alpha: float = arg(number, 1.0, doc="limit of negative values")
+    alpha = arg(number, 1.0, doc="negative values approach -alpha")
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y) + abs(alpha)`.
@@ -126,11 +134,11 @@ class ELU(Op):
         alpha = abs(self.alpha)
         return e.bound(unless_beyond(e.y.abs() + alpha, e.x.new_tensor(alpha)), alpha + 2)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("ELU", alpha=(self.alpha, 1.0))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Elu", xs[0], alpha=self.alpha)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Elu", x, alpha=self.alpha)
 
 
 @layer(
@@ -144,27 +152,30 @@ class ELU(Op):
     ],
 )
 class PReLU(Op):
-    """x where positive, a learned slope times x elsewhere (He et al. 2015): one slope for each
-    channel, or one for all.
+    """x where positive, a learned slope times x elsewhere (He et al. 2015).
+
+    There is one slope for each channel, or one for all.
     """
 
-    shared: bool = arg(boolean, False, doc="one slope for all channels")
-    init: float = arg(number, 0.25, doc="the slope at the start")
+    shared = arg(boolean, False, doc="one slope for all channels")
+    init = arg(number, 0.25, doc="the initial slope")
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if not self.shared:
-            if not xs[0].shape:
-                raise OpError(
-                    "wrong-rank",
-                    "`prelu` needs channels, its input is a scalar",
-                    help="one slope for all: `prelu(shared = true)`",
-                )
-            fixed(self, xs[0].channels, "its input channels")
-        return xs[0]
+    def infer(self, x: TensorType) -> TensorType:
+        if not self.shared and not x.shape:
+            raise OpError(
+                "wrong-rank",
+                "`prelu` needs channels, its input is a scalar",
+                help="use one slope for all: `prelu(shared = true)`",
+            )
+        self._slopes(x)
+        return x
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        count = 1 if self.shared else fixed(self, xs[0].channels, "its input channels")
-        return {"weight": Param((count,), f"constant:{self.init}", role="slope")}
+    def _slopes(self, x: TensorType) -> int:
+        """The number of learned slopes."""
+        return 1 if self.shared else fixed(self, x.channels, "its input channels")
+
+    def params(self, x: TensorType) -> dict[str, Param]:
+        return {"weight": Param((self._slopes(x),), f"constant:{self.init}", role="slope")}
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
@@ -174,18 +185,14 @@ class PReLU(Op):
         weight = e.module.weight
         return _sloped(e, weight.view(()) if weight.numel() == 1 else e.per_channel(weight))
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(
-            "PReLU",
-            num_parameters=(1 if self.shared else xs[0].channels, 1),
-            init=(self.init, 0.25),
-        )
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("PReLU", num_parameters=(self._slopes(x), 1), init=(self.init, 0.25))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
+    def onnx(self, g: Emitter, x: TypedName) -> str:
         slope = g.param("weight")
-        if not self.shared and xs[0].type.spatial:
-            slope = g.op("Reshape", slope, g.ints([-1, *(1 for _ in xs[0].type.spatial)]))
-        return g.op("PRelu", xs[0], slope)
+        if not self.shared and x.type.spatial:
+            slope = g.op("Reshape", slope, g.ints([-1, *(1 for _ in x.type.spatial)]))
+        return g.op("PRelu", x, slope)
 
 
 @layer("gelu", family="activation", examples=[("3x4", "gelu"), ("5", "gelu(approximate = tanh)")])
@@ -194,20 +201,20 @@ class GELU(Op):
 
     rounding = gated(1.5)
 
-    approximate = arg(text, "none", doc="exact, or by tanh", choices=("none", "tanh"))
+    approximate = arg(
+        text, "none", doc="`none` is exact, `tanh` an approximation", choices=("none", "tanh")
+    )
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("GELU", approximate=(self.approximate, "none"))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        x = xs[0]
+    def onnx(self, g: Emitter, x: TypedName) -> str:
         if self.approximate == "none":
-            inner = g.op("Erf", g.op("Mul", x, g.floats(0.5**0.5)))
+            inner = g.op("Erf", g.op("Mul", x, g.floats(sqrt(0.5))))
         else:
             cube = g.op("Mul", g.op("Mul", x, g.op("Mul", x, x)), g.floats(0.044715))
-            inner = g.op(
-                "Tanh", g.op("Mul", g.op("Add", x, cube), g.floats((2 / 3.141592653589793) ** 0.5))
-            )
+            scaled_sum = g.op("Mul", g.op("Add", x, cube), g.floats(sqrt(2 / pi)))
+            inner = g.op("Tanh", scaled_sum)
         return g.op("Mul", g.op("Mul", x, g.floats(0.5)), g.op("Add", inner, g.floats(1.0)))
 
 
@@ -217,11 +224,11 @@ class SiLU(Op):
 
     rounding = gated(1.0)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("SiLU")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Mul", xs[0], g.op("Sigmoid", xs[0]))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Mul", x, g.op("Sigmoid", x))
 
 
 @layer("hard_sigmoid", family="activation", examples=[("3x4", "hard_sigmoid")])
@@ -230,11 +237,11 @@ class HardSigmoid(Op):
 
     rounding = scaled(1.0)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("Hardsigmoid")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("HardSigmoid", xs[0], alpha=1 / 6, beta=0.5)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("HardSigmoid", x, alpha=1 / 6, beta=0.5)
 
 
 @layer("scaled_tanh", family="activation", examples=[("3x4", "scaled_tanh")])
@@ -243,26 +250,28 @@ class ScaledTanh(Op):
 
     rounding = scaled(1.7159)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.inline("1.7159 * torch.tanh({0} * (2 / 3))")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Mul", g.op("Tanh", g.op("Mul", xs[0], g.floats(2 / 3))), g.floats(1.7159))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Mul", g.op("Tanh", g.op("Mul", x, g.floats(2 / 3))), g.floats(1.7159))
 
 
 class _Softmax(Op):
-    axis: int = arg(integer, 1, doc="the axis to sum over, the batch being 0")
-    module, operator = "", ""
+    """What the kinds that sum along an axis share."""
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        axis_index(self, xs[0], self.axis)
-        return xs[0]
+    axis = arg(integer, 1, doc="the axis to sum over; 0 is the batch")
+    name = ""  # in PyTorch and in ONNX
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module(self.module, dim=(axis_index(self, xs[0], self.axis) + 1, None))
+    def infer(self, x: TensorType) -> TensorType:
+        axis_index(self, x, self.axis)
+        return x
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op(self.operator, xs[0], axis=axis_index(self, xs[0].type, self.axis) + 1)
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module(self.name, dim=(axis_index(self, x, self.axis) + 1, None))
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op(self.name, x, axis=axis_index(self, x.type, self.axis) + 1)
 
 
 @layer(
@@ -273,7 +282,7 @@ class _Softmax(Op):
 class Softmax(_Softmax):
     """exp(x) / sum exp(x) along an axis."""
 
-    module, operator = "Softmax", "Softmax"
+    name = "Softmax"
 
     def rounding(self, e: Evaluation) -> Bound:
         """`y (1 + n / 16 + t + sum of y t)`, with `t = max x - x`.
@@ -295,7 +304,7 @@ class Softmax(_Softmax):
 class LogSoftmax(_Softmax):
     """x - log sum exp(x) along an axis."""
 
-    module, operator = "LogSoftmax", "LogSoftmax"
+    name = "LogSoftmax"
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(x) + abs(max x) + t + 1 + n / 16 + log n`, with `t = max x - x`.

@@ -1,10 +1,8 @@
-"""The types of layer arguments: each turns what the text says into the value a layer holds, or says
-what is wrong.
-"""
+"""The types of layer arguments: each converts a value of the text, or raises `WrongType`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from netdsl.ir.types import Sym
 
@@ -14,41 +12,83 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Arg
 
 
+Dims = int | tuple[int, ...]  # one number for all axes, or one for each
+Pairs = tuple[tuple[int, int], ...]  # the padding before and after each axis
+UnevenPadding = Literal["same"] | Pairs
+Padding = Dims | UnevenPadding
+Numbers = float | tuple["Numbers", ...]  # nested lists
 MAX_SHOWN = 200  # characters of a value in a message
 
 
 class WrongType(Exception):
-    """The value is not of the argument's type; the text says what is expected."""
+    """The value does not have the type of the argument; the text is the type that is expected."""
+
+
+# ---- values in messages
 
 
 def show(value: object) -> str:
-    """A value as its author would write it, the middle left out where it is long."""
+    """A value as its author would write it, shortened in the middle if it is long."""
     return clipped(_show(value))
 
 
-def clipped(what: object) -> str:
-    """A text for a message, the middle left out where it is long."""
-    text = str(what)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 9]} ... {text[-4:]}"
+def clipped(value: object) -> str:
+    """A text for a message, shortened in the middle if it is long."""
+    text = str(value)
+    if len(text) <= MAX_SHOWN:
+        return text
+    return f"{text[: MAX_SHOWN - 9]} ... {text[-4:]}"
 
 
 def _show(value: object) -> str:
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (list, tuple)):
-        text = ", ".join(_show(v) for v in value[:6]) + (", ..." if len(value) > 6 else "")
-        return f"[{text}]"
+        items = [_show(v) for v in value[:6]]
+        if len(value) > 6:
+            items.append("...")
+        return f"[{', '.join(items)}]"
     if isinstance(value, Sym):
         return f"{value} (an open size)"
-    plain = type(value).__str__ is object.__str__ and type(value).__repr__ is object.__repr__
-    return getattr(value, "type_word", "a value") if plain else str(value)
+    if _has_own_text(value):
+        return str(value)
+    return getattr(value, "type_word", "a value")
+
+
+def _has_own_text(value: object) -> bool:
+    """Whether the class of the value defines how it is printed."""
+    cls = type(value)
+    return cls.__str__ is not object.__str__ or cls.__repr__ is not object.__repr__
+
+
+# ---- the types
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether a value is an integer; `true` and `false` are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_sizes(value: object) -> TypeGuard[tuple[int, ...]]:
+    """Whether a value is a list of at least one integer."""
+    return isinstance(value, tuple) and len(value) > 0 and all(map(is_integer, value))
+
+
+def _is_pairs(value: object) -> TypeGuard[Pairs]:
+    """Whether a value is a list of at least one pair of integers."""
+    return (
+        isinstance(value, tuple)
+        and len(value) > 0
+        and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value)
+        and all(is_integer(number) for pair in value for number in pair)
+    )
 
 
 def integer(value: object) -> int:
     """An integer."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not is_integer(value):
         raise WrongType("an integer")
     return value
 
@@ -68,101 +108,78 @@ def boolean(value: object) -> bool:
 
 
 def text(value: object) -> str:
-    """A word; a layer's name is one too (`approximate = tanh`)."""
+    """A word; the name of a layer is one too (`approximate = tanh`)."""
     value = getattr(value, "word", value)
     if not isinstance(value, str):
         raise WrongType("a word")
     return value
 
 
-def dims(value: object) -> int | tuple[int, ...]:
+def dims(value: object) -> Dims:
     """An integer for all axes, or one for each: `1x7`."""
-    if (
-        isinstance(value, tuple)
-        and value
-        and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-    ):
+    if is_integer(value) or _is_sizes(value):
         return value
-    try:
-        return integer(value)
-    except WrongType:
-        raise WrongType("an integer or sizes such as 1x7") from None
+    raise WrongType("an integer or sizes such as 1x7")
 
 
-def padding(value: object) -> Any:
+def padding(value: object) -> Padding:
     """An integer, sizes, begin and end pairs `[(0, 1), (0, 1)]`, or `same`."""
     if value == "same":
         return "same"
-    if (
-        isinstance(value, tuple)
-        and value
-        and all(
-            isinstance(v, tuple) and len(v) == 2 and all(type(i) is int for i in v) for v in value
-        )
-    ):
+    if is_integer(value) or _is_sizes(value) or _is_pairs(value):
         return value
-    try:
-        return dims(value)
-    except WrongType:
-        raise WrongType(
-            "an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same"
-        ) from None
+    raise WrongType("an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same")
 
 
 def padding_advice(word: object) -> str | None:
-    """Advice for a word of other libraries that is no padding here."""
-    known = word.lower() if isinstance(word, str) else ""
-    if known == "same":
-        return "it is written `same`"
-    return "leave `pad` out: without it nothing is padded" if known == "valid" else None
+    """Advice for a word that other libraries accept as a padding."""
+    if not isinstance(word, str):
+        return None
+    if word.lower() == "same":
+        return "write `same` in lower case"
+    if word.lower() == "valid":
+        return "leave `pad` out: without it nothing is padded"
+    return None
 
 
-def even_padding(value: object) -> Any:
-    """An integer or sizes. `same` and pairs pass: the layer refuses them with its own numbers."""
-    try:
-        return padding(value)
-    except WrongType:
-        return dims(value)
+def even_padding(value: object) -> Padding:
+    """An integer or sizes.
 
-
-def sizes(value: object) -> tuple[int | Sym, ...]:
-    """Sizes such as `16x25`; open ones are allowed."""
-    if isinstance(value, (int, Sym)) and not isinstance(value, bool):
-        return (value,)
-    if (
-        isinstance(value, tuple)
-        and value
-        and all(isinstance(v, (int, Sym)) and not isinstance(v, bool) for v in value)
-    ):
+    `same` and pairs pass: the layer refuses them, and advises what to write for its input.
+    """
+    if value == "same":
+        return "same"
+    if _is_pairs(value):
         return value
+    return dims(value)
+
+
+def sizes(value: object) -> tuple[Any, ...]:
+    """Sizes such as `16x25`: integers, or open sizes, which a kind may refuse with `fixed`."""
+    given = value if isinstance(value, tuple) else (value,)
+    if given and all(isinstance(size, Sym) or is_integer(size) for size in given):
+        return given
     raise WrongType("sizes such as 16x25 or [16, -1]")
 
 
 def integers(value: object) -> tuple[int, ...]:
-    """A list of integers."""
-    if isinstance(value, tuple) and all(
-        isinstance(v, int) and not isinstance(v, bool) for v in value
-    ):
+    """A list of integers, which may be empty."""
+    if value == () or _is_sizes(value):
         return value
     raise WrongType("a list of integers such as [1, 2]")
 
 
-def literal(value: object) -> tuple[Any, ...] | None:
-    """Nested lists of numbers, or nothing."""
-    if value is None:
-        return None
-    if isinstance(value, tuple) and value and all(isinstance(v, tuple) for v in value):
-        return tuple(literal(v) for v in value)
-    if (
-        isinstance(value, tuple)
-        and value
-        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value)
-    ):
-        return tuple(float(v) for v in value)
+def literal(value: object) -> tuple[Numbers, ...]:
+    """Nested lists of numbers."""
+    if isinstance(value, tuple) and value:
+        if all(isinstance(item, tuple) for item in value):
+            return tuple(literal(item) for item in value)
+        if all(isinstance(item, float) or is_integer(item) for item in value):
+            return tuple(float(item) for item in value)
     raise WrongType("nested lists of numbers of one shape")
 
 
-TYPE_NAMES: dict[Callable[[object], Any], str] = {
+TYPE_NAMES: dict[Callable[[object], object], str] = {
     integer: "int",
     number: "float",
     boolean: "bool",

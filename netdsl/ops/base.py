@@ -1,109 +1,75 @@
 """What a layer kind is: one class that owns its arguments, shapes, parameters, MACs and lowerings.
 
-A kind is written as a class with `@layer("name", family=..., examples=...)`; its arguments are
-class attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes
-PyTorch source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither.
-Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
+A kind is a class with `@layer("name", family=..., examples=...)`; its arguments are class
+attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes PyTorch
+source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither. Shapes
+have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from netdsl.errors import OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
+from netdsl.ir.rounding import LARGEST
 from netdsl.ops.args import WrongType, even_padding, padding, padding_advice, show
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from netdsl.ir.types import Sym, TensorType
+    from netdsl.ops.args import Dims
 
+T = TypeVar("T")
 GONE: Any = None  # in place of an inherited argument that a kind does not take
-LARGEST = 2.0**128 - 2.0**104  # of float32
-END = 2**31 - 1  # where a `Slice` goes to the end of an axis
+END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
+MAX_WORD = 40  # characters of a word in a message
+MAX_DIVISORS = 12  # of a number in a message
 
 
-def check(declared: Arg, kind: str, value: object) -> Any:
-    """The value in the layer's own form; raises `OpError`."""
-    if value is None and declared.default is None:
-        return None
-    try:
-        made = declared.convert(value)
-    except WrongType as wrong:
-        message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
-        raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
-    if declared.choices and made not in declared.choices:
-        raise OpError(
-            "bad-argument",
-            f"`{declared.name}` of `{kind}` is {_clipped(made)}; it can be"
-            f" {', '.join(declared.choices)}",
-            declared.name,
-        )
-    _check_range(declared, kind, made, value)
-    if isinstance(made, (float, tuple)):
-        _check_size(declared, kind, made)
-    return made
+# ---- declaring a kind
 
 
-def advice(declared: Arg, value: object) -> str | None:
-    """What to write for a value that the argument does not take."""
-    return padding_advice(value) if declared.convert in (padding, even_padding) else None
-
-
-def _check_size(declared: Arg, kind: str, made: object) -> None:
-    """Refuse numbers beyond float32, in which back ends compute: they would be infinite."""
-    for v in _flatten((made,)):
-        if isinstance(v, float) and abs(v) > LARGEST:
-            what = f"`{declared.name}` of `{kind}` has the number {v:g}"
-            beyond = f"beyond {LARGEST:g}, the largest float32"
-            raise OpError("number-too-large", f"{what}, {beyond}", declared.name)
-
-
-def _check_range(declared: Arg, kind: str, made: Any, value: object) -> None:
-    if declared.min is None and declared.max is None:
-        return
-    flat = (
-        [made]
-        if isinstance(made, (int, float))
-        else [v for v in _flatten(made) if isinstance(v, (int, float))]
-    )
-    for v in flat:
-        if (declared.min is not None and v < declared.min) or (
-            declared.max is not None and v > declared.max
-        ):
-            span = (
-                f"at least {declared.min:g}"
-                if declared.max is None
-                else f"between {declared.min:g} and {declared.max:g}"
-            )
-            raise OpError(
-                "bad-argument",
-                f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}",
-                declared.name,
-            )
-
-
-def _clipped(word: str) -> str:
-    return word if len(word) <= 40 else f"{word[:40]}..."
-
-
-def _flatten(value: object) -> list[object]:
-    return [x for v in value for x in _flatten(v)] if isinstance(value, tuple) else [value]
-
-
+@overload
 def arg(
-    convert: Callable[[object], Any],
-    default: Any = REQUIRED,
+    convert: Callable[[object], T],
+    default: None,
     *,
     doc: str,
     min: float | None = None,
     max: float | None = None,
     choices: Sequence[str] | None = None,
-) -> Any:
-    """Declare an argument: its type, its default where it has one, one line of documentation, and
-    its range.
+) -> T | None: ...
+
+
+@overload
+def arg(
+    convert: Callable[[object], T],
+    default: object = ...,
+    *,
+    doc: str,
+    min: float | None = None,
+    max: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> T: ...
+
+
+def arg(
+    convert: Callable[[object], object],
+    default: object = REQUIRED,
+    *,
+    doc: str,
+    min: float | None = None,
+    max: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> object:
+    """Declare an argument of a kind.
+
+    `convert` is one of the types in `netdsl.ops.args`. An argument without a default is required.
+    `doc` is one line for the reference; `min`, `max` and `choices` limit the values. A type checker
+    takes the result for a value of the argument, which it is in the instances of the kind.
     """
     return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
 
@@ -122,39 +88,38 @@ def layer(
     def register(cls: type[Op]) -> type[Op]:
         if kind in LAYERS:
             raise ValueError(f"layer `{kind}` is defined twice")
-        own: list[Arg] = []
-        for base in reversed(cls.__mro__):
-            for name, value in vars(base).items():
-                # A plain value in place of an inherited argument takes it away.
-                own = [a for a in own if a.name != name]
-                if isinstance(value, Arg):
-                    value.name = name
-                    own.append(value)
-        cls.kind, cls.family, cls.args, cls.examples = kind, family, tuple(own), tuple(examples)
+        cls.kind, cls.family, cls.examples = kind, family, tuple(examples)
+        cls.args = _declared(cls)
         LAYERS[kind] = cls
         return cls
 
     return register
 
 
-_JOINED = "what it joins are arms in braces, `{ | ... | ... }`, or references, `@label`"
+def _declared(cls: type[Op]) -> tuple[Arg, ...]:
+    """The arguments of a class and its bases; another value removes an inherited argument."""
+    declared: dict[str, Arg] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            declared.pop(name, None)
+            if isinstance(value, Arg):
+                value.name = name
+                declared[name] = value
+    return tuple(declared.values())
+
+
+# ---- checking the arguments of a call
 
 
 def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object]) -> Op:
-    """Make the op of a call; raises `OpError` (`arg` may be an index of a positional argument)."""
+    """Make the op of a call.
+
+    Raises `OpError`; its `arg` is the name of the argument that is wrong.
+    """
     kind = cls.kind
     if len(positional) > len(cls.args):
-        takes = (
-            f"at most {len(cls.args)} argument{'s' * (len(cls.args) > 1)}"
-            if cls.args
-            else "no arguments"
-        )
-        raise OpError(
-            "too-many-arguments",
-            f"`{kind}` takes {takes}, found {len(positional)}",
-            help=_JOINED if cls.inputs[1] > 2 else f"write `{signature(cls)}`",
-        )
-    values: dict[str, Any] = {}
+        raise _too_many(cls, len(positional))
+    values: dict[str, object] = {}
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
             raise OpError(
@@ -175,76 +140,162 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     return cls(values)
 
 
-def signature(cls: type[Op]) -> str:
-    """`conv(out, k, stride = 1)` as the reference prints it; `stride = ...` where it is not given
-    unless it is written.
-    """
-    parts = [
-        (
-            a.name
-            if a.required
-            else f"{a.name} = {show(a.default) if a.default is not None else '...'}".replace(
-                '"', ""
-            )
+def _too_many(cls: type[Op], found: int) -> OpError:
+    """The error for more positional arguments than a kind has."""
+    takes = f"at most {counted(len(cls.args), 'argument')}" if cls.args else "no arguments"
+    help = f"write `{signature(cls)}`"
+    if cls.inputs[1] > 2:
+        help = "give what it joins as arms in braces, `{ | ... | ... }`, or as references, `@label`"
+    return OpError("too-many-arguments", f"`{cls.kind}` takes {takes}, found {found}", help=help)
+
+
+def check(declared: Arg, kind: str, value: object) -> object:
+    """Convert a value to the type of an argument; raises `OpError` if it does not fit."""
+    if value is None and declared.default is None:
+        return None
+    try:
+        converted = declared.convert(value)
+    except WrongType as wrong:
+        message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+        raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
+    if declared.choices and converted not in declared.choices:
+        raise OpError(
+            "bad-argument",
+            f"`{declared.name}` of `{kind}` is {_shortened(converted)}; it can be"
+            f" {', '.join(declared.choices)}",
+            declared.name,
         )
-        for a in cls.args
-    ]
-    return f"{cls.kind}({', '.join(parts)})" if parts else cls.kind
+    for number in _numbers(converted):
+        _check_range(declared, kind, number, value)
+    for number in _numbers(converted):
+        _check_float(declared, kind, number)
+    return converted
+
+
+def advice(declared: Arg, value: object) -> str | None:
+    """What to write for a value that does not have the type of the argument."""
+    if declared.convert in (padding, even_padding):
+        return padding_advice(value)
+    return None
+
+
+def _check_range(declared: Arg, kind: str, number: float, value: object) -> None:
+    """Refuse a number outside the range of the argument."""
+    too_small = declared.min is not None and number < declared.min
+    too_large = declared.max is not None and number > declared.max
+    if not too_small and not too_large:
+        return
+    span = f"at least {declared.min:g}"
+    if declared.max is not None:
+        span = f"between {declared.min:g} and {declared.max:g}"
+    raise OpError(
+        "bad-argument",
+        f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}",
+        declared.name,
+    )
+
+
+def _check_float(declared: Arg, kind: str, number: float) -> None:
+    """Refuse a number beyond float32, in which back ends compute: it would be infinite."""
+    if isinstance(number, float) and abs(number) > LARGEST:
+        raise OpError(
+            "number-too-large",
+            f"`{declared.name}` of `{kind}` has the number {number:g}, beyond {LARGEST:g}, the"
+            " largest float32",
+            declared.name,
+        )
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """The numbers of a value, or of its nested lists."""
+    if isinstance(value, (int, float)):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _numbers(item)
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= MAX_WORD else f"{word[:MAX_WORD]}..."
+
+
+def signature(cls: type[Op]) -> str:
+    """A call with all arguments, such as `conv(out, k, stride = 1)`."""
+    if not cls.args:
+        return cls.kind
+    return f"{cls.kind}({', '.join(map(_declaration, cls.args))})"
+
+
+def _declaration(declared: Arg) -> str:
+    if declared.required:
+        return declared.name
+    if declared.default is None:
+        return f"{declared.name} = ..."
+    return f"{declared.name} = {show(declared.default)}".replace('"', "")
 
 
 # ---- helpers that families share
 
 
-def spread(value: int | tuple[int, ...], n: int, kind: str, name: str) -> tuple[int, ...]:
-    """One integer for each of `n` spatial axes."""
+def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
+    """One integer for each of `n` spatial axes; raises `OpError` for another number of sizes."""
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:
-        example = "x".join(["3"] * n)
-        advice = (
-            f"one number serves all axes; else give one for each, as in `{example}`"
-            if n > 1
-            else "give one number"
-        )
+        help = "give one number"
+        if n > 1:
+            example = "x".join(["3"] * n)
+            help = f"give one number for all axes, or one for each, such as `{example}`"
         raise OpError(
             "wrong-rank",
             f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has"
             f" {counted(n, 'spatial axis')}",
             name,
-            advice,
+            help,
         )
     return value
 
 
+def brief(values: tuple[T, ...]) -> T | tuple[T, ...]:
+    """One value if all axes have the same."""
+    return values[0] if len(set(values)) == 1 else values
+
+
 def spatial_rank(op: Op, x: TensorType) -> int:
-    """1, 2 or 3: the number of spatial axes; raises `OpError` for other inputs."""
+    """The number of spatial axes: 1, 2 or 3; raises `OpError` for other inputs."""
     n = len(x.shape) - 1
     if n not in (1, 2, 3):
-        what = f"{counted(len(x.shape), 'axis')} ({x})"
+        help = None
+        if n < 1:
+            help = "use `dense` for a vector, or make channels and axes with `reshape`"
         raise OpError(
             "wrong-rank",
-            f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has {what}",
-            help="a vector goes into `dense`; `reshape` makes channels and axes" if n < 1 else None,
+            f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has"
+            f" {counted(len(x.shape), 'axis')} ({x})",
+            help=help,
         )
     return n
 
 
-def fixed(op: Op, value: int | Sym, what: str, otherwise: str | None = None) -> int:
-    """A size that must be known; raises `OpError` if it is open. `otherwise` is other advice."""
-    if isinstance(value, int):
-        return value
-    names = " and ".join(sorted(value.symbols()))
-    advice = f"write a number for {names} in the `input`"
+def fixed(op: Op, size: int | Sym, name: str, otherwise: str | None = None) -> int:
+    """A size that must be known; raises `OpError` if it is open.
+
+    `name` is what the size is, such as "its input channels"; `otherwise` is further advice.
+    """
+    if isinstance(size, int):
+        return size
+    names = " and ".join(sorted(size.symbols()))
+    help = f"write a number for {names} in the `input`"
     if otherwise is not None:
-        advice += f", or {otherwise}"
-    raise OpError("open-size", f"`{op.kind}` needs to know {what}: it is {value}", help=advice)
+        help += f", or {otherwise}"
+    raise OpError("open-size", f"`{op.kind}` needs to know {name}, but {size} is open", help=help)
 
 
 def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
-    """The position in `x.shape` of an axis counted as PyTorch does, the batch being 0."""
+    """The position in `x.shape` of an axis that is counted as in PyTorch, where 0 is the batch."""
     rank = len(x.shape) + 1
     if axis == 0 or not -rank < axis < rank:
-        axes = f"axes 1 to {rank - 1}" if rank > 2 else "axis 1 alone"
+        axes = {1: "no axes", 2: "only axis 1"}.get(rank, f"axes 1 to {rank - 1}")
         raise OpError(
             "bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name
         )
@@ -252,16 +303,13 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
 
 
 def divisors(n: int) -> str:
-    """Advice for pieces of unlike size: what does divide."""
+    """Advice for parts of unequal size."""
     return f"{n} divides by {divisor_list(n)}"
 
 
 def divisor_list(n: int) -> str:
-    """The first of them, smallest first."""
-    found = [d for d in range(1, min(n, 1024) + 1) if n % d == 0]
-    return ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
-
-
-def brief(values: tuple[Any, ...]) -> Any:
-    """One number where all axes have the same."""
-    return values[0] if len(set(values)) == 1 else values
+    """The smallest divisors of a number."""
+    listed = [str(divisor) for divisor in range(1, min(n, 1024) + 1) if n % divisor == 0]
+    if len(listed) > MAX_DIVISORS:
+        listed[MAX_DIVISORS:] = ["..."]
+    return ", ".join(listed)

@@ -1,6 +1,4 @@
-"""Which input maps each output map of a convolution looks at, where not all: the table of
-`connections`.
-"""
+"""The table of `connections`: which input maps each output map of a convolution is connected to."""
 
 from __future__ import annotations
 
@@ -8,13 +6,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ops.args import TYPE_NAMES, WrongType
-from netdsl.words import are, counted
+from netdsl.ops.args import TYPE_NAMES, WrongType, is_integer
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter
 
-# Those that do not depend on how many inputs an output has.
+# The initialisers that do not depend on how many inputs an output has.
 INITS = ("default", "normal", "zeros", "ones")
 
 Table = tuple[tuple[int, ...], ...]
@@ -25,7 +23,7 @@ def table(value: object) -> Table:
     if (
         isinstance(value, tuple)
         and value
-        and all(isinstance(row, tuple) and all(type(m) is int for m in row) for row in value)
+        and all(isinstance(row, tuple) and all(map(is_integer, row)) for row in value)
     ):
         return value
     raise WrongType("a list of lists of integers, one for each output map")
@@ -35,55 +33,62 @@ TYPE_NAMES[table] = "nested list"
 
 
 def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
-    """Raise `OpError` where the table does not fit the convolution."""
+    """Raise `OpError` if the table does not fit the other arguments of the convolution."""
     if groups != 1:
         raise OpError(
             "bad-argument",
-            f"`connections` says which maps are connected, and so does `groups` ({groups})",
+            f"`connections` and `groups` ({groups}) both define which maps are connected",
             "groups",
             "leave one of them out",
         )
     if len(rows) != out:
         raise OpError(
             "shape-mismatch",
-            f"`connections` has lists for {counted(len(rows), 'output map')}, there {are(out)}"
-            f" {out}",
+            f"`connections` has lists for {counted(len(rows), 'output map')}, but `out` is {out}",
             "connections",
         )
     if init not in INITS:
         raise OpError(
             "bad-argument",
-            f"`init` is {init}, which needs all outputs to have as many inputs; with `connections`"
-            f" it can be {', '.join(INITS)}",
+            f"`init` is {init}, which needs equally many inputs for every output; with"
+            f" `connections` it can be {', '.join(INITS)}",
             "init",
         )
     for i, row in enumerate(rows):
-        outside = next((m for m in row if not 0 <= m < channels), None)
-        if outside is not None:
+        _check_row(i, row, channels)
+
+
+def _check_row(i: int, row: tuple[int, ...], channels: int) -> None:
+    """Raise `OpError` if output map `i` cannot be connected to the input maps of its row."""
+    if not row:
+        raise OpError("bad-argument", f"output map {i} is connected to no input map", "connections")
+    for number in row:
+        if not 0 <= number < channels:
             raise OpError(
                 "bad-argument",
-                f"output map {i} looks at input map {outside}; the input has maps 0 to"
+                f"output map {i} is connected to input map {number}; the input has maps 0 to"
                 f" {channels - 1}",
                 "connections",
             )
-        if not row or len(set(row)) < len(row):
-            what = (
-                f"names input map {next(m for m in row if row.count(m) > 1)} twice"
-                if row
-                else "looks at no input map"
+    for number in row:
+        if row.count(number) > 1:
+            raise OpError(
+                "bad-argument", f"output map {i} lists input map {number} twice", "connections"
             )
-            raise OpError("bad-argument", f"output map {i} {what}", "connections")
 
 
 def fan_in(rows: Table, window: int) -> int:
-    """Inputs of an output, where it has the most."""
+    """The number of inputs of the output that has the most."""
     return max(map(len, rows)) * window
 
 
 def onnx_kernel(g: Emitter, rows: Table, weight: str, shape: tuple[int, ...]) -> str:
-    """The kernel of the whole convolution, zero where maps are not connected; a constant, once the
-    model is loaded.
+    """The kernel of the whole convolution, which is zero where maps are not connected.
+
+    It is computed from the weights and constants, so onnxruntime folds it when it loads the model.
     """
-    pairs = g.ints(list(chain.from_iterable((i, m) for i, row in enumerate(rows) for m in row)))
+    pairs = chain.from_iterable((i, number) for i, row in enumerate(rows) for number in row)
+    flat_pairs = g.ints(list(pairs))
     zeros = g.op("Expand", g.floats(0.0), g.ints(shape))
-    return g.op("ScatterND", zeros, g.op("Reshape", pairs, g.ints([-1, 2])), weight)
+    places = g.op("Reshape", flat_pairs, g.ints([-1, 2]))
+    return g.op("ScatterND", zeros, places, weight)

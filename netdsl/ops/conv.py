@@ -1,67 +1,91 @@
-"""Convolution: `conv`, `depthwise`, `deconv`."""
+"""Convolution: `conv` and `depthwise`, and what they share with `deconv`."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import gcd, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
-from netdsl.ops.args import boolean, dims, even_padding, integer, literal, padding, text
-from netdsl.ops.base import END, GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
+from netdsl.ops.args import boolean, dims, integer, literal, padding, text
+from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
-from netdsl.ops.padding import for_deconv, is_even, refuse
+from netdsl.ops.padding import is_even
 from netdsl.ops.rounding import sum_of_products
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ir.types import Sym
+    from netdsl.ops.args import Dims, Padding, Pairs
 
-Geometry = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...], tuple[int, ...]]
+
+class Geometry(NamedTuple):
+    """The window of a convolution along each spatial axis; `pad` has (begin, end) pairs."""
+
+    k: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: Pairs
+    dilation: tuple[int, ...]
 
 
-class _Windowed(Op):
-    """What the convolutions share: window, stride, padding, dilation along 1 to 3 axes."""
+class Windowed(Op):
+    """What the convolutions share: window, stride, padding and dilation along 1 to 3 axes."""
 
     multiplies = True
-    k: Any
-    stride: Any
-    pad: Any
-    dilation: Any
+    k: Dims
+    stride: Dims
+    pad: Padding
+    dilation: Dims
 
     def geometry(self, x: TensorType) -> Geometry:
-        """Kernel, stride, (begin, end) padding and dilation along each spatial axis."""
-        n = spatial_rank(self, x)
-        k, s, d = (spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation"))
-        if self.pad == "same":
-            if any(v != 1 for v in s):
-                halves = tuple(d_ * (k_ - 1) // 2 for k_, d_ in zip(k, d, strict=True))
-                advice = f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`"
-                message = f"`pad = same` needs stride 1, the stride is {brief(s)}"
-                raise OpError("bad-padding", message, "pad", advice)
-            total = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
-            return k, s, tuple((t // 2, t - t // 2) for t in total), d
-        if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
-            if len(self.pad) != n:
-                raise OpError(
-                    "wrong-rank",
-                    f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
-                    f" {counted(n, 'spatial axis')}",
-                    "pad",
-                    "give a (begin, end) pair for each axis",
-                )
-            return k, s, self.pad, d
-        return k, s, tuple((p, p) for p in spread(self.pad, n, self.kind, "pad")), d
+        """Each argument spread over the spatial axes; raises `OpError` if one does not fit."""
+        k, stride, dilation = self.spread_window(x)
+        return Geometry(k, stride, self._pairs(k, stride, dilation), dilation)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        k, s, p, d = self.geometry(xs[0])
-        return tuple(
-            Window((k_ - 1) * d_ + 1, s_, p_[0]) for k_, s_, p_, d_ in zip(k, s, p, d, strict=True)
+    def spread_window(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
+        """Window, stride and dilation along each spatial axis."""
+        n = spatial_rank(self, x)
+        arguments = {"k": self.k, "stride": self.stride, "dilation": self.dilation}
+        return tuple(spread(value, n, self.kind, name) for name, value in arguments.items())
+
+    def _pairs(
+        self, k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    ) -> Pairs:
+        """The (begin, end) padding of each spatial axis."""
+        if is_even(self.pad):
+            return tuple((p, p) for p in spread(self.pad, len(k), self.kind, "pad"))
+        if self.pad == "same":
+            return _same(k, stride, dilation)
+        if len(self.pad) != len(k):
+            raise OpError(
+                "wrong-rank",
+                f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
+                f" {counted(len(k), 'spatial axis')}",
+                "pad",
+                "give a (begin, end) pair for each axis",
+            )
+        return self.pad
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        axes = zip(*self.geometry(x), strict=True)
+        return tuple(Window((k - 1) * d + 1, s, begin) for k, s, (begin, _), d in axes)
+
+
+def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pairs:
+    """The padding that keeps the size of the input, which needs a stride of 1."""
+    totals = [d * (k_ - 1) for k_, d in zip(k, dilation, strict=True)]
+    halves = [total // 2 for total in totals]
+    if any(s != 1 for s in stride):
+        raise OpError(
+            "bad-padding",
+            f"`pad = same` needs stride 1, the stride is {brief(stride)}",
+            "pad",
+            f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`",
         )
+    return tuple((half, total - half) for half, total in zip(halves, totals, strict=True))
 
 
 @layer(
@@ -80,147 +104,148 @@ class _Windowed(Op):
         (
             "2x6",
             (
-                "conv(3, 2, pad = [(0, 1)], bias = false, init = normal, connections ="
-                " [[0],[1],[1,0]])"
+                "conv(3, 2, pad = [(0, 1)], bias = false, init = normal,"
+                " connections = [[0],[1],[1,0]])"
             ),
         ),
         ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
     ],
 )
-class Conv(_Windowed):
-    """Slide `out` learned windows over the input: out = (in + 2 pad - dilation (k - 1) - 1) //
-    stride + 1 along each axis.
+class Conv(Windowed):
+    """Slide `out` learned windows over the input.
+
+    Along each axis, out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1.
     """
 
     rounding = sum_of_products()
 
-    out: int = arg(integer, doc="output channels", min=1)
+    out = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="step of the window", min=1)
     pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
-    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
-    groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
-    bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
+    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+    groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
+    bias = arg(boolean, True, doc="add a learned bias to each output channel")
     weight = arg(literal, None, doc="the kernel as literal numbers")
-    init = arg(text, "default", doc="how the weights start", choices=INITS)
+    init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     connections = arg(
         connect.table,
         None,
-        doc="for each output map the input maps it looks at, with weights for these alone",
+        doc="for each output map, the input maps that it is connected to; only these have weights",
     )
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        (x,) = xs
-        k, s, p, d = self.geometry(x)
+    def infer(self, x: TensorType) -> TensorType:
+        geometry = self.geometry(x)
         channels = fixed(self, x.channels, "its input channels")
-        for name, value, arg_ in (("input", channels, "groups"), ("output", self.out, "groups")):
-            if value % self.groups:
-                raise OpError(
-                    "bad-groups",
-                    f"{counted(value, f'{name} channel')} {do(value)} not divide into"
-                    f" {counted(self.groups, 'group')}",
-                    arg_,
-                    _divisors(channels, self.out),
-                )
+        self._check_groups(channels)
         if self.connections is not None:
             connect.check(self.connections, self.out, channels, self.groups, self.init)
-        spatial = tuple(self._axis(*v) for v in zip(x.spatial, k, s, p, d, strict=True))
+        spatial = [_output_size(*axis) for axis in zip(x.spatial, *geometry, strict=True)]
         if self.weight is not None:
-            shaped(self.kind, "weight", self.weight, self._weight_shape(x, k))
+            shaped(self.kind, "weight", self.weight, self._weight_shape(x))
         return TensorType((self.out, *spatial), x.dtype)
 
-    def _axis(self, size: int | Sym, k: int, s: int, p: tuple[int, int], d: int) -> int | Sym:
-        extent = d * (k - 1) + 1
-        padded = size + sum(p)
-        if isinstance(padded, int) and extent > padded:
-            shown = f"{k}" if d == 1 else f"{k} (spread over {extent} by dilation {d})"
-            plus = f" with its padding of {p[0]} and {p[1]}" if any(p) else ""
-            raise OpError(
-                "window-too-large",
-                f"a kernel of {shown} is larger than the input's {size}{plus}",
-                "k",
-                f"use a kernel of at most {(padded - 1) // d + 1}, or more padding",
-            )
-        return (padded - extent) // s + 1
+    def _check_groups(self, channels: int) -> None:
+        for side, count in (("input", channels), ("output", self.out)):
+            if count % self.groups:
+                raise OpError(
+                    "bad-groups",
+                    f"{counted(count, f'{side} channel')} {do(count)} not divide into"
+                    f" {counted(self.groups, 'group')}",
+                    "groups",
+                    common_divisors(channels, self.out),
+                )
 
-    def _weight_shape(self, x: TensorType, k: tuple[int, ...]) -> tuple[int, ...]:
+    def _weight_shape(self, x: TensorType) -> tuple[int, ...]:
+        """Outputs x inputs of a group x window; with `connections`, connected pairs x window."""
+        k = self.geometry(x).k
         if self.connections is not None:
             return (sum(map(len, self.connections)), *k)
         return (self.out, fixed(self, x.channels, "its input channels") // self.groups, *k)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        k = self.geometry(xs[0])[0]
-        shape = self._weight_shape(xs[0], k)
-        fan_in = (
-            prod(shape[1:])
-            if self.connections is None
-            else connect.fan_in(self.connections, prod(k))
-        )
+    def params(self, x: TensorType) -> dict[str, Param]:
+        shape = self._weight_shape(x)
+        init, fan_in = self.init, prod(shape[1:])
+        if self.connections is not None:
+            fan_in = connect.fan_in(self.connections, fan_in)
+            if init == "default":
+                init = f"uniform:{fan_in}"
+        params = {"weight": Param(shape, init)}
         if self.weight is not None:
-            weight = Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
-        else:
-            weight = Param(
-                shape,
-                (
-                    self.init
-                    if self.connections is None or self.init != "default"
-                    else f"uniform:{fan_in}"
-                ),
-            )
-        return (
-            {"weight": weight, "bias": Param((self.out,), f"uniform:{fan_in}")}
-            if self.bias
-            else {"weight": weight}
-        )
+            numbers = shaped(self.kind, "weight", self.weight, shape)
+            params["weight"] = Param(shape, "literal", numbers)
+        if self.bias:
+            params["bias"] = Param((self.out,), f"uniform:{fan_in}")
+        return params
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        k = self.geometry(xs[0])[0]
-        return prod(y.spatial) * prod(self._weight_shape(xs[0], k))
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return prod(y.spatial) * prod(self._weight_shape(x))
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        k, s, p, d = self.geometry(xs[0])
-        even = all(a == b for a, b in p)
-        pad = brief(tuple(a for a, _ in p)) if even else 0
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        k, stride, pairs, dilation = self.geometry(x)
+        uneven = any(begin != end for begin, end in pairs)
+        # `nn` modules pad evenly: uneven padding goes around the input of the module.
+        pad = 0 if uneven else brief(tuple(begin for begin, _ in pairs))
         if self.connections is not None:
             module = t.custom(
-                "PartialConv", self.connections, xs[0].channels, k, s, pad, d, self.bias
+                "PartialConv", self.connections, x.channels, k, stride, pad, dilation, self.bias
             )
-            return module if even else module.padded(p)
-        module = t.module(
-            f"Conv{len(k)}d",
-            xs[0].channels,
-            self.out,
-            brief(k),
-            stride=(brief(s), 1),
-            padding=(pad, 0),
-            dilation=(brief(d), 1),
-            groups=(self.groups, 1),
-            bias=(self.bias, True),
-        )
-        return module if even else module.padded(p)
+        else:
+            module = t.module(
+                f"Conv{len(k)}d",
+                x.channels,
+                self.out,
+                brief(k),
+                stride=(brief(stride), 1),
+                padding=(pad, 0),
+                dilation=(brief(dilation), 1),
+                groups=(self.groups, 1),
+                bias=(self.bias, True),
+            )
+        return module.padded(pairs) if uneven else module
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        k, s, p, d = self.geometry(xs[0].type)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        k, stride, pairs, dilation = self.geometry(x.type)
         bias = [g.param("bias")] if self.bias else []
-        pads = [a for a, _ in p] + [b for _, b in p]
         weight = g.param("weight")
         if self.connections is not None:
-            channels = fixed(self, xs[0].type.channels, "its input channels")
+            channels = fixed(self, x.type.channels, "its input channels")
             weight = connect.onnx_kernel(g, self.connections, weight, (self.out, channels, *k))
         return g.op(
             "Conv",
-            xs[0],
+            x,
             weight,
             *bias,
             kernel_shape=k,
-            strides=s,
-            pads=pads,
-            dilations=d,
+            strides=stride,
+            pads=[begin for begin, _ in pairs] + [end for _, end in pairs],
+            dilations=dilation,
             group=self.groups,
         )
 
 
-def _divisors(a: int, b: int) -> str:
+def _output_size(
+    size: int | Sym, k: int, stride: int, pad: tuple[int, int], dilation: int
+) -> int | Sym:
+    """The number of places of a window along an axis; raises `OpError` if it does not fit."""
+    extent = dilation * (k - 1) + 1
+    padded = size + sum(pad)
+    if isinstance(padded, int) and extent > padded:
+        kernel = f"{k}"
+        if dilation != 1:
+            kernel = f"{k} (spread over {extent} by dilation {dilation})"
+        plus = f" with its padding of {pad[0]} and {pad[1]}" if any(pad) else ""
+        raise OpError(
+            "window-too-large",
+            f"a kernel of {kernel} is larger than the input's {size}{plus}",
+            "k",
+            f"use a kernel of at most {(padded - 1) // dilation + 1}, or more padding",
+        )
+    return (padded - extent) // stride + 1
+
+
+def common_divisors(a: int, b: int) -> str:
+    """Advice for channels that do not divide into groups."""
     return f"groups that divide {a} and {b}: {divisor_list(gcd(a, b))}"
 
 
@@ -239,206 +264,39 @@ def _divisors(a: int, b: int) -> str:
     ],
 )
 class Depthwise(Conv):
-    """Convolve each channel with `multiplier` windows of its own:
+    """Convolve each channel with `multiplier` windows of its own.
 
-    `conv` with as many groups as channels.
+    It is `conv` with as many groups as channels.
     """
 
     out = GONE
     groups = GONE
     connections = None
-    multiplier: int = arg(integer, 1, doc="output channels for each input channel", min=1)
+    multiplier = arg(integer, 1, doc="output channels for each input channel", min=1)
 
     def _conv(self, x: TensorType) -> Conv:
         channels = fixed(self, x.channels, "its input channels")
-        given = {a.name: getattr(self, a.name) for a in self.args if a.name != "multiplier"}
-        return Conv(
-            {
-                **given,
-                "kind": self.kind,
-                "out": channels * self.multiplier,
-                "groups": channels,
-                "connections": None,
-            }
-        )
-
-    def infer(self, *xs: TensorType) -> TensorType:
-        spatial_rank(self, xs[0])
-        return self._conv(xs[0]).infer(*xs)
-
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        return self._conv(xs[0]).params(*xs)
-
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return self._conv(xs[0]).macs(y, *xs)
-
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return self._conv(xs[0]).torch(t, *xs)
-
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return self._conv(xs[0].type).onnx(g, *xs)
-
-
-@layer(
-    "deconv",
-    family="convolution",
-    examples=[
-        ("4x5x5", "deconv(3, 4, stride = 2)"),
-        ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
-        ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"),
-        ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
-        ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"),
-        ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
-        ("2x3x3", "deconv(2, 3, pad = 2)"),
-        ("2x4x4", "deconv(1, 2, stride = 2, dilation = 3, output_pad = 1x2)"),
-    ],
-)
-class Deconv(_Windowed):
-    """Transposed convolution: out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1
-    along each axis.
-    """
-
-    rounding = sum_of_products(outputs=1)
-
-    out: int = arg(integer, doc="output channels", min=1)
-    k = arg(dims, doc="window size", min=1)
-    stride = arg(dims, 1, doc="distance of the inputs in the output", min=1)
-    pad = arg(even_padding, 0, doc="cut from each side of the output", min=0)
-    output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
-    groups: int = arg(integer, 1, doc="groups of channels convolved apart", min=1)
-    bias: bool = arg(boolean, True, doc="add a learned bias to each output channel")
-    dilation = arg(dims, 1, doc="distance of the window's elements", min=1)
-    init = arg(text, "default", doc="how the weights start", choices=(*INITS, "bilinear"))
-
-    def geometry(self, x: TensorType) -> Geometry:
-        if not is_even(self.pad):
-            n = spatial_rank(self, x)
-            k, s, d = (
-                spread(getattr(self, a), n, self.kind, a) for a in ("k", "stride", "dilation")
-            )
-            refuse(self.kind, self.pad, for_deconv(self.pad, x.spatial, k, s, d))
-        return super().geometry(x)
-
-    def infer(self, *xs: TensorType) -> TensorType:
-        (x,) = xs
-        k, s, p, d = self.geometry(x)
-        channels = fixed(self, x.channels, "its input channels")
-        if channels % self.groups or self.out % self.groups:
-            raise OpError(
-                "bad-groups",
-                f"{channels} input and {counted(self.out, 'output channel')} do not divide into"
-                f" {counted(self.groups, 'group')}",
-                "groups",
-                _divisors(channels, self.out),
-            )
-        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
-        spatial = []
-        for size, k_, s_, (p_, _), d_, e in zip(x.spatial, k, s, p, d, extra, strict=True):
-            if e >= max(s_, d_):
-                raise OpError(
-                    "bad-padding",
-                    f"`output_pad` is {e}; it must be smaller than the stride ({s_}) or the"
-                    f" dilation ({d_})",
-                    "output_pad",
-                    f"at most {max(s_, d_) - 1}",
-                )
-            out = (size - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e + 1
-            if isinstance(out, int) and out < 1:
-                raise OpError(
-                    "bad-padding",
-                    f"a padding of {p_} cuts the output from {out + 2 * p_} to {out}",
-                    "pad",
-                    f"pad at most {(out + 2 * p_ - 1) // 2}",
-                )
-            spatial.append(out)
-        return TensorType((self.out, *spatial), x.dtype)
-
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        k = self.geometry(xs[0])[0]
-        per_group = self.out // self.groups
-        weight = Param(
-            (fixed(self, xs[0].channels, "its input channels"), per_group, *k), self.init
-        )
-        return (
-            {"weight": weight, "bias": Param((self.out,), f"uniform:{per_group * prod(k)}")}
-            if self.bias
-            else {"weight": weight}
-        )
-
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return xs[0].size * (self.out // self.groups * prod(self.geometry(xs[0])[0]))
-
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        reach = [
-            ((k_ - 1) * d_, s_, p_)
-            for k_, s_, (p_, _), d_ in zip(*self.geometry(xs[0]), strict=True)
-        ]
-        return tuple(Window(r // s_ + 1, 1, Fraction(r - p_, s_), s_) for r, s_, p_ in reach)
-
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        k, s, p, d = self.geometry(xs[0])
-        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
-        return t.module(
-            f"ConvTranspose{len(k)}d",
-            xs[0].channels,
-            self.out,
-            brief(k),
-            stride=(brief(s), 1),
-            padding=(brief(tuple(a for a, _ in p)), 0),
-            output_padding=(brief(extra), 0),
-            groups=(self.groups, 1),
-            bias=(self.bias, True),
-            dilation=(brief(d), 1),
-        )
-
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        k, s, p, d = self.geometry(xs[0].type)
-        extra = spread(self.output_pad, len(k), self.kind, "output_pad")
-        bias = [g.param("bias")] if self.bias else []
-        begin = [a for a, _ in p]
-        given: dict[str, Any] = {
-            "kernel_shape": k,
-            "strides": s,
-            "dilations": d,
-            "group": self.groups,
+        values = {
+            **self.given,
+            "kind": self.kind,
+            "out": channels * self.multiplier,
+            "groups": channels,
+            "connections": None,
         }
-        if all(e < s_ for e, s_ in zip(extra, s, strict=True)):
-            return g.op(
-                "ConvTranspose",
-                xs[0],
-                g.param("weight"),
-                *bias,
-                **given,
-                pads=begin * 2,
-                output_padding=extra,
-            )
-        # onnxruntime adds to the end less than the stride: cut less from it, and put the rest on as
-        # zeros, before the bias. The start is cut after that, for without those zeros nothing may
-        # be left of a small input.
-        rest = [max(0, e - a) for e, a in zip(extra, begin, strict=True)]
-        cut = [0 if any(rest) else a for a in begin]
-        y = g.op(
-            "ConvTranspose",
-            xs[0],
-            g.param("weight"),
-            **given,
-            pads=cut + [max(0, a - e) for e, a in zip(extra, begin, strict=True)],
-        )
-        if any(rest):
-            y = g.pad(y, [(0, 0), *((0, e) for e in rest)], "")
-            y = (
-                g.op(
-                    "Slice",
-                    y,
-                    g.ints(begin),
-                    g.ints([END] * len(k)),
-                    g.ints([2 + i for i in range(len(k))]),
-                )
-                if any(begin)
-                else y
-            )
-        return (
-            g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)])))
-            if bias
-            else y
-        )
+        return Conv(values)
+
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_rank(self, x)
+        return self._conv(x).infer(x)
+
+    def params(self, x: TensorType) -> dict[str, Param]:
+        return self._conv(x).params(x)
+
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return self._conv(x).macs(y, x)
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return self._conv(x).torch(t, x)
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return self._conv(x.type).onnx(g, x)

@@ -40,61 +40,50 @@ class Dense(Op):
 
     rounding = sum_of_products()
 
-    units: int = arg(integer, doc="outputs", min=1)
-    bias: bool = arg(boolean, True, doc="add a learned bias to each output")
+    units = arg(integer, doc="outputs", min=1)
+    bias = arg(boolean, True, doc="add a learned bias to each output")
     weight = arg(literal, None, doc="the matrix as literal numbers, outputs x inputs")
-    init = arg(text, "default", doc="how the weights start", choices=INITS)
+    init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     multiplies = True
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        (x,) = xs
+    def infer(self, x: TensorType) -> TensorType:
         if not 1 <= len(x.shape) <= 2:
-            help_ = (
-                "write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; for channels as"
-                " the last axis `tokens` or `permute`"
-            )
             raise OpError(
                 "wrong-rank",
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
-                help=help_,
+                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `tokens` or"
+                " `permute` makes channels the last axis",
             )
         features = _features(self, x)
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))
         return TensorType((*x.shape[:-1], self.units), x.dtype)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        features = _features(self, xs[0])
+    def params(self, x: TensorType) -> dict[str, Param]:
+        features = _features(self, x)
         shape = (self.units, features)
-        weight = (
-            Param(shape, self.init)
-            if self.weight is None
-            else Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))
-        )
-        return (
-            {"weight": weight, "bias": Param((self.units,), f"uniform:{features}")}
-            if self.bias
-            else {"weight": weight}
-        )
+        params = {"weight": Param(shape, self.init)}
+        if self.weight is not None:
+            numbers = shaped(self.kind, "weight", self.weight, shape)
+            params["weight"] = Param(shape, "literal", numbers)
+        if self.bias:
+            params["bias"] = Param((self.units,), f"uniform:{features}")
+        return params
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return y.size * xs[0].shape[-1]
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return y.size * x.shape[-1]
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module("Linear", xs[0].shape[-1], self.units, bias=(self.bias, True))
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("Linear", x.shape[-1], self.units, bias=(self.bias, True))
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        if len(xs[0].type.shape) == 1:
-            return g.op(
-                "Gemm",
-                xs[0],
-                g.param("weight"),
-                *([g.param("bias")] if self.bias else []),
-                transB=1,
-            )
-        y = g.op("MatMul", xs[0], g.op("Transpose", g.param("weight"), perm=[1, 0]))
-        return g.op("Add", y, g.param("bias")) if self.bias else y
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        weight = g.param("weight")
+        bias = [g.param("bias")] if self.bias else []
+        if len(x.type.shape) == 1:
+            return g.op("Gemm", x, weight, *bias, transB=1)
+        product = g.op("MatMul", x, g.op("Transpose", weight, perm=[1, 0]))
+        return g.op("Add", product, *bias) if bias else product
 
 
 @layer(
@@ -108,17 +97,16 @@ class Flatten(Op):
     rounding = exact
 
     any_dtype = True
-
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        return TensorType((xs[0].size,), xs[0].dtype)
+    def infer(self, x: TensorType) -> TensorType:
+        return TensorType((x.size,), x.dtype)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.module("Flatten") if xs[0].shape else t.inline("{0}.unsqueeze(1)")
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("Flatten") if x.shape else t.inline("{0}.unsqueeze(1)")
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Flatten", xs[0], axis=1)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Flatten", x, axis=1)
 
 
 @layer(
@@ -133,25 +121,25 @@ class Embedding(Op):
 
     any_dtype = True
 
-    n: int = arg(integer, doc="how many integers: 0 to n - 1", min=1)
-    dim: int = arg(integer, doc="length of each vector", min=1)
+    n = arg(integer, doc="the number of integers, which are 0 to n - 1", min=1)
+    dim = arg(integer, doc="length of each vector", min=1)
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if xs[0].dtype not in ("int64", "int32"):
-            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {xs[0].dtype}")
-        return TensorType((*xs[0].shape, self.dim))
+    def infer(self, x: TensorType) -> TensorType:
+        if x.dtype not in ("int64", "int32"):
+            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {x.dtype}")
+        return TensorType((*x.shape, self.dim))
 
     def sorts(self) -> tuple[Sort, ...]:
         return (indices(self.n),)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
+    def params(self, x: TensorType) -> dict[str, Param]:
         return {"weight": Param((self.n, self.dim), "normal:1", role="value")}
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("Gather", g.param("weight"), xs[0], axis=0)
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("Gather", g.param("weight"), x, axis=0)
 
 
 @layer(
@@ -160,37 +148,38 @@ class Embedding(Op):
     examples=[("4", "rbf(3)"), ("3", "rbf(2, weight = [[1,-1,1],[-1,-1,1]])")],
 )
 class RadialBasis(Op):
-    """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2, the distance to
-    each class's code.
+    """LeNet-5's output (LeCun et al. 1998): y_i = sum over j of (x_j - w_ij)^2.
+
+    It is the squared distance to the code of each class.
     """
 
     squares = True
 
-    units: int = arg(integer, doc="outputs", min=1)
+    units = arg(integer, doc="outputs", min=1)
     weight = arg(literal, None, doc="the codes as literal numbers, outputs x inputs")
     multiplies = True
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if len(xs[0].shape) != 1:
+    def infer(self, x: TensorType) -> TensorType:
+        if len(x.shape) != 1:
             raise OpError(
                 "wrong-rank",
-                f"`rbf` takes a vector, its input is {xs[0]}",
+                f"`rbf` takes a vector, its input is {x}",
                 help="write `flatten -> rbf(...)`",
             )
-        features = _features(self, xs[0])
+        features = _features(self, x)
         if self.weight is not None:
             shaped(self.kind, "weight", self.weight, (self.units, features))
-        return TensorType((self.units,), xs[0].dtype)
+        return TensorType((self.units,), x.dtype)
 
-    def params(self, *xs: TensorType) -> dict[str, Param]:
-        shape = (self.units, _features(self, xs[0]))
+    def params(self, x: TensorType) -> dict[str, Param]:
+        shape = (self.units, _features(self, x))
         if self.weight is None:
             return {"weight": Param(shape, "normal:1", role="code")}
         return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}
 
-    def macs(self, y: TensorType, *xs: TensorType) -> int | Sym:
-        return y.size * xs[0].size
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return y.size * x.size
 
     def rounding(self, e: Evaluation) -> Bound:
         """`sum of (abs(x) + abs(w))^2`.
@@ -202,9 +191,9 @@ class RadialBasis(Op):
         underflow = 4 * sizes.sum(2) + 2 * e.x.shape[1] + 1
         return e.bound(unless_beyond(squares, squares), underflow)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        return t.custom("RBF", xs[0].shape[0], self.units)
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.custom("RBF", x.shape[0], self.units)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        difference = g.op("Sub", g.op("Unsqueeze", xs[0], g.ints([1])), g.param("weight"))
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        difference = g.op("Sub", g.op("Unsqueeze", x, g.ints([1])), g.param("weight"))
         return g.op("ReduceSum", g.op("Mul", difference, difference), g.ints([2]), keepdims=0)

@@ -1,4 +1,4 @@
-"""How tensors start: the names of the initialisers, and what they mean in numbers.
+"""How weights start: the names of the initialisers, and their distributions.
 
 `default` is PyTorch's for convolution and dense layers, uniform in ±1/sqrt(fan_in) (He et al. 2015
 with a = sqrt 5). `he_*` is He et al. 2015, `xavier_*` Glorot and Bengio 2010, `normal` has standard
@@ -8,9 +8,12 @@ deviation 0.01 as AlexNet's.
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import OpError
+
+if TYPE_CHECKING:
+    from netdsl.ops.args import Numbers
 
 INITS = (
     "default",
@@ -24,12 +27,11 @@ INITS = (
 )
 
 
-Numbers = float | tuple["Numbers", ...]  # nested lists
-
-
 class Distribution(NamedTuple):
-    """`kind` is uniform (in ±scale), normal (of deviation scale), constant (scale), bilinear or
-    literal.
+    """How the numbers of a tensor are drawn.
+
+    `kind` is uniform (within ±scale), normal (with standard deviation scale), constant (scale),
+    bilinear or literal.
     """
 
     kind: str
@@ -37,14 +39,13 @@ class Distribution(NamedTuple):
 
 
 def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
-    """The distribution an initialiser's name means for a tensor of that shape (outputs x inputs x
-    window).
+    """The distribution of an initialiser for a tensor of outputs x inputs x window.
+
+    Besides the names in `INITS`, layers give `uniform:FAN_IN`, `normal:DEVIATION`,
+    `constant:VALUE`, `bilinear` and `literal`.
     """
     name, _, number = init.partition(":")
-    window = prod(shape[2:])
-    fan_in, fan_out = (
-        (shape[1] * window, shape[0] * window) if len(shape) > 1 else (prod(shape), prod(shape))
-    )
+    fan_in, fan_out = _fans(shape)
     match name:
         case "default":
             return Distribution("uniform", 1 / sqrt(fan_in))
@@ -69,72 +70,93 @@ def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
     raise ValueError(init)
 
 
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The inputs of each output and the outputs of each input; a vector has its length for both."""
+    if len(shape) < 2:
+        return prod(shape), prod(shape)
+    window = prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
 def check_fans(kind: str, init: str, shape: tuple[int, ...]) -> None:
     """Refuse an initialiser that needs the number of inputs of an output, if there is one axis."""
     if len(shape) < 2 and init.startswith(("he_", "xavier_")):
         raise OpError(
             "bad-argument",
-            f"`init` of `{kind}` is {init}, which needs two sizes or more, found {shape[0]} alone",
+            f"`init` of `{kind}` is {init}, which needs at least two sizes, found {shape[0]}",
             "init",
-            "it can be default, normal, zeros, ones",
+            "it can be default, normal, zeros or ones",
         )
 
 
 def bilinear(shape: tuple[int, ...]) -> list[float]:
-    """The weights of a transposed convolution that interpolates: each channel apart (Long et al.
-    2015).
-    """
+    """The weights of a transposed convolution that interpolates each channel (Long et al. 2015)."""
     inputs, outputs, *window = shape
-    axes = []
-    for k in window:
-        factor = (k + 1) // 2
-        centre = factor - 1 if k % 2 else factor - 0.5
-        axes.append([1 - abs(i - centre) / factor for i in range(k)])
     kernel = [1.0]
-    for axis in axes:
-        kernel = [a * b for a in kernel for b in axis]
+    for k in window:
+        kernel = [a * b for a in kernel for b in _triangle(k)]
     zeros = [0.0] * len(kernel)
     return [
-        v
+        value
         for i in range(inputs)
         for o in range(outputs)
-        for v in (kernel if i % outputs == o else zeros)
+        for value in (kernel if i % outputs == o else zeros)
     ]
+
+
+def _triangle(k: int) -> list[float]:
+    """The weights of linear interpolation along an axis, from a window of that size."""
+    factor = (k + 1) // 2
+    centre = (k - 1) / 2
+    return [1 - abs(i - centre) / factor for i in range(k)]
 
 
 def shaped(
     kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
 ) -> tuple[float, ...]:
-    """Literal numbers as a flat tuple; leading axes of one may be left out.
+    """Literal numbers as a flat tuple; leading axes of size 1 may be left out.
 
-    Raises `OpError` where they do not fit.
+    Raises `OpError` if the numbers do not have that shape.
     """
-    found: list[int] = []
-    level: Numbers = values
-    while isinstance(level, tuple):
-        found.append(len(level))
-        level = level[0]
-    flat = _flat(values, tuple(found))
+    written = _shape_of(values)
+    flat = _flat(values, written)
     wanted = shape
-    while len(wanted) > len(found) and wanted[0] == 1:
+    while len(wanted) > len(written) and wanted[0] == 1:
         wanted = wanted[1:]
-    if flat is None or tuple(found) != wanted:
-        text = "x".join(map(str, found))
-        ragged = "" if flat is not None else " with rows of unlike length"
+    if flat is None or written != wanted:
+        ragged = "" if flat is not None else " in rows of unequal length"
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` holds {text} numbers{ragged}, it needs"
-            f" {'x'.join(map(str, shape))}",
+            f"`{name}` of `{kind}` has {_text(written)} numbers{ragged}, it needs {_text(shape)}",
             name,
-            "lists nest as output x input x window; leading sizes of 1 may be left out",
+            "nest the lists as output x input x window; leading sizes of 1 can be left out",
         )
     return tuple(flat)
 
 
+def _shape_of(values: Numbers) -> tuple[int, ...]:
+    """The lengths of the first list at each level."""
+    lengths = []
+    while isinstance(values, tuple):
+        lengths.append(len(values))
+        values = values[0]
+    return tuple(lengths)
+
+
 def _flat(values: Numbers, shape: tuple[int, ...]) -> list[float] | None:
-    if not shape:
-        return None if isinstance(values, tuple) else [values]
-    if not isinstance(values, tuple) or len(values) != shape[0]:
+    """The numbers of nested lists, or None if a list has another length than `shape`."""
+    if not isinstance(values, tuple):
+        return None if shape else [values]
+    if not shape or len(values) != shape[0]:
         return None
-    parts = [_flat(v, shape[1:]) for v in values]
-    return None if any(p is None for p in parts) else [x for p in parts for x in p or []]
+    flat: list[float] = []
+    for item in values:
+        part = _flat(item, shape[1:])
+        if part is None:
+            return None
+        flat += part
+    return flat
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,11 +1,11 @@
-"""Layers that cut regions out of feature maps:
+"""Layers that cut regions out of feature maps: `roi_pool`, `roi_align`.
 
-`roi_pool`, `roi_align`. Each sample has R boxes of its own.
+Each sample has R boxes of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import NUMBERS, Op, Sort, boxes
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 
 class _Regions(Op):
-    """C x H x W and boxes R x 4 (x1, y1, x2, y2 in pixels of the image) to R x C x size x size."""
+    """What both kinds share: C x H x W and boxes R x 4 become R x C x size x size.
+
+    A box is x1, y1, x2, y2 in pixels of the image.
+    """
 
     size = arg(dims, doc="bins along each side of a box", min=1)
-    scale: float = arg(number, doc="size of the feature map over that of the image, such as 1 / 16")
+    scale = arg(number, doc="size of the feature map divided by that of the image, such as 1 / 16")
     inputs = (2, 2)
     is_global = True
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        x, regions = xs
+    def infer(self, x: TensorType, regions: TensorType) -> TensorType:
         if len(x.shape) != 3:
             raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, its input is {x}")
         if len(regions.shape) != 2 or not self.needs_equal(regions.shape[1], 4):
@@ -53,20 +55,20 @@ class _Regions(Op):
     def sorts(self) -> tuple[Sort, ...]:
         return (NUMBERS, boxes(self.scale))
 
-    def onnx_rows(self, g: Emitter, boxes: Any) -> tuple[str, str]:
-        """The boxes of all samples in one list, N R x 4, and the sample of each, N R x 1."""
-        counts = g.op("Shape", boxes, end=2)
-        ones = g.op("Expand", g.floats(1.0), g.op("Concat", counts, g.ints([1]), axis=0))
-        samples = g.op("CumSum", ones, g.op("Squeeze", g.ints([0])), exclusive=1)
-        return g.op("Reshape", boxes, g.ints([-1, 4])), g.op("Reshape", samples, g.ints([-1, 1]))
 
-    def onnx_split(self, g: Emitter, pooled: str, boxes: Any) -> str:
-        """N R x C x size x size to N x R x C x size x size."""
-        return g.op(
-            "Reshape",
-            pooled,
-            g.op("Concat", g.op("Shape", boxes, end=2), g.op("Shape", pooled, start=1), axis=0),
-        )
+def _rows(g: Emitter, regions: str) -> tuple[str, str]:
+    """The boxes of all samples in one list, N R x 4, and the sample of each, N R x 1."""
+    counts = g.op("Shape", regions, end=2)
+    ones = g.op("Expand", g.floats(1.0), g.op("Concat", counts, g.ints([1]), axis=0))
+    samples = g.op("CumSum", ones, g.op("Squeeze", g.ints([0])), exclusive=1)
+    rows = g.op("Reshape", regions, g.ints([-1, 4]))
+    return rows, g.op("Reshape", samples, g.ints([-1, 1]))
+
+
+def _split(g: Emitter, pooled: str, regions: str) -> str:
+    """N R x C x size x size to N x R x C x size x size."""
+    counts = g.op("Shape", regions, end=2)
+    return g.op("Reshape", pooled, g.op("Concat", counts, g.op("Shape", pooled, start=1), axis=0))
 
 
 @layer(
@@ -79,27 +81,28 @@ class _Regions(Op):
     ],
 )
 class RoIPool(_Regions):
-    """RoI max pooling (Girshick 2015): the corners are rounded, halves away from 0; bin i of n
-    holds the rows from floor(i h / n) to ceil((i + 1) h / n) of the h = y2 - y1 + 1, its largest
-    value, and 0 where that is empty. h / n is rounded to single precision as in Caffe: of 57 rows,
-    the last of 7 bins reaches one row further.
+    """RoI max pooling (Girshick 2015): the largest value of each bin, and 0 where a bin is empty.
+
+    The corners are rounded, halves away from 0. Bin i of n has the rows from floor(i h / n) to
+    ceil((i + 1) h / n) of the h = y2 - y1 + 1. h / n is rounded to single precision as in Caffe:
+    of 57 rows, the last of 7 bins reaches one row further.
     """
 
-    rounding = exact  # its bins are chosen in single precision, as its definition says
+    rounding = exact  # the bins are chosen in single precision, by definition
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType, regions: TensorType) -> Lowered:
         return t.helper("roi_max_pool", "{0}", "{1}", self.bins(), self.scale)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        boxes, samples = self.onnx_rows(g, xs[1])
+    def onnx(self, g: Emitter, x: TypedName, regions: TypedName) -> str:
+        rows, samples = _rows(g, regions)
         pooled = g.op(
             "MaxRoiPool",
-            xs[0],
-            g.op("Concat", samples, boxes, axis=1),
+            x,
+            g.op("Concat", samples, rows, axis=1),
             pooled_shape=self.bins(),
             spatial_scale=self.scale,
         )
-        return self.onnx_split(g, pooled, xs[1])
+        return _split(g, pooled, regions)
 
 
 @layer(
@@ -112,18 +115,16 @@ class RoIPool(_Regions):
     ],
 )
 class RoIAlign(_Regions):
-    """RoI align (He et al. 2017): the mean of samples x samples points in each bin, interpolated
-    between pixels; nothing is rounded.
+    """RoI align (He et al. 2017): the mean of samples x samples points in each bin.
+
+    The points are interpolated between pixels; nothing is rounded.
     """
 
-    samples: int = arg(integer, 2, doc="points along each side of a bin", min=1)
-    aligned: bool = arg(
+    samples = arg(integer, 2, doc="points along each side of a bin", min=1)
+    aligned = arg(
         boolean,
         False,
-        doc=(
-            "move the boxes by half a pixel, so that pixel centres and not corners are whole"
-            " numbers"
-        ),
+        doc="move the boxes by half a pixel: whole numbers are the centres of pixels, not corners",
     )
 
     def rounding(self, e: Evaluation) -> Bound:
@@ -138,25 +139,25 @@ class RoIAlign(_Regions):
         rounding = e.y.abs() + largest * reach
         return e.bound(unless_beyond(rounding, largest * samples, reach), 3 * samples)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType, regions: TensorType) -> Lowered:
         return t.helper(
             "roi_align", "{0}", "{1}", self.bins(), self.scale, self.samples, self.aligned
         )
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        boxes, samples = self.onnx_rows(g, xs[1])
-        rows, columns = self.bins()
-        index = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64
+    def onnx(self, g: Emitter, x: TypedName, regions: TypedName) -> str:
+        rows, samples = _rows(g, regions)
+        height, width = self.bins()
+        sample_of_row = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64
         mode = "half_pixel" if self.aligned else "output_half_pixel"
         pooled = g.op(
             "RoiAlign",
-            xs[0],
-            boxes,
-            index,
-            output_height=rows,
-            output_width=columns,
+            x,
+            rows,
+            sample_of_row,
+            output_height=height,
+            output_width=width,
             sampling_ratio=self.samples,
             spatial_scale=self.scale,
             coordinate_transformation_mode=mode,
         )
-        return self.onnx_split(g, pooled, xs[1])
+        return _split(g, pooled, regions)

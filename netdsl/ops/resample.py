@@ -1,10 +1,10 @@
-"""More or fewer positions on the spatial axes."""
+"""More or fewer positions on the spatial axes: `upsample` and `pixel_shuffle`."""
 
 from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Window
@@ -35,9 +35,10 @@ FLOAT, INT64 = 1, 7  # element types of ONNX
     ],
 )
 class Upsample(Op):
-    """Enlarge the spatial axes by a factor, or bring them to a size, larger or smaller: output i
-    takes input floor(i in / out), the ratio rounded to single precision as in PyTorch, or bilinear
-    values between pixel centres.
+    """Resize the spatial axes by a factor, or to a size.
+
+    `nearest` copies input floor(i in / out) to output i, where the ratio is rounded to single
+    precision as in PyTorch. `bilinear` interpolates between the centres of pixels.
     """
 
     scale = arg(integer, None, doc="factor", min=1)
@@ -45,49 +46,56 @@ class Upsample(Op):
     mode = arg(
         text,
         "nearest",
-        doc="`nearest` takes one input, `bilinear` mixes the inputs around the place",
+        doc="`nearest` copies one input, `bilinear` interpolates between the inputs around a place",
         choices=("nearest", "bilinear"),
     )
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        n = spatial_rank(self, xs[0])
+    def infer(self, x: TensorType) -> TensorType:
+        n = spatial_rank(self, x)
         if (self.scale is None) == (self.size is None):
             raise OpError(
                 "missing-argument",
-                "`upsample` needs `scale` or `size`, and not both",
+                "`upsample` needs either `scale` or `size`",
                 help="write `upsample(2)` or `upsample(size = 16x16)`",
             )
         if self.mode == "bilinear" and n != 2:
             raise OpError(
                 "wrong-rank",
-                f"bilinear needs C x H x W, the input is {xs[0]}",
+                f"`mode = bilinear` needs C x H x W, the input is {x}",
                 "mode",
-                "leave out `mode`: nearest takes any rank",
+                "leave `mode` out: `nearest` takes inputs of any rank",
             )
-        if self.scale is not None:
-            return TensorType(
-                (xs[0].channels, *(d * self.scale for d in xs[0].spatial)), xs[0].dtype
-            )
-        size = self.size * n if len(self.size) == 1 else self.size
-        if len(size) != n:
+        if self.scale is None:
+            return TensorType((x.channels, *self._sizes(n)), x.dtype)
+        return TensorType((x.channels, *(size * self.scale for size in x.spatial)), x.dtype)
+
+    def _sizes(self, n: int) -> tuple[int, ...]:
+        """`size` spread over `n` spatial axes; raises `OpError` if it does not fit."""
+        sizes = self.size or ()
+        if len(sizes) == 1:
+            sizes = sizes * n
+        if len(sizes) != n:
             raise OpError(
                 "wrong-rank",
-                f"`size` has {counted(len(size), 'size')}, the input has"
+                f"`size` has {counted(len(sizes), 'size')}, the input has"
                 f" {counted(n, 'spatial axis')}",
                 "size",
-                "one number serves all axes",
+                "give one number for all axes, or one for each",
             )
-        if any(isinstance(d, Sym) for d in size):
-            message = f"`upsample` to {shape_text(size)}: the size must be a number"
-            way = "`upsample(2)`, then `crop(@label)` to the size of another value"
-            raise OpError("open-size", message, "size", f"a factor works with open sizes: {way}")
-        return TensorType((xs[0].channels, *size), xs[0].dtype)
+        known = tuple(size for size in sizes if isinstance(size, int))
+        if len(known) < n:
+            raise OpError(
+                "open-size",
+                f"`upsample` to {shape_text(sizes)}: the size must be a number",
+                "size",
+                "a factor works with open sizes: `upsample(2)`, then `crop(@label)` to the size of"
+                " another value",
+            )
+        return known
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(
-            self._window(*sizes)
-            for sizes in zip(xs[0].spatial, self.infer(*xs).spatial, strict=True)
-        )
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        axes = zip(x.spatial, self.infer(x).spatial, strict=True)
+        return tuple(self._window(before, after) for before, after in axes)
 
     def _window(self, before: int | Sym, after: int | Sym) -> Window:
         stride, up = 1, self.scale or 1
@@ -97,9 +105,6 @@ class Upsample(Op):
             return Window(1, stride, Fraction(up - 1, up), up)  # from floor(o stride / up) on
         # From floor((o + 1/2) stride / up - 1/2) on.
         return Window(2, stride, Fraction(3 * up - 1 - stride, 2 * up), up)
-
-    def _fixed_size(self, x: TensorType) -> tuple[int, ...]:
-        return tuple(fixed(self, d, "its output size") for d in self.infer(x).spatial)
 
     def rounding(self, e: Evaluation) -> Bound | None:
         """`abs(y)` plus the largest input of the channel times the largest coordinate; nearest: 0.
@@ -114,70 +119,62 @@ class Upsample(Op):
         rounding = e.y.abs() + largest * max(e.x.shape[2:])
         return e.bound(unless_beyond(rounding, 4 * largest), 12)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
-        how = (
-            {"scale_factor": (self.scale, None)}
-            if self.scale is not None
-            else {"size": (self._fixed_size(xs[0]), None)}
-        )
-        return t.module("Upsample", **how, mode=(self.mode, "nearest"))
-
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        mode = {"nearest": "nearest", "bilinear": "linear"}[self.mode]
-        rounding = (
-            {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-            if mode == "nearest"
-            else {"coordinate_transformation_mode": "half_pixel"}
-        )
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        mode = (self.mode, "nearest")
         if self.scale is not None:
-            return g.op(
-                "Resize",
-                xs[0],
-                "",
-                g.scales([1.0, 1.0, *(float(self.scale) for _ in xs[0].type.spatial)]),
-                mode=mode,
-                **rounding,
-            )
-        sizes = self._fixed_size(xs[0].type)
-        if mode == "nearest" and not all(
-            _repeats(before, after) for before, after in zip(xs[0].type.spatial, sizes, strict=True)
-        ):
-            return self._chosen(g, xs[0], sizes)
-        spatial = g.ints(list(sizes))
-        target = g.op("Concat", g.op("Shape", xs[0], end=2), spatial, axis=0)
-        return g.op("Resize", xs[0], "", "", target, mode=mode, **rounding)
+            return t.module("Upsample", scale_factor=(self.scale, None), mode=mode)
+        return t.module("Upsample", size=(self._sizes(len(x.spatial)), None), mode=mode)
 
-    def _chosen(self, g: Emitter, x: Any, sizes: tuple[int, ...]) -> str:
-        """Axis by axis, the positions that PyTorch takes:
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        spatial, attributes = x.type.spatial, _RESIZE[self.mode]
+        if self.scale is not None:
+            factors = g.scales([1.0, 1.0, *(float(self.scale) for _ in spatial)])
+            return g.op("Resize", x, "", factors, **attributes)
+        sizes = self._sizes(len(spatial))
+        if self.mode == "nearest" and not all(map(_repeats, spatial, sizes)):
+            return _gather(g, x, sizes)
+        new = g.ints(sizes)
+        target = g.op("Concat", g.op("Shape", x, end=2), new, axis=0)
+        return g.op("Resize", x, "", "", target, **attributes)
 
-        `Resize` rounds the ratio of the sizes the other way round, and takes others.
-        """
-        made: str = x
-        for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
-            made = g.op(
-                "Gather",
-                made,
-                (
-                    g.ints(_positions(before, after))
-                    if isinstance(before, int)
-                    else self._open_positions(g, x, axis, after)
-                ),
-                axis=axis,
-            )
-        return made
 
-    @staticmethod
-    def _open_positions(g: Emitter, x: Any, axis: int, after: int) -> str:
-        length = g.op("Shape", x, start=axis, end=axis + 1)
-        ratio = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
-        positions = g.op(
-            "Cast", g.op("Floor", g.op("Mul", g.scales(range(after)), ratio)), to=INT64
-        )
-        return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
+# The attributes of ONNX's operator for each mode.
+_RESIZE = {
+    "nearest": {
+        "mode": "nearest",
+        "nearest_mode": "floor",
+        "coordinate_transformation_mode": "asymmetric",
+    },
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+}
+
+
+def _gather(g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
+    """The positions that PyTorch takes, axis by axis.
+
+    `Resize` may take other positions, because it rounds the inverse of the ratio of the sizes.
+    """
+    y: str = x
+    for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
+        if isinstance(before, int):
+            positions = g.ints(_positions(before, after))
+        else:
+            positions = _open_positions(g, x, axis, after)
+        y = g.op("Gather", y, positions, axis=axis)
+    return y
+
+
+def _open_positions(g: Emitter, x: str, axis: int, after: int) -> str:
+    """The positions along an axis whose length is known only when the model runs."""
+    length = g.op("Shape", x, start=axis, end=axis + 1)
+    ratio = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
+    scaled = g.op("Mul", g.scales(range(after)), ratio)
+    positions = g.op("Cast", g.op("Floor", scaled), to=INT64)
+    return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
 
 
 def _repeats(before: int | Sym, after: int) -> bool:
-    """Whether each element is taken equally often, and both libraries say so."""
+    """Whether each element is taken equally often, by PyTorch's rounding too."""
     return (
         isinstance(before, int)
         and after % before == 0
@@ -186,8 +183,9 @@ def _repeats(before: int | Sym, after: int) -> bool:
 
 
 def _positions(before: int, after: int) -> list[int]:
-    """What nearest takes: floor(i before / after), the ratio and the product in float32 as in
-    PyTorch.
+    """The positions that nearest takes: floor(i before / after).
+
+    The ratio and the product are rounded to float32, as in PyTorch.
     """
     return [_position(i, before, after) for i in range(after)]
 
@@ -210,29 +208,27 @@ class PixelShuffle(Op):
 
     rounding = exact
 
-    r: int = arg(integer, doc="factor", min=1)
+    r = arg(integer, doc="factor", min=1)
 
-    def infer(self, *xs: TensorType) -> TensorType:
-        if len(xs[0].shape) != 3:
-            raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {xs[0]}")
-        channels = fixed(self, xs[0].channels, "its input channels")
-        if channels % self.r**2:
+    def infer(self, x: TensorType) -> TensorType:
+        if len(x.shape) != 3:
+            raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {x}")
+        channels = fixed(self, x.channels, "its input channels")
+        maps, rest = divmod(channels, self.r**2)
+        if rest:
             raise OpError(
                 "bad-groups",
                 f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}",
                 "r",
-                f"`conv({-(-channels // self.r**2) * self.r**2}, 1)` before it makes as many as it"
-                " needs",
+                f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )
-        return TensorType(
-            (channels // self.r**2, *(d * self.r for d in xs[0].spatial)), xs[0].dtype
-        )
+        return TensorType((maps, *(size * self.r for size in x.spatial)), x.dtype)
 
-    def windows(self, *xs: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(1, 1, Fraction(self.r - 1, self.r), self.r) for _ in xs[0].spatial)
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(1, 1, Fraction(self.r - 1, self.r), self.r) for _ in x.spatial)
 
-    def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("PixelShuffle", self.r)
 
-    def onnx(self, g: Emitter, *xs: TypedName) -> str:
-        return g.op("DepthToSpace", xs[0], blocksize=self.r, mode="CRD")
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        return g.op("DepthToSpace", x, blocksize=self.r, mode="CRD")

@@ -79,6 +79,11 @@ CIRCLE = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
             2,
         ),
         ("class A:\n    def f(self): pass", lambda ms: len(code_figures.undocumented(ms)), 2),
+        (
+            "@overload\ndef f(): ...\ndef f():\n    '''Text.'''",
+            lambda ms: len(code_figures.undocumented(ms)),
+            0,
+        ),
     ],
 )
 def test_the_script_counts(

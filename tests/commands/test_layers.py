@@ -154,7 +154,7 @@ def test_the_kernels_are_those_of_the_net() -> None:
 
 def test_the_custom_layer(tmp_path: Path) -> None:
     """The package's layer is found through its entry point, and its rules agree with PyTorch and
-    ONNX.
+    ONNX. It states how far float32 may be off, and `verify` accepts it.
     """
     folder = ROOT / "examples" / "custom_layer"
     info = tmp_path / "netdsl_swish_beta-0.1.0.dist-info"
@@ -177,8 +177,12 @@ x = torch.randn(2, 1, 28, 28)
 expected = module(x).detach().numpy()
 numpy.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-3)
 from netdsl.cli import run
+from netdsl.ir.op import Op
+from netdsl.ops import LAYERS
+assert LAYERS["swish_beta"].rounding is not Op.rounding
 assert run(["check", "swish.net"]) == 0
 assert run(["layers", "swish_beta"]) == 0
+assert run(["verify", "swish.net"]) == 0
 """
     path = os.pathsep.join([str(tmp_path), str(folder), str(ROOT)])
     done = subprocess.run(

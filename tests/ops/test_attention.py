@@ -104,7 +104,7 @@ def test_cross_attention_of_any_length() -> None:
         (
             "attention(2)",
             ["4xD"],
-            "open-size: `attention` needs to know the length of its input's vectors: it is D",
+            "open-size: `attention` needs to know the length of its input's vectors, but D is open",
         ),
     ],
 )

@@ -49,30 +49,33 @@ def test_connected_weights_learn() -> None:
     [
         (
             "2, 3, connections = [[0], [1], [2]]",
-            "shape-mismatch: `connections` has lists for 3 output maps, there are 2",
+            "shape-mismatch: `connections` has lists for 3 output maps, but `out` is 2",
         ),
         (
             "2, 3, connections = [[0], [3]]",
-            "bad-argument: output map 1 looks at input map 3; the input has maps 0 to 2",
+            "bad-argument: output map 1 is connected to input map 3; the input has maps 0 to 2",
         ),
         (
             "2, 3, connections = [[0], [-1]]",
-            "bad-argument: output map 1 looks at input map -1; the input has maps 0 to 2",
+            "bad-argument: output map 1 is connected to input map -1; the input has maps 0 to 2",
         ),
         (
             "2, 3, connections = [[0, 2, 0], [1]]",
-            "bad-argument: output map 0 names input map 0 twice",
+            "bad-argument: output map 0 lists input map 0 twice",
         ),
-        ("2, 3, connections = [[0], []]", "bad-argument: output map 1 looks at no input map"),
+        (
+            "2, 3, connections = [[0], []]",
+            "bad-argument: output map 1 is connected to no input map",
+        ),
         (
             "3, 3, groups = 3, connections = [[0], [1], [2]]",
-            "bad-argument: `connections` says which maps are connected, and so does `groups` (3)",
+            "bad-argument: `connections` and `groups` (3) both define which maps are connected",
         ),
         (
             "2, 3, init = he_normal, connections = [[0], [1]]",
             (
-                "bad-argument: `init` is he_normal, which needs all outputs to have as many inputs;"
-                " with `connections` it can be default, normal, zeros, ones"
+                "bad-argument: `init` is he_normal, which needs equally many inputs for every"
+                " output; with `connections` it can be default, normal, zeros, ones"
             ),
         ),
         (
@@ -84,7 +87,7 @@ def test_connected_weights_learn() -> None:
         ),
         (
             "2, 1, connections = [[0], [1]], weight = [[[1]]]",
-            "shape-mismatch: `weight` of `conv` holds 1x1x1 numbers, it needs 2x1x1",
+            "shape-mismatch: `weight` of `conv` has 1x1x1 numbers, it needs 2x1x1",
         ),
     ],
 )

@@ -129,7 +129,7 @@ def test_graphs_of_any_size(call: str) -> None:
         (
             "gcn(2, @x1)",
             ["5xD", "5x5"],
-            "open-size: `gcn` needs to know the number of features: it is D",
+            "open-size: `gcn` needs to know the number of features, but D is open",
         ),
         (
             "gcn(2)",

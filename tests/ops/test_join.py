@@ -160,7 +160,7 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "concat(@x1, axis = 2)",
             ("5", "2x3x4"),
-            "bad-axis: axis 2 of `concat`: the input has axis 1 alone (0 is the batch)",
+            "bad-axis: axis 2 of `concat`: the input has only axis 1 (0 is the batch)",
         ),
         (
             "concat(@x1, @x2, axis = 2)",

@@ -21,7 +21,7 @@ def _advice(sizes: str, call: str) -> str:
 
 def _mended(call: str, pad: str, advice: str) -> str:
     """The call as the help has it."""
-    if advice.startswith("put the border on first"):
+    if advice.startswith("pad with zeros in a layer before it"):
         (border,) = re.findall("`(pad.*)`", advice)
         return f"{border} -> {call.replace(pad, '')}"
     written = re.findall("^write `(.*?)`", advice)
@@ -64,7 +64,7 @@ def test_same_in_deconv(k: int, stride: int, dilation: int) -> None:
         ("3x8x8", "maxpool(3, pad = [(1, 0), (0, 1)])", "`pad([(1, 0), (0, 1)])`"),
         ("3xHxW", "maxpool(3, 2, same)", "write `pad = 1`"),
         ("3xHxW", "maxpool(2, pad = same)", "write `ceil = true` in place of `pad`"),
-        ("3xHxW", "sumpool(2, pad = same)", "write a number: at most 1, half the window"),
+        ("3xHxW", "sumpool(2, pad = same)", "write a number of at most 1, half the window"),
         ("3xHxW", "deconv(4, 2, pad = same)", "leave `pad` out, then `crop(@label)`"),
         ("3x8", "deconv(4, 4, pad = same)", "write `pad = 1`, then `crop(8)`"),
         ("3x8x8", "deconv(4, 3, 2, pad = [(1, 1), (0, 0)])", "write `pad = 1x0`"),
@@ -72,8 +72,8 @@ def test_same_in_deconv(k: int, stride: int, dilation: int) -> None:
         ("3x8x8", "deconv(4, 3, 2, pad = [(0, 1), (1, 2)])", "`pad = 0x1`, and cut the rest"),
         ("3x8x8", "conv(4, 3, pad = valid)", "leave `pad` out"),
         ("3x8x8", 'maxpool(3, pad = "VALID")', "leave `pad` out"),
-        ("3x8x8", 'conv(4, 3, pad = "SAME")', "it is written `same`"),
-        ("3x8x8", "conv(4, 3, pad = SAME)", "it is written `same`"),
+        ("3x8x8", 'conv(4, 3, pad = "SAME")', "write `same` in lower case"),
+        ("3x8x8", "conv(4, 3, pad = SAME)", "write `same` in lower case"),
         ("3x8x8", "pad(same)", "`pad(1)`"),
     ],
 )

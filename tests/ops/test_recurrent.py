@@ -112,7 +112,7 @@ def test_recurrent_of_any_length(call: str) -> None:
         (
             "rnn(4)",
             "TxD",
-            "open-size: `rnn` needs to know the length of its input's vectors: it is D",
+            "open-size: `rnn` needs to know the length of its input's vectors, but D is open",
         ),
         (
             "lstm(4, dropout = 0.5)",

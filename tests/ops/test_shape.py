@@ -419,12 +419,12 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "crop([in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know its size: it is H",
+            "open-size: `crop` needs to know its size, but H is open",
         ),
         (
             "crop(4, offset = [in.height, 4])",
             ["2xHxW"],
-            "open-size: `crop` needs to know its offset: it is H",
+            "open-size: `crop` needs to know its offset, but H is open",
         ),
         (
             "upsample(size = 3x3)",
@@ -441,16 +441,20 @@ def test_upsample_of_any_size(call: str) -> None:
             ["2x4"],
             "bad-slice: `slice` from -3 to 2 does not fit: the axis has 2 elements",
         ),
-        ("split(2, 0)", ["CxH"], "open-size: `split` needs to know the size of axis 1: it is C"),
+        (
+            "split(2, 0)",
+            ["CxH"],
+            "open-size: `split` needs to know the size of axis 1, but C is open",
+        ),
         (
             "channel_shuffle(2)",
             ["CxH"],
-            "open-size: `channel_shuffle` needs to know its input channels: it is C",
+            "open-size: `channel_shuffle` needs to know its input channels, but C is open",
         ),
         (
             "pixel_shuffle(2)",
             ["CxHxW"],
-            "open-size: `pixel_shuffle` needs to know its input channels: it is C",
+            "open-size: `pixel_shuffle` needs to know its input channels, but C is open",
         ),
     ],
 )

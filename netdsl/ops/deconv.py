@@ -1,0 +1,174 @@
+"""Transposed convolution: `deconv`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+from typing import TYPE_CHECKING
+
+from netdsl.errors import OpError
+from netdsl.ir.op import Param, Window
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, dims, even_padding, integer, text
+from netdsl.ops.base import END, arg, brief, fixed, layer, spread
+from netdsl.ops.conv import Geometry, Windowed, common_divisors
+from netdsl.ops.init import INITS
+from netdsl.ops.padding import for_deconv, is_even, refuse
+from netdsl.ops.rounding import sum_of_products
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+    from netdsl.ir.types import Sym
+
+
+@layer(
+    "deconv",
+    family="convolution",
+    examples=[
+        ("4x5x5", "deconv(3, 4, stride = 2)"),
+        ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
+        ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"),
+        ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+        ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"),
+        ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
+        ("2x3x3", "deconv(2, 3, pad = 2)"),
+        ("2x4x4", "deconv(1, 2, stride = 2, dilation = 3, output_pad = 1x2)"),
+    ],
+)
+class Deconv(Windowed):
+    """Transposed convolution: each input adds `out` scaled windows to the output.
+
+    Along each axis, out = (in - 1) stride - 2 pad + dilation (k - 1) + output_pad + 1.
+    """
+
+    rounding = sum_of_products(outputs=1)
+
+    out = arg(integer, doc="output channels", min=1)
+    k = arg(dims, doc="window size", min=1)
+    stride = arg(dims, 1, doc="distance between the inputs in the output", min=1)
+    pad = arg(even_padding, 0, doc="cut from each side of the output", min=0)
+    output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
+    groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
+    bias = arg(boolean, True, doc="add a learned bias to each output channel")
+    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+    init = arg(text, "default", doc="how the weights are initialised", choices=(*INITS, "bilinear"))
+
+    def geometry(self, x: TensorType) -> Geometry:
+        if not is_even(self.pad):
+            refuse(self.kind, self.pad, for_deconv(self.pad, x.spatial, *self.spread_window(x)))
+        return super().geometry(x)
+
+    def _extra(self, x: TensorType) -> tuple[int, ...]:
+        """What `output_pad` adds along each spatial axis."""
+        return spread(self.output_pad, len(x.spatial), self.kind, "output_pad")
+
+    def infer(self, x: TensorType) -> TensorType:
+        geometry = self.geometry(x)
+        channels = fixed(self, x.channels, "its input channels")
+        if channels % self.groups or self.out % self.groups:
+            raise OpError(
+                "bad-groups",
+                f"{channels} input and {counted(self.out, 'output channel')} do not divide into"
+                f" {counted(self.groups, 'group')}",
+                "groups",
+                common_divisors(channels, self.out),
+            )
+        axes = zip(x.spatial, *geometry, self._extra(x), strict=True)
+        spatial = [_output_size(size, k, s, p, d, e) for size, k, s, (p, _), d, e in axes]
+        return TensorType((self.out, *spatial), x.dtype)
+
+    def params(self, x: TensorType) -> dict[str, Param]:
+        k = self.geometry(x).k
+        channels = fixed(self, x.channels, "its input channels")
+        outputs = self.out // self.groups
+        params = {"weight": Param((channels, outputs, *k), self.init)}
+        if self.bias:
+            params["bias"] = Param((self.out,), f"uniform:{outputs * prod(k)}")
+        return params
+
+    def macs(self, y: TensorType, x: TensorType) -> int | Sym:
+        return x.size * (self.out // self.groups * prod(self.geometry(x).k))
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        windows = []
+        for k, stride, (pad, _), dilation in zip(*self.geometry(x), strict=True):
+            reach = (k - 1) * dilation
+            windows.append(Window(reach // stride + 1, 1, Fraction(reach - pad, stride), stride))
+        return tuple(windows)
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        k, stride, pairs, dilation = self.geometry(x)
+        return t.module(
+            f"ConvTranspose{len(k)}d",
+            x.channels,
+            self.out,
+            brief(k),
+            stride=(brief(stride), 1),
+            padding=(brief(tuple(pad for pad, _ in pairs)), 0),
+            output_padding=(brief(self._extra(x)), 0),
+            groups=(self.groups, 1),
+            bias=(self.bias, True),
+            dilation=(brief(dilation), 1),
+        )
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        k, stride, pairs, dilation = self.geometry(x.type)
+        extra = self._extra(x.type)
+        bias = [g.param("bias")] if self.bias else []
+        pad = [begin for begin, _ in pairs]
+        weight = g.param("weight")
+        window = {"kernel_shape": k, "strides": stride, "dilations": dilation, "group": self.groups}
+        if all(e < s for e, s in zip(extra, stride, strict=True)):
+            return g.op(
+                "ConvTranspose", x, weight, *bias, **window, pads=pad * 2, output_padding=extra
+            )
+        # onnxruntime refuses to add the stride or more to the end. There, less is cut from the
+        # end, and what is still missing is put on as zeros, before the bias is added. If there is
+        # something missing, the start is cut last: nothing may be left of a small input without
+        # these zeros.
+        missing = [max(0, e - p) for e, p in zip(extra, pad, strict=True)]
+        begin = [0] * len(k) if any(missing) else pad
+        end = [max(0, p - e) for e, p in zip(extra, pad, strict=True)]
+        y = g.op("ConvTranspose", x, weight, **window, pads=begin + end)
+        if any(missing):
+            y = _pad_and_cut(g, y, missing, pad)
+        if bias:
+            y = g.op("Add", y, g.op("Reshape", bias[0], g.ints([self.out, *(1 for _ in k)])))
+        return y
+
+
+def _output_size(
+    size: int | Sym, k: int, stride: int, pad: int, dilation: int, extra: int
+) -> int | Sym:
+    """The size of the output along an axis; raises `OpError` if the padding does not fit."""
+    most = max(stride, dilation) - 1
+    if extra > most:
+        raise OpError(
+            "bad-padding",
+            f"`output_pad` is {extra}; it must be smaller than the stride ({stride}) or the"
+            f" dilation ({dilation})",
+            "output_pad",
+            f"use at most {most}",
+        )
+    whole = (size - 1) * stride + dilation * (k - 1) + extra + 1
+    out = whole - 2 * pad
+    if isinstance(out, int) and out < 1:
+        raise OpError(
+            "bad-padding",
+            f"a padding of {pad} cuts the output from {whole} to {out}",
+            "pad",
+            f"pad at most {(whole - 1) // 2}",
+        )
+    return out
+
+
+def _pad_and_cut(g: Emitter, y: str, after: Sequence[int], cut: Sequence[int]) -> str:
+    """Put zeros after each spatial axis, and cut its start."""
+    y = g.pad(y, [(0, 0), *((0, zeros) for zeros in after)], "")
+    if not any(cut):
+        return y
+    axes = range(2, 2 + len(cut))
+    return g.op("Slice", y, g.ints(cut), g.ints([END] * len(cut)), g.ints(axes))

@@ -1,0 +1,71 @@
+"""LeNet-5's trainable pooling: `subsample`."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from netdsl.ir.op import Op, Param, Window
+from netdsl.ir.rounding import Known, grown, lifted, unless_beyond
+from netdsl.ops.args import dims
+from netdsl.ops.base import arg, fixed, layer, spatial_rank
+from netdsl.ops.pool import SumPool
+
+if TYPE_CHECKING:
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import TensorType
+
+
+@layer(
+    "subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")]
+)
+class Subsampling(Op):
+    """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias.
+
+    Each map has one coefficient and one bias.
+    """
+
+    k = arg(dims, doc="window size and stride", min=1)
+
+    def _pool(self) -> SumPool:
+        return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0})
+
+    def infer(self, x: TensorType) -> TensorType:
+        spatial_rank(self, x)
+        fixed(self, x.channels, "its input channels")
+        return self._pool().infer(x)
+
+    def params(self, x: TensorType) -> dict[str, Param]:
+        window = prod(self._pool().geometry(x).k)
+        shape = (fixed(self, x.channels, "its input channels"),)
+        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return self._pool().windows(x)
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`s abs(w) sum of abs(x)`, plus the value, plus `abs(c)`.
+
+        Underflow: carried from step to step.
+        """
+        window = self._pool().geometry(e.types[0]).k
+        count = prod(window)
+        sizes = e.mean(lifted(e.x), window) * count
+        summed = Known(
+            e.mean(e.x, window) * count,
+            unless_beyond(sizes * grown(count), sizes),
+            e.y.new_full(e.y.shape, 2 * count + 2),
+        )
+        scaled = summed * Known.exactly(e.per_channel(e.module.weight))
+        return scaled.shifted(e.per_channel(e.module.bias)).bound
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.custom("Subsample", x.channels, self._pool().geometry(x).k)
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        channels = fixed(self, x.type.channels, "its input channels")
+        shape = [1, channels, *(1 for _ in x.type.spatial)]
+        weight = g.op("Reshape", g.param("weight"), g.ints(shape))
+        bias = g.op("Reshape", g.param("bias"), g.ints(shape))
+        return g.op("Add", g.op("Mul", self._pool().onnx(g, x), weight), bias)
