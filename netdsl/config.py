@@ -1,11 +1,11 @@
-"""Values of a `train` section: plain Python values and calls such as `cifar10(root = "DIR")`."""
+"""The calls that are values of a `train` section; its other values are plain Python values."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class SettingCall(NamedTuple):
-    """A named thing with arguments, as written in a `train` section or after `--data`."""
+    """A call such as `cifar10(root = "DIR")`, in a `train` section or after `--data`."""
 
     name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
+    args: tuple[object, ...] = ()
+    kwargs: dict[str, object] = {}
