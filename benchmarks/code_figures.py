@@ -3,6 +3,7 @@
     python benchmarks/code_figures.py [FOLDER ...]
 
 It prints one column for each package, and measures `netdsl` if no folder is given.
+`tests/code/test_figures.py` sets the limits of these figures.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
-"""What the tests share: settings of hypothesis, and short ways to compile, run and compare nets."""
+"""Fixtures that tests of several folders use, and the settings of all tests."""
 
 from __future__ import annotations
 
 import os
-import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fuzz.settings import applied, chosen
+import pytest
+
+from tests.fuzz.settings import applied, chosen
+
+pytest.register_assert_rewrite("tests.support")
 
 # Two workers on two cores: more threads only wait for one another. PyTorch reads these as it loads.
 if chosen().threads:
@@ -15,18 +18,17 @@ if chosen().threads:
 os.environ.update(chosen().environment)
 
 import numpy as np
-import onnx
-import onnxruntime
-import pytest
-import torch
 from hypothesis import settings
 from PIL import Image
-from weight_files import NET
+from safetensors.torch import save_file
 
 import netdsl
+from netdsl.runtime import measure
+from tests.support.back_ends import randomise
+from tests.support.small_nets import OPEN, TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
@@ -39,95 +41,39 @@ def _setting() -> Iterator[None]:
         yield
 
 
-def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Give every weight and statistic a value of its own, so that none can be left out unseen; set evaluation mode."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, tensor in module.state_dict().items():
-            if name.endswith("running_var"):
-                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
-            elif tensor.is_floating_point():
-                tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
-    return module.eval()
-
-
-def inputs_for(net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = None, seed: int = 0) -> list[torch.Tensor]:
-    """Random inputs of a net, its open sizes set by `sizes`; integers are small enough for any embedding."""
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for value in net.graph.inputs:
-        shape = (batch, *(d if isinstance(d, int) else d.at(sizes or {}) for d in value.type.shape))
-        if value.type.dtype == "float32":
-            made.append(torch.randn(shape, generator=generator))
-        else:
-            dtype = getattr(torch, value.type.dtype)
-            high = 2 if dtype == torch.bool else 3
-            made.append(torch.randint(0, high, shape, generator=generator, dtype=dtype))
-    return made
-
-
-def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.ndarray]:
-    """The outputs of a module."""
-    with torch.no_grad():
-        made = module(*inputs)
-    return [t.detach().numpy() for t in (made if isinstance(made, tuple) else (made,))]
-
-
-def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndarray]:
-    """The outputs of an ONNX model under onnxruntime."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = chosen().threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    made: list[np.ndarray] = session.run(None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)})
-    return made
-
-
-def assert_back_ends_agree(net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2) -> list[np.ndarray]:
-    """PyTorch and onnxruntime give the same outputs for the same weights; returns them."""
-    module = randomise(net.torch())
-    inputs = inputs_for(net, batch, sizes)
-    expected = run_torch(module, inputs)
-    actual = run_onnx(net.onnx(weights=module.state_dict()), inputs)
-    assert [o.shape for o in expected] == [o.shape for o in actual]
-    for one, other in zip(expected, actual, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-3, atol=2e-5)
-    return expected
-
-
-def codes(text: str, net: str | None = None) -> list[str]:
-    """The codes of the errors of a program."""
-    with pytest.raises(netdsl.CompileError) as caught:
-        netdsl.loads(text, net)
-    return [d.code for d in caught.value.diagnostics]
-
-
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with the net that `weight_files` makes files of weights for."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.net").write_text(NET)
     return tmp_path
 
 
-def peak_of(action: Callable[[], object]) -> int:
-    """The bytes that an action allocates at most at one time."""
-    tracemalloc.start()
-    try:
-        action()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
+@pytest.fixture
+def net_folder(folder: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder to work in, with the net that the test file has as `NET`."""
+    (folder / "tiny.net").write_text(request.module.NET)
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def model_folder(folder: Path) -> Path:
     """A folder to work in, with a model, an input of ones, and a picture."""
-    monkeypatch.chdir(tmp_path)
     netdsl.loads(TINY).save_onnx("m.onnx")
     np.save("one.npy", np.ones((1, 4, 4), np.float32))
     Image.fromarray(np.full((8, 6, 3), 51, np.uint8)).save("ok.png")
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def bench_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a net, its weights and its model; what the machine can do is
+    measured quickly.
+    """
+    monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 4096)))
+    monkeypatch.setattr(measure, "PAUSE", 0)
+    (folder / "tiny.net").write_text(OPEN)
+    net = netdsl.loads(OPEN)
+    module = randomise(net.torch())
+    save_file(module.state_dict(), "w.safetensors")
+    net.save_onnx("m.onnx", module.state_dict())
+    return folder

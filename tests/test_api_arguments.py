@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
-from weight_files import NET, state
 
 import netdsl
 from netdsl.api_arguments import KINDS
+from tests.support.small_nets import TINY
+from tests.support.weight_files import NET, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
-from archives import encrypted, zip_file
-from conftest import peak_of
 
 import netdsl
 from netdsl.arrays import PIECE, open_archive, open_array
 from netdsl.cli import run
 from netdsl.errors import NetdslError
+from tests.support.archives import encrypted, zip_file
+from tests.support.memory import peak_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,22 +59,22 @@ def run_error(capsys: Say, *arguments: str) -> str:
 )
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
 def test_what_does_not_fit_is_not_read(
-    folder: Path, capsys: Say, shape: tuple[int, ...], descr: str, code: str, suffix: str
+    model_folder: Path, capsys: Say, shape: tuple[int, ...], descr: str, code: str, suffix: str
 ) -> None:
     """An array of another rank, shape or type costs no memory, packed or not."""
-    write_zeros(folder / "x.npz", "image", shape, descr)
+    write_zeros(model_folder / "x.npz", "image", shape, descr)
     if suffix == "npy":
         with zipfile.ZipFile("x.npz") as archive:
-            (folder / "x.npy").write_bytes(archive.read("image.npy"))
+            (model_folder / "x.npy").write_bytes(archive.read("image.npy"))
     run(["run", "m.onnx", "one.npy"])  # what the first run loads is not counted
     capsys.readouterr()
     assert peak_of(lambda: run(["run", "m.onnx", f"x.{suffix}"])) < LITTLE
     assert f"error[{code}]" in capsys.readouterr().err
 
 
-def test_other_names_are_not_read(folder: Path, capsys: Say) -> None:
+def test_other_names_are_not_read(model_folder: Path, capsys: Say) -> None:
     """An archive without the inputs of the model costs no memory either."""
-    write_zeros(folder / "x.npz", "other", (LARGE // 64, 1, 4, 4))
+    write_zeros(model_folder / "x.npz", "other", (LARGE // 64, 1, 4, 4))
     assert peak_of(lambda: run(["run", "m.onnx", "x.npz"])) < LITTLE
     assert "error[bad-array]" in capsys.readouterr().err
 
@@ -108,17 +108,19 @@ def test_weights_of_a_module_are_read_one_at_a_time(tmp_path: Path) -> None:
     assert peak_of(lambda: net.torch(tmp_path / "w.npz")) < 3 * size
 
 
-def test_a_batch_is_not_copied(folder: Path, capsys: Say) -> None:
+def test_a_batch_is_not_copied(model_folder: Path, capsys: Say) -> None:
     """An array that fits goes into the model from where it was read."""
     netdsl.loads("net T {\n input image: 1x64x64\n output y: gap\n}").save_onnx("gap.onnx")
-    write_zeros(folder / "x.npz", "image", (LARGE // (64 * 64 * 4), 1, 64, 64))
+    write_zeros(model_folder / "x.npz", "image", (LARGE // (64 * 64 * 4), 1, 64, 64))
     assert peak_of(lambda: run(["run", "gap.onnx", "x.npz"])) < LARGE + LITTLE
 
 
-def test_the_limit_of_an_array(folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_an_array(
+    model_folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An array beyond the limit is not read, whatever fits it; the limit can be raised."""
     netdsl.loads("net T {\n input image: 1xHxW\n output y: gap\n}").save_onnx("open.onnx")
-    write_zeros(folder / "x.npz", "image", (1, 1000, 1000))
+    write_zeros(model_folder / "x.npz", "image", (1, 1000, 1000))
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
     err = run_error(capsys, "open.onnx", "x.npz")
     assert (
@@ -159,7 +161,7 @@ def test_numbers_are_those_of_numpy(
     assert archive["b"].read(np.dtype("<f4")) == array[0, 0, 0]
 
 
-def test_numbers_beyond_the_type_of_the_model(folder: Path, capsys: Say) -> None:
+def test_numbers_beyond_the_type_of_the_model(model_folder: Path, capsys: Say) -> None:
     """They are refused without a warning of NumPy; infinities of the array are its own."""
     np.save("far.npy", np.full((1, 4, 4), -1e300))
     err = run_error(capsys, "m.onnx", "far.npy")
@@ -194,7 +196,7 @@ MODELS = {
 @pytest.mark.parametrize("descr", ["|b1", *FLOATS, *INTEGERS, *NO_NUMBERS])
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
 def test_kinds_of_numbers(
-    folder: Path, capsys: Say, wanted: str, descr: str, suffix: str
+    model_folder: Path, capsys: Say, wanted: str, descr: str, suffix: str
 ) -> None:
     """A model gets numbers of its own kind in any precision; for others both types are named."""
     netdsl.loads(MODELS[wanted]).save_onnx("t.onnx")
@@ -213,7 +215,7 @@ def test_kinds_of_numbers(
         assert ("convert it" in err) == (descr not in NO_NUMBERS)
 
 
-def test_records_are_refused(folder: Path, capsys: Say) -> None:
+def test_records_are_refused(model_folder: Path, capsys: Say) -> None:
     """An array of records is none of numbers, even if each record has one number only."""
     for fields in ([("a", "<f4")], [("a", "<f4"), ("b", "<i4")]):
         np.save("x.npy", np.zeros((1, 4, 4), fields))
@@ -221,9 +223,9 @@ def test_records_are_refused(folder: Path, capsys: Say) -> None:
         assert "error[wrong-dtype]: x.npy holds records, the model takes float32\n" in err
 
 
-def test_a_size_that_is_true(folder: Path) -> None:
+def test_a_size_that_is_true(model_folder: Path) -> None:
     """NumPy reads `True` in a header as the size 1, and so does the command."""
-    (folder / "x.npy").write_bytes(shaped("(True, 4, 4)", bytes(64)))
+    (model_folder / "x.npy").write_bytes(shaped("(True, 4, 4)", bytes(64)))
     assert run(["run", "m.onnx", "x.npy"]) == 0
 
 
@@ -236,7 +238,7 @@ def write_ones(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("names", [["arr_0"], ["image"]])
-def test_names_for_one_input(folder: Path, capsys: Say, names: list[str]) -> None:
+def test_names_for_one_input(model_folder: Path, capsys: Say, names: list[str]) -> None:
     """The input's own name, or the one that `numpy.savez(file, array)` gives."""
     write_ones(names)
     assert run(["run", "m.onnx", "x.npz"]) == 0
@@ -256,7 +258,9 @@ def test_names_for_one_input(folder: Path, capsys: Say, names: list[str]) -> Non
         ([f"a{i}" for i in range(9)], "`a0`, `a1`, `a2`, `a3`, `a4`, `a5` and 3 more"),
     ],
 )
-def test_other_names_are_refused(folder: Path, capsys: Say, names: list[str], listed: str) -> None:
+def test_other_names_are_refused(
+    model_folder: Path, capsys: Say, names: list[str], listed: str
+) -> None:
     """Arrays that the model has no input for are named, beside the inputs that it has."""
     write_ones(names)
     assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(
@@ -264,7 +268,7 @@ def test_other_names_are_refused(folder: Path, capsys: Say, names: list[str], li
     )
 
 
-def test_positions_do_not_name_several_inputs(folder: Path, capsys: Say) -> None:
+def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Say) -> None:
     """The order of several arrays is no sign of which is meant for which input."""
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n}").save_onnx("two.onnx")
     a = np.ones((3, 4), np.float32)
@@ -332,16 +336,16 @@ BROKEN = {  # the content of an array, and what it is
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_arrays(folder: Path, capsys: Say, case: str) -> None:
+def test_broken_arrays(model_folder: Path, capsys: Say, case: str) -> None:
     """An array that cannot be read is refused in one plain sentence, in a file of its own too."""
     content, reason = BROKEN[case]
-    (folder / "x.npz").write_bytes(zip_file({"image.npy": content}))
+    (model_folder / "x.npz").write_bytes(zip_file({"image.npy": content}))
     assert (
         run_error(capsys, "m.onnx", "x.npz")
         == f"error[bad-array]: x.npz is not a .npz file of numbers: `image` {reason}\n"
         "help: write it with numpy.savez\n"
     )
-    (folder / "x.npy").write_bytes(content)
+    (model_folder / "x.npy").write_bytes(content)
     assert (
         run_error(capsys, "m.onnx", "x.npy")
         == f"error[bad-array]: x.npy is not a .npy file of numbers: it {reason}\n"
@@ -383,10 +387,10 @@ DAMAGED = {  # the content of an archive, and why it cannot be read
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_damaged_archives(folder: Path, capsys: Say, case: str) -> None:
+def test_damaged_archives(model_folder: Path, capsys: Say, case: str) -> None:
     """An archive that cannot be read is refused in one plain sentence, as weights too."""
     content, reason = DAMAGED[case]
-    (folder / "x.npz").write_bytes(content)
+    (model_folder / "x.npz").write_bytes(content)
     fact = f"error[bad-array]: x.npz is not a .npz file of numbers: {reason}\n"
     assert run_error(capsys, "m.onnx", "x.npz") == f"{fact}help: write it with numpy.savez\n"
 

@@ -1,4 +1,6 @@
-"""What the compiler says of wrong programs: the code, the place, the fact and the advice; quickly, and never a traceback."""
+"""What the compiler says of wrong programs: the code, the place, the fact and the advice; quickly,
+and never a traceback.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,17 @@ class Said(NamedTuple):
     help: str = ""
 
 
-def check(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[dict[str, Any]]]:
+def check(
+    path: Path, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, list[dict[str, Any]]]:
     """The exit code of `check --format json`, and its diagnostics."""
     code = run(["check", str(path), "--format", "json", *options])
     return code, json.loads(capsys.readouterr().out)["diagnostics"]
 
 
-def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+def diagnostics_of(
+    text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> list[dict[str, Any]]:
     """The diagnostics of a wrong text."""
     path = tmp_path / "n.net"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -43,109 +49,327 @@ def said(text: str | bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 TABLE: dict[str, tuple[str | bytes, Said]] = {
     # sizes that do not fit
-    "kernel": (NET + "conv(4, 9)\n}", Said("window-too-large", 3, 13, "a kernel of 9 is larger than the input's 8", "at most 8")),
-    "kernel with padding": (NET + "conv(4, 11, pad = 1)\n}", Said("window-too-large", 3, 13, "with its padding of 1 and 1", "at most 10")),
-    "pool": (NET + "maxpool(9)\n}", Said("window-too-large", 3, 13, "a window of 9 is larger", "at most 8")),
-    "groups": (NET + "conv(4, 3, groups = 2)\n}", Said("bad-groups", 3, 16, "3 input channels do not divide into 2 groups", "divide 3 and 4: 1")),
-    "concat": (NET + "concat { | conv(4, 3) | conv(4, 5) }\n}", Said("shape-mismatch", 3, 5, "axis 2 is 6 in one and 4 in another", "pad = k // 2")),
-    "add": (NET + "add { | conv(4, 1) | conv(5, 1) }\n}", Said("shape-mismatch", 3, 5, "channels 4 against 5", "conv(4, 1)")),
-    "dense on maps": (NET + "dense(10)\n}", Said("wrong-rank", 3, 5, "its input is 3x8x8", "flatten")),
-    "open channels": ("net N {\n    input image: CxHxW\n    bn\n}", Said("open-size", 3, 5, "its input channels", "input")),
-    "literal": (NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}", Said("shape-mismatch", 3, 16, "holds 2x2 numbers, it needs 1x3x3x3")),
+    "kernel": (
+        NET + "conv(4, 9)\n}",
+        Said("window-too-large", 3, 13, "a kernel of 9 is larger than the input's 8", "at most 8"),
+    ),
+    "kernel with padding": (
+        NET + "conv(4, 11, pad = 1)\n}",
+        Said("window-too-large", 3, 13, "with its padding of 1 and 1", "at most 10"),
+    ),
+    "pool": (
+        NET + "maxpool(9)\n}",
+        Said("window-too-large", 3, 13, "a window of 9 is larger", "at most 8"),
+    ),
+    "groups": (
+        NET + "conv(4, 3, groups = 2)\n}",
+        Said(
+            "bad-groups", 3, 16, "3 input channels do not divide into 2 groups", "divide 3 and 4: 1"
+        ),
+    ),
+    "concat": (
+        NET + "concat { | conv(4, 3) | conv(4, 5) }\n}",
+        Said("shape-mismatch", 3, 5, "axis 2 is 6 in one and 4 in another", "pad = k // 2"),
+    ),
+    "add": (
+        NET + "add { | conv(4, 1) | conv(5, 1) }\n}",
+        Said("shape-mismatch", 3, 5, "channels 4 against 5", "conv(4, 1)"),
+    ),
+    "dense on maps": (
+        NET + "dense(10)\n}",
+        Said("wrong-rank", 3, 5, "its input is 3x8x8", "flatten"),
+    ),
+    "open channels": (
+        "net N {\n    input image: CxHxW\n    bn\n}",
+        Said("open-size", 3, 5, "its input channels", "input"),
+    ),
+    "literal": (
+        NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
+        Said("shape-mismatch", 3, 16, "holds 2x2 numbers, it needs 1x3x3x3"),
+    ),
     "size zero": ("net N {\n    input image: 0x8x8\n    relu\n}", Said("bad-size", 2, 18, "is 0")),
-    "size beyond": (NET.replace("8x8", "2000000000x8") + "upsample(2)\n}", Said("bad-size", 3, 5, "must be between 1 and 2,147,483,647")),
+    "size beyond": (
+        NET.replace("8x8", "2000000000x8") + "upsample(2)\n}",
+        Said("bad-size", 3, 5, "must be between 1 and 2,147,483,647"),
+    ),
     # names
-    "layer": (NET + "convv(4, 3)\n}", Said("unknown-layer", 3, 5, "`convv`", "did you mean `conv`")),
-    "foreign layer": (NET + "Conv2d(4, 3)\n}", Said("unknown-layer", 3, 5, "`Conv2d`", "called `conv` here")),
-    "argument": (NET + "conv(4, 3, strides = 2)\n}", Said("unknown-argument", 3, 16, "no argument `strides`", "did you mean `stride`?")),
-    "label": (NET + "stem: conv(4, 3)\n    add(@stm)\n}", Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?")),
-    "block": ("block Stem() { relu }\n" + NET + "Stemm\n}", Said("unknown-layer", 4, 5, "`Stemm`", "did you mean `Stem`")),
-    "block argument": ("block B(width) { relu }\n" + NET + "B(widht = 1)\n}", Said("unknown-argument", 4, 7, "no parameter `widht`", "did you mean `width`?")),
-    "attribute": (NET + "conv(in.chanels, 1)\n}", Said("unknown-attribute", 3, 10, "no `chanels`", "did you mean `channels`?")),
+    "layer": (
+        NET + "convv(4, 3)\n}",
+        Said("unknown-layer", 3, 5, "`convv`", "did you mean `conv`"),
+    ),
+    "foreign layer": (
+        NET + "Conv2d(4, 3)\n}",
+        Said("unknown-layer", 3, 5, "`Conv2d`", "called `conv` here"),
+    ),
+    "argument": (
+        NET + "conv(4, 3, strides = 2)\n}",
+        Said("unknown-argument", 3, 16, "no argument `strides`", "did you mean `stride`?"),
+    ),
+    "label": (
+        NET + "stem: conv(4, 3)\n    add(@stm)\n}",
+        Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?"),
+    ),
+    "block": (
+        "block Stem() { relu }\n" + NET + "Stemm\n}",
+        Said("unknown-layer", 4, 5, "`Stemm`", "did you mean `Stem`"),
+    ),
+    "block argument": (
+        "block B(width) { relu }\n" + NET + "B(widht = 1)\n}",
+        Said("unknown-argument", 4, 7, "no parameter `widht`", "did you mean `width`?"),
+    ),
+    "attribute": (
+        NET + "conv(in.chanels, 1)\n}",
+        Said("unknown-attribute", 3, 10, "no `chanels`", "did you mean `channels`?"),
+    ),
     "name": (NET + "conv(wdth, 1)\n}", Said("unknown-name", 3, 10, "there is no `wdth`")),
-    "label as value": (NET + "a: relu\n    conv(a, 1)\n}", Said("unknown-name", 4, 10, "there is no `a`", "@a")),
-    "net as layer": ("net M {\n    input x: 3\n    relu\n}\n" + NET + "M\n}", Said("not-a-layer", 7, 5, "`M` is a net", "block")),
+    "label as value": (
+        NET + "a: relu\n    conv(a, 1)\n}",
+        Said("unknown-name", 4, 10, "there is no `a`", "@a"),
+    ),
+    "net as layer": (
+        "net M {\n    input x: 3\n    relu\n}\n" + NET + "M\n}",
+        Said("not-a-layer", 7, 5, "`M` is a net", "block"),
+    ),
     "alias": ("net A = B(3)", Said("unknown-net", 1, 9, "there is no net `B`")),
-    "type of element": ("net N {\n    input image: 3x8 flaot32\n    relu\n}", Said("wrong-dtype", 2, 22, "`flaot32`", "did you mean `float32`?")),
+    "type of element": (
+        "net N {\n    input image: 3x8 flaot32\n    relu\n}",
+        Said("wrong-dtype", 2, 22, "`flaot32`", "did you mean `float32`?"),
+    ),
     # arguments
-    "word for number": (NET + 'conv("four", 3)\n}', Said("wrong-type", 3, 10, '`out` of `conv` must be an integer, found "four"')),
-    "float for integer": (NET + "conv(4.5, 3)\n}", Said("wrong-type", 3, 10, "must be an integer, found 4.5")),
-    "number for truth": (NET + "conv(4, 3, bias = 1)\n}", Said("wrong-type", 3, 16, "must be true or false, found 1")),
-    "negative": (NET + "conv(-4, 3)\n}", Said("bad-argument", 3, 10, "must be at least 1, found -4")),
+    "word for number": (
+        NET + 'conv("four", 3)\n}',
+        Said("wrong-type", 3, 10, '`out` of `conv` must be an integer, found "four"'),
+    ),
+    "float for integer": (
+        NET + "conv(4.5, 3)\n}",
+        Said("wrong-type", 3, 10, "must be an integer, found 4.5"),
+    ),
+    "number for truth": (
+        NET + "conv(4, 3, bias = 1)\n}",
+        Said("wrong-type", 3, 16, "must be true or false, found 1"),
+    ),
+    "negative": (
+        NET + "conv(-4, 3)\n}",
+        Said("bad-argument", 3, 10, "must be at least 1, found -4"),
+    ),
     "choice": (NET + 'gelu("tan")\n}', Said("bad-argument", 3, 10, "it can be none, tanh")),
-    "missing": (NET + "conv(4)\n}", Said("missing-argument", 3, 5, "`conv` needs `k` (window size)", "conv(out, k, stride = 1")),
-    "missing of block": ("block B(width) { relu }\n" + NET + "B\n}", Said("missing-argument", 4, 5, "`B` needs `width`")),
-    "too many": (NET + "relu(4)\n}", Said("too-many-arguments", 3, 5, "`relu` takes no arguments, found 1")),
-    "given twice": (NET + "conv(4, 3, k = 2)\n}", Said("duplicate-argument", 3, 16, "`k` of `conv` is given twice")),
-    "condition": (NET + "if 1 { relu }\n}", Said("wrong-type", 3, 8, "must be true or false, found 1", "compare")),
+    "missing": (
+        NET + "conv(4)\n}",
+        Said("missing-argument", 3, 5, "`conv` needs `k` (window size)", "conv(out, k, stride = 1"),
+    ),
+    "missing of block": (
+        "block B(width) { relu }\n" + NET + "B\n}",
+        Said("missing-argument", 4, 5, "`B` needs `width`"),
+    ),
+    "too many": (
+        NET + "relu(4)\n}",
+        Said("too-many-arguments", 3, 5, "`relu` takes no arguments, found 1"),
+    ),
+    "given twice": (
+        NET + "conv(4, 3, k = 2)\n}",
+        Said("duplicate-argument", 3, 16, "`k` of `conv` is given twice"),
+    ),
+    "condition": (
+        NET + "if 1 { relu }\n}",
+        Said("wrong-type", 3, 8, "must be true or false, found 1", "compare"),
+    ),
     "repeat": (NET + "repeat -3 { relu }\n}", Said("wrong-type", 3, 12, "found -3")),
     "for": (NET + "for i in 3 { relu }\n}", Said("wrong-type", 3, 14, "needs a list, found 3")),
     "division": (NET + "conv(4 // 0, 3)\n}", Said("division-by-zero", 3, 10, "division by zero")),
-    "open comparison": ("net N {\n    input image: 1xH\n    if in.width > 3 { relu }\n}", Said("open-size", 3, 8, "depends on the input's size")),
+    "open comparison": (
+        "net N {\n    input image: 1xH\n    if in.width > 3 { relu }\n}",
+        Said("open-size", 3, 8, "depends on the input's size"),
+    ),
     # structure
-    "reference before label": (NET + "add(@late)\n    late: relu\n}", Said("unknown-label", 3, 9, "no label `late` stands above", "further down")),
-    "two labels": (NET + "a: relu\n    a: tanh\n}", Said("duplicate-label", 4, 5, "`a` stands twice", "another")),
-    "label in repeat": (NET + "repeat 2 { a: relu }\n}", Said("duplicate-label", 3, 16, "`a` stands twice", "{i}")),
-    "recursion": ("block B() { relu -> B }\n" + NET + "B\n}", Said("recursive-block", 1, 21, "`B` calls `B`", "repeat")),
-    "mutual recursion": ("block A() { B }\nblock B() { A }\n" + NET + "A\n}", Said("recursive-block", 2, 13, "`A` calls `B` calls `A`", "repeat")),
-    "recursion by argument": ("block A(F) { F(F) }\n" + NET + "A(A)\n}", Said("recursive-block", 1, 14, "`A` calls `A`")),
-    "arms alone": (NET + "a: { | relu | tanh }\n}", Said("arms-without-join", 3, 8, "arms stand in a join")),
-    "join alone": (NET + "concat { relu }\n}", Said("missing-arms", 3, 12, "each after a `|`", "concat {")),
+    "reference before label": (
+        NET + "add(@late)\n    late: relu\n}",
+        Said("unknown-label", 3, 9, "no label `late` stands above", "further down"),
+    ),
+    "two labels": (
+        NET + "a: relu\n    a: tanh\n}",
+        Said("duplicate-label", 4, 5, "`a` stands twice", "another"),
+    ),
+    "label in repeat": (
+        NET + "repeat 2 { a: relu }\n}",
+        Said("duplicate-label", 3, 16, "`a` stands twice", "{i}"),
+    ),
+    "recursion": (
+        "block B() { relu -> B }\n" + NET + "B\n}",
+        Said("recursive-block", 1, 21, "`B` calls `B`", "repeat"),
+    ),
+    "mutual recursion": (
+        "block A() { B }\nblock B() { A }\n" + NET + "A\n}",
+        Said("recursive-block", 2, 13, "`A` calls `B` calls `A`", "repeat"),
+    ),
+    "recursion by argument": (
+        "block A(F) { F(F) }\n" + NET + "A(A)\n}",
+        Said("recursive-block", 1, 14, "`A` calls `A`"),
+    ),
+    "arms alone": (
+        NET + "a: { | relu | tanh }\n}",
+        Said("arms-without-join", 3, 8, "arms stand in a join"),
+    ),
+    "join alone": (
+        NET + "concat { relu }\n}",
+        Said("missing-arms", 3, 12, "each after a `|`", "concat {"),
+    ),
     "one tensor to join": (NET + "concat\n}", Said("wrong-inputs", 3, 5, "`concat`")),
-    "braces after a layer": (NET + "relu { | tanh }\n}", Said("unexpected-body", 3, 10, "takes no braces", "only joins do")),
-    "no input": ("net N {\n    relu\n}", Said("no-input", 2, 5, "no value", "`input` stands above")),
-    "no layers": ("net N {\n    input image: 3x8x8\n}", Said("no-layers", 1, 5, "`N` has no layers")),
-    "two outputs": (NET + "output relu\n    output tanh\n}", Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own")),
-    "two nets": (NET + "relu\n}\n" + NET + "relu\n}", Said("duplicate-name", 5, 5, "`N` is defined twice")),
-    "name of a layer": ("block conv() { relu }\n" + NET + "relu\n}", Said("duplicate-name", 1, 7, "a layer of the language", "another name")),
-    "frozen alone": (NET + "frozen\n}", Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen")),
-    "shared on another size": ("net N {\n    input a: 4\n    input b: 5\n    @a -> d: dense(3)\n    @b -> d\n}", Said("shape-mismatch", 5, 11, "made for an input of 4")),
-    "expect": (NET + "conv(4, 3)\n    expect params == 113\n}", Said("expect-failed", 4, 5, "`params` is 112, expected 113")),
-    "expect shape": (NET + "a: relu\n    expect shape(a) == 3x8x9\n}", Said("expect-failed", 4, 5, "`shape(a)` is 3x8x8, expected 3x8x9")),
-    "expect label": (NET + "a: relu\n    expect shape(b) == 3x8x9\n}", Said("unknown-label", 4, 18, "no label `b`")),
+    "braces after a layer": (
+        NET + "relu { | tanh }\n}",
+        Said("unexpected-body", 3, 10, "takes no braces", "only joins do"),
+    ),
+    "no input": (
+        "net N {\n    relu\n}",
+        Said("no-input", 2, 5, "no value", "`input` stands above"),
+    ),
+    "no layers": (
+        "net N {\n    input image: 3x8x8\n}",
+        Said("no-layers", 1, 5, "`N` has no layers"),
+    ),
+    "two outputs": (
+        NET + "output relu\n    output tanh\n}",
+        Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own"),
+    ),
+    "two nets": (
+        NET + "relu\n}\n" + NET + "relu\n}",
+        Said("duplicate-name", 5, 5, "`N` is defined twice"),
+    ),
+    "name of a layer": (
+        "block conv() { relu }\n" + NET + "relu\n}",
+        Said("duplicate-name", 1, 7, "a layer of the language", "another name"),
+    ),
+    "frozen alone": (
+        NET + "frozen\n}",
+        Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen"),
+    ),
+    "shared on another size": (
+        "net N {\n    input a: 4\n    input b: 5\n    @a -> d: dense(3)\n    @b -> d\n}",
+        Said("shape-mismatch", 5, 11, "made for an input of 4"),
+    ),
+    "expect": (
+        NET + "conv(4, 3)\n    expect params == 113\n}",
+        Said("expect-failed", 4, 5, "`params` is 112, expected 113"),
+    ),
+    "expect shape": (
+        NET + "a: relu\n    expect shape(a) == 3x8x9\n}",
+        Said("expect-failed", 4, 5, "`shape(a)` is 3x8x8, expected 3x8x9"),
+    ),
+    "expect label": (
+        NET + "a: relu\n    expect shape(b) == 3x8x9\n}",
+        Said("unknown-label", 4, 18, "no label `b`"),
+    ),
     # imports
-    "import": ('import "nope.net"\n' + NET + "relu\n}", Said("import-not-found", 1, 1, "no file `nope.net`")),
-    "library": ("import resnett\n" + NET + "relu\n}", Said("import-not-found", 1, 1, "no `resnett`", "`resnet`")),
-    "outside": ('import "../secret.net"\n' + NET + "relu\n}", Said("import-outside", 1, 1, "outside the folder", "own folder")),
-    "absolute": ('import "/etc/passwd"\n' + NET + "relu\n}", Said("import-outside", 1, 1, "outside the folder")),
+    "import": (
+        'import "nope.net"\n' + NET + "relu\n}",
+        Said("import-not-found", 1, 1, "no file `nope.net`"),
+    ),
+    "library": (
+        "import resnett\n" + NET + "relu\n}",
+        Said("import-not-found", 1, 1, "no `resnett`", "`resnet`"),
+    ),
+    "outside": (
+        'import "../secret.net"\n' + NET + "relu\n}",
+        Said("import-outside", 1, 1, "outside the folder", "own folder"),
+    ),
+    "absolute": (
+        'import "/etc/passwd"\n' + NET + "relu\n}",
+        Said("import-outside", 1, 1, "outside the folder"),
+    ),
     # syntax
     "comma": (NET + "conv(4 3)\n}", Said("syntax-error", 3, 12, "found `3`")),
-    "open brace": (NET + "relu\n", Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed")),
+    "open brace": (
+        NET + "relu\n",
+        Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed"),
+    ),
     "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "closes nothing")),
     "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "no `;`")),
-    "assignment": (NET + "x = relu(x)\n}", Said("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`")),
-    "colon": ("net N:\n    input image: 3x8x8\n    relu\n", Said("syntax-error", 1, 6, "found `:`", "braces")),
+    "assignment": (
+        NET + "x = relu(x)\n}",
+        Said("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`"),
+    ),
+    "colon": (
+        "net N:\n    input image: 3x8x8\n    relu\n",
+        Said("syntax-error", 1, 6, "found `:`", "braces"),
+    ),
     "python arrow": (NET + "relu => tanh\n}", Said("syntax-error", 3, 10, "found `=`", "`->`")),
-    "windows line ends": (NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n", Said("window-too-large", 3, 13, "a kernel of 9")),
-    "letters": ("net Größe {\n    input bild: 3x8x8\n    größe: conv(4, 9)\n}", Said("window-too-large", 3, 20, "a kernel of 9")),
-    "mark at the start": (b"\xef\xbb\xbf" + NET.encode() + b"conv(4, 9)\n}", Said("window-too-large", 3, 13, "a kernel of 9")),
+    "windows line ends": (
+        NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n",
+        Said("window-too-large", 3, 13, "a kernel of 9"),
+    ),
+    "letters": (
+        "net Größe {\n    input bild: 3x8x8\n    größe: conv(4, 9)\n}",
+        Said("window-too-large", 3, 20, "a kernel of 9"),
+    ),
+    "mark at the start": (
+        b"\xef\xbb\xbf" + NET.encode() + b"conv(4, 9)\n}",
+        Said("window-too-large", 3, 13, "a kernel of 9"),
+    ),
     # texts that are no programs, and programs that are too much
     "empty": ("", Said("no-net", 1, 1, "has no net", "net Name {")),
     "comments alone": ("# nothing\n", Said("no-net", 1, 1, "has no net", "net Name {")),
-    "binary": (bytes(range(128, 256)) * 9, Said("not-text", None, None, "not UTF-8 text: byte 0x80 at offset 0", "plain text")),
+    "binary": (
+        bytes(range(128, 256)) * 9,
+        Said("not-text", None, None, "not UTF-8 text: byte 0x80 at offset 0", "plain text"),
+    ),
     "zero byte": (b"net N {\0}", Said("not-text", None, None, "a zero byte at offset 7")),
-    "a billion repeats": (NET + "repeat 1000000000 { relu }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers", "NETDSL_MAX_LAYERS")),
-    "nested repeats": (NET + "repeat 999 { repeat 999 { repeat 999 { relu } } }\n}", Said("too-many-layers", 3, 5, "more than 100,000 layers")),
-    "empty repeats": (NET + "repeat 99999 { repeat 99999 { } }\n}", Said("too-many-steps", 3, 5, "400,000", "NETDSL_MAX_STEPS")),
-    "long range": (NET + "for i in range(10 ** 12) { relu }\n}", Said("list-too-long", 3, 14, "1,000,000,000,000 elements", "LIST_LENGTH")),
-    "long list": (NET + "let a = 10 ** 9 * [1]\n    relu\n}", Said("list-too-long", 3, 13, "1,000,000,000 elements", "LIST_LENGTH")),
-    "braces in braces": (NET + "{" * 10_000 + "relu" + "}" * 10_000 + "\n}", Said("nesting-too-deep", 3, 68, "more than 64 brackets", "NESTING")),
-    "parentheses": (NET + "conv(" + "(" * 5000 + "1" + ")" * 5000 + ", 1)\n}", Said("nesting-too-deep", 3, 72, "more than 64 brackets", "NESTING")),
-    "minus signs": (NET + "conv(" + "-" * 5000 + "1, 1)\n}", Said("nesting-too-deep", 3, 210, "more than 200 levels", "let")),
-    "powers": (NET + "conv(" + "1 ** " * 5000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
-    "conditions": (NET + "conv(" + "1 if true else " * 3000 + "1, 1)\n}", Said("nesting-too-deep", 3, None, "more than 200 levels", "let")),
+    "a billion repeats": (
+        NET + "repeat 1000000000 { relu }\n}",
+        Said("too-many-layers", 3, 5, "more than 100,000 layers", "NETDSL_MAX_LAYERS"),
+    ),
+    "nested repeats": (
+        NET + "repeat 999 { repeat 999 { repeat 999 { relu } } }\n}",
+        Said("too-many-layers", 3, 5, "more than 100,000 layers"),
+    ),
+    "empty repeats": (
+        NET + "repeat 99999 { repeat 99999 { } }\n}",
+        Said("too-many-steps", 3, 5, "400,000", "NETDSL_MAX_STEPS"),
+    ),
+    "long range": (
+        NET + "for i in range(10 ** 12) { relu }\n}",
+        Said("list-too-long", 3, 14, "1,000,000,000,000 elements", "LIST_LENGTH"),
+    ),
+    "long list": (
+        NET + "let a = 10 ** 9 * [1]\n    relu\n}",
+        Said("list-too-long", 3, 13, "1,000,000,000 elements", "LIST_LENGTH"),
+    ),
+    "braces in braces": (
+        NET + "{" * 10_000 + "relu" + "}" * 10_000 + "\n}",
+        Said("nesting-too-deep", 3, 68, "more than 64 brackets", "NESTING"),
+    ),
+    "parentheses": (
+        NET + "conv(" + "(" * 5000 + "1" + ")" * 5000 + ", 1)\n}",
+        Said("nesting-too-deep", 3, 72, "more than 64 brackets", "NESTING"),
+    ),
+    "minus signs": (
+        NET + "conv(" + "-" * 5000 + "1, 1)\n}",
+        Said("nesting-too-deep", 3, 210, "more than 200 levels", "let"),
+    ),
+    "powers": (
+        NET + "conv(" + "1 ** " * 5000 + "1, 1)\n}",
+        Said("nesting-too-deep", 3, None, "more than 200 levels", "let"),
+    ),
+    "conditions": (
+        NET + "conv(" + "1 if true else " * 3000 + "1, 1)\n}",
+        Said("nesting-too-deep", 3, None, "more than 200 levels", "let"),
+    ),
     "digits": (NET + f"conv({'9' * 5000}, 1)\n}}", Said("number-too-long", 3, 10, "5000 digits")),
     "big power": (NET + "conv(2 ** 100, 1)\n}", Said("number-too-large", 3, 10, "2 ** 100")),
-    "long label": (NET + "a" * 10_000 + ": relu\n}", Said("name-too-long", 3, 5, "10,000 characters", "NAME_LENGTH")),
-    "long net name": (f"net {'N' * 10_000} {{\n    relu\n}}", Said("name-too-long", 1, 5, "10,000 characters")),
-}  # fmt: skip
+    "long label": (
+        NET + "a" * 10_000 + ": relu\n}",
+        Said("name-too-long", 3, 5, "10,000 characters", "NAME_LENGTH"),
+    ),
+    "long net name": (
+        f"net {'N' * 10_000} {{\n    relu\n}}",
+        Said("name-too-long", 1, 5, "10,000 characters"),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", sorted(TABLE))
 def test_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each wrong program has its diagnostic first: code, place, fact and advice."""
     text, wanted = TABLE[case]
-    first = said(text, tmp_path, capsys)[0]
+    first = diagnostics_of(text, tmp_path, capsys)[0]
     assert (wanted.code, wanted.line) == (first["code"], first["line"])
     assert wanted.column in (first["column"], None)
     assert wanted.message in first["message"]
@@ -156,26 +380,54 @@ def test_table(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_all_errors_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every error of a file is reported at once, and none that only follows from another."""
-    text = NET + "a: conv(4, 9)\n    relu -> maxpool(50)\n    conv(2, 3, gruops = 1)\n    add(@a)\n    @b -> relu\n}\n" + NET.replace("N", "M") + "tnah\n}"
-    found = [(d["code"], d["line"]) for d in said(text, tmp_path, capsys)]
-    assert [("window-too-large", 3), ("unknown-argument", 5), ("unknown-label", 7), ("unknown-layer", 11)] == found
+    text = (
+        NET
+        + "a: conv(4, 9)\n    relu -> maxpool(50)\n    conv(2, 3, gruops = 1)\n    add(@a)\n    @b"
+        " -> relu\n}\n" + NET.replace("N", "M") + "tnah\n}"
+    )
+    found = [(d["code"], d["line"]) for d in diagnostics_of(text, tmp_path, capsys)]
+    assert [
+        ("window-too-large", 3),
+        ("unknown-argument", 5),
+        ("unknown-label", 7),
+        ("unknown-layer", 11),
+    ] == found
 
 
 def test_all_syntax_errors_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The text after a syntax error is read on."""
-    found = said(NET + "conv(4 3)\n    relu\n    conv(3,, 1)\n}", tmp_path, capsys)
+    found = diagnostics_of(NET + "conv(4 3)\n    relu\n    conv(3,, 1)\n}", tmp_path, capsys)
     assert [("syntax-error", 3), ("syntax-error", 5)] == [(d["code"], d["line"]) for d in found]
 
 
-def test_error_inside_a_block_names_the_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The notes lead from the layer to the net: where its input was made, and through which calls."""
-    (found,) = said("block A() { conv(4, 9) }\nblock B() { A }\n" + NET + "B\n}", tmp_path, capsys)
-    assert [("input `image` here gives 3x8x8", 4), ("reached through this call", 2), ("reached through this call", 5)] == [(n["message"], n["line"]) for n in found["notes"]]
+def test_error_inside_a_block_names_the_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The notes lead from the layer to the net: where its input was made, and through which
+    calls.
+    """
+    (found,) = diagnostics_of(
+        "block A() { conv(4, 9) }\nblock B() { A }\n" + NET + "B\n}", tmp_path, capsys
+    )
+    assert [
+        ("input `image` here gives 3x8x8", 4),
+        ("reached through this call", 2),
+        ("reached through this call", 5),
+    ] == [(n["message"], n["line"]) for n in found["notes"]]
 
 
 def test_same_error_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A block with an error called many times gives one diagnostic."""
-    assert len(said("block A() { conv(4, 9) }\n" + NET + "repeat 50 { residual { A } }\n}", tmp_path, capsys)) == 1
+    assert (
+        len(
+            diagnostics_of(
+                "block A() { conv(4, 9) }\n" + NET + "repeat 50 { residual { A } }\n}",
+                tmp_path,
+                capsys,
+            )
+        )
+        == 1
+    )
 
 
 def test_import_cycle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,7 +464,11 @@ def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixtu
     huge = tmp_path / "huge.net"
     with huge.open("wb") as file:
         file.truncate(100_000_000)
-    for path, code in ((tmp_path, "not-a-file"), (tmp_path / "none.net", "file-not-found"), (huge, "file-too-large")):
+    for path, code in (
+        (tmp_path, "not-a-file"),
+        (tmp_path / "none.net", "file-not-found"),
+        (huge, "file-too-large"),
+    ):
         exit_code, (found,) = check(path, capsys)
         assert (1, code) == (exit_code, found["code"])
 
@@ -220,7 +476,9 @@ def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_long_flat_texts_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Long is not deep: a sum of ten thousand terms and a chain of a thousand layers are right."""
     path = tmp_path / "n.net"
-    path.write_text(NET + f"conv({' + '.join(['1'] * 10_000)}, 1)\n    {' -> '.join(['relu'] * 1000)}\n}}")
+    path.write_text(
+        NET + f"conv({' + '.join(['1'] * 10_000)}, 1)\n    {' -> '.join(['relu'] * 1000)}\n}}"
+    )
     assert (0, []) == check(path, capsys)
 
 
@@ -230,7 +488,10 @@ def test_long_flat_texts_compile(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_json_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The keys of the JSON are those that the contract names."""
     path = tmp_path / "n.net"
-    path.write_text("net N {\n    input image: 1x32x32\n    C1: conv(6, 5) -> tanh\n    output logits: flatten\n    expect params == 1\n}")
+    path.write_text(
+        "net N {\n    input image: 1x32x32\n    C1: conv(6, 5) -> tanh\n    output logits:"
+        " flatten\n    expect params == 1\n}"
+    )
     assert run(["check", str(path), "--format", "json"]) == 1
     made = json.loads(capsys.readouterr().out)
     assert {"nets", "diagnostics"} == set(made)
@@ -238,10 +499,40 @@ def test_json_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {"name", "file", "valid_for", "inputs", "outputs", "layers", "totals"} <= set(net)
     assert [{"name": "image", "shape": ["N", 1, 32, 32], "dtype": "float32"}] == net["inputs"]
     assert [{"name": "logits", "shape": ["N", 4704], "dtype": "float32"}] == net["outputs"]
-    layer = {"name": "C1", "kind": "conv", "output": ["N", 6, 28, 28], "params": 156, "macs": 117600, "weights": 150, "units": 4704, "receptive_field": [5, 5], "line": 3}
+    layer = {
+        "name": "C1",
+        "kind": "conv",
+        "output": ["N", 6, 28, 28],
+        "params": 156,
+        "macs": 117600,
+        "weights": 150,
+        "units": 4704,
+        "receptive_field": [5, 5],
+        "line": 3,
+    }
     assert layer.items() <= net["layers"][0].items()
-    assert {"params", "trainable", "macs", "weights", "units", "depth", "activation_bytes", "peak_bytes"} <= set(net["totals"])
-    assert {"code", "severity", "message", "file", "line", "column", "end_line", "end_column", "notes", "help"} == set(diagnostic)
+    assert {
+        "params",
+        "trainable",
+        "macs",
+        "weights",
+        "units",
+        "depth",
+        "activation_bytes",
+        "peak_bytes",
+    } <= set(net["totals"])
+    assert {
+        "code",
+        "severity",
+        "message",
+        "file",
+        "line",
+        "column",
+        "end_line",
+        "end_column",
+        "notes",
+        "help",
+    } == set(diagnostic)
 
 
 def test_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,7 +544,9 @@ def test_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert log["version"] == "2.1.0"
     (result,) = log["runs"][0]["results"]
     assert ("window-too-large", "error") == (result["ruleId"], result["level"])
-    assert log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "window-too-large"
+    assert (
+        log["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "window-too-large"
+    )
     region = {"startLine": 3, "startColumn": 13, "endLine": 3, "endColumn": 14}
     assert region == result["locations"][0]["physicalLocation"]["region"]
     assert len(result["relatedLocations"]) == 1
@@ -265,12 +558,19 @@ def test_github(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(NET + "conv(4, 9)\n}")
     assert run(["check", str(path), "--format", "github"]) == 1
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"::error file={path},line=3,col=13,endLine=3,endColumn=14,title=window-too-large::a kernel of 9")
+    assert line.startswith(
+        f"::error file={path},line=3,col=13,endLine=3,endColumn=14,title=window-too-large::a kernel"
+        " of 9"
+    )
     assert "%0A" in line
 
 
-def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text goes to standard error: the fact, the line with a caret below the argument, where the input came from, the advice."""
+def test_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text goes to standard error: the fact, the line with a caret below the argument, where the
+    input came from, the advice.
+    """
     monkeypatch.chdir(tmp_path)
     Path("n.net").write_text(NET + "conv(4, 9)\n}")
     assert run(["check", "n.net"]) == 1
@@ -278,14 +578,22 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     wanted = [
         "error[window-too-large]: a kernel of 9 is larger than the input's 8",
         *(" --> n.net:3:13", "  |", "3 |     conv(4, 9)", "  |             ^"),
-        *("note: input `image` here gives 3x8x8", " --> n.net:2:5", "  |", "2 |     input image: 3x8x8", "  |     ------------------"),
+        *(
+            "note: input `image` here gives 3x8x8",
+            " --> n.net:2:5",
+            "  |",
+            "2 |     input image: 3x8x8",
+            "  |     ------------------",
+        ),
         "help: use a kernel of at most 8, or more padding",
     ]
     assert wanted == printed.err.splitlines()
     assert "window" not in printed.out
 
 
-def test_control_characters_are_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What could act on a terminal is replaced."""
     path = tmp_path / "n.net"
     path.write_text(NET + "re\x1b[31mlu\n}")
@@ -293,10 +601,20 @@ def test_control_characters_are_not_printed(tmp_path: Path, capsys: pytest.Captu
     assert "\x1b" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["nothing"], ["check"], ["check", "lenet5", "--format", "xml"], ["check", "lenet5", "-D", "classes"], ["check", "lenet5", "--input", "3xAx4"],
-    ["check", "lenet5", "--dep", "1"], ["export", "lenet5"], ["check", "lenet5", "--show", "colour"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["check"],
+        ["check", "lenet5", "--format", "xml"],
+        ["check", "lenet5", "-D", "classes"],
+        ["check", "lenet5", "--input", "3xAx4"],
+        ["check", "lenet5", "--dep", "1"],
+        ["export", "lenet5"],
+        ["check", "lenet5", "--show", "colour"],
+    ],
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong command line ends with 2 and says why on standard error."""
     try:
@@ -308,9 +626,17 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 
 def test_as_a_program(tmp_path: Path) -> None:
-    """The program itself: exit code 1, text on standard error, no traceback, also from standard input."""
+    """The program itself: exit code 1, text on standard error, no traceback, also from standard
+    input.
+    """
     text = NET + "conv(4, 9)\n}"
-    done = subprocess.run([sys.executable, "-m", "netdsl", "check", "-"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "netdsl", "check", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "<stdin>:3:13" in done.stderr
@@ -319,8 +645,19 @@ def test_as_a_program(tmp_path: Path) -> None:
 def test_notes_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of many inputs the first three are told, of many calls the eight innermost."""
     inputs = "".join(f"    input x{i}: {i + 2}\n" for i in range(5))
-    (found,) = said(f"net N {{\n{inputs}    @x0 -> add(@x1, @x2, @x3, @x4)\n}}", tmp_path, capsys)
-    assert [n["message"] for n in found["notes"]] == [f"input `x{i}` here gives {i + 2}" for i in range(3)]
-    blocks = "block B0() { conv(4, 9) }\n" + "".join(f"block B{i}() {{ B{i - 1} }}\n" for i in range(1, 11))
-    (found,) = said(f"{blocks}net N {{\n    input image: 3x8x8\n    B10\n}}", tmp_path, capsys)
-    assert [(n["message"], n["line"]) for n in found["notes"]] == [("input `image` here gives 3x8x8", 13), *(("reached through this call", i) for i in range(2, 10))]
+    (found,) = diagnostics_of(
+        f"net N {{\n{inputs}    @x0 -> add(@x1, @x2, @x3, @x4)\n}}", tmp_path, capsys
+    )
+    assert [n["message"] for n in found["notes"]] == [
+        f"input `x{i}` here gives {i + 2}" for i in range(3)
+    ]
+    blocks = "block B0() { conv(4, 9) }\n" + "".join(
+        f"block B{i}() {{ B{i - 1} }}\n" for i in range(1, 11)
+    )
+    (found,) = diagnostics_of(
+        f"{blocks}net N {{\n    input image: 3x8x8\n    B10\n}}", tmp_path, capsys
+    )
+    assert [(n["message"], n["line"]) for n in found["notes"]] == [
+        ("input `image` here gives 3x8x8", 13),
+        *(("reached through this call", i) for i in range(2, 10)),
+    ]

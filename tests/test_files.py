@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
 from netdsl.cli import run
 from netdsl.errors import CannotWriteError
 from netdsl.files import check_replaceable, make_folder, replacing
+from tests.support.small_nets import TINY
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -50,16 +50,18 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_commands_create_no_folders(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+    model_folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """A file goes into a folder that exists; the commands refuse another name before any output."""
-    (folder / "net.net").write_text(TINY)
-    before = sorted(folder.iterdir())
+    (model_folder / "net.net").write_text(TINY)
+    before = sorted(model_folder.iterdir())
     assert run([*WRITERS[name], "-o", f"missing/{name}"]) == 1
     out, err = capsys.readouterr()
-    assert err == f"error[cannot-write]: missing/{name}: there is no folder {folder}/missing\n"
+    assert (
+        err == f"error[cannot-write]: missing/{name}: there is no folder {model_folder}/missing\n"
+    )
     assert not out
-    assert sorted(folder.iterdir()) == before
+    assert sorted(model_folder.iterdir()) == before
 
 
 def test_the_folder_of_a_run_is_created(tmp_path: Path) -> None:

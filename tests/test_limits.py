@@ -1,4 +1,6 @@
-"""The bounds that the environment sets: which texts of it count, and that a text may be as deep as they go."""
+"""The bounds that the environment sets: which texts of it count, and that a text may be as deep as
+they go.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,29 @@ from netdsl.layout.format import format_source
 from netdsl.limits import DEFAULTS, MOST, WrongLimit, limit, raise_help
 from netdsl.source import SourceFile
 
-BODIES = [("{ ", " }"), ("g: { ", " }"), ("residual { ", " }"), ("add { | ", " | identity }"), ("if true { ", " }"), ("repeat 1 { ", " }"), ("for i in [1] { ", " }")]
-DEEP = {"conditional": "1 if true else " * 195 + "1", "power": "1 ** " * 195 + "1", "minus": "-" * 194 + "1"}
+BODIES = [
+    ("{ ", " }"),
+    ("g: { ", " }"),
+    ("residual { ", " }"),
+    ("add { | ", " | identity }"),
+    ("if true { ", " }"),
+    ("repeat 1 { ", " }"),
+    ("for i in [1] { ", " }"),
+]
+DEEP = {
+    "conditional": "1 if true else " * 195 + "1",
+    "power": "1 ** " * 195 + "1",
+    "minus": "-" * 194 + "1",
+}
 
 
 @pytest.mark.parametrize("text", ["²", "9" * 5000, "-1", "1.5", "many", "0", " 7"])
-def test_a_wrong_value(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A value that is no whole number above 0 is an error that names the variable and the value: wrong usage."""
+def test_a_wrong_value(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A value that is no whole number above 0 is an error that names the variable and the value:
+    wrong usage.
+    """
     monkeypatch.setenv("NETDSL_MAX_LAYERS", text)
     message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it takes a whole number above 0"
     with pytest.raises(WrongLimit, match=re.escape(message)):
@@ -27,7 +45,9 @@ def test_a_wrong_value(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().err == f"netdsl: {message}\n"
 
 
-def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A variable of a limit that does not exist is wrong usage too; an empty one sets nothing."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", "")
     assert run(["layers", "relu"]) == 0
@@ -35,7 +55,10 @@ def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setenv("NETDSL_MAX_LAYER", "7")
     assert run(["layers", "relu"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("netdsl: NETDSL_MAX_LAYER is set, and there is no such limit; there are NETDSL_MAX_SOURCE_BYTES")
+    assert err.startswith(
+        "netdsl: NETDSL_MAX_LAYER is set, and there is no such limit; there are"
+        " NETDSL_MAX_SOURCE_BYTES"
+    )
 
 
 NET = "net N {\n    input x: 4\n    %s\n}"
@@ -48,7 +71,8 @@ TOO_MUCH = {
     "steps": (NET % "repeat 9 { relu }", "too-many-steps"),
     "list_length": (NET % "for i in range(9) { relu }", "list-too-long"),
 }
-ELSEWHERE = {"source_bytes", "array_bytes", "model_nodes", "model_steps", "model_depth"}  # tested with what they bound
+# Tested with what they bound.
+ELSEWHERE = {"source_bytes", "array_bytes", "model_nodes", "model_steps", "model_depth"}
 
 
 def test_every_limit_is_tried() -> None:
@@ -61,7 +85,9 @@ def test_each_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     """The variable of each limit is named by its error, and raises that limit."""
     text, wanted = TOO_MUCH[name]
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "8")
-    with pytest.raises(netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in") as caught:
+    with pytest.raises(
+        netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in"
+    ) as caught:
         netdsl.loads(text)
     assert caught.value.diagnostics[0].code == wanted
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "99")
@@ -97,10 +123,16 @@ LONG = "n" * 128
     ],
 )
 def test_names_as_long_as_allowed(body: str) -> None:
-    """A name of 128 characters can be a label, a reference, each part of a path: only the name counts."""
+    """A name of 128 characters can be a label, a reference, each part of a path: only the name
+    counts.
+    """
     netdsl.loads(NET % body)
-    with pytest.raises(netdsl.CompileError, match=r"a name of 129 characters|is not a name") as caught:
-        netdsl.loads(NET % body.replace(LONG, f"{LONG}n").replace("n" * 100 + "{i", "n" * 128 + "{i"))
+    with pytest.raises(
+        netdsl.CompileError, match=r"a name of 129 characters|is not a name"
+    ) as caught:
+        netdsl.loads(
+            NET % body.replace(LONG, f"{LONG}n").replace("n" * 100 + "{i", "n" * 128 + "{i")
+        )
     assert caught.value.diagnostics[0].code in ("name-too-long", "bad-label")
 
 
@@ -111,8 +143,13 @@ def test_sizes_are_no_name() -> None:
 
 
 def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bound goes where it is set, depths no further than Python can call; the advice says which."""
-    assert raise_help("depth") == "the limit `depth` is 100; set NETDSL_MAX_DEPTH in the environment to raise it"
+    """A bound goes where it is set, depths no further than Python can call; the advice says
+    which.
+    """
+    assert (
+        raise_help("depth")
+        == "the limit `depth` is 100; set NETDSL_MAX_DEPTH in the environment to raise it"
+    )
     for name in DEFAULTS:
         value = MOST.get(name, 1_000_000)
         monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", str(value))
@@ -134,7 +171,10 @@ def test_beyond_the_most(
 
 def nested(body: tuple[str, str], levels: int, expression: str = "3") -> str:
     """A net of bodies inside one another, with a convolution at the bottom."""
-    return f"net N {{\n    input image: 3x8x8\n    {body[0] * levels}conv({expression}, 1) -> conv(3, 1){body[1] * levels}\n}}"
+    return (
+        f"net N {{\n    input image: 3x8x8\n    {body[0] * levels}conv({expression}, 1) -> conv(3,"
+        f" 1){body[1] * levels}\n}}"
+    )
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda b: b[0].strip())

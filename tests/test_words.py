@@ -15,7 +15,11 @@ def test_counted() -> None:
     """One is singular, everything else plural; thousands are separated."""
     nouns = {"size": "sizes", "spatial axis": "spatial axes", "class": "classes"}
     for noun, nouns_ in nouns.items():
-        assert [counted(n, noun) for n in (0, 1, 2_000)] == [f"0 {nouns_}", f"1 {noun}", f"2,000 {nouns_}"]
+        assert [counted(n, noun) for n in (0, 1, 2_000)] == [
+            f"0 {nouns_}",
+            f"1 {noun}",
+            f"2,000 {nouns_}",
+        ]
 
 
 @pytest.mark.parametrize(

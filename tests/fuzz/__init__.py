@@ -1,1 +1,4 @@
-"""Random valid programs and arbitrary texts: `python -m tests.fuzz` runs them by the thousand, tests/test_fuzz.py a few hundred."""
+"""Random valid programs and arbitrary texts:
+
+`python -m tests.fuzz` runs them by the thousand, `test_fuzz.py` a few hundred.
+"""

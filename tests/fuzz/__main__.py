@@ -1,11 +1,13 @@
-"""The deep run: `python -m tests.fuzz --nets 20000 --texts 500000 --jobs 2 --seed 0 --minutes 60`.
+"""The deep run:
 
-Every option may be left out. `--setting all` verifies the programs in each setting of `settings.py`,
-one after the other; `--setting NAME` in one of them.
+`python -m tests.fuzz --nets 20000 --texts 500000 --jobs 2 --seed 0 --minutes 60`.
 
-Programs and texts are tried in processes of their own, some hundreds in each, until the counts or the
-minutes are reached. Each kind of failure is shrunk into tests/regress/. What was run, and what was
-found, is appended to RESULTS.md beside this file.
+Every option may be left out. `--setting all` verifies the programs in each setting of
+`settings.py`, one after the other; `--setting NAME` in one of them.
+
+Programs and texts are tried in processes of their own, some hundreds in each, until the counts or
+the minutes are reached. Each kind of failure is shrunk into tests/regress/. What was run, and what
+was found, is appended to RESULTS.md beside this file.
 """
 
 from __future__ import annotations
@@ -26,13 +28,13 @@ from typing import Any
 
 import torch
 
+from tests.support.paths import REGRESS, ROOT
+
 from .generate import program
 from .settings import SETTINGS, applied
 from .shrink import shrunk_program, shrunk_text
 from .texts import text
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 CHUNK = {"nets": 40, "check": 1000}
 WORD = {"nets": "programs", "check": "texts"}
 
@@ -63,20 +65,38 @@ class Tally:
         self.layers += end.get("layers", 0)
         self.peak = max(self.peak, end.get("peak_mb", 0))
         self.slowest = max(self.slowest, (end["slowest"], end["slowest_seed"]))
-        self.seeds = (min(self.seeds[0], end["first"]), max(self.seeds[1], end["first"] + count - 1))
+        self.seeds = (
+            min(self.seeds[0], end["first"]),
+            max(self.seeds[1], end["first"] + count - 1),
+        )
 
     def line(self) -> str:
         """For people."""
-        what = f"{self.done:,} {WORD[self.module]} (seeds {self.seeds[0]:,} to {self.seeds[1]:,})" if self.done else f"no {WORD[self.module]}"
-        more = f", {self.layers:,} layers" if self.layers else f", at most {self.peak} MB" if self.peak else ""
-        found = "; ".join(f"{n} x {name} (seeds {', '.join(map(str, self.failures.get(name, [])[:3]))})" for name, n in self.names.items())
+        what = (
+            f"{self.done:,} {WORD[self.module]} (seeds {self.seeds[0]:,} to {self.seeds[1]:,})"
+            if self.done
+            else f"no {WORD[self.module]}"
+        )
+        more = (
+            f", {self.layers:,} layers"
+            if self.layers
+            else f", at most {self.peak} MB"
+            if self.peak
+            else ""
+        )
+        found = "; ".join(
+            f"{n} x {name} (seeds {', '.join(map(str, self.failures.get(name, [])[:3]))})"
+            for name, n in self.names.items()
+        )
         where = f", {self.setting}" if self.setting else ""
-        return f"{what}{more}{where}: {sum(self.names.values())} failures{f' - {found}' if found else ''}; the slowest {self.slowest[0]} s of the processor (seed {self.slowest[1]})"
+        return (
+            f"{what}{more}{where}: {sum(self.names.values())}"
+            f" failures{f' - {found}' if found else ''}; the slowest {self.slowest[0]} s of the"
+            f" processor (seed {self.slowest[1]})"
+        )
 
 
-def _chunk(
-    module: str, first: int, count: int, until: float, setting: str
-) -> list[dict[str, Any]]:
+def _chunk(module: str, first: int, count: int, until: float, setting: str) -> list[dict[str, Any]]:
     """One process; its lines of JSON. A process that dies is a failure of its first seed."""
     minutes = max(0.0, (until - time.monotonic()) / 60)
     if minutes == 0:
@@ -90,8 +110,23 @@ def _chunk(
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines or "first" not in lines[-1]:
-        died = {"seed": first, "name": f"process ended with {done.returncode}", "story": done.stderr[-2000:]}
-        return [*lines, died, {"first": first, "nets": 0, "texts": 0, "slowest": 0.0, "slowest_seed": first, "names": {died["name"]: 1}}]
+        died = {
+            "seed": first,
+            "name": f"process ended with {done.returncode}",
+            "story": done.stderr[-2000:],
+        }
+        return [
+            *lines,
+            died,
+            {
+                "first": first,
+                "nets": 0,
+                "texts": 0,
+                "slowest": 0.0,
+                "slowest_seed": first,
+                "names": {died["name"]: 1},
+            },
+        ]
     return lines
 
 
@@ -105,7 +140,7 @@ def _keep(tally: Tally) -> list[str]:
                 data = shrunk_program(program(seeds[0])).encode()
         else:
             data = shrunk_text(text(seeds[0]))
-        path = HERE.parent / "regress" / f"{stem}.net"
+        path = REGRESS / f"{stem}.net"
         path.write_bytes(data)
         kept.append(path.name)
     return kept
@@ -115,8 +150,20 @@ def _commit() -> str:
     marker = ROOT / "COMMIT"
     if marker.exists():
         return marker.read_text().strip()
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run(["git", "status", "--porcelain", "--", "netdsl", "tests/fuzz"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    head = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", "netdsl", "tests/fuzz"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
     return head + (" with changes" if changed else "")
 
 
@@ -142,7 +189,9 @@ def _run(given: argparse.Namespace, setting: str, texts: int) -> list[Tally]:
 
 def main() -> int:
     """Run, print, write down; 1 where something failed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=(__doc__ or "").split("\n", maxsplit=1)[0]
+    )
     parser.add_argument("--nets", type=int, default=0)
     parser.add_argument("--texts", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
@@ -159,11 +208,23 @@ def main() -> int:
     kept = [] if given.no_keep else [k for t in tallies for k in _keep(t)]
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "onnx", "onnxruntime-gpu", "lark"))
     processor = torch.backends.cpu.get_cpu_capability()
-    report = [f"- {started:%Y-%m-%d %H:%M} UTC, {(datetime.now(UTC) - started).total_seconds() / 60:.0f} minutes, commit {_commit()}, Python {sys.version.split()[0]}, {versions}, vectors: {processor}."]
-    report += [f"  {t.line()}." for t in tallies if t.done] + ([f"  Kept: {', '.join(kept)}."] if kept else [])
+    minutes = (datetime.now(UTC) - started).total_seconds() / 60
+    report = [
+        (
+            f"- {started:%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes, commit {_commit()}, Python"
+            f" {sys.version.split()[0]}, {versions}, vectors: {processor}."
+        )
+    ]
+    report += [f"  {t.line()}." for t in tallies if t.done] + (
+        [f"  Kept: {', '.join(kept)}."] if kept else []
+    )
     print("\n".join(report))
-    results = HERE / "RESULTS.md"
-    before = results.read_text() if results.exists() else "# Deep runs\n\nEach entry is what `python -m tests.fuzz` printed at its end.\n\n"
+    results = Path(__file__).with_name("RESULTS.md")
+    before = (
+        results.read_text()
+        if results.exists()
+        else "# Deep runs\n\nEach entry is what `python -m tests.fuzz` printed at its end.\n\n"
+    )
     results.write_text(before + "\n".join(report) + "\n")
     return 1 if any(t.names for t in tallies) else 0
 

@@ -24,7 +24,9 @@ class Bodies(Generator):
     """Writes bodies around layers."""
 
     def body(self, t: Type, budget: int, *, keep: bool = False) -> tuple[list[str], Type]:
-        """Statements that take a value of type `t`; `keep`: they give it back with the same type."""
+        """Statements that take a value of type `t`; `keep`: they give it back with the same
+        type.
+        """
         start, lines = t, []
         while budget > 0:
             text, t, cost = self.statement(t, budget)
@@ -37,7 +39,12 @@ class Bodies(Generator):
 
     def braces(self, lines: list[str]) -> str:
         """A body in braces, on one line or on several."""
-        plain = not any("\n" in line or line.startswith(("let ", "expect ", "aux ", "output ")) or line.split(": ")[-1].startswith("@") for line in lines)
+        plain = not any(
+            "\n" in line
+            or line.startswith(("let ", "expect ", "aux ", "output "))
+            or line.split(": ")[-1].startswith("@")
+            for line in lines
+        )
         if plain and sum(map(len, lines)) < 70 and self.chance(0.7):
             return "{ " + " -> ".join(lines) + " }"
         return "{\n" + indent("\n".join(lines)) + "\n}"
@@ -92,18 +99,30 @@ class Bodies(Generator):
         return text
 
     def _expect(self) -> str:
-        """A line that says a shape as it is computed here; at the sizes tried, where the first input has all that are open."""
+        """A line that says a shape as it is computed here; at the sizes tried, where the first
+        input has all that are open.
+        """
         labels = [(n, label.type) for n, label in self.frame.labels.items() if not self.frame.loops]
         first = self.inputs[0][1]
-        name, t = self.pick([(n, t) for n, t in labels if self.frame.block is None and self.frame.begins_scope])
+        name, t = self.pick(
+            [(n, t) for n, t in labels if self.frame.block is None and self.frame.begins_scope]
+        )
         shape = "x".join(map(str, t.shape)) if t.rank > 1 else f"[{t.shape[0]}]"
-        at = "" if t.closed else " at " + ("x".join(map(str, first.shape)) if first.rank > 1 else f"[{first.shape[0]}]")
+        at = (
+            ""
+            if t.closed
+            else " at "
+            + ("x".join(map(str, first.shape)) if first.rank > 1 else f"[{first.shape[0]}]")
+        )
         if at and set(self.symbols) - set(self.inputs[0][2].split()[0].split("x")):
             raise Skip
         return f"expect shape({name}) == {shape}{at}"
 
     def _output(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """An output in the middle. Its name goes to the last layer of the chain, so that the chain ends with one."""
+        """An output in the middle.
+
+        Its name goes to the last layer of the chain, so that the chain ends with one.
+        """
         text, made, cost = self._chain(t, budget)
         last, made = self.layer(made)
         return f"output {self.fresh('out')}: {text} -> {last}", made, cost + 1
@@ -123,7 +142,19 @@ class Bodies(Generator):
         """One element of a chain."""
         options = [self._layer] * 9 + [self._labelled] * 3 + [self._confident]
         if budget > 2 and self.frame.depth < 6:
-            options += [self._group, self._arms, self._residual, self._repeat, self._for, self._if, self._block, self._block, self._composite, self._again, self._growing]
+            options += [
+                self._group,
+                self._arms,
+                self._residual,
+                self._repeat,
+                self._for,
+                self._if,
+                self._block,
+                self._block,
+                self._composite,
+                self._again,
+                self._growing,
+            ]
         for _ in range(20):
             mark = self.mark()
             try:
@@ -160,7 +191,12 @@ class Bodies(Generator):
             raise Skip
         name = self.fresh("c")
         if self.frame.loops:
-            return name + "".join("_{" + self.pick([v, v, f"{v} + 1", f"10 - {v}", f'["a", "b", "c", "d"][{v}]']) + "}" for v, _ in self.frame.loops)
+            return name + "".join(
+                "_{"
+                + self.pick([v, v, f"{v} + 1", f"10 - {v}", f'["a", "b", "c", "d"][{v}]'])
+                + "}"
+                for v, _ in self.frame.loops
+            )
         self._bind(name, Label(t, entry))
         return name
 
@@ -182,7 +218,12 @@ class Bodies(Generator):
         with self.inside(Frame(self.frame, scope=True)) as frame:
             lines, made = self.body(t, size)
         name = self._name_scope(made, t, frame)
-        return f"{name}: {self.braces(lines)}" + (" -> frozen" if self.chance(0.06) and _has_layer(lines) else ""), made, size
+        return (
+            f"{name}: {self.braces(lines)}"
+            + (" -> frozen" if self.chance(0.06) and _has_layer(lines) else ""),
+            made,
+            size,
+        )
 
     def _name_scope(self, made: Type, t: Type, frame: Frame) -> str:
         """A label for a group or block, and paths to the labels inside."""
@@ -199,14 +240,20 @@ class Bodies(Generator):
         arms, first, total = [], None, 0
         for _ in range(self.pick([2, 2, 3, 4])):
             with self.inside(Frame(self.frame)):
-                lines, made = self.body(t, self.random.randint(1, 2)) if self.chance(0.85) else (self.pick([[], ["identity"]]), t)
+                lines, made = (
+                    self.body(t, self.random.randint(1, 2))
+                    if self.chance(0.85)
+                    else (self.pick([[], ["identity"]]), t)
+                )
                 if first is None:
                     first = made
                 want = self.bounded(first) if kind == "concat" and self.chance(0.6) else first
                 tail = self.coerce(made, want)
                 lines = [*lines, " -> ".join(tail)] if tail else lines
             total += want.channels
-            arms.append("| " + "\n  ".join(indent("\n".join(lines)).lstrip().split("\n")) if lines else "|")
+            arms.append(
+                "| " + "\n  ".join(indent("\n".join(lines)).lstrip().split("\n")) if lines else "|"
+            )
         assert first is not None
         joined = first
         if kind == "concat":
@@ -225,7 +272,9 @@ class Bodies(Generator):
             lines, _ = self.body(t, self.random.randint(1, min(3, budget)), keep=True)
         return f"residual {self.braces(lines)}", t, 3
 
-    def _loop(self, t: Type, budget: int, rounds: int, names: list[str], *, counts: bool) -> list[str]:
+    def _loop(
+        self, t: Type, budget: int, rounds: int, names: list[str], *, counts: bool
+    ) -> list[str]:
         """The body of a loop that gives back the type it takes."""
         frame = Frame(self.frame)
         if counts:
@@ -239,7 +288,12 @@ class Bodies(Generator):
         counts = self.chance(0.6)
         name = self.fresh(self.pick(LOOP))
         lines = self._loop(t, budget // 2, rounds, [name], counts=counts)
-        return f"repeat {self._count_text(rounds)}{f' as {name}' if counts else ''} " + "{\n" + indent("\n".join(lines)) + "\n}", t, 2 + rounds
+        return (
+            f"repeat {self._count_text(rounds)}{f' as {name}' if counts else ''} "
+            "{\n" + indent("\n".join(lines)) + "\n}",
+            t,
+            2 + rounds,
+        )
 
     def _count_text(self, rounds: int) -> str:
         return self.whole(rounds)
@@ -249,10 +303,17 @@ class Bodies(Generator):
         name, other = self.fresh(self.pick(LOOP)), self.fresh("w")
         lines = self._loop(t, budget // 2, rounds, [name], counts=True)
         values = [self.pick([1, 2, 3, 5]) for _ in range(rounds)]
-        head = self.pick([
-            f"for {name} in range({rounds})", f"for ({name}, {other}) in enumerate({self.ints(values)})", f"for {name}, {other} in enumerate({rounds} * [{self.whole(7)}])",
-            f"for ({name}, {other}, {other}a) in [{', '.join(f'({i}, true, 1.5)' for i in range(rounds))}]",
-        ])  # fmt: skip
+        head = self.pick(
+            [
+                f"for {name} in range({rounds})",
+                f"for ({name}, {other}) in enumerate({self.ints(values)})",
+                f"for {name}, {other} in enumerate({rounds} * [{self.whole(7)}])",
+                (
+                    f"for ({name}, {other}, {other}a) in"
+                    f" [{', '.join(f'({i}, true, 1.5)' for i in range(rounds))}]"
+                ),
+            ]
+        )
         return f"{head} " + "{\n" + indent("\n".join(lines)) + "\n}", t, 2 + rounds
 
     def _growing(self, t: Type, budget: int) -> tuple[str, Type, int]:
@@ -260,14 +321,44 @@ class Bodies(Generator):
         if not t.floats or t.open[0] or not 2 <= t.rank <= 4:
             raise Skip
         rounds, name, k = self.pick([2, 3]), self.fresh("i"), self.pick([1, 3])
-        label = f"{self.fresh('b')}_{{{name} + 1}}: " if self.frame.can_name and not self.frame.loops and self.chance(0.6) else ""
-        width = self.pick([(f"2 ** {name}", 2 ** (rounds - 1)), (f"2 * {name} + 1", 2 * rounds - 1), (f"{self.ints([3, 1, 4])}[{name}]", [3, 1, 4][rounds - 1])])
-        act = self.pick(["relu", "tanh", "bn", "leaky_relu", "identity", f"if {name} == 0 {{ relu }} else if {name} > 1 {{ tanh }} else {{ bn }}"])
-        return f"repeat {rounds} as {name} {{ {label}conv({width[0]}, {k}, pad = {self.pick(['same', str(k // 2)])}) -> {act} }}", t.with_(width[1]), 3
+        label = (
+            f"{self.fresh('b')}_{{{name} + 1}}: "
+            if self.frame.can_name and not self.frame.loops and self.chance(0.6)
+            else ""
+        )
+        width = self.pick(
+            [
+                (f"2 ** {name}", 2 ** (rounds - 1)),
+                (f"2 * {name} + 1", 2 * rounds - 1),
+                (f"{self.ints([3, 1, 4])}[{name}]", [3, 1, 4][rounds - 1]),
+            ]
+        )
+        act = self.pick(
+            [
+                "relu",
+                "tanh",
+                "bn",
+                "leaky_relu",
+                "identity",
+                f"if {name} == 0 {{ relu }} else if {name} > 1 {{ tanh }} else {{ bn }}",
+            ]
+        )
+        return (
+            (
+                f"repeat {rounds} as {name} {{ {label}conv({width[0]}, {k}, pad ="
+                f" {self.pick(['same', str(k // 2)])}) -> {act} }}"
+            ),
+            t.with_(width[1]),
+            3,
+        )
 
     def _if(self, t: Type, budget: int) -> tuple[str, Type, int]:
         holds = self.chance(0.6)
-        condition = self.truth(holds) if self.chance(0.5) else f"{self.whole(3)} {'==' if holds else '!='} {self.whole(3)}"
+        condition = (
+            self.truth(holds)
+            if self.chance(0.5)
+            else f"{self.whole(3)} {'==' if holds else '!='} {self.whole(3)}"
+        )
         with self.inside(Frame(self.frame)):
             taken, made = self.body(t, self.random.randint(1, min(3, budget)))
         with self.inside(Frame(self.frame)) as frame:
@@ -293,7 +384,12 @@ class Bodies(Generator):
         frame.entry, frame.depth, frame.can_name = t, self.frame.depth + 1, True
         with self.inside(frame):
             lines, made = self.body(t, self.random.randint(2, min(6, max(2, budget))))
-        self._add(self.blocks, f"block {block.name}({', '.join(block.parameters)}) {{\n" + indent("\n".join(lines)) + "\n}")
+        self._add(
+            self.blocks,
+            f"block {block.name}({', '.join(block.parameters)}) {{\n"
+            + indent("\n".join(lines))
+            + "\n}",
+        )
         if not block.tensors:
             self._add(self.made, (block, t, made))
         return self._name_call(self._call_block(block), made, t, frame), made, 4
@@ -301,7 +397,10 @@ class Bodies(Generator):
     def _name_call(self, call: str, made: Type, t: Type, frame: Frame | None = None) -> str:
         if not self.frame.can_name or self.chance(0.4):
             return call
-        return f"{self._name_scope(made, t, frame) if frame is not None else self.label(made, t)}: {call}"
+        return (
+            f"{self._name_scope(made, t, frame) if frame is not None else self.label(made, t)}:"
+            f" {call}"
+        )
 
     def _call_block(self, block: Block) -> str:
         given = [(n, v) for n, v in block.arguments if v is not None]
@@ -322,30 +421,75 @@ class Bodies(Generator):
         w = [self.pick([1, 2, 3, 4]) for _ in range(6)]
         s = self.pick([1, 1, 2, 3])
         sizes = tuple((x - 1) // s + 1 for x in t.spatial)
-        kind = self.pick(["basicblock", "bottleneck", "dense_block", "fire", "inception", "inception_naive", "inverted_residual", "se"])
+        kind = self.pick(
+            [
+                "basicblock",
+                "bottleneck",
+                "dense_block",
+                "fire",
+                "inception",
+                "inception_naive",
+                "inverted_residual",
+                "se",
+            ]
+        )
         match kind:
             case "basicblock" | "bottleneck":
                 made = t.with_(w[0] * (4 if kind == "bottleneck" else 1), sizes)
-                arguments = [self.whole(w[0]), *([self.whole(s)] if s > 1 and self.chance(0.5) else [f"stride = {self.whole(s)}"] if s > 1 else [])]
+                arguments = [
+                    self.whole(w[0]),
+                    *(
+                        [self.whole(s)]
+                        if s > 1 and self.chance(0.5)
+                        else [f"stride = {self.whole(s)}"]
+                        if s > 1
+                        else []
+                    ),
+                ]
             case "dense_block":
                 made = t.with_(t.channels + w[0] * w[1])
-                arguments = [self.whole(w[0]), self.whole(w[1]), *([f"width = {self.whole(w[2])}"] if self.chance(0.5) else [])]
+                arguments = [
+                    self.whole(w[0]),
+                    self.whole(w[1]),
+                    *([f"width = {self.whole(w[2])}"] if self.chance(0.5) else []),
+                ]
             case "fire":
                 made, arguments = t.with_(w[1] + w[2]), [self.whole(v) for v in w[:3]]
             case "inception":
                 made, arguments = t.with_(w[0] + w[2] + w[4] + w[5]), [self.whole(v) for v in w]
             case "inception_naive":
-                made, arguments = t.with_(w[0] + w[1] + w[2] + t.channels), [self.whole(v) for v in w[:3]]
+                made, arguments = (
+                    t.with_(w[0] + w[1] + w[2] + t.channels),
+                    [self.whole(v) for v in w[:3]],
+                )
             case "inverted_residual":
                 out = self.pick([t.channels, w[0]])
-                made, arguments = t.with_(out, sizes), [self.whole(out), self.whole(s), *([f"expand = {self.whole(w[1])}"] if self.chance(0.5) else [])]
+                made, arguments = (
+                    t.with_(out, sizes),
+                    [
+                        self.whole(out),
+                        self.whole(s),
+                        *([f"expand = {self.whole(w[1])}"] if self.chance(0.5) else []),
+                    ],
+                )
             case _:
                 ratio = self.pick([1, t.channels, max(1, t.channels // 2)])
-                made, arguments = t, [f"ratio = {self.whole(ratio)}"] if self.chance(0.7) or t.channels < 16 else []
+                made, arguments = (
+                    t,
+                    (
+                        [f"ratio = {self.whole(ratio)}"]
+                        if self.chance(0.7) or t.channels < 16
+                        else []
+                    ),
+                )
         return self._name_call(f"{kind}({', '.join(arguments)})", made, t), made, 4
 
     def _again(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """A label used as a layer: its weights again."""
-        usable = {n: label for n, label in self.frame.visible().items() if label.entry == t and "." not in n}
+        usable = {
+            n: label
+            for n, label in self.frame.visible().items()
+            if label.entry == t and "." not in n
+        }
         name = self.pick(list(usable))
         return name, usable[name].type, 2

@@ -1,4 +1,6 @@
-"""Calls of layers: kinds that suit a type, their tensors, how the arguments are given, and the way from one type to another."""
+"""Calls of layers: kinds that suit a type, their tensors, how the arguments are given, and the way
+from one type to another.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class Generator(Writer):
         return i + 1 if self.chance(0.6) else i - t.rank
 
     def tensor(self, t: Type) -> str:
-        """A reference to a tensor of that type: a label in sight, a parameter of the block, or a new input."""
+        """A reference to a tensor of that type: a label in sight, a parameter of the block, or a
+        new input.
+        """
         names = [n for n, label in self.frame.visible().items() if label.type == t]
         if names and self.chance(0.85):
             return "@" + self.pick(names)
@@ -81,7 +85,10 @@ class Generator(Writer):
         if t.rank > 1 and t.closed and self.chance(0.1):
             text = "[" + ", ".join(parts) + "]"
         name = self.fresh("in_")
-        self._add(self.inputs, (name, t, text + ("" if t.dtype == "float32" and self.chance(0.8) else f" {t.dtype}")))
+        self._add(
+            self.inputs,
+            (name, t, text + ("" if t.dtype == "float32" and self.chance(0.8) else f" {t.dtype}")),
+        )
         net = self.frame_of_net()
         net.labels[name] = Label(t)
         self._undo.append(lambda: net.labels.pop(name, None))
@@ -106,7 +113,11 @@ class Generator(Writer):
             name = kind or self.pick(self._kinds(t))
             try:
                 arguments, made = MAKERS[name](self, t)
-                if (keep and made != t) or made.size > max(LARGEST, t.size) or max(made.shape) > max(200, *t.shape):
+                if (
+                    (keep and made != t)
+                    or made.size > max(LARGEST, t.size)
+                    or max(made.shape) > max(200, *t.shape)
+                ):
                     raise Skip
                 return self.call(name, arguments, [self.tensor(p) for p in self.pending]), made
             except Skip:
@@ -123,7 +134,16 @@ class Generator(Writer):
         if t.rank == 1:
             kinds += ["dense", "rbf", "reshape", "reshape"]
         if not t.floats:
-            kinds = ["embedding"] * 6 + ["reshape", "permute", "flatten", "tokens", "slice", "split", "concat", "channel_shuffle"]
+            kinds = ["embedding"] * 6 + [
+                "reshape",
+                "permute",
+                "flatten",
+                "tokens",
+                "slice",
+                "split",
+                "concat",
+                "channel_shuffle",
+            ]
         return kinds
 
     def call(self, kind: str, arguments: list[tuple[str, str]], references: list[str]) -> str:
@@ -157,10 +177,20 @@ class Generator(Writer):
             return []
         if not (t.floats and want.floats):
             raise Skip
-        if t.rank == want.rank and 2 <= t.rank <= 4 and not t.open[0] and not want.open[0] and (t.closed or (t.open == want.open and t.spatial == want.spatial)):
+        if (
+            t.rank == want.rank
+            and 2 <= t.rank <= 4
+            and not t.open[0]
+            and not want.open[0]
+            and (t.closed or (t.open == want.open and t.spatial == want.spatial))
+        ):
             made = []
             if t.spatial != want.spatial:
-                made.append(f"{self.pick(['adaptive_avgpool', 'adaptive_maxpool'])}({self.dims(want.spatial)})" if self.chance(0.7) else f"upsample(size = {self.dims(want.spatial)})")
+                if self.chance(0.7):
+                    kind = self.pick(["adaptive_avgpool", "adaptive_maxpool"])
+                    made.append(f"{kind}({self.dims(want.spatial)})")
+                else:
+                    made.append(f"upsample(size = {self.dims(want.spatial)})")
             if t.channels != want.channels or not made:
                 made.append(f"conv({self.whole(want.channels)}, 1)")
             return made

@@ -1,7 +1,9 @@
-"""`netdsl check` on arbitrary texts: exit code 0, 1 or 2, no traceback, every error at a place inside the file, in bounded time and memory.
+"""`netdsl check` on arbitrary texts: exit code 0, 1 or 2, no traceback, every error at a place
+inside the file, in bounded time and memory.
 
-`python -m fuzz.check FIRST COUNT MINUTES` runs the texts of those seeds in this process and prints what it found as JSON lines: the
-memory of the whole process is limited, so that a text that needs too much of it fails.
+`python -m tests.fuzz.check FIRST COUNT MINUTES` runs the texts of those seeds in this process and
+prints what it found as JSON lines: the memory of the whole process is limited, so that a text that
+needs too much of it fails.
 """
 
 from __future__ import annotations
@@ -16,12 +18,12 @@ import tempfile
 import time
 import traceback
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from netdsl.cli import run
 from netdsl.commands import failures
+from tests.support.paths import ROOT
 
 from .texts import text
 
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
 MEMORY = 512 << 20
 # Bounds on processor time, as multiples of what `usual_seconds` measures.
-EACH_NET, EACH_BYTE = 200, 1 / 250  # what each net of a text may take, and what long texts may take besides
+# What each net of a text may take, and what long texts may take besides.
+EACH_NET, EACH_BYTE = (200, 1 / 250)
 LAYERS = "10000"  # a tenth of the usual bound, so that texts which reach it are soon done
 HANG = 3_000
 EACH = 3  # times that one fault is told
@@ -52,8 +55,15 @@ def verdict(data: bytes, other_format: str | None = None) -> Failure | None:
             code, out, err = _check(path, "json")
             if other_format is not None:
                 again, _, message = _check(path, other_format)
-                if again != code or (other_format == "text" and code == 1 and not message.startswith(("error[", "warning["))):
-                    return Failure("formats differ", f"exit code {code} with json, {again} with {other_format}: {message[:300]}")
+                if again != code or (
+                    other_format == "text"
+                    and code == 1
+                    and not message.startswith(("error[", "warning["))
+                ):
+                    return Failure(
+                        "formats differ",
+                        f"exit code {code} with json, {again} with {other_format}: {message[:300]}",
+                    )
         except Exception as error:
             return Failure(_where(error), traceback.format_exc())
         if code not in (0, 1, 2):
@@ -70,7 +80,9 @@ def report_of(data: bytes) -> dict[str, Any]:
 
 @contextmanager
 def _file(data: bytes) -> Iterator[str]:
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    ) as folder:
         path = os.path.join(folder, "text.net")
         with open(path, "wb") as file:
             file.write(data)
@@ -93,7 +105,9 @@ def _raise(error: BaseException, _words: list[str]) -> int:
 def _where(error: BaseException) -> str:
     """The exception and the last functions of the compiler that it came through."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "netdsl" in f.filename]
-    return f"{type(error).__name__} in " + " < ".join(f"{os.path.basename(f.filename)}:{f.name}" for f in reversed(frames[-2:]))
+    return f"{type(error).__name__} in " + " < ".join(
+        f"{os.path.basename(f.filename)}:{f.name}" for f in reversed(frames[-2:])
+    )
 
 
 def _misplaced(report: dict[str, Any], code: int, data: bytes, path: str) -> Failure | None:
@@ -108,14 +122,22 @@ def _misplaced(report: dict[str, Any], code: int, data: bytes, path: str) -> Fai
                 return Failure(f"no place: {d['code']}", json.dumps(d))
         elif d["file"] == path and not _inside(d, lines):
             return Failure(f"place outside the file: {d['code']}", json.dumps(d))
-        if not d["message"].strip() or len(d["message"]) > 2000 or "Traceback" in d["message"] or " object at 0x" in d["message"]:
+        if (
+            not d["message"].strip()
+            or len(d["message"]) > 2000
+            or "Traceback" in d["message"]
+            or " object at 0x" in d["message"]
+        ):
             return Failure(f"message: {d['code']}", json.dumps(d)[:2000])
     return None
 
 
 def _inside(d: dict[str, Any], lines: list[str]) -> bool:
     first, last = (d["line"], d["column"]), (d["end_line"], d["end_column"])
-    return first <= last and all(1 <= line <= len(lines) and 1 <= column <= len(lines[line - 1]) + 1 for line, column in (first, last))
+    return first <= last and all(
+        1 <= line <= len(lines) and 1 <= column <= len(lines[line - 1]) + 1
+        for line, column in (first, last)
+    )
 
 
 class Hang(BaseException):
@@ -128,7 +150,7 @@ def _stop(*_: object) -> None:
 
 def usual_seconds() -> float:
     """The processor time of one small net on this machine."""
-    data = (Path(__file__).parents[2] / "nets" / "lenet5.net").read_bytes()
+    data = (ROOT / "nets" / "lenet5.net").read_bytes()
     times = []
     for _ in range(5):
         started = time.process_time()
@@ -138,7 +160,9 @@ def usual_seconds() -> float:
 
 
 def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
-    """Check the texts of these seeds until the time is over; prints each failure as a line of JSON."""
+    """Check the texts of these seeds until the time is over; prints each failure as a line of
+    JSON.
+    """
     signal.signal(signal.SIGPROF, _stop)
     until, usual = time.monotonic() + 60 * minutes, usual_seconds()
     done, slowest, slowest_seed, failures = 0, 0.0, first, 0
@@ -165,10 +189,21 @@ def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
             failures += 1
             names[found.name] = names.get(found.name, 0) + 1
             if names[found.name] <= EACH:
-                print(json.dumps({"seed": seed, "name": found.name, "story": found.story}), flush=True)
+                print(
+                    json.dumps({"seed": seed, "name": found.name, "story": found.story}), flush=True
+                )
         done += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"first": first, "texts": done, "failures": failures, "slowest": round(slowest, 2), "slowest_seed": slowest_seed, "peak_mb": peak, "bytes": size, "names": names}
+    return {
+        "first": first,
+        "texts": done,
+        "failures": failures,
+        "slowest": round(slowest, 2),
+        "slowest_seed": slowest_seed,
+        "peak_mb": peak,
+        "bytes": size,
+        "names": names,
+    }
 
 
 if __name__ == "__main__":

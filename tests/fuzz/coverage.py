@@ -1,4 +1,6 @@
-"""What random programs reach: every kind, every argument and how it was given, which layers stood beside which."""
+"""What random programs reach: every kind, every argument and how it was given, which layers stood
+beside which.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,19 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Node
 
-FORMS = {ast.Literal: "number", ast.DimsLiteral: "sizes", ast.NameOrDims: "sizes", ast.Sequence: "list", ast.Name: "name", ast.Operation: "expression", ast.Conditional: "expression", ast.Function: "expression", ast.Index: "expression", ast.Unary: "expression", ast.Attribute: "in.size"}
+FORMS = {
+    ast.Literal: "number",
+    ast.DimsLiteral: "sizes",
+    ast.NameOrDims: "sizes",
+    ast.Sequence: "list",
+    ast.Name: "name",
+    ast.Operation: "expression",
+    ast.Conditional: "expression",
+    ast.Function: "expression",
+    ast.Index: "expression",
+    ast.Unary: "expression",
+    ast.Attribute: "in.size",
+}
 
 
 @dataclass
@@ -29,7 +43,8 @@ class Coverage:
     layers: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     blocks: Counter[str] = field(default_factory=Counter)
-    arguments: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # kind, argument, how it was given
+    # Kind, argument, how it was given.
+    arguments: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     forms: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -46,7 +61,14 @@ class Coverage:
             self._arguments(node)
         for scope in graph.scopes.values():
             self.blocks[scope.kind or "group"] += 1
-        self.forms.update(open_sizes=bool(graph.symbols), auxiliary=len(graph.aux), shared=sum(n.shared for n in graph.nodes), frozen=sum(n.frozen for n in graph.nodes), outputs=len(graph.outputs), inputs=len(graph.inputs))
+        self.forms.update(
+            open_sizes=bool(graph.symbols),
+            auxiliary=len(graph.aux),
+            shared=sum(n.shared for n in graph.nodes),
+            frozen=sum(n.frozen for n in graph.nodes),
+            outputs=len(graph.outputs),
+            inputs=len(graph.inputs),
+        )
 
     def _arguments(self, node: Node) -> None:
         declared = [a.name for a in LAYERS[node.op.kind].args]
@@ -67,22 +89,39 @@ class Coverage:
         return self
 
     def never(self) -> list[str]:
-        """Kinds, blocks of the library and arguments that no net gave, or never left at their default."""
-        missing = [k for k in LAYERS if not self.kinds[k]] + [b for b in block_names() if not self.blocks[b]]
+        """Kinds, blocks of the library and arguments that no net gave, or never left at their
+        default.
+        """
+        missing = [k for k in LAYERS if not self.kinds[k]] + [
+            b for b in block_names() if not self.blocks[b]
+        ]
         for kind, cls in LAYERS.items():
             for declared in cls.args:
-                ways = {how: self.arguments[kind, declared.name, how] for how in ("place", "name", "default")}
+                ways = {
+                    how: self.arguments[kind, declared.name, how]
+                    for how in ("place", "name", "default")
+                }
                 if not ways["place"] + ways["name"]:
                     missing.append(f"{kind}.{declared.name} given")
                 if not declared.required and not ways["default"]:
                     missing.append(f"{kind}.{declared.name} left out")
         return missing
 
+    def _counts(self, kind: str, name: str) -> str:
+        place, named, default = (
+            self.arguments[kind, name, way] for way in ("place", "name", "default")
+        )
+        return f"{name} {place}+{named}/{default}"
+
     def table(self) -> str:
-        """A line for each kind: how often it occurred, and for each argument by place + by name / left out."""
-        lines = [f"{self.nets:,} nets, {self.layers:,} layers, {len(self.pairs):,} pairs of neighbours; {', '.join(f'{v:,} {k}' for k, v in sorted(self.forms.items()))}"]
+        """A line for each kind: how often it occurred, and for each argument by place + by name /
+        left out.
+        """
+        forms = ", ".join(f"{count:,} {form}" for form, count in sorted(self.forms.items()))
+        pairs = f"{len(self.pairs):,} pairs of neighbours"
+        lines = [f"{self.nets:,} nets, {self.layers:,} layers, {pairs}; {forms}"]
         for kind, cls in sorted(LAYERS.items()):
-            arguments = ", ".join(f"{a.name} {self.arguments[kind, a.name, 'place']}+{self.arguments[kind, a.name, 'name']}/{self.arguments[kind, a.name, 'default']}" for a in cls.args)
+            arguments = ", ".join(self._counts(kind, a.name) for a in cls.args)
             lines.append(f"{kind:<18}{self.kinds[kind]:>7,}  {arguments}")
         lines += [f"{b:<18}{self.blocks[b]:>7,}  block" for b in block_names()]
         return "\n".join(lines)
@@ -90,7 +129,9 @@ class Coverage:
 
 @cache
 def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
-    """The arguments of a call that are no tensors: the name where there is one, and what kind of expression it is."""
+    """The arguments of a call that are no tensors: the name where there is one, and what kind of
+    expression it is.
+    """
     head = call.split("{", 1)[0].strip()
     if not head.endswith(")"):
         return ()
@@ -100,4 +141,8 @@ def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
         return ()
     if not isinstance(tree, ast.Function):
         return ()
-    return tuple((a.name, FORMS[type(a.value)]) for a in tree.arguments if not isinstance(a.value, ast.Reference))
+    return tuple(
+        (a.name, FORMS[type(a.value)])
+        for a in tree.arguments
+        if not isinstance(a.value, ast.Reference)
+    )

@@ -1,6 +1,9 @@
-"""The formatter on texts laid out at random: `python tests/fuzz/format_deep.py [COUNT] [SEED]`, 100,000 without them.
+"""The formatter on texts laid out at random:
 
-Half of the texts are random programs, the others definitions of the library; each is laid out four times. The result is appended to RESULTS.md beside this file.
+`python -m tests.fuzz.format_deep [COUNT] [SEED]`, 100,000 without them.
+
+Half of the texts are random programs, the others definitions of the library; each is laid out four
+times. The result is appended to RESULTS.md beside this file.
 """
 
 from __future__ import annotations
@@ -17,27 +20,36 @@ from multiprocessing import Pool
 from pathlib import Path
 from random import Random
 
+from tests.fuzz.generate import program
+from tests.support.paths import ROOT
+from tests.support.relayout import Relayout, definitions_in, round_trip
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE.parent))
-
-from relayout import Relayout, definitions_in, round_trip
-
-from fuzz.generate import program
-
 PROCESSES, CHUNK, LAYOUTS = 2, 500, 4
-PARTS = [part for path in sorted((ROOT / "nets").rglob("*.net")) for part in definitions_in(path.read_text(encoding="utf-8"))]
+PARTS = [
+    part
+    for path in sorted((ROOT / "nets").rglob("*.net"))
+    for part in definitions_in(path.read_text(encoding="utf-8"))
+]
 
 
 def one(seed: int) -> None:
     """One round trip; the seed says everything about it."""
     random = Random(seed)
-    round_trip(Relayout(random, random.choice([0, 0.05, 0.3, 0.8]), random.choice([0, 0.1, 0.5])).text(_text(seed // LAYOUTS)))
+    round_trip(
+        Relayout(random, random.choice([0, 0.05, 0.3, 0.8]), random.choice([0, 0.1, 0.5])).text(
+            _text(seed // LAYOUTS)
+        )
+    )
 
 
 @lru_cache(maxsize=4)
 def _text(number: int) -> str:
-    return program(number) if number % 2 else "\n".join(Random(number).choices(PARTS, k=1 + number % 4 // 2))
+    return (
+        program(number)
+        if number % 2
+        else "\n".join(Random(number).choices(PARTS, k=1 + number % 4 // 2))
+    )
 
 
 def chunk(first: int) -> list[str]:
@@ -55,7 +67,12 @@ def chunk(first: int) -> list[str]:
 def main(count: int, seed: int) -> int:
     """Run, print, append to the results."""
     begun = time.monotonic()
-    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
     failed: list[str] = []
     done = 0
     with Pool(PROCESSES) as pool:
@@ -67,8 +84,10 @@ def main(count: int, seed: int) -> int:
             if done % 5_000 == 0:
                 print(f"{done:,} of {count:,}, {len(failed)} failed", flush=True)
     result = (
-        f"- {datetime.now(UTC):%Y-%m-%d} `python tests/fuzz/format_deep.py {count} {seed}`: {done:,} texts laid out at random, formatted and formatted again; "
-        f"{len(failed)} failed; {time.monotonic() - begun:.0f} s; netdsl {version('netdsl')} at {commit}, lark {version('lark')}, Python {platform.python_version()}"
+        f"- {datetime.now(UTC):%Y-%m-%d} `python -m tests.fuzz.format_deep {count} {seed}`:"
+        f" {done:,} texts laid out at random, formatted and formatted again; {len(failed)} failed;"
+        f" {time.monotonic() - begun:.0f} s; netdsl {version('netdsl')} at {commit}, lark"
+        f" {version('lark')}, Python {platform.python_version()}"
     )
     print(result)
     with (HERE / "RESULTS.md").open("a", encoding="utf-8") as file:

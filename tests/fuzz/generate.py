@@ -1,7 +1,9 @@
-"""Random valid programs: `program(seed)` is the text of one, always the same for a seed.
+"""Random valid programs:
 
-Comment lines at the top say how it is tried: `# sizes: H=17, W=13` for open sizes, `# define: p1=3` for a parameter given from
-outside, `# net: Name` for the net that is meant.
+`program(seed)` is the text of one, always the same for a seed.
+
+Comment lines at the top say how it is tried: `# sizes: H=17, W=13` for open sizes, `# define: p1=3`
+for a parameter given from outside, `# net: Name` for the net that is meant.
 """
 
 from __future__ import annotations
@@ -29,8 +31,24 @@ def program(seed: int) -> str:
 
 class _Program(Bodies):
     def first_input(self) -> Type:
-        """What comes in: a picture mostly, or a volume, a sequence, a vector, integers, vertices."""
-        kind = self.pick(["image"] * 8 + ["volume", "line", "line", "sequence", "sequence", "sequence", "vector", "tokens", "tokens", "vertices"])
+        """What comes in: a picture mostly, or a volume, a sequence, a vector, integers,
+        vertices.
+        """
+        kind = self.pick(
+            ["image"] * 8
+            + [
+                "volume",
+                "line",
+                "line",
+                "sequence",
+                "sequence",
+                "sequence",
+                "vector",
+                "tokens",
+                "tokens",
+                "vertices",
+            ]
+        )
         size = [self.pick(SPATIAL) for _ in range(3)]
         channels = self.pick([1, 2, 3, 3, 4, 6, 8])
         opened = self.chance(0.25)
@@ -38,7 +56,10 @@ class _Program(Bodies):
             case "image":
                 if self.chance(0.3):
                     size[1] = size[0]
-                return Type((channels, *size[:2]), (False, *((opened, opened) if self.chance(0.7) else (opened, False))))
+                return Type(
+                    (channels, *size[:2]),
+                    (False, *((opened, opened) if self.chance(0.7) else (opened, False))),
+                )
             case "volume":
                 return Type((channels, *(min(s, 6) for s in size)), (False, opened, opened, opened))
             case "line":
@@ -48,7 +69,11 @@ class _Program(Bodies):
             case "vector":
                 return Type.of(size[0])
         dtype = self.pick(["int64", "int64", "int32"])
-        return Type((size[0],), (opened,), dtype) if self.chance(0.7) else Type.of(min(5, size[0]), min(4, size[1]), dtype=dtype)
+        return (
+            Type((size[0],), (opened,), dtype)
+            if self.chance(0.7)
+            else Type.of(min(5, size[0]), min(4, size[1]), dtype=dtype)
+        )
 
     def text(self) -> str:
         """The whole file."""
@@ -61,10 +86,14 @@ class _Program(Bodies):
         if self.chance(0.5):
             lines.append(self._last(t))
         if not any(re.search(rf"\b{kind}\b", line) for line in lines for kind in MAKERS):
-            lines.append("tanh" if t.floats else "flatten")  # blocks and ways not taken may hold no layer
+            # Blocks and ways not taken may hold no layer.
+            lines.append("tanh" if t.floats else "flatten")
         for _ in range(self.pick([0, 0, 0, 1, 2])):
             label = self.pick(list(net.visible()))
-            lines.append(f"output {self.fresh('out')}: @{label}" + (f" -> {self.layer(net.labels[label].type)[0]}" if self.chance(0.7) else ""))
+            lines.append(
+                f"output {self.fresh('out')}: @{label}"
+                + (f" -> {self.layer(net.labels[label].type)[0]}" if self.chance(0.7) else "")
+            )
         expects = [text for text in (self._try_expect() for _ in range(3)) if text]
         return self._file(lines + expects)
 
@@ -83,7 +112,13 @@ class _Program(Bodies):
         name = self.pick(["Main", "Net1", "net_", "M2"])
         inputs = [f"input {n}: {text}" for n, _, text in self.inputs]
         parameters = ", ".join(f"{n} = {v}" for n, v in self.net_parameters)
-        net = f"net {name}" + (f"({parameters})" if parameters or self.chance(0.1) else "") + " {\n" + indent("\n".join(inputs + lines)) + "\n}"
+        net = (
+            f"net {name}"
+            + (f"({parameters})" if parameters or self.chance(0.1) else "")
+            + " {\n"
+            + indent("\n".join(inputs + lines))
+            + "\n}"
+        )
         head, parts = [], [net, *self.blocks]
         if self.defines and self.chance(0.5):
             parts.append(f"net Other = {name}({', '.join(f'{n} = {v}' for n, v in self.defines)})")

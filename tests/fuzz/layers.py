@@ -1,4 +1,6 @@
-"""One function a layer kind: arguments that suit the current type, and the type that follows, by formulas of its own."""
+"""One function a layer kind: arguments that suit the current type, and the type that follows, by
+formulas of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,23 @@ if TYPE_CHECKING:
 
 Arguments = list[tuple[str, str]]
 MAKERS: dict[str, Callable[[Generator, Type], tuple[Arguments, Type]]] = {}
-INITS = ("default", "he_normal", "he_uniform", "xavier_normal", "xavier_uniform", "normal", "zeros", "ones")
+INITS = (
+    "default",
+    "he_normal",
+    "he_uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "normal",
+    "zeros",
+    "ones",
+)
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 12)
 LARGEST = 5000  # elements of a sample
 
 
-def makes(*kinds: str) -> Callable[[Callable[[Generator, Type, str], tuple[Arguments, Type]]], None]:
+def makes(
+    *kinds: str,
+) -> Callable[[Callable[[Generator, Type, str], tuple[Arguments, Type]]], None]:
     """Register the maker of some kinds; it is told which."""
 
     def register(function: Callable[[Generator, Type, str], tuple[Arguments, Type]]) -> None:
@@ -30,7 +43,12 @@ def makes(*kinds: str) -> Callable[[Callable[[Generator, Type, str], tuple[Argum
     return register
 
 
-def _call(function: Callable[[Generator, Type, str], tuple[Arguments, Type]], kind: str, g: Generator, t: Type) -> tuple[Arguments, Type]:
+def _call(
+    function: Callable[[Generator, Type, str], tuple[Arguments, Type]],
+    kind: str,
+    g: Generator,
+    t: Type,
+) -> tuple[Arguments, Type]:
     return function(g, t, kind)
 
 
@@ -75,7 +93,9 @@ def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -
 # ---- windows
 
 
-def _pad(g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_one: bool) -> tuple[str | None, tuple[tuple[int, int], ...]]:
+def _pad(
+    g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_one: bool
+) -> tuple[str | None, tuple[tuple[int, int], ...]]:
     """The spelling of a padding (None: not given) and its (begin, end) pairs."""
     r = g.random.random()
     reach = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
@@ -91,7 +111,9 @@ def _pad(g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_on
 
 
 def _window(g: Generator, t: Type, arguments: Arguments) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Window, stride, padding and dilation of a convolution; returns the sizes that follow, and the window."""
+    """Window, stride, padding and dilation of a convolution; returns the sizes that follow, and the
+    window.
+    """
     n = spatial(t)
     sizes = (1, 2, 3, 3, 4, 5, min(t.spatial), min(t.spatial) + 1)
     k = per_axis(g, n, sizes)
@@ -123,7 +145,13 @@ def _conv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         a.append(("groups", g.whole(groups)))
     flag(g, a, "bias", default=True)
     if groups == 1 and g.chance(0.12):
-        rows = [sorted(g.random.sample(range(t.channels), g.random.randint(1, t.channels)), key=lambda _: g.random.random()) for _ in range(out)]
+        rows = [
+            sorted(
+                g.random.sample(range(t.channels), g.random.randint(1, t.channels)),
+                key=lambda _: g.random.random(),
+            )
+            for _ in range(out)
+        ]
         a.append(("connections", "[" + ", ".join(g.ints(row) for row in rows) + "]"))
         init(g, a, ("default", "normal", "zeros", "ones"))
     else:
@@ -162,8 +190,15 @@ def _deconv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     k, s = per_axis(g, n, (1, 2, 3, 4)), per_axis(g, n, (1, 1, 2, 3))
     d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
     p = (0,) * n if g.chance(0.5) else per_axis(g, n, (0, 1, 2))
-    e = (0,) * n if g.chance(0.7) else tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
-    sizes = tuple((x - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e_ + 1 for x, s_, p_, d_, k_, e_ in zip(t.spatial, s, p, d, k, e, strict=True))
+    e = (
+        (0,) * n
+        if g.chance(0.7)
+        else tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
+    )
+    sizes = tuple(
+        (x - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e_ + 1
+        for x, s_, p_, d_, k_, e_ in zip(t.spatial, s, p, d, k, e, strict=True)
+    )
     need(min(sizes) >= 1)
     a: Arguments = [("out", g.whole(out)), ("k", g.dims(k))]
     for name, value, default in (("stride", s, 1), ("pad", p, 0), ("output_pad", e, 0)):
@@ -185,9 +220,17 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(kind != "l2pool" or n < 4)
     k = per_axis(g, n, (1, 2, 2, 3, 4, min(t.spatial), min(t.spatial) + 1))
     s = k if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
-    p = (0,) * n if kind == "l2pool" or g.chance(0.5) else tuple(g.random.randint(0, k_ // 2) for k_ in k) if g.chance(0.5) else (min(k) // 2,) * n
+    p = (
+        (0,) * n
+        if kind == "l2pool" or g.chance(0.5)
+        else (
+            tuple(g.random.randint(0, k_ // 2) for k_ in k) if g.chance(0.5) else (min(k) // 2,) * n
+        )
+    )
     ceil = kind in ("maxpool", "avgpool") and g.chance(0.35)
-    need(not (ceil and any(t.open) and any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True))))
+    need(
+        not (ceil and any(t.open) and any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True)))
+    )
     need(all(x + 2 * p_ >= k_ for x, p_, k_ in zip(t.spatial, p, k, strict=True)))
     need(n < 3 or kind == "maxpool" or all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
     a: Arguments = [("k", g.dims(k))]
@@ -203,7 +246,9 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 
 def pooled(x: int, k: int, s: int, p: int, ceil: bool) -> int:
-    """PyTorch's rule: rounded up, the last window still starts inside the input or its begin padding."""
+    """PyTorch's rule: rounded up, the last window still starts inside the input or its begin
+    padding.
+    """
     if not ceil:
         return (x + 2 * p - k) // s + 1
     out = -((x + 2 * p - k) // -s) + 1
@@ -219,7 +264,15 @@ def _global(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("adaptive_avgpool", "adaptive_maxpool")
 def _adaptive(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
-    out = (1,) * n if any(t.open) else per_axis(g, n, (1, 2, 3, 4, max(t.spatial), min(t.spatial) + 1)) if g.chance(0.8) else t.spatial
+    out = (
+        (1,) * n
+        if any(t.open)
+        else (
+            per_axis(g, n, (1, 2, 3, 4, max(t.spatial), min(t.spatial) + 1))
+            if g.chance(0.8)
+            else t.spatial
+        )
+    )
     return [("size", g.dims(out))], Type((t.channels, *out), (t.open[0], *(False,) * n))
 
 
@@ -236,7 +289,9 @@ def _subsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(not t.open[0])
     k = per_axis(g, n, (1, 2, 3))
     need(all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
-    return [("k", g.dims(k))], t.with_(spatial=tuple((x - k_) // k_ + 1 for x, k_ in zip(t.spatial, k, strict=True)))
+    return [("k", g.dims(k))], t.with_(
+        spatial=tuple((x - k_) // k_ + 1 for x, k_ in zip(t.spatial, k, strict=True))
+    )
 
 
 # ---- normalisation
@@ -244,11 +299,23 @@ def _subsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("bn", "lrn", "layernorm", "rmsnorm", "groupnorm", "instancenorm")
 def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.floats and 1 <= t.rank <= 4 and not (t.open[0] if kind in ("bn", "groupnorm", "instancenorm") else kind != "lrn" and t.open[-1]))
+    need(
+        t.floats
+        and 1 <= t.rank <= 4
+        and not (
+            t.open[0]
+            if kind in ("bn", "groupnorm", "instancenorm")
+            else kind != "lrn" and t.open[-1]
+        )
+    )
     a: Arguments = []
     if kind == "lrn":
         need(t.rank >= 2)
-        for name, options in (("alpha", (1e-4, 0.01, 1.0)), ("beta", (0.75, 0.5, 1.0)), ("k", (1.0, 2.0, 1e-20))):
+        for name, options in (
+            ("alpha", (1e-4, 0.01, 1.0)),
+            ("beta", (0.75, 0.5, 1.0)),
+            ("k", (1.0, 2.0, 1e-20)),
+        ):
             maybe(g, a, name, g.real(g.pick(options)))
         return [*([("n", g.whole(g.pick((1, 3, 5, 7))))] if g.chance(0.7) else []), *a], t
     if kind == "groupnorm":
@@ -306,10 +373,24 @@ def _flatten(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 def _embedding(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.dtype in ("int64", "int32") and t.rank <= 3)
     dim = g.pick(WIDTHS)
-    return [("n", g.whole(g.pick((3, 4, 10, 17)))), ("dim", g.whole(dim))], Type((*t.shape, dim), (*t.open, False))
+    return [("n", g.whole(g.pick((3, 4, 10, 17)))), ("dim", g.whole(dim))], Type(
+        (*t.shape, dim), (*t.open, False)
+    )
 
 
-@makes("relu", "relu6", "sigmoid", "tanh", "softplus", "hard_swish", "mish", "selu", "silu", "hard_sigmoid", "scaled_tanh")
+@makes(
+    "relu",
+    "relu6",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "hard_swish",
+    "mish",
+    "selu",
+    "silu",
+    "hard_sigmoid",
+    "scaled_tanh",
+)
 def _plain(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)
     return [], t

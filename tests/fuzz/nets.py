@@ -1,7 +1,7 @@
 """Random programs through the whole verification.
 
-`python -m fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON lines. The
-environment variables of a setting must be set before it starts.
+`python -m tests.fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON
+lines. The environment variables of a setting must be set before it starts.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ def _run_seeds(
         if failure is not None:
             failures.append((seed, failure))
         done += 1
-    return coverage, failures, {"first": first, "nets": done, "slowest": round(slowest, 1), "slowest_seed": slowest_seed}
+    return (
+        coverage,
+        failures,
+        {"first": first, "nets": done, "slowest": round(slowest, 1), "slowest_seed": slowest_seed},
+    )
 
 
 if __name__ == "__main__":
@@ -54,4 +58,15 @@ if __name__ == "__main__":
     )
     for number, what in found:
         print(json.dumps({"seed": number, "name": what.name, "story": what.story}), flush=True)
-    print(json.dumps({**summary, "failures": len(found), "layers": reached.layers, "pairs": len(reached.pairs), "never": reached.never(), "table": reached.table()}))
+    print(
+        json.dumps(
+            {
+                **summary,
+                "failures": len(found),
+                "layers": reached.layers,
+                "pairs": len(reached.pairs),
+                "never": reached.never(),
+                "table": reached.table(),
+            }
+        )
+    )

@@ -1,4 +1,6 @@
-"""Types as the generator tracks them: plain numbers, computed here a second time, beside what the compiler infers."""
+"""Types as the generator tracks them: plain numbers, computed here a second time, beside what the
+compiler infers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ class Skip(Exception):
 
 
 class Type(NamedTuple):
-    """Sizes without the batch at the sizes that the program is tried with; `open` says which of them the text leaves open."""
+    """Sizes without the batch at the sizes that the program is tried with; `open` says which of
+    them the text leaves open.
+    """
 
     shape: tuple[int, ...]
     open: tuple[bool, ...]
@@ -54,7 +58,14 @@ class Type(NamedTuple):
 
     def with_(self, channels: int | None = None, spatial: tuple[int, ...] | None = None) -> Type:
         """The same with other sizes; which are open stays."""
-        return Type((self.channels if channels is None else channels, *(self.spatial if spatial is None else spatial)), self.open, self.dtype)
+        return Type(
+            (
+                self.channels if channels is None else channels,
+                *(self.spatial if spatial is None else spatial),
+            ),
+            self.open,
+            self.dtype,
+        )
 
     def at(self, axis: int, size: int, *, open_: bool | None = None) -> Type:
         """The same with one other size."""

@@ -27,14 +27,18 @@ def _reshape(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     shown = list(new)
     if g.chance(0.4):
         shown[g.random.randrange(len(new))] = -1
-    return [("shape", g.sizes(shown) if len(new) > 1 else g.dims(shown))], Type.of(*new, dtype=t.dtype)
+    return [("shape", g.sizes(shown) if len(new) > 1 else g.dims(shown))], Type.of(
+        *new, dtype=t.dtype
+    )
 
 
 @makes("permute")
 def _permute(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     order = list(range(1, t.rank + 1))
     g.random.shuffle(order)
-    return [("order", g.ints(order))], Type(tuple(t.shape[i - 1] for i in order), tuple(t.open[i - 1] for i in order), t.dtype)
+    return [("order", g.ints(order))], Type(
+        tuple(t.shape[i - 1] for i in order), tuple(t.open[i - 1] for i in order), t.dtype
+    )
 
 
 @makes("tokens")
@@ -62,22 +66,39 @@ def _pad(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         maybe(g, a, "value", g.real(g.pick((0.0, 1.0, -2.5, 1e-40, 3e38))), 0.3)
     if channels:
         a.append(("channels", g.whole(channels)))
-    return a, t.with_(t.channels + 2 * channels, tuple(x + b + e for x, (b, e) in zip(t.spatial, pairs, strict=True)))
+    return a, t.with_(
+        t.channels + 2 * channels,
+        tuple(x + b + e for x, (b, e) in zip(t.spatial, pairs, strict=True)),
+    )
 
 
 @makes("crop")
 def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
-    size = tuple(g.random.randint(1, x) for x in t.spatial) if g.chance(0.6) else (min(t.spatial),) * n
+    size = (
+        tuple(g.random.randint(1, x) for x in t.spatial) if g.chance(0.6) else (min(t.spatial),) * n
+    )
     a: Arguments = [("size", g.dims(size))]
     made = Type((t.channels, *size), (t.open[0], *(False,) * n))
     if g.chance(0.3):  # to the size of a reference
-        other = t.with_(g.pick((1, t.channels))) if g.chance(0.3) and not t.open[0] else Type((2, *size), (False,) * (n + 1))
+        other = (
+            t.with_(g.pick((1, t.channels)))
+            if g.chance(0.3) and not t.open[0]
+            else Type((2, *size), (False,) * (n + 1))
+        )
         g.refer(other)
-        a, size, made = [], other.spatial, Type((t.channels, *other.spatial), (t.open[0], *other.open[1:]))
+        a, size, made = (
+            [],
+            other.spatial,
+            Type((t.channels, *other.spatial), (t.open[0], *other.open[1:])),
+        )
     if g.chance(0.5):
         room = [x - s for x, s in zip(t.spatial, size, strict=True)]
-        offset = tuple(g.random.randint(0, r) for r in room) if g.chance(0.5) else (g.random.randint(0, min(room)),) * n
+        offset = (
+            tuple(g.random.randint(0, r) for r in room)
+            if g.chance(0.5)
+            else (g.random.randint(0, min(room)),) * n
+        )
         a.append(("offset", g.dims(offset)))
     return a, made
 
@@ -93,7 +114,10 @@ def _slice(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     else:
         start = g.random.randrange(size)
         end = g.random.randint(start + 1, size)
-        a = [("start", g.whole(start if g.chance(0.7) else start - size)), ("end", g.whole(end if g.chance(0.7) or end == size else end - size))]
+        a = [
+            ("start", g.whole(start if g.chance(0.7) else start - size)),
+            ("end", g.whole(end if g.chance(0.7) or end == size else end - size)),
+        ]
         new = end - start
     if axis or g.chance(0.1):
         a.append(("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank)))
@@ -103,7 +127,9 @@ def _slice(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("channel_shuffle")
 def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(2 <= t.rank <= 4 and not t.open[0])
-    return [("groups", g.whole(g.pick([v for v in range(1, t.channels + 1) if t.channels % v == 0])))], t
+    return [
+        ("groups", g.whole(g.pick([v for v in range(1, t.channels + 1) if t.channels % v == 0])))
+    ], t
 
 
 @makes("upsample")
@@ -133,9 +159,18 @@ def _pixels(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("param")
 def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)
-    shape = t.shape if t.closed and g.chance(0.6) else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
+    shape = (
+        t.shape
+        if t.closed and g.chance(0.6)
+        else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
+    )
     a: Arguments = [("shape", g.sizes(shape))]
-    maybe(g, a, "init", g.word(g.pick(INITS if len(shape) > 1 else ("default", "normal", "zeros", "ones"))))
+    maybe(
+        g,
+        a,
+        "init",
+        g.word(g.pick(INITS if len(shape) > 1 else ("default", "normal", "zeros", "ones"))),
+    )
     return a, Type.of(*shape)
 
 
@@ -162,7 +197,9 @@ def _recurrent(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("attention")
 def _attention(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 64)
-    a: Arguments = [("heads", g.whole(g.pick([v for v in range(1, t.shape[1] + 1) if t.shape[1] % v == 0])))]
+    a: Arguments = [
+        ("heads", g.whole(g.pick([v for v in range(1, t.shape[1] + 1) if t.shape[1] % v == 0])))
+    ]
     flag(g, a, "bias", default=True)
     if g.chance(0.35):
         width = g.pick((t.shape[1], t.shape[1], 3))
@@ -206,14 +243,20 @@ def _regions(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("add", "mul", "sub", "max", "concat")
 def _join(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    """The current value and references, of its own type or with axes of size 1; for `concat` of another size along the axis."""
+    """The current value and references, of its own type or with axes of size 1; for `concat` of
+    another size along the axis.
+    """
     need(t.floats or kind == "concat")
     if kind != "concat":
         for _ in range(g.pick((1, 1, 2))):
             other = t
             if g.chance(0.3):
                 other = Type(tuple(1 if g.chance(0.5) else d for d in t.shape), t.open, t.dtype)
-                other = Type(other.shape, tuple(o and d != 1 for o, d in zip(t.open, other.shape, strict=True)), t.dtype)
+                other = Type(
+                    other.shape,
+                    tuple(o and d != 1 for o, d in zip(t.open, other.shape, strict=True)),
+                    t.dtype,
+                )
             g.refer(other)
         return [], t
     axis = g.pick([i for i in range(t.rank) if not t.open[i]] or [0])
@@ -222,5 +265,9 @@ def _join(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         size = t.shape[axis] if opened else g.pick((1, 2, t.shape[axis]))
         g.refer(t.at(axis, size))
         total += size
-    a: Arguments = [("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank))] if axis or g.chance(0.15) else []
+    a: Arguments = (
+        [("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank))]
+        if axis or g.chance(0.15)
+        else []
+    )
     return a, t.at(axis, total)

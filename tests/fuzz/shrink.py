@@ -1,4 +1,6 @@
-"""A smaller text that fails in the same way: statements, elements, arms, arguments and definitions are left out while the failure stays."""
+"""A smaller text that fails in the same way: statements, elements, arms, arguments and definitions
+are left out while the failure stays.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,10 @@ def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
     if not isinstance(node, ast.Tree):
         return
     span: Span | None = getattr(node, "span", None)
-    if isinstance(node, (ast.Statement, ast.Let, ast.Definition, ast.Alias, ast.Train, ast.Import)) and span is not None:
+    if (
+        isinstance(node, (ast.Statement, ast.Let, ast.Definition, ast.Alias, ast.Train, ast.Import))
+        and span is not None
+    ):
         found.append((span.start, span.end, ""))
     if isinstance(node, ast.Chain):
         _elements(node, text, found)
@@ -78,7 +83,11 @@ def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
         _list([p.span for p in node.parameters], found)
     if isinstance(node, ast.Body):
         found.extend((arm.span.start, arm.span.end, "") for arm in node.arms)
-    if isinstance(node, ast.Expr) and not isinstance(node, (ast.Literal, ast.Name)) and span is not None:
+    if (
+        isinstance(node, ast.Expr)
+        and not isinstance(node, (ast.Literal, ast.Name))
+        and span is not None
+    ):
         found.append((span.start, span.end, "1"))
     for name in node.__match_args__:
         if name not in ("span", "source"):
@@ -91,14 +100,20 @@ def _elements(chain: ast.Chain, text: str, found: list[tuple[int, int, str]]) ->
         found.append((begin, following.span.start if following else end, ""))
         body = getattr(element, "body", None) or getattr(element, "then", None)
         if body is not None and not body.arms and body.statements:
-            found.append((begin, end, text[body.statements[0].span.start : body.statements[-1].span.end]))
+            found.append(
+                (begin, end, text[body.statements[0].span.start : body.statements[-1].span.end])
+            )
         if not isinstance(element, ast.TakeUp):
             found.append((begin, end, "identity"))
 
 
 def _list(spans: list[Span], found: list[tuple[int, int, str]]) -> None:
     for i, span in enumerate(spans):
-        found.append((span.start, spans[i + 1].start, "") if i + 1 < len(spans) else (spans[i - 1].end if i else span.start, span.end, ""))
+        found.append(
+            (span.start, spans[i + 1].start, "")
+            if i + 1 < len(spans)
+            else (spans[i - 1].end if i else span.start, span.end, "")
+        )
 
 
 def shrunk_text(data: bytes) -> bytes:

@@ -1,37 +1,193 @@
-"""Arbitrary texts: bytes, soups of tokens, and valid files bent out of shape. `text(seed)` gives one, always the same."""
+"""Arbitrary texts: bytes, soups of tokens, and valid files bent out of shape.
+
+`text(seed)` gives one, always the same.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from netdsl.ops import LAYERS
+from tests.support.paths import ROOT
 
 from .generate import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
 WORDS = [
-    "import", "let", "block", "net", "train", "input", "output", "aux", "expect", "repeat", "for", "if", "else", "as", "in", "at", "and", "or", "not", "true", "false", "identity", "residual",
-    "frozen", "shape", "params", "macs", "min", "max", "range", "enumerate", "len", "sum", "sqrt", "round", "H", "W", "N", "x", "in.channels", "in.shape", "same", "int64", "resnet", "lenet5", "basicblock",
-]  # fmt: skip
-MARKS = ["{", "}", "(", ")", "[", "]", "->", "|", ":", ",", "=", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "//", "%", "**", "@", "@a", "@a.b", "@a{i}", ".", "\n", "\n", "\n", "#", "# note\n", '"', '"s"', "a:", "a{i}:", "a{", "\\", ";", "\t", "\r\n", "'"]  # fmt: skip
-NUMBERS = ["0", "1", "2", "3", "-1", "7", "64", "1_000", "1.5", "5e-4", "1e400", "1e-400", "9" * 18, "9" * 19, "9" * 5000, "2147483647", "2147483648", "00", "1__0", "1_", "3x32x32", "3xHxW", "1x0", "0x1", "HxW", "1xk", "3x", "x3", "0.0", ".5", "1.", "1.e5", "2 ** 62", "2 ** 63", "10 ** 18", "1 / 0", "0 * H"]  # fmt: skip
-ODD = ["\x00", "\ufeff", "\u2028", "\x85", "\x0b", "\x0c", "\x1c", "é", "größe", "名", "𝔸", "ﬁ", "\u202e", "\ud7ff", "\U0010ffff", "\u0301", "٣", "²", "½", "\xa0", "\x7f", "\x1b[31m"]
+    "import",
+    "let",
+    "block",
+    "net",
+    "train",
+    "input",
+    "output",
+    "aux",
+    "expect",
+    "repeat",
+    "for",
+    "if",
+    "else",
+    "as",
+    "in",
+    "at",
+    "and",
+    "or",
+    "not",
+    "true",
+    "false",
+    "identity",
+    "residual",
+    "frozen",
+    "shape",
+    "params",
+    "macs",
+    "min",
+    "max",
+    "range",
+    "enumerate",
+    "len",
+    "sum",
+    "sqrt",
+    "round",
+    "H",
+    "W",
+    "N",
+    "x",
+    "in.channels",
+    "in.shape",
+    "same",
+    "int64",
+    "resnet",
+    "lenet5",
+    "basicblock",
+]
+MARKS = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "->",
+    "|",
+    ":",
+    ",",
+    "=",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "@",
+    "@a",
+    "@a.b",
+    "@a{i}",
+    ".",
+    "\n",
+    "\n",
+    "\n",
+    "#",
+    "# note\n",
+    '"',
+    '"s"',
+    "a:",
+    "a{i}:",
+    "a{",
+    "\\",
+    ";",
+    "\t",
+    "\r\n",
+    "'",
+]
+NUMBERS = [
+    "0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "7",
+    "64",
+    "1_000",
+    "1.5",
+    "5e-4",
+    "1e400",
+    "1e-400",
+    "9" * 18,
+    "9" * 19,
+    "9" * 5000,
+    "2147483647",
+    "2147483648",
+    "00",
+    "1__0",
+    "1_",
+    "3x32x32",
+    "3xHxW",
+    "1x0",
+    "0x1",
+    "HxW",
+    "1xk",
+    "3x",
+    "x3",
+    "0.0",
+    ".5",
+    "1.",
+    "1.e5",
+    "2 ** 62",
+    "2 ** 63",
+    "10 ** 18",
+    "1 / 0",
+    "0 * H",
+]
+ODD = [
+    "\x00",
+    "\ufeff",
+    "\u2028",
+    "\x85",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "é",
+    "größe",
+    "名",
+    "𝔸",
+    "ﬁ",
+    "\u202e",
+    "\ud7ff",
+    "\U0010ffff",
+    "\u0301",
+    "٣",
+    "²",
+    "½",
+    "\xa0",
+    "\x7f",
+    "\x1b[31m",
+]
 _TOKEN = re.compile(r"\w+|->|\*\*|//|[=!<>]=|\s+|.", re.DOTALL)
 
 
 @cache
 def valid_files() -> tuple[str, ...]:
     """All the library's files and the examples of the documents."""
-    files = [p.read_text() for p in sorted((ROOT / "nets").rglob("*.net"))] + [p.read_text() for p in sorted((ROOT / "examples").rglob("*.net"))]
+    files = [p.read_text() for p in sorted((ROOT / "nets").rglob("*.net"))] + [
+        p.read_text() for p in sorted((ROOT / "examples").rglob("*.net"))
+    ]
     for document in sorted((ROOT / "docs").glob("*.md")):
-        for kind, body in re.findall(r"^```net([^\n]*)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE):
+        for kind, body in re.findall(
+            r"^```net([^\n]*)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE
+        ):
             shape = kind.split()[-1] if "fragment" in kind else ""
             files.append(f"net Example {{\n    input image: {shape}\n{body}}}\n" if shape else body)
     return tuple(files)
@@ -48,24 +204,95 @@ def _raw(random: Random) -> bytes:
 
 
 def _characters(random: Random) -> bytes:
-    ranges = random.choice([[(32, 126)], [(0, 255)], [(9, 13), (32, 126), (0x80, 0x2FFF)], [(0, 0xD7FF), (0xE000, 0x10FFFF)]])
+    ranges = random.choice(
+        [
+            [(32, 126)],
+            [(0, 255)],
+            [(9, 13), (32, 126), (0x80, 0x2FFF)],
+            [(0, 0xD7FF), (0xE000, 0x10FFFF)],
+        ]
+    )
     made = [chr(random.randint(*random.choice(ranges))) for _ in range(random.randint(0, 300))]
     return "".join(made).encode("utf-8", "surrogatepass")
 
 
 def _soup(random: Random) -> bytes:
-    pool = random.choice([WORDS + MARKS * 2, WORDS + MARKS + NUMBERS + list(LAYERS), MARKS, NUMBERS + MARKS, [*LAYERS, "->", "\n", "{", "}", "(", ")", ",", "3"], ODD + WORDS + MARKS])
+    pool = random.choice(
+        [
+            WORDS + MARKS * 2,
+            WORDS + MARKS + NUMBERS + list(LAYERS),
+            MARKS,
+            NUMBERS + MARKS,
+            [*LAYERS, "->", "\n", "{", "}", "(", ")", ",", "3"],
+            ODD + WORDS + MARKS,
+        ]
+    )
     glue = random.choice([" ", " ", "", "\n"])
     inside = glue.join(random.choice(pool) for _ in range(random.randint(1, 120)))
     if random.random() < 0.6:
-        inside = f"net A{random.choice(['', '(n = 3)', '()'])} {{\n    input image: {random.choice(['3x32x32', '3xHxW', 'T int64', '8', '4x6'])}\n{inside}\n}}\n"
+        inside = (
+            f"net A{random.choice(['', '(n = 3)', '()'])} {{\n    input image:"
+            f" {random.choice(['3x32x32', '3xHxW', 'T int64', '8', '4x6'])}\n{inside}\n}}\n"
+        )
     return inside.encode("utf-8", "surrogatepass")
 
 
+def _several(random: Random, names: list[str]) -> list[str]:
+    return random.sample(names, random.randint(1, len(names)))
+
+
 def _expression(random: Random) -> bytes:
-    atoms = [*NUMBERS, "H", "in.channels", "in.shape", "[1, 2]", "(1, 2)", "[]", '"s"', "true", "range(3)", "@a", "conv", "n", "shape(@a)", "params", "same", "in.height"]
-    operators = ["+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", ">=", "and", "or", "if true else"]
-    functions = ["min", "max", "ceil", "floor", "round", "len", "range", "enumerate", "sum", "abs", "sqrt", "shape", "params", "unknown"]
+    atoms = [
+        *NUMBERS,
+        "H",
+        "in.channels",
+        "in.shape",
+        "[1, 2]",
+        "(1, 2)",
+        "[]",
+        '"s"',
+        "true",
+        "range(3)",
+        "@a",
+        "conv",
+        "n",
+        "shape(@a)",
+        "params",
+        "same",
+        "in.height",
+    ]
+    operators = [
+        "+",
+        "-",
+        "*",
+        "/",
+        "//",
+        "%",
+        "**",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "and",
+        "or",
+        "if true else",
+    ]
+    functions = [
+        "min",
+        "max",
+        "ceil",
+        "floor",
+        "round",
+        "len",
+        "range",
+        "enumerate",
+        "sum",
+        "abs",
+        "sqrt",
+        "shape",
+        "params",
+        "unknown",
+    ]
 
     def made(depth: int) -> str:
         r = random.random()
@@ -76,18 +303,43 @@ def _expression(random: Random) -> bytes:
             return f"{inner[0]} {random.choice(operators)} {inner[1]}"
         if r < 0.7:
             return f"{random.choice(functions)}({', '.join(inner[: random.randint(0, 3)])})"
-        return random.choice(["({0})", "[{0}, {1}]", "{0}[{1}]", "-{0}", "not {0}", "{0} if {1} else {2}", "{0}.channels", "{0} ** {1}", "({0}, {1})", "3 * [{0}]"]).format(*inner)
+        return random.choice(
+            [
+                "({0})",
+                "[{0}, {1}]",
+                "{0}[{1}]",
+                "-{0}",
+                "not {0}",
+                "{0} if {1} else {2}",
+                "{0}.channels",
+                "{0} ** {1}",
+                "({0}, {1})",
+                "3 * [{0}]",
+            ]
+        ).format(*inner)
 
     kind = random.choice(list(LAYERS))
     names = [a.name for a in LAYERS[kind].args] or ["out"]
     value = made(random.randint(0, 4))
     lines = {
-        "let": f"let v = {value}\nconv(3, 1)", "argument": f"{kind}({value})", "named": f"{kind}({random.choice(names)} = {value})", "two": f"{kind}({value}, {made(2)})",
-        "if": f"if {value} {{ relu }}", "repeat": f"repeat {value} {{ relu }}", "for": f"for i in {value} {{ relu }}", "expect": f"relu\nexpect {value}", "label": f"a{{{value}}}: relu",
-        "both": f"{kind}({', '.join(f'{n} = {made(1)}' for n in random.sample(names, random.randint(1, len(names))))})", "at": f"relu\nexpect params == 0 at {value}", "input": f"input b: {value}\nrelu",
-    }  # fmt: skip
+        "let": f"let v = {value}\nconv(3, 1)",
+        "argument": f"{kind}({value})",
+        "named": f"{kind}({random.choice(names)} = {value})",
+        "two": f"{kind}({value}, {made(2)})",
+        "if": f"if {value} {{ relu }}",
+        "repeat": f"repeat {value} {{ relu }}",
+        "for": f"for i in {value} {{ relu }}",
+        "expect": f"relu\nexpect {value}",
+        "label": f"a{{{value}}}: relu",
+        "both": f"{kind}({', '.join(f'{n} = {made(1)}' for n in _several(random, names))})",
+        "at": f"relu\nexpect params == 0 at {value}",
+        "input": f"input b: {value}\nrelu",
+    }
     shape = random.choice(["3x32x32", "3xHxW", "8", "4x6", "2x4x4x4", "T int64", "LxD", "V"])
-    return f"net A(n = 3) {{\n    input image: {shape}\n    a: identity\n{random.choice(list(lines.values()))}\n}}\n".encode()
+    return (
+        f"net A(n = 3) {{\n    input image: {shape}\n    a:"
+        f" identity\n{random.choice(list(lines.values()))}\n}}\n".encode()
+    )
 
 
 def _tokens(whole: str) -> list[str]:
@@ -95,7 +347,9 @@ def _tokens(whole: str) -> list[str]:
 
 
 def _source(random: Random) -> str:
-    return random.choice(valid_files()) if random.random() < 0.7 else program(random.randrange(20_000))
+    return (
+        random.choice(valid_files()) if random.random() < 0.7 else program(random.randrange(20_000))
+    )
 
 
 def _mutated(random: Random) -> bytes:
@@ -148,42 +402,109 @@ def _bytes_changed(random: Random) -> bytes:
 
 def _spliced(random: Random) -> bytes:
     one, other = _source(random), _source(random)
-    return (one[: random.randrange(len(one) + 1)] + other[random.randrange(len(other) + 1) :]).encode()
+    return (
+        one[: random.randrange(len(one) + 1)] + other[random.randrange(len(other) + 1) :]
+    ).encode()
 
 
 def _deep(random: Random) -> bytes:
     """Nesting, long chains, big counts: what might run away."""
     n = random.choice([10, 60, 70, 100, 1000, 5000, 100_000])
-    opened, closed = random.choice([("{ ", " }"), ("(", ")"), ("[", "]"), ("residual { ", " }"), ("-", ""), ("not ", ""), ("repeat 2 { ", " }"), ("if true { ", " } else { relu }"), ("concat { | ", " | relu }"), ("a: { ", " }"), ("1 + ", ""), ("min(", ")"), ("2 ** ", ""), ("relu -> ", ""), ("a.", ""), ("1x", ""), ("relu\n", "")])
+    opened, closed = random.choice(
+        [
+            ("{ ", " }"),
+            ("(", ")"),
+            ("[", "]"),
+            ("residual { ", " }"),
+            ("-", ""),
+            ("not ", ""),
+            ("repeat 2 { ", " }"),
+            ("if true { ", " } else { relu }"),
+            ("concat { | ", " | relu }"),
+            ("a: { ", " }"),
+            ("1 + ", ""),
+            ("min(", ")"),
+            ("2 ** ", ""),
+            ("relu -> ", ""),
+            ("a.", ""),
+            ("1x", ""),
+            ("relu\n", ""),
+        ]
+    )
     inner = random.choice(["relu", "1", "conv(8, 3, pad = 1)", ""])
     n = min(n, 900_000 // (len(opened) + len(closed)))
     nested = opened * n + inner + closed * n
-    where = random.choice(["{0}", "conv({0}, 3)", "let v = {0}\nrelu", "repeat {0} {{ relu }}", "expect {0}", "input b: {0}", "a{{{0}}}: relu"])
+    where = random.choice(
+        [
+            "{0}",
+            "conv({0}, 3)",
+            "let v = {0}\nrelu",
+            "repeat {0} {{ relu }}",
+            "expect {0}",
+            "input b: {0}",
+            "a{{{0}}}: relu",
+        ]
+    )
     return f"net A {{\n    input image: 3x32x32\n{where.format(nested)}\n}}\n".encode()
 
 
 def _growth(random: Random) -> bytes:
     """Short texts that ask for very much."""
     n = random.choice([3, 10, 30, 60])
-    return random.choice([
-        "\n".join([f"block b{i}() {{ b{i + 1} -> b{i + 1} }}" for i in range(n)] + [f"block b{n}() {{ relu }}", "net A { input x: 3x8x8", "b0 }"]),
-        "net A { input x: 3x8x8\n" + "repeat 99 { " * n + "relu" + " }" * n + " }",
-        "let v0 = [1, 2]\n" + "\n".join(f"let v{i + 1} = v{i} + v{i}" for i in range(n)) + f"\nnet A {{ input x: 3x8x8\nspp(v{n}) }}",
-        "let v0 = [1, 2]\n" + "\n".join(f"let v{i + 1} = [v{i}, v{i}]" for i in range(n)) + f"\nnet A {{ input x: 3x8x8\nconv(2, 1, weight = v{n}) }}",
-        'let v0 = "ab"\n' + "\n".join(f"let v{i + 1} = v{i} + v{i}" for i in range(n)) + f"\nnet A {{ input x: 3x8x8\nconv(2, 1, init = v{n}) }}",
-        "net A { input x: 3xHxW\n" + "conv(3, 3, 2, pad = 1) -> upsample(3)\n" * n + "}",
-        "net A { input x: 3xHxW\n" + "concat { | conv(3, 3, 2) | maxpool(3, 2) | upsample(2) -> maxpool(4) }\n" * n + "}",
-        "net A { input x: HxWxS\ntokens -> permute([2, 1])\n" + "reshape([H, W * S]) -> tokens\n" * n + "}",
-        f"net A {{ input x: 3x8x8\nrnn({10**n}, layers = {10**min(n, 9)}) }}",
-        f"net A {{ input x: {10**min(n, 17)}x8\nlstm(1000000, layers = 1000, bidirectional = true) -> attention(1) -> tokens }}",
-        "net A { input x: 3x8x8\n" + " ".join(f"a{i}: relu\n" for i in range(n * 100)) + "nosuch }",
-        "net A { input x: 3x8x8\nadd { " + "| relu " * (n * 50) + "} }",
-        f"net A {{ input x: 3x8x8\nfor i in range({10**min(n, 6)}) {{ let w = {n} * [i] }} relu }}",
-        f"net A {{ input x: 3x8x8\nlrn({10**min(n, 17) + 1}) -> spp([{10**min(n, 9)}]) -> cheb(3, 1000) }}",
-        f"net A {{ input x: 3x8x8\na: relu\nrepeat {10**min(n, 5)} {{ a -> add(@a) }} }}",
-    ]).encode()  # fmt: skip
+    return random.choice(
+        [
+            "\n".join(
+                [f"block b{i}() {{ b{i + 1} -> b{i + 1} }}" for i in range(n)]
+                + [f"block b{n}() {{ relu }}", "net A { input x: 3x8x8", "b0 }"]
+            ),
+            "net A { input x: 3x8x8\n" + "repeat 99 { " * n + "relu" + " }" * n + " }",
+            "let v0 = [1, 2]\n"
+            + "\n".join(f"let v{i + 1} = v{i} + v{i}" for i in range(n))
+            + f"\nnet A {{ input x: 3x8x8\nspp(v{n}) }}",
+            "let v0 = [1, 2]\n"
+            + "\n".join(f"let v{i + 1} = [v{i}, v{i}]" for i in range(n))
+            + f"\nnet A {{ input x: 3x8x8\nconv(2, 1, weight = v{n}) }}",
+            'let v0 = "ab"\n'
+            + "\n".join(f"let v{i + 1} = v{i} + v{i}" for i in range(n))
+            + f"\nnet A {{ input x: 3x8x8\nconv(2, 1, init = v{n}) }}",
+            "net A { input x: 3xHxW\n" + "conv(3, 3, 2, pad = 1) -> upsample(3)\n" * n + "}",
+            "net A { input x: 3xHxW\n"
+            + "concat { | conv(3, 3, 2) | maxpool(3, 2) | upsample(2) -> maxpool(4) }\n" * n
+            + "}",
+            "net A { input x: HxWxS\ntokens -> permute([2, 1])\n"
+            + "reshape([H, W * S]) -> tokens\n" * n
+            + "}",
+            f"net A {{ input x: 3x8x8\nrnn({10**n}, layers = {10 ** min(n, 9)}) }}",
+            (
+                f"net A {{ input x: {10 ** min(n, 17)}x8\n"
+                "lstm(1000000, layers = 1000, bidirectional = true) -> attention(1) -> tokens }"
+            ),
+            "net A { input x: 3x8x8\n"
+            + " ".join(f"a{i}: relu\n" for i in range(n * 100))
+            + "nosuch }",
+            "net A { input x: 3x8x8\nadd { " + "| relu " * (n * 50) + "} }",
+            (
+                "net A { input x: 3x8x8\n"
+                f"for i in range({10 ** min(n, 6)}) {{ let w = {n} * [i] }} relu }}"
+            ),
+            (
+                "net A { input x: 3x8x8\n"
+                f"lrn({10 ** min(n, 17) + 1}) -> spp([{10 ** min(n, 9)}]) -> cheb(3, 1000) }}"
+            ),
+            f"net A {{ input x: 3x8x8\na: relu\nrepeat {10 ** min(n, 5)} {{ a -> add(@a) }} }}",
+        ]
+    ).encode()
 
 
 _MAKERS: dict[Callable[[Random], bytes], int] = {  # and how often
-    _raw: 4, _characters: 4, _soup: 12, _expression: 20, _mutated: 25, _numbers: 12, _bytes_changed: 10, _spliced: 9, _deep: 2, _growth: 2,
-}  # fmt: skip
+    _raw: 4,
+    _characters: 4,
+    _soup: 12,
+    _expression: 20,
+    _mutated: 25,
+    _numbers: 12,
+    _bytes_changed: 10,
+    _spliced: 9,
+    _deep: 2,
+    _growth: 2,
+}

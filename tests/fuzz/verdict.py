@@ -1,4 +1,6 @@
-"""Whether a program is right: it compiles to the types that the text expects, and `netdsl verify` finds every back end agreed."""
+"""Whether a program is right: it compiles to the types that the text expects, and `netdsl verify`
+finds every back end agreed.
+"""
 
 from __future__ import annotations
 
@@ -85,11 +87,17 @@ def compiled(text: str, name: str = "fuzz.net") -> tuple[Program, str, Compiled]
 
 def tried_at(made: Compiled, sizes: dict[str, int]) -> dict[str, tuple[int, ...]]:
     """The inputs' sizes where the open ones are as the text says."""
-    return {v.name: tuple(d if isinstance(d, int) else d.at(sizes) for d in v.type.shape) for v in made.graph.inputs}
+    return {
+        v.name: tuple(d if isinstance(d, int) else d.at(sizes) for d in v.type.shape)
+        for v in made.graph.inputs
+    }
 
 
 def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | None]:
-    """What is wrong with a program, None where nothing is; and the net. The threads are onnxruntime's."""
+    """What is wrong with a program, None where nothing is; and the net.
+
+    The threads are onnxruntime's.
+    """
     made, how = None, trial(text)
     try:
         program, net, made = compiled(text)
@@ -98,7 +106,11 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
         except NetdslError as error:
             if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
                 raise
-            report = verify_graph(compile_net(program, net, tried_at(made, how.sizes)).graph, seed=how.seed, threads=threads)
+            report = verify_graph(
+                compile_net(program, net, tried_at(made, how.sizes)).graph,
+                seed=how.seed,
+                threads=threads,
+            )
         emit_dot(made.graph)
     except Wrong as wrong:
         return Failure("expect", str(wrong)), made
@@ -108,10 +120,22 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
         return Failure(f"not lowered {error.code}", error.message), made
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "netdsl" in f.filename]
-        return Failure(f"{type(error).__name__} in " + " < ".join(f"{os.path.basename(f.filename)}:{f.name}" for f in reversed(frames[-2:])), traceback.format_exc()), made
+        return (
+            Failure(
+                f"{type(error).__name__} in "
+                + " < ".join(
+                    f"{os.path.basename(f.filename)}:{f.name}" for f in reversed(frames[-2:])
+                ),
+                traceback.format_exc(),
+            ),
+            made,
+        )
     if report.ok:
         return None, made
-    story = "\n".join(f"{d.message}\n" + "\n".join(f"  {k}: {v}" for k, v in d.values.items()) for d in report.differences())
+    story = "\n".join(
+        f"{d.message}\n" + "\n".join(f"  {k}: {v}" for k, v in d.values.items())
+        for d in report.differences()
+    )
     first = report.first
     claim = next(c.name for c in report.claims if c.difference is not None)
     return Failure(f"{claim}: {first.kind if first else ''}", story), made

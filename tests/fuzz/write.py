@@ -1,4 +1,7 @@
-"""Values in many spellings: literals, names of `let`s and parameters, expressions. Scopes say which names are in sight."""
+"""Values in many spellings: literals, names of `let`s and parameters, expressions.
+
+Scopes say which names are in sight.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,23 @@ if TYPE_CHECKING:
     from .shape import Type
 
 T = TypeVar("T")
-ODD_NAMES = ["class", "lambda", "weight", "nn", "torch", "F", "x0", "x", "größe", "None_", "self", "def", "_a", "Tt", "type_"]
+ODD_NAMES = [
+    "class",
+    "lambda",
+    "weight",
+    "nn",
+    "torch",
+    "F",
+    "x0",
+    "x",
+    "größe",
+    "None_",
+    "self",
+    "def",
+    "_a",
+    "Tt",
+    "type_",
+]
 
 USUAL = ("-1", "0", "1", "0.5", "2", "-0.25", "1/3")
 EXTREME = (  # literal weights at the ends of float32's range, beside usual ones
@@ -29,7 +48,9 @@ EXTREME = (  # literal weights at the ends of float32's range, beside usual ones
 
 @dataclass
 class Label:
-    """Something a reference can take up; `entry` is the type that its module takes, where it can be used again."""
+    """Something a reference can take up; `entry` is the type that its module takes, where it can be
+    used again.
+    """
 
     type: Type
     entry: Type | None = None
@@ -37,11 +58,14 @@ class Label:
 
 @dataclass
 class Block:
-    """A block while it is written: its parameters, and for each the text of the argument in its caller."""
+    """A block while it is written: its parameters, and for each the text of the argument in its
+    caller.
+    """
 
     name: str
     parameters: list[str] = field(default_factory=list)
-    arguments: list[tuple[str, str | None]] = field(default_factory=list)  # None: the default will do
+    # None: the default will do.
+    arguments: list[tuple[str, str | None]] = field(default_factory=list)
     caller: Frame | None = None
     tensors: bool = False  # whether references are among the arguments
     kinds: bool = False
@@ -50,7 +74,9 @@ class Block:
 class Frame:
     """The names in sight of a body, and where its labels go."""
 
-    def __init__(self, outer: Frame | None, *, block: Block | None = None, scope: bool = False) -> None:
+    def __init__(
+        self, outer: Frame | None, *, block: Block | None = None, scope: bool = False
+    ) -> None:
         self.outer = outer
         self.values: dict[str, object] = {}
         self.block: Block | None = block or (outer.block if outer else None)
@@ -61,7 +87,8 @@ class Frame:
         self.entry: Type | None = None if block or outer is None else outer.entry
         self.depth: int = outer.depth + 1 if outer else 0
         self.in_aux: bool = outer.in_aux if outer else False
-        self.can_name: bool = outer.can_name if outer else True  # whether labels can stand here: not in a loop without a counter
+        # Whether labels can stand here: not in a loop without a counter.
+        self.can_name: bool = outer.can_name if outer else True
 
     def named(self, value: object) -> list[str]:
         """The names in sight with that value."""
@@ -69,13 +96,19 @@ class Frame:
         seen: set[str] = set()
         frame: Frame | None = self
         while frame is not None:
-            found += [n for n, v in frame.values.items() if n not in seen and type(v) is type(value) and v == value]
+            found += [
+                n
+                for n, v in frame.values.items()
+                if n not in seen and type(v) is type(value) and v == value
+            ]
             seen |= set(frame.values)
             frame = frame.outer
         return found
 
     def visible(self) -> dict[str, Label]:
-        """Labels that references reach, by path: the scope's, then those around it up to the block or net."""
+        """Labels that references reach, by path: the scope's, then those around it up to the block
+        or net.
+        """
         found: dict[str, Label] = {}
         frame: Frame | None = self
         while frame is not None:
@@ -151,9 +184,26 @@ class Writer:
 
     def _computed(self, n: int) -> str:
         a = self.random.randint(1, 9)
-        forms = [f"{n + a} - {a}", f"({n - a} + {a})", f"max({n}, {n - a})", f"min({n + a}, {n})", f"[{a}, {n}][1]", f"{n * a} // {a}", f"sum([{n - 1}, 1])", f"({n} if {a} > 0 else {a})", f"round({n}.2)", f"abs({-n})" if n >= 0 else f"-{-n}"]
+        forms = [
+            f"{n + a} - {a}",
+            f"({n - a} + {a})",
+            f"max({n}, {n - a})",
+            f"min({n + a}, {n})",
+            f"[{a}, {n}][1]",
+            f"{n * a} // {a}",
+            f"sum([{n - 1}, 1])",
+            f"({n} if {a} > 0 else {a})",
+            f"round({n}.2)",
+            f"abs({-n})" if n >= 0 else f"-{-n}",
+        ]
         if n >= 0:
-            forms += [f"{n} % {n + a}", f"len(range({n}))", f"floor({n}.5)", f"range({n + 1})[-1]", f"enumerate([{n}])[0][1]"]
+            forms += [
+                f"{n} % {n + a}",
+                f"len(range({n}))",
+                f"floor({n}.5)",
+                f"range({n + 1})[-1]",
+                f"enumerate([{n}])[0][1]",
+            ]
         if n > 0:
             forms += [f"ceil({n - 1}.5)", f"{n * a} / {a}", f"0{n}" if n < 8 else str(n)]
         if n in (1, 2, 4, 8, 16):
@@ -251,19 +301,41 @@ class Writer:
         """A number; integers are numbers too."""
         if abs(value) < 1e15 and value == int(value) and self.chance(0.5):
             return self.whole(int(value))
-        return self.pick([repr(value), repr(value), f"{value:.6e}", f"({value!r} + 0)", self._named(value, repr(value))])
+        return self.pick(
+            [
+                repr(value),
+                repr(value),
+                f"{value:.6e}",
+                f"({value!r} + 0)",
+                self._named(value, repr(value)),
+            ]
+        )
 
     def truth(self, value: bool) -> str:
         """A truth value."""
         if self.chance(0.6):
             return "true" if value else "false"
-        true = ["not false", "1 < 2", "2 >= 2", '"a" == "a"', "1x2 == [1, 2]", "true or false", "1 != 2"]
+        true = [
+            "not false",
+            "1 < 2",
+            "2 >= 2",
+            '"a" == "a"',
+            "1x2 == [1, 2]",
+            "true or false",
+            "1 != 2",
+        ]
         false = ["not true", "1 > 2", "true and false", '"a" == "b"', "3 <= 2", "[] != []"]
         return self.pick(true if value else false)
 
     def word(self, value: str) -> str:
         """A word: a name or a string."""
-        return value if self.chance(0.6) else f'"{value}"' if self.chance(0.8) else self._named(value, f'"{value}"')
+        return (
+            value
+            if self.chance(0.6)
+            else f'"{value}"'
+            if self.chance(0.8)
+            else self._named(value, f'"{value}"')
+        )
 
     def nested(self, shape: Sequence[int]) -> str:
         """Literal numbers of that shape, now and then of extreme scales."""

@@ -1,0 +1,256 @@
+"""The sentences that tell for which sizes a net is valid, against what is found by trying
+numbers.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import netdsl
+from netdsl.analysis.valid import conditions, valid_for
+from netdsl.errors import NetdslError
+from netdsl.ir.op import Needs
+from netdsl.ir.types import Sym, TensorType
+from tests.support.phrases import says
+
+T, H, W = (Sym.var(s) for s in "THW")
+Pairs = list[tuple[Any, Any]]
+
+
+def graph_of(
+    sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | None = None, symbols: str = "T"
+) -> Any:
+    """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that
+    windows need.
+    """
+
+    class Windows:
+        inferred = staticmethod(lambda *_: (None, Needs([], rooms or [])))
+
+    node = SimpleNamespace(op=Windows, types=(), type=TensorType(tuple(sizes)))
+    site = SimpleNamespace(span=None)
+    return SimpleNamespace(
+        name="G",
+        site=site,
+        inputs=[],
+        nodes=[node, node],
+        equalities=[(a, b, site) for a, b in equal or []],
+        symbols=list(symbols),
+    )
+
+
+FEW = [
+    ("T >= 1", [T], []),
+    ("T >= 1", [], []),
+    ("T >= 1", [T + 70_000, T * T + 70_000 * T], []),
+    ("T >= 4", [T - 3], []),
+    ("T >= 3", [(T - 3) // 2 + 1], []),
+    ("T >= 2, T divisible by 2", [T // 2], [(2 * (T // 2), T)]),
+    ("T >= 4, T divisible by 2", [T // 4], [(2 * (T // 2), T)]),
+    ("T >= 1, T % 2 == 1", [], [(2 * (T // 2) + 1, T)]),
+    ("T >= 3, T % 4 == 3", [], [(4 * (T // 4) + 3, T)]),
+    ("T >= 12, T divisible by 12", [], [(4 * (T // 4), T), (T, 6 * (T // 6))]),
+    ("T >= 1, T % 4 in 0 to 2", [], [((T + 1) // 4, T // 4)]),
+    ("T >= 3, T % 8 in 0, 3 to 7", [(T - 3) // 8 + 1], [((T + 5) // 8, (T + 7) // 8)]),
+    (
+        "T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14",
+        [],
+        [(2 * (T // 2), T), ((T + 5) // 20, T // 20)],
+    ),
+    (
+        "T >= 2, T % 20 in 0, 2, 4, 6, 8, 10, 12, 14, ...",
+        [],
+        [(2 * (T // 2), T), ((T + 3) // 20, T // 20)],
+    ),
+    ("T in 1, 2, 4, 5, 8", [], [(T // 3, T // 4)]),
+    ("T in 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12", [], [(T // 13, 0)]),
+    ("T from 1 to 13, 13 sizes", [], [(T // 14, 0)]),
+    ("T == 7", [], [(T, 7)]),
+    ("T from 1 to 63, 63 sizes", [64 - T], []),
+    ("T from 1 to 64, 64 sizes", [65 - T], []),
+    ("T in 50, 51, 52, 53, 54, 55, 56, 57, 58", [T - 49, 59 - T, T // 8], []),
+    ("T >= 6", [(T - 3) * (T - 6) + 1, T - 2], []),  # a minimum: 3 alone is not told
+    ("T >= 4, T divisible by 2", [T // 2], [((2 * (T // 2) - T) * (T - 3), 0)]),
+    ("T >= 19997", [T - 19_996], []),
+    ("T - 19,998 >= 0", [T - 19_997], []),
+    ("T >= 4", [T * T - T - 6], []),
+    ("T in 1, 2", [7 - T * T], []),
+    ("T in 2, 3", [], [((T - 2) * (T - 3), 0)]),
+    ("T in 2, 3, 4", [], [((T - 2) * (T - 3) * (T - 4), 0)]),
+    ("T >= 5", [(T - 2) * (T - 3) * (T - 4)], []),
+    ("T >= 142", [T * T - 19_994], []),
+    ("T² - 19,996 >= 0", [T * T - 19_995], []),
+    ("T >= 5000, T divisible by 5000", [], [(5_000 * (T // 5_000), T)]),
+    ("T - 5,001⌊T/5001⌋ == 0", [], [(5_001 * (T // 5_001), T)]),
+    ("⌊(T-5,000)/5000⌋ >= 0; T - 5,000⌊T/5000⌋ == 0", [T // 5_000], [(5_000 * (T // 5_000), T)]),
+]
+
+
+@pytest.mark.parametrize(("phrase", "sizes", "equal"), FEW)
+def test_phrases(phrase: str, sizes: list[Any], equal: Pairs) -> None:
+    """What is said of one open size, found by hand; what would take too long to try is said as it
+    is.
+    """
+    assert valid_for(graph_of([3, *sizes], equal)) == phrase
+    assert valid_for(graph_of([3, *sizes], [(b, a) for a, b in equal])) == phrase
+
+
+TWO = [
+    ("H >= 1, W >= 1, H == W", [H, W], [(H, W)]),
+    ("H >= 1, W >= 1, H == W", [H, W], [(W, H), (H, W), (2, 2)]),
+    ("H >= 2, W >= 2, ⌊H/2⌋ == ⌊W/2⌋", [H // 2, W // 2], [(H // 2, W // 2)]),
+    ("H >= 1, W >= 1, H == 3 W + 2", [H, W], [(H, 3 * W + 2)]),
+    ("H >= 1, W >= 1, H + W == 7", [H, W], [(H + W, 7)]),
+    ("H >= 1, W >= 1, H + W == 0", [H, W], [(H + W, 0)]),
+    ("H >= 1, W >= 1, H + W + 2 == 0", [H, W], [(H + W + 2, 0)]),
+    ("H >= 1, W >= 1, H W - 5 >= 1", [H, W, H * W - 5], []),
+    ("H >= 1, W >= 1, H - W + 3 >= 1", [H, W, H - W + 3], []),
+]
+
+
+@pytest.mark.parametrize(("phrase", "sizes", "equal"), TWO)
+def test_phrases_of_two(phrase: str, sizes: list[Any], equal: Pairs) -> None:
+    """Each open size for itself, then what holds between them, nothing twice and nothing with a
+    minus where a sum says it.
+    """
+    assert valid_for(graph_of(sizes, equal, symbols="HW")) == phrase
+
+
+def test_no_size_at_all() -> None:
+    """What excludes one another is said: one condition, two of several, or all."""
+    for sizes, equal, said in (
+        ([], [(2 * ((T + 1) // 2) - 2, T)], "T + 2 == 2⌈T/2⌉"),
+        ([T - 3], [(T, 9), (T, 4), (T, 9)], "T == 9 and T == 4"),
+        ([T - 8], [(T, 5)], "T - 8 >= 1 and T == 5"),
+        (
+            [],
+            [(2 * (T // 2), T), (3 * (T // 3), T), ((T + 3) // 6, T // 6 + 1)],
+            "T == 2⌊T/2⌋ and T == 3⌊T/3⌋ and ⌊(T+6)/6⌋ == ⌊(T+3)/6⌋",
+        ),
+    ):
+        with pytest.raises(NetdslError) as caught:
+            valid_for(graph_of(sizes, equal))
+        assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == (
+            "no-valid-size",
+            f"no T makes `G` valid: {said}",
+        )
+
+
+def test_room_of_windows() -> None:
+    """Room may be 0, a size may not; what is a number is not told."""
+    assert valid_for(graph_of([5], rooms=[T - 4])) == "T >= 4"
+    assert valid_for(graph_of([T - 4])) == "T >= 5"
+    assert valid_for(graph_of([5], rooms=[H - W], symbols="HW")) == "H >= 1, W >= 1, H - W + 1 >= 1"
+    assert valid_for(graph_of([5], [(H, W), (T, 4)], symbols="")) == ""
+    assert [
+        (str(c.value), c.equal)
+        for c in conditions(graph_of([T, T - 1, 3], [(T, 6), (W, H)], [T - 9]))
+    ] == [
+        ("T - 1", False),
+        ("T - 2", False),
+        ("T - 9", False),
+        ("T - 6", True),
+        ("H - W", True),
+    ]
+
+
+def test_products_of_sizes_are_not_asked_for_again() -> None:
+    """A flattened picture has a positive size where its sides have; a product of a difference is
+    told, which may be negative.
+    """
+    net = netdsl.loads(
+        "net A {\n input image: 3xHxW\n conv(6, 5) -> maxpool(2)\n output y: flatten\n}\n"
+    )
+    assert valid_for(net.graph) == "H >= 6, W >= 6"
+    assert not [c for c in conditions(net.graph) if len(c.value.symbols()) > 1]
+    assert valid_for(graph_of([H * W - 4], symbols="HW")) == "H >= 1, W >= 1, H W - 4 >= 1"
+
+
+STEPS = st.builds(
+    lambda a, c, k: a * ((T + c) // k), st.integers(-6, 6), st.integers(-9, 9), st.integers(1, 8)
+)
+VALUES = st.builds(
+    lambda parts, n: sum(parts, start=n),
+    st.lists(STEPS, min_size=1, max_size=3),
+    st.integers(-150, 150),
+).filter(lambda v: isinstance(v, Sym))
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(VALUES, st.booleans()), min_size=1, max_size=2))
+def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
+    """Whatever steps the conditions have, just the sizes that the phrase names are good, up to its
+    minimum's accuracy.
+    """
+    graph = graph_of(
+        [v for v, equal in rules if not equal], [(v, 0) for v, equal in rules if equal]
+    )
+    try:
+        phrase = valid_for(graph)
+    except NetdslError as fault:
+        assert fault.diagnostic.code == "no-valid-size"
+        phrase = "none"
+    if phrase.endswith((" >= 0", " == 0", "...")):
+        return
+    least = int(phrase.partition(",")[0].removeprefix("T >= ")) if phrase.startswith("T >= ") else 1
+    for size in range(1, 900):
+        values = [(v.at({"T": size}), equal) for v, equal in rules]
+        good = all(v == 0 if equal else v >= 1 for v, equal in values)
+        told = phrase != "none" and says(phrase, size)
+        if " from " in phrase:
+            assert told or not good
+        elif size >= least:
+            assert told == good, (phrase, size)
+        else:
+            assert not told
+
+
+@pytest.mark.parametrize(
+    ("body", "phrase"),
+    [
+        ("maxpool(2) -> pad(50) -> crop(@x)", "T from 2 to 200, 199 sizes"),
+        ("maxpool(8) -> pad(100) -> crop(@x)", "T from 8 to 228, 221 sizes"),
+        ("conv(2, 15_000)", "T >= 15000"),
+    ],
+)
+def test_far_bounds(body: str, phrase: str) -> None:
+    """A net that large inputs do not fit says so, and a size just past the bound is refused."""
+    text = "net N {{ input x: 2x{}\n {} }}"
+    assert valid_for(netdsl.loads(text.format("T", body)).graph) == phrase
+    if phrase.startswith("T from"):
+        high = int(phrase.partition(",")[0].partition(" to ")[2])
+        assert netdsl.loads(text.format(high, body)).outputs[0].value.type.shape == (2, high)
+        with pytest.raises(netdsl.CompileError):
+            netdsl.loads(text.format(high + 1, body))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("input h: H\ninput x: 6\n@x -> reshape([in.size, 1])", "H == 6"),
+        ("input h: 3xH\nadaptive_avgpool(4) -> reshape([H, 2])", "H == 6"),
+        ("input h: 3xH\ninput x: 3x4x5\n@x -> reshape([H, 5])", "H == 12"),
+    ],
+)
+def test_open_sizes_in_arguments(body: str, told: str) -> None:
+    """A layer whose input has fixed sizes, and whose argument is open, restricts the open size."""
+    graph = netdsl.loads(f"net A {{\n{body}\n}}").graph
+    assert valid_for(graph) == told
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("input x: 1xHxW\ncrop(3, offset = -1)", "from offset -1 does not fit into H"),
+        ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "edges of scalar; they must be 8x8"),
+    ],
+)
+def test_what_no_size_makes_valid(body: str, message: str) -> None:
+    """What does not fit is refused beside open sizes, and at every rank."""
+    with pytest.raises(netdsl.CompileError, match=message):
+        netdsl.loads(f"net A {{\n{body}\n}}")

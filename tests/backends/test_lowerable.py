@@ -1,0 +1,226 @@
+"""What `check` accepts can be lowered.
+
+Every kind of layer, with any of its sizes open and any element type.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+import netdsl
+from netdsl.analysis.sizes import two_settings
+from netdsl.backends.onnx.form import Form
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.cli import run
+from netdsl.ir.types import ITEM_BYTES
+from netdsl.ops import LAYERS
+from netdsl.verify.numbers import shape_of
+from tests.support.back_ends import inputs_for, run_torch
+from tests.wrong import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.wrong.catalogue import Case
+
+Shapes = list[tuple[list[str], str]]  # the sizes of each input, and its element type
+LOWERED = [Form(), Form(fold=True), Form(dtype="float16", keep_io=True), Form(functions=True)]
+# Calls that the examples of the reference, whose sizes are numbers, do not reach.
+MORE = {
+    "reshape": [
+        ("3x8x9", "reshape([1, 3, 8, 9])"),
+        ("3x8x9", "reshape([24, 9])"),
+        ("3x8x9", "reshape([9, 8, 3])"),
+        ("3x8", "reshape([-1, 3])"),
+    ],
+    "adaptive_avgpool": [("3x9x7", "adaptive_avgpool(4x3)"), ("3x9x7x5", "adaptive_avgpool(2)")],
+    "spp": [("2x9x7", "spp([3, 2, 1])")],
+    "maxpool": [
+        ("2x9x8", "maxpool(2, stride = 4, pad = 1, ceil = true)"),
+        ("2x9", "maxpool(4, stride = 3, pad = 2, ceil = true)"),
+    ],
+    "avgpool": [
+        ("2x9x8", "avgpool(2, stride = 4, pad = 1, ceil = true)"),
+        ("2x9x8", "avgpool(3, ceil = true, count_pad = false)"),
+    ],
+    "upsample": [("2x3x4", "upsample(size = 2x9, mode = bilinear)")],
+}
+
+
+def examples(kind: str) -> Iterator[tuple[Shapes, str]]:
+    """The inputs and the call of each example of a kind."""
+    for shapes, call in (*LAYERS[kind].examples, *MORE.get(kind, ())):
+        parts = [s.split() for s in shapes.split(",")]
+        inputs = [([] if p[0] == "[]" else p[0].split("x"), [*p, ""][1]) for p in parts]
+        references = "".join(f"@x{i}, " for i in range(1, len(inputs)))
+        name, _, rest = call.removesuffix(")").partition("(")
+        yield inputs, f"{name}({references}{rest})"
+
+
+def written(inputs: Shapes, call: str) -> str:
+    """The text of a net of one layer."""
+    lines = [
+        f"    input x{i}: {'x'.join(sizes) or '[]'} {t}\n" for i, (sizes, t) in enumerate(inputs)
+    ]
+    return f"net N {{\n{''.join(lines)}    {call}\n}}\n"
+
+
+def opened(inputs: Shapes, chosen: Callable[[int], bool]) -> Shapes:
+    """The inputs with a letter for each number on the chosen axes.
+
+    Equal numbers get the same letter.
+    """
+    letters: dict[str, str] = {}
+    fresh = (chr(ord("A") + i) for i in count() if chr(ord("A") + i) != "N")
+    made: Shapes = []
+    for sizes, dtype in inputs:
+        made.append(
+            ([_letter(s, letters, fresh) if chosen(i) else s for i, s in enumerate(sizes)], dtype)
+        )
+    return made
+
+
+def _letter(size: str, letters: dict[str, str], fresh: Iterator[str]) -> str:
+    if size not in letters:
+        letters[size] = next(fresh)
+    return letters[size]
+
+
+CHOICES: dict[str, Callable[[int], bool]] = {
+    "no size": lambda _: False,
+    "the spatial sizes": lambda i: i > 0,
+    "all sizes": lambda _: True,
+    "the channels": lambda i: i == 0,
+    "the first spatial size": lambda i: i == 1,
+    "the second spatial size": lambda i: i == 2,
+}
+
+
+def accepted(text: str) -> netdsl.Net | None:
+    """The net, or None where it is refused; each diagnostic then has a place in the text."""
+    try:
+        return netdsl.loads(text)
+    except netdsl.CompileError as error:
+        assert all(d.span is not None for d in error.diagnostics), text
+        return None
+
+
+def assert_lowered(net: netdsl.Net, text: str) -> None:
+    """Every back end writes the net, and ONNX's checker and inference take the model."""
+    net.pytorch_source()
+    for form in LOWERED:
+        skeleton(net.graph, form)
+    onnx.checker.check_model(net.onnx(), full_check=True)
+    assert net.graph.nodes, text
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_open_sizes(kind: str) -> None:
+    """Whichever sizes are open.
+
+    What is accepted is written by both back ends, and computes the types' shapes in both.
+    """
+    for inputs, call in examples(kind):
+        for chosen in CHOICES.values():
+            text = written(opened(inputs, chosen), call)
+            net = accepted(text)
+            if net is None:
+                continue
+            assert_lowered(net, text)
+            for sizes in two_settings(net.graph):
+                assert_shapes(net, sizes, text)
+
+
+def assert_shapes(net: netdsl.Net, sizes: dict[str, int], text: str) -> None:
+    """The net runs in PyTorch and in onnxruntime, and makes the shape of its type."""
+    tensors = inputs_for(net, 2, sizes)
+    (output,) = net.graph.outputs
+    wanted = shape_of(output.value, 2, sizes)
+    assert wanted == tuple(run_torch(net.torch().eval(), tensors)[0].shape), text
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(net.onnx().SerializeToString(), options)
+    taken = {v.name for v in session.get_inputs()}
+    fed = {v.name: np.asarray(t) for v, t in zip(net.graph.inputs, tensors, strict=True)}
+    (made,) = session.run(None, {name: array for name, array in fed.items() if name in taken})
+    assert wanted == made.shape, text
+
+
+@pytest.mark.parametrize("dtype", [t for t in ITEM_BYTES if t != "float32"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_element_types(kind: str, dtype: str) -> None:
+    """Of whichever type the inputs are.
+
+    What is accepted is lowered, and onnxruntime has the operators for it.
+    """
+    for inputs, call in examples(kind):
+        text = written([(sizes, dtype) for sizes, _ in inputs], call)
+        net = accepted(text)
+        if net is not None:
+            assert_lowered(net, text)
+            assert_shapes(net, {}, text)
+
+
+@pytest.mark.parametrize("rank", range(6))
+@pytest.mark.parametrize("kind", LAYERS)
+def test_ranks(kind: str, rank: int) -> None:
+    """Of whichever rank the input is: what is accepted is lowered and runs."""
+    for inputs, call in examples(kind):
+        text = written([(["4", "2", "3", "8", "8"][:rank], inputs[0][1]), *inputs[1:]], call)
+        net = accepted(text)
+        if net is not None:
+            assert_lowered(net, text)
+            assert_shapes(net, {}, text)
+
+
+REFUSED = {
+    "upsample to an open size": (
+        "input a: 3xHxW\nmaxpool(2)\nupsample(size = [shape(@a)[1], shape(@a)[2]])",
+        "open-size",
+        (4, 10),
+    ),
+    "several open sizes": (
+        "input a: 3xHxW\ntokens -> permute([2, 1]) -> reshape([3, H, W])",
+        "open-size",
+        (3, 38),
+    ),
+    "16 bits": ("input a: 3x8x8 float16\nconv(4, 3)", "wrong-dtype", (3, 1)),
+    "64 bits": ("input a: 3x8x8\ninput b: 3x8x8 float64\nx: @b -> add(@a)", "wrong-dtype", (4, 10)),
+    "integers into space": ("input a: 4x8x8 int64\npixel_shuffle(2)", "wrong-dtype", (3, 1)),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_at_its_line(case: str) -> None:
+    """What a back end cannot write is refused while the net is checked, at its line and column."""
+    body, code, place = REFUSED[case]
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"net N {{\n{body}\n}}")
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert (found.code, (found.span.first.line, found.span.first.column)) == (code, place)
+
+
+@pytest.mark.parametrize("case", catalogue.load(), ids=lambda c: c.name)
+def test_every_diagnostic_has_a_place(case: Case) -> None:
+    """No diagnostic of the catalogue of wrong programs is without a line and a column."""
+    assert [w for w in case.wanted if w.line is None or w.column is None] == []
+
+
+def test_pictures_for_a_net_that_takes_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`export --with-preprocess` of a net that takes no pictures points at the input."""
+    path = tmp_path / "n.net"
+    path.write_text("net N {\n    input x: 5\n    relu\n}")
+    assert run(["export", str(path), "-o", str(tmp_path / "n.onnx"), "--with-preprocess"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error[wrong-shape]: `x` takes 5, which no picture gives\n")
+    assert "n.net:2:5\n" in err

@@ -1,0 +1,355 @@
+"""The rules of the house: who may import whom, how long files and functions may be, what the light
+commands may load.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import netdsl
+from tests.support.paths import ROOT
+
+PACKAGE = Path(netdsl.__file__).parent
+MODULES = sorted(
+    p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts
+)
+HEAVY = {"torch", "onnx", "onnxruntime"}
+
+# From the ground up: a module imports only from its own line or a line above it.
+LAYERS = (
+    ("version", "config", "words", "source"),
+    ("diagnostics", "render"),
+    ("errors",),
+    ("limits", "files"),
+    ("process", "arrays", "library"),
+    ("ir",),
+    ("ops",),
+    ("syntax",),
+    ("layout",),
+    ("elaborate",),
+    ("analysis",),
+    ("driver",),
+    ("weights",),
+    ("backends", "data"),
+    ("draw",),
+    ("runtime", "train", "importers"),
+    ("verify",),
+    ("api", "api_arguments"),
+    ("",),
+    ("commands",),
+    ("cli",),
+    ("__main__",),
+)
+
+
+def name_of(path: Path) -> str:
+    """`ops.conv` for netdsl/ops/conv.py; the package itself is the empty name."""
+    return (
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        .removesuffix("__init__")
+        .removesuffix(".")
+    )
+
+
+def height(name: str) -> int:
+    """The line of `LAYERS` a module belongs to: the longest prefix that stands there."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        for level, row in enumerate(LAYERS):
+            if ".".join(parts[:n]) in row:
+                return level
+    raise AssertionError(f"netdsl.{name} has no place in the order of layers")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that one statement or `import_module` call names, in full."""
+    if isinstance(node, ast.Import):
+        return [a.name for a in node.names]
+    if isinstance(node, ast.ImportFrom):
+        whole = [f"{node.module}.{a.name}" for a in node.names]
+        return [
+            w if (PACKAGE.parent / (w.replace(".", "/") + ".py")).exists() else str(node.module)
+            for w in whole
+        ]
+    if (
+        isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "import_module"
+        and isinstance(node.args[0], ast.Constant)
+    ):
+        return [str(node.args[0].value)]
+    return []
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+
+
+def imports_of(path: Path, *, types: bool, inside: bool = True) -> list[str]:
+    """The modules a file imports; those for types alone on wish, those inside functions too."""
+    found: list[str] = []
+    waiting: list[ast.AST] = [tree_of(path)]
+    while waiting:
+        node = waiting.pop()
+        if is_for_types(node) and not types:
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and not inside:
+            continue
+        found += imported(node)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def own(names: list[str]) -> list[str]:
+    """The netdsl modules among them, without the prefix."""
+    return [
+        n.removeprefix("netdsl").removeprefix(".") for n in names if n.split(".")[0] == "netdsl"
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_upward_import(path: Path) -> None:
+    """A module imports only what stands on its own layer or below, for its types and inside
+    functions too.
+    """
+    here = name_of(path)
+    for other in own(imports_of(path, types=True)):
+        assert height(other) <= height(here), f"netdsl.{here} imports netdsl.{other} from above"
+
+
+def test_no_import_cycle() -> None:
+    """No module reaches itself through what it imports, for its types and inside functions too."""
+    graph = {name_of(p): set(own(imports_of(p, types=True))) for p in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " imports ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        for other in graph.get(name, ()):
+            visit(other, (*path, name))
+        done.add(name)
+
+    for start in graph:
+        visit(start, ())
+
+
+def test_rules_see_every_form_of_import(tmp_path: Path) -> None:
+    """Imports at the top, for types, inside functions and by `import_module` are all seen, each
+    where it belongs.
+    """
+    path = tmp_path / "m.py"
+    path.write_text(
+        "import a\nfrom b import c\nif TYPE_CHECKING:\n    import d\ndef f():\n    import e\n   "
+        " import_module('g.h')\n"
+    )
+    assert {"a", "b"} == set(imports_of(path, types=False, inside=False))
+    assert {"a", "b", "d"} == set(imports_of(path, types=True, inside=False))
+    assert {"a", "b", "e", "g.h"} == set(imports_of(path, types=False))
+    assert (
+        height("source")
+        < height("ir.types")
+        < height("ops.conv")
+        < height("elaborate.infer")
+        < height("backends.onnx.graph")
+        < height("cli")
+    )
+
+
+LIGHT = [
+    p
+    for p in MODULES
+    if name_of(p).split(".")[0]
+    in {
+        "ops",
+        "ir",
+        "syntax",
+        "layout",
+        "elaborate",
+        "analysis",
+        "driver",
+        "source",
+        "library",
+        "diagnostics",
+        "render",
+        "limits",
+        "cli",
+    }
+]
+
+
+@pytest.mark.parametrize("path", LIGHT, ids=name_of)
+def test_light_modules(path: Path) -> None:
+    """The compiler itself names neither torch nor onnx nor onnxruntime nor numpy."""
+    assert not {n.split(".")[0] for n in imports_of(path, types=True)} & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_files_say_what_they_are_for(path: Path) -> None:
+    """Every file that has code begins with a docstring."""
+    if path.read_text().strip():
+        assert (ast.get_docstring(tree_of(path)) or "").strip()
+
+
+# Where what is heavy is loaded when it is asked for; `commands` too.
+BOUNDARY = {
+    "",
+    "cli",
+    "__main__",
+    "process.streams",
+    "api",
+    "ops",
+    "data.catalog",
+    "data.metrics",
+    "diagnostics",
+    "render",
+    "weights.checkpoints",
+    "weights.tensors",
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_stand_at_the_top(path: Path) -> None:
+    """Imports stand at the top of their module, but at the border where a heavy part is loaded when
+    it is asked for.
+    """
+    here = name_of(path)
+    if here in BOUNDARY or here.startswith("commands"):
+        return
+    hidden = set(imports_of(path, types=False)) - set(imports_of(path, types=False, inside=False))
+    assert set() == hidden
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_comments(path: Path) -> None:
+    """No comment puts work off, silences a checker wholesale, or names a place on one machine."""
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), (
+            f"line {number}: {line}"
+        )
+
+
+def test_no_test_file_is_imported() -> None:
+    """What several test files use is in `tests/support` or a fixture."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 100
+    assert [] == [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in imports_of(path, types=True)
+        if re.search(r"(^|\.)(test_|conftest)", name)
+    ]
+
+
+# ---- what the light commands load
+
+# What the interpreter loads by itself, for an editable install for example, does not count.
+PROBE = """
+import sys
+before = set(sys.modules)
+from netdsl.cli import run
+code = run(sys.argv[1:])
+names = sorted(set(sys.modules) - before)
+import json
+print(json.dumps([code, names]), file=sys.stderr)
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The top-level packages that a command loads which went well."""
+    return {name.split(".")[0] for name in modules_of(*arguments)}
+
+
+def modules_of(*arguments: str) -> set[str]:
+    """The modules that a command loads which went well."""
+    command = [sys.executable, "-c", PROBE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    code, names = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done.stderr
+    return set(names)
+
+
+# What `check` does without. Each would cost every run some milliseconds, which
+# `python benchmarks/check.py --phases` prints.
+UNUSED = {
+    *HEAVY,
+    *"""
+    numpy lark rich platformdirs pathlib dataclasses inspect ast pickle shutil tempfile subprocess
+    logging urllib socket difflib random hashlib textwrap asyncio threading
+""".split(),
+}
+OWN = set(
+    """
+    analysis cli commands diagnostics draw driver elaborate errors ir library limits ops process
+    render source syntax version words
+""".split()
+)
+
+
+def test_check_loads_little() -> None:
+    """`check` loads no package of another project, and no large part of the standard library."""
+    table = loaded("check", "resnet:ResNet50")
+    assert not table & UNUSED
+    assert not table & {"json"}
+    assert not loaded("check", "resnet:ResNet50", "--format", "json") & UNUSED
+
+
+def test_check_loads_only_what_it_uses() -> None:
+    """Of netdsl, `check` loads the compiler, the table and its own command, and not the API."""
+    names = [name.split(".") for name in modules_of("check", "resnet:ResNet50")]
+    modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
+    assert OWN == {m[0] for m in modules}
+    commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
+    assert {"arguments", "check", "checked", "common", "options", "output", "table"} == commands
+    assert {"table"} == {m[1] for m in modules if m[0] == "draw" and m[1:]}
+    assert {"stops", "streams"} == {m[1] for m in modules if m[0] == "process" and m[1:]}
+
+
+def test_draw_loads_little(tmp_path: Path) -> None:
+    """`draw` loads neither torch nor onnx."""
+    assert not loaded("draw", "lenet5:LeNet5", "-o", str(tmp_path / "n.dot")) & HEAVY
+
+
+def test_export_loads_no_runtime(tmp_path: Path) -> None:
+    """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even
+    onnx.
+    """
+    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.onnx")) & {
+        "torch",
+        "onnxruntime",
+    }
+    assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.py")) & HEAVY
+
+
+def test_importing_netdsl_loads_little() -> None:
+    """`import netdsl` loads no module; the API comes when a name of it is used."""
+    code = "import sys, netdsl; print(*sys.modules); netdsl.loads; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    first, second = ({m for m in line if m.startswith("netdsl.")} for line in lines)
+    assert set() == first
+    assert "netdsl.api" in second
+    assert not {n.split(".")[0] for n in done.stdout.split()} & {*HEAVY, "numpy"}
+
+
+def test_netdsl_lists_its_names() -> None:
+    """`dir()` lists names before they are loaded; a wrong name is an `AttributeError`."""
+    code = "import netdsl; print(*dir(netdsl)); print(hasattr(netdsl, 'lods'), netdsl.Net.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, answers = done.stdout.splitlines()
+    assert {"CompileError", "Net", "load", "loads", "__version__"} <= set(names.split())
+    assert "False Net" == answers

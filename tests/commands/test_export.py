@@ -1,0 +1,170 @@
+"""Export: what its options may say, and what `--verify` holds the written model against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from safetensors.torch import save_file
+
+import netdsl
+from netdsl.verify import exported
+from tests.support.back_ends import randomise
+from tests.support.commands import run_command
+from tests.support.small_nets import NORMED as NET
+
+
+def test_wrong_numbers_of_channels_are_named(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        "--mean takes numbers"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--mean", "a", code=2)[1]
+    )
+    assert (
+        "`mean` has 2 numbers, `image` has 3 channels"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--mean", "1,2", code=1)[1]
+    )
+    assert (
+        "--std takes numbers, each above 0"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--std", "0,1,1", code=2)[1]
+    )
+    assert (
+        "found `nan`"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--mean", "nan", code=2)[1]
+    )
+    save_file(
+        randomise(netdsl.loads(NET).torch()).state_dict(), "bad.safetensors", {"std": '["a"]'}
+    )
+    assert (
+        "`std` beside the weights"
+        in run_command(
+            capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "bad.safetensors", code=1
+        )[1]
+    )
+    assert not list(net_folder.glob("m.*"))
+
+
+def test_wrong_number_of_class_names_is_named(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names that `run` would refuse are not written."""
+    (net_folder / "one.txt").write_text("cat\n")
+    assert (
+        "labels-mismatch"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--labels", "one.txt", code=1)[
+            1
+        ]
+    )
+    assert not list(net_folder.glob("m.*"))
+
+
+@pytest.mark.parametrize(
+    "option", ["--bf16", "--no-fold", "--fold", "--opset=18", "--seed=0", "--labels=n.txt"]
+)
+def test_source_takes_no_word_on_models(
+    net_folder: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert (
+        f"{option.partition('=')[0]} goes with .onnx"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.py", option, code=2)[1]
+    )
+    assert not list(net_folder.glob("m.*"))
+
+
+def test_what_cannot_be_verified_is_not_written(
+    net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        "cannot run a bfloat16 model"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--bf16", "--verify", code=2)[
+            1
+        ]
+    )
+    assert not list(net_folder.glob("m.*"))
+
+
+def test_suffix_in_capitals(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A suffix is one in capitals too, for what writes a model and for what reads it."""
+    run_command(capsys, "export", "tiny.net", "-o", "M.ONNX")
+    assert "as the manifest has it" in run_command(capsys, "verify", "M.ONNX")[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "input x: 3xHxH\n down: conv(4, 3, stride = 3)\n deconv(3, 3, stride = 3)\n add(@x)",
+        "input x: Vx3\n input e: UxU\n gcn(4, @e)",
+        "input t: 5 int64\n embedding(7, 3)",
+    ],
+)
+def test_verify_takes_inputs_that_the_net_is_valid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], body: str
+) -> None:
+    """`--verify` runs at sizes that the net's conditions allow, on numbers of the right sort."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.net").write_text(f"net A {{\n {body}\n}}\n")
+    assert (
+        "onnxruntime and PyTorch agree"
+        in run_command(capsys, "export", "a.net", "-o", "a.onnx", "--verify")[0]
+    )
+
+
+@pytest.mark.parametrize("factor", [1.1, np.nan])
+def test_verify_says_that_back_ends_differ(
+    net_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    factor: float,
+) -> None:
+    """Other values, and values that are no numbers, are an error, also where the first output
+    agrees.
+    """
+    (net_folder / "tiny.net").write_text(NET.replace("}\n", " output z: @n -> gap -> flatten\n}\n"))
+    right = exported._in_torch
+    monkeypatch.setattr(
+        exported,
+        "_in_torch",
+        lambda *given: [a * by for a, by in zip(right(*given), (1, factor), strict=True)],
+    )
+    assert (
+        "error[back-ends-differ]: onnxruntime and PyTorch differ"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--verify", code=1)[1]
+    )
+
+
+def test_verify_says_that_a_back_end_fails(
+    net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a back end raises is an error of the same code, no traceback."""
+    monkeypatch.setattr(exported, "_in_onnxruntime", lambda *_: 1 / 0)
+    assert (
+        "error[back-ends-differ]: onnxruntime fails on m.onnx: division by zero"
+        in run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--verify", code=1)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "element", "opset"), [("float32", 1, 20), ("float16", 10, 20), ("bfloat16", 16, 22)]
+)
+def test_the_type_of_a_model_made_in_python(
+    net_folder: Path, dtype: str, element: int, opset: int
+) -> None:
+    """Weights, inputs and outputs have it, in memory and in a file."""
+    net = netdsl.loads(NET)
+    for model in (
+        net.onnx(dtype=dtype, fold=True),
+        onnx.load(net.save_onnx("m.onnx", dtype=dtype, fold=True)[0]),
+    ):
+        values = [*model.graph.input, *model.graph.output]
+        assert {v.type.tensor_type.elem_type for v in values} | {
+            t.data_type for t in model.graph.initializer if "/" not in t.name
+        } == {element}
+        assert model.opset_import[0].version == opset
+
+
+def test_types_that_no_model_has(net_folder: Path) -> None:
+    with pytest.raises(ValueError, match="'int8' is not supported; it can be float32, float16, bf"):
+        netdsl.loads(NET).onnx(dtype="int8")

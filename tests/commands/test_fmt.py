@@ -1,0 +1,175 @@
+"""`netdsl fmt`: files, folders and standard input; what is left alone; permissions, links, line
+breaks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netdsl.cli import run
+from netdsl.library import resource
+
+LIBRARY = Path(resource("nets"))
+
+
+def write(path: Path, data: bytes) -> Path:
+    """A file with that content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_files_are_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each file that changes is named; one that does not is not written; permissions stay, and
+    nothing else is left beside them.
+    """
+    ugly = write(tmp_path / "a.net", b"net A{relu}")
+    ugly.chmod(0o640)
+    good = write(tmp_path / "b.net", b"net B { relu }\n")
+    os.utime(good, (1, 1))
+    assert run(["fmt", str(ugly), str(good)]) == 0
+    assert ugly.read_bytes() == b"net A { relu }\n"
+    assert stat.S_IMODE(ugly.stat().st_mode) == 0o640
+    assert good.stat().st_mtime == 1
+    assert capsys.readouterr().out == f"formatted {ugly}\n"
+    assert sorted(os.listdir(tmp_path)) == ["a.net", "b.net"]
+
+
+def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--check` names the files that would change, and the first line that would."""
+    ugly = write(tmp_path / "a.net", b"net A {\n  relu\n}\n")
+    good = write(tmp_path / "b.net", b"net B { relu }\n")
+    assert run(["fmt", "--check", str(good)]) == 0
+    assert run(["fmt", "--check", str(ugly), str(good)]) == 1
+    assert ugly.read_bytes() == b"net A {\n  relu\n}\n"
+    error = capsys.readouterr().err
+    assert "error[not-formatted]" in error
+    assert f"{ugly}:2:1" in error
+    assert str(good) not in error
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\xef\xbb\xbfnet A { relu }\n", b"net A { relu }\n"),
+        (b"net A {\r\n\trelu\r\n\r\n\r\n}\r\n", b"net A {\r\n    relu\r\n}\r\n"),
+        (b"net A {\n relu\r\n}", b"net A {\n    relu\n}\n"),
+        (b"# a\r\nnet A { relu }# \xc3\xbc\t\r\n", b"# a\r\nnet A { relu }  # \xc3\xbc\r\n"),
+    ],
+)
+def test_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """Line breaks stay the first one's kind; a byte order mark goes, and with it a file that
+    `--check` would name.
+    """
+    path = write(tmp_path / "a.net", before)
+    assert run(["fmt", "--check", str(path)]) == 1
+    assert run(["fmt", str(path)]) == 0
+    assert path.read_bytes() == after
+    assert run(["fmt", "--check", str(path)]) == 0
+
+
+def test_folders(tmp_path: Path) -> None:
+    """A folder stands for the .net files in it and below; hidden ones are left alone."""
+    paths = [
+        write(tmp_path / name, b"net A{relu}")
+        for name in ("a.net", "b/c.net", ".d/e.net", "f.txt", ".g.net")
+    ]
+    assert run(["fmt", str(tmp_path)]) == 0
+    assert [len(p.read_bytes()) for p in paths] == [15, 15, 11, 11, 11]
+
+
+def test_errors_leave_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with errors is reported and left as it is; the others are formatted."""
+    wrong = write(tmp_path / "a.net", b"net A{conv(}")
+    labels = write(tmp_path / "b.net", b"net A{a: b: relu}")
+    other = write(tmp_path / "c.net", b"net A{relu}")
+    binary = write(tmp_path / "d.net", b"\xff\xfe\x00")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert (
+        run(
+            [
+                "fmt",
+                str(tmp_path / "none.net"),
+                str(empty),
+                str(wrong),
+                str(labels),
+                str(binary),
+                str(other),
+            ]
+        )
+        == 1
+    )
+    error = capsys.readouterr().err
+    assert [
+        code
+        for code in ("cannot-read", "file-not-found", "syntax-error", "two-labels", "not-text")
+        if f"error[{code}]" not in error
+    ] == []
+    assert wrong.read_bytes() == b"net A{conv(}"
+    assert labels.read_bytes() == b"net A{a: b: relu}"
+    assert other.read_bytes() == b"net A { relu }\n"
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    """The file behind a link is the one that is rewritten."""
+    path = write(tmp_path / "real" / "a.net", b"net A{relu}")
+    link = tmp_path / "b.net"
+    link.symlink_to(path)
+    assert run(["fmt", str(link)]) == 0
+    assert link.is_symlink()
+    assert path.read_bytes() == b"net A { relu }\n"
+
+
+def test_a_read_only_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that may not be written is left alone, though its folder would let it be replaced."""
+    path = write(tmp_path / "a.net", b"net A{relu}")
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    assert run(["fmt", str(path)]) == 1
+    assert "cannot-write" in capsys.readouterr().err
+    assert path.read_bytes() == b"net A{relu}"
+
+
+def test_standard_input() -> None:
+    """`-` reads standard input and writes standard output, nothing else; `--check` says whether it
+    would change.
+    """
+    command = [sys.executable, "-m", "netdsl", "fmt", "-"]
+    done = subprocess.run(
+        command, input=b"net A{relu}# \xc3\xbc\r\n", capture_output=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (b"net A { relu }  # \xc3\xbc\r\n", b"")
+    checked = subprocess.run(
+        [*command, "--check"], input=b"net A{relu}", capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout) == (1, b"")
+    assert b"<stdin>:1:1" in checked.stderr
+
+
+def test_fmt_loads_little() -> None:
+    """`fmt` loads neither torch nor onnx nor numpy nor what draws tables."""
+    probe = (
+        "import sys\nfrom netdsl.cli import run\nassert run(['fmt', '--check', sys.argv[1]]) =="
+        " 0\nprint(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, str(LIBRARY / "lenet5.net")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {m.split(".")[0] for m in done.stdout.split()} & {
+        "torch",
+        "onnx",
+        "onnxruntime",
+        "numpy",
+        "rich",
+    }

@@ -1,0 +1,106 @@
+"""Outputs that cannot be written are named, and nothing is left of them."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from netdsl.cli import run
+from netdsl.errors import CannotWriteError
+from netdsl.train import checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Files of this process end at 100 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["n.onnx", "n.py", "n.dot", "n.mmd"])
+def test_a_full_disk_names_the_file(
+    name: str, model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+) -> None:
+    """The output that the user named, and not its temporary name; nothing stays behind."""
+    before = set(model_folder.iterdir())
+    command = "draw" if name in ("n.dot", "n.mmd") else "export"
+    assert run([command, "lenet5", "-o", name]) == 1
+    assert capsys.readouterr().err == f"error[cannot-write]: {name}: File too large\n"
+    assert set(model_folder.iterdir()) == before
+
+
+def test_a_full_disk_names_the_outputs_of_run(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+) -> None:
+    """The same for `run -o`."""
+    assert run(["run", "m.onnx", "one.npy", "-o", "o.npz"]) == 1
+    assert capsys.readouterr().err == "error[cannot-write]: o.npz: File too large\n"
+    assert not list(model_folder.glob("*.npz")) + list(model_folder.glob(".*"))
+
+
+def test_a_full_disk_leaves_a_formatted_file(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
+) -> None:
+    """`fmt` names the file and leaves the text as it was."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    text = "net A {\n input x: 3\n" + " relu\n" * 100 + "}\n"
+    (model_folder / "t.net").write_text(text)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+    assert run(["fmt", "t.net"]) == 1
+    assert capsys.readouterr().err == "error[cannot-write]: t.net: File too large\n"
+    assert (model_folder / "t.net").read_text() == text
+
+
+def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> None:
+    """safetensors reports a full disk with an error of its own."""
+    with pytest.raises(CannotWriteError) as caught:
+        checkpoint.write_tensors(tmp_path / "w.safetensors", {"a": torch.zeros(1000)}, {})
+    assert caught.value.filename == str(tmp_path / "w.safetensors")
+    assert (caught.value.errno, caught.value.strerror) == (errno.EFBIG, "File too large")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_run_names_what_cannot_be_written(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights are named, not the curves that would fail next."""
+
+    def full(*_: object) -> None:
+        raise SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
+    said = capsys.readouterr().err
+    assert said == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
+    assert list((model_folder / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize("output", ["folder.onnx", "file/x.onnx", "x" * 300 + ".onnx"])
+def test_an_output_that_cannot_be(
+    output: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder, a name below a file, a name too long: the message has the name that was given."""
+    (model_folder / "folder.onnx").mkdir()
+    (model_folder / "file").touch()
+    assert run(["export", "lenet5", "-o", output]) == 1
+    assert capsys.readouterr().err.startswith(f"error[cannot-write]: {output}: ")
+
+
+def test_a_long_name_has_room_for_its_temporary_name(model_folder: Path) -> None:
+    """A name of 250 letters can be written, though what is made beside it has more to it."""
+    name = "x" * 245 + ".py"
+    assert run(["export", "lenet5", "-o", name]) == 0
+    assert (model_folder / name).is_file()

@@ -1,0 +1,206 @@
+"""`netdsl verify` as a command, and over the library."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+import netdsl
+from netdsl.cli import run
+from netdsl.driver import compile_net, open_program
+from netdsl.library import library_names
+from netdsl.ops import LAYERS
+from netdsl.verify import verify_graph
+from netdsl.weights.checkpoints import tensors_of
+from tests.support.verification import (
+    CLAIMS,
+    MIXED,
+    line_of,
+    mixed,
+    replaced,
+    swapped_pads,
+    verified,
+)
+
+NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
+NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
+
+
+# ---- the command
+
+
+def written(tmp_path: Path, text: str = MIXED) -> str:
+    """The text as a file."""
+    path = tmp_path / "net.net"
+    path.write_text(text)
+    return str(path)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has every claim, and the exit code is 0."""
+    assert run(["verify", written(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"{re.escape(claim)} +agree", printed) for claim in CLAIMS), printed
+    assert "values compared" in printed
+
+
+def test_command_names_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault ends with exit code 1 and a caret under the layer."""
+    replaced(monkeypatch, "conv", "onnx", swapped_pads)
+    path = written(tmp_path)
+    assert run(["verify", path]) == 1
+    printed = capsys.readouterr()
+    assert re.search(r"values in onnxruntime +differ", printed.out)
+    assert f"--> {path}:3:" in printed.err or "net.net:3:" in printed.err
+    assert "error[values-differ]: `stem` (conv)" in printed.err
+    assert "^^^^" in printed.err
+    assert "fp64 on the same inputs gives: " in printed.err
+
+
+def test_command_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for programs."""
+    path = written(tmp_path)
+    assert run(["verify", path, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["diagnostics"] == []
+    assert found["nets"][0]["ok"] is True
+    assert CLAIMS == [c["name"] for c in found["nets"][0]["claims"]]
+    macs = LAYERS["lstm"].macs
+    replaced(monkeypatch, "lstm", "macs", lambda self, y, x: macs(self, y, x) + 1)
+    assert run(["verify", path, "--format", "json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [("macs-differ", line_of("memory:"))] == [
+        (d["code"], d["line"]) for d in found["diagnostics"]
+    ]
+    assert ["macs"] == [c["name"] for c in found["nets"][0]["claims"] if c["verdict"] == "differ"]
+
+
+def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--input` gives open sizes, `-D` parameters."""
+    path = written(tmp_path, "net A(width = 3) {\n    input x: 2xHxW\n    conv(width, 3)\n}")
+    assert run(["verify", path, "--input", "2x9x8", "-D", "width=5", "--format", "json"]) == 0
+    (net,) = json.loads(capsys.readouterr().out)["nets"]
+    assert [{}] == net["sizes"]
+    assert f"{5 * 7 * 6 * 18:,}" == next(c["detail"] for c in net["claims"] if c["name"] == "macs")
+
+
+def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint's weights are those that are verified; one that does not fit, or is missing, is
+    said.
+    """
+    net = netdsl.loads(MIXED)
+    stream = np.random.default_rng(0)
+    arrays = {
+        n: np.asarray(stream.random(p.shape), dtype=np.float32)
+        for n, p in tensors_of(net.graph).items()
+    }
+    save_file(arrays, tmp_path / "w.safetensors")
+    path = written(tmp_path)
+    assert run(["verify", path, "--weights", str(tmp_path / "w.safetensors")]) == 0
+    assert "w.safetensors" in capsys.readouterr().out
+    assert run(["verify", path, "--weights", str(tmp_path / "none.safetensors")]) == 1
+    assert "error[file-not-found]" in capsys.readouterr().err
+    del arrays["head.bias"]
+    save_file(arrays, tmp_path / "w.safetensors")
+    assert run(["verify", path, "--weights", str(tmp_path / "w.safetensors")]) == 1
+    assert "`head.bias` is missing" in capsys.readouterr().err
+
+
+def test_given_weights_are_used() -> None:
+    """The numbers of the checkpoint are those that are verified: of zeros come zeros, which nothing
+    rounds.
+    """
+    arrays = {
+        n: np.zeros(p.shape, np.float32) for n, p in tensors_of(netdsl.loads(MIXED).graph).items()
+    }
+    report = verified(MIXED, weights=arrays)
+    assert report.ok
+    assert report.worst < 1 < mixed().worst
+
+
+def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A net that is not there, a text with errors, sizes that are not valid: each is said, with
+    exit code 1.
+    """
+    path = written(tmp_path, "net A {\n    input x: 1xH\n    conv(2, 5000)\n}")
+    for arguments, code in (
+        ([f"{path}:B"], "unknown-net"),
+        ([str(tmp_path / "no.net")], "file-not-found"),
+        ([path], "no-valid-size"),
+        ([path, "--input", "1x20"], "window-too-large"),
+    ):
+        assert run(["verify", *arguments]) == 1
+        assert f"error[{code}]" in capsys.readouterr().err
+
+
+def test_command_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model is held against its manifest; options of nets do not go with it."""
+    model = tmp_path / "m.onnx"
+    assert run(["export", written(tmp_path), "-o", str(model)]) == 0
+    capsys.readouterr()
+    assert run(["verify", str(model)]) == 0
+    assert "m.onnx as the manifest has it" in capsys.readouterr().out
+    assert run(["verify", str(model), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["diagnostics"] == []
+    assert run(["verify", str(model), "--input", "3x4x4"]) == 2
+    capsys.readouterr()
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    assert run(["verify", str(model)]) == 1
+    assert "error[corrupt-model]" in capsys.readouterr().err
+
+
+# ---- the library
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in NETS if n not in NEVER_RUN])
+def test_library(name: str) -> None:
+    """Every net of the library agrees, at its own size."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    file, net = name.split(":")
+    report = verify_graph(compile_net(open_program(file), net).graph)
+    assert [d.message for d in report.differences()] == []
+    assert report.ok
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nothing_finite_proves_nothing(
+    number: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A net all of whose values are computed from NaN or infinities is not called proven."""
+    net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
+    weights = {"a.weight": np.full((2, 3), number, np.float32), "a.bias": np.zeros(2, np.float32)}
+    save_file(weights, str(tmp_path / "w.safetensors"))
+    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *given]) == 1
+    told = capsys.readouterr()
+    assert "error[not-finite]: no value can be compared" in told.err
+    assert re.search("values in PyTorch +differ", told.out)
+    assert re.search("outputs +differ", told.out)
+    assert "not compared: 8 of 8 numbers, in `a`:" in told.out
+
+
+def test_what_is_not_finite_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report counts the numbers that could not be compared beside those that could."""
+    net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
+    weights = {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.array([0, np.nan], np.float32)}
+    save_file(weights, str(tmp_path / "w.safetensors"))
+    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *given]) == 0
+    assert "not compared: 4 of 8 numbers, in `a`:" in capsys.readouterr().out
+    assert run(["verify", net, *given, "--format", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["nets"]
+    assert (found["numbers"], found["not_compared"]) == (8, 4)

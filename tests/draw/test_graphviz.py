@@ -1,0 +1,122 @@
+"""Pictures through the program `dot`: their size, what is said where it fails, and how a scope
+leaves room for its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from shutil import which
+from typing import TYPE_CHECKING
+
+import pytest
+
+import netdsl
+from netdsl.draw.dot import _frame, emit_dot, render
+from netdsl.draw.picture import Cluster
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Scope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+needs_dot = pytest.mark.skipif(which("dot") is None, reason="Graphviz is not installed")
+needs_sh = pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for `dot`")
+
+
+@needs_dot
+def test_the_size_of_each_form() -> None:
+    """A PNG has two pixels for each point of the SVG; a PDF tells no time."""
+    text = emit_dot(netdsl.load("lenet5").graph)
+    size = re.search(
+        rb'<svg width="(\d+)pt" height="(\d+)pt"\s+viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"',
+        render(text, "svg"),
+    )
+    assert size
+    width, height = int(size[1]), int(size[2])
+    # One point is one unit.
+    assert (width, height) == (round(float(size[3])), round(float(size[4])))
+    pixels = struct.unpack(">II", render(text, "png")[16:24])
+    assert all(abs(p - 2 * points) <= 3 for p, points in zip(pixels, (width, height), strict=True))
+    pdf = render(text, "pdf")
+    assert b"/CreationDate (D:20000101000000Z)" in pdf
+    assert pdf.count(b"/CreationDate") == 1
+
+
+def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program in the place of `dot`."""
+    (folder / "dot").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+    (folder / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@needs_sh
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'Error: out of memory' >&2; exit 1", "Error: out of memory"),
+        ("exit 3", "exit code 3"),
+        ("printf 'a\\377' >&2; exit 1", "a\ufffd"),
+    ],
+)
+def test_what_dot_says_where_it_fails(
+    script: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Its own words, or else its exit code; they are told once."""
+    stand_in(tmp_path, script, monkeypatch)
+    with pytest.raises(NetdslError) as error:
+        render("digraph {\n}", "svg")
+    (told,) = error.value.diagnostics
+    assert (told.code, told.message, told.help) == (
+        "graphviz-failed",
+        f"`dot` cannot make this picture: {said}",
+        "fold blocks (`--depth N`, in Python `depth=N`), or write .svg",
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_sh
+def test_what_dot_mutters_is_not_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A warning about a font is nothing to the reader; what it writes is taken as it is, but for
+    the time in a PDF.
+    """
+    stand_in(
+        tmp_path,
+        "echo 'Warning: no font' >&2; printf '%s' '/CreationDate (D:20260102030405+01)'",
+        monkeypatch,
+    )
+    assert render("digraph {\n}", "svg") == b"/CreationDate (D:20260102030405+01)"
+    assert render("digraph {\n}", "pdf") == b"/CreationDate (D:20000101000000Z)  "
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("letters", "children", "margin"),
+    [
+        (0, 0, 8),
+        (7, 0, 8),
+        (8, 0, 10),
+        (10, 0, 20),
+        (10, 1, 20),
+        (10, 2, 8),
+        (12, 1, 30),
+        (13, 0, 32),
+        (40, 1, 32),
+        (40, 3, 8),
+    ],
+)
+def test_a_scope_has_room_for_its_name(letters: int, children: int, margin: int) -> None:
+    """A narrow scope has a margin that grows with its name, within bounds; one with several scopes
+    side by side is wide enough.
+    """
+    cluster = Cluster(
+        Scope(), "t" * letters, children={s: Cluster(s) for s in (Scope() for _ in range(children))}
+    )
+    assert _frame(cluster)["margin"] == str(margin)

@@ -1,0 +1,212 @@
+"""The picture as a page: true figures, and user text that stays text."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from shutil import which
+
+import pytest
+
+import netdsl
+from netdsl.draw.html import emit_page
+from tests.support.markup import HOSTILE
+
+needs_dot = pytest.mark.skipif(which("dot") is None, reason="Graphviz is not installed")
+NETS = ["lenet5", "googlenet:GoogLeNet", "resnet:ResNet18", "fcn:FCN8s"]
+
+
+class Page(HTMLParser):
+    """What stands in a page: tags with their attributes, texts by the tag that holds them, rows of
+    the table.
+    """
+
+    VOID = ("meta", "br", "polygon", "path", "ellipse", "polyline")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.rows: list[list[str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self.open[-1] if self.open else "", data))
+        if {"th", "td"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def within(self, tag: str) -> list[str]:
+        """The texts that stand right in a tag."""
+        return [text for holder, text in self.texts if holder == tag]
+
+
+def assert_is_closed(page: Page, text: str) -> None:
+    """No script, no request, no handler; the policy allows the page's own style alone."""
+    allowed = {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "section",
+        "div",
+        "h1",
+        "h2",
+        "p",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "caption",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "th",
+        "td",
+        "span",
+        "a",
+        "ol",
+        "li",
+        "code",
+        "svg",
+        "g",
+        "polygon",
+        "path",
+        "ellipse",
+        "polyline",
+        "text",
+    }
+    assert {tag for tag, _ in page.tags} <= allowed
+    assert page.open == []
+    for _, attributes in page.tags:
+        assert not {k for k in attributes if k in ("src", "style", "action") or k.startswith("on")}
+        assert all(v.startswith("#L") for k, v in attributes.items() if k.endswith("href"))
+    policy = next(
+        a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    style = text[text.index("<style>") + 7 : text.index("</style>")]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"url\(|@import", style)
+
+
+@needs_dot
+@pytest.mark.parametrize("name", NETS)
+def test_the_table_of_the_page_is_true(name: str) -> None:
+    """Every layer stands in the table with its figures, and they add up to the totals; each line
+    number leads to its line.
+    """
+    net = netdsl.load(name)
+    text = emit_page(net.graph)
+    page = Page(text)
+    assert_is_closed(page, text)
+    head, *rows, total = page.rows
+    assert head == ["layer", "kind", "output", "params", "MACs", "receptive field", "line"]
+    assert [r[:2] for r in rows] == [[r.name, r.kind] for r in net.layers]
+    assert [r[3] for r in rows] == [f"{r.params:,}" if r.params else "-" for r in net.layers]
+    kept = [
+        int(cells[3].replace(",", ""))
+        for cells, r in zip(rows, net.layers, strict=True)
+        if r.params and not r.aux
+    ]
+    assert sum(kept) == net.params == int(total[3].replace(",", ""))
+    if isinstance(net.macs, int):
+        assert (
+            sum(
+                int(c[4].replace(",", ""))
+                for c, r in zip(rows, net.layers, strict=True)
+                if r.macs and not r.aux
+            )
+            == net.macs
+            == int(total[4].replace(",", ""))
+        )
+    places = {a["id"] for _, a in page.tags if "id" in a}
+    targets = [a["href"][1:] for t, a in page.tags if t == "a"]
+    assert targets
+    assert set(targets) <= places
+    lines = net.graph.site.span.file.text.rstrip().split("\n")
+    assert len([t for t, _ in page.tags if t == "code"]) == len(lines)
+
+
+@needs_dot
+def test_the_page_says_what_readers_need() -> None:
+    """Language, one title, headings in order, a caption, heads of rows and columns, a name for the
+    picture; regions that keys reach.
+    """
+    net = netdsl.load("fcn:FCN8s")
+    page = Page(emit_page(net.graph, depth=1))
+    assert ("html", {"lang": "en"}) in page.tags
+    assert page.within("title") == page.within("h1") == ["FCN8s"]
+    assert page.within("h2") == ["Figures", "Picture", "Layers", "Text"]
+    assert (
+        len([a for t, a in page.tags if t == "th" and a.get("scope") == "row"])
+        == len(net.layers) + 1
+    )
+    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 7
+    svg = next(a for t, a in page.tags if t == "svg")
+    assert svg["role"] == "img"
+    assert "FCN8s" in svg["aria-label"]
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(set(ids)) == len(ids)
+    for _, attributes in page.tags:
+        assert attributes.get("role") != "region" or (
+            attributes["tabindex"] == "0" and attributes["aria-labelledby"] in ids
+        )
+    assert "valid for" in page.within("dt")
+    assert "H >= 1, W >= 1" in page.within("dd")
+    assert next(r for r in page.rows if r[0] == "vgg.conv1_1")[5] == "3x3"
+
+
+@needs_dot
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_page_takes_user_text_as_text(text: str) -> None:
+    """A hostile name comes through in the title, the table, the picture and the text as what it
+    is.
+    """
+    net = netdsl.loads(
+        "# <script>alert(1)</script>\nnet T {\n input image: 4\n output y: dense(2)   #"
+        " </code><b>\n}"
+    )
+    plain = Page(emit_page(net.graph))
+    graph = net.graph
+    graph.name = graph.doc = graph.nodes[0].name = graph.inputs[0].name = text
+    made = emit_page(graph)
+    page = Page(made)
+    assert_is_closed(page, made)
+    assert [t for t, _ in page.tags if t not in ("p", "path", "polyline", "polygon")][:20] == [
+        t for t, _ in plain.tags if t not in ("p", "path", "polyline", "polygon")
+    ][:20]
+    clean = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    assert page.within("h1") == [clean]
+    assert page.rows[1][0] == clean
+    assert "".join(page.within("code")).startswith("# <script>alert(1)</script>")
+
+
+@needs_dot
+def test_the_page_is_the_same_again() -> None:
+    """The same net gives the same page."""
+    assert emit_page(netdsl.load("lenet5").graph) == emit_page(netdsl.load("lenet5").graph)

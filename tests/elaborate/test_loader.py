@@ -1,0 +1,190 @@
+"""What a name means: in files that import files, and where a label is called as a layer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import netdsl
+from netdsl.cli import run
+from netdsl.ops import LAYERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_files(tmp_path: Path, **texts: str) -> str:
+    """The files, each called as its keyword; the path of `n.net`."""
+    for name, text in texts.items():
+        (tmp_path / f"{name}.net").write_text(text)
+    return str(tmp_path / "n.net")
+
+
+def test_estimate_of_an_imported_block(tmp_path: Path) -> None:
+    """What a block would unroll to is estimated with the blocks of its own file, not with those
+    that its caller calls alike.
+    """
+    lib = "block foo() { relu }\nblock B() { foo }"
+    path = write_files(
+        tmp_path,
+        lib=lib,
+        n=(
+            'import "lib.net"\nblock foo() { repeat 60_000 { relu } }\nnet N {\ninput x: 3\nrepeat'
+            " 2 { B }\n}"
+        ),
+    )
+    assert ["relu", "relu"] == [n.op.kind for n in netdsl.load(path).graph.nodes]
+
+
+def kinds(path: str, net: str = "N") -> list[str]:
+    return [n.op.kind for n in netdsl.load(f"{path}:{net}").graph.nodes]
+
+
+ONE = "let k = 3\nblock act() { relu }\nblock one() { act -> dense(k) }"
+TWO = "let k = 5\nblock act() { gelu }\nblock two() { act -> dense(k) }"
+BOTH = 'import "one.net"\nimport "two.net"\n'
+
+
+def test_names_that_clash_and_are_not_used(tmp_path: Path) -> None:
+    """Two imports may use one name for things of their own: each file's blocks mean their
+    file's.
+    """
+    made = netdsl.load(
+        write_files(tmp_path, one=ONE, two=TWO, n=BOTH + "net N {\ninput x: 4\none -> two\n}")
+    )
+    assert ["relu", "dense", "gelu", "dense"] == [n.op.kind for n in made.graph.nodes]
+    assert [(4,), (3,), (3,), (5,)] == [n.type.shape for n in made.graph.nodes]
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_own_names_win(order: tuple[str, str], tmp_path: Path) -> None:
+    """A file's own `let`s, blocks and nets stand before imported ones, also where the imports
+    disagree, and wherever they stand.
+    """
+    imports = "".join(f'import "{name}.net"\n' for name in order)
+    path = write_files(
+        tmp_path,
+        one=ONE,
+        two=TWO,
+        n=imports
+        + "let double = k\nnet N {\ninput x: 4\nact -> dense(double)\n}\nblock act() { tanh }",
+    )
+    (tmp_path / "n.net").write_text(
+        (tmp_path / "n.net").read_text().replace("let double", "let k = 7\nlet double")
+    )
+    made = netdsl.load(path)
+    assert ["tanh", "dense"] == [n.op.kind for n in made.graph.nodes]
+    assert (7,) == made.outputs[0].value.type.shape
+
+
+def test_one_definition_by_two_ways(tmp_path: Path) -> None:
+    """A file that is reached through two others defines its names once."""
+    path = write_files(
+        tmp_path,
+        base=ONE,
+        a='import "base.net"',
+        b='import "base.net"',
+        n=(
+            'import "a.net"\nimport "b.net"\nimport "base.net"\nnet N {\ninput x: 4\nact ->'
+            " dense(k)\n}"
+        ),
+    )
+    assert ["relu", "dense"] == kinds(path)
+
+
+def test_clash_further_up(tmp_path: Path) -> None:
+    """What a file's imports disagree on, it has no meaning of its own for; who imports it can give
+    one.
+    """
+    path = write_files(
+        tmp_path,
+        one=ONE,
+        two=TWO,
+        both=BOTH,
+        n='import "both.net"\nnet N {\ninput x: 4\nact\n}',
+        o='import "one.net"\nimport "both.net"\nblock act() { tanh }\nnet N {\ninput x: 4\nact\n}',
+    )
+    with pytest.raises(
+        netdsl.CompileError, match=r"`act` is imported from `.*one\.net` and from `.*two\.net`"
+    ):
+        netdsl.load(path)
+    assert ["tanh"] == kinds(str(tmp_path / "o.net"))
+
+
+def test_place_of_an_imported_library_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message names the library's file as it lies there."""
+    path = write_files(
+        tmp_path,
+        n="import se\nimport resnet\nnet N {\ninput x: 3x8x8\nse(ratio = -1)\n}\nnet M = ResNet()",
+    )
+    assert run(["check", path]) == 1
+    said = capsys.readouterr().err
+    assert " --> nets/lib/se.net:5:" in said
+    assert " --> nets/resnet.net:" in said
+
+
+def test_folder_called_as_a_net_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder does not stand before the library's net of its name, a file does; one of another
+    name is no net.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lenet5").mkdir()
+    (tmp_path / "mine").mkdir()
+    assert run(["check", "lenet5"]) == 0
+    assert run(["check", "lenet5:LeNet5"]) == 0
+    assert run(["check", "mine"]) == 1
+    assert "error[not-a-file]: `mine` is a folder" in capsys.readouterr().err
+    (tmp_path / "alexnet").write_text("net Own {\ninput x: 3\nrelu\n}")
+    assert run(["check", "alexnet"]) == 0
+    assert "Own" in capsys.readouterr().out
+
+
+LABELS = {
+    "tanh: conv(3, 1)\ntanh": ["conv", "tanh"],
+    "own: conv(3, 1)\nown": ["conv", "relu"],
+    "se: conv(3, 1) -> relu\nse(ratio = 1)": [
+        "conv",
+        "relu",
+        "gap",
+        "conv",
+        "relu",
+        "conv",
+        "sigmoid",
+        "mul",
+    ],
+    "added: conv(3, 1)\nadded": ["conv", "conv"],
+    "free: conv(3, 1)\nfree": ["conv", "conv"],
+    "relu -> added": ["relu", "relu"],
+}
+
+
+@pytest.mark.parametrize("body", LABELS)
+def test_label_called_as_a_layer(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks and layer kinds stand before labels of their names, labels before the kinds of
+    installed packages, loaded or not.
+    """
+    monkeypatch.setitem(LAYERS, "added", LAYERS["relu"])
+    assert LABELS[body] == kinds(
+        write_files(tmp_path, n=f"block own() {{ relu }}\nnet N {{\ninput x: 3x8x8\n{body}\n}}")
+    )
+
+
+def test_broken_package_behind_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that cannot be imported is named where one of its layers may be meant as a value
+    too.
+    """
+    path = write_files(tmp_path, n="block B(act) { act }\nnet N {\ninput x: 3\nB(theirs)\n}")
+
+    def broken() -> frozenset[str]:
+        raise ImportError("no module named theirs")
+
+    monkeypatch.setattr("netdsl.elaborate.loader.load_plugins", broken)
+    with pytest.raises(netdsl.CompileError, match=r"broken-plugin.*no module named theirs"):
+        netdsl.load(path)

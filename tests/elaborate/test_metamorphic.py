@@ -1,0 +1,279 @@
+"""Texts that say the same in other words make the same graph up to names: renamed, reordered,
+wrapped, unrolled, outlined, laid out anew.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import netdsl
+from netdsl.driver import check_expects, compile_net, open_program, program_of
+from netdsl.library import library_names, read, resource
+from netdsl.source import SourceFile
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse
+from tests.support.isomorphism import first_difference, nameless
+from tests.support.relayout import Relayout
+from tests.support.renaming import SUFFIX, nodes_of, own_names, renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.elaborate.program import Program
+    from netdsl.ir.graph import Graph
+
+FILES = library_names()
+LARGE = {"CifarResNet1202"}  # 3,600 layers like those of its family
+
+
+@cache
+def text_of(file: str) -> str:
+    """A library file's text."""
+    return read(f"{resource('nets')}/{file}.net").text
+
+
+@cache
+def original(file: str) -> tuple[Program, dict[str, Graph]]:
+    """A library file's nets."""
+    program = open_program(file)
+    return program, {n: compile_net(program, n).graph for n in program.nets() if n not in LARGE}
+
+
+def assert_same(file: str, text: str, rename: Callable[[str], str] = str) -> None:
+    """The text's nets are the file's up to names, and its `expect` lines hold."""
+    program = program_of(SourceFile(f"{file}.net", text, f"{resource('nets')}/{file}.net"))
+    assert not program.reporter.diagnostics
+    _, graphs = original(file)
+    assert {rename(n) for n in graphs} == {
+        n for n in program.nets() if n.removesuffix(SUFFIX) not in LARGE
+    }
+    for name, graph in graphs.items():
+        made = compile_net(program, rename(name))
+        assert first_difference(graph, made.graph) is None
+        good, broken = check_expects(made)
+        assert not broken
+        assert good >= 1
+
+
+# ---- every file of the library, by its tokens and its syntax tree
+
+
+def wrapped(text: str, before: str, after: str) -> str:
+    """Each chain that is a statement of its own, between these."""
+    tree = parse(SourceFile("text", text))
+    outputs = {id(part.chain) for part in nodes_of(tree) if isinstance(part, ast.Output)}
+    inner = {
+        id(s)
+        for part in nodes_of(tree)
+        if isinstance(part, ast.If) and part.otherwise
+        for s in part.otherwise.statements
+        if s.span == part.otherwise.span
+    }
+    marks = []
+    for part in nodes_of(tree):
+        if isinstance(part, ast.Chain) and id(part) not in outputs | inner:
+            marks += [(part.span.start, 1, before), (part.span.end, 0, after)]
+    made, place = [], 0
+    for at, _, mark in sorted(marks):
+        made += [text[place:at], mark]
+        place = at
+    return "".join([*made, text[place:]])
+
+
+def reordered(text: str) -> str:
+    """The definitions and `train` sections in another order; `let`s see only those above them and
+    keep theirs.
+    """
+    tree = parse(SourceFile("text", text))
+    items = [*(d.span.text for d in tree.definitions), *(t.span.text for t in tree.trains)]
+    Random(5).shuffle(items)
+    return "\n".join(
+        [*(i.span.text for i in tree.imports), *(i.span.text for i in tree.lets), *items]
+    )
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_renamed(file: str) -> None:
+    """Names are names: what a file calls its labels, blocks, nets, parameters and variables does
+    not matter.
+    """
+    names = own_names(text_of(file))
+    text = renamed(text_of(file))
+    assert text.count(SUFFIX) >= len(names) > 0
+    assert_same(file, text, lambda n: n + SUFFIX if n in names else n)
+
+
+TRANSPARENT = {
+    "group": ("{ ", " }"),
+    "repeat": ("repeat 1 { ", " }"),
+    "for": ("for only_9 in [0] { ", " }"),
+    "if": ("if 1 < 2 { ", " }"),
+    "else": ("if 1 > 2 { relu } else { ", " }"),
+    "nested": ("{ repeat 1 { if true { ", " } } }"),
+}
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f != "inception"])  # which has outputs alone
+@pytest.mark.parametrize(("before", "after"), TRANSPARENT.values(), ids=TRANSPARENT)
+def test_wrapped(file: str, before: str, after: str) -> None:
+    """Groups without a label, loops of one round and conditions that hold are transparent, around
+    every statement: names stay too.
+    """
+    text = wrapped(text_of(file), before, after)
+    assert text.count(before) > text_of(file).count(before)
+    assert_same(file, text)
+    _, graphs = original(file)
+    again = program_of(SourceFile(f"{file}.net", text, f"{resource('nets')}/{file}.net"))
+    for name, graph in graphs.items():
+        assert [(n.name, n.module) for n in graph.nodes] == [
+            (n.name, n.module) for n in compile_net(again, name).graph.nodes
+        ]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_reordered(file: str) -> None:
+    """Blocks, nets and `train` sections stand in any order."""
+    assert_same(file, reordered(text_of(file)))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_laid_out_anew(file: str) -> None:
+    """Blanks, line breaks and comments say nothing."""
+    random = Random(len(file))
+    assert_same(file, Relayout(random, 0.3, 0.3).text(text_of(file)).text)
+
+
+# ---- by hand
+
+
+def graph_of(text: str) -> Graph:
+    """The graph of the inside of a net on 4x8x8, of a whole file where there is a net in it."""
+    return netdsl.loads(text if "net N" in text else f"net N {{\ninput x: 4x8x8\n{text}\n}}").graph
+
+
+PAIRS = {
+    "a repeat unrolled": (
+        "repeat 3 { conv(4, 1) -> relu }",
+        "conv(4, 1) -> relu\nconv(4, 1) -> relu\nconv(4, 1)\nrelu",
+    ),
+    "a repeat that counts": (
+        "repeat 3 as i { conv(2 ** i, 1) }",
+        "conv(1, 1) -> conv(2, 1) -> conv(4, 1)",
+    ),
+    "a for unrolled": (
+        "for (i, w) in enumerate([4, 8]) { a{i}: conv(w, 1 + 2 * i) }",
+        "a: conv(4, 1)\nb: conv(8, 3)",
+    ),
+    "a for as a repeat": (
+        "for w in range(2, 5) { conv(w, 1) }",
+        "repeat 3 as i { conv(i + 2, 1) }",
+    ),
+    "nested loops folded": ("repeat 2 { repeat 3 { relu } }", "repeat 6 { relu }"),
+    "no round": ("conv(4, 1) -> repeat 0 { tanh }", "conv(4, 1)"),
+    "a let put in": ("let a = 4\nlet b = a + 2\nconv(b, a - 1)", "conv(6, 3)"),
+    "lets in another order": (
+        "let a = 4\nlet b = 3\nconv(a, b)",
+        "let b = 3\nlet a = 4\nconv(a, b)",
+    ),
+    "a block put in": (
+        "block B(w) { conv(w, 1) -> relu }\nnet N { input x: 4x8x8\nB(4)\nB(8) }",
+        "conv(4, 1) -> relu -> conv(8, 1) -> relu",
+    ),
+    "a block in a block": (
+        (
+            "block A(w) { conv(w, in.height // 8) }\nblock B(w) { A(w)\nA(2 * w) }\nnet N { input"
+            " x: 4x8x8\nb: B(4) }"
+        ),
+        "conv(4, 1)\nconv(8, 1)",
+    ),
+    "a block as an argument": (
+        "block A(F) { F(4, 1)\nF(2, 1) }\nnet N { input x: 4x8x8\nA(conv) }",
+        "conv(4, 1) -> conv(2, 1)",
+    ),
+    "a default given": (
+        "block A(w, k = w // 2) { conv(w, k) }\nnet N { input x: 4x8x8\nA(4) }",
+        "block A(w, k) { conv(w, k) }\nnet N { input x: 4x8x8\nA(k = 2, w = 4) }",
+    ),
+    "an alias put in": (
+        "net M(w) { input x: 4x8x8\nconv(w, 1) }\nnet N = M(3)",
+        "net N(w = 3) { input x: 4x8x8\nconv(w, 1) }",
+    ),
+    "arguments by name": ("conv(8, 3, 2, 1)", "conv(stride = 2, k = 3, out = 8, pad = 1)"),
+    "defaults written out": ("conv(8, 3)", "conv(8, 3, stride = 1, pad = 0, bias = true)"),
+    "sizes in other words": ("conv(8, 1x3)", "conv(8, [1, 3 * 1])"),
+    "residual written out": (
+        "residual { conv(4, 1) -> bn }",
+        "add {\n| conv(4, 1)\nbn\n| identity }",
+    ),
+    "a join's arms as references": (
+        "concat { | a: conv(4, 1) | b: conv(2, 1) }",
+        "a: @x -> conv(4, 1)\nb: @x -> conv(2, 1)\n@a -> concat(@b)",
+    ),
+    "a group's label": ("a: { conv(4, 1) -> relu }", "conv(4, 1) -> relu"),
+    "a chain over lines": ("conv(4, 1) -> bn -> relu", "conv(4, 1)\nbn\n    -> relu"),
+    "an if decided": (
+        "if in_9 == 4 { relu } else if in_9 == 5 { tanh } else { bn }".replace("in_9", "2 + 2"),
+        "relu",
+    ),
+    "a module used again": (
+        "t: conv(4, 1)\n@x -> t\nadd(@t)",
+        "tower: { c: conv(4, 1) }\n@x -> tower\nadd(@tower)",
+    ),
+    "outputs in another place": (
+        "a: conv(4, 1)\noutput one: @a -> relu\noutput two: @a -> tanh",
+        "a: conv(4, 1)\none: relu\ntwo: @a -> tanh\noutput p: @one\noutput q: @two",
+    ),
+    "frozen members": (
+        "{ conv(4, 1) -> conv(4, 1) } -> frozen",
+        "conv(4, 1) -> frozen -> conv(4, 1) -> frozen",
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS.values(), ids=PAIRS)
+def test_pairs(one: str, other: str) -> None:
+    """Two ways to say the same."""
+    assert first_difference(graph_of(one), graph_of(other)) is None
+
+
+BASE = "t: conv(4, 1, bias = false)\n@x -> t\na: relu\nconv(4, 3, pad = 1)\nadd(@a)"
+UNLIKE = {
+    "another kind": ("relu", "tanh"),
+    "another argument": ("conv(4, 3, pad = 1)", "conv(4, 3, pad = 1, groups = 2)"),
+    "other weights": ("bias = false", "bias = true"),
+    "another start": ("bias = false", "bias = false, init = zeros"),
+    "another edge": ("add(@a)", "add(@t)"),
+    "not shared": ("@x -> t", "@x -> conv(4, 1, bias = false)"),
+    "frozen": ("pad = 1)", "pad = 1) -> frozen"),
+    "one more": ("add(@a)", "add(@a) -> relu"),
+    "another output": ("add(@a)", "add(@a)\noutput @a"),
+    "one output more": ("add(@a)", "add(@a)\noutput o: identity\noutput p: @a"),
+    "a head": ("a: relu", "a: relu\naux h { relu }"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), UNLIKE.values(), ids=UNLIKE)
+def test_unlike_graphs_differ(before: str, after: str) -> None:
+    """The comparison sees every difference that is none of names."""
+    one = graph_of(BASE)
+    assert first_difference(one, graph_of(BASE.replace("t:", "u:").replace("-> t", "-> u"))) is None
+    assert first_difference(one, graph_of(BASE.replace(before, after))) is not None
+
+
+def test_heads_and_sizes_differ() -> None:
+    """Weights of heads, element types and open sizes are seen too."""
+    head = "conv(4, 1)\naux h(weight = {}) {{ relu }}\nrelu"
+    assert (
+        nameless(graph_of(head.format(1)))["heads"] != nameless(graph_of(head.format(0.5)))["heads"]
+    )
+    texts = [
+        "net N { input x: 3xHxH\nflatten }",
+        "net N { input x: 3xHxW\nflatten }",
+        "net N { input x: 3xHxH float16\nflatten }",
+    ]
+    forms: list[Any] = [nameless(graph_of(t)) for t in texts]
+    assert forms[0] != forms[1] != forms[2] != forms[0]

@@ -1,0 +1,93 @@
+"""Names that could be sizes joined by x, as `Extra` and `ExitFlow` could: they are names wherever
+the text gives them a value.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import netdsl
+from netdsl.layout.format import format_source
+from netdsl.source import SourceFile
+from tests.support.renaming import renamed
+
+PROGRAM = """
+let Extra = 4
+block ExitFlow(Exp = 4) { Conv3x3: conv(Exp, 3, pad = 1) }
+block Twice(Make, Expand) { Make(Exp = Expand * 2) -> Make(Expand) }
+net R(B, E2x2 = 3) {
+    input image: 3x8x8
+    FlexX: conv(Extra, 1) -> Twice(B, Expand = E2x2)
+    repeat 2 as Ex { conv(Ex + 1, 1) }
+    for (Ax, Bx) in [(1, 2)] { conv(Ax + Bx, 1) }
+    @FlexX -> relu
+    expect params(FlexX) == 16
+}
+net NextNet = R(ExitFlow)
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [PROGRAM, renamed(PROGRAM), format_source(SourceFile("n.net", PROGRAM))],
+    ids=["plain", "renamed", "formatted"],
+)
+def test_a_name_is_a_name(text: str) -> None:
+    """Constants, parameters, blocks, loop variables, keywords, labels and nets; `E2x2` and
+    `Conv3x3` too.
+    """
+    program = netdsl.loads(text, next(n for n in ("NextNet_9", "NextNet") if n in text))
+    assert [(r.kind, r.shape[0]) for r in program.layers] == [
+        ("conv", 4),
+        ("conv", 6),
+        ("conv", 3),
+        ("conv", 1),
+        ("conv", 2),
+        ("conv", 3),
+        ("relu", 4),
+    ]
+
+
+def error_of(body: str) -> tuple[str, str | None]:
+    """The one error of a net with that body, and its advice."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"let H = 8\nlet Width = 8\nblock ExitFlow() {{ relu }}\nnet N {{\n{body}\n}}")
+    (found,) = caught.value.diagnostics
+    return found.message, found.help
+
+
+def test_an_input_takes_the_value() -> None:
+    """The name comes before the sizes in an `input` too; sizes whose parts have values are
+    sizes.
+    """
+    assert netdsl.loads("let AxB = 7\nlet A = 4\nnet N { input x: AxB\n dense(1) }").graph.inputs[
+        0
+    ].type.shape == (7,)
+    assert netdsl.loads(
+        "let C = 3\nlet B = 5\nnet N { input x: CxB\n relu\n expect shape(x) == CxB }"
+    ).graph.inputs[0].type.shape == (3, 5)
+
+
+def test_what_neither_is() -> None:
+    """Sizes are spoken of where a reader takes it for sizes, a name elsewhere."""
+    assert error_of("input x: 4x4x4\nreshape(HxQ)") == (
+        "there is no size `Q`",
+        "open sizes are introduced by `input`",
+    )
+    assert error_of("input x: 4x4x4\nconv(ExitFlo, 3)") == (
+        "there is no `ExitFlo`",
+        "did you mean `ExitFlow`?",
+    )
+    assert (
+        error_of("input x: 4x4x4\nconv(HxH, 3)")[1]
+        == "`HxH` is a list of sizes, H by H; a number is written in decimals"
+    )
+    assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
+        "`out` of `conv` must be an integer, found ExitFlow",
+        None,
+    )
+
+
+def test_what_is_not_known_says_no_more() -> None:
+    """Sizes with a part that has an error of its own are unknown."""
+    assert error_of("input x: 4x4x4\nlet k = nothing\nconv(8, 1xk)")[0] == "there is no `nothing`"

@@ -1,0 +1,183 @@
+"""What netdsl writes, kept word for word in this folder, so that any change of it is read in a
+diff.
+
+`python -m tests.golden` writes all of it anew, and the table in `docs/verify.md`. `layers/KIND.txt`
+holds, for each example of a layer, its type, its counts, its PyTorch source and its ONNX nodes;
+`nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import onnx
+from onnx import numpy_helper
+
+import netdsl
+from netdsl.cli import run
+from netdsl.ops import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parent
+NETS = sorted((FOLDER / "nets").glob("*.net"))
+COMMANDS = {
+    "txt": ["check", "{}.net", "--show", "all"],
+    "folded.txt": ["check", "{}.net", "--depth", "1"],
+    "json": ["check", "{}.net", "--format", "json", "--depth", "1"],
+    "dot": ["draw", "{}.net", "-o", "made"],
+    "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"],
+    "mmd": ["draw", "{}.net", "-o", "made"],
+    "py.txt": ["export", "{}.net", "-o", "made"],
+    "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"],
+    "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
+    "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"],
+    "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
+}
+
+
+def listing(model: onnx.ModelProto) -> str:
+    """A model as text: its inputs, outputs, nodes, functions, stored tensors and metadata."""
+    graph = model.graph
+    lines = [
+        f"opset {', '.join(f'{o.domain}:{o.version}'.lstrip(':') for o in model.opset_import)}"
+    ]
+    for word, values in (
+        ("input", graph.input),
+        ("output", graph.output),
+        ("value", graph.value_info),
+    ):
+        lines += [f"{word} {v.name}: {_type(v.type)}" for v in values]
+    lines += [_node(n) for n in graph.node]
+    for function in model.functions:
+        lines += [
+            (
+                f"function {function.name}({', '.join(function.input)}) ->"
+                f" {', '.join(function.output)}"
+            ),
+            *(f"    {_node(n)}" for n in function.node),
+        ]
+    lines += [f"stored {_tensor(t)}" for t in graph.initializer]
+    lines += [f"{p.key} = {_brief(p.value)}" for p in model.metadata_props]
+    return "\n".join(lines) + "\n"
+
+
+def _type(type_: onnx.TypeProto) -> str:
+    shape = "x".join(str(d.dim_param or d.dim_value) for d in type_.tensor_type.shape.dim)
+    return f"{onnx.TensorProto.DataType.Name(type_.tensor_type.elem_type).lower()} {shape}"
+
+
+def _node(node: onnx.NodeProto) -> str:
+    attributes = ", ".join(f"{a.name}={_attribute(a)}" for a in node.attribute)
+    domain = f"{node.domain}." if node.domain else ""
+    return (
+        f"{node.name}: {', '.join(node.output)} ="
+        f" {domain}{node.op_type}({', '.join(node.input)}){f' {attributes}' if attributes else ''}"
+    )
+
+
+def _attribute(attribute: onnx.AttributeProto) -> str:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, onnx.TensorProto):
+        return _tensor(value)
+    return (
+        f"{value:.6g}"
+        if isinstance(value, float)
+        else str(list(value) if attribute.ints or attribute.floats else value)
+    )
+
+
+def _tensor(tensor: onnx.TensorProto) -> str:
+    """Numbers that the emitter computed are written out; those that were drawn at random are
+    not.
+    """
+    shape = "x".join(map(str, tensor.dims)) or "scalar"
+    if tensor.HasField("raw_data") or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        return f"{tensor.name} {onnx.TensorProto.DataType.Name(tensor.data_type).lower()} {shape}"
+    return f"{tensor.name} {shape} {_brief(str(numpy_helper.to_array(tensor).tolist()))}"
+
+
+def _brief(text: str) -> str:
+    return (
+        text
+        if len(text) <= 160
+        else f"{len(text)} characters, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    )
+
+
+def layer(kind: str) -> str:
+    """What is made of every example of a layer."""
+    return "".join(_example(shapes, call) for shapes, call in LAYERS[kind].examples)
+
+
+def _example(shapes: str, call: str) -> str:
+    first, *more = shapes.split(", ")
+    inputs = "".join(f"    input x{i}: {shape}\n" for i, shape in enumerate([first, *more]))
+    name, paren, rest = call.partition("(")
+    given = [f"@x{i + 1}" for i in range(len(more))] + ([rest.removesuffix(")")] if paren else [])
+    arguments = f"({', '.join(given)})" if given else ""
+    text = f"net Example {{\n{inputs}    @x0 -> y: {name}{arguments}\n}}\n"
+    net = netdsl.loads(text)
+    told = [
+        f"{text}",
+        f"{net.graph.nodes[-1].type}, {net.params} params, {net.macs} MACs\n",
+        net.pytorch_source(),
+        listing(net.onnx()),
+    ]
+    return "".join(told) + "\n"
+
+
+def made(net: Path, form: str) -> str:
+    """What a command makes of a net."""
+    command = [word.format(net.stem) for word in COMMANDS[form]]
+    name = f"{net.stem}.{form.removesuffix('.txt').rpartition('.')[2]}"
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path(net.name).write_bytes(net.read_bytes())
+        printed = _printed([name if word == "made" else word for word in command])
+        if form == "json":
+            return condensed(printed, _printed(command[: command.index("--depth")]))
+        if "made" not in command:
+            return printed
+        if name.endswith(".onnx"):
+            return listing(onnx.load(name))
+        return Path(name).read_text(encoding="utf-8")
+
+
+def _printed(command: list[str]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert run(command) == 0
+    return printed.getvalue()
+
+
+def condensed(folded: str, whole: str) -> str:
+    """The JSON of a net with its rows at depth 1, a line for each row, and the digest of the JSON
+    with all rows.
+    """
+    (net,) = json.loads(folded)["nets"]
+    rows = ",\n  ".join(json.dumps(row) for row in net.pop("layers"))
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in net.items()]
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    lines += [f'"layers": [\n  {rows}\n]', f'"sha256 of the JSON with all layers": "{digest}"']
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Every file that is kept, and what it is made of."""
+    for kind in LAYERS:
+        yield FOLDER / "layers" / f"{kind}.txt", (kind,)
+    for net in NETS:
+        for form in COMMANDS:
+            yield net.with_suffix(f".{form}"), (str(net), form)
+
+
+def make(what: tuple[str, ...]) -> str:
+    """The text of one of them."""
+    return layer(what[0]) if len(what) == 1 else made(Path(what[0]), what[1])

@@ -1,0 +1,212 @@
+"""Texts that would take for ever, or all memory: each is refused in little time and memory, with
+the limit and how to raise it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from netdsl import limits
+from tests.support.bombs import HEAD, Bomb, bombs, generated
+
+BOMBS = bombs()
+MEMORY = 200e6  # bytes
+# times the CPU time of a small net: a test of order of magnitude, as other work on the machine
+# slows both
+SLACK = 60
+
+
+# Of the process that asks. What wait4 gives counts the memory of the parent too, from before the
+# child becomes another program.
+PEAK = """
+import re, resource, sys
+def peak():
+    try:
+        return int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+"""
+ONE = (
+    PEAK
+    + """
+from netdsl.cli import run
+code = run(["check", sys.argv[1], "--format", "json"])
+print(peak(), file=open(sys.argv[2], "w"))
+sys.exit(code)
+"""
+)
+
+
+class Ended(NamedTuple):
+    """How a process ended: its exit code, CPU seconds, peak bytes, diagnostics and standard
+    error.
+    """
+
+    code: int
+    seconds: float
+    peak: float
+    said: list[dict[str, str]]
+    printed: str
+
+
+def check(target: Path | str, folder: Path) -> Ended:
+    """`netdsl check` in a process of its own, which is measured."""
+    out, err, size = folder / "out.json", folder / "err.txt", folder / "peak.txt"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", ONE, str(target), str(size)], stdout=stdout, stderr=stderr
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Ended(
+        process.returncode,
+        used.ru_utime + used.ru_stime,
+        float(size.read_text()),
+        json.loads(out.read_text())["diagnostics"],
+        err.read_text(),
+    )
+
+
+def put(bomb: Bomb, folder: Path) -> Path:
+    """The bomb's files; the path of the one to check."""
+    for name, text in (("n.net", bomb.text), *bomb.files):
+        (folder / name).write_text(text)
+    return folder / "n.net"
+
+
+def refused(bomb: Bomb, said: list[dict[str, str]]) -> bool:
+    """Whether one of the diagnostics has the code, and names the limit."""
+    return any(d["code"] == bomb.code and bomb.names in f"{d['message']} {d['help']}" for d in said)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """CPU seconds of LeNet-5, the least of three."""
+    return min(check("lenet5", tmp_path_factory.mktemp("usual")).seconds for _ in range(3))
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bomb(name: str, usual: float, tmp_path: Path) -> None:
+    """Refused with its code; the limit is named, and how it is raised; little is printed, no
+    traceback; time and memory are small.
+    """
+    bomb = BOMBS[name]
+    ended = check(put(bomb, tmp_path), tmp_path)
+    assert (ended.code, ended.printed) == (1, "")
+    assert refused(bomb, ended.said), ended.said[:2]
+    assert ended.peak < MEMORY
+    assert ended.seconds < SLACK * usual
+    assert sum(len(d["message"]) for d in ended.said) < 100_000
+    if bomb.names in limits.DEFAULTS:
+        assert f"NETDSL_MAX_{bomb.names.upper()}" in next(
+            d["help"] for d in ended.said if d["code"] == bomb.code
+        )
+
+
+@cache
+def _long(count: int) -> str:
+    return HEAD + "\n    ".join(["relu"] * count) + "\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "text"),
+    [
+        ("layers", 9, HEAD + "repeat 10 { relu }\n}\n"),
+        ("steps", 30, HEAD + "relu\n    repeat 20 { let a = 1 }\n}\n"),
+        ("nesting", 3, HEAD + "{ { { relu } } }\n}\n"),
+        ("depth", 3, HEAD + "{ { { relu } } }\n}\n"),
+        ("name_length", 4, HEAD + "label: relu\n}\n"),
+        ("list_length", 4, HEAD + "let a = range(5)\n    relu\n}\n"),
+        ("tokens", 50, _long(60)),
+        ("source_bytes", 99, _long(60)),
+    ],
+)
+def test_limits_can_be_set(
+    limit: str,
+    value: int,
+    text: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each limit does what its name says: the same text passes with more, and is refused with
+    less.
+    """
+    from netdsl.cli import run
+
+    path = tmp_path / "n.net"
+    path.write_text(text)
+    assert run(["check", str(path), "--format", "json"]) == 0
+    monkeypatch.setenv(f"NETDSL_MAX_{limit.upper()}", str(value))
+    capsys.readouterr()
+    assert run(["check", str(path), "--format", "json"]) == 1
+    (said,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert f"the limit `{limit}` is {value}; set NETDSL_MAX_{limit.upper()}" in said["help"]
+
+
+RUNNER = (
+    PEAK
+    + """
+import contextlib, io, json
+from netdsl.cli import run
+for line in sys.stdin:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run(["check", json.loads(line), "--format", "json"])
+    print(json.dumps([code, json.loads(out.getvalue())["diagnostics"][:101]]), flush=True)
+print(json.dumps([peak(), sorted(m for m in ("torch", "onnxruntime") if m in sys.modules)]))
+"""
+)
+
+
+def through(made: list[tuple[str, Bomb]], folder: Path) -> tuple[list[str], float]:
+    """The bombs of many that were not refused as they should be, and the peak memory of the one
+    process that read them all.
+    """
+    path = folder / "n.net"
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    passed = []
+    for i, (family, bomb) in enumerate(made):
+        path.write_text(bomb.text)
+        process.stdin.write(json.dumps(str(path)) + "\n")
+        process.stdin.flush()
+        code, said = json.loads(process.stdout.readline())
+        if code != 1 or not refused(bomb, said):
+            passed.append(f"{i} {family}: {code} {said[:1]} {bomb.text[:200]!r}")
+    process.stdin.close()
+    peak, loaded = json.loads(process.stdout.readline())
+    assert (process.wait(), loaded) == (0, [])
+    process.stdout.close()
+    return passed, peak
+
+
+def test_generated_bombs(tmp_path: Path) -> None:
+    """Bombs made by chance are refused, all of them, by one process that stays small."""
+    passed, peak = through(generated(200), tmp_path)
+    assert passed == []
+    assert peak < MEMORY
+
+
+@pytest.mark.slow
+def test_ten_thousand_generated_bombs(tmp_path: Path) -> None:
+    """The same with 10,000; `pytest -m slow -s tests/hostile/test_bombs.py` prints the count."""
+    passed, peak = through(generated(10_000, seed=1), tmp_path)
+    print(
+        f"bombs: 10,000 generated, {len(passed)} got through; peak memory of the process that read"
+        f" them {peak / 1e6:.0f} MB"
+    )
+    assert passed == []
+    assert peak < MEMORY

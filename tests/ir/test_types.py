@@ -1,0 +1,168 @@
+"""Symbolic integers against plain ones."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netdsl.ir.types import Sym, TensorType, compact, shape_text, subs
+
+SYMBOLS = ("H", "W", "T")
+SIZES = st.fixed_dictionaries({s: st.integers(1, 300) for s in SYMBOLS})
+
+Plain = Callable[[dict[str, int]], int]
+Pair = tuple["int | Sym", Plain]  # a symbolic value, and the same computed from plain integers
+
+
+def _leaf() -> st.SearchStrategy[Pair]:
+    symbols = st.sampled_from(SYMBOLS).map(lambda s: (Sym.var(s), lambda at: at[s]))
+    numbers = st.integers(-20, 20).map(lambda n: (n, lambda at: n))
+    return st.one_of(symbols, symbols, numbers)
+
+
+def _sum(a: Pair, b: Pair) -> Pair:
+    return a[0] + b[0], lambda at: a[1](at) + b[1](at)
+
+
+def _difference(a: Pair, b: Pair) -> Pair:
+    return a[0] - b[0], lambda at: a[1](at) - b[1](at)
+
+
+def _product(a: Pair, b: Pair) -> Pair:
+    return a[0] * b[0], lambda at: a[1](at) * b[1](at)
+
+
+def _quotient(a: Pair, k: int) -> Pair:
+    return a[0] // k, lambda at: a[1](at) // k
+
+
+def _rest(a: Pair, k: int) -> Pair:
+    return a[0] % k, lambda at: a[1](at) % k
+
+
+def _grow(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
+    divisors = st.integers(1, 12)
+    return st.one_of(
+        st.builds(_sum, inner, inner),
+        st.builds(_difference, inner, inner),
+        st.builds(_product, inner, st.one_of(_leaf(), inner)),
+        st.builds(_quotient, inner, divisors),
+        st.builds(_rest, inner, divisors),
+    )
+
+
+PAIRS = st.recursive(_leaf(), _grow, max_leaves=8)
+
+
+@given(PAIRS, SIZES)
+def test_arithmetic(pair: Pair, at: dict[str, int]) -> None:
+    """A formula with numbers put in for its symbols is what plain integers give."""
+    value, plain = pair
+    assert plain(at) == subs(value, at)
+
+
+@given(PAIRS, st.sampled_from(SYMBOLS), SIZES)
+def test_partial_substitution(pair: Pair, symbol: str, at: dict[str, int]) -> None:
+    """Numbers can be put in one after the other."""
+    value, plain = pair
+    assert plain(at) == subs(subs(value, {symbol: at[symbol]}), at)
+
+
+@given(PAIRS)
+def test_canonical_form(pair: Pair) -> None:
+    """A formula is never a constant in disguise, has no zero terms, and equals what rebuilding it
+    gives.
+    """
+    value, _ = pair
+    if isinstance(value, int):
+        return
+    assert value.symbols()
+    assert 0 not in value.terms.values()
+    again = subs(value, {s: Sym.var(s) for s in SYMBOLS})
+    assert value == again
+    assert hash(value) == hash(again)
+    assert str(value) == str(again)
+
+
+@given(PAIRS, PAIRS, PAIRS)
+def test_laws(a: Pair, b: Pair, c: Pair) -> None:
+    """Equal forms compare equal however they were made, and print alike."""
+    x, y, z = a[0], b[0], c[0]
+    for one, other in (
+        (x + y, y + x),
+        (x * y, y * x),
+        ((x + y) + z, x + (y + z)),
+        (x - x + y, y),
+        (x * (y + z), x * y + x * z),
+        (-(-x), x),
+    ):
+        assert one == other
+        assert str(one) == str(other)
+        assert compact(one) == compact(other)
+
+
+@given(PAIRS, st.integers(1, 12), st.integers(1, 12))
+def test_division_laws(pair: Pair, a: int, b: int) -> None:
+    """floor((k x) / k) = x, floor(floor(x / a) / b) = floor(x / (a b)), and quotient and rest make
+    the whole.
+    """
+    x = pair[0]
+    assert x == x * a // a
+    assert x == x // a * a + x % a
+    if isinstance(x, Sym) and len(x.symbols()) == 1 and x.terms == {(next(iter(x.symbols())),): 1}:
+        assert x // (a * b) == x // a // b
+
+
+@given(PAIRS, PAIRS, SIZES)
+def test_equal_means_equal_everywhere(a: Pair, b: Pair, at: dict[str, int]) -> None:
+    """Formulas that compare equal have the same value at every size."""
+    if a[0] == b[0]:
+        assert a[1](at) == b[1](at)
+
+
+@given(PAIRS, SIZES)
+def test_printed_formula_evaluates(pair: Pair, at: dict[str, int]) -> None:
+    """The printed formula, read as Python, has the formula's value."""
+    value, plain = pair
+    names = at | {"floor": lambda q: q}
+    assert plain(at) == eval(str(value).replace(" / ", " // "), names)
+
+
+@pytest.mark.parametrize("k", [0, -1, Sym.var("H")])
+def test_division_needs_a_positive_number(k: int | Sym) -> None:
+    """Division by what is not a positive integer is refused, not computed wrongly."""
+    with pytest.raises(ArithmeticError):
+        Sym.var("W") // k
+    with pytest.raises(ArithmeticError):
+        operator.mod(Sym.var("W"), k)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "short"),
+    [
+        (Sym.var("H"), "H", "H"),
+        (Sym.var("H") - 4, "H - 4", "H - 4"),
+        ((Sym.var("H") + 1) // 2, "floor((H + 1) / 2)", "⌈H/2⌉"),
+        (Sym.var("H") // 2, "floor(H / 2)", "⌊H/2⌋"),
+        ((Sym.var("H") - 3) // 2 + 1, "floor((H - 1) / 2)", "⌊(H-1)/2⌋"),
+        (Sym.var("H") * Sym.var("W") * 3, "3 * H * W", "3 H W"),
+        (((Sym.var("H") + 1) // 2 + 1) // 2, "floor((H + 3) / 4)", "⌈H/4⌉"),
+        ((2 * Sym.var("H") + 4) // 2, "H + 2", "H + 2"),
+    ],
+)
+def test_printing(value: int | Sym, text: str, short: str) -> None:
+    """Formulas print in a form that people read, long and short."""
+    assert text == str(value)
+    assert short == compact(value)
+
+
+def test_shape_text() -> None:
+    """Shapes print with x between sizes, formulas without blanks."""
+    assert "3x⌈H/2⌉x7" == shape_text((3, (Sym.var("H") + 1) // 2, 7))
+    assert "scalar" == shape_text(())
+    assert TensorType((3, 4, 5)).size == 60
+    assert TensorType((3, Sym.var("H"))).symbolic

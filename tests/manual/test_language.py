@@ -1,0 +1,354 @@
+"""The language reference is a test: every example compiles, every fact that a comment states holds,
+every table is complete.
+"""
+
+from __future__ import annotations
+
+import ast as python_ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from netdsl.analysis.valid import valid_for
+from netdsl.diagnostics import Diagnostic
+from netdsl.driver import Compiled, check_expects, compile_net, program_of
+from netdsl.elaborate.evaluate import function_names
+from netdsl.errors import NetdslError
+from netdsl.ir.types import ITEM_BYTES, shape_text
+from netdsl.limits import DEFAULTS
+from netdsl.ops.init import INITS
+from netdsl.render import render_text
+from netdsl.source import SourceFile
+from netdsl.train.config import TrainConfig
+from netdsl.train.section import read_config
+from tests.support.manual import BLOCKS, LANGUAGE, Block
+from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.ir.graph import Node, Site, Value
+
+DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
+CODE = re.compile(r"[a-z]+(-[a-z]+)*")
+RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
+
+
+class Fact(NamedTuple):
+    """A comment that states something: `kind` is shape, weights, error or valid for."""
+
+    kind: str
+    line: int
+    text: str
+
+
+FACT = re.compile(r"#\s(shape|weights|error|valid for): ([^#]+)$")
+
+
+def facts_of(block: Block) -> list[Fact]:
+    """The facts that comments of the block state, at their lines of the page."""
+    lines = block.text.split("\n")
+    return [
+        Fact(m[1], block.line + i, m[2].strip())
+        for i, line in enumerate(lines)
+        if (m := FACT.search(line))
+    ]
+
+
+class Outcome(NamedTuple):
+    """What compiling a block gave."""
+
+    compiled: list[Compiled]
+    diagnostics: list[Diagnostic]
+
+
+def compile_block(block: Block, folder: Path) -> Outcome:
+    """Compile every net of a block, check its `expect` lines, and collect what is reported."""
+    compiled: list[Compiled] = []
+    found: dict[tuple[str, int], Diagnostic] = {}
+    try:
+        program = program_of(SourceFile("example.net", block.program, str(folder / "example.net")))
+        collect(found, program.reporter.diagnostics)
+        for name in program.nets():
+            try:
+                made = compile_net(program, name)
+                compiled.append(made)
+                collect(found, check_expects(made)[1])
+            except NetdslError as error:
+                collect(found, error.diagnostics)
+    except NetdslError as error:
+        collect(found, error.diagnostics)
+    return Outcome(compiled, list(found.values()))
+
+
+def collect(found: dict[tuple[str, int], Diagnostic], new: list[Diagnostic]) -> None:
+    """Keep each diagnostic once, whichever nets report it."""
+    for diagnostic in new:
+        found.setdefault(
+            (diagnostic.code, diagnostic.span.start if diagnostic.span else -1), diagnostic
+        )
+
+
+def ends(site: Site | None) -> list[int]:
+    """The last lines of the text that made a value, and of the calls around it, where they stand in
+    the example itself.
+    """
+    lines = []
+    while site is not None:
+        if site.span.file.name == "example.net":
+            lines.append(site.span.file.location(max(site.span.start, site.span.end - 1)).line)
+        site = site.caller
+    return lines
+
+
+def nodes_of(compiled: Compiled, line: int) -> list[Node]:
+    """The layers that the line of a program makes."""
+    return [n for n in compiled.graph.nodes if line in ends(n.output.site)]
+
+
+def value_after(compiled: Compiled, line: int) -> Value | None:
+    """The value after a line: of its last layer, or of the group that ends there."""
+    made = nodes_of(compiled, line)
+    if made:
+        return made[-1].output
+    groups = [
+        path
+        for path, scope in compiled.graph.scopes.items()
+        if line in ends(scope.site) and path in compiled.labels
+    ]
+    if groups:
+        return compiled.labels[groups[-1]]
+    label = re.match(r"\s*(\w+):", compiled.graph.site.span.file.line(line))
+    if (
+        label and label[1] in compiled.labels
+    ):  # a shared layer's second use keeps the place of the first
+        return compiled.labels[label[1]]
+    before = [n for n in compiled.graph.nodes if max(ends(n.output.site), default=0) < line]
+    return before[-1].output if before and closes(compiled, line) else None
+
+
+def closes(compiled: Compiled, line: int) -> bool:
+    """Whether the line of the program is a closing brace alone: the value after it is the last one
+    made above.
+    """
+    return compiled.graph.site.span.file.line(line).split("#")[0].strip() == "}"
+
+
+@pytest.fixture(scope="module")
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that examples import."""
+    made = tmp_path_factory.mktemp("docs")
+    for block in BLOCKS:
+        if block.file:
+            (made / block.file).write_text(block.program, encoding="utf-8")
+    return made
+
+
+def name_of(block: Block) -> str:
+    """The line of the page, as a test's name."""
+    return f"line{block.line}"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=name_of)
+def test_errors(block: Block, example_folder: Path) -> None:
+    """The example gives the errors that its comments state, at their lines, and no other."""
+    stated = {}
+    for fact in facts_of(block):
+        if fact.kind == "error":
+            match = re.fullmatch(r'\[([a-z-]+)\](?: "(.+)")?', fact.text)
+            assert match, f"line {fact.line}: an error is stated as `# error: [code]`"
+            stated[(fact.line, match[1])] = match[2] or ""
+    outcome = compile_block(block, example_folder)
+    found = {
+        (d.span.first.line + block.offset if d.span else 0, d.code): d.message
+        for d in outcome.diagnostics
+    }
+    assert sorted(found) == sorted(stated), "\n".join(found.values())
+    for place, part in stated.items():
+        assert part in found[place]
+    assert outcome.compiled or stated, "the example has no net"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    re.findall(
+        r"^```net\n((?:(?!```).*\n)*)```\n\n```text\n((?:(?!```).*\n)*)```$",
+        LANGUAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    ),
+)
+def test_an_error_reads_as_shown(text: str, shown: str, example_folder: Path) -> None:
+    """A block headed `text` after an example is what the compiler prints of it."""
+    outcome = compile_block(Block("net", 1, text.rstrip("\n")), example_folder)
+    assert "\n".join(render_text(d) for d in outcome.diagnostics) == shown
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b for b in BLOCKS if any(f.kind in ("shape", "weights") for f in facts_of(b))],
+    ids=name_of,
+)
+def test_shapes_and_weights(block: Block, example_folder: Path) -> None:
+    """The shapes and the weights that comments state are those of the net, for every net that has
+    the line.
+    """
+    outcome = compile_block(block, example_folder)
+    if not outcome.compiled:  # an example of an error: what stands before it is compiled alone
+        lines = block.text.split("\n")
+        first = min(f.line for f in facts_of(block) if f.kind == "error")
+        outcome = compile_block(
+            block._replace(text="\n".join(lines[: first - block.line])), example_folder
+        )
+    for fact in facts_of(block):
+        if fact.kind == "shape":
+            values = [
+                v
+                for c in outcome.compiled
+                if (v := value_after(c, fact.line - block.offset)) is not None
+            ]
+            assert {shape_text(v.type.shape) for v in values} == {fact.text}, f"line {fact.line}"
+        elif fact.kind == "weights":
+            (compiled,) = outcome.compiled
+            names = [
+                f"{n.module}.{p}"
+                for n in nodes_of(compiled, fact.line - block.offset)
+                for p in n.params()
+            ]
+            assert names == fact.text.split(", "), f"line {fact.line}"
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if any(f.kind == "valid for" for f in facts_of(b))], ids=name_of
+)
+def test_valid_sizes(block: Block, example_folder: Path) -> None:
+    """The input sizes that comments state are those that the compiler derives."""
+    (fact,) = [f for f in facts_of(block) if f.kind == "valid for"]
+    assert {valid_for(c.graph) for c in compile_block(block, example_folder).compiled} == {
+        fact.text
+    }
+
+
+@pytest.mark.parametrize("block", [b for b in BLOCKS if "\ntrain " in b.text], ids=name_of)
+def test_train_sections(block: Block, example_folder: Path) -> None:
+    """A `train` section of the page is one that training accepts."""
+    trained = [c for c in compile_block(block, example_folder).compiled if c.train is not None]
+    assert trained
+    for compiled in trained:
+        assert isinstance(read_config(compiled), TrainConfig)
+
+
+# ---- the runner itself
+
+
+@pytest.mark.parametrize(
+    ("text", "test"),
+    [
+        ("conv(8, 3)  # shape: 8x31x30", test_shapes_and_weights),
+        ("conv(8, 3)\nrelu  # shape: 7x30x30", test_shapes_and_weights),
+        ("conv(8, 3)  # weights: 0.weight", test_shapes_and_weights),
+        ("conv(8, 30)  # error: [window-too-large]", test_errors),
+        ("conv(8, 40)  # error: [bad-padding]", test_errors),
+        ("\nconv(8, 3)\nconv(8, 40)", test_errors),
+        ("expect params == 3\nconv(8, 3)", test_errors),
+    ],
+)
+def test_the_runner_sees_false_facts(
+    text: str, test: Callable[[Block, Path], None], example_folder: Path
+) -> None:
+    """A fact that does not hold fails the test."""
+    with pytest.raises(AssertionError):
+        test(Block("net fragment 3x32x32", 10, text), example_folder)
+
+
+def test_every_fact_is_read() -> None:
+    """No comment of the page looks like a fact and is passed over."""
+    for block in BLOCKS:
+        stated = sum(
+            len(re.findall(r"# *(?:shape|weights|error|valid for)\b *:", line))
+            for line in block.text.split("\n")
+        )
+        assert stated == len(facts_of(block)), f"line {block.line}"
+
+
+# ---- the tables
+
+
+def codes_raised() -> dict[str, str]:
+    """Every code in the package with a file that raises it: literals given to what makes
+    diagnostics.
+    """
+    trees = {
+        str(path): python_ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted((ROOT / "netdsl").rglob("*.py"))
+    }
+    nodes = [(name, node) for name, tree in trees.items() for node in python_ast.walk(tree)]
+    classes = [n for _, n in nodes if isinstance(n, python_ast.ClassDef)]
+    raisers = RAISERS | {
+        c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}
+    }
+    found: dict[str, str] = {}
+    for name, call in nodes:
+        if (
+            isinstance(call, python_ast.Call)
+            and getattr(call.func, "id", getattr(call.func, "attr", "")).lstrip("_") in raisers
+        ):
+            literals = [
+                a.value
+                for a in call.args[:2]
+                if isinstance(a, python_ast.Constant) and isinstance(a.value, str)
+            ]
+            code = next((v for v in literals if CODE.fullmatch(v)), None)
+            if code is not None:
+                found.setdefault(code, name)
+    return found
+
+
+def codes_documented() -> dict[str, str]:
+    """The codes of the page of diagnostics with what it says of them."""
+    rows = re.findall(
+        r"^\| `([a-z-]+)` \| (.+) \|$", DIAGNOSTICS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) == len(dict(rows)), "a code stands twice"
+    return dict(rows)
+
+
+def test_every_code_is_documented() -> None:
+    """The page of diagnostics and the code agree on which there are."""
+    from netdsl.train.config import KINDS
+
+    composed = {f"unknown-{what}" for what, _ in KINDS.values()} | {"unknown-dataset"}
+    raised = codes_raised()
+    missing = {
+        code: raised.get(code, "") for code in (set(raised) | composed) - set(codes_documented())
+    }
+    assert missing == {}, "docs/diagnostics.md has no line on them"
+    assert set(codes_documented()) - set(raised) - composed == set(), "nothing raises them"
+
+
+def test_tables_are_complete() -> None:
+    """Functions, element types, initialisers, limits and entries of `train` stand in the language
+    reference.
+    """
+    text = LANGUAGE.read_text(encoding="utf-8")
+    for name in function_names():
+        assert f"`{name}(" in text, f"function {name}"
+    for name in [*ITEM_BYTES, *INITS, *DEFAULTS, *TrainConfig.__dataclass_fields__]:
+        assert f"`{name}`" in text, name
+    for name, value in DEFAULTS.items():
+        assert f"| `{name}` | {value:,} |" in text, f"limit {name}"
+
+
+def test_links_lead_somewhere() -> None:
+    """Every link of the pages is a file or a heading."""
+    for page in (LANGUAGE, DIAGNOSTICS):
+        text = page.read_text(encoding="utf-8")
+        headings = {
+            re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-")
+            for h in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            file, _, heading = target.partition("#")
+            assert (page.parent / file).exists()
+            assert file or heading in headings, target

@@ -1,0 +1,259 @@
+"""`examples/lectures.md` prints what it says, and the slides' worked numbers come out of PyTorch
+and of onnxruntime.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+import netdsl
+from netdsl.cli import run
+from tests.support.back_ends import run_onnx, run_torch
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "examples" / "lectures.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\S.*)\n((?:(?!```).*\n)*)```$", PAGE, re.MULTILINE)
+
+
+class Command(NamedTuple):
+    """A command of the page with what it prints."""
+
+    argv: tuple[str, ...]
+    shown: str
+
+
+def commands() -> list[Command]:
+    """The commands of all console blocks: each begins with `$`."""
+    parts = [
+        part
+        for info, body in BLOCKS
+        if info == "console"
+        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
+    ]
+    split = [part.partition("\n") for part in parts]
+    return [Command(tuple(shlex.split(head)), shown.strip("\n")) for head, _, shown in split]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files of the page, as the current one, and a terminal of 80 columns."""
+    for info, body in BLOCKS:
+        if info.startswith("net file "):
+            (tmp_path / info.removeprefix("net file ")).write_text(body, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+# ---- the page
+
+
+@pytest.mark.parametrize(
+    "command", commands(), ids=lambda c: "-".join(re.findall(r"[\w:.]+", " ".join(c.argv[2:])))
+)
+@pytest.mark.usefixtures("files")
+def test_a_command_prints_what_the_page_shows(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command, verbatim; those that show an error exit with 1."""
+    assert command.argv[0] == "netdsl"
+    code = run(list(command.argv[1:]))
+    made = capsys.readouterr()
+    assert command.shown == "\n".join(line.rstrip() for line in (made.out + made.err).splitlines())
+    assert code == ("error[" in command.shown)
+
+
+@pytest.mark.usefixtures("files")
+def test_the_python_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each block of Python prints the block of text after it."""
+    scope: dict[str, Any] = {}
+    shown = [(body, BLOCKS[i + 1]) for i, (info, body) in enumerate(BLOCKS) if info == "python"]
+    assert len(shown) > 5
+    for body, (info, text) in shown:
+        assert info == "text"
+        exec(compile(body, "lectures.md", "exec"), scope)
+        assert text == capsys.readouterr().out
+
+
+def test_every_block_is_read() -> None:
+    """No fence of the page is of a kind that the tests pass over."""
+    assert PAGE.count("```") == 2 * len(BLOCKS)
+    assert {info.partition(" ")[0] for info, _ in BLOCKS} == {"net", "console", "python", "text"}
+    used = " ".join(" ".join(c.argv) for c in commands()) + "".join(
+        body for info, body in BLOCKS if info == "python"
+    )
+    for info, _ in BLOCKS:
+        assert not info.startswith("net") or info.removeprefix("net file ") in used
+
+
+# ---- columns and rows of a table
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--columns", "colour"], "no column colour: there are kind,output,"),
+        (["--only", "conv,colour"], "no row of that kind; there are conv, dense,"),
+    ],
+)
+def test_columns_and_kinds_that_are_not_there(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong usage, with what there is."""
+    try:
+        code = run(["check", "alexnet", *options])
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else 1
+    made = capsys.readouterr()
+    assert (code, made.out) == (2, "")
+    assert said in made.err
+
+
+@pytest.mark.parametrize(("width", "units"), [("90", "290,400"), ("70", "290K")])
+def test_figures_are_shortened_where_they_do_not_fit(
+    width: str, units: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In full where there is room; no line of the table is wider than the terminal, no shape is
+    cut.
+    """
+    monkeypatch.setenv("COLUMNS", width)
+    assert run(["check", "alexnet:AlexNet", "--show", "weights,units"]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert units in table[3].split()
+    assert "96x55x55" in table[3].split()
+    assert max(map(len, table)) <= int(width)
+
+
+# ---- the numbers
+
+
+def rows(text: str) -> np.ndarray:
+    """`1 2 / 3 4` as an array."""
+    return np.array([[float(v) for v in row.split()] for row in text.split("/")], dtype=np.float32)
+
+
+@cache
+def load(text: str) -> netdsl.Net:
+    """A net of the library, or the one of a text."""
+    return netdsl.loads(text) if "{" in text else netdsl.load(text)
+
+
+def both(text: str, image: np.ndarray) -> list[np.ndarray]:
+    """What PyTorch and onnxruntime make of one image, or of one map of it."""
+    net = load(text)
+    module = net.torch().eval()
+    inputs = [torch.from_numpy(image.reshape(-1, *image.shape[-2:]).astype(np.float32))[None]]
+    return [
+        run_torch(module, inputs)[0][0],
+        run_onnx(net.onnx(weights=module.state_dict()), inputs)[0][0],
+    ]
+
+
+MAPS, AVERAGES = "1 1 2 4 / 5 6 7 8 / 3 2 1 0 / 1 2 3 4", "0 2 2 1 / 4 3 0 1 / 2 1 3 2 / 3 1 2 0"
+BINARY, SHADED = (
+    "1 1 1 0 0 / 0 1 1 1 0 / 0 0 1 1 1 / 0 0 1 1 0 / 0 1 1 0 0",
+    "3 3 2 1 0 / 0 0 1 3 1 / 3 1 2 2 3 / 2 0 0 2 2 / 2 0 0 0 1",
+)
+WORKED = [
+    ("kernels:Binary", BINARY, "4 3 4 / 2 4 3 / 2 3 4"),
+    ("kernels:Shaded", SHADED, "12 12 17 / 10 17 19 / 9 6 14"),
+    ("kernels:MaxPooling", MAPS, "6 8 / 3 4"),
+    ("kernels:AveragePooling", AVERAGES, "2.25 1 / 1.75 1.75"),
+    ("net Pool { input image: 1x4x4\n sumpool(2) }", AVERAGES, "9 4 / 7 7"),
+    (
+        "net Pool { input image: 1x4x4\n l2pool(2) }",
+        "3 0 0 0 / 4 0 0 5 / 1 1 0 0 / 1 1 0 0",
+        "5 5 / 2 0",
+    ),
+    ("net Pool { input image: 1x4x4\n gap }", AVERAGES, "1.6875"),
+]
+
+
+@pytest.mark.parametrize(
+    ("net", "image", "result"), WORKED, ids=[n.split("{")[-1].strip() for n, _, _ in WORKED]
+)
+def test_worked_examples(net: str, image: str, result: str) -> None:
+    """Convolutions and poolings give the slides' numbers."""
+    for found in both(net, rows(image)):
+        np.testing.assert_allclose(found[0], rows(result), rtol=1e-6)
+
+
+FIFTH, NINTH = "1 4 6 4 1", " / ".join(["1 1 1"] * 3)
+KERNELS = {
+    "Same": rows("0 0 0 / 0 1 0 / 0 0 0"),
+    "Blur": rows(NINTH) / 9,
+    "Gaussian": rows(FIFTH).T @ rows(FIFTH) / 256,
+    "Sharpen": rows("0 -1 0 / -1 5 -1 / 0 -1 0"),
+    "SharpenMore": rows("-1 -1 -1 / -1 9 -1 / -1 -1 -1"),
+    "Edge": rows("-1 -1 -1 / -1 8 -1 / -1 -1 -1"),
+    "EdgeLeft": rows("0 0 0 / -1 1 0 / 0 0 0"),
+    "SobelX": rows("-1 0 1 / -2 0 2 / -1 0 1"),
+    "SobelY": rows("1 2 1 / 0 0 0 / -1 -2 -1"),
+    "Emboss": rows("-2 -1 0 / -1 1 1 / 0 1 2"),
+}
+
+
+def correlate(volume: np.ndarray, kernel: np.ndarray, pad: int, stride: int = 1) -> np.ndarray:
+    """The definition, window by window: the kernel is not flipped."""
+    padded = np.pad(volume, ((0, 0), (pad, pad), (pad, pad)))
+    k = kernel.shape[-1]
+    height, width = ((d + 2 * pad - k) // stride + 1 for d in volume.shape[1:])
+    made = [
+        [
+            float((padded[:, i * stride :, j * stride :][:, :k, :k] * kernel).sum())
+            for j in range(width)
+        ]
+        for i in range(height)
+    ]
+    return np.array(made)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_on_a_picture(name: str) -> None:
+    """Each filter makes of a picture what the slides' numbers make of it."""
+    picture = np.random.default_rng(0).random((1, 11, 8)).astype(np.float32)
+    kernel = KERNELS[name]
+    expected = correlate(picture, kernel, kernel.shape[0] // 2)
+    for found in both(f"kernels:{name}", picture):
+        np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_letter_x() -> None:
+    """The slides' three filters, each nine where it matches everywhere."""
+    letter = np.full((9, 9), -1.0)
+    letter[range(1, 8), range(1, 8)] = letter[range(1, 8), range(7, 0, -1)] = 1
+    filters = [
+        rows("1 -1 -1 / -1 1 -1 / -1 -1 1"),
+        rows("1 -1 1 / -1 1 -1 / 1 -1 1"),
+        rows("-1 -1 1 / -1 1 -1 / 1 -1 -1"),
+    ]
+    for found in both("kernels:LetterX", letter):
+        for made, kernel in zip(found, filters, strict=True):
+            np.testing.assert_allclose(made, correlate(letter[None], kernel, 0), atol=1e-5)
+        assert (found.max(axis=(1, 2)) == 9).all()
+        assert np.argwhere(found[1] == 9).tolist() == [[3, 3]]
+
+
+def test_the_volume() -> None:
+    """5x5x3, padded by 1, two filters of 3x3x3 with biases 1 and 0, stride 2: 3x3x2."""
+    random = np.random.default_rng(1)
+    volume = random.integers(0, 3, (3, 5, 5)).astype(np.float32)
+    weights = random.integers(-1, 2, (2, 3, 3, 3)).astype(np.float32)
+    net = load("kernels:Volume")
+    module = net.torch().eval()
+    name = next(iter(module.state_dict())).rpartition(".")[0]
+    state = {f"{name}.weight": torch.from_numpy(weights), f"{name}.bias": torch.tensor([1.0, 0.0])}
+    module.load_state_dict(state)
+    inputs = [torch.from_numpy(volume)[None]]
+    for found in (run_torch(module, inputs)[0][0], run_onnx(net.onnx(weights=state), inputs)[0][0]):
+        assert found.shape == (2, 3, 3)
+        for made, kernel, bias in zip(found, weights, [1, 0], strict=True):
+            np.testing.assert_allclose(made, correlate(volume, kernel, 1, 2) + bias, atol=1e-5)

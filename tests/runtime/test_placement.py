@@ -1,0 +1,159 @@
+"""Nodes that compute sizes, and nodes that a GPU does not take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+import netdsl
+from netdsl.errors import NetdslError
+from netdsl.runtime import providers, session
+from netdsl.runtime.placement import FEW, facts
+from netdsl.runtime.providers import placement
+from netdsl.runtime.session import Placed, Session, open_session
+from tests.support.onnx_files import write
+
+FULL = (
+    "/onnxruntime_src/bfc_arena.cc:360 void* f() Failed to allocate memory for requested buffer of"
+    " size 9"
+)
+
+
+def sizes_of(path: Path) -> set[str]:
+    return {name for name, _ in facts(path).sizes_alone}
+
+
+def test_nodes_that_compute_sizes(tmp_path: Path) -> None:
+    """A few numbers from shapes and constants alone; what reads a tensor, or makes or takes many
+    numbers, is work.
+    """
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"], name="shape"),
+        helper.make_node("Add", ["s", "two"], ["t"], name="sum"),
+        helper.make_node("Cast", ["t"], ["f"], name="cast", to=TensorProto.FLOAT),
+        helper.make_node("ConstantOfShape", ["t"], ["c"], name="large"),
+        helper.make_node("ReduceSum", ["c"], ["r"], name="of-large", keepdims=0),
+        helper.make_node("ReduceSum", ["x"], ["d"], name="data", keepdims=0),
+        helper.make_node("Add", ["d", "f"], ["y"], name="mixed"),
+        helper.make_node("Add", ["s", "two"], ["u"], name="twice"),
+        helper.make_node("Relu", ["x"], ["v"], name="twice"),
+        helper.make_node("Add", ["s", "two"], ["w"]),
+    ]
+    assert sizes_of(write(tmp_path / "m.onnx", nodes)) == {"shape", "sum", "cast"}
+    many = [
+        helper.make_node("ConstantOfShape", ["k"], ["c"], name="c"),
+        helper.make_node("Constant", [], ["k"], name="k", value_ints=[FEW + 1]),
+        helper.make_node("Relu", ["x"], ["y"], name="r"),
+    ]
+    assert sizes_of(write(tmp_path / "n.onnx", [many[1], many[0], many[2]])) == {"k"}
+
+
+def test_sizes_of_our_own_nets(tmp_path: Path) -> None:
+    """What CUDA leaves to the CPU of FCN-8s is sums of sizes."""
+    path = tmp_path / "fcn.onnx"
+    netdsl.load("fcn:FCN8s").save_onnx(path)
+    assert {"4/Add_1", "8/Add_1", "score/Add_1"} <= sizes_of(path)
+    opened = onnxruntime.InferenceSession(
+        str(path), _recording(), providers=["CPUExecutionProvider"]
+    )
+    assert not any(n.sizes_alone for n in placement(opened, path))  # on the CPU it is no matter
+
+
+def _recording() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def test_nodes_of_sizes_are_no_error(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not refused, and `auto` does not count them."""
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(
+        providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
+    )
+    placed = [
+        Placed("r", "Relu", "CUDAExecutionProvider"),
+        Placed("a", "Add", "CPUExecutionProvider", sizes_alone=True),
+    ]
+    monkeypatch.setattr(Session, "placement", lambda self: placed)
+    open_session(relu, "cuda")
+    assert open_session(relu, "auto").chosen == "there is a GPU"
+
+
+@pytest.mark.parametrize(("opset", "said"), [(20, False), (22, True)])
+def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, said: bool) -> None:
+    path = write(
+        tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"], name="r")], opset=opset
+    )
+    placed = [
+        Placed("r", "Relu", "CUDAExecutionProvider"),
+        Placed("p", "MaxPool", "CPUExecutionProvider"),
+    ]
+    with pytest.raises(NetdslError, match="1 of 2 nodes") as caught:
+        providers.check_placement(placed, path, "m", "cuda", allow=False)
+    assert (f"opset {opset}" in str(caught.value)) == said
+    assert "--allow-cpu-nodes" in str(caught.value)
+
+
+def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(
+    relu: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(
+        providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(providers, "why_not_loaded", lambda device: "")
+    opened = open_session(relu, "auto")
+    assert opened.device == "cpu"
+    assert "takes no node" in opened.chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "advice"),
+    [("cpu", "run with --device cuda, or export with --fp16"), ("cuda", "export with --fp16")],
+)
+def test_what_has_no_bfloat16_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, advice: str
+) -> None:
+    """The operator and the device: not that onnxruntime were too old."""
+    path = Path(
+        netdsl.loads("net N {\n input x: 3x8x8\n output y: conv(2, 3)\n}").save_onnx(
+            tmp_path / "m.onnx", dtype="bfloat16"
+        )[0]
+    )
+    monkeypatch.setattr(session, "obstacle", lambda device: None)
+    monkeypatch.setattr(
+        providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
+    )
+    with pytest.raises(NetdslError) as caught:
+        open_session(path, device)
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.message) == (
+        "no-kernel",
+        f"{path} uses `Conv`, which onnxruntime cannot compute on {device} at opset 22 of bfloat16",
+    )
+    assert advice in str(found.help)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            (
+                "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization:"
+                " /src/a/memcpy.cc:253 bool a::b(const Node&) const !x.empty() was false. Provider"
+                " type is not set."
+            ),
+            "Exception during initialization: Provider type is not set.",
+        ),
+        (
+            f"Status Message: {FULL}",
+            "Status Message: Failed to allocate memory for requested buffer of size 9",
+        ),
+    ],
+)
+def test_sources_of_onnxruntime_are_not_shown(said: str, shown: str) -> None:
+    assert providers.said_by(RuntimeError(said)) == shown

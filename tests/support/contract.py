@@ -1,0 +1,80 @@
+"""The examples of the layers, and the checks of them that several tests make."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+
+import netdsl
+from netdsl.ops import LAYERS
+from tests.support.back_ends import inputs_for, randomise, run_onnx, run_torch
+
+
+class Example(NamedTuple):
+    """One (input shapes, call) pair of a kind."""
+
+    kind: str
+    shapes: str
+    call: str
+
+    def text(self, shapes: list[str] | None = None) -> str:
+        """A net of the call alone, labelled `y`, its further inputs given as references."""
+        given = shapes or self.shapes.split(", ")
+        lines = [f"    input x{i}: {shape}" for i, shape in enumerate(given)]
+        references = ", ".join(f"@x{i}" for i in range(1, len(given)))
+        name, paren, rest = self.call.partition("(")
+        call = (
+            self.call if not references else f"{name}({references}{', ' + rest if paren else ')'}"
+        )
+        return "\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"])
+
+    def net(self) -> netdsl.Net:
+        """The compiled net."""
+        return netdsl.loads(self.text())
+
+
+def examples_of(kind: str) -> list[Example]:
+    """The examples that a kind declares."""
+    return [Example(kind, shapes, call) for shapes, call in LAYERS[kind].examples]
+
+
+EXAMPLES = [e for kind in LAYERS for e in examples_of(kind)]
+
+
+def check_shape(net: netdsl.Net) -> None:
+    """The inferred type is that of PyTorch's result, whatever the batch."""
+    module = randomise(net.torch())
+    wanted = net.outputs[0].value.type
+    for batch in (1, 3):
+        (made,) = run_torch(module, inputs_for(net, batch))
+        assert (batch, *wanted.shape) == made.shape
+        assert wanted.dtype == str(made.dtype)
+
+
+def onnx_shape(model: onnx.ModelProto, batch: int) -> tuple[int | str, ...]:
+    """The output's shape as ONNX infers it by itself for that batch."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    for value in bare.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    bare.graph.output[0].type.tensor_type.ClearField("shape")
+    inferred = onnx.shape_inference.infer_shapes(
+        bare, check_type=True, strict_mode=True, data_prop=True
+    )
+    return tuple(
+        d.dim_value or d.dim_param for d in inferred.graph.output[0].type.tensor_type.shape.dim
+    )
+
+
+def check_onnx(net: netdsl.Net) -> None:
+    """The model is well formed, infers our shape, and computes what PyTorch does."""
+    module = randomise(net.torch())
+    model = net.onnx(weights=module.state_dict())
+    onnx.checker.check_model(model, full_check=True)
+    assert (3, *net.outputs[0].value.type.shape) == onnx_shape(model, 3)
+    inputs = inputs_for(net)
+    (expected,), (actual,) = run_torch(module, inputs), run_onnx(model, inputs)
+    assert expected.dtype == actual.dtype
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,71 @@
+"""When two graphs are the same net up to names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from netdsl.ir.graph import Value
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Graph, Node
+
+
+def nameless(graph: Graph) -> dict[str, list[Any]]:
+    """Everything that a graph says, with positions in place of names: equal for graphs that are the
+    same up to names.
+
+    Nodes are compared in their order, by kind, arguments, shapes, edges, weights, whose weights
+    they share, and what holds them fixed.
+    """
+    number: dict[int, str] = {id(v): f"input {i}" for i, v in enumerate(graph.inputs)}
+    owner: dict[str, int] = {}
+    heads = {head.name: i for i, head in enumerate(graph.aux)}
+    nodes = []
+    for i, node in enumerate(graph.nodes):
+        edges = [number[id(v)] for v in node.inputs]
+        number[id(node.output)] = f"node {i}"
+        shared = owner.setdefault(node.module, i)
+        weights = {
+            name: (p.shape, repr(p.init)) for name, p in (node.params() | node.buffers()).items()
+        }
+        nodes.append(
+            (
+                node.op.kind,
+                arguments_of(node, number),
+                edges,
+                str(node.type),
+                node.type.dtype,
+                weights,
+                shared,
+                node.frozen,
+                heads.get(node.aux or ""),
+            )
+        )
+    return {
+        "inputs": [(str(v.type), v.type.dtype) for v in graph.inputs],
+        "nodes": nodes,
+        "outputs": [number[id(o.value)] for o in graph.outputs],
+        "heads": [(number[id(h.value)], h.weight) for h in graph.aux],
+        "equalities": [(str(a), str(b)) for a, b, _ in graph.equalities],
+    }
+
+
+def arguments_of(node: Node, number: dict[int, str]) -> list[tuple[str, object]]:
+    """The arguments of a node; a tensor among them by its position."""
+    values = [(a.name, getattr(node.op, a.name)) for a in node.op.args]
+    return [
+        (n, number.get(id(v), "a tensor")) if isinstance(v, Value) else (n, repr(v))
+        for n, v in values
+    ]
+
+
+def first_difference(one: Graph, other: Graph) -> str | None:
+    """Where two graphs differ first, or None where they are the same up to names."""
+    a, b = nameless(one), nameless(other)
+    for part, items in a.items():
+        for i, (x, y) in enumerate(zip(items, b[part], strict=False)):
+            if x != y:
+                return f"{part} {i}: {x} against {y}"
+        if len(items) != len(b[part]):
+            return f"{part}: {len(items)} against {len(b[part])}"
+    return None

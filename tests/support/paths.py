@@ -1,0 +1,8 @@
+"""Where the files are that tests read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REGRESS = ROOT / "tests" / "regress"

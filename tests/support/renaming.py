@@ -1,0 +1,77 @@
+"""A program with other names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from netdsl.elaborate.evaluate import function_names
+from netdsl.library import block_names
+from netdsl.ops import LAYERS
+from netdsl.source import SourceFile
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse, parse_with_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIX = "_9"
+
+WORDS = (
+    {a.name for op in LAYERS.values() for a in op.args}
+    | set(LAYERS)
+    | set(block_names())
+    | set(function_names())
+)
+
+
+def own_names(text: str) -> set[str]:
+    """The names that a file gives, but for those that are words elsewhere too."""
+    names: set[str] = set()
+    computed: set[str] = set()
+    for part in nodes_of(parse(SourceFile("text", text))):
+        match part:
+            case ast.Definition() | ast.Alias() | ast.Parameter() | ast.Let() | ast.Aux():
+                names.add(part.name)
+            case ast.Repeat(variable=str(name)):
+                names.add(name)
+            case ast.For():
+                names.update(part.targets)
+        match getattr(part, "label", None):
+            case ast.Pattern(pieces=(str(name),)):
+                names.add(name)
+            case ast.Pattern(pieces=pieces):
+                computed.update(p for p in pieces if isinstance(p, str))
+    made = {n for n in names for stem in computed if n.startswith(stem)}
+    return names - made - WORDS
+
+
+def renamed(text: str) -> str:
+    """Every name that the file gives, another."""
+    names = own_names(text)
+    made, place = [], 0
+    for token in parse_with_tokens(SourceFile("text", text))[1]:
+        if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
+            pattern = (
+                r"(?<=x)[A-Za-z_]\w*?(?=x|$)|^[A-Z_]\w*?(?=x)"
+                if "DIMS" in token.type and token not in names
+                else r"[^\W\d]\w*"
+            )
+            made += [
+                text[place : token.start_pos],
+                re.sub(pattern, lambda m: m[0] + SUFFIX * (m[0] in names), token),
+            ]
+            place = token.end_pos or 0
+    return "".join([*made, text[place:]])
+
+
+def nodes_of(item: object) -> Iterator[Any]:
+    """Every part of a syntax tree."""
+    waiting: list[Any] = [item]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple) and not hasattr(part, "_fields"):
+            waiting += part
+        elif type(part).__module__ == ast.__name__:
+            yield part
+            waiting += [getattr(part, name) for name in type(part).__match_args__]

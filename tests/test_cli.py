@@ -1,0 +1,145 @@
+"""What the options of all commands take: numbers in their bounds, names in any case, outputs in any
+encoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netdsl.cli import build_parser, run
+from netdsl.commands.options import natural, positive, thread_count
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = "net É {\n input x: 6xHx6\n 名: conv(3, 3, stride = 2) -> gap\n}\n"
+COMMANDS = next(
+    a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)
+).choices
+NUMBERS = [
+    (name, option.option_strings[0])
+    for name, command in COMMANDS.items()
+    for option in command._actions
+    if option.type in (natural, positive, thread_count)
+]
+
+
+def test_every_integer_is_bounded() -> None:
+    """No option takes any integer whatever: each would reach a back end that fails on some."""
+    assert not [
+        a.dest for command in COMMANDS.values() for a in command._actions if a.type in (int, float)
+    ]
+    assert {
+        ("test", "--batch"),
+        ("export", "--seed"),
+        ("verify", "--seed"),
+        ("run", "--threads"),
+        ("bench", "--rounds"),
+        ("draw", "--depth"),
+    } <= set(NUMBERS)
+
+
+@pytest.mark.parametrize(("command", "option"), NUMBERS)
+@pytest.mark.parametrize("number", ["-1", "1.5", "1000000001", "²", "a"])
+def test_numbers_out_of_bounds(
+    command: str, option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong usage, which says what the option takes."""
+    assert run([command, "lenet5", "a.png", f"{option}={number}"]) == 2
+    assert f"argument {option}: it takes an integer from " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("test", "--batch"), ("run", "--batch"), ("run", "--top"), ("bench", "--threads")],
+    ids=" ".join,
+)
+def test_none_is_too_few(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([option[0], "lenet5", f"{option[1]}=0"]) == 2
+    assert "an integer from 1 to " in capsys.readouterr().err
+
+
+def test_memory_that_does_not_suffice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sizes that no memory holds are an error, no traceback."""
+
+    def full(_: argparse.Namespace) -> int:
+        raise MemoryError("Unable to allocate 1 PiB")
+
+    monkeypatch.setattr("netdsl.commands.check.run", full)
+    assert run(["check", "lenet5"]) == 1
+    assert (
+        "error[out-of-memory]: there is not enough memory: Unable to allocate 1 PiB"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    """Letters that an encoding has not are said otherwise: signs of our own in ASCII, those of
+    names as JSON escapes them, so that JSON stays JSON.
+    """
+    (tmp_path / "a.net").write_text(TEXT, encoding="utf-8")
+
+    def said(*more: str) -> str:
+        call = [sys.executable, "-m", "netdsl", "check", str(tmp_path / "a.net"), *more]
+        return subprocess.run(
+            call, capture_output=True, check=True, env={"PYTHONIOENCODING": encoding, "PATH": ""}
+        ).stdout.decode(encoding)
+
+    table = said()
+    assert "\n-----" in table
+    assert "3xfloor((H-1)/2)x2" in table
+    assert r"\u540d" in table
+    net = json.loads(said("--format", "json"))["nets"][0]
+    assert (net["name"], net["layers"][0]["name"]) == ("É", "名")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [["nets"], ["layers"], ["layers", "conv"], ["verify", "lenet5"], ["check", "lenet5"]],
+    ids=" ".join,
+)
+def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(call) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert len(lines) > 10
+    assert lines == [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "lenet5:LeNet5", "-o", "m.onnx"],
+        ["verify", "lenet5:LeNet5"],
+        ["run", "m.onnx", "x.npy"],
+        ["bench", "m.onnx"],
+    ],
+)
+def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`--allow-nonfinite` without weights would do nothing, and is refused."""
+    assert run([*command, "--allow-nonfinite"]) == 2
+    assert capsys.readouterr().err == "netdsl: --allow-nonfinite goes with --weights\n"
+
+
+def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second sizes of one input would win in silence."""
+    sizes = ["--input", "3x64x64", "--input", "3x96x96"]
+    assert run(["check", "resnet:ResNet18", *sizes]) == 2
+    assert capsys.readouterr().err == "netdsl: --input is given twice for the first input\n"
+
+
+@pytest.mark.parametrize("size", ["2147483648", "99999999999", "9" * 5000])
+def test_size_that_is_too_large(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A size of `--input` beyond the largest is called that, and not wrong in form."""
+    assert run(["check", "resnet:ResNet18", "--input", f"3x224x{size}"]) == 2
+    told = capsys.readouterr().err
+    assert f"--input has a size of {size[:9]}" in told
+    assert "the largest is 2,147,483,647" in told

@@ -1,0 +1,92 @@
+"""The `train` section as it is read, with its defaults and its errors."""
+
+import math
+
+import pytest
+
+from netdsl.config import SettingCall
+from netdsl.data.metrics import Accuracy
+from netdsl.train import settings
+from netdsl.train.config import TrainConfig
+from tests.support.training import fails
+
+AUGMENT = [
+    SettingCall("random_crop", (8, 1)),
+    SettingCall("hflip"),
+    SettingCall("rotation", (10,)),
+    SettingCall("random_erasing"),
+]
+
+
+def test_empty_section_has_the_defaults() -> None:
+    setup = TrainConfig.from_section({}, {"epochs": None})
+    assert setup.data == SettingCall("fashion_mnist_sample")
+    assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
+    assert setup.schedule == settings.Cosine(warmup=0)
+    assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
+
+
+def test_section_is_read_and_overridden() -> None:
+    section = {
+        "data": SettingCall("cifar10", (), {"root": "x"}),
+        "augment": AUGMENT,
+        "loss": SettingCall("cross_entropy", (), {"label_smoothing": 0.1}),
+        "optimizer": SettingCall("sgd", (1,), {"nesterov": True, "momentum": 0.9}),
+        "schedule": SettingCall("multistep", (), {"at": [2, 4]}),
+        "metrics": [SettingCall("accuracy"), SettingCall("accuracy", (), {"top": 5})],
+        "epochs": 7,
+    }
+    setup = TrainConfig.from_section(section, {"epochs": 3, "seed": 1, "batch": None})
+    assert setup.optimizer == settings.SGD(1.0, 0.9, 0.0, True)
+    assert setup.schedule == settings.MultiStep((2, 4), 0.1)
+    assert setup.augment[0] == settings.RandomCrop(8, 1)
+    assert setup.loss == settings.CrossEntropy(0.1)
+    assert [m.key for m in setup.metrics] == ["accuracy", "top5_accuracy"]
+    assert (setup.epochs, setup.seed, setup.batch) == (3, 1, 128)
+
+
+@pytest.mark.parametrize(
+    ("section", "code", "text"),
+    [
+        ({"epoch": 3}, "unknown-entry", "did you mean `epochs`?"),
+        (
+            {"epochs": 0},
+            "bad-argument",
+            "`epochs` is 0; it must be an integer from 1 to 1,000,000,000",
+        ),
+        ({"epochs": 2.5}, "wrong-type", "2.5"),
+        ({"batch": "many"}, "wrong-type", '"many"'),
+        ({"data": "cifar10"}, "wrong-type", "for example"),
+        ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
+        ({"optimizer": SettingCall("sgd")}, "missing-argument", "no `lr`"),
+        (
+            {"optimizer": SettingCall("sgd", (0.1,), {"nesterov": True})},
+            "bad-argument",
+            "`momentum` is 0",
+        ),
+        (
+            {"optimizer": SettingCall("adam", (), {"lr": 0})},
+            "bad-argument",
+            "0; it must be a number above 0",
+        ),
+        ({"optimizer": SettingCall("adam", (), {"lr": math.nan})}, "wrong-type", "nan"),
+        (
+            {"schedule": SettingCall("multistep", ([4, 2],))},
+            "bad-argument",
+            "[4, 2]; it must be a rising list",
+        ),
+        (
+            {"schedule": SettingCall("constant", (), {"gamma": 1})},
+            "unknown-argument",
+            "takes no arguments",
+        ),
+        ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
+        ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
+        ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
+        ({"metrics": [SettingCall("accuracy", (0,))]}, "bad-argument", "from 1 to"),
+        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
+    ],
+)
+def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:
+    error = fails(code, section)
+    assert text in f"{error.message} {error.help}"

@@ -1,0 +1,294 @@
+"""A training run and its files, and going on after an interruption."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from netdsl.config import SettingCall
+from netdsl.data.catalog import open_dataset
+from netdsl.data.evaluate import evaluate
+from netdsl.data.metrics import Accuracy
+from netdsl.errors import SettingError
+from netdsl.train import checkpoint, loop
+from netdsl.train.config import TrainConfig
+from tests.support.training import CPU, config, net, run, tiny
+
+AUGMENT = [
+    SettingCall("random_crop", (8, 1)),
+    SettingCall("hflip"),
+    SettingCall("rotation", (10,)),
+    SettingCall("random_erasing"),
+]
+
+
+def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "run"
+    output = io.StringIO()
+    setup = config(epochs=6, metrics=[SettingCall("accuracy"), SettingCall("accuracy", (2,))])
+    result = run(
+        net(), out, setup, console=Console(file=output, width=40), name="Tiny", expects=(1, 8, 8)
+    )
+    assert result.final["accuracy"] > 0.95
+    assert result.history[0]["train_loss"] > result.final["train_loss"]
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["checkpoint.safetensors", "curves.png", "log.jsonl", "weights.safetensors"]
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert log == list(result.history) and [r["epoch"] for r in log] == [1, 2, 3, 4, 5, 6]
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 6 and lines[5].startswith("epoch 6/6  train loss 0.")
+    assert f"accuracy {result.final['accuracy']:.2%}".replace("%", " %") in lines[5]
+    assert "images/s" in lines[5]
+    with Image.open(out / "curves.png") as curves:
+        assert curves.size == (1200, 480)
+
+
+def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
+    data = tiny()
+    result = run(net(), tmp_path, config(), data, name="Tiny")
+    with safe_open(result.weights, "pt") as file:
+        metadata = file.metadata()
+    assert (metadata["net"], metadata["dataset"]) == ("Tiny", "tiny")
+    assert json.loads(metadata["mean"]) == [0.3] and json.loads(metadata["classes"]) == [
+        "a",
+        "b",
+        "c",
+    ]
+    other = net(seed=5).eval()
+    other.load_state_dict(load_file(result.weights))
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return np.asarray(other(torch.from_numpy(images)))
+
+    assert evaluate(forward, data.test, data, [Accuracy()]) == {
+        "accuracy": result.final["accuracy"]
+    }
+
+
+def numbers(result: loop.Result) -> list[dict[str, float]]:
+    timed = ("seconds", "images_per_second")
+    return [{k: v for k, v in record.items() if k not in timed} for record in result.history]
+
+
+OPTIMIZERS = [
+    SettingCall("sgd", (0.05, 0.9)),
+    SettingCall("sgd", (0.05,)),
+    SettingCall("adam"),
+    SettingCall("adamw"),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_an_interrupted_run_goes_on_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: SettingCall
+) -> None:
+    setup = config(epochs=4, augment=AUGMENT, optimizer=optimizer)
+    whole = net()
+    expected = run(whole, tmp_path / "whole", setup)
+    steps = 0
+    step = loop._TrainingRun._step
+
+    def interrupted(self: loop._TrainingRun, chosen: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 8:
+            raise KeyboardInterrupt
+        return step(self, chosen)
+
+    monkeypatch.setattr(loop._TrainingRun, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(net(), tmp_path / "parts", setup)
+    assert len((tmp_path / "parts" / "log.jsonl").read_text().splitlines()) == 2
+    rest = net(seed=9)
+    result = run(rest, tmp_path / "parts", setup, resume=True)
+    assert numbers(result) == numbers(expected)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, rest.state_dict()[name]), name
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    first, second, other = (
+        numbers(run(net(), tmp_path / str(i), config(seed=seed)))
+        for i, seed in enumerate((3, 3, 4))
+    )
+    assert first == second != other
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(net(), tmp_path, config(epochs=1))
+    before = (tmp_path / checkpoint.FILE).read_bytes()
+
+    def broken(tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_file", broken)
+    with pytest.raises(KeyboardInterrupt):
+        run(net(), tmp_path, config(epochs=2), resume=True)
+    assert (tmp_path / checkpoint.FILE).read_bytes() == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
+    def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
+        with pytest.raises(SettingError) as caught:
+            run(module, tmp_path, setup, resume=True)
+        assert caught.value.code == code
+        return caught.value.message
+
+    refused("no-checkpoint", net(), config())
+    run(net(), tmp_path, config())
+    assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1))
+    wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    assert "`1.weight`" in refused("resume-mismatch", wider, config())
+    assert len(run(net(), tmp_path, config(epochs=3), resume=True).history) == 3
+    path = tmp_path / checkpoint.FILE
+    path.write_bytes(path.read_bytes()[:-7])
+    refused("corrupt-checkpoint", net(), config())
+
+
+def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    run(net(), tmp_path, config())
+    before = (tmp_path / checkpoint.FILE).read_bytes()
+    with pytest.raises(SettingError) as caught:
+        run(net(), tmp_path, config(optimizer=SettingCall("sgd", (1e30,))))
+    assert caught.value.code == "diverged"
+    assert "lower `lr`" in (caught.value.help or "")
+    assert (tmp_path / checkpoint.FILE).read_bytes() == before
+
+
+class Hidden(nn.Module):
+    """A net in which a weight that becomes infinite changes no output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.lost = nn.Linear(64, 3), nn.Parameter(torch.ones(2))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            self.lost.fill_(float("nan"))
+        made: torch.Tensor = self.main(images.flatten(1))
+        return made
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    """A loss that is finite does not hide them; no weights and no checkpoint are written."""
+    with pytest.raises(SettingError) as caught:
+        run(Hidden(), tmp_path, config(epochs=1))
+    assert caught.value.code == "diverged"
+    assert caught.value.args[0] == "`lost` has numbers that are not finite after epoch 1"
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+class TwoHeads(nn.Module):
+    """Logits, and in training those of an auxiliary head with weights of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = nn.Linear(64, 3), nn.Linear(64, 3)
+        self.aux_weights = [0.25]
+
+    def forward(self, images: torch.Tensor) -> Any:
+        flat = images.flatten(1)
+        return (self.main(flat), self.side(flat)) if self.training else self.main(flat)
+
+
+def test_auxiliary_heads_add_to_the_loss_by_their_weight(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = TwoHeads()
+    data, setup = tiny(), config(epochs=1, batch=96, optimizer=SettingCall("sgd", (0.1,)))
+    with torch.no_grad():
+        values = torch.from_numpy(data.normalise(data.train.images)).flatten(1)
+        labels = torch.from_numpy(data.train.labels)
+        main, side = (
+            nn.functional.cross_entropy(h(values), labels).item()
+            for h in (module.main, module.side)
+        )
+    before = module.side.weight.detach().clone()
+    result = run(module, tmp_path, setup, data)
+    assert result.final["train_loss"] == pytest.approx(main + 0.25 * side, rel=1e-5)
+    assert not torch.equal(before, module.side.weight)
+
+
+def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
+    data = tiny(count=65)
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))
+    assert len(run(module, tmp_path, config(epochs=1), data).history) == 1
+
+
+def test_misfits_are_told_before_training(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
+        run(net(), tmp_path, config(), expects=(1, 12, 12))
+    assert "the `pad` of the dataset by 2" in (caught.value.help or "")
+    five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+    with pytest.raises(SettingError, match="gives 5 numbers for an image, tiny has 3 classes"):
+        run(five, tmp_path, config())
+    with pytest.raises(SettingError, match="`top` of `accuracy` is 5"):
+        run(net(), tmp_path, config(metrics=[SettingCall("accuracy", (5,))]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
+    output = io.StringIO()
+    run(net(), tmp_path, config(), console=Console(file=output, force_terminal=True, width=120))
+    assert "epoch 1/2  train loss" in output.getvalue()
+    assert "\x1b[" in output.getvalue()
+
+
+def test_cuda_is_refused_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingError, match="no CUDA device") as caught:
+        run(net(), tmp_path, config(), device="cuda")
+    assert caught.value.code == "no-device"
+    assert loop.torch_device("auto") == CPU
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_run_on_the_gpu_learns_and_goes_on(tmp_path: Path) -> None:
+    setup = config(epochs=3, augment=AUGMENT)
+    run(net(), tmp_path, replace(setup, epochs=2), device="cuda")
+    result = run(net(), tmp_path, setup, device="cuda", resume=True)
+    assert len(result.history) == 3 and result.final["accuracy"] > 0.5
+
+
+def test_lenet_learns_the_sample(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    lenet = nn.Sequential(
+        *(
+            nn.Conv2d(1, 6, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+        ),
+        *(
+            nn.Conv2d(16, 120, 5),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(120, 84),
+            nn.Tanh(),
+            nn.Linear(84, 10),
+        ),
+    )
+    data = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2}))
+    result = run(
+        lenet, tmp_path, TrainConfig.from_section({}, {"epochs": 3}), data, expects=(1, 32, 32)
+    )
+    assert result.final["accuracy"] > 0.8

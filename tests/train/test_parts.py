@@ -1,0 +1,112 @@
+"""The parts of a training: schedules, losses, optimizers, and what is done to pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from netdsl.config import SettingCall
+from netdsl.data.dataset import Dataset
+from netdsl.errors import SettingError
+from netdsl.train import settings
+from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from tests.support.training import CPU, config, net, run, tiny
+
+
+def rates(schedule: settings.Schedule, epochs: int, per_epoch: int) -> list[float]:
+    return [rate_factor(schedule, step, per_epoch, epochs) for step in range(epochs * per_epoch)]
+
+
+def test_schedules() -> None:
+    assert rates(settings.Constant(), 2, 2) == [1] * 4
+    assert rates(settings.StepDecay(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
+    assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
+    assert rates(settings.Cosine(), 2, 2) == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
+    assert rates(settings.Cosine(1), 3, 2) == pytest.approx(
+        [0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6
+    )
+    assert rates(settings.Cosine(3), 2, 1) == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_losses() -> None:
+    logits = torch.tensor([[2.0, 0.0, -1.0]])
+    labels = torch.tensor([0])
+    log = torch.log_softmax(logits, 1)[0]
+    smooth = -(0.9 * log[0] + 0.1 * log.mean())
+    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(
+        smooth.item()
+    )
+    assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
+
+
+def test_optimizers_get_their_settings() -> None:
+    weights = [nn.Parameter(torch.zeros(1))]
+    sgd = build_optimizer(settings.SGD(0.1, 0.9, 1e-4, True), weights)
+    assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [
+        0.1,
+        0.9,
+        1e-4,
+        True,
+    ]
+    adam = build_optimizer(settings.Adam(0.1, 0.2), weights)
+    adamw = build_optimizer(settings.AdamW(), weights)
+    assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
+    assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
+    with pytest.raises(SettingError, match="no weights"):
+        build_optimizer(settings.Adam(), [])
+
+
+def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) -> torch.Tensor:
+    torch.manual_seed(0)
+    return build_input(config(augment=augment).augment, data, CPU)(images)
+
+
+def test_plain_input_is_what_the_test_sees() -> None:
+    data = tiny()
+    images = torch.from_numpy(data.train.images)
+    assert np.allclose(
+        prepared([], images, data).numpy(), data.normalise(data.train.images), atol=1e-6
+    )
+
+
+def test_augmentations_do_what_they_say() -> None:
+    data = replace(tiny(), mean=(0.0,), std=(1.0,))
+    ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
+    plain = ramp / 255
+    flipped = prepared([SettingCall("hflip")], ramp, data)
+    same = torch.isclose(flipped, plain).flatten(1).all(1)
+    mirrored = torch.isclose(flipped, plain.flip(3)).flatten(1).all(1)
+    assert (same ^ mirrored).all() and 16 < mirrored.sum() < 48
+    cropped = prepared([SettingCall("random_crop", (8, 2))], ramp, data)
+    shifts = {tuple(torch.nonzero(image[0])[0].tolist()) for image in cropped}
+    assert cropped.shape == ramp.shape and len(shifts) >= 9
+    erased = prepared([SettingCall("random_erasing", (), {"p": 1})], ramp, data)
+    assert ((erased == 0).flatten(1).sum(1) > 0).all()
+    assert torch.allclose(erased[erased != 0], plain[erased != 0])
+    turned = prepared([SettingCall("rotation", (45,))], ramp, data)
+    assert not torch.isclose(turned, plain).flatten(1).all(1).any()
+    assert len({tuple(image.flatten().tolist()) for image in turned}) == 64
+
+
+def test_normalize_replaces_the_constants_in_training_and_test() -> None:
+    setup = config(
+        augment=[SettingCall("normalize", ([0.5], [0.25])), SettingCall("random_erasing", (1,))]
+    )
+    data = setup.adapt(tiny())
+    assert (data.mean, data.std) == ((0.5,), (0.25,))
+    images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
+    # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
+    values = build_input(setup.augment, data, CPU)(images)
+    assert set(values.flatten().tolist()) == {0.0, 2.0}
+    with pytest.raises(
+        SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"
+    ):
+        setup.adapt(tiny(channels=3))
+
+
+def test_crop_must_keep_the_size(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="makes 6 x 6 images, tiny has 8 x 8"):
+        run(net(), tmp_path, config(augment=[SettingCall("random_crop", (6,))]))

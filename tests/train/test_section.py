@@ -1,0 +1,169 @@
+"""The `train` section: what `check` and `train` say of its entries, and of those on the command
+line.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netdsl.cli import run
+from netdsl.driver import compile_net, program_of
+from netdsl.errors import NetdslError
+from netdsl.source import SourceFile
+from netdsl.train.section import read_config
+from netdsl.train.settings import SGD, HFlip, Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from netdsl.train.config import TrainConfig
+
+NET = "let rate = 0.01\nnet A {\n    input x: 1x8x8\n    flatten\n    dense(10)\n}\n"
+WRONG = (
+    "train A {\n    optimiser = sgd(0.1)\n    loss = crossentropy\n    epochs = -1\n    data ="
+    " cifar10(rot = 3)\n    batch = max(1, 2)\n}\n"
+)
+
+
+def configured(
+    section: str, settings: Mapping[str, str] | None = None, data: str | None = None
+) -> TrainConfig:
+    """The training of a section and the command line."""
+    program = program_of(SourceFile("a.net", NET + f"train A {{\n{section}\n}}\n"))
+    return read_config(compile_net(program, "A"), data, settings)
+
+
+def places(section: str, settings: Mapping[str, str] | None = None) -> list[tuple[str, str, int]]:
+    """The code, file and line of every error; the section begins in line 8."""
+    with pytest.raises(NetdslError) as caught:
+        configured(section, settings)
+    return [
+        (d.code, d.span.file.name, d.span.first.line)
+        for d in caught.value.diagnostics
+        if d.span is not None
+    ]
+
+
+@pytest.fixture
+def wrong_folder(folder: Path) -> Path:
+    """A folder with a net whose `train` section has four errors."""
+    (folder / "a.net").write_text(NET + WRONG)
+    return folder
+
+
+@pytest.mark.parametrize("command", [["check"], ["train"]])
+def test_every_wrong_entry_is_told_at_once(
+    wrong_folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """`check` looks into a section too, and neither stops at the first error."""
+    assert run([*command, "a.net"]) == 1
+    said = capsys.readouterr().err
+    found = [
+        (code, f"a.net:{line}:" in said)
+        for code, line in (
+            ("unknown-entry", 8),
+            ("unknown-loss", 9),
+            ("bad-argument", 10),
+            ("unknown-argument", 11),
+        )
+        if f"error[{code}]" in said
+    ]
+    assert found == [
+        ("unknown-entry", True),
+        ("unknown-loss", True),
+        ("bad-argument", True),
+        ("unknown-argument", True),
+    ]
+    assert said.count("error[") == 4
+
+
+def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
+    """Sections are checked without numpy, torch or data."""
+    (wrong_folder / "a.net").write_text(
+        NET
+        + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n'
+    )
+    probe = (
+        "import sys\nfrom netdsl.cli import run\ncode = run(['check', 'a.net', '--format',"
+        " 'json'])\nprint(code, {'numpy', 'torch', 'PIL'} & set(sys.modules),"
+        " 'netdsl.train.section' in sys.modules, file=sys.stderr)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+        ).stderr
+        == "0 set() True\n"
+    )
+
+
+def test_an_entry_stands_once() -> None:
+    """The second of two is an error, with a note at the first."""
+    with pytest.raises(
+        NetdslError,
+        match=r"(?s)error.duplicate-name.*a.net:10:1.*the first is here\n --> a.net:8:1",
+    ):
+        configured("epochs = 1\nbatch = 2\nepochs = 3")
+
+
+def test_what_the_command_line_says_is_told_there() -> None:
+    """An entry that the command line replaces has no line in the text; the option is named, and
+    each is checked.
+    """
+    section = "epochs = -1\nbatch = 0"
+    assert places(section, {"epochs": "-2"}) == [
+        ("bad-argument", "a.net", 9),
+        ("bad-argument", "--set train.epochs", 1),
+    ]
+    assert places(section, {"epochs": "2"}) == [("bad-argument", "a.net", 9)]
+    assert places("", {"augment": "hflip -> rotation(3)"}) == [
+        ("syntax-error", "--set train.augment", 1)
+    ]
+    assert places("", {"epoch": "3"}) == [("unknown-entry", "--set train.epoch", 1)]
+    assert configured("epochs = 1", {"epochs": "5"}).epochs == 5
+
+
+def test_functions_of_the_language_are_at_hand() -> None:
+    """`max` of two numbers is a number, not the name of an optimizer; a list is one of calls."""
+    assert configured("optimizer = sgd(max(rate, 0.001))").optimizer == SGD(0.01)
+    assert configured(
+        "", {"optimizer": "sgd(min(rate, 1e-3))", "augment": "[hflip, rotation(3)]"}
+    ).augment == (HFlip(), Rotation(3.0))
+    assert configured("epochs = max(2, 3)").epochs == 3
+
+
+def test_data_keeps_the_padding_of_the_text() -> None:
+    assert configured("data = fashion_mnist_sample(pad = 2)", data="fashion_mnist").data.kwargs == {
+        "pad": 2
+    }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "epochs = 10 ** 12",
+        "seed = 10 ** 18",
+        "batch = 10 ** 10",
+        "seed = -1",
+        "optimizer = sgd(1e300)",
+        "augment = normalize([1e39], [1])",
+    ],
+)
+def test_numbers_that_no_back_end_holds(entry: str) -> None:
+    assert places(entry) == [("bad-argument", "a.net", 8)]
+
+
+@pytest.mark.parametrize("option", ["epochs=1", "train.epochs", "train.=1", "training.epochs=1"])
+def test_wrong_usage_of_set(
+    wrong_folder: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """What is no entry of a section is wrong usage, before anything is trained."""
+    assert run(["train", "lenet5", "--set", option]) == 2
+    assert (
+        f"--set takes train.KEY=VALUE such as train.epochs=3, found `{option}`"
+        in capsys.readouterr().err
+    )

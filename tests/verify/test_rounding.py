@@ -1,0 +1,96 @@
+"""What `verify` takes for rounding, and what it does not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import netdsl
+from netdsl.ir.rounding import Bound
+from netdsl.verify import Report, values
+from netdsl.verify.outputs import compare_models
+
+PART = """net Part {
+    input a: 3x4x4
+    input b: 3x4x4
+    all: add(@a, @b)
+    slice(0, 1) -> relu6
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "bound", "told"),
+    [
+        (float("nan"), 1e46, False),
+        (float("inf"), float("nan"), False),
+        (1e9, float("inf"), False),
+        (float("nan"), 1e44, True),
+        (float("inf"), 1.0, True),
+        (1.0, 1.0, True),
+        (2.0, 1.0, False),
+    ],
+)
+def test_rounding_beyond_every_float32(
+    monkeypatch: pytest.MonkeyPatch, made: float, bound: float, told: bool
+) -> None:
+    """Where rounding alone may pass float32's range nothing is held against a value; anywhere else
+    infinities and not-a-numbers are told.
+    """
+    node = netdsl.loads(PART).graph.nodes[0]
+    monkeypatch.setattr(
+        values,
+        "witness",
+        lambda *_: (
+            torch.tensor([[2.0]]).double(),
+            Bound(*torch.tensor([[[bound]], [[0.0]]], dtype=torch.double)),
+        ),
+    )
+    step: Any = SimpleNamespace(node=node)
+    x = torch.ones(1, 1)
+    found = values.compare_values(
+        step, [values.Executor("PyTorch", [x], torch.tensor([[made]]))], Report("Part", sizes=[{}])
+    )
+    assert list(found) == ["PyTorch"] * told
+
+
+@pytest.mark.parametrize(
+    ("all_", "off", "told"),
+    [
+        (3.0, 3.6e-7, False),
+        (3.0, 2e-5, False),
+        (3.0, 5e-5, True),
+        (1e-3, 3.6e-7, True),
+        (1e-3, 5e-9, False),
+        (float("inf"), 5e-9, False),
+        (3.0, float("nan"), True),
+        (3.0, float("inf"), True),
+        (float("nan"), 3.6e-7, True),
+    ],
+)
+def test_a_part_is_as_exact_as_what_it_was_taken_from(all_: float, off: float, told: bool) -> None:
+    """The exported model may differ from its layers by rounding: that of the largest number which
+    the output was chosen from, though the output be small.
+    """
+    graph = netdsl.loads(PART).graph
+    tensor = {id(v): v.name for v in graph.inputs} | {id(n.output): n.name for n in graph.nodes}
+    small = np.full((2, 1, 4, 4), 1e-3, np.float32)
+    added = np.concatenate([small, np.full((2, 2, 4, 4), all_, np.float32)], axis=1)
+    values = {tensor[id(n.output)]: added if n.op.kind == "add" else small for n in graph.nodes}
+    model = small.copy()
+    model[1, 0, 2, 3] += off
+    (output,) = graph.outputs
+    side: Any = SimpleNamespace(graph=graph, tensor=tensor)
+    found = compare_models(
+        side,
+        values | {output.name: small},
+        {output.name: model},
+        {id(output.value): torch.from_numpy(small)},
+        (),
+    )
+    assert (found is not None) == told
+    assert found is None or (found.code, found.kind) == ("outputs-differ", "relu6")

@@ -1,0 +1,229 @@
+"""The help of an error can be followed: the text that it proposes is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+import netdsl
+from netdsl.config import SettingCall
+from netdsl.data.catalog import open_dataset
+from netdsl.data.dataset import check_classes, check_shape
+from netdsl.errors import SettingError
+
+TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
+
+# What is wrong, a part of the help, and the text mended as the help has it.
+MENDED = {
+    "a label is used as a layer where its value is meant": (
+        TOKENS + "output logits: emb",
+        "`emb` applies that layer again; write `@emb` to take the value up",
+        TOKENS + "output logits: @emb",
+    ),
+    "a shared layer that does not fit": (
+        "input a: 4\nfc: dense(3)\nfc",
+        "write `@fc` to take the value up",
+        "input a: 4\nfc: dense(3)\n@fc",
+    ),
+    "embedding of an input of floats": (
+        "input words: T\nembedding(500, 32)",
+        "declare it: `input words: T int64`",
+        "input words: T int64\nembedding(500, 32)",
+    ),
+    "embedding of floats that are moved": (
+        "input words: 6\nreshape(2x3) -> embedding(500, 32)",
+        "declare it: `input words: 6 int64`",
+        "input words: 6 int64\nreshape(2x3) -> embedding(500, 32)",
+    ),
+    "embedding of what a layer computes": (
+        "input words: 8\ndense(4) -> embedding(500, 32)",
+        "integers are an input of the net",
+        "input words: T int64\nembedding(500, 32)",
+    ),
+    "integers that are moved": (
+        "input x: 8 int64\nreshape(2x4) -> dense(3)",
+        "declare input `x` without a type",
+        "input x: 8\nreshape(2x4) -> dense(3)",
+    ),
+    "16 bits": ("input x: 8 float16\ndense(3)", "`netdsl export --fp16`", "input x: 8\ndense(3)"),
+    "a reference of integers": (
+        "input x: 8\ninput y: 8 int64\nz: @x -> add(@y)",
+        "declare input `y` without a type",
+        "input x: 8\ninput y: 8\nz: @x -> add(@y)",
+    ),
+    "dense of open maps": (
+        "input x: 3xHxW\nflatten -> dense(4)",
+        "for H and W in the `input`, or pool to a fixed size first: `gap -> flatten`",
+        "input x: 3xHxW\ngap -> flatten -> dense(4)",
+    ),
+    "dense of an open vector": (
+        "input x: D\ndense(4)",
+        "write a number for D in the `input`",
+        "input x: 7\ndense(4)",
+    ),
+    "crop to an open size": (
+        "input x: 3xHxW\nconv(4, 3, pad = 2) -> crop([H, W])",
+        "or cut to the size of another value: `crop(@label)`",
+        "input x: 3xHxW\nconv(4, 3, pad = 2) -> crop(@x)",
+    ),
+    "upsample to an open size": (
+        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample(size = [H, W])",
+        "`upsample(2)`, then `crop(@label)`",
+        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample(2) -> crop(@x)",
+    ),
+    "vectors that are added": (
+        "input x: 8\nadd { | dense(64) | dense(32) }",
+        "project one arm with `dense(64)`",
+        "input x: 8\nadd { | dense(64) | dense(32) -> dense(64) }",
+    ),
+    "sequences that are added": (
+        "input x: 5x8\nadd { | dense(64) | identity }",
+        "project sequences with `dense(64)`",
+        "input x: 5x8\nadd { | dense(64) | dense(64) }",
+    ),
+    "sequences joined side by side": (
+        "input x: 5x8\nconcat { | dense(4) | identity }",
+        "project sequences with `dense(4)`",
+        "input x: 5x8\nconcat { | dense(4) | dense(4) }",
+    ),
+    "a sequence and its body": (
+        "input x: 5x8\nresidual { dense(64) }",
+        "`dense(8)` at the end of the body",
+        "input x: 5x8\nresidual { dense(64) -> dense(8) }",
+    ),
+    "one arm": (
+        "input x: 3x8x8\nadd { | conv(3, 1) }",
+        "`add { | ... | identity }`",
+        "input x: 3x8x8\nadd { | conv(3, 1) | identity }",
+    ),
+    "elements that do not divide": (
+        "input x: 24\nreshape([5, -1])",
+        "24 divides by 1, 2, 3, 4, 6",
+        "input x: 24\nreshape([6, -1])",
+    ),
+    "too few elements": (
+        "input x: 24\nreshape(5x4)",
+        "`reshape([-1, 4])`",
+        "input x: 24\nreshape([-1, 4])",
+    ),
+    "a single value in each group": (
+        "input x: 4x1\ngroupnorm(4)",
+        "use fewer groups; `bn` normalises each channel over the batch",
+        "input x: 4x1\ngroupnorm(2)",
+    ),
+    "a single value in each channel": (
+        "input x: 4x1\ninstancenorm",
+        "`bn` normalises",
+        "input x: 4x1\nbn",
+    ),
+    "same padding with a stride": (
+        "input x: 3x9x9\nconv(4, 1x3, stride = 2, pad = same)",
+        "give the padding as numbers: `pad = 0x1`",
+        "input x: 3x9x9\nconv(4, 1x3, stride = 2, pad = 0x1)",
+    ),
+    "edges of a formula": (
+        "input x: 5xT\ninput e: TxT\ny: @x -> pad(1) -> permute([2, 1]) -> gcn(4, @e)",
+        "`input edges: [T + 2, T + 2]`",
+        (
+            "input x: 5xT\ninput edges: [T + 2, T + 2]\ny: @x -> pad(1) -> permute([2, 1]) ->"
+            " gcn(4, @edges)"
+        ),
+    ),
+    "a label inside a group": (
+        "input x: 3x8x8\ng: { c: relu }\nadd(@c)",
+        "did you mean `@g.c`?",
+        "input x: 3x8x8\ng: { c: relu }\nadd(@g.c)",
+    ),
+    "a label inside a group, misspelt": (
+        "input x: 3x8x8\nouter: { inner: { conv1: relu } }\nadd(@conv2)",
+        "did you mean `@outer.inner.conv1`?",
+        "input x: 3x8x8\nouter: { inner: { conv1: relu } }\nadd(@outer.inner.conv1)",
+    ),
+    "a label inside a group that lies beside that of the reference": (
+        "input x: 3x8x8\ng: { c: relu }\nh: { relu -> add(@c) }",
+        "did you mean `@g.c`?",
+        "input x: 3x8x8\ng: { c: relu }\nh: { relu -> add(@g.c) }",
+    ),
+    "a label inside a join": (
+        "input x: 3x8x8\nm: add { | a: relu | identity }\nadd(@a)",
+        "did you mean `@m.a`?",
+        "input x: 3x8x8\nm: add { | a: relu | identity }\nadd(@m.a)",
+    ),
+    "a label inside a block of the library": (
+        "input x: 8x8x8\ns: basicblock(8)\nadd(@conv2)",
+        "did you mean `@s.conv2`?",
+        "input x: 8x8x8\ns: basicblock(8)\nadd(@s.conv2)",
+    ),
+    "a path that begins too far out": (
+        "input x: 3x8x8\nc: relu\nadd(@g.c)",
+        "did you mean `@c`?",
+        "input x: 3x8x8\nc: relu\nadd(@c)",
+    ),
+    "a path that leads further down": (
+        "input x: 3x8x8\nadd(@g.c)\ng: { c: relu }",
+        "`g` stands further down",
+        "input x: 3x8x8\ng: { c: relu }\nadd(@g.c)",
+    ),
+    "a label inside a group in an expression": (
+        "input x: 3x8x8\ng: { c: relu }\nconv(c.channels, 1)",
+        "write `@g.c` for the value at that label; `shape(@g.c)` is its sizes",
+        "input x: 3x8x8\ng: { c: relu }\nconv(shape(@g.c)[0], 1)",
+    ),
+    "a misspelt label in an expression": (
+        "input x: 3x8x8\ntower: relu\nadd(towr)",
+        "did you mean `@tower`?",
+        "input x: 3x8x8\ntower: relu\nadd(@tower)",
+    ),
+    "a label inside a group as a layer": (
+        "input x: 3x8x8\ng: { c: relu }\nc",
+        "write `@g.c` to take up the value at that label",
+        "input x: 3x8x8\ng: { c: relu }\n@g.c",
+    ),
+    "a misspelt label as a layer": (
+        "input x: 3x8x8\ntower: conv(3, 1)\ntowr",
+        "did you mean `tower`?",
+        "input x: 3x8x8\ntower: conv(3, 1)\ntower",
+    ),
+    "two outputs of one name": (
+        "input x: 8\noutput y: dense(4)\noutput y: dense(3)",
+        "give each output a name of its own",
+        "input x: 8\noutput y: dense(4)\noutput boxes: dense(3)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MENDED)
+def test_help_can_be_followed(case: str) -> None:
+    """The wrong text has one error with that help, and the text that follows the help has none."""
+    wrong, wanted, mended = MENDED[case]
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"net N {{\n{wrong}\n}}")
+    (found,) = caught.value.diagnostics
+    assert wanted in (found.help or "")
+    netdsl.loads(f"net N {{\n{mended}\n}}")
+
+
+def test_no_advice_where_there_is_none() -> None:
+    """Arms that no layer can make equal get no advice to convolve."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads("net N {\ninput a: 2x3x4x5x6\ninput b: 3x3x4x5x6\nx: @a -> add(@b)\n}")
+    assert caught.value.diagnostics[0].help is None
+
+
+def test_the_padding_of_a_dataset() -> None:
+    """The help for images that are too small is right for a dataset that is padded already."""
+    dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 1}))
+    with pytest.raises(SettingError) as caught:
+        check_shape(dataset, (1, 32, 32))
+    assert caught.value.help == "increase the `pad` of the dataset by 1"
+    check_shape(open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2})), (1, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "wanted"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
+)
+def test_the_classes_of_a_dataset(outputs: tuple[int, ...], wanted: str) -> None:
+    """The help for a net of other outputs names the layers that give one number for each class."""
+    dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {}))
+    with pytest.raises(SettingError) as caught:
+        check_classes(dataset, outputs)
+    assert wanted in (caught.value.help or "")
