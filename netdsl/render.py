@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdsl.source import printable
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
     Paint = Callable[[str, str], str]  # a text and the escape code of its colour
-    Json = dict[str, object]
+    Json = dict[str, Any]
 
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each

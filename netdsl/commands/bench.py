@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.analysis.sizes import usual_setting
-from netdsl.commands.bench_results import Result, document, print_head, print_results
+from netdsl.commands.bench_results import EngineResult, document, print_head, print_results
 from netdsl.commands.common import UsageError, load_one, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import say_json
@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
         top = _peak(arguments, session, stack)
         rival = _rival(arguments, compiled, weights, session.device)
         sizes = _sizes(compiled, parse_inputs(arguments.input))
-        results: list[Result] = []
+        results: list[EngineResult] = []
         for batch in batches:
             inputs = random_inputs(session, batch, sizes)
             measured = _measure(session, inputs, rival, arguments.rounds)
@@ -143,12 +143,12 @@ def _results(
     batch: int,
     measured: dict[str, Times],
     top: Peak,
-) -> list[Result]:
+) -> list[EngineResult]:
     """The results of one batch size; that of onnxruntime has its ratio to the other engine."""
     ours, *others = measured
     ratios = {other: ratio(measured[other], measured[ours]) for other in others}
     macs = macs_of(session, inputs)
     return [
-        Result.of(engine, batch, times, macs, top, ratios if engine == ours else {})
+        EngineResult.of(engine, batch, times, macs, top, ratios if engine == ours else {})
         for engine, times in measured.items()
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netdsl.runtime.session import Session
 
 
-class Result(NamedTuple):
+class EngineResult(NamedTuple):
     """The speed of one engine at one batch size.
 
     `flops` are the operations a second; they and `share_of_peak` are None if nothing is known about
@@ -42,7 +42,7 @@ class Result(NamedTuple):
         macs: int | None,
         top: Peak,
         ratios: Mapping[str, float],
-    ) -> Result:
+    ) -> EngineResult:
         """The result for a model that needs `macs` multiply-accumulates for one sample."""
         if macs is None:
             return cls(engine, batch, times, None, None, ratios)
@@ -70,7 +70,7 @@ class Result(NamedTuple):
 
 
 def document(
-    session: Session, threads: int, top: Peak, results: Iterable[Result]
+    session: Session, threads: int, top: Peak, results: Iterable[EngineResult]
 ) -> dict[str, object]:
     """Everything that the command prints as JSON."""
     placed = session.placement()
@@ -108,7 +108,7 @@ def print_head(session: Session, threads: int, top: Peak) -> None:
     )
 
 
-def print_results(results: Iterable[Result]) -> None:
+def print_results(results: Iterable[EngineResult]) -> None:
     """Print a row of the table for each result, and how it compares with other engines."""
     for result in results:
         say(_row(result))
@@ -118,7 +118,7 @@ def print_results(results: Iterable[Result]) -> None:
     sys.stdout.flush()
 
 
-def _row(result: Result) -> str:
+def _row(result: EngineResult) -> str:
     flops = share = "-"
     if result.flops is not None:
         flops = f"{result.flops / 1e9:,.0f}"

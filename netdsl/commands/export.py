@@ -79,7 +79,7 @@ def _onnx_option(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-# ---- ONNX. Its modules are imported inside functions, so that writing source does not wait for them.
+# ---- ONNX. Its modules are imported inside functions: writing source does not need them.
 
 
 def _export_onnx(

@@ -12,7 +12,7 @@ from netdsl.process.watch import CrashedError
 if sys.platform != "win32":
     import resource  # once memory is short, it can no longer be loaded
 
-# The messages of PyTorch, onnxruntime, the C library and Python when memory or address space is full.
+# The messages of PyTorch, onnxruntime, the C library and Python when memory is full.
 MEMORY = re.compile(
     r"can(?:no|')t allocate memory|failed to map segment|bad_alloc|Unable to allocate"
     r"|can't start new thread|Failed to allocate memory|out of memory",
