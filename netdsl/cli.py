@@ -31,6 +31,48 @@ CLEANS_UP = ("draw", "fmt", "train")  # after a signal, these save or remove wha
 UNWATCHED = ("check", "layers", "nets")  # a signal ends these at once: there is nothing to clean up
 
 
+DESCRIPTION = (
+    "netdsl compiles a text that describes a neural network into checked shapes, counts, a PyTorch"
+    " module and an ONNX model."
+)
+EPILOG = """
+examples:
+  netdsl check lenet5
+  netdsl draw lenet5 -o lenet5.svg
+  netdsl export resnet:ResNet50 -o resnet50.onnx
+
+`netdsl COMMAND --help` explains a command.
+
+exit codes:
+  0    success
+  1    something is wrong with a text, an `expect` line, weights, data or a file
+  2    the command line is wrong
+  70   netdsl itself failed
+  130  interrupted
+  143  terminated
+""".strip()
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps the paragraphs of a text, but keeps the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = []
+        for paragraph in text.split("\n\n"):
+            if "\n" in paragraph:
+                paragraphs.append(paragraph)
+            else:
+                paragraphs.append(super()._fill_text(paragraph, width, indent))
+        return "\n\n".join(paragraphs)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """List the commands like options, without the line `COMMAND` above them."""
+        text = super()._format_action(action)
+        if action.nargs == argparse.PARSER:
+            return "".join(line[2:] for line in text.splitlines(keepends=True)[1:])
+        return text
+
+
 class _ArgumentParser(argparse.ArgumentParser):
     """A parser whose messages cannot steer a terminal: arguments may be names of files."""
 
@@ -42,29 +84,45 @@ class _ArgumentParser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands, made once for callers that run several in one process."""
     # Given the width, argparse does not ask for that of the terminal at every option.
-    formatter = partial(argparse.HelpFormatter, width=terminal_width() - 2)
+    formatter = partial(_HelpFormatter, width=terminal_width() - 2)
     parser = _ArgumentParser(
         prog="netdsl",
-        description="A compiler for network descriptions.",
+        usage="netdsl COMMAND [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
         allow_abbrev=False,
         formatter_class=formatter,
     )
-    parser.add_argument("--version", action="version", version=f"netdsl {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"netdsl {__version__}",
+        help="show the version and exit",
+    )
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, prog="netdsl"
+        title="commands", dest="command", metavar="COMMAND", required=True, prog="netdsl"
     )
 
-    def add(name: str, help_: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, summary: str, usage: str, description: str, examples: str
+    ) -> argparse.ArgumentParser:
         return commands.add_parser(
             name,
-            help=help_,
-            description=help_[0].upper() + help_[1:] + ".",
+            usage=f"netdsl {name} {usage}".rstrip(),
+            help=summary,
+            description=description,
+            epilog=_epilog(examples),
             allow_abbrev=False,
             formatter_class=formatter,
         )
 
     declare_commands(add)
     return parser
+
+
+def _epilog(examples: str) -> str:
+    lines = [f"  {line.strip()}" for line in examples.strip().splitlines()]
+    return "\n".join(["examples:", *lines])
 
 
 def main(argv: list[str] | None = None) -> None:

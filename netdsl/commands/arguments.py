@@ -1,6 +1,7 @@
-"""The commands and their arguments: one function declares the arguments of one command.
+"""The commands and their arguments: each function declares one command with its help.
 
-This module imports none of the modules that do the work, because every start of netdsl reads it.
+Every start of netdsl reads this module, so it imports nothing of what the commands need to run.
+`model_arguments` has the commands that write ONNX models and run them.
 """
 
 from __future__ import annotations
@@ -9,255 +10,249 @@ import argparse
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL
+from netdsl.commands.model_arguments import declare_model_commands
 from netdsl.commands.options import (
     add_device,
     add_input,
-    add_labels,
     add_net,
-    add_parameters,
+    add_output,
     add_weights,
     natural,
     positive,
-    thread_count,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from netdsl.commands.options import Add
 
 
-def declare_commands(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
-    """Declare every command; `add` makes the parser of one from its name and help."""
-    _check(add("check", "type the net, print its table, verify every `expect`"))
-    _draw(
-        add(
-            "draw",
-            "draw the net: .svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and"
-            " text)",
-        )
+def declare_commands(add: Add) -> None:
+    """Declare every command, in the order of the help."""
+    _check(add)
+    _draw(add)
+    _fmt(add)
+    declare_model_commands(add)
+    _train(add)
+    _test(add)
+    _layers(add)
+    _nets(add)
+
+
+# ---- texts
+
+
+def _check(add: Add) -> None:
+    command = add(
+        "check",
+        "check a net; print its layers, parameters and MACs",
+        "[options] FILE[:NET]",
+        "Check a net, or all nets of a file. Prints the layers with their output shapes, parameters"
+        " and multiply-accumulates (MACs), the totals, and the input sizes for which the net is"
+        " valid. Verifies every `expect` line.",
+        """
+        netdsl check lenet5
+        netdsl check resnet:ResNet50 -D classes=10 --depth 2
+        netdsl check vgg --depth 0
+        netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
+        """,
     )
-    _export(add("export", "write ONNX (.onnx), or PyTorch source that runs without netdsl (.py)"))
-    _verify(
-        add(
-            "verify",
-            "hold every back end against the others, node by node; a .onnx against its manifest",
-        )
-    )
-    _run(add("run", "run a model on pictures or arrays through onnxruntime"))
-    _bench(add("bench", "measure latency and throughput of a model through onnxruntime"))
-    _train(add("train", "train the net as the file's `train` section says"))
-    _test(add("test", "the metrics of trained weights on the test images"))
-    _fmt(add("fmt", "lay out .net files as the canon has it, comments kept"))
-    _layers(add("layers", "the reference of the layers"))
-    add("nets", "the nets of the library with their figures")
-
-
-# ---- nets
-
-
-def _check(command: argparse.ArgumentParser) -> None:
     add_net(command)
     add_input(command)
+    _add_table_options(command)
+    command.add_argument(
+        "--format",
+        choices=["text", "json", "sarif", "github"],
+        default="text",
+        help="output format (default: text); sarif and github contain only diagnostics",
+    )
+
+
+def _add_table_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--depth",
         type=natural,
         metavar="N",
-        help="fold blocks deeper than N; 0: one line for each net",
+        help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
+        " net",
     )
     command.add_argument(
         "--show",
         type=_more_columns,
         default=(),
         metavar="COLUMNS",
-        help=f"more columns: {','.join(SHOW)}, or all",
+        help=f"add columns to the table: {','.join(SHOW)}, or all (field is the receptive field)",
     )
     command.add_argument(
         "--columns",
         type=_only_columns,
         default=(),
         metavar="COLUMNS",
-        help=f"these columns and no other: {','.join(USUAL + SHOW)}",
+        help=f"print only these columns, or all: {','.join(USUAL + SHOW)}",
     )
     command.add_argument(
         "--only",
         type=lambda text: tuple(text.split(",")),
         default=(),
         metavar="KINDS",
-        help="the rows of these kinds: conv,dense",
+        help="print only layers of these kinds, such as conv,dense",
     )
-    command.add_argument("--format", choices=["text", "json", "sarif", "github"], default="text")
 
 
-def _draw(command: argparse.ArgumentParser) -> None:
+def _draw(add: Add) -> None:
+    command = add(
+        "draw",
+        "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
+        "[options] FILE[:NET] -o FILE",
+        "Draw a net. All formats except .dot and .mmd need the program `dot` of Graphviz.",
+        """
+        netdsl draw lenet5 -o lenet5.svg
+        netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
+        """,
+    )
     add_net(command)
-    command.add_argument("-o", "--output", required=True, metavar="FILE")
+    add_output(
+        command,
+        ".svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text on one page)",
+    )
     add_input(command)
     command.add_argument(
-        "--depth", type=natural, metavar="N", help="fold blocks deeper than N into one box"
+        "--depth",
+        type=natural,
+        metavar="N",
+        help="draw blocks nested deeper than N levels as one box each",
     )
 
 
-def _fmt(command: argparse.ArgumentParser) -> None:
+def _fmt(add: Add) -> None:
+    command = add(
+        "fmt",
+        "format .net files",
+        "[--check] FILE...",
+        "Format .net files in place, in the one canonical layout. Comments are kept.",
+        """
+        netdsl fmt net.net
+        netdsl fmt --check nets/
+        """,
+    )
     command.add_argument(
         "files",
         nargs="+",
         metavar="FILE",
-        help="a .net file, a folder of them, or - for standard input to standard output",
+        help=(
+            "a .net file, a folder with .net files, or - to read standard input and write standard"
+            " output"
+        ),
     )
     command.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; exit 1 and name the files that would change",
-    )
-
-
-def _layers(command: argparse.ArgumentParser) -> None:
-    command.add_argument("kind", nargs="?", metavar="KIND")
-
-
-# ---- models
-
-
-def _export(command: argparse.ArgumentParser) -> None:
-    add_net(command)
-    command.add_argument("-o", "--output", required=True, metavar="FILE")
-    add_weights(command, "fresh weights without it")
-    add_input(command)
-    command.add_argument("--opset", type=positive, metavar="N")
-    command.add_argument("--seed", type=natural, metavar="N", help="of fresh weights; 0 without it")
-    _export_number_type(command)
-    command.add_argument(
-        "--fold",
-        action=argparse.BooleanOptionalAction,
-        help="take batch norms into the layers before them; done without it",
-    )
-    _export_preprocessing(command)
-    add_labels(command)
-    command.add_argument(
-        "--functions",
-        action="store_true",
-        help="each block as an ONNX function, which viewers show as one box",
-    )
-    command.add_argument(
-        "--verify", action="store_true", help="run ONNX's full check, and compare with PyTorch"
-    )
-
-
-def _export_number_type(command: argparse.ArgumentParser) -> None:
-    half = command.add_mutually_exclusive_group()
-    half.add_argument("--fp16", action="store_true", help="half precision weights and arithmetic")
-    half.add_argument(
-        "--bf16",
-        action="store_true",
-        help=(
-            "bfloat16 weights and arithmetic; inputs and outputs stay float32, for want of another"
-            " that programs can give"
-        ),
-    )
-    command.add_argument(
-        "--keep-io", action="store_true", help="float32 inputs and outputs with --fp16"
-    )
-
-
-def _export_preprocessing(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--with-preprocess",
-        action="store_true",
-        help="take pictures as bytes: resize and normalise in the graph",
-    )
-    command.add_argument(
-        "--mean",
-        metavar="NUMBERS",
-        help="of each channel, such as 0.485,0.456,0.406; those beside the weights without it",
-    )
-    command.add_argument("--std", metavar="NUMBERS")
-
-
-def _verify(command: argparse.ArgumentParser) -> None:
-    add_net(command)
-    add_weights(command, "random weights without it")
-    add_input(command)
-    command.add_argument(
-        "--seed", type=natural, default=0, metavar="N", help="of random weights and inputs"
-    )
-    command.add_argument("--format", choices=["text", "json"], default="text")
-
-
-def _run(command: argparse.ArgumentParser) -> None:
-    _add_model(command, "a .onnx file, or a net with --weights")
-    command.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="pictures, folders or patterns of them, .npy or .npz arrays",
-    )
-    command.add_argument("--batch", type=positive, metavar="N", help="how many pictures at once")
-    command.add_argument("--top", type=positive, default=5, metavar="N")
-    add_labels(command)
-    command.add_argument("--json", action="store_true", help="a line of JSON for each sample")
-    command.add_argument("-o", "--output", metavar="FILE", help="write all outputs to a .npz file")
-
-
-def _bench(command: argparse.ArgumentParser) -> None:
-    _add_model(command, "a .onnx file, or a net")
-    command.add_argument(
-        "--batch", default="1,8,64", metavar="SIZES", help="batch sizes, with commas between them"
-    )
-    add_input(command)
-    command.add_argument(
-        "--vs", choices=["torch", "torch-compile"], help="the same net in PyTorch, in turns"
-    )
-    command.add_argument(
-        "--rounds", type=positive, default=20, metavar="N", help="how often each is timed"
-    )
-    command.add_argument("--json", action="store_true")
-
-
-def _add_model(command: argparse.ArgumentParser, help_: str) -> None:
-    """Add the model that onnxruntime runs, and where it runs."""
-    command.add_argument("model", metavar="MODEL", help=help_)
-    add_weights(command)
-    add_parameters(command)
-    add_device(command, "cpu", ("auto", "cpu", "cuda", "tensorrt"))
-    command.add_argument(
-        "--allow-cpu-nodes",
-        action="store_true",
-        help="let nodes that the GPU cannot take run on the CPU",
-    )
-    command.add_argument(
-        "--threads", type=thread_count, metavar="N", help="on the CPU; all cores without it"
+        help="write nothing; report the files that would change, and exit with 1 if there are any",
     )
 
 
 # ---- training
 
 
-def _train(command: argparse.ArgumentParser) -> None:
-    add_net(command)
-    command.add_argument(
-        "--data",
-        metavar="DATA",
-        help='what a train section\'s `data =` takes: cifar10(root = "DIR")',
+def _train(add: Add) -> None:
+    command = add(
+        "train",
+        "train a net as its `train` section specifies",
+        "[options] FILE[:NET]",
+        "Train a net with the settings of its `train` section. Writes the weights (safetensors),"
+        " checkpoints, a log and curves to a folder.",
+        """
+        netdsl train lenet5
+        netdsl train lenet5 --data 'fashion_mnist(pad = 2)' --set train.epochs=3
+        netdsl train lenet5 --out runs/first --resume
+        """,
     )
-    command.add_argument("--out", metavar="DIR", help="where results go; runs/NET without it")
-    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    add_device(command)
+    add_net(command)
+    _add_data(command)
     command.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="train.KEY=VALUE",
-        help="replace an entry of the train section",
+        help="replace an entry of the section, such as train.epochs=3; can be given several times",
+    )
+    command.add_argument(
+        "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="continue from the last checkpoint in the folder"
+    )
+    add_device(command)
+
+
+def _test(add: Add) -> None:
+    command = add(
+        "test",
+        "compute the accuracy of trained weights on test images",
+        "[options] FILE[:NET] --weights W",
+        "Compute the metrics of the `train` section for trained weights, on the test images of its"
+        " data set.",
+        """
+        netdsl test lenet5 --weights runs/LeNet5
+        netdsl test lenet5 --weights runs/LeNet5 --engine onnxruntime
+        """,
+    )
+    add_net(command)
+    add_weights(command, required=True)
+    _add_data(command)
+    command.add_argument(
+        "--engine",
+        default="torch",
+        choices=["torch", "onnxruntime"],
+        help="compute in PyTorch or in onnxruntime (default: torch)",
+    )
+    add_device(command)
+    command.add_argument(
+        "--batch",
+        type=positive,
+        default=256,
+        metavar="N",
+        help="run N images at a time (default: 256)",
     )
 
 
-def _test(command: argparse.ArgumentParser) -> None:
-    add_net(command)
-    add_weights(command, required=True)
-    command.add_argument("--data", metavar="DATA")
-    command.add_argument("--engine", default="torch", choices=["torch", "onnxruntime"])
-    add_device(command)
+def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--batch", type=positive, default=256, metavar="N", help="how many pictures at once"
+        "--data",
+        metavar="DATA",
+        help="use this data set instead of the one in the `train` section: fashion_mnist_sample,"
+        ' fashion_mnist, mnist(root="DIR") or cifar10(root="DIR")',
+    )
+
+
+# ---- references
+
+
+def _layers(add: Add) -> None:
+    command = add(
+        "layers",
+        "print the reference of the layers",
+        "[KIND]",
+        "List all kinds of layers, or print the arguments, inputs and examples of one.",
+        """
+        netdsl layers
+        netdsl layers conv
+        """,
+    )
+    command.add_argument(
+        "kind", nargs="?", metavar="KIND", help="a kind of layer, such as conv (default: all)"
+    )
+
+
+def _nets(add: Add) -> None:
+    add(
+        "nets",
+        "list the nets of the library with their figures",
+        "",
+        "List the nets of the library with their parameters, MACs and years. Every command accepts"
+        " these names in place of a file.",
+        """
+        netdsl nets
+        netdsl check resnet:ResNet50
+        """,
     )
 
 
