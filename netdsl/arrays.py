@@ -105,7 +105,8 @@ def converted(values: np.ndarray, dtype: np.dtype, place: str) -> np.ndarray:
         return numbers
     if lost.any():
         raise NetdslError(
-            "wrong-dtype", f"{place} has the number {values[lost][0]}, which {dtype} cannot hold"
+            "wrong-dtype",
+            f"{place} has the number {values[lost][0]}, which {dtype} cannot represent",
         )
     return numbers
 
@@ -134,7 +135,7 @@ def open_array(path: Path) -> StoredArray:
     """The array of a `.npy` file; raises `NetdslError`."""
     with _guarded(path), _opened(path, None) as file:
         if file.read(4) == b"PK\x03\x04":
-            raise _Unreadable("is an archive of arrays, whose name ends in .npz")
+            raise _Unreadable("is an archive of arrays: its name should end in .npz")
         file.seek(0)
         return _stored(path, None, file, os.fstat(file.fileno()).st_size)
 
@@ -169,7 +170,7 @@ def _check_packing(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & ENCRYPTED:
         raise _Unreadable("is encrypted")
     if info.compress_type not in _PACKED:
-        raise _Unreadable("is compressed by another method than NumPy's")
+        raise _Unreadable("is compressed by a method that NumPy does not use")
 
 
 def _stored(path: Path, member: str | None, file: IO[bytes], size: int) -> StoredArray:
@@ -192,7 +193,7 @@ def _header(file: IO[bytes]) -> _Header:
     """Read the header of an array; raises `_Unreadable` for an array of Python objects."""
     magic = file.read(np.lib.format.MAGIC_LEN)
     if not magic.startswith(np.lib.format.MAGIC_PREFIX) or len(magic) < np.lib.format.MAGIC_LEN:
-        raise _Unreadable("does not begin as NumPy's arrays do")
+        raise _Unreadable("does not begin like a NumPy array")
     version = (magic[-2], magic[-1])
     if version not in _READERS:
         raise _Unreadable(f"has the format {version[0]}.{version[1]}, which netdsl does not read")
@@ -231,7 +232,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-            raise _Unreadable("is no zip archive, or a damaged one") from error
+            raise _Unreadable("is not a zip archive, or is damaged") from error
         with archive:
             yield archive
 

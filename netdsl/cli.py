@@ -170,7 +170,7 @@ def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> i
 def _check_together(arguments: argparse.Namespace) -> None:
     """Refuse an option that has no effect without another; raises `UsageError`."""
     if getattr(arguments, "allow_nonfinite", False) and not arguments.weights:
-        raise UsageError("--allow-nonfinite goes with --weights")
+        raise UsageError("--allow-nonfinite needs --weights")
 
 
 def _report(error: BaseException, argv: list[str]) -> int:

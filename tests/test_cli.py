@@ -52,7 +52,7 @@ def test_numbers_out_of_bounds(
 ) -> None:
     """Wrong usage, which says what the option takes."""
     assert run([command, "lenet5", "a.png", f"{option}={number}"]) == 2
-    assert f"argument {option}: it takes an integer from " in capsys.readouterr().err
+    assert f"argument {option}: expected an integer from " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[s
 def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """`--allow-nonfinite` without weights would do nothing, and is refused."""
     assert run([*command, "--allow-nonfinite"]) == 2
-    assert capsys.readouterr().err == "netdsl: --allow-nonfinite goes with --weights\n"
+    assert capsys.readouterr().err == "netdsl: --allow-nonfinite needs --weights\n"
 
 
 def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:

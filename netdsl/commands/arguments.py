@@ -161,7 +161,7 @@ def _train(add: Add) -> None:
         " checkpoints, a log and curves to a folder.",
         """
         netdsl train lenet5
-        netdsl train lenet5 --data 'fashion_mnist(pad = 2)' --set train.epochs=3
+        netdsl train lenet5 --data fashion_mnist --set train.epochs=3
         netdsl train lenet5 --out runs/first --resume
         """,
     )
@@ -273,5 +273,5 @@ def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(text.split(","))
     wrong = [name for name in names if name not in known]
     if wrong:
-        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: there are {','.join(known)}")
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
     return names

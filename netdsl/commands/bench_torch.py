@@ -43,8 +43,8 @@ class TorchEngine:
         if self.device == "cuda" and not torch.cuda.is_available():
             raise NetdslError(
                 "no-cuda",
-                "PyTorch sees no GPU",
-                help="install its wheel for CUDA, or leave out --vs",
+                "PyTorch finds no GPU",
+                help="install PyTorch for CUDA, or leave out --vs",
             )
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32 = True  # as onnxruntime does

@@ -73,7 +73,7 @@ def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> Non
     for kind in arguments.only:
         if kind not in kinds:
             raise UsageError(
-                f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}"
+                f"--only {kind}: no row has this kind; the kinds are {', '.join(sorted(kinds))}"
             )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 MAX_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
-LABELS_HELP = "--labels takes a file with one class name a line"
+LABELS_HELP = "--labels takes a file with one class name per line"
 
 
 class UsageError(Exception):
@@ -121,15 +121,13 @@ def read_labels(path: str) -> list[str]:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read(MAX_LABELS + 1)
     except UnicodeDecodeError:
-        raise NetdslError(
-            "bad-labels", f"{path} is not a text in UTF-8", help=LABELS_HELP
-        ) from None
+        raise NetdslError("bad-labels", f"{path} is not UTF-8 text", help=LABELS_HELP) from None
     except OSError as error:
         raise NetdslError(
             "file-not-found", f"{path} cannot be read: {error.strerror or error}", help=LABELS_HELP
         ) from None
     if len(text) > MAX_LABELS:
         raise NetdslError(
-            "bad-labels", f"{path} has over {MAX_LABELS:,} characters", help=LABELS_HELP
+            "bad-labels", f"{path} has more than {MAX_LABELS:,} characters", help=LABELS_HELP
         )
     return [line.strip() for line in text.rstrip().splitlines()]

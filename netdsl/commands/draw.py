@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     draw(compiled.graph, path, arguments.depth)
     say(f"{path}: {compiled.graph.name}, {counted(len(compiled.graph.nodes), 'layer')}")
     if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):
-        most = f"{MAX_ARROWS} arrows and {MAX_LETTERS:,} letters"
-        note(f"note: GitHub and others draw {most} at most; fold blocks with --depth")
+        most = f"at most {MAX_ARROWS} arrows and {MAX_LETTERS:,} characters"
+        note(f"note: GitHub and other viewers draw {most}; fold blocks with --depth")
     return 0

@@ -44,12 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
     if kind not in (".onnx", ".py"):
         raise UsageError(f"-o takes a name that ends in .onnx or .py, found `{path}`")
     if not is_utf8(arguments.output):
-        raise UsageError(f"-o takes a name in UTF-8, which a manifest can hold, found `{path}`")
+        raise UsageError(
+            f"-o takes a name in UTF-8, because the manifest contains it, found `{path}`"
+        )
     if kind == ".py":
         return _export_source(arguments, path)
     if arguments.bf16 and arguments.verify:
         raise UsageError(
-            "--verify cannot run a bfloat16 model: onnxruntime has no such convolutions on the CPU"
+            "--verify cannot run a bfloat16 model: onnxruntime has no bfloat16 convolution on the"
+            " CPU"
         )
     given = given_by(arguments)
     return _export_onnx(arguments, load_one(arguments), path, given)
@@ -59,7 +62,7 @@ def _export_source(arguments: argparse.Namespace, path: Path) -> int:
     option = _onnx_option(arguments)
     if option is not None:
         raise UsageError(
-            f"{option} goes with .onnx: source holds no weights, and says the net as it stands"
+            f"{option} applies only to .onnx: PyTorch source is the net as it is, without weights"
         )
     compiled = load_one(arguments)
     with replacing(path) as temporary:
@@ -209,6 +212,6 @@ def _verify(
         weights = {name: fresh(name, p, arguments.seed or 0) for name, p in params.items()}
     worst = compare_with_torch(path, compiled.graph, weights, form)
     say(
-        "verify: ONNX's full check passed; onnxruntime and PyTorch agree: largest difference"
+        "verify: ONNX's full check passed; onnxruntime and PyTorch agree; the largest difference is"
         f" {worst:.1e} of the largest output"
     )

@@ -62,11 +62,12 @@ def numbers_for(graph: Graph, beside: Mapping[str, str], given: Given) -> dict[s
         else:
             continue
         if values is None:
+            above = " above 0" if key == "std" else ""
             raise NetdslError(
                 "bad-metadata",
-                f"`{key}` beside the weights is {beside[key][:80]}; it must hold numbers, one for"
-                " each channel",
-                help=f"give them with --{key}",
+                f"`{key}` stored with the weights is {beside[key][:80]}, which is not a list of"
+                f" numbers{above}",
+                help=f"give one number for each channel with --{key}",
             )
         _check_count(graph, key, values)
         numbers[key] = values

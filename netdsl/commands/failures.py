@@ -21,7 +21,7 @@ from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
-_LESS = "give smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
+_LESS = "use smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
 def report(error: BaseException, words: list[str]) -> int:
@@ -62,12 +62,12 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
         return [Diagnostic("out-of-memory", message, help=_LESS)]
     if isinstance(error, CrashedError) and error.number == signal.SIGKILL:
         message = "the system ended the process with SIGKILL"
-        help_ = "most likely the memory was full: give smaller sizes or batches"
+        help_ = "the memory was probably full: use smaller sizes or batches"
         return [Diagnostic("killed", message, help=help_)]
     if isinstance(error, OSError) and error.filename is not None:
         return [Diagnostic("cannot-read", f"{error.filename}: {error.strerror}")]
     if isinstance(error, OSError):
-        return [Diagnostic("system-error", f"the system refuses a request: {error}")]
+        return [Diagnostic("system-error", f"the system refused a request: {error}")]
     return []
 
 

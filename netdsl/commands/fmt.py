@@ -109,5 +109,5 @@ def _difference(source: SourceFile, text: str) -> Diagnostic:
         "not-formatted",
         f"`{source.name}` is not in the canonical layout",
         span,
-        help=f"`netdsl fmt {source.name}` lays it out",
+        help=f"`netdsl fmt {source.name}` formats it",
     )

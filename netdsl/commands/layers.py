@@ -65,8 +65,8 @@ WORDS = (
         "residual",
         LANGUAGE,
         "residual { F }",
-        "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more,"
-        " the sum of the arms.",
+        "The sum of F's output and its input: `add { | F | identity }`. With two arms or more, the"
+        " sum of the arms.",
         inputs="the current value, given to each arm",
         examples=(("8x6x6", "residual { conv(8, 3, pad = 1) -> bn }"),),
     ),
@@ -74,7 +74,7 @@ WORDS = (
         "identity",
         LANGUAGE,
         "identity",
-        "The current value as it is: an arm that does nothing, or a name for a value. It makes no"
+        "The current value, unchanged: an arm that does nothing, or a place for a label. It adds no"
         " layer.",
         inputs="the current value",
         examples=(("4x6x6", "concat { | identity | conv(2, 1) }"),),
@@ -83,7 +83,7 @@ WORDS = (
         "frozen",
         LANGUAGE,
         "F -> frozen",
-        "Training leaves the weights of the layer, block or group before it as they are.",
+        "Training does not change the weights of the layer, block or group before it.",
         inputs="the current value",
         examples=(
             ("1x6x6", "conv(1, 3, bias = false, weight = [[1,0,-1],[2,0,-2],[1,0,-1]]) -> frozen"),
@@ -219,7 +219,7 @@ def _print_all(out: Console, items: Iterable[LayerEntry]) -> None:
         for item in members:
             table.add_row(Text(_short_call(item)), Text(_summary(item.doc)))
         out.print(Padding(table, (0, 0, 1, 2)))
-    out.print(Text("`netdsl layers KIND` has the arguments, the formula and examples."))
+    out.print(Text("`netdsl layers KIND` prints the arguments, the formula and examples."))
 
 
 def _table(*columns: Column) -> Table:

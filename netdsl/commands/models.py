@@ -60,7 +60,9 @@ def _note_missing_graph(session: Session) -> None:
 def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> _Model:
     if suffix_of(arguments.model) == ".onnx":
         if arguments.weights or arguments.define:
-            raise UsageError("--weights and -D go with a .net file: an .onnx file has its weights")
+            raise UsageError(
+                "--weights and -D apply only to nets: a .onnx file contains its weights"
+            )
         return _Model(Path(arguments.model))
     if need_weights and not arguments.weights:
         raise UsageError(

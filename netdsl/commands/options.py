@@ -22,7 +22,7 @@ def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:
     is_short_number = text.isdecimal() and text.isascii() and len(text) <= len(str(most))
     if not (is_short_number and least <= int(text) <= most):
         raise argparse.ArgumentTypeError(
-            f"it takes an integer from {least} to {most:,}, found {text[:40]}"
+            f"expected an integer from {least} to {most:,}, found {text[:40]}"
         )
     return int(text)
 

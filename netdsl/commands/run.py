@@ -94,8 +94,8 @@ class _ModelRun:
             self._report_failure(error)
             return []
         if found.others:
-            files = f"{found.others} of the {found.others + len(found.paths)} files of {name}"
-            note(f"note: {files} have no name of a picture, and were left")
+            files = f"{found.others} of the {found.others + len(found.paths)} files in {name}"
+            note(f"note: skipped {files}, which do not have the suffix of a picture")
         return found.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
@@ -160,8 +160,8 @@ def _check(item: Item, session: Session, outputs: list[np.ndarray], names: list[
     if not all(np.isfinite(output).all() for output in scores):
         raise NetdslError(
             "not-finite",
-            f"the output of {session.name} for {item.path} holds infinities or not-a-numbers",
-            help="look at the weights, and at the scale of the input",
+            f"the output of {session.name} for {item.path} contains infinities or NaNs",
+            help="check the weights, and the scale of the input",
         )
 
 

@@ -72,9 +72,8 @@ def image_shape(graph: Graph) -> tuple[int, ...] | None:
     Raises `NetdslError` for a net with several inputs, which cannot be trained on images.
     """
     if len(graph.inputs) != 1:
-        message = (
-            f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
-        )
+        inputs = f"`{graph.name}` has {len(graph.inputs)} inputs"
+        message = f"{inputs}, and `netdsl train` trains only nets with one"
         advice = "train it from Python: `netdsl.load(...).torch()`"
         place = graph.inputs[1].site.span
         raise NetdslError("cannot-train", message, place, help=advice)

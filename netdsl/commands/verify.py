@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify_model(arguments: argparse.Namespace) -> int:
     if arguments.weights or arguments.define or arguments.input:
         raise UsageError(
-            "--weights, --input and -D go with a net: a model is held against its manifest"
+            "--weights, --input and -D apply only to nets: a model is compared with its manifest"
         )
     from netdsl.backends.onnx.manifest import verify_model
 
@@ -57,7 +57,7 @@ def _verify_model(arguments: argparse.Namespace) -> int:
     for note in verified.notes:
         say(f"note: {note}")
     names = ", ".join(f.name for f in verified.files)
-    say(f"{arguments.file}: {names} as the manifest has it")
+    say(f"{arguments.file} matches its manifest: checked {names}")
     return 0
 
 
