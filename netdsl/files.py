@@ -24,8 +24,8 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """
     temporary = None
     try:
-        destination = _behind(path)
-        temporary = _beside(destination)
+        destination = _real_file(path)
+        temporary = _temporary_beside(destination)
         yield temporary
         if mode is None:
             mode = 0o666 & ~_umask()  # `mkstemp` makes private files, but results are not private
@@ -42,7 +42,7 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 def check_replaceable(path: Path) -> None:
     """Raise `CannotWriteError` if `replacing` would fail; called before work that would be lost."""
     try:
-        _beside(_behind(path)).unlink()
+        _temporary_beside(_real_file(path)).unlink()
     except OSError as error:
         raise _cannot_write(error, path) from error
 
@@ -81,7 +81,7 @@ def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
     return CannotWriteError(error.errno, error.strerror or str(error), str(path))
 
 
-def _behind(path: Path) -> Path:
+def _real_file(path: Path) -> Path:
     """The file that a link leads to; raises `OSError` for anything but a file."""
     real = Path(os.path.realpath(path))
     if real.is_dir():
@@ -91,7 +91,8 @@ def _behind(path: Path) -> Path:
     return real
 
 
-def _beside(path: Path) -> Path:
+def _temporary_beside(path: Path) -> Path:
+    """Create an empty file in the same folder; raises `OSError`."""
     if not path.parent.exists():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}")
     prefix = f".{path.stem[:MAX_STEM]}-{_mark(os.getpid())}-"

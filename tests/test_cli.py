@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -28,6 +29,35 @@ NUMBERS = [
     for option in command._actions
     if option.type in (natural, positive, thread_count)
 ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_is_explained(name: str) -> None:
+    """The help of a command explains each of its arguments."""
+    assert [] == [action.dest for action in COMMANDS[name]._actions if not action.help]
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_fits_on_80_columns(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The help of netdsl and of every command has at most 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    build_parser.cache_clear()
+    assert run([*words, "--help"]) == 0
+    assert [] == [line for line in capsys.readouterr().out.splitlines() if len(line) > 80]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_the_help_are_valid(name: str) -> None:
+    """The parser accepts each example."""
+    examples = (COMMANDS[name].epilog or "").splitlines()[1:]
+    assert examples
+    for example in examples:
+        program, *words = shlex.split(example)
+        assert program == "netdsl"
+        build_parser().parse_args(words)
+    assert any(shlex.split(example)[1] == name for example in examples)
 
 
 def test_every_integer_is_bounded() -> None:

@@ -21,7 +21,7 @@ from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
-_LESS = "use smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
+_MEMORY_HELP = "use smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
 def report(error: BaseException, words: list[str]) -> int:
@@ -59,7 +59,7 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
         return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]
     if is_out_of_memory(error):
         message = "there is not enough memory" + _reason(error)
-        return [Diagnostic("out-of-memory", message, help=_LESS)]
+        return [Diagnostic("out-of-memory", message, help=_MEMORY_HELP)]
     if isinstance(error, CrashedError) and error.number == signal.SIGKILL:
         message = "the system ended the process with SIGKILL"
         help_ = "the memory was probably full: use smaller sizes or batches"

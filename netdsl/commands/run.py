@@ -89,14 +89,14 @@ class _ModelRun:
 
     def _paths(self, name: str) -> list[Path]:
         try:
-            found = expand(name)
+            files = expand(name)
         except NetdslError as error:
             self._report_failure(error)
             return []
-        if found.others:
-            files = f"{found.others} of the {found.others + len(found.paths)} files in {name}"
-            note(f"note: skipped {files}, which do not have the suffix of a picture")
-        return found.paths
+        if files.others:
+            count = f"{files.others} of the {files.others + len(files.paths)} files in {name}"
+            note(f"note: skipped {count}, which do not have the suffix of a picture")
+        return files.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
         for path in paths:
