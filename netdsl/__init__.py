@@ -1,7 +1,7 @@
-"""netdsl: a compiler for network descriptions. This is the public Python face; see `Net`."""
+"""netdsl, a compiler for network descriptions: the public Python API. See `Net`."""
 
-# Nothing is imported here: the command can only handle Control-C after this file.
-TYPE_CHECKING = False  # type checkers take it to be true
+# Nothing is imported here, because the command can handle Control-C only after this file.
+TYPE_CHECKING = False  # type checkers assume that it is true
 
 if TYPE_CHECKING:
     from netdsl.api import Net, load, loads
@@ -12,7 +12,7 @@ __all__ = ["CompileError", "Net", "__version__", "load", "loads"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the API when it is first used: the command line does not need it."""
+    """Load the API when it is first used, because the command line does not need it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "__version__":

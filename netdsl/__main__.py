@@ -1,4 +1,4 @@
-"""The command `netdsl`, and `python -m netdsl`."""
+"""The entry point of the command `netdsl`, and of `python -m netdsl`."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ except KeyboardInterrupt:  # Control-C before there is a handler for it
 
 
 def main() -> None:
-    """Run the command; Control-C ends it from the first moment, even during imports."""
+    """Run the command; Control-C ends it at any time, even during imports."""
     leave_on_stop()
     try:
         run = import_module("netdsl.cli").main

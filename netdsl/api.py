@@ -5,16 +5,19 @@
 >>> net
 <Net LeNet5: 61,706 params>
 
-Every function raises `TypeError` for an argument of a wrong type, `ValueError` for another wrong
-argument, `CompileError` for what is wrong with a text, its parameters, weights, the environment or
-a program that is missing, and `OSError` for a file that cannot be read or written.
+Every function raises
+
+- `TypeError` for an argument of a wrong type, and `ValueError` for any other wrong argument;
+- `CompileError` for an error in a text, its parameters, weights or environment variables, and for a
+  missing program;
+- `OSError` for a file that cannot be read or written.
 """
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import Summary
 from netdsl.api_arguments import checked, texts_of
@@ -32,16 +35,18 @@ if TYPE_CHECKING:
     import torch
 
     from netdsl.analysis.summary import Row
+    from netdsl.backends.onnx.form import Form
     from netdsl.ir.graph import Graph, NetOutput
+    from netdsl.ir.types import Sym
 
-    Given = Mapping[str, Any] | str | PathLike[str]  # a state dict, or the path of a file
+    Given = Mapping[str, object] | str | PathLike[str]  # a state dict, or the path of a file
 
 
 class Net:
-    """A compiled net: its shapes and counts are known, and it can be lowered and drawn.
+    """A compiled net, with its shapes and counts, that can be lowered and drawn.
 
-    `name` is its name in the text. PyTorch and ONNX are imported only by the methods that need
-    them. `load` and `loads` make nets.
+    `name` is its name in the text. Only the methods that need PyTorch or ONNX import them. `load`
+    and `loads` make nets.
     """
 
     def __init__(self, compiled: Compiled) -> None:
@@ -72,10 +77,10 @@ class Net:
         return self._summary.totals.params
 
     @property
-    def macs(self) -> Any:
+    def macs(self) -> int | Sym:
         """The multiply-accumulates for one sample, without those of biases and activations.
 
-        They are an `int`, or a formula if an input has open sizes.
+        It is a formula (`Sym`) if it depends on open sizes of an input, or else an `int`.
 
         >>> import netdsl
         >>> netdsl.load("lenet5").macs
@@ -113,7 +118,7 @@ class Net:
 
     @checked
     def summary(self, depth: int | None = None) -> None:
-        """Print the layer table. With a `depth`, each block that is deeper is one row.
+        """Print the layer table; with a `depth`, each deeper block is one row.
 
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").summary()
@@ -136,12 +141,12 @@ class Net:
         return f"<Net {self.name}: {self.params:,} params>"
 
     def _repr_html_(self) -> str:
-        """Table and picture for notebooks."""
+        """The table and the picture, for notebooks."""
         from html import escape
 
         try:
             picture = self._svg()
-        except NetdslError as error:  # no graphviz: the table is worth showing alone
+        except NetdslError as error:  # without Graphviz, the table is still useful
             picture = f"<p>{escape(error.diagnostics[0].message)}</p>"
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
@@ -153,12 +158,11 @@ class Net:
     def torch(
         self, weights: Given | None = None, *, allow_nonfinite: bool = False
     ) -> torch.nn.Module:
-        """The net as a `torch.nn.Module` in training mode, whose members have the names of the
-        text.
+        """The net as a `torch.nn.Module` in training mode.
 
-        Its weights are fresh, or those of `weights`, a state dict or the path of a file. Raises
-        `CompileError` for weights that do not fit, and for weights that are infinite or not a
-        number, unless `allow_nonfinite` is set.
+        Its members have the names of the text. Its weights are fresh, or those of `weights`, a
+        state dict or the path of a file. Raises `CompileError` for weights that do not fit, and for
+        weights that are infinite or not a number, unless `allow_nonfinite` is set.
 
         >>> import netdsl, torch
         >>> module = netdsl.load("lenet5").torch()
@@ -210,13 +214,9 @@ class Net:
         ['Conv', 'Tanh', 'AveragePool']
         """
         export = import_module("netdsl.backends.onnx.export")
+        form, metadata = _form(opset, dtype, fold=fold), export.metadata_of(self._compiled)
         model: onnx.ModelProto = export.model_in_memory(
-            self.graph,
-            weights,
-            _form(opset, dtype, fold=fold),
-            seed=seed,
-            metadata=export.metadata_of(self._compiled),
-            allow_nonfinite=allow_nonfinite,
+            self.graph, weights, form, seed=seed, metadata=metadata, allow_nonfinite=allow_nonfinite
         )
         return model
 
@@ -243,10 +243,8 @@ class Net:
         ...     [path.name for path in netdsl.load("lenet5").save_onnx(f"{folder}/lenet5.onnx")]
         ['lenet5.onnx']
         """
-        export, manifest = (
-            import_module("netdsl.backends.onnx.export"),
-            import_module("netdsl.backends.onnx.manifest"),
-        )
+        export = import_module("netdsl.backends.onnx.export")
+        manifest = import_module("netdsl.backends.onnx.manifest")
         paths = export.export_onnx(
             self.graph,
             path,
@@ -261,11 +259,11 @@ class Net:
 
     @checked
     def draw(self, path: str | Path, depth: int | None = None) -> None:
-        """Draw the net. The suffix is the format: .svg, .png, .pdf, .dot, .mmd or .html.
+        """Draw the net as a .svg, .png, .pdf, .dot, .mmd or .html file, by the suffix of `path`.
 
-        With a `depth`, each block that is deeper is one box. Raises `ValueError` for another
-        suffix, `CompileError` if graphviz is missing, which .dot and .mmd do not need, and
-        `OSError` if the file cannot be written.
+        With a `depth`, each deeper block is one box. Raises `ValueError` for another suffix,
+        `CompileError` if Graphviz is missing, which .dot and .mmd do not need, and `OSError` if the
+        file cannot be written.
 
         >>> import netdsl, pathlib, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -276,20 +274,21 @@ class Net:
         import_module("netdsl.draw.formats").draw(self.graph, path, depth)
 
 
-def _form(opset: int | None, dtype: str, *, fold: bool) -> Any:
-    form = import_module("netdsl.backends.onnx.form")
+def _form(opset: int | None, dtype: str, *, fold: bool) -> Form:
+    from netdsl.backends.onnx.form import BFLOAT16_OPSET, OPSET, Form
+
     if opset is None:
-        opset = form.BFLOAT16_OPSET if dtype == "bfloat16" else form.OPSET
-    return form.Form(opset=int(opset), dtype=dtype, fold=fold)
+        opset = BFLOAT16_OPSET if dtype == "bfloat16" else OPSET
+    return Form(opset=int(opset), dtype=dtype, fold=fold)
 
 
 @checked
-def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
+def load(name: str | os.PathLike[str], /, **parameters: object) -> Net:
     """Load the net of a file, or of the library.
 
     `name` is the path of a `.net` file or the name of a file of the library; `file:Net` picks one
-    of several nets. `parameters` are those of the net. Raises `CompileError`, whose text is what
-    the commands print, with the place of every error.
+    of several nets. `parameters` are those of the net: numbers, bools, texts, or lists of these.
+    Raises `CompileError`, whose text has the place of every error, as the commands print it.
 
     >>> import netdsl
     >>> netdsl.load("resnet:ResNet50", classes=10)
@@ -304,7 +303,7 @@ def load(name: str | os.PathLike[str], /, **parameters: Any) -> Net:
 
 
 @checked
-def loads(text: str, net: str | None = None, /, **parameters: Any) -> Net:
+def loads(text: str, net: str | None = None, /, **parameters: object) -> Net:
     """Load a net from its text; `net` picks one of several. Raises as `load` does.
 
     >>> import netdsl

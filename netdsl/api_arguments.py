@@ -7,7 +7,7 @@ import math
 import os
 from functools import wraps
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import INTEGER_DIGITS
@@ -23,14 +23,14 @@ _BITS = 64  # a longer number is not printed
 class Kind(NamedTuple):
     """A kind of argument: its description, a test of the type, and a test of the value."""
 
-    what: str
-    has_type: Callable[[Any], bool]
-    is_in_range: Callable[[Any], bool] = lambda _: True
+    description: str
+    has_type: Callable[[object], bool]
+    is_in_range: Callable[[object], bool] = lambda _: True
 
     def or_none(self) -> Kind:
         """The kind of an argument that can also be `None`."""
         return Kind(
-            f"{self.what}, or None",
+            f"{self.description}, or None",
             lambda value: value is None or self.has_type(value),
             lambda value: value is None or self.is_in_range(value),
         )
@@ -40,18 +40,26 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def _is_natural(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 0
+
+
 def _is_path(value: object) -> bool:
     return isinstance(value, (str, os.PathLike)) and isinstance(os.fspath(value), str)
+
+
+def _has_no_zero_byte(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike)) and "\0" not in os.fspath(value)
 
 
 _TEXT = Kind("a str", lambda value: isinstance(value, str))
 _FLAG = Kind("a bool", lambda value: isinstance(value, bool))
 _INTEGER = Kind("an int", _is_integer)
-_NATURAL = Kind("an int of at least 0", _is_integer, lambda value: value >= 0)
-_PATH = Kind("a path without zero bytes", _is_path, lambda value: "\0" not in os.fspath(value))
+_NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
+_PATH = Kind("a path without zero bytes", _is_path, _has_no_zero_byte)
 
-# An argument of one name is of one kind in every function. `weights` is checked by
-# `backends.checkpoints.weights_of`, which sees what is in a state dict.
+# An argument has the same kind in every function that has one of its name. `weights` is missing
+# here: `weights.checkpoints.weights_of` checks it, because that depends on the tensors.
 KINDS = {
     "text": _TEXT,
     "net": _TEXT.or_none(),
@@ -69,8 +77,8 @@ KINDS = {
 def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Make a function check its arguments against `KINDS` first.
 
-    The function raises `TypeError` for a value of a wrong type and `ValueError` for any other wrong
-    value. Errors that netdsl raises inside become `CompileError`.
+    The function then raises `TypeError` for a value of a wrong type, `ValueError` for any other
+    wrong value, and `CompileError` instead of every `NetdslError`.
     """
     signature = inspect.signature(function)
 
@@ -89,9 +97,9 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def _check(name: str, value: object, kind: Kind) -> None:
     if not kind.has_type(value):
-        raise TypeError(f"{name} must be {kind.what}, not {type(value).__name__}")
+        raise TypeError(f"{name} must be {kind.description}, not {type(value).__name__}")
     if not kind.is_in_range(value):
-        raise ValueError(f"{name} must be {kind.what}, not {_shown(value)}")
+        raise ValueError(f"{name} must be {kind.description}, not {_shown(value)}")
 
 
 def _shown(value: object) -> str:
@@ -101,7 +109,7 @@ def _shown(value: object) -> str:
 
 
 def texts_of(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The parameters of a net as the language writes them; raises as `checked` functions do."""
+    """The parameters of a net as expressions of the language; raises as `checked` functions do."""
     try:
         return {name: _text(name, value) for name, value in parameters.items()}
     except RecursionError:

@@ -1,10 +1,10 @@
-"""Values of a `train` section: plain Python values and calls such as `cifar10(root = "DIR")`."""
+"""The calls that are values of a `train` section; its other values are plain Python values."""
 
 from typing import Any, NamedTuple
 
 
 class SettingCall(NamedTuple):
-    """A named thing with arguments, as written in a `train` section or after `--data`."""
+    """A call such as `cifar10(root = "DIR")`, in a `train` section or after `--data`."""
 
     name: str
     args: tuple[Any, ...] = ()

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Writes files so that a reader sees the old content or the new, never half of it."""
 
 import errno
 import os
@@ -10,25 +10,26 @@ from pathlib import Path
 
 from netdsl.errors import CannotWriteError
 
-LONGEST_STEM = 40  # a temporary name repeats so many characters of a name: more may not fit
+MAX_STEM = 40  # characters of a name that its temporary name repeats: a longer one may not fit
 
 
 @contextmanager
 def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """Yield the path of an empty file beside `path`; move it into place on success, delete it on
-    failure.
+    """Yield the path of an empty temporary file that replaces `path` on success.
 
-    The folder of `path` must exist. The temporary name keeps the suffix of `path`.
-    `mode` is the permissions of the file; without it the file gets those of any new file. Raises
-    `CannotWriteError` with the name of `path`. A link is followed; a device or a pipe is refused.
+    On failure the temporary file is deleted. It is beside `path`, whose folder must exist, and its
+    name has the same suffix. `mode` is the permissions of the file, by default those of any new
+    file. A link is followed. Raises `CannotWriteError` with the name of `path`, also for a device
+    or a pipe.
     """
     temporary = None
     try:
-        destination = _behind(path)
-        temporary = _beside(destination)
+        destination = _real_file(path)
+        temporary = _temporary_beside(destination)
         yield temporary
-        # mkstemp makes the file private, but a result should not be private.
-        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
+        if mode is None:
+            mode = 0o666 & ~_umask()  # `mkstemp` makes private files, but results are not private
+        temporary.chmod(mode)
         os.replace(temporary, destination)
     except BaseException as error:
         if temporary is not None:
@@ -39,15 +40,15 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `CannotWriteError` if `replacing` would fail, before any work that would be lost."""
+    """Raise `CannotWriteError` if `replacing` would fail; called before work that would be lost."""
     try:
-        _beside(_behind(path)).unlink()
+        _temporary_beside(_real_file(path)).unlink()
     except OSError as error:
         raise _cannot_write(error, path) from error
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder, and those above it, if it is missing; raises `CannotWriteError`."""
+    """Create a folder and its parents if they are missing; raises `CannotWriteError`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -55,7 +56,7 @@ def make_folder(path: Path) -> None:
 
 
 def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for files that nobody keeps; it is removed when the `with` block ends."""
+    """A temporary folder, which is removed when the `with` block ends."""
     prefix = f"{_mark(os.getpid())}-"
     return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
 
@@ -80,8 +81,8 @@ def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
     return CannotWriteError(error.errno, error.strerror or str(error), str(path))
 
 
-def _behind(path: Path) -> Path:
-    """The file that a link leads to; raises `OSError` for what a file must not replace."""
+def _real_file(path: Path) -> Path:
+    """The file that a link leads to; raises `OSError` for anything but a file."""
     real = Path(os.path.realpath(path))
     if real.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -90,17 +91,18 @@ def _behind(path: Path) -> Path:
     return real
 
 
-def _beside(path: Path) -> Path:
+def _temporary_beside(path: Path) -> Path:
+    """Create an empty file in the same folder; raises `OSError`."""
     if not path.parent.exists():
         raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}")
-    prefix = f".{path.stem[:LONGEST_STEM]}-{_mark(os.getpid())}-"
+    prefix = f".{path.stem[:MAX_STEM]}-{_mark(os.getpid())}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)
     return Path(name)
 
 
 def _mark(process: int) -> str:
-    """The part that the names of all temporary files of a process share."""
+    """The part that is common to the names of all temporary files of a process."""
     return f"netdsl{process}"
 
 

@@ -1,4 +1,4 @@
-"""The only printer of diagnostics: text with carets, JSON, SARIF, GitHub annotations."""
+"""Formats diagnostics: as text with carets, JSON, SARIF, and GitHub annotations."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 from netdsl.source import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netdsl.diagnostics import Diagnostic
     from netdsl.source import Span
 
-MAX_COLUMNS = 160
+    Paint = Callable[[str, str], str]  # a text and the escape code of its colour
+    Json = dict[str, Any]
+
+MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
 _COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
+_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}  # GitHub's words
 
 
 def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
-    """The diagnostic for people: the fact, the line with a caret, where things came from, the
-    advice.
-    """
+    """The diagnostic for people: the message, the line with a caret, the notes and the help."""
 
     def paint(text: str, code: str) -> str:
         return f"{code}{text}\x1b[0m" if colour else text
@@ -41,33 +45,35 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _excerpt(span: Span, mark: str, paint: Any, tone: str) -> list[str]:
+def _excerpt(span: Span, mark: str, paint: Paint, tone: str) -> list[str]:
+    """The place of a span, and its first line with `mark` below the text of the span."""
     first, last = span.first, span.last
-    line = span.file.line(first.line)
+    line, start, end = span.file.line(first.line), first.column, last.column
     margin = " " * len(str(first.line))
-    end = last.column if last.line == first.line else len(line) + 1
-    start = first.column
+    if last.line != first.line:
+        end = len(line) + 1
     if len(line) > MAX_COLUMNS:
         cut = max(0, start - 1 - MAX_COLUMNS // 2)
-        line, start, end = (
-            line[cut : cut + MAX_COLUMNS],
-            start - cut,
-            min(end - cut, MAX_COLUMNS + 1),
-        )
-    lead = "".join("\t" if c == "\t" else " " * width_of(_safe(c)) for c in line[: start - 1])
-    marked = width_of(_safe(line[start - 1 : end - 1]))
+        line = line[cut : cut + MAX_COLUMNS]
+        start, end = start - cut, min(end - cut, MAX_COLUMNS + 1)
+    marks = mark * max(1, width_of(_safe(line[start - 1 : end - 1])))
     return [
         f"{margin}--> {_safe(span.file.name)}:{first.line}:{first.column}",
         f"{margin} |",
         f"{first.line} | {_safe(line)}",
-        f"{margin} | {lead}{paint(mark * max(1, marked), tone)}",
+        f"{margin} | {_blank(line[: start - 1])}{paint(marks, tone)}",
     ]
 
 
-def width_of(text: str) -> int:
-    """How many columns of a terminal a text takes:
+def _blank(text: str) -> str:
+    """Blanks as wide as a text; tabs stay, because their width depends on the terminal."""
+    return "\t".join(" " * sum(width_of(_safe(c)) for c in part) for part in text.split("\t"))
 
-    Chinese, Japanese and Korean letters take two each, combining marks none.
+
+def width_of(text: str) -> int:
+    """The number of columns that a text takes on a terminal.
+
+    Chinese, Japanese and Korean letters take two columns each, combining marks none.
     """
     if text.translate(_OURS).isascii():
         return len(text)
@@ -77,7 +83,7 @@ def width_of(text: str) -> int:
 
 
 def cut_to(text: str, columns: int) -> str:
-    """The beginning of a text that fits into so many columns of a terminal."""
+    """The beginning of a text, as much as fits into so many columns of a terminal."""
     if text.translate(_OURS).isascii():
         return text[:columns]
     from rich.cells import set_cell_size  # few texts need it
@@ -89,34 +95,44 @@ def _safe(text: str) -> str:
     return printable(text, "\t")
 
 
-def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+def _with_help(diagnostic: Diagnostic) -> str:
+    """The message, and the help on a line below it."""
+    return "\n".join(filter(None, (diagnostic.message, diagnostic.help)))
+
+
+# ---- JSON
+
+
+def as_json(diagnostic: Diagnostic) -> Json:
     """The diagnostic under the keys of the JSON contract."""
-    made: dict[str, Any] = {
+    return {
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
+        **_place(diagnostic.span),
+        **_end(diagnostic.span),
+        "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
+        "help": diagnostic.help,
     }
-    made |= _place(diagnostic.span, ends=True)
-    made["notes"] = [{"message": n.message, **_place(n.span, ends=False)} for n in diagnostic.notes]
-    made["help"] = diagnostic.help
-    return made
 
 
-def _place(span: Span | None, *, ends: bool) -> dict[str, Any]:
+def _place(span: Span | None) -> Json:
     if span is None:
-        return {
-            "file": None,
-            "line": None,
-            "column": None,
-            **({"end_line": None, "end_column": None} if ends else {}),
-        }
-    first, last = span.first, span.last
-    place = {"file": span.file.name, "line": first.line, "column": first.column}
-    return {**place, "end_line": last.line, "end_column": last.column} if ends else place
+        return {"file": None, "line": None, "column": None}
+    return {"file": span.file.name, "line": span.first.line, "column": span.first.column}
 
 
-def as_sarif(diagnostics: list[Diagnostic], version: str) -> dict[str, Any]:
-    """A SARIF 2.1.0 log."""
+def _end(span: Span | None) -> Json:
+    if span is None:
+        return {"end_line": None, "end_column": None}
+    return {"end_line": span.last.line, "end_column": span.last.column}
+
+
+# ---- SARIF
+
+
+def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
+    """A SARIF 2.1.0 log of a run of netdsl; `version` is that of netdsl."""
     rules = sorted({d.code for d in diagnostics})
     driver = {"name": "netdsl", "version": version, "rules": [{"id": r} for r in rules]}
     results = [
@@ -124,7 +140,7 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> dict[str, Any]:
             "ruleId": d.code,
             "ruleIndex": rules.index(d.code),
             "level": d.severity,
-            "message": {"text": d.message + (f"\n{d.help}" if d.help else "")},
+            "message": {"text": _with_help(d)},
             "locations": [_sarif_place(d.span)] if d.span else [],
             "relatedLocations": [
                 {**_sarif_place(n.span), "message": {"text": n.message}} for n in d.notes if n.span
@@ -132,9 +148,8 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> dict[str, Any]:
         }
         for d in diagnostics
     ]
-    schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return {
-        "$schema": schema,
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
             {"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints"}
@@ -142,46 +157,49 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> dict[str, Any]:
     }
 
 
-def _sarif_place(span: Span) -> dict[str, Any]:
-    first, last = span.first, span.last
-    region = {
-        "startLine": first.line,
-        "startColumn": first.column,
-        "endLine": last.line,
-        "endColumn": last.column,
-    }
-    from urllib.parse import quote  # for this format alone
+def _sarif_place(span: Span) -> Json:
+    from urllib.parse import quote  # only this format needs it
 
+    first, last = span.first, span.last
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(span.file.name, errors="surrogateescape")},
-            "region": region,
+            "region": {
+                "startLine": first.line,
+                "startColumn": first.column,
+                "endLine": last.line,
+                "endColumn": last.column,
+            },
         }
     }
 
 
+# ---- GitHub
+
+
 def as_github(diagnostic: Diagnostic) -> str:
     """A workflow command that GitHub shows at the line."""
+    properties = [f"title={_property(diagnostic.code)}"]
+    if diagnostic.span is not None:
+        first, last = diagnostic.span.first, diagnostic.span.last
+        properties = [
+            f"file={_property(diagnostic.span.file.name)}",
+            f"line={first.line}",
+            f"col={first.column}",
+            f"endLine={last.line}",
+            f"endColumn={last.column}",
+            *properties,
+        ]
+    level = _LEVELS[diagnostic.severity]
+    return f"::{level} {','.join(properties)}::{_escaped(_with_help(diagnostic))}"
 
-    def escape(text: str, more: str = "") -> str:
-        for c in "%\r\n" + more:
-            text = text.replace(c, f"%{ord(c):02X}")
-        return _safe(text)
 
-    place = _place(diagnostic.span, ends=True)
-    keys = {
-        "file": "file",
-        "line": "line",
-        "column": "col",
-        "end_line": "endLine",
-        "end_column": "endColumn",
-    }
-    where = ",".join(
-        f"{new}={escape(str(place[old]), ':,')}"
-        for old, new in keys.items()
-        if place[old] is not None
-    )
-    title = f"title={escape(diagnostic.code, ':,')}"
-    text = diagnostic.message + (f"\n{diagnostic.help}" if diagnostic.help else "")
-    level = {"error": "error", "warning": "warning", "note": "notice"}[diagnostic.severity]
-    return f"::{level} {where + ',' if where else ''}{title}::{escape(text)}"
+def _property(text: str) -> str:
+    return _escaped(text, ":,")
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """A text with GitHub's escapes for line breaks, percent signs and the signs in `more`."""
+    for c in "%\r\n" + more:
+        text = text.replace(c, f"%{ord(c):02X}")
+    return _safe(text)

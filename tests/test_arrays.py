@@ -165,7 +165,9 @@ def test_numbers_beyond_the_type_of_the_model(model_folder: Path, capsys: Say) -
     """They are refused without a warning of NumPy; infinities of the array are its own."""
     np.save("far.npy", np.full((1, 4, 4), -1e300))
     err = run_error(capsys, "m.onnx", "far.npy")
-    assert err == "error[wrong-dtype]: far.npy has the number -1e+300, which float32 cannot hold\n"
+    assert err == (
+        "error[wrong-dtype]: far.npy has the number -1e+300, which float32 cannot represent\n"
+    )
     netdsl.loads("net E {\n input a: 2 int64\n embedding(9, 2)\n}").save_onnx("e.onnx")
     np.save("far.npy", np.array([1, 2**63 + 5], np.uint64))
     assert "has the number 9223372036854775813, which int64 cannot" in run_error(
@@ -326,8 +328,8 @@ BROKEN = {  # the content of an array, and what it is
         "has a header of 4,294,967,295 bytes, and the limit is 10,000",
     ),
     "objects": (header((1, 4, 4), "|O") + bytes(128), "contains Python objects"),
-    "no array": (b"text", "does not begin as NumPy's arrays do"),
-    "nothing": (b"", "does not begin as NumPy's arrays do"),
+    "no array": (b"text", "does not begin like a NumPy array"),
+    "nothing": (b"", "does not begin like a NumPy array"),
     "format 3": (
         FINE.replace(b"NUMPY\1", b"NUMPY\3"),
         "has the format 3.0, which netdsl does not read",
@@ -353,8 +355,8 @@ def test_broken_arrays(model_folder: Path, capsys: Say, case: str) -> None:
     )
 
 
-OTHER = "`image` is compressed by another method than NumPy's"
-NO_ARCHIVE = "it is no zip archive, or a damaged one"
+OTHER = "`image` is compressed by a method that NumPy does not use"
+NO_ARCHIVE = "it is not a zip archive, or is damaged"
 DAMAGED = {  # the content of an archive, and why it cannot be read
     "encrypted": (encrypted(zip_file({"image.npy": FINE})), "`image` is encrypted"),
     "bzip2": (zip_file({"image.npy": FINE}, zipfile.ZIP_BZIP2), OTHER),
@@ -377,7 +379,7 @@ DAMAGED = {  # the content of an archive, and why it cannot be read
     ),
     "a long name": (
         zip_file({f"{'n' * 9000}.npy": b""}),
-        f"`{'n' * 40}...` does not begin as NumPy's arrays do",
+        f"`{'n' * 40}...` does not begin like a NumPy array",
     ),
     "cut off": (zip_file({"image.npy": FINE})[:100], NO_ARCHIVE),
     "an array": (FINE, NO_ARCHIVE),

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from netdsl import cli
 from netdsl.cli import build_parser, run
+from netdsl.commands.options import natural, positive, thread_count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +27,37 @@ NUMBERS = [
     (name, option.option_strings[0])
     for name, command in COMMANDS.items()
     for option in command._actions
-    if option.type in (cli._natural, cli._positive, cli._threads)
+    if option.type in (natural, positive, thread_count)
 ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_is_explained(name: str) -> None:
+    """The help of a command explains each of its arguments."""
+    assert [] == [action.dest for action in COMMANDS[name]._actions if not action.help]
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS)], ids=" ".join)
+def test_help_fits_on_80_columns(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The help of netdsl and of every command has at most 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    build_parser.cache_clear()
+    assert run([*words, "--help"]) == 0
+    assert [] == [line for line in capsys.readouterr().out.splitlines() if len(line) > 80]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_of_the_help_are_valid(name: str) -> None:
+    """The parser accepts each example."""
+    examples = (COMMANDS[name].epilog or "").splitlines()[1:]
+    assert examples
+    for example in examples:
+        program, *words = shlex.split(example)
+        assert program == "netdsl"
+        build_parser().parse_args(words)
+    assert any(shlex.split(example)[1] == name for example in examples)
 
 
 def test_every_integer_is_bounded() -> None:
@@ -52,7 +82,7 @@ def test_numbers_out_of_bounds(
 ) -> None:
     """Wrong usage, which says what the option takes."""
     assert run([command, "lenet5", "a.png", f"{option}={number}"]) == 2
-    assert f"argument {option}: it takes an integer from " in capsys.readouterr().err
+    assert f"argument {option}: expected an integer from " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -126,7 +156,7 @@ def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[s
 def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """`--allow-nonfinite` without weights would do nothing, and is refused."""
     assert run([*command, "--allow-nonfinite"]) == 2
-    assert capsys.readouterr().err == "netdsl: --allow-nonfinite goes with --weights\n"
+    assert capsys.readouterr().err == "netdsl: --allow-nonfinite needs --weights\n"
 
 
 def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`netdsl check`: the table, the totals, the valid sizes, the `expect` lines."""
+"""`netdsl check`: prints the table, the totals and the valid sizes, and checks `expect` lines."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from netdsl.elaborate.program import Program
 
 
+TABLE_OPTIONS = ("depth", "only", "show", "columns")
+USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Check the nets that are named; returns the exit code."""
+    """Check the named nets; returns the exit code."""
     _refuse_unused(arguments)
     diagnostics: list[Diagnostic] = []
     checked: list[Checked] = []
@@ -37,46 +41,39 @@ def run(arguments: argparse.Namespace) -> int:
         program = open_program(file, parse_defines(arguments.define))
         diagnostics += program.reporter.diagnostics
         for name in _names(program, net):
-            result = _check(program, name, arguments, diagnostics)
-            checked.append(result)
+            checked.append(_check(program, name, arguments, diagnostics))
             if sum(d.severity == "error" for d in diagnostics) >= MAX_ERRORS:
-                diagnostics.append(
-                    Diagnostic(
-                        "too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note"
-                    )
-                )
+                message = f"stopped after {MAX_ERRORS} errors"
+                diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
                 break
     except NetdslError as error:
-        diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
+        _add_new(diagnostics, error.diagnostics)
     _report(arguments, checked, diagnostics)
-    return 1 if any(d.severity == "error" for d in diagnostics) else 0
+    return int(_has_errors(diagnostics))
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Options that a format has no use for are wrong usage:
+    """Raise `UsageError` for an option that has no effect on the chosen format.
 
-    JSON has rows to choose, and every column of them; the others have diagnostics alone.
+    JSON output has rows to choose from and always every column. SARIF and GitHub's format have only
+    diagnostics.
     """
-    taken = {"text": ("depth", "only", "show", "columns"), "json": ("depth", "only")}.get(
-        arguments.format, ()
-    )
-    for option in ("depth", "only", "show", "columns"):
-        if option not in taken and getattr(arguments, option) not in (None, ()):
+    used = USED_OPTIONS.get(arguments.format, ())
+    for option in TABLE_OPTIONS:
+        if option not in used and getattr(arguments, option) not in (None, ()):
             has = "has every column" if arguments.format == "json" else "has no table"
             raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
 
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
-    """Whether the nets have rows of the kinds that `--only` names."""
-    kinds = (
-        {r.kind for s in summaries for r in s.rows(arguments.depth, field=False)}
-        if arguments.only
-        else set()
-    )
+    """Raise `UsageError` if no net has a row of a kind that `--only` names."""
+    if not arguments.only:
+        return
+    kinds = {row.kind for s in summaries for row in s.rows(arguments.depth, field=False)}
     for kind in arguments.only:
         if kind not in kinds:
             raise UsageError(
-                f"--only {kind}: there is no row of that kind; there are {', '.join(sorted(kinds))}"
+                f"--only {kind}: no row has this kind; the kinds are {', '.join(sorted(kinds))}"
             )
 
 
@@ -89,7 +86,7 @@ def _names(program: Program, net: str | None) -> list[str]:
     if program.module.own and not any(
         getattr(d, "is_net", True) for d in program.module.definitions.values()
     ):
-        return []  # a file of blocks alone: its text is right, and there is no net to show
+        return []  # the file has only blocks: it is valid, and there is no net to show
     return [program.pick(None)]
 
 
@@ -102,32 +99,38 @@ def _check(
         compiled: Compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(compiled)
-        checked.asked = len(compiled.expects) if checked.proven or broken else 0
-        diagnostics += [d for d in broken if not _known(d, diagnostics)]
+        if checked.proven or broken:
+            checked.asked = len(compiled.expects)
+        _add_new(diagnostics, broken)
         if compiled.train is not None:
             from netdsl.train.section import read_config  # few nets have one
 
             read_config(compiled)
     except NetdslError as error:
-        diagnostics += [d for d in error.diagnostics if not _known(d, diagnostics)]
+        _add_new(diagnostics, error.diagnostics)
     return checked
 
 
-def _known(diagnostic: Diagnostic, diagnostics: list[Diagnostic]) -> bool:
-    """Whether an equal diagnostic is in the list already, perhaps from another net of the file."""
+def _add_new(diagnostics: list[Diagnostic], more: list[Diagnostic]) -> None:
+    """Add diagnostics, without those that another net of the same file has already caused."""
+    diagnostics += [d for d in more if not _is_in(diagnostics, d)]
+
+
+def _is_in(diagnostics: list[Diagnostic], new: Diagnostic) -> bool:
     return any(
-        (d.code, d.span, d.message) == (diagnostic.code, diagnostic.span, diagnostic.message)
-        for d in diagnostics
+        (d.code, d.span, d.message) == (new.code, new.span, new.message) for d in diagnostics
     )
+
+
+def _has_errors(diagnostics: list[Diagnostic]) -> bool:
+    return any(d.severity == "error" for d in diagnostics)
 
 
 def _report(
     arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]
 ) -> None:
     summaries = [c.summary for c in checked if c.summary is not None]
-    if summaries and not any(
-        d.severity == "error" for d in diagnostics
-    ):  # else they are what is to be read first
+    if summaries and not _has_errors(diagnostics):  # errors matter more than a wrong `--only`
         _check_kinds(arguments, summaries)
     match arguments.format:
         case "json":

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class Checked:
-    """The result for one net."""
+    """The result for one net: its summary, or None if it has errors, and its `expect` lines."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.summary: Summary | None = None
-        self.proven = 0  # of the `expect` lines that were asked
+        self.proven = 0  # how many of the `asked` lines hold
         self.asked = 0
         self.sizes: dict[str, tuple[int, ...]] = {}

@@ -1,6 +1,4 @@
-"""What the commands share: naming a net, sizes and parameters from the command line, printing
-diagnostics.
-"""
+"""Reads the arguments that several commands share, and prints diagnostics."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 
-MOST_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
-LABELS_HELP = "--labels takes a file with one class name a line"
+MAX_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
+LABELS_HELP = "--labels takes a file with one class name per line"
 
 
 class UsageError(Exception):
@@ -33,87 +31,103 @@ class UsageError(Exception):
 
 
 def split_name(text: str) -> tuple[str, str | None]:
-    """`FILE:NET` in two; a Windows drive letter is part of the file."""
+    """Split `FILE:NET` in two; a Windows drive letter is part of the file."""
     if os.path.exists(text):
         return text, None
     file, colon, net = text.rpartition(":")
-    return (file, net) if colon and len(file) > 1 and re.fullmatch(r"\w+", net) else (text, None)
+    if colon and len(file) > 1 and re.fullmatch(r"\w+", net):
+        return file, net
+    return text, None
 
 
 def suffix_of(name: str) -> str:
-    """What a file's name ends in, in lower case: some systems write it in capitals."""
+    """The suffix of a file's name in lower case, because some systems write it in capitals."""
     return os.path.splitext(name)[1].lower()
 
 
 def parse_defines(items: list[str] | None) -> dict[str, str]:
-    """`-D name=value` pairs; the values are expressions of the language."""
-    found = {}
+    """The values of `-D name=value`, which are expressions of the language, by name.
+
+    Raises `UsageError`.
+    """
+    values = {}
     for item in items or []:
         name, equals, value = item.partition("=")
         if not equals or not name.strip().isidentifier():
             raise UsageError(f"-D takes name=value, found `{item}`")
-        found[name.strip()] = value.strip()
-    return found
+        values[name.strip()] = value.strip()
+    return values
 
 
 def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
-    """`--input 3x256x256` for the first input, `--input name=3x256x256` for that of a name."""
-    found: dict[str, tuple[int, ...]] = {}
+    """The sizes of `--input name=3x256x256` by name; `--input 3x256x256` has an empty name.
+
+    Sizes without a name are those of the first input. Raises `UsageError`.
+    """
+    inputs: dict[str, tuple[int, ...]] = {}
     for item in items or []:
         name, _, text = item.rpartition("=")
-        sizes = text.strip().split("x")
-        if not all(re.fullmatch("[0-9]+", s) for s in sizes):
-            raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
-        for size in sizes:
-            if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
-                message = f"--input has a size of {clipped(size)}"
-                raise UsageError(f"{message}, the largest is {MAX_DIM:,}")
-        if name in found:
+        sizes = _parse_sizes(text)
+        if name in inputs:
             which = f"input `{name}`" if name else "the first input"
             raise UsageError(f"--input is given twice for {which}")
-        found[name] = tuple(int(s) for s in sizes)
-    return found
+        inputs[name] = sizes
+    return inputs
+
+
+def _parse_sizes(text: str) -> tuple[int, ...]:
+    sizes = text.strip().split("x")
+    if not all(re.fullmatch("[0-9]+", size) for size in sizes):
+        raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
+    for size in sizes:
+        if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
+            message = f"--input has a size of {clipped(size)}"
+            raise UsageError(f"{message}, the largest is {MAX_DIM:,}")
+    return tuple(map(int, sizes))
 
 
 def load_one(arguments: argparse.Namespace) -> Compiled:
-    """The one net that a command is about; raises `NetdslError` if it is not clear which."""
+    """Compile the one net that a command is about.
+
+    Raises `NetdslError` for a wrong text, or if the file has several nets and none is named, and
+    `UsageError`.
+    """
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
     return compile_picked(program, net, parse_inputs(getattr(arguments, "input", None)))
 
 
 def terminal_width() -> int:
-    """The width of the terminal, or without one 80; the variable COLUMNS overrides both."""
+    """The columns of the terminal, or 80 without one; the variable COLUMNS overrides both."""
     columns = os.environ.get("COLUMNS", "")
     if columns.isdecimal() and int(columns):
         return int(columns)
-    found = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
-    return found or NARROW
+    if not sys.stdout.isatty():
+        return NARROW
+    return os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
 
 
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
-    """To standard error, with carets."""
+    """Print diagnostics to standard error, with carets."""
     colour = use_colour(sys.stderr)
     note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
 
 
 def read_labels(path: str) -> list[str]:
-    """The class names of a file, one a line."""
+    """The class names of a file, one on each line; raises `NetdslError`."""
     if is_idle_pipe(path):
         raise NetdslError("not-a-file", f"{path} is a pipe", help=LABELS_HELP)
     try:
         with open(path, encoding="utf-8-sig") as file:
-            text = file.read(MOST_LABELS + 1)
+            text = file.read(MAX_LABELS + 1)
     except UnicodeDecodeError:
-        raise NetdslError(
-            "bad-labels", f"{path} is not a text in UTF-8", help=LABELS_HELP
-        ) from None
+        raise NetdslError("bad-labels", f"{path} is not UTF-8 text", help=LABELS_HELP) from None
     except OSError as error:
         raise NetdslError(
             "file-not-found", f"{path} cannot be read: {error.strerror or error}", help=LABELS_HELP
         ) from None
-    if len(text) > MOST_LABELS:
+    if len(text) > MAX_LABELS:
         raise NetdslError(
-            "bad-labels", f"{path} has over {MOST_LABELS:,} characters", help=LABELS_HELP
+            "bad-labels", f"{path} has more than {MAX_LABELS:,} characters", help=LABELS_HELP
         )
     return [line.strip() for line in text.rstrip().splitlines()]

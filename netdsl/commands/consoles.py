@@ -1,4 +1,4 @@
-"""Consoles for rich: text from a file cannot steer the terminal, and no line ends in blanks."""
+"""Rich consoles on which text from a file cannot steer the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """A console on standard output, as wide as tables are."""
+    """A console on standard output that is as wide as all tables."""
     out = _Screen(
         width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False
     )
@@ -24,7 +24,7 @@ def console() -> Console:
 
 
 def listing() -> Console:
-    """The same console, but without the blanks with which rich fills up the lines of a table."""
+    """The same console, without the blanks with which rich fills up the lines of a table."""
     out = console()
     out.push_render_hook(_Hook(_Trimmed))
     return out
@@ -32,7 +32,7 @@ def listing() -> Console:
 
 class _Screen(Console):
     def on_broken_pipe(self) -> None:
-        """End the command as for any other output that nobody reads: rich would exit with 1."""
+        """End the command like any other whose output nobody reads; rich would exit with 1."""
         raise BrokenPipeError
 
 

@@ -1,4 +1,4 @@
-"""`netdsl draw`: the picture."""
+"""`netdsl draw`: draws a net."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the net into the file that `-o` names; its suffix says what is made."""
+    """Draw the net into the file that `-o` names, in the format of its suffix."""
     path = Path(arguments.output)
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(
             f"-o takes a name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, found"
             f" `{path}`"
         )
-    if arguments.depth is not None and arguments.depth < 0:
-        raise UsageError(f"--depth takes 0 or more, found {arguments.depth}")
     compiled = load_one(arguments)
     draw(compiled.graph, path, arguments.depth)
     say(f"{path}: {compiled.graph.name}, {counted(len(compiled.graph.nodes), 'layer')}")
     if path.suffix.lower() == ".mmd" and is_large(path.read_text(encoding="utf-8")):
-        most = f"{MAX_ARROWS} arrows and {MAX_LETTERS:,} letters"
-        note(f"note: GitHub and others draw {most} at most; fold blocks with --depth")
+        most = f"at most {MAX_ARROWS} arrows and {MAX_LETTERS:,} characters"
+        note(f"note: GitHub and other viewers draw {most}; fold blocks with --depth")
     return 0

@@ -21,11 +21,11 @@ from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
 FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
-_LESS = "give smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
+_MEMORY_HELP = "use smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
 def report(error: BaseException, words: list[str]) -> int:
-    """Print why the command, given as its words, failed; returns its exit code."""
+    """Print why a command failed and return the exit code; `words` are its command line."""
     match error:
         case Stopped():
             note(stop_word(error.number))
@@ -39,7 +39,7 @@ def report(error: BaseException, words: list[str]) -> int:
         case WrongLimit():
             note(f"netdsl: {error.diagnostics[0].message}")
             return 2
-        case BrokenPipeError():  # whoever read the output has seen enough
+        case BrokenPipeError():  # the reader of the output has closed it: that is no failure
             discard_output()
             return 0
     if isinstance(error, CannotWriteError) and error.filename == OUTPUT:
@@ -58,19 +58,29 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
     if isinstance(error, CannotWriteError):
         return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]
     if is_out_of_memory(error):
-        lines = [line for line in str(error).splitlines() if MEMORY.search(line)]
-        said = " ".join((lines or [str(error)])[0].split())[:200]
-        message = "there is not enough memory" + (f": {said}" if said else "")
-        return [Diagnostic("out-of-memory", message, help=_LESS)]
+        message = "there is not enough memory" + _reason(error)
+        return [Diagnostic("out-of-memory", message, help=_MEMORY_HELP)]
     if isinstance(error, CrashedError) and error.number == signal.SIGKILL:
         message = "the system ended the process with SIGKILL"
-        help_ = "most likely the memory was full: give smaller sizes or batches"
+        help_ = "the memory was probably full: use smaller sizes or batches"
         return [Diagnostic("killed", message, help=help_)]
     if isinstance(error, OSError) and error.filename is not None:
         return [Diagnostic("cannot-read", f"{error.filename}: {error.strerror}")]
     if isinstance(error, OSError):
-        return [Diagnostic("system-error", f"the system refuses a request: {error}")]
+        return [Diagnostic("system-error", f"the system refused a request: {error}")]
     return []
+
+
+def _reason(error: BaseException) -> str:
+    """The line of an error that mentions memory, or else its first words, after a colon."""
+    text = str(error)
+    lines = [line for line in text.splitlines() if MEMORY.search(line)]
+    return _after_colon(lines[0] if lines else text)
+
+
+def _after_colon(text: str) -> str:
+    shown = " ".join(text.split())[:200]
+    return f": {shown}" if shown else ""
 
 
 def _report_fault(error: BaseException, words: list[str]) -> int:
@@ -81,9 +91,9 @@ def _report_fault(error: BaseException, words: list[str]) -> int:
         note_lines(details)
     else:
         place = _written(details)
-    said = " ".join(str(error).split())[:200]
     kind = "crash" if isinstance(error, CrashedError) else type(error).__name__
-    message = f"`netdsl {words[0] if words else ''}` failed: {kind}" + (f": {said}" if said else "")
+    command = "".join(words[:1])
+    message = f"`netdsl {command}` failed: {kind}{_after_colon(str(error))}"
     help_ = f"netdsl or a library that it uses is at fault; please report it: {place}"
     print_diagnostics([Diagnostic("internal-error", message, help=help_)])
     return FAULT
@@ -98,7 +108,7 @@ def _details(error: BaseException, words: list[str]) -> str:
 
 
 def _written(details: str) -> str:
-    """Write the details to a new file in the log folder, else to standard error; returns where."""
+    """Write the details to the log folder, or else to standard error; returns their place."""
     try:
         folder = Path(import_module("platformdirs").user_log_path("netdsl", ensure_exists=True))
         path = folder / f"fault-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"

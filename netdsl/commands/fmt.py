@@ -1,4 +1,4 @@
-"""`netdsl fmt`: files into the canonical layout, or a word on those that are not in it."""
+"""`netdsl fmt`: brings files into the canonical layout, or reports those that are not in it."""
 
 from __future__ import annotations
 
@@ -28,46 +28,42 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Format each file; one that cannot be is reported and left as it is, and the others go on."""
-    found: list[Diagnostic] = []
+    """Format each file; a file with an error is reported and left as it is."""
+    diagnostics: list[Diagnostic] = []
     for name in arguments.files:
         try:
             for file in _files(name):
-                found += _format(file, check=arguments.check)
+                diagnostics += _format(file, check=arguments.check)
         except NetdslError as fault:
-            found.append(fault.diagnostic)
-    print_diagnostics(found)
-    return 1 if found else 0
+            diagnostics.append(fault.diagnostic)
+    print_diagnostics(diagnostics)
+    return int(bool(diagnostics))
 
 
 def _files(name: str) -> Iterator[str]:
-    """The file of that name, or every .net file in the folder of that name."""
+    """The file of that name, or every `.net` file in the folder of that name, sorted."""
     if name == "-" or not os.path.isdir(name):
         yield name
         return
-    found = []
+    paths = []
     for folder, inside, files in os.walk(name):
-        inside[:] = [f for f in inside if not f.startswith(".")]
-        found += [
-            os.path.join(folder, f) for f in files if f.endswith(".net") and not f.startswith(".")
-        ]
-    if not found:
+        inside[:] = [f for f in inside if not f.startswith(".")]  # `os.walk` visits only these
+        visible = [f for f in files if f.endswith(".net") and not f.startswith(".")]
+        paths += [os.path.join(folder, f) for f in visible]
+    if not paths:
         raise NetdslError("file-not-found", f"there is no .net file in `{name}`")
-    yield from sorted(found)
+    yield from sorted(paths)
 
 
 def _format(name: str, *, check: bool) -> list[Diagnostic]:
     try:
         source = library.open_source("-") if name == "-" else library.read(name)
         text = format_source(source)
-        changes = text != source.text or (name != "-" and _marked(name))
-        if check:
-            return [_difference(source, text)] if changes else []
-        if name == "-":
-            sys.stdout.buffer.write(text.encode())
-        elif changes:
-            _write(name, text)
-            say(f"formatted {name}")
+        changes = text != source.text or (name != "-" and _has_mark(name))
+        if check and changes:
+            return [_difference(source, text)]
+        if not check:
+            _replace(name, text, changes=changes)
     except NetdslError as error:
         return error.diagnostics
     except OSError as error:
@@ -75,14 +71,23 @@ def _format(name: str, *, check: bool) -> list[Diagnostic]:
     return []
 
 
-def _marked(name: str) -> bool:
-    """Whether a file begins with a byte order mark, which reading drops."""
+def _replace(name: str, text: str, *, changes: bool) -> None:
+    """Put the formatted text in place of a file, or print that of standard input."""
+    if name == "-":
+        sys.stdout.buffer.write(text.encode())
+    elif changes:
+        _write(name, text)
+        say(f"formatted {name}")
+
+
+def _has_mark(name: str) -> bool:
+    """Whether a file begins with a byte order mark, which `library.read` drops."""
     with open(name, "rb") as file:
         return file.read(len(_MARK)) == _MARK
 
 
 def _write(name: str, text: str) -> None:
-    """Put the text in the file's place; a link stays one, permissions stay."""
+    """Replace the file's text; links are followed, and the permissions stay."""
     path = os.path.realpath(name)
     if not os.access(path, os.W_OK):
         raise NetdslError("cannot-write", f"`{name}` is read-only")
@@ -91,17 +96,18 @@ def _write(name: str, text: str) -> None:
 
 
 def _difference(source: SourceFile, text: str) -> Diagnostic:
-    """That a file would change, and the first line that would."""
+    """The diagnostic for a file that would change; it points at the first line that would."""
     place = 0
     span = None
-    for one, other in zip_longest(source.text.split("\n"), text.split("\n")):
-        if one != other:
-            span = Span(source, place, place + len((one or "").rstrip("\r")))
+    for line, formatted in zip_longest(source.text.split("\n"), text.split("\n")):
+        length = len((line or "").rstrip("\r"))
+        if line != formatted:
+            span = Span(source, place, place + length)
             break
-        place += len(one or "") + 1
+        place += len(line or "") + 1
     return Diagnostic(
         "not-formatted",
         f"`{source.name}` is not in the canonical layout",
         span,
-        help=f"`netdsl fmt {source.name}` lays it out",
+        help=f"`netdsl fmt {source.name}` formats it",
     )

@@ -50,13 +50,13 @@ CALL_WIDTH = 28
 
 
 class LayerEntry(NamedTuple):
-    """What the reference says of one kind."""
+    """The reference of one kind."""
 
     name: str
     family: str
     call: str
     doc: str
-    arguments: tuple[tuple[str, str, str, str], ...] = ()  # name, type, default, what it is
+    arguments: tuple[tuple[str, str, str, str], ...] = ()  # name, type, default, meaning
     inputs: str = ""
     examples: tuple[tuple[str, str], ...] = ()  # input shapes, call
 
@@ -66,8 +66,8 @@ WORDS = (
         "residual",
         LANGUAGE,
         "residual { F }",
-        "The sum of what F makes and of its input: `add { | F | identity }`. With two arms or more,"
-        " the sum of the arms.",
+        "The sum of F's output and its input: `add { | F | identity }`. With two arms or more, the"
+        " sum of the arms.",
         inputs="the current value, given to each arm",
         examples=(("8x6x6", "residual { conv(8, 3, pad = 1) -> bn }"),),
     ),
@@ -75,7 +75,7 @@ WORDS = (
         "identity",
         LANGUAGE,
         "identity",
-        "The current value as it is: an arm that does nothing, or a name for a value. It makes no"
+        "The current value, unchanged: an arm that does nothing, or a place for a label. It adds no"
         " layer.",
         inputs="the current value",
         examples=(("4x6x6", "concat { | identity | conv(2, 1) }"),),
@@ -84,7 +84,7 @@ WORDS = (
         "frozen",
         LANGUAGE,
         "F -> frozen",
-        "Training leaves the weights of the layer, block or group before it as they are.",
+        "Training does not change the weights of the layer, block or group before it.",
         inputs="the current value",
         examples=(
             ("1x6x6", "conv(1, 3, bias = false, weight = [[1,0,-1],[2,0,-2],[1,0,-1]]) -> frozen"),
@@ -102,62 +102,80 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# ---- what there is to say
+# ---- the entries
 
 
 def entries() -> list[LayerEntry]:
     """Every kind, shipped block and word; the families of other packages come after our own."""
     load_plugins()
     kinds = [_of_kind(cls) for cls in LAYERS.values()]
-    kinds.sort(key=lambda e: FAMILIES.index(e.family) if e.family in FAMILIES else len(FAMILIES))
+    kinds.sort(key=_family_order)
     return [*kinds, *(entry(name) for name in block_names()), *WORDS]
 
 
+def _family_order(item: LayerEntry) -> int:
+    return (*FAMILIES, item.family).index(item.family)
+
+
 def entry(name: str) -> LayerEntry:
-    """The entry of a kind, shipped block or word; fails with the closest names."""
+    """The entry of a kind, shipped block or word.
+
+    Raises `NetdslError` for another name; its help suggests the closest ones.
+    """
     for word in WORDS:
         if word.name == name:
             return word
     source = SourceFile("<layers>", name)
     try:
-        found = resolve(Loader(Reporter()), Module(source), name, Span(source, 0, len(name)))
+        value = resolve(Loader(Reporter()), Module(source), name, Span(source, 0, len(name)))
     except NetdslError as fault:
         unknown = fault.diagnostic
         raise NetdslError(unknown.code, unknown.message, help=unknown.help) from None
-    return _of_kind(found.cls) if isinstance(found, KindValue) else _of_block(found.definition)
+    if isinstance(value, KindValue):
+        return _of_kind(value.cls)
+    return _of_block(value.definition)
 
 
 def _of_kind(cls: type[Op]) -> LayerEntry:
     doc = " ".join(inspect.cleandoc(cls.__doc__ or "").split())
-    rows = tuple(
-        (a.name, "word" if a.choices else type_name(a), _default(a), _meaning(a)) for a in cls.args
-    )
+    rows = tuple((arg.name, _type(arg), _default(arg), _meaning(arg)) for arg in cls.args)
     return LayerEntry(cls.kind, cls.family, signature(cls), doc, rows, _inputs(cls), cls.examples)
 
 
 def _of_block(definition: ast.Definition) -> LayerEntry:
-    rows = tuple(
-        (p.name, "", p.default.span.text if p.default is not None else "required", "")
-        for p in definition.parameters
-    )
-    parts = [
-        name if default == "required" else f"{name} = {default}" for name, _, default, _ in rows
-    ]
-    call = f"{definition.name}({', '.join(parts)})" if parts else definition.name
+    rows = []
+    parts = []
+    for parameter in definition.parameters:
+        default = "required"
+        part = parameter.name
+        if parameter.default is not None:
+            default = parameter.default.span.text
+            part = f"{parameter.name} = {default}"
+        rows.append((parameter.name, "", default, ""))
+        parts.append(part)
+    call = definition.name
+    if parts:
+        call += f"({', '.join(parts)})"
     return LayerEntry(
         definition.name,
         COMPOSITE,
         call,
         " ".join(definition.doc.split()),
-        rows,
+        tuple(rows),
         "the current value",
     )
+
+
+def _type(arg: Arg) -> str:
+    return "word" if arg.choices else type_name(arg)
 
 
 def _default(arg: Arg) -> str:
     if arg.required:
         return "required"
-    return "none" if arg.default is None else show(arg.default).strip('"')
+    if arg.default is None:
+        return "none"
+    return show(arg.default).strip('"')
 
 
 def _meaning(arg: Arg) -> str:
@@ -168,7 +186,9 @@ def _meaning(arg: Arg) -> str:
         return f"{arg.doc}; from {low:g} to {high:g}"
     if low is not None:
         return f"{arg.doc}; at least {low:g}"
-    return arg.doc if high is None else f"{arg.doc}; at most {high:g}"
+    if high is not None:
+        return f"{arg.doc}; at most {high:g}"
+    return arg.doc
 
 
 def _inputs(cls: type[Op]) -> str:
@@ -177,13 +197,12 @@ def _inputs(cls: type[Op]) -> str:
         return "the current value"
     if high > 16:
         return "arms in braces, or the current value and `@` references"
-    more = (
-        str(high - 1)
-        if low == high
-        else f"at most {high - 1}"
-        if low == 1
-        else f"{low - 1} to {high - 1}"
-    )
+    if low == high:
+        more = str(high - 1)
+    elif low == 1:
+        more = f"at most {high - 1}"
+    else:
+        more = f"{low - 1} to {high - 1}"
     plural = "" if high == 2 else "s"
     return f"the current value and {more} `@` reference{plural}"
 
@@ -191,39 +210,36 @@ def _inputs(cls: type[Op]) -> str:
 # ---- the table of all
 
 
-def _print_all(out: Console, all_: Iterable[LayerEntry]) -> None:
+def _print_all(out: Console, items: Iterable[LayerEntry]) -> None:
     families: dict[str, list[LayerEntry]] = {}
-    for item in all_:
+    for item in items:
         families.setdefault(item.family, []).append(item)
     for family, members in families.items():
         out.print(Text(family, style="bold"))
-        table = Table(
-            Column(width=CALL_WIDTH),
-            Column(),
-            box=None,
-            show_header=False,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-        )
+        table = _table(Column(width=CALL_WIDTH), Column())
         for item in members:
             table.add_row(Text(_short_call(item)), Text(_summary(item.doc)))
         out.print(Padding(table, (0, 0, 1, 2)))
-    out.print(Text("`netdsl layers KIND` has the arguments, the formula and examples."))
+    out.print(Text("`netdsl layers KIND` prints the arguments, the formula and examples."))
+
+
+def _table(*columns: Column) -> Table:
+    return Table(*columns, box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def _short_call(item: LayerEntry) -> str:
-    """`conv(out, k, ...)`: what a call must give, and whether there is more."""
+    """The call with its required arguments, such as `conv(out, k, ...)`.
+
+    Dots replace the other arguments, and those for which the column is too narrow.
+    """
     if item.family == LANGUAGE or not item.arguments:
         return item.call
-    parts = [name for name, _, default, _ in item.arguments if default == "required"]
-    more = len(parts) < len(item.arguments)
-    while len(f"{item.name}({', '.join([*parts, '...'])})") > CALL_WIDTH:
-        parts, more = parts[:-1], True
-    return (
-        f"{item.name}({', '.join([*parts, *(['...'] if more else [])])})"
-        if parts
-        else f"{item.name}(...)"
-    )
+    shown = [name for name, _, default, _ in item.arguments if default == "required"]
+    while len(f"{item.name}({', '.join([*shown, '...'])})") > CALL_WIDTH:
+        shown.pop()
+    if len(shown) < len(item.arguments):
+        shown.append("...")
+    return f"{item.name}({', '.join(shown)})"
 
 
 def _summary(doc: str) -> str:
@@ -247,24 +263,23 @@ def _print_entry(out: Console, item: LayerEntry) -> None:
     if item.examples:
         out.print(Text("\nexamples", style="bold"))
         out.print(Padding(_example_table(item), (0, 0, 0, 2)))
-    out.print(
-        Text(
-            f"\nfamily: {item.family}"
-            + (f", defined in nets/lib/{item.name}.net" if item.family == COMPOSITE else ""),
-            style="dim",
-        )
-    )
+    origin = f"family: {item.family}"
+    if item.family == COMPOSITE:
+        origin += f", defined in nets/lib/{item.name}.net"
+    out.print(Text(f"\n{origin}", style="dim"))
 
 
 def _wrapped_call(call: str, width: int) -> Text:
-    """The signature, its later lines under its first argument."""
+    """The signature, whose later lines begin below its first argument."""
     head, bracket, rest = call.partition("(")
     if not bracket or len(call) <= width:
         return Text(call)
     indent = " " * (len(head) + 1)
     lines, line = [], head + "("
     for part in rest.split(", "):
-        piece = part if part.endswith(")") else part + ", "
+        piece = part
+        if not part.endswith(")"):
+            piece += ", "
         if len(line + piece.rstrip()) > width:
             lines.append(line.rstrip())
             line = indent
@@ -273,32 +288,17 @@ def _wrapped_call(call: str, width: int) -> Text:
 
 
 def _argument_table(item: LayerEntry) -> Table:
-    table = Table(
-        Column(no_wrap=True),
-        Column(max_width=16),
-        Column(no_wrap=True),
-        Column(),
-        box=None,
-        show_header=False,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    table = _table(Column(no_wrap=True), Column(max_width=16), Column(no_wrap=True), Column())
     for name, type_, default, meaning in item.arguments:
-        shown = default if default == "required" else f"= {default}"
+        shown = default
+        if default != "required":
+            shown = f"= {default}"
         table.add_row(*(Text(cell) for cell in (name, type_, shown, meaning)))
     return table
 
 
 def _example_table(item: LayerEntry) -> Table:
-    table = Table(
-        Column(no_wrap=True),
-        Column(),
-        Column(no_wrap=True),
-        box=None,
-        show_header=False,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    table = _table(Column(no_wrap=True), Column(), Column(no_wrap=True))
     for shapes, call, result in outcomes(item):
         table.add_row(*(Text(cell) for cell in (shapes, call, f"-> {result}")))
     return table
@@ -310,10 +310,9 @@ def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
         inputs = shapes.split(", ")
         written = with_references(call, [f"@x{i}" for i in range(2, len(inputs) + 1)])
         lines = [f"input x{i}: {shape}" for i, shape in enumerate(inputs, start=1)]
-        program = program_of(
-            SourceFile(item.name, "\n".join(["net Example {", *lines, written, "}"]))
-        )
-        yield shapes, written, str(compile_net(program, "Example").graph.outputs[0].value.type)
+        text = "\n".join(["net Example {", *lines, written, "}"])
+        compiled = compile_net(program_of(SourceFile(item.name, text)), "Example")
+        yield shapes, written, str(compiled.graph.outputs[0].value.type)
 
 
 def with_references(call: str, references: list[str]) -> str:
@@ -321,4 +320,6 @@ def with_references(call: str, references: list[str]) -> str:
     if not references:
         return call
     listed = ", ".join(references)
-    return f"{call[:-1]}, {listed})" if call.endswith(")") else f"{call}({listed})"
+    if call.endswith(")"):
+        return f"{call[:-1]}, {listed})"
+    return f"{call}({listed})"

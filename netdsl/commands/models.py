@@ -1,12 +1,10 @@
-"""What `run` and `bench` share: a model from a file, or from a net and its weights, opened on the
-device that was asked for.
-"""
+"""Opens the model of `run` and `bench`: a `.onnx` file, or a net that is exported first."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.backends.onnx.export import export_onnx, metadata_of
 from netdsl.backends.onnx.form import Form
@@ -18,65 +16,77 @@ from netdsl.runtime.session import Session, Settings, open_session
 from netdsl.weights.checkpoints import fit, read_weights, tensors_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import ExitStack
 
     from netdsl.driver import Compiled
 
 
+class _Model(NamedTuple):
+    """A `.onnx` file; for one made from a net, also that net and the weights that it got."""
+
+    path: Path
+    compiled: Compiled | None = None
+    weights: Mapping[str, object] | None = None
+
+
 def open_model(
     arguments: Namespace, stack: ExitStack, *, need_weights: bool = True
-) -> tuple[Session, Compiled | None, dict[str, Any] | None]:
-    """The session, and where the model is a net also that and its weights.
+) -> tuple[Session, Compiled | None, Mapping[str, object] | None]:
+    """Open the model on the device; returns the session, and a net's `Compiled` and weights.
 
-    What was chosen is said on standard error.
+    The last two are None for a `.onnx` file. The choice of `--device auto` is printed to standard
+    error. The stack closes what was opened. Raises `UsageError` and `NetdslError`.
     """
-    path, compiled, weights = _model(arguments, stack, need_weights=need_weights)
-    if compiled is None:
-        verify_if_any(path)
-    session = open_session(
-        path,
-        arguments.device,
-        arguments.model,
-        Settings(
-            arguments.allow_cpu_nodes, arguments.threads, graph=arguments.device in ("cuda", "auto")
-        ),
+    model = _model(arguments, stack, need_weights=need_weights)
+    if model.compiled is None:
+        verify_if_any(model.path)
+    settings = Settings(
+        arguments.allow_cpu_nodes, arguments.threads, graph=arguments.device in ("cuda", "auto")
     )
-    stack.callback(_say_graph, session)
+    session = open_session(model.path, arguments.device, arguments.model, settings)
+    stack.callback(_note_missing_graph, session)
     if arguments.device == "auto":
         note(f"device: {session.device} ({session.chosen})")
-    return session, compiled, weights
+    return session, model.compiled, model.weights
 
 
-def _say_graph(session: Session) -> None:
-    """At the end: whether a model can be captured shows when it runs."""
+def _note_missing_graph(session: Session) -> None:
+    """Print why there is no CUDA graph. This is known only after the model has run."""
     if session.no_graph:
         note(f"without a CUDA graph: {session.no_graph}")
 
 
-def _model(
-    arguments: Namespace, stack: ExitStack, *, need_weights: bool
-) -> tuple[Path, Compiled | None, dict[str, Any] | None]:
-    path = Path(arguments.model)
+def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> _Model:
     if suffix_of(arguments.model) == ".onnx":
         if arguments.weights or arguments.define:
-            raise UsageError("--weights and -D go with a .net file: an .onnx file has its weights")
-        return path, None, None
-    if not arguments.weights and need_weights:
+            raise UsageError(
+                "--weights and -D apply only to nets: a .onnx file contains its weights"
+            )
+        return _Model(Path(arguments.model))
+    if need_weights and not arguments.weights:
         raise UsageError(
             f"`{arguments.model}` is a net without weights: name them with --weights, or run a"
             " .onnx file"
         )
+    return _exported(arguments, stack)
+
+
+def _exported(arguments: Namespace, stack: ExitStack) -> _Model:
+    """The model of a net, written to a folder that the stack removes."""
     compiled = load_one(Namespace(file=arguments.model, define=arguments.define))
-    folder = Path(stack.enter_context(scratch_folder()))
-    found = read_weights(arguments.weights) if arguments.weights else None
-    weights = fit(tensors_of(compiled.graph), found, lazy=True) if found else None
-    metadata = metadata_of(compiled, found.metadata if found else None)
+    path = Path(stack.enter_context(scratch_folder())) / "model.onnx"
+    weights = None
+    beside: Mapping[str, str] | None = None
+    if arguments.weights:
+        read = read_weights(arguments.weights)
+        weights, beside = fit(tensors_of(compiled.graph), read, lazy=True), read.metadata
     export_onnx(
         compiled.graph,
-        folder / "model.onnx",
+        path,
         weights,
         Form(fold=True),
-        metadata=metadata,
+        metadata=metadata_of(compiled, beside),
         allow_nonfinite=arguments.allow_nonfinite,
     )
-    return folder / "model.onnx", compiled, weights
+    return _Model(path, compiled, weights)

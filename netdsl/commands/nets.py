@@ -1,4 +1,4 @@
-"""`netdsl nets`: the shipped library with its figures."""
+"""`netdsl nets`: lists the shipped library with its figures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
 class NetLine(NamedTuple):
-    """The figures of one shipped net; `macs` is None where its open sizes cannot be `USUAL`."""
+    """The figures of one shipped net; `macs` is None if its open sizes cannot be `USUAL`."""
 
     name: str
     params: int
@@ -45,31 +45,30 @@ class NetLine(NamedTuple):
 def run(_: argparse.Namespace) -> int:
     """Print the nets of the library, file by file; returns the exit code."""
     out = listing()
-    wrong: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     _print_head(out)
     for name in library_names():
         try:
             program = open_program(name)
             lines = net_lines(name, program)
         except NetdslError as error:
-            wrong += error.diagnostics
+            diagnostics += error.diagnostics
             continue
         _print_file(out, name, paper(program), lines)
     out.print(Text(NOTE))
-    print_diagnostics(wrong)
-    return 1 if wrong else 0
+    print_diagnostics(diagnostics)
+    return int(bool(diagnostics))
 
 
 def net_lines(file: str, program: Program) -> list[NetLine]:
-    """The nets of a shipped file in their order; raises `NetdslError`."""
+    """The nets of a shipped file in the order of the file; raises `NetdslError`."""
     lines = []
     for net in program.nets():
         compiled = compile_net(program, net)
         totals = compiled.costs.totals()
+        macs = _macs(compiled.graph, totals.macs)
         year = _year(program.module.definitions[net].doc) or _year(paper(program))
-        lines.append(
-            NetLine(f"{file}:{net}", totals.params, _macs(compiled.graph, totals.macs), year)
-        )
+        lines.append(NetLine(f"{file}:{net}", totals.params, macs, year))
     return lines
 
 
@@ -82,17 +81,18 @@ def _macs(graph: Graph, macs: int | Sym) -> int | None:
 
 
 def _year(text: str) -> str:
-    """The last year that a text names, which in a citation is that of the paper."""
-    found = _YEAR.findall(text)
-    return found[-1] if found else ""
+    """The last year in a text, which in a citation is that of the paper."""
+    return next(reversed(_YEAR.findall(text)), "")
 
 
 def paper(program: Program) -> str:
-    """The line of the file's first comment that cites the paper: the one with a year, or else the
-    first.
+    """The citation of the paper, from the file's first comment.
+
+    It is the first line with a year, or else the first line.
     """
     lines = _first_comment(program.source.text)
-    cited = next((line for line in lines if _YEAR.search(line)), lines[0] if lines else "")
+    dated = filter(_YEAR.search, lines)
+    cited = next(dated, "".join(lines[:1]))
     return re.sub(rf"({_YEAR.pattern}\.).*", r"\1", cited)
 
 
@@ -109,12 +109,8 @@ def _print_file(out: Console, name: str, cited: str, lines: list[NetLine]) -> No
     out.print(Text(cited or name, style="bold"))
     table = _table()
     for line in lines:
-        table.add_row(
-            Text(line.name),
-            figure(line.params),
-            "open" if line.macs is None else figure(line.macs),
-            line.year,
-        )
+        macs = "open" if line.macs is None else figure(line.macs)
+        table.add_row(Text(line.name), figure(line.params), macs, line.year)
     out.print(Padding(table, (0, 0, 1, 2)))
 
 
@@ -125,7 +121,7 @@ def _print_head(out: Console) -> None:
 
 
 def _table() -> Table:
-    """Columns of one width in every file, so that figures stand below one another."""
+    """A table whose columns have the same widths in every file, so that the figures align."""
     columns = (
         Column(width=36),
         Column(justify="right", width=14),

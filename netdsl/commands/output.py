@@ -1,10 +1,9 @@
-"""Prints everything that goes to a terminal; names from files cannot steer it."""
+"""Prints everything that commands print; names from files cannot steer the terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from netdsl.source import printable
 
@@ -17,19 +16,21 @@ def use_colour(stream: object) -> bool:
 
 
 def say(*lines: str) -> None:
-    """Print lines of results."""
+    """Print result lines to standard output."""
     for line in lines:
         print(printable(line, "\t"))
 
 
 def say_styled(*pieces: tuple[str, str]) -> None:
-    """Print a line of texts, each with its style: `bold`, `dim` or plain."""
+    """Print one line of pieces, each a text and its style: `bold`, `dim` or an empty string."""
     coloured = use_colour(sys.stdout)
-    shown = []
+    line = ""
     for text, style in pieces:
-        safe = printable(text, "\t")
-        shown.append(f"{_STYLES[style]}{safe}\x1b[0m" if style and coloured else safe)
-    print("".join(shown))
+        shown = printable(text, "\t")
+        if style and coloured:
+            shown = f"{_STYLES[style]}{shown}\x1b[0m"
+        line += shown
+    print(line)
 
 
 def note(line: str) -> None:
@@ -38,12 +39,12 @@ def note(line: str) -> None:
 
 
 def note_lines(text: str) -> None:
-    """Print a text that has no control characters to standard error."""
+    """Print a text, whose control characters are replaced already, to standard error."""
     print(text, end="", file=sys.stderr)
 
 
-def say_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON. Letters stay as they are; control characters are escaped."""
+def say_json(value: object, indent: int | None = None) -> None:
+    """Print a value as JSON; only control characters are escaped."""
     import json  # only these formats need it
 
     text = json.dumps(value, indent=indent, ensure_ascii=False)

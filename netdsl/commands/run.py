@@ -1,4 +1,4 @@
-"""`netdsl run`: a model on pictures and arrays, through onnxruntime."""
+"""`netdsl run`: runs a model on pictures and arrays through onnxruntime."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -29,14 +29,15 @@ from netdsl.runtime.outputs import has_rows, write_outputs
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netdsl.runtime.session import Session
 
-MAX_SHOWN = 100
-BATCH = 64
-PICTURES = 16
-NUMBERS = "bfiu"
+MAX_SAMPLES = 100  # that are printed for one input
+BATCH = 64  # samples of an array that run at once
+PICTURES = 16  # that run at once
+MAX_VALUES = 8  # an output with more values is summarised
+NUMBERS = "bfiu"  # kinds of NumPy's types
 
 
 def run(arguments: Namespace) -> int:
@@ -51,214 +52,244 @@ def run(arguments: Namespace) -> int:
 
 
 class _ModelRun:
-    """One call of the command: what is asked for, what was found, whether anything failed."""
+    """One run of the command: its options, the outputs so far, and whether anything failed."""
 
     def __init__(self, session: Session, arguments: Namespace) -> None:
         self.session = session
         self.names = _names(arguments.labels, session)
         self.top, self.json, self.output = arguments.top, arguments.json, arguments.output
         self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
-        self.failed = self.unread = False
-        self.kept: list[tuple[Item, list[Any]]] = []
+        self.failed = False
+        self.unread = False  # nobody reads standard output any more
+        self.kept: list[tuple[Item, list[np.ndarray]]] = []
 
     def all(self, names: list[str]) -> int:
         """Run every input; returns the exit code."""
         paths = [path for name in names for path in self._paths(name)]
         console = Console(stderr=True)
-        # Lines on the same terminal say how far it is by themselves, and would run into the bar.
+        # On the same terminal, result lines show the progress, and would run into the bar.
         hidden = not console.is_terminal or sys.stdout.isatty() or len(paths) < 2
         with Progress(
             console=console, transient=True, disable=hidden, redirect_stdout=False
         ) as progress:
             task = progress.add_task("running", total=len(paths))
             for items in batches(self._items(paths), self.together):
-                self._batch(items)
+                self._run_batch(items)
                 progress.advance(task, len(items))
                 if self.unread and not self.output:
                     break
         if self.output and self.kept:
-            for renamed in write_outputs(
-                Path(self.output), [v.name for v in self.session.outputs], self.kept
-            ):
-                note(f"note: {renamed}")
+            self._write()
         return int(self.failed)
+
+    def _write(self) -> None:
+        names = [output.name for output in self.session.outputs]
+        for renamed in write_outputs(Path(self.output), names, self.kept):
+            note(f"note: {renamed}")
 
     def _paths(self, name: str) -> list[Path]:
         try:
-            found = expand(name)
+            files = expand(name)
         except NetdslError as error:
-            self._said(error)
+            self._report_failure(error)
             return []
-        if found.others:
-            files = f"{found.others} of the {found.others + len(found.paths)} files of {name}"
-            note(f"note: {files} have no name of a picture, and were left")
-        return found.paths
+        if files.others:
+            count = f"{files.others} of the {files.others + len(files.paths)} files in {name}"
+            note(f"note: skipped {count}, which do not have the suffix of a picture")
+        return files.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
         for path in paths:
             try:
                 yield load_item(path, self.session)
             except NetdslError as error:
-                self._said(error)
+                self._report_failure(error)
 
-    def _batch(self, items: list[Item]) -> None:
+    def _run_batch(self, items: list[Item]) -> None:
         try:
             results = run_batch(self.session, items, self.step)
         except NetdslError as error:
             if len(items) > 1 and error.diagnostics[0].code != "out-of-memory":
-                for item in items:  # one of them is at fault, and the others are not to suffer
-                    self._batch([item])
+                for item in items:  # one of them is at fault: the others still run
+                    self._run_batch([item])
             else:
-                self._said(error)
+                self._report_failure(error)
             return
         for item, outputs in zip(items, results, strict=True):
-            self._one(item, outputs)
+            self._finish(item, outputs)
 
-    def _one(self, item: Item, outputs: list[Any]) -> None:
+    def _finish(self, item: Item, outputs: list[np.ndarray]) -> None:
+        """Keep the outputs of an input for the file, and print them."""
         try:
             _check(item, self.session, outputs, self.names)
-            make = _json_lines if self.json else _report
-            lines = make(item, self.session, outputs, self.names, self.top)
         except NetdslError as error:
-            self._said(error)
+            self._report_failure(error)
             return
         if self.output:
             self.kept.append((item, outputs))
+        make = _json_lines if self.json else _text_lines
         try:
-            say(*lines)
+            say(*make(item, self.session, outputs, self.names, self.top))
             sys.stdout.flush()
         except BrokenPipeError:  # nobody reads the output any more, but files are still written
             self.unread = True
             discard_output()
 
-    def _said(self, error: NetdslError) -> None:
+    def _report_failure(self, error: NetdslError) -> None:
         self.failed = True
         sys.stdout.flush()
         print_diagnostics(error.diagnostics)
 
 
 def _names(labels: str | None, session: Session) -> list[str]:
-    """The class names: of the file, or else of the model's metadata."""
-    found = session.listed("netdsl.classes") or [] if labels is None else read_labels(labels)
-    return [str(n) for n in found]
+    """The class names of the file, or else of the model's metadata."""
+    if labels is not None:
+        return read_labels(labels)
+    return [str(name) for name in session.listed("netdsl.classes") or []]
 
 
-# ---- what is printed
-
-
-def _check(item: Item, session: Session, outputs: list[Any], names: list[str]) -> None:
-    """Raise `NetdslError` for outputs that mean nothing."""
-    wide = [o for o in outputs if _has_classes(o, item)]
-    if names and wide and not any(len(names) == o.shape[1] for o in wide):
+def _check(item: Item, session: Session, outputs: list[np.ndarray], names: list[str]) -> None:
+    """Raise `NetdslError` for outputs that do not fit the class names, or are not finite."""
+    scores = [output for output in outputs if _has_classes(output, item)]
+    if names and scores and not any(len(names) == output.shape[1] for output in scores):
         raise NetdslError(
             "labels-mismatch",
-            f"there are {len(names)} class names, the model has {wide[0].shape[1]} classes",
+            f"there are {len(names)} class names, the model has {scores[0].shape[1]} classes",
             help=LABELS_HELP,
         )
-    if not all(np.isfinite(o).all() for o in wide):
-        help_ = "look at the weights, and at the scale of the input"
+    if not all(np.isfinite(output).all() for output in scores):
         raise NetdslError(
             "not-finite",
-            f"the output of {session.name} for {item.path} holds infinities or not-a-numbers",
-            help=help_,
+            f"the output of {session.name} for {item.path} contains infinities or NaNs",
+            help="check the weights, and the scale of the input",
         )
 
 
-def _report(
-    item: Item, session: Session, outputs: list[Any], names: list[str], top: int
+def _has_classes(output: np.ndarray, item: Item) -> bool:
+    """Whether an output has a row of scores for each sample."""
+    is_table = has_rows(output, item) and output.ndim == 2 and output.shape[1] > 1
+    return is_table and output.dtype.kind == "f"
+
+
+# ---- text
+
+
+def _text_lines(
+    item: Item, session: Session, outputs: list[np.ndarray], names: list[str], top: int
 ) -> list[str]:
-    """The lines of one input: the top classes of each sample, or a summary of an output that has no
-    classes.
-    """
-    lines, path = [], str(item.path)
+    """The lines of one input: the top classes of each sample, or a summary of another output."""
+    lines = []
     for spec, output in zip(session.outputs, outputs, strict=True):
-        title = f"{path}: {spec.name}" if len(outputs) > 1 else path
-        if not _has_classes(output, item):
+        title = str(item.path)
+        if len(outputs) > 1:
+            title += f": {spec.name}"
+        if _has_classes(output, item):
+            lines += _class_lines(title, output, names, top)
+        else:
             lines.append(f"{title}: {_summary(output)}")
-            continue
-        own = names if len(names) == output.shape[1] else []
-        for i, row in enumerate(output[:MAX_SHOWN]):
-            lines += [f"{title}[{i}]" if len(output) > 1 else title, *top_lines(row, own, top)]
-        if len(output) > MAX_SHOWN:
-            lines.append(f"... and {len(output) - MAX_SHOWN} more samples")
     return lines
+
+
+def _class_lines(title: str, output: np.ndarray, names: list[str], top: int) -> list[str]:
+    """The top classes of each row; more than `MAX_SAMPLES` rows are only counted."""
+    if len(names) != output.shape[1]:
+        names = []
+    lines = []
+    for i, row in enumerate(output[:MAX_SAMPLES]):
+        lines.append(f"{title}[{i}]" if len(output) > 1 else title)
+        lines += top_lines(row, names, top)
+    if len(output) > MAX_SAMPLES:
+        lines.append(f"... and {len(output) - MAX_SAMPLES} more samples")
+    return lines
+
+
+def top_lines(row: np.ndarray, names: list[str], top: int) -> list[str]:
+    """The most probable classes of one sample, aligned: `  97.31 %  3  dress`."""
+    width = len(str(len(row) - 1))
+    return [
+        f"  {100 * best.probability:6.2f} %  {best.number:>{width}}  {best.name}".rstrip()
+        for best in _best_classes(row, names, top)
+    ]
+
+
+def _summary(output: np.ndarray) -> str:
+    kind = f"{'x'.join(map(str, output.shape)) or 'scalar'} {output.dtype}"
+    if not output.size:
+        return kind
+    is_short = output.size <= MAX_VALUES
+    if output.dtype.kind not in NUMBERS:
+        values = [str(value)[:40] for value in output.ravel()[:MAX_VALUES].tolist()]
+        if not is_short:
+            values.append("...")
+        return f"{kind}: {', '.join(values)}"
+    if is_short:
+        return f"{kind}: {', '.join(f'{value:g}' for value in output.ravel().tolist())}"
+    return f"{kind}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"
+
+
+# ---- JSON
 
 
 def _json_lines(
-    item: Item, session: Session, outputs: list[Any], names: list[str], top: int
+    item: Item, session: Session, outputs: list[np.ndarray], names: list[str], top: int
 ) -> list[str]:
-    """A line for each sample: its file, its number there, and of each output the top classes, or
-    its shape and range; an output that the samples have together stands in the line of each.
+    """A line for each sample, with its file, its number and its outputs.
+
+    Of an output with classes it has the top ones, of any other the shape and the range. An output
+    that all samples share is repeated in each line.
     """
     lines = []
     for i in range(item.samples):
-        made: dict[str, Any] = {}
+        described: dict[str, object] = {}
         for spec, output in zip(session.outputs, outputs, strict=True):
             row = output[i] if has_rows(output, item) else output
             if _has_classes(output, item):
-                made[spec.name] = _top_json(row, names if len(names) == len(row) else [], top)
+                described[spec.name] = _classes_json(row, names, top)
             else:
-                finite = bool(row.size and row.dtype.kind in NUMBERS and np.isfinite(row).all())
-                made[spec.name] = {
-                    "shape": list(row.shape),
-                    "dtype": str(row.dtype),
-                    **({"min": float(row.min()), "max": float(row.max())} if finite else {}),
-                }
-        lines.append(json.dumps({"input": str(item.path), "sample": i, "outputs": made}))
+                described[spec.name] = _summary_json(row)
+        lines.append(json.dumps({"input": str(item.path), "sample": i, "outputs": described}))
     return lines
 
 
-def _top_json(row: Any, names: list[str], top: int) -> list[dict[str, Any]]:
+def _classes_json(row: np.ndarray, names: list[str], top: int) -> list[dict[str, object]]:
+    if len(names) != len(row):
+        names = []
+    classes = []
+    for best in _best_classes(row, names, top):
+        entry: dict[str, object] = {"class": best.number, "probability": best.probability}
+        if names:
+            entry["name"] = best.name
+        classes.append(entry)
+    return classes
+
+
+def _summary_json(row: np.ndarray) -> dict[str, object]:
+    summary: dict[str, object] = {"shape": list(row.shape), "dtype": str(row.dtype)}
+    if row.size and row.dtype.kind in NUMBERS and np.isfinite(row).all():
+        summary |= {"min": float(row.min()), "max": float(row.max())}
+    return summary
+
+
+# ---- classes
+
+
+class _Class(NamedTuple):
+    number: int
+    probability: float
+    name: str  # empty if there are no names
+
+
+def _best_classes(row: np.ndarray, names: Sequence[str], top: int) -> list[_Class]:
+    """The most probable classes of one sample, best first."""
     probabilities = as_probabilities(row)
     best = np.argsort(-probabilities, kind="stable")[:top]
-    return [
-        {
-            "class": int(k),
-            "probability": float(probabilities[k]),
-            **({"name": names[k]} if names else {}),
-        }
-        for k in best
-    ]
+    return [_Class(int(k), float(probabilities[k]), names[k] if names else "") for k in best]
 
 
-def _has_classes(output: Any, item: Item) -> bool:
-    return bool(
-        has_rows(output, item)
-        and output.ndim == 2
-        and output.shape[1] > 1
-        and output.dtype.kind == "f"
-    )
-
-
-def top_lines(row: Any, names: list[str], top: int) -> list[str]:
-    """The most probable classes of one sample, aligned: `  97.31 %  3  dress`."""
-    probabilities = as_probabilities(row)
-    best = np.argsort(-probabilities, kind="stable")[:top]
-    width = len(str(len(row) - 1))
-    return [
-        f"  {100 * probabilities[k]:6.2f} %  {k:>{width}}  {names[k] if names else ''}".rstrip()
-        for k in best
-    ]
-
-
-def as_probabilities(row: Any) -> Any:
+def as_probabilities(row: np.ndarray) -> np.ndarray:
     """The softmax of a row of scores; a row that sums to 1 already is left as it is."""
     values = row.astype(np.float64)
     if values.min() >= 0 and abs(values.sum() - 1) < 1e-3:
         return values
     raised = np.exp(values - values.max())
-    return raised / raised.sum()
-
-
-def _summary(output: Any) -> str:
-    shape = "x".join(map(str, output.shape)) or "scalar"
-    if not output.size:
-        return f"{shape} {output.dtype}"
-    if output.dtype.kind not in NUMBERS:
-        values = [str(v)[:40] for v in output.ravel()[:8].tolist()]
-        return f"{shape} {output.dtype}: {', '.join(values)}{', ...' if output.size > 8 else ''}"
-    if output.size <= 8:
-        return f"{shape} {output.dtype}: {', '.join(f'{v:g}' for v in output.ravel().tolist())}"
-    return (
-        f"{shape} {output.dtype}, from {output.min():g} to {output.max():g}, mean {output.mean():g}"
-    )
+    return np.asarray(raised / raised.sum())

@@ -1,4 +1,4 @@
-"""What `check` prints on the terminal: a table and totals for each net, or one line for each."""
+"""Prints the results of `check`: a table and totals for each net, or one line for each."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
-    """Print the table of each net; with depth 0 one line for each."""
+    """Print the table of each net that has no errors; with depth 0, one line for each."""
     width = terminal_width()
-    good = [c for c in checked if c.summary is not None]
+    valid = [c for c in checked if c.summary is not None]
     if arguments.depth == 0:
-        _print_lines(_overview(good, width))
+        _print_lines(_overview(valid, width))
         return
-    for i, item in enumerate(good):
+    for i, item in enumerate(valid):
         if i:
             say("")
         _print_net(width, item, arguments)
@@ -39,16 +39,9 @@ def _overview(checked: list[Checked], width: int) -> list[TableLine]:
         summary = item.summary
         assert summary is not None
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
-        t = summary.totals
-        rows.append(
-            [
-                item.name,
-                outputs,
-                figure(t.params),
-                summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs),
-                figure(t.depth),
-            ]
-        )
+        params, depth = figure(summary.totals.params), figure(summary.totals.depth)
+        macs = summary.macs_of_multiples().partition(" for ")[0] or figure(summary.totals.macs)
+        rows.append([item.name, outputs, params, macs, depth])
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 

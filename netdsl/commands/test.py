@@ -1,9 +1,9 @@
-"""`netdsl test`: the metrics of trained weights on the test images, in PyTorch or onnxruntime."""
+"""`netdsl test`: evaluates trained weights on the test images, in PyTorch or onnxruntime."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,77 +19,85 @@ from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
+    from netdsl.data.evaluate import Forward
+    from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
+    from netdsl.train.config import TrainConfig
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     compiled = load_one(arguments)
-    name = compiled.graph.name
     config = read_config(compiled, arguments.data)
-    found = read_weights(arguments.weights)
+    read = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
-    weights = fit(params, found, allow_nonfinite=arguments.allow_nonfinite)
-    say(f"{arguments.weights}: {report(params, found)}")
+    weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
+    say(f"{arguments.weights}: {report(params, read)}")
     try:
-        dataset = config.adapt(open_dataset(config.data))
-        say(dataset.note)
-        shape = compiled.graph.inputs[0].type.shape
-        if all(isinstance(d, int) for d in shape):
-            check_shape(dataset, tuple(d for d in shape if isinstance(d, int)))
-        engine = _torch if arguments.engine == "torch" else _onnxruntime
-        forward = engine(compiled.graph, weights, arguments.device)
-        results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+        results = _evaluate(arguments, compiled, config, weights)
     except SettingError as error:
-        raise placed(error, compiled, () if arguments.data is None else ("data",)) from None
-    shown = ", ".join(
-        f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()
-    )
-    say(f"{name} with {arguments.weights} in {arguments.engine}: {shown}")
+        replaced = () if arguments.data is None else ("data",)
+        raise placed(error, compiled, replaced) from None
+    metrics = [f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()]
+    name = compiled.graph.name
+    say(f"{name} with {arguments.weights} in {arguments.engine}: {', '.join(metrics)}")
     return 0
 
 
-def _torch(
-    graph: Graph, weights: dict[str, Any], device: str
-) -> Callable[[np.ndarray], np.ndarray]:
+def _evaluate(
+    arguments: argparse.Namespace,
+    compiled: Compiled,
+    config: TrainConfig,
+    weights: Mapping[str, object],
+) -> dict[str, float]:
+    """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
+    dataset = config.adapt(open_dataset(config.data))
+    say(dataset.note)
+    shape = compiled.graph.inputs[0].type.shape
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    if len(sizes) == len(shape):
+        check_shape(dataset, sizes)
+    engine = _torch if arguments.engine == "torch" else _onnxruntime
+    forward = engine(compiled.graph, weights, arguments.device)
+    return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+
+
+def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     import torch
 
     from netdsl.backends.torch.module import lower
     from netdsl.train.loop import torch_device
 
-    where = torch_device(device)
+    chosen = torch_device(device)
     module = lower(graph)
-    module.load_state_dict(
-        {n: torch.from_numpy(np.array(a)) for n, a in weights.items()}, strict=False
-    )
-    module.eval().to(where)
+    state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
+    module.load_state_dict(state, strict=False)
+    module.eval().to(chosen)
 
     def forward(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            made: np.ndarray = module(torch.from_numpy(images).to(where)).cpu().numpy()
-        return made
+            outputs: np.ndarray = module(torch.from_numpy(images).to(chosen)).cpu().numpy()
+        return outputs
 
     return forward
 
 
-def _onnxruntime(
-    graph: Graph, weights: dict[str, Any], device: str
-) -> Callable[[np.ndarray], np.ndarray]:
+def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     from netdsl.backends.onnx.export import export_onnx
     from netdsl.runtime.session import open_session
 
     with scratch_folder() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(graph, path, weights, allow_nonfinite=True)  # they were checked before
+        export_onnx(graph, path, weights, allow_nonfinite=True)  # `fit` has checked them
         session = open_session(path, device)
     if session.chosen:
         note(f"device: {session.device} ({session.chosen})")
     name = session.inputs[0].name
 
     def forward(images: np.ndarray) -> np.ndarray:
-        made: np.ndarray = session.run({name: images})[0]
-        return made
+        outputs: np.ndarray = session.run({name: images})[0]
+        return outputs
 
     return forward

@@ -1,4 +1,4 @@
-"""`netdsl train`: trains a net as its section says."""
+"""`netdsl train`: trains a net with the settings of its `train` section."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and say where the results are."""
+    """Train, and print where the results are."""
     compiled = load_one(arguments)
     name = compiled.graph.name
     settings = parse_settings(arguments.set)
@@ -46,40 +46,37 @@ def run(arguments: argparse.Namespace) -> int:
             expects=expects,
         )
     except SettingError as error:
-        raise placed(
-            error, compiled, {*settings, *(["data"] if arguments.data is not None else [])}
-        ) from None
+        replaced = set(settings)
+        if arguments.data is not None:
+            replaced.add("data")
+        raise placed(error, compiled, replaced) from None
     screen.print(f"weights: {result.weights}  curves: {out / 'curves.png'}", soft_wrap=True)
     return 0
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:
-    """`--set train.KEY=VALUE`: the texts of the values by their keys."""
-    found = {}
+    """The values of `--set train.KEY=VALUE`, as texts, by key; raises `UsageError`."""
+    settings = {}
     for item in items:
         name, equals, value = item.partition("=")
         section, _, key = name.strip().partition(".")
         if not equals or section != "train" or not key.isidentifier():
             raise UsageError(f"--set takes train.KEY=VALUE such as train.epochs=3, found `{item}`")
-        found[key] = value.strip()
-    return found
+        settings[key] = value.strip()
+    return settings
 
 
 def image_shape(graph: Graph) -> tuple[int, ...] | None:
-    """The (C, H, W) that the net takes; None where sizes are open.
+    """The (C, H, W) of the images that the net takes, or None if its sizes are open.
 
-    A net of several inputs cannot be trained on images.
+    Raises `NetdslError` for a net with several inputs, which cannot be trained on images.
     """
     if len(graph.inputs) != 1:
-        message = (
-            f"`{graph.name}` has {len(graph.inputs)} inputs; training is on images with one label"
-        )
+        inputs = f"`{graph.name}` has {len(graph.inputs)} inputs"
+        message = f"{inputs}, and `netdsl train` trains only nets with one"
         advice = "train it from Python: `netdsl.load(...).torch()`"
         place = graph.inputs[1].site.span
         raise NetdslError("cannot-train", message, place, help=advice)
     shape = graph.inputs[0].type.shape
-    return (
-        tuple(d for d in shape if isinstance(d, int))
-        if all(isinstance(d, int) for d in shape)
-        else None
-    )
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    return sizes if len(sizes) == len(shape) else None

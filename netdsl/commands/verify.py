@@ -1,11 +1,9 @@
-"""`netdsl verify`: every back end agrees on a net, or the first node that differs and its line; a
-model matches its manifest.
-"""
+"""`netdsl verify`: compares all back ends on a net, or a model with its manifest."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.commands.output import say, say_json
@@ -14,18 +12,20 @@ from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from netdsl.ir.graph import Graph
     from netdsl.verify import Report
 
-NAMED = 8  # layers that one line of text lists
+MAX_NAMES = 8  # layers that are named on one line
+STYLES = {"agree": "green", "differ": "bold red"}  # of verdicts; the others are dim
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify a net, or hold a model against its manifest; returns the exit code."""
+    """Verify a net, or compare a model with its manifest; returns the exit code."""
     if suffix_of(arguments.file) == ".onnx":
         return _verify_model(arguments)
-    # The witnesses are heavy: a wrong text is said without them.
+    # The back ends are heavy: errors in the text are reported without importing them.
     compiled = load_one(arguments)
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
     from netdsl.verify import verify_graph
@@ -45,29 +45,30 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify_model(arguments: argparse.Namespace) -> int:
     if arguments.weights or arguments.define or arguments.input:
         raise UsageError(
-            "--weights, --input and -D go with a net: a model is held against its manifest"
+            "--weights, --input and -D apply only to nets: a model is compared with its manifest"
         )
     from netdsl.backends.onnx.manifest import verify_model
 
-    found = verify_model(arguments.file)
+    verified = verify_model(arguments.file)
     if arguments.format == "json":
-        files = [str(f) for f in found.files]
-        say_json({"files": files, "notes": found.notes, "diagnostics": []}, indent=2)
+        files = [str(f) for f in verified.files]
+        say_json({"files": files, "notes": verified.notes, "diagnostics": []}, indent=2)
         return 0
-    for note in found.notes:
+    for note in verified.notes:
         say(f"note: {note}")
-    say(f"{arguments.file}: {', '.join(f.name for f in found.files)} as the manifest has it")
+    names = ", ".join(f.name for f in verified.files)
+    say(f"{arguments.file} matches its manifest: checked {names}")
     return 0
 
 
-def _weights(arguments: argparse.Namespace, graph: Graph) -> dict[str, Any]:
+def _weights(arguments: argparse.Namespace, graph: Graph) -> Mapping[str, object]:
     from netdsl.weights.checkpoints import fit, read_weights, tensors_of
 
-    found = read_weights(arguments.weights)
-    return fit(tensors_of(graph), found, allow_nonfinite=arguments.allow_nonfinite)
+    read = read_weights(arguments.weights)
+    return fit(tensors_of(graph), read, allow_nonfinite=arguments.allow_nonfinite)
 
 
-def _as_json(report: Report, file: str) -> dict[str, Any]:
+def _as_json(report: Report, file: str) -> dict[str, object]:
     claims = [
         {"name": c.name, "witnesses": list(c.witnesses), "verdict": c.verdict, "detail": c.detail}
         for c in report.claims
@@ -97,22 +98,22 @@ def _print(report: Report, weights: str | None) -> None:
     for head in ("claim", "verdict", "", "witnesses"):
         table.add_column(head, overflow="fold")
     for claim in report.claims:
-        verdict = Text(
-            claim.verdict, style={"agree": "green", "differ": "bold red"}.get(claim.verdict, "dim")
-        )
-        table.add_row(
-            claim.name, verdict, claim.detail if claim.ok else "", ", ".join(claim.witnesses)
-        )
-    settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
+        verdict = Text(claim.verdict, style=STYLES.get(claim.verdict, "dim"))
+        detail = claim.detail if claim.ok else ""
+        table.add_row(claim.name, verdict, detail, ", ".join(claim.witnesses))
     out = listing()
-    out.print(
-        f"{report.net} with {weights or 'random weights'}, batches of"
-        f" {', '.join(map(str, report.batches))}{'; ' if settings else ''}{'; '.join(settings)}"
-    )
+    out.print(_title(report, weights))
     out.print(table)
     out.print(_compared(report))
     if report.beyond:
         out.print(_not_compared(report))
+
+
+def _title(report: Report, weights: str | None) -> str:
+    batches = ", ".join(map(str, report.batches))
+    title = f"{report.net} with {weights or 'random weights'}, batches of {batches}"
+    settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
+    return "; ".join([title, *settings])
 
 
 def _compared(report: Report) -> str:
@@ -127,8 +128,8 @@ def _compared(report: Report) -> str:
 
 def _not_compared(report: Report) -> str:
     layers = sorted(report.beyond)
-    named = ", ".join(f"`{name}`" for name in layers[:NAMED])
-    more = f" and {len(layers) - NAMED} more" if len(layers) > NAMED else ""
+    named = ", ".join(f"`{name}`" for name in layers[:MAX_NAMES])
+    more = f" and {len(layers) - MAX_NAMES} more" if len(layers) > MAX_NAMES else ""
     count = f"{report.skipped:,} of {report.numbers:,} numbers"
     why = "their computation is not finite in float32, or may exceed it"
     return f"not compared: {count}, in {named}{more}: {why}"

@@ -1,1 +1,1 @@
-"""The process: its signals, its standard streams, its memory, and the child that does the work."""
+"""The process: signals, standard streams, memory, and the child process that does the work."""

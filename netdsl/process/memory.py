@@ -1,4 +1,4 @@
-"""Whether an exception means that memory ran out: each library has its own way to report that."""
+"""Recognises exceptions that mean that memory ran out, which each library reports in its way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netdsl.process.watch import CrashedError
 if sys.platform != "win32":
     import resource  # once memory is short, it can no longer be loaded
 
-# The words of PyTorch, onnxruntime, the C library and Python when memory or address space runs out.
+# The messages of PyTorch, onnxruntime, the C library and Python when memory is full.
 MEMORY = re.compile(
     r"can(?:no|')t allocate memory|failed to map segment|bad_alloc|Unable to allocate"
     r"|can't start new thread|Failed to allocate memory|out of memory",
@@ -22,10 +22,10 @@ _FOR_ANY_REASON = re.compile(r"could not (?:create|execute) a primitive")  # one
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out. Under a limit on memory, failures without a reason count too."""
+    """Whether memory ran out; under a memory limit, failures without a reason count too."""
     if isinstance(error, CrashedError):
         return error.number != signal.SIGKILL and _is_limited()
-    if isinstance(error, SystemError):  # what C code ends in without memory
+    if isinstance(error, SystemError):  # C code that gets no memory can raise it
         return _is_limited()
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True

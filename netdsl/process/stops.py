@@ -22,7 +22,7 @@ class Stopped(BaseException):
 
 
 def leave_on_stop() -> None:
-    """Let these signals end the process at once: there is nothing to tidy up."""
+    """Let these signals end the process at once, because there is nothing to clean up."""
     on_stop(_leave)
 
 
@@ -32,7 +32,7 @@ def end_on_stop() -> None:
 
 
 def raise_on_stop() -> None:
-    """Let the first signal raise `Stopped`; later ones do not interrupt the tidying up."""
+    """Let the first signal raise `Stopped`; later ones do not interrupt the clean-up."""
     on_stop(_raise)
 
 

@@ -1,4 +1,4 @@
-"""Makes standard input, output and error safe, even if they are closed, full or set to ASCII."""
+"""Makes the standard streams safe to use, even if they are closed, full or limited to ASCII."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Output(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Standard error. Text that it cannot take is lost: there is no other place to report it."""
+    """Standard error; text that it cannot take is lost, because there is no other place for it."""
 
     def write(self, data: ReadableBuffer) -> int:
         try:
@@ -58,7 +58,7 @@ def discard_output() -> None:
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """Replace signs that an encoding lacks: our own by ASCII, all others as JSON escapes them."""
+    """Replace signs that an encoding lacks: our own by ASCII, all others by JSON's escapes."""
     import json  # few runs need it
 
     assert isinstance(error, UnicodeEncodeError)

@@ -1,7 +1,8 @@
 """Runs a command in a child process, so that the user can always stop it and a crash is reported.
 
-PyTorch, onnxruntime and Graphviz compute for minutes without looking at signals, and some of their
-failures end the process. The parent waits, passes signals on, and ends a child that does not react.
+PyTorch, onnxruntime and Graphviz can compute for minutes without handling signals, and some of
+their failures end the process. The parent waits, passes signals on, and ends a child that does not
+react.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from netdsl.process.stops import STOPS, Stopped, end_on_stop, on_stop, raise_on_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-GRACE = 0.5  # seconds that a child has to tidy up
+GRACE = 0.5  # seconds that a child has to clean up
 PAUSE = 1.0  # seconds after which the same signal means that the user has waited long enough
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 class CrashedError(Exception):
-    """A signal ended the process that did the work; `details` is its Python stack at that time."""
+    """A signal ended the child process; `details` is its Python stack at that time."""
 
     def __init__(self, number: int, details: str) -> None:
         super().__init__(f"the process was ended by {signal.Signals(number).name}")
@@ -64,7 +65,7 @@ def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -
 
 
 class _Watcher:
-    """Waits for a child process, and passes signals on to it."""
+    """Waits for a child process and passes signals on to it."""
 
     def __init__(self, child: int, *, patient: bool) -> None:
         self.child = child
@@ -91,7 +92,7 @@ class _Watcher:
         raise CrashedError(-code, os.read(stack, 1 << 20).decode("utf-8", "replace"))
 
     def _stop(self, number: int, _: object) -> None:
-        """Pass a signal on. The same signal again, more than `PAUSE` later, ends the child."""
+        """Pass a signal on; the same signal again, more than `PAUSE` later, ends the child."""
         if not self.stopped:
             self.stopped, self.since = number, time.monotonic()
             self._send(number)
@@ -113,7 +114,7 @@ def _end_with(parent: int) -> None:
 
 
 def _kill_children() -> None:
-    """End what the child has started, for example `dot`, and what that has started in turn."""
+    """End the processes that the child has started, for example `dot`, and those below them."""
     own = Path(f"/proc/self/task/{os.getpid()}/children")
     while children := own.read_text(encoding="ascii").split():
         for process in map(int, children):

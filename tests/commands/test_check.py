@@ -64,7 +64,7 @@ def test_rows_of_a_kind_that_there_is_not(
         assert checked(tmp_path, JOINED, "--only", "bn", *options) == 2
         assert (
             capsys.readouterr().err
-            == f"netdsl: --only bn: there is no row of that kind; there are {kinds}\n"
+            == f"netdsl: --only bn: no row has this kind; the kinds are {kinds}\n"
         )
 
 

@@ -39,7 +39,7 @@ def test_wrong_numbers_of_channels_are_named(
         randomise(netdsl.loads(NET).torch()).state_dict(), "bad.safetensors", {"std": '["a"]'}
     )
     assert (
-        "`std` beside the weights"
+        '`std` stored with the weights is ["a"], which is not a list of numbers above 0'
         in run_command(
             capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "bad.safetensors", code=1
         )[1]
@@ -68,7 +68,7 @@ def test_source_takes_no_word_on_models(
     net_folder: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     assert (
-        f"{option.partition('=')[0]} goes with .onnx"
+        f"{option.partition('=')[0]} applies only to .onnx"
         in run_command(capsys, "export", "tiny.net", "-o", "m.py", option, code=2)[1]
     )
     assert not list(net_folder.glob("m.*"))
@@ -89,7 +89,9 @@ def test_what_cannot_be_verified_is_not_written(
 def test_suffix_in_capitals(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A suffix is one in capitals too, for what writes a model and for what reads it."""
     run_command(capsys, "export", "tiny.net", "-o", "M.ONNX")
-    assert "as the manifest has it" in run_command(capsys, "verify", "M.ONNX")[0]
+    assert (
+        "M.ONNX matches its manifest: checked M.ONNX" in run_command(capsys, "verify", "M.ONNX")[0]
+    )
 
 
 @pytest.mark.parametrize(

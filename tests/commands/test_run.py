@@ -367,7 +367,9 @@ def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[
         "many/c.PNG",
         "many/d.tif",
     ]
-    assert err == "note: 1 of the 5 files of many have no name of a picture, and were left\n"
+    assert (
+        err == "note: skipped 1 of the 5 files in many, which do not have the suffix of a picture\n"
+    )
     assert run_command(capsys, "run", "m.onnx", "many/?.png", "--top", "1")[0].startswith(
         "many/a.png\n"
     )

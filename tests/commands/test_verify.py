@@ -150,7 +150,7 @@ def test_command_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(["export", written(tmp_path), "-o", str(model)]) == 0
     capsys.readouterr()
     assert run(["verify", str(model)]) == 0
-    assert "m.onnx as the manifest has it" in capsys.readouterr().out
+    assert "m.onnx matches its manifest: checked " in capsys.readouterr().out
     assert run(["verify", str(model), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["diagnostics"] == []
     assert run(["verify", str(model), "--input", "3x4x4"]) == 2

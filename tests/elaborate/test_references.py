@@ -87,6 +87,7 @@ def test_sharing_along_a_chain(body: str) -> None:
     """Recurrent use: one module several times in a row."""
     made = net("input x: 4\n" + body, "block B(n) { fc: dense(n) -> e: dense(4) -> relu }")
     assert made.params == sum(p.numel() for p in made.torch().parameters())
+    assert isinstance(made.macs, int)
     assert made.params < made.macs * 20 // 16
     assert_back_ends_agree(made)
 

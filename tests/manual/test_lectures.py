@@ -100,8 +100,8 @@ def test_every_block_is_read() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--columns", "colour"], "no column colour: there are kind,output,"),
-        (["--only", "conv,colour"], "no row of that kind; there are conv, dense,"),
+        (["--columns", "colour"], "no column colour: the columns are kind,output,"),
+        (["--only", "conv,colour"], "no row has this kind; the kinds are conv, dense,"),
     ],
 )
 def test_columns_and_kinds_that_are_not_there(

@@ -235,6 +235,7 @@ def test_macs_of_the_papers_bottlenecks(name: str, layers: list[int], scale: str
         SourceFile("<text>", STRIDE_FIRST.format(file="resnet", layers=layers, scale=scale))
     )
     found = Net(compile_net(program, "Paper", {"": (3, 224, 224)}))
+    assert isinstance(found.macs, int)
     assert abs(entry(name, "paper")["gmacs"] - found.macs / 1e9) < 0.06
     ours = {"": "resnet:ResNet", "-> se": "senet:SEResNet"}[scale] + name.rpartition("-")[2]
     assert compiled(ours).costs.totals().params == found.params

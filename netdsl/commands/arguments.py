@@ -1,0 +1,277 @@
+"""The commands and their arguments: each function declares one command with its help.
+
+Every start of netdsl reads this module, so it imports nothing of what the commands need to run.
+`model_arguments` has the commands that write ONNX models and run them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.figures import SHOW, USUAL
+from netdsl.commands.model_arguments import declare_model_commands
+from netdsl.commands.options import (
+    add_device,
+    add_input,
+    add_net,
+    add_output,
+    add_weights,
+    natural,
+    positive,
+)
+
+if TYPE_CHECKING:
+    from netdsl.commands.options import Add
+
+
+def declare_commands(add: Add) -> None:
+    """Declare every command, in the order of the help."""
+    _check(add)
+    _draw(add)
+    _fmt(add)
+    declare_model_commands(add)
+    _train(add)
+    _test(add)
+    _layers(add)
+    _nets(add)
+
+
+# ---- texts
+
+
+def _check(add: Add) -> None:
+    command = add(
+        "check",
+        "check a net; print its layers, parameters and MACs",
+        "[options] FILE[:NET]",
+        "Check a net, or all nets of a file. Prints the layers with their output shapes, parameters"
+        " and multiply-accumulates (MACs), the totals, and the input sizes for which the net is"
+        " valid. Verifies every `expect` line.",
+        """
+        netdsl check lenet5
+        netdsl check resnet:ResNet50 -D classes=10 --depth 2
+        netdsl check vgg --depth 0
+        netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
+        """,
+    )
+    add_net(command)
+    add_input(command)
+    _add_table_options(command)
+    command.add_argument(
+        "--format",
+        choices=["text", "json", "sarif", "github"],
+        default="text",
+        help="output format (default: text); sarif and github contain only diagnostics",
+    )
+
+
+def _add_table_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--depth",
+        type=natural,
+        metavar="N",
+        help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
+        " net",
+    )
+    command.add_argument(
+        "--show",
+        type=_more_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"add columns to the table: {','.join(SHOW)}, or all (field is the receptive field)",
+    )
+    command.add_argument(
+        "--columns",
+        type=_only_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"print only these columns, or all: {','.join(USUAL + SHOW)}",
+    )
+    command.add_argument(
+        "--only",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="KINDS",
+        help="print only layers of these kinds, such as conv,dense",
+    )
+
+
+def _draw(add: Add) -> None:
+    command = add(
+        "draw",
+        "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
+        "[options] FILE[:NET] -o FILE",
+        "Draw a net. All formats except .dot and .mmd need the program `dot` of Graphviz.",
+        """
+        netdsl draw lenet5 -o lenet5.svg
+        netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
+        """,
+    )
+    add_net(command)
+    add_output(
+        command,
+        ".svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text on one page)",
+    )
+    add_input(command)
+    command.add_argument(
+        "--depth",
+        type=natural,
+        metavar="N",
+        help="draw blocks nested deeper than N levels as one box each",
+    )
+
+
+def _fmt(add: Add) -> None:
+    command = add(
+        "fmt",
+        "format .net files",
+        "[--check] FILE...",
+        "Format .net files in place, in the one canonical layout. Comments are kept.",
+        """
+        netdsl fmt net.net
+        netdsl fmt --check nets/
+        """,
+    )
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help=(
+            "a .net file, a folder with .net files, or - to read standard input and write standard"
+            " output"
+        ),
+    )
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; report the files that would change, and exit with 1 if there are any",
+    )
+
+
+# ---- training
+
+
+def _train(add: Add) -> None:
+    command = add(
+        "train",
+        "train a net as its `train` section specifies",
+        "[options] FILE[:NET]",
+        "Train a net with the settings of its `train` section. Writes the weights (safetensors),"
+        " checkpoints, a log and curves to a folder.",
+        """
+        netdsl train lenet5
+        netdsl train lenet5 --data fashion_mnist --set train.epochs=3
+        netdsl train lenet5 --out runs/first --resume
+        """,
+    )
+    add_net(command)
+    _add_data(command)
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="train.KEY=VALUE",
+        help="replace an entry of the section, such as train.epochs=3; can be given several times",
+    )
+    command.add_argument(
+        "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="continue from the last checkpoint in the folder"
+    )
+    add_device(command)
+
+
+def _test(add: Add) -> None:
+    command = add(
+        "test",
+        "compute the accuracy of trained weights on test images",
+        "[options] FILE[:NET] --weights W",
+        "Compute the metrics of the `train` section for trained weights, on the test images of its"
+        " data set.",
+        """
+        netdsl test lenet5 --weights runs/LeNet5
+        netdsl test lenet5 --weights runs/LeNet5 --engine onnxruntime
+        """,
+    )
+    add_net(command)
+    add_weights(command, required=True)
+    _add_data(command)
+    command.add_argument(
+        "--engine",
+        default="torch",
+        choices=["torch", "onnxruntime"],
+        help="compute in PyTorch or in onnxruntime (default: torch)",
+    )
+    add_device(command)
+    command.add_argument(
+        "--batch",
+        type=positive,
+        default=256,
+        metavar="N",
+        help="run N images at a time (default: 256)",
+    )
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data",
+        metavar="DATA",
+        help="use this data set instead of the one in the `train` section: fashion_mnist_sample,"
+        ' fashion_mnist, mnist(root="DIR") or cifar10(root="DIR")',
+    )
+
+
+# ---- references
+
+
+def _layers(add: Add) -> None:
+    command = add(
+        "layers",
+        "print the reference of the layers",
+        "[KIND]",
+        "List all kinds of layers, or print the arguments, inputs and examples of one.",
+        """
+        netdsl layers
+        netdsl layers conv
+        """,
+    )
+    command.add_argument(
+        "kind", nargs="?", metavar="KIND", help="a kind of layer, such as conv (default: all)"
+    )
+
+
+def _nets(add: Add) -> None:
+    add(
+        "nets",
+        "list the nets of the library with their figures",
+        "",
+        "List the nets of the library with their parameters, MACs and years. Every command accepts"
+        " these names in place of a file.",
+        """
+        netdsl nets
+        netdsl check resnet:ResNet50
+        """,
+    )
+
+
+# ---- types of values
+
+
+def _more_columns(text: str) -> tuple[str, ...]:
+    return _columns(text, SHOW)
+
+
+def _only_columns(text: str) -> tuple[str, ...]:
+    return _columns(text, USUAL + SHOW)
+
+
+def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    if text == "all":
+        return known
+    names = tuple(text.split(","))
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
+    return names

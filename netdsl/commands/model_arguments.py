@@ -1,0 +1,245 @@
+"""The arguments of the commands that write ONNX models and run them; see `arguments`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from netdsl.commands.options import (
+    add_device,
+    add_input,
+    add_labels,
+    add_net,
+    add_output,
+    add_parameters,
+    add_weights,
+    natural,
+    positive,
+    thread_count,
+)
+
+if TYPE_CHECKING:
+    from netdsl.commands.options import Add
+
+
+def declare_model_commands(add: Add) -> None:
+    """Declare `export`, `verify`, `run` and `bench`."""
+    _export(add)
+    _verify(add)
+    _run(add)
+    _bench(add)
+
+
+def _export(add: Add) -> None:
+    command = add(
+        "export",
+        "write a net as an ONNX model or as PyTorch source",
+        "[options] FILE[:NET] -o FILE",
+        "Write a net as an ONNX model (.onnx), with a manifest beside it, or as PyTorch source that"
+        " runs without netdsl (.py). PyTorch source contains no weights: of the options, only -D"
+        " and --input apply to it.",
+        """
+        netdsl export resnet:ResNet50 -o resnet50.onnx --weights resnet50.safetensors
+        netdsl export lenet5 -o lenet5.onnx --weights runs/LeNet5 --fp16 --verify
+        netdsl export lenet5 -o lenet5.py
+        """,
+    )
+    add_net(command)
+    add_output(command, ".onnx or .py")
+    add_input(command)
+    command.add_argument(
+        "--opset",
+        type=positive,
+        metavar="N",
+        help="ONNX opset, from 18 to 23 (default: 20, or 22 with --bf16)",
+    )
+    _add_graph_options(command)
+    weights = command.add_argument_group("weights")
+    add_weights(weights, "fresh weights")
+    weights.add_argument(
+        "--seed", type=natural, metavar="N", help="seed of fresh weights (default: 0)"
+    )
+    _add_number_types(command)
+    _add_preprocessing(command)
+
+
+def _add_graph_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--fold",
+        action=argparse.BooleanOptionalAction,
+        help="fold batch norms into the layers before them (default: --fold)",
+    )
+    command.add_argument(
+        "--functions",
+        action="store_true",
+        help="write each block as an ONNX function, which viewers show as one box",
+    )
+    command.add_argument(
+        "--verify",
+        action="store_true",
+        help="run ONNX's full check, and compare the outputs of onnxruntime and PyTorch",
+    )
+
+
+def _add_number_types(command: argparse.ArgumentParser) -> None:
+    numbers = command.add_argument_group("number types")
+    half = numbers.add_mutually_exclusive_group()
+    half.add_argument(
+        "--fp16",
+        action="store_true",
+        help="use float16 for weights, arithmetic, inputs and outputs",
+    )
+    half.add_argument(
+        "--bf16",
+        action="store_true",
+        help="use bfloat16 for weights and arithmetic; inputs and outputs stay float32, because"
+        " NumPy and onnxruntime's Python API have no bfloat16",
+    )
+    numbers.add_argument(
+        "--keep-io", action="store_true", help="with --fp16: keep float32 inputs and outputs"
+    )
+
+
+def _add_preprocessing(command: argparse.ArgumentParser) -> None:
+    pictures = command.add_argument_group("pictures and classes")
+    pictures.add_argument(
+        "--with-preprocess",
+        action="store_true",
+        help="let the model take pictures of any size as bytes (N x height x width x channels),"
+        " and resize and normalise them itself",
+    )
+    pictures.add_argument(
+        "--mean",
+        metavar="NUMBERS",
+        help="mean that normalises pictures: one number for each channel, such as"
+        " 0.485,0.456,0.406, or one for all (default: the mean stored with the weights)",
+    )
+    pictures.add_argument(
+        "--std",
+        metavar="NUMBERS",
+        help="standard deviation that normalises pictures, in the same form",
+    )
+    add_labels(pictures, "those stored with the weights")
+
+
+def _verify(add: Add) -> None:
+    command = add(
+        "verify",
+        "compare a net in PyTorch and ONNX, layer by layer",
+        "[options] FILE[:NET] | MODEL.onnx",
+        "Compare every shape, count and value of a net in PyTorch, ONNX and onnxruntime. If they"
+        " disagree, the report names the first layer that differs, and its line.\n\n"
+        "Given a .onnx file, compare it with the manifest that `netdsl export` wrote beside it.",
+        """
+        netdsl verify resnet:ResNet50
+        netdsl verify lenet5 --weights runs/LeNet5
+        netdsl verify lenet5.onnx
+        """,
+    )
+    add_net(command)
+    add_weights(command, "random weights")
+    add_input(command)
+    command.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="seed of random weights and inputs (default: 0)",
+    )
+    command.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="output format (default: text)",
+    )
+
+
+def _run(add: Add) -> None:
+    command = add(
+        "run",
+        "run a model on pictures or arrays in onnxruntime",
+        "[options] MODEL INPUT...",
+        "Run a model in onnxruntime. Prints the most probable classes of each input, or a summary"
+        " of outputs that are not classes. If an input cannot be read, the others still run, and"
+        " the exit code is 1.",
+        """
+        netdsl run resnet50.onnx cat.jpg pictures/
+        netdsl run lenet5 digit.png --weights runs/LeNet5 --top 3
+        netdsl run model.onnx batch.npz -o outputs.npz
+        """,
+    )
+    _add_model(command, "a .onnx file, or FILE[:NET] with --weights")
+    command.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a picture, a folder or pattern of pictures, or a .npy or .npz file",
+    )
+    command.add_argument(
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="run N samples at a time (default: 16 pictures, or 64 samples of an array)",
+    )
+    command.add_argument(
+        "--top", type=positive, default=5, metavar="N", help="print the N best classes (default: 5)"
+    )
+    add_labels(command, "those stored in the model")
+    command.add_argument(
+        "--json", action="store_true", help="print one line of JSON for each sample"
+    )
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="also write all outputs to a .npz file"
+    )
+
+
+def _bench(add: Add) -> None:
+    command = add(
+        "bench",
+        "measure the latency and throughput of a model",
+        "[options] MODEL",
+        "Measure the latency (median and 95th percentile) and the throughput of a model in"
+        " onnxruntime. Also prints which provider runs how many nodes, and which share of the"
+        " measured peak of the device the model reaches.",
+        """
+        netdsl bench resnet50.onnx --device cuda
+        netdsl bench resnet:ResNet50 --batch 1,32 --vs torch
+        """,
+    )
+    _add_model(command, "a .onnx file, or FILE[:NET]", "fresh weights")
+    command.add_argument(
+        "--batch",
+        default="1,8,64",
+        metavar="SIZES",
+        help="batch sizes, separated by commas (default: 1,8,64)",
+    )
+    add_input(command)
+    command.add_argument(
+        "--vs",
+        choices=["torch", "torch-compile"],
+        help="also measure the net in PyTorch, in turns with onnxruntime",
+    )
+    command.add_argument(
+        "--rounds",
+        type=positive,
+        default=20,
+        metavar="N",
+        help="time each engine N times (default: 20; fewer if a round takes long)",
+    )
+    command.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def _add_model(command: argparse.ArgumentParser, help_: str, without: str = "") -> None:
+    """Add the model that onnxruntime runs, and where it runs."""
+    command.add_argument("model", metavar="MODEL", help=help_)
+    add_weights(command, without)
+    add_parameters(command)
+    add_device(command, "cpu", ("auto", "cpu", "cuda", "tensorrt"))
+    command.add_argument(
+        "--allow-cpu-nodes",
+        action="store_true",
+        help="run nodes on the CPU that the GPU does not support; otherwise they are an error",
+    )
+    command.add_argument(
+        "--threads", type=thread_count, metavar="N", help="CPU threads (default: one for each core)"
+    )

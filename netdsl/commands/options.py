@@ -1,0 +1,121 @@
+"""The options that several commands share, and the types of values on the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+    from collections.abc import Callable
+
+    # Makes the parser of a command from its name, summary, usage, description and examples.
+    Add = Callable[[str, str, str, str, str], argparse.ArgumentParser]
+    Options = argparse.ArgumentParser | _ArgumentGroup
+
+MAX_NUMBER = 10**9  # back ends keep such numbers in 32 bits
+MAX_THREADS = 512  # onnxruntime needs seconds to start more
+
+
+def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:
+    """An integer from `least` to `most`; raises `argparse.ArgumentTypeError`."""
+    is_short_number = text.isdecimal() and text.isascii() and len(text) <= len(str(most))
+    if not (is_short_number and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(
+            f"expected an integer from {least} to {most:,}, found {text[:40]}"
+        )
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1; raises `argparse.ArgumentTypeError`."""
+    return natural(text, 1)
+
+
+def thread_count(text: str) -> int:
+    """A number of threads; raises `argparse.ArgumentTypeError`."""
+    return natural(text, 1, MAX_THREADS)
+
+
+def add_net(command: Options) -> None:
+    """Add the net that a command is about, and the values of its parameters."""
+    command.add_argument(
+        "file",
+        metavar="FILE[:NET]",
+        help="a .net file, a name from the library such as lenet5, or - for standard input; NET"
+        " picks one of several nets",
+    )
+    add_parameters(command)
+
+
+def add_parameters(command: Options) -> None:
+    """Add `-D`, which sets the parameters of a net."""
+    command.add_argument(
+        "-D",
+        dest="define",
+        action="append",
+        metavar="NAME=VALUE",
+        help="set a parameter of the net, such as classes=10; can be given several times",
+    )
+
+
+def add_input(command: Options) -> None:
+    """Add `--input`, which gives sizes that the text leaves open."""
+    command.add_argument(
+        "--input",
+        action="append",
+        metavar="SIZES",
+        help="sizes of an input that the net leaves open: 3x256x256 for the first input,"
+        " NAME=3x256x256 for another",
+    )
+
+
+def add_output(command: Options, formats: str) -> None:
+    """Add the required `-o`; `formats` lists the suffixes, for the help."""
+    command.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help=f"the file to write; its suffix is the format: {formats}",
+    )
+
+
+def add_weights(command: Options, default: str = "", *, required: bool = False) -> None:
+    """Add the options of every command that reads weights.
+
+    `default` is what the command uses without weights, for the help.
+    """
+    help_ = (
+        "read the weights from a safetensors file, a PyTorch checkpoint, a .npz archive or the"
+        " folder of a training run"
+    )
+    if default:
+        help_ += f" (default: {default})"
+    command.add_argument("--weights", required=required, metavar="W", help=help_)
+    command.add_argument(
+        "--allow-nonfinite",
+        action="store_true",
+        help="accept weights that are infinite or not a number",
+    )
+
+
+def add_labels(command: Options, default: str) -> None:
+    """Add `--labels`; `default` are the class names without it, for the help."""
+    command.add_argument(
+        "--labels",
+        metavar="FILE",
+        help=f"text file with one class name per line (default: {default})",
+    )
+
+
+def add_device(
+    command: Options, default: str = "auto", choices: tuple[str, ...] = ("auto", "cpu", "cuda")
+) -> None:
+    """Add `--device`."""
+    command.add_argument(
+        "--device",
+        default=default,
+        choices=choices,
+        help=f"where to compute (default: {default}); auto uses a GPU if there is one",
+    )
