@@ -166,7 +166,7 @@ def _unclosed(source: SourceFile, last: int) -> int | None:
 
 
 def _is_outside(code: str, indentation: int, outer: int) -> bool:
-    """Whether a line is indented like one outside of a body whose first line is indented `outer`."""
+    """Whether a line is outside of a body whose first line is indented by `outer`."""
     if indentation == outer:
         return code[indentation] not in "}])|-"
     return indentation < outer
@@ -232,8 +232,8 @@ def is_top_level(expected: set[str]) -> bool:
 def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     """The end of the line before the error, if that line is incomplete.
 
-    That is so if a layer or a value is expected, the error is at the first word of a later line, and
-    the last word before it is an operator.
+    That is so if a layer or a value is expected, the error is at the first word of a later line,
+    and the last word before it is an operator.
     """
     if not (expected >= _EXPRESSION or expected >= _LAYER):
         return None
