@@ -84,7 +84,7 @@ class Node:
     @property
     def types(self) -> tuple[TensorType, ...]:
         """The types of its inputs."""
-        return tuple(v.type for v in self.inputs)
+        return tuple(value.type for value in self.inputs)
 
     @property
     def type(self) -> TensorType:

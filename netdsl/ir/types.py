@@ -302,7 +302,7 @@ class TensorType(NamedTuple):
     @property
     def symbolic(self) -> bool:
         """Whether the size of any dimension is open."""
-        return any(isinstance(d, Sym) for d in self.shape)
+        return any(isinstance(size, Sym) for size in self.shape)
 
     def __str__(self) -> str:
         return shape_text(self.shape)
