@@ -281,8 +281,8 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
         NET + "relu\n",
         Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed"),
     ),
-    "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "closes nothing")),
-    "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "no `;`")),
+    "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "no opening")),
+    "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "without `;`")),
     "assignment": (
         NET + "x = relu(x)\n}",
         Said("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`"),
@@ -334,11 +334,11 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "braces in braces": (
         NET + "{" * 10_000 + "relu" + "}" * 10_000 + "\n}",
-        Said("nesting-too-deep", 3, 68, "more than 64 brackets", "NESTING"),
+        Said("nesting-too-deep", 3, 68, "nested more than 64", "NESTING"),
     ),
     "parentheses": (
         NET + "conv(" + "(" * 5000 + "1" + ")" * 5000 + ", 1)\n}",
-        Said("nesting-too-deep", 3, 72, "more than 64 brackets", "NESTING"),
+        Said("nesting-too-deep", 3, 72, "nested more than 64", "NESTING"),
     ),
     "minus signs": (
         NET + "conv(" + "-" * 5000 + "1, 1)\n}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from netdsl.draw.mermaid import emit_mermaid
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Graph
+    from collections.abc import Callable
 
-SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html")
+    from netdsl.ir.graph import Graph
 
 
 def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
@@ -22,20 +23,37 @@ def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
     Raises `ValueError` for other suffixes, and `NetdslError` if `dot` is not installed or fails.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
         raise ValueError(f"a picture's name ends in {', '.join(SUFFIXES)}; found `{path}`")
-    content = _content(graph, path.suffix.lower(), depth)
+    content = writer(graph, depth)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
-def _content(graph: Graph, suffix: str, depth: int | None) -> bytes:
-    match suffix:
-        case ".dot" | ".gv":
-            return emit_dot(graph, depth).encode("utf-8")
-        case ".mmd":
-            return emit_mermaid(graph, depth).encode("utf-8")
-        case ".html":
-            return emit_page(graph, depth).encode("utf-8")
-        case _:
-            return render(emit_dot(graph, depth), suffix[1:])
+def _rendered(form: str, graph: Graph, depth: int | None) -> bytes:
+    return render(emit_dot(graph, depth), form)
+
+
+def _dot(graph: Graph, depth: int | None) -> bytes:
+    return emit_dot(graph, depth).encode("utf-8")
+
+
+def _mermaid(graph: Graph, depth: int | None) -> bytes:
+    return emit_mermaid(graph, depth).encode("utf-8")
+
+
+def _page(graph: Graph, depth: int | None) -> bytes:
+    return emit_page(graph, depth).encode("utf-8")
+
+
+WRITERS: dict[str, Callable[[Graph, int | None], bytes]] = {
+    ".svg": partial(_rendered, "svg"),
+    ".png": partial(_rendered, "png"),
+    ".pdf": partial(_rendered, "pdf"),
+    ".dot": _dot,
+    ".gv": _dot,
+    ".mmd": _mermaid,
+    ".html": _page,
+}
+SUFFIXES = tuple(WRITERS)

@@ -47,7 +47,7 @@ _SMALL = ("activation", "normalisation", "regularisation")
 class Box:
     """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape.
 
-    `aux` is whether it is part of an auxiliary head. Its border is `dashed` if it is in the net only
+    `aux` is whether it is part of an auxiliary head. Its border is `dashed` if the box exists only
     in training, or if it uses the weights of another layer.
     """
 
@@ -115,7 +115,8 @@ class Cluster:
 class Picture:
     """The boxes, scopes and flows of one graph.
 
-    With a `depth`, each scope that is deeper becomes one box. The same graph gives the same picture.
+    With a `depth`, each scope that is deeper becomes one box. The picture of a graph is always the
+    same.
     """
 
     def __init__(self, graph: Graph, depth: int | None = None) -> None:

@@ -76,7 +76,7 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def at_depth(self, depth: int) -> Scope | Node:
-        """The scope of that depth (0 is the net) around the node, or the node if it is less deep."""
+        """The scope of that depth (0 is the net) around the node, or else the node itself."""
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
@@ -84,7 +84,7 @@ class Node:
     @property
     def types(self) -> tuple[TensorType, ...]:
         """The types of its inputs."""
-        return tuple(v.type for v in self.inputs)
+        return tuple(value.type for value in self.inputs)
 
     @property
     def type(self) -> TensorType:

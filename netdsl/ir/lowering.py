@@ -77,7 +77,7 @@ class Emitter(Protocol):
         """A constant of floats: a scalar, or a vector."""
 
     def scales(self, values: Sequence[float]) -> str:
-        """A constant vector of float32 for the factors of `Resize`, whatever the model's precision."""
+        """A constant vector for the factors of `Resize`: float32 in models of any precision."""
 
 
 class Recorder(Protocol):

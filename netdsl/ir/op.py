@@ -78,8 +78,8 @@ class Arg:
 class Window(NamedTuple):
     """The inputs that each output of a layer depends on along one axis.
 
-    They are `extent` inputs, which begin at `-pad` for the first output and `stride / up` further on
-    for each next output. If `up` is not 1, `pad` may be a fraction: the inputs then begin at the
+    They are `extent` inputs, which begin at `-pad` for the first output and `stride / up` further
+    on for each next output. If `up` is not 1, `pad` may be a fraction: the inputs then begin at the
     next integer.
     """
 
@@ -118,7 +118,7 @@ def boxes(scale: float) -> Sort:
 
 
 class Needs(NamedTuple):
-    """What is required of open sizes: pairs that must be equal, and sizes that must not be below 0."""
+    """What open sizes must satisfy: pairs must be equal, and some must not be below 0."""
 
     equal: list[tuple[int | Sym, int | Sym]]
     nonnegative: list[Sym]

@@ -49,8 +49,8 @@ def _order(atom: Atom) -> tuple[bool, str]:
 class Sym:
     """A symbolic integer. It is never constant: without any symbol, a result is an `int`.
 
-    `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in the
-    written formula.
+    `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in
+    the written formula.
     """
 
     __slots__ = ("_hash", "length", "terms")
@@ -302,7 +302,7 @@ class TensorType(NamedTuple):
     @property
     def symbolic(self) -> bool:
         """Whether the size of any dimension is open."""
-        return any(isinstance(d, Sym) for d in self.shape)
+        return any(isinstance(size, Sym) for size in self.shape)
 
     def __str__(self) -> str:
         return shape_text(self.shape)

@@ -79,11 +79,11 @@ class Columns:
             self.columns[line.first] = self._at(line.anchor) + line.offset
             self._set_columns(line)
         moved = [0] * len(run)
-        for group in sorted(self._groups(run), key=lambda g: self.pieces[g[0][1]].column):
-            target = max(self.columns[i] + moved[n] for n, i in group)
-            for n, i in group:
-                distance = target - self.columns[i] - moved[n]
-                moved[n] += distance
+        for group in sorted(self._groups(run), key=lambda group: self.pieces[group[0][1]].column):
+            target = max(self.columns[i] + moved[number] for number, i in group)
+            for number, i in group:
+                distance = target - self.columns[i] - moved[number]
+                moved[number] += distance
                 self.pieces[i].space += distance
         for line in run:
             self._set_columns(line)

@@ -59,7 +59,7 @@ class NameOrDims(Name):
     @property
     def reads_as_sizes(self) -> bool:
         """Whether it looks like sizes: every part is a number or in capitals."""
-        return all(isinstance(p, int) or p.isupper() for p in self.parts)
+        return all(isinstance(part, int) or part.isupper() for part in self.parts)
 
 
 class Reference(Expr):

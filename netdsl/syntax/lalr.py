@@ -57,8 +57,9 @@ class Rule(NamedTuple):
                 children = values[~part].children
         if self.single and len(children) == 1:
             return children[0]
-        start = next((v.start_pos for v in values if v.end_pos), 0)
-        return ParseNode(self.data, children, start, max((v.end_pos for v in values), default=0))
+        start = next((value.start_pos for value in values if value.end_pos), 0)
+        end = max((value.end_pos for value in values), default=0)
+        return ParseNode(self.data, children, start, end)
 
 
 _RULES = [Rule(*row) for row in RULES]
@@ -141,7 +142,8 @@ class _Parser:
 
     def _expected(self) -> frozenset[str]:
         """The terminals that could come next, with `$END` if the text could end here."""
-        return frozenset(t for t in (*_ACTIONS[self.states[-1]], "$END") if self._goes_on(t))
+        terminals = (*_ACTIONS[self.states[-1]], "$END")
+        return frozenset(terminal for terminal in terminals if self._goes_on(terminal))
 
     def _goes_on(self, terminal: str) -> bool:
         """Whether the terminal can follow once the rules that end before it have been applied."""

@@ -83,12 +83,12 @@ class TokenFilter:
         elif kind in _SIZES:
             self._check_underscores(token)
             if any(len(part) > INTEGER_DIGITS and part.isdigit() for part in token.split("x")):
-                message = f"a size of more than {INTEGER_DIGITS} digits"
+                message = f"a size has more than {INTEGER_DIGITS} digits"
                 self._fail(token, "number-too-long", message)
             self._check_name_length(token, "sizes", len(token))
         elif kind == "INTEGER":
             if len(token.replace("_", "")) > INTEGER_DIGITS:
-                message = f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit"
+                message = f"a number has {len(token)} digits; at most {INTEGER_DIGITS} are allowed"
                 self._fail(token, "number-too-long", message)
             self._check_underscores(token)
         elif kind == "FLOAT":
@@ -100,7 +100,7 @@ class TokenFilter:
     def _check_nesting(self, token: Token, depth: int) -> None:
         most = limit("nesting")
         if depth >= most:
-            message = f"more than {most} brackets stand inside one another"
+            message = f"brackets are nested more than {most} deep"
             self._fail(token, "nesting-too-deep", message, raise_help("nesting"))
 
     def _check_name_length(self, token: Token, noun: str, length: int) -> None:
@@ -112,8 +112,8 @@ class TokenFilter:
         if "_" not in token:
             return
         if any(_LOOSE.search(part) for part in token.split("x") if part[:1].isdigit()):
-            message = f"`{token[:40]}` has an underscore that stands between no digits"
-            self._fail(token, "bad-number", message, "underscores part digits: `61_706`")
+            message = f"`{token[:40]}` has an underscore that is not between two digits"
+            self._fail(token, "bad-number", message, "underscores separate digits: `61_706`")
 
     def _fail(self, token: Token, code: str, message: str, help: str | None = None) -> NoReturn:
         span = Span(self.source, token.start_pos, min(token.end_pos, token.start_pos + MAX_SHOWN))
