@@ -107,7 +107,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "label": (
         NET + "stem: conv(4, 3)\n    add(@stm)\n}",
-        Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?"),
+        Said("unknown-label", 4, 9, "there is no label `stm` above", "did you mean `@stem`?"),
     ),
     "block": (
         "block Stem() { relu }\n" + NET + "Stemm\n}",
@@ -183,7 +183,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     # structure
     "reference before label": (
         NET + "add(@late)\n    late: relu\n}",
-        Said("unknown-label", 3, 9, "no label `late` stands above", "further down"),
+        Said("unknown-label", 3, 9, "there is no label `late` above", "further down"),
     ),
     "two labels": (
         NET + "a: relu\n    a: tanh\n}",
@@ -220,7 +220,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "no input": (
         "net N {\n    relu\n}",
-        Said("no-input", 2, 5, "no value", "`input` stands above"),
+        Said("no-input", 2, 5, "no value", "write an `input` above"),
     ),
     "no layers": (
         "net N {\n    input image: 3x8x8\n}",

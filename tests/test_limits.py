@@ -154,7 +154,7 @@ def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         value = MOST.get(name, 1_000_000)
         monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", str(value))
         assert limit(name) == value
-    assert raise_help("depth") == "the limit `depth` is 500, the most that it can be"
+    assert raise_help("depth") == "the limit `depth` is 500, and cannot be raised"
     assert raise_help("steps").startswith("the limit `steps` is 1,000,000; set ")
 
 
