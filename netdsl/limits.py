@@ -82,6 +82,6 @@ def raise_help(name: str) -> str:
 def allow_depth() -> None:
     """Raise Python's recursion limit, so that `nesting` and `depth` can be at their most.
 
-    One level of a text takes up to eight calls.
+    One level of a text takes up to ten calls.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

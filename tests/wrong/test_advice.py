@@ -36,7 +36,7 @@ MENDED = {
     ),
     "embedding of what a layer computes": (
         "input words: 8\ndense(4) -> embedding(500, 32)",
-        "integers are an input of the net",
+        "only an input of the net can have integers",
         "input words: T int64\nembedding(500, 32)",
     ),
     "integers that are moved": (
