@@ -142,12 +142,14 @@ def import_path(importer: SourceFile, target: str) -> str:
     Raises `NetdslError`.
     """
     if importer.path is None:
-        raise NetdslError("import-not-found", f"`{target}` cannot be imported from standard input")
+        raise NetdslError(
+            "import-not-found", f"a text on standard input cannot import the file `{target}`"
+        )
     if target.startswith("~") or "\\" in target or target[1:2] == ":" or not target.isprintable():
         raise NetdslError(
             "import-outside",
-            f"`{target[:200]}` is no path inside the folder of `{importer.name}`",
-            help="imports stay in the file's own folder, and are written with `/`",
+            f"`{target[:200]}` is not a path inside the folder of `{importer.name}`",
+            help="imported files must be inside the file's own folder, with `/` in their paths",
         )
     folder = os.path.realpath(os.path.dirname(importer.path))
     path = os.path.realpath(os.path.join(folder, target))
@@ -155,7 +157,7 @@ def import_path(importer: SourceFile, target: str) -> str:
         raise NetdslError(
             "import-outside",
             f"`{target}` is outside the folder of `{importer.name}`",
-            help="imports stay in the file's own folder",
+            help="imported files must be inside the file's own folder",
         )
     if not os.path.isfile(path):
         message = f"there is no file `{target}` beside `{importer.name}`"

@@ -52,7 +52,7 @@ def limit(name: str) -> int:
         raise WrongLimit("wrong-limit", message)
     most = MOST.get(name)
     if most is not None and int(text) > most:
-        raise WrongLimit("wrong-limit", f"{variable} is {text}; it can be {most} at most")
+        raise WrongLimit("wrong-limit", f"{variable} is {text}; it can be at most {most}")
     return int(text)
 
 
@@ -64,7 +64,7 @@ def check_environment() -> None:
             continue
         if name.lower() not in DEFAULTS:
             known = ", ".join(PREFIX + n.upper() for n in DEFAULTS)
-            message = f"{variable} is set, and there is no such limit; there are {known}"
+            message = f"{variable} is set, but there is no such limit; the limits are {known}"
             raise WrongLimit("wrong-limit", message)
         limit(name.lower())
 
@@ -73,7 +73,7 @@ def raise_help(name: str) -> str:
     """Advice on how to raise a limit."""
     now = limit(name)
     if now == MOST.get(name):
-        return f"the limit `{name}` is {now:,}, the most that it can be"
+        return f"the limit `{name}` is {now:,}, and cannot be raised"
     return (
         f"the limit `{name}` is {now:,}; set {PREFIX}{name.upper()} in the environment to raise it"
     )
@@ -82,6 +82,6 @@ def raise_help(name: str) -> str:
 def allow_depth() -> None:
     """Raise Python's recursion limit, so that `nesting` and `depth` can be at their most.
 
-    One level of a text takes up to eight calls.
+    One level of a text takes up to ten calls.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

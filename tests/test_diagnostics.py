@@ -107,7 +107,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "label": (
         NET + "stem: conv(4, 3)\n    add(@stm)\n}",
-        Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?"),
+        Said("unknown-label", 4, 9, "there is no label `stm` above", "did you mean `@stem`?"),
     ),
     "block": (
         "block Stem() { relu }\n" + NET + "Stemm\n}",
@@ -183,15 +183,15 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     # structure
     "reference before label": (
         NET + "add(@late)\n    late: relu\n}",
-        Said("unknown-label", 3, 9, "no label `late` stands above", "further down"),
+        Said("unknown-label", 3, 9, "there is no label `late` above", "further down"),
     ),
     "two labels": (
         NET + "a: relu\n    a: tanh\n}",
-        Said("duplicate-label", 4, 5, "`a` stands twice", "another"),
+        Said("duplicate-label", 4, 5, "`a` occurs twice", "another"),
     ),
     "label in repeat": (
         NET + "repeat 2 { a: relu }\n}",
-        Said("duplicate-label", 3, 16, "`a` stands twice", "{i}"),
+        Said("duplicate-label", 3, 16, "`a` occurs twice", "{i}"),
     ),
     "recursion": (
         "block B() { relu -> B }\n" + NET + "B\n}",
@@ -207,7 +207,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "arms alone": (
         NET + "a: { | relu | tanh }\n}",
-        Said("arms-without-join", 3, 8, "arms stand in a join"),
+        Said("arms-without-join", 3, 8, "arms can only be in a join"),
     ),
     "join alone": (
         NET + "concat { relu }\n}",
@@ -220,7 +220,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "no input": (
         "net N {\n    relu\n}",
-        Said("no-input", 2, 5, "no value", "`input` stands above"),
+        Said("no-input", 2, 5, "no value", "write an `input` above"),
     ),
     "no layers": (
         "net N {\n    input image: 3x8x8\n}",
@@ -240,7 +240,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "frozen alone": (
         NET + "frozen\n}",
-        Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen"),
+        Said("nothing-to-freeze", 3, 5, "must follow the layer", "-> frozen"),
     ),
     "shared on another size": (
         "net N {\n    input a: 4\n    input b: 5\n    @a -> d: dense(3)\n    @b -> d\n}",

@@ -57,7 +57,7 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
     if isinstance(last, ast.Definition):
         return f"write `net {named.name} = {last.name}(...)` with all its arguments"
     return (
-        "what it is made of has a body of its own: `net Family(n) { input ... }`, and then"
+        "define a net with a body, `net Family(n) { input ... }`, and then"
         f" `net {named.name} = Family(3)`"
     )
 
@@ -99,7 +99,7 @@ def own_expectations(
     expectations = []
     for statement in alias.body.statements:
         if not isinstance(statement, ast.Expect):
-            message = "only `expect` lines stand here"
+            message = "only `expect` lines are allowed here"
             raise NetdslError("misplaced-statement", message, statement.span)
         expectations.append(Expectation(statement, env, ""))
     return expectations

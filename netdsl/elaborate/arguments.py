@@ -116,7 +116,7 @@ def check_order(arguments: tuple[ast.Argument, ...]) -> None:
 def _misplaced(argument: ast.Argument) -> NetdslError:
     return NetdslError(
         "misplaced-argument",
-        "a positional argument after a named one",
+        "a positional argument follows a named one",
         argument.span,
         help="name it too, or move it to the front",
     )

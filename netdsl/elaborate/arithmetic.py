@@ -145,14 +145,14 @@ def _cannot_compute(operator: str, a: object, b: object, span: Span) -> NetdslEr
 def _way_out(operator: str, a: object, b: object) -> str | None:
     """Advice for numbers that an operator does not take."""
     if not isinstance(a, Sym) and not isinstance(b, Sym):
-        return "a negative number has whole powers alone" if operator == "**" else None
+        return "a negative number can only have whole-number powers" if operator == "**" else None
     if operator in ("**", "/", "//", "%") and isinstance(b, Sym):
         return "write a number for the open size in the `input`"
     if operator in ("//", "%"):
-        return "an open size is divided by a whole number above 0"
+        return "an open size can only be divided by a whole number above 0"
     if operator == "**":
-        return "an open size has whole powers alone"
-    return "an open size stays whole: `//` divides it and rounds down"
+        return "an open size can only have whole-number powers"
+    return "an open size is an integer: `//` divides it and rounds down"
 
 
 def _too_long(span: Span) -> NetdslError:
@@ -217,7 +217,7 @@ def bounded(value: object, span: Span) -> object:
             "number-too-large",
             f"`{clipped(span)}` is beyond 2^63",
             span,
-            help="integers end there; a float goes further",
+            help="that is the limit of integers; a float can be larger",
         )
     if isinstance(value, Sym):
         _check_formula(value, span)
@@ -263,5 +263,8 @@ def check_length(length: int, span: Span) -> None:
     """Raise `NetdslError` for a list that is too long."""
     if length > limit("list_length"):
         raise NetdslError(
-            "list-too-long", f"a list of {length:,} elements", span, help=raise_help("list_length")
+            "list-too-long",
+            f"a list of {length:,} elements is too long",
+            span,
+            help=raise_help("list_length"),
         )

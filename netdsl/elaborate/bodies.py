@@ -92,14 +92,14 @@ class Elaborator:
         if body.arms:
             raise NetdslError(
                 "arms-without-join",
-                "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
+                "arms can only be in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
                 body.span,
             )
         self._depth += 1
         if self._depth > self._max_depth:
             raise Overrun(
                 "nesting-too-deep",
-                f"bodies and block calls more than {self._max_depth} levels deep",
+                f"bodies and block calls are nested more than {self._max_depth} levels deep",
                 body.span,
                 help=raise_help("depth"),
             )
@@ -152,8 +152,9 @@ class Elaborator:
         if len(self.net.open) > 1:
             raise NetdslError(
                 "misplaced-output",
-                "`output` stands in the body of a net; a block's value is its last",
+                "`output` can only be in the body of a net",
                 statement.span,
+                help="the value of a block is the value of its last layer",
             )
         name = self.net.label_name(statement.label, env)
         self.ends.check_output(name, statement.span)
@@ -163,14 +164,16 @@ class Elaborator:
             value = self._chain(statement.chain, env, x, fallback=statement.label)
             name = name or first
         if value is None:
-            raise NetdslError("no-input", "there is no value to put out", statement.span)
+            raise NetdslError("no-input", "there is no value to output", statement.span)
         self.ends.put_out(name or "output", value, statement.span)
         return value
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
             raise NetdslError(
-                "misplaced-aux", "an auxiliary head stands in the body of a net", statement.span
+                "misplaced-aux",
+                "an auxiliary head can only be in the body of a net",
+                statement.span,
             )
         weight = _aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
@@ -237,7 +240,7 @@ class Elaborator:
         if element.label is not None:
             raise NetdslError(
                 "misplaced-label",
-                "`frozen` is no layer: it cannot have a label",
+                "`frozen` is not a layer, so it cannot have a label",
                 element.label.span,
                 help="label the layer before it",
             )
@@ -246,7 +249,7 @@ class Elaborator:
         if x is None or start == len(self.net.graph.nodes):
             raise NetdslError(
                 "nothing-to-freeze",
-                "`frozen` follows the layer that it holds fixed",
+                "`frozen` must follow the layer that it freezes",
                 element.span,
                 help="write `conv(8, 3) -> frozen`",
             )
@@ -269,7 +272,7 @@ class Elaborator:
         if label is not None:
             raise NetdslError(
                 "misplaced-label",
-                "a label names a layer, a block or a group in braces",
+                "a label can only name a layer, a block or a group in braces",
                 label.span,
                 help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
             )
@@ -327,7 +330,7 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
         if argument.name != "weight":
             raise NetdslError(
                 "unknown-argument",
-                "`aux` takes `weight` alone",
+                "`aux` takes only `weight`",
                 argument.span,
                 help="write `aux name(weight = 0.3) { ... }`",
             )

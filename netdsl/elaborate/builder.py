@@ -102,7 +102,7 @@ class NetBuilder:
                 "no-input",
                 "no value flows into this",
                 span,
-                help="an `input` stands above the first layer",
+                help="write an `input` above the first layer",
             )
         return x
 
@@ -160,7 +160,7 @@ class NetBuilder:
             return unlabelled
         advice = self._further_down(path, reference.span) or self.scope.suggest(path)
         raise NetdslError(
-            "unknown-label", f"no label `{path}` stands above", reference.span, help=advice
+            "unknown-label", f"there is no label `{path}` above", reference.span, help=advice
         )
 
     def _further_down(self, path: str, span: Span) -> str | None:
@@ -172,10 +172,7 @@ class NetBuilder:
         below = span.file.text[span.end : end]
         if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
             return None
-        return (
-            f"`{first}` stands further down: references lead up the page,"
-            " so that nothing goes round in a circle"
-        )
+        return f"`{first}` is defined further down; a reference can only name a label above it"
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that is named by its position, such as `layer1.0`."""
@@ -198,10 +195,12 @@ class NetBuilder:
         for piece in pieces:
             value = piece if isinstance(piece, str) else evaluate(piece, env)
             if isinstance(value, bool) or not isinstance(value, (str, int)):
-                raise NetdslError("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
+                raise NetdslError(
+                    "wrong-type", f"a label cannot contain {show(value)}", pattern.span
+                )
             text += str(value)
         if len(text) > limit("name_length"):
-            message = f"a name of {len(text):,} characters"
+            message = f"a name of {len(text):,} characters is too long"
             raise NetdslError(
                 "name-too-long", message, pattern.span, help=raise_help("name_length")
             )
@@ -252,7 +251,7 @@ class NetBuilder:
     def _name_advice(self, name: str, env: Env) -> str | None:
         path = self.scope.path_to(name)
         if path is not None:
-            return f"write `@{path}` for the value at that label; `shape(@{path})` is its sizes"
+            return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
         known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
         return (
             _CAPITALS.get(name)
@@ -311,6 +310,6 @@ def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
             "wrong-rank",
             f"a tensor of {type_} has no {expr.name}",
             expr.span,
-            help="`in.shape` has all its sizes, `in.size` how many elements there are",
+            help="`in.shape` gives all its sizes, `in.size` the number of elements",
         )
     return type_.shape[axis]

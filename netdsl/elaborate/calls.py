@@ -8,7 +8,6 @@ from netdsl.diagnostics import Annotation
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, Env
 from netdsl.elaborate.invocation import (
-    NO_BRACES,
     Invocation,
     refuse_arguments_and_body,
     refuse_body,
@@ -74,7 +73,7 @@ class Calls:
             if fault.diagnostic.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
-                    fault.diagnostic.help = f"write `@{path}` to take up the value at that label"
+                    fault.diagnostic.help = f"write `@{path}` for the value at that label"
             raise
 
     def _identity(self, invocation: Invocation) -> Value:
@@ -96,9 +95,7 @@ class Calls:
     def _block(self, invocation: Invocation, block: BlockValue) -> Value:
         net = self.net
         call, label, env, x = invocation
-        if call.body is not None:
-            message = f"block `{call.name}` takes no braces"
-            raise NetdslError("unexpected-body", message, call.body.span, help=NO_BRACES)
+        refuse_body(call)
         self._refuse_recursion(block.definition, call)
         source = net.need(x, call.span)
         net.charge_all(net.estimate.block(block.definition, block.home), 1, call.span)
@@ -196,7 +193,7 @@ class Calls:
             " would differ",
             call.span,
             help=(
-                f"write `@{call.name}` to take the value up; for other weights, write the layer"
+                f"write `@{call.name}` for its value; for other weights, write the layer"
                 " again under another label"
             ),
             notes=(Annotation("it is defined here", binding.span),),
@@ -210,12 +207,12 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
             "unknown-layer",
             f"`{call.name}` is the label of a value, not a layer",
             call.name_span,
-            help=f"write `@{call.name}` to take the value up",
+            help=f"write `@{call.name}` for its value",
         )
     if call.arguments:
         raise NetdslError(
             "too-many-arguments",
-            f"`{call.name}` is the layer of that label again, and takes no arguments",
+            f"`{call.name}` applies the layer of that label again, and takes no arguments",
             call.arguments[0].span,
             help=f"write `{call.name}` to apply it once more, or the layer's kind for another"
             " layer",
@@ -228,7 +225,7 @@ def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:
     """The error of a layer that is applied a second time, at the place of the second use."""
     first = fault.diagnostic
     place = () if first.span is None else (Annotation("it is defined here", first.span),)
-    advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"
+    advice = f"`{call.name}` applies that layer again; write `@{call.name}` for its value"
     return NetdslError(
         first.code, first.message, call.span, help=advice, notes=(*place, *first.notes)
     )

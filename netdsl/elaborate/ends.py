@@ -40,7 +40,7 @@ class Ends:
         """Declare an input; raises `NetdslError`."""
         if len(self.net.open) > 1 or self.net.scope.outer is not None:
             raise NetdslError(
-                "misplaced-input", "`input` stands in the body of a net", statement.span
+                "misplaced-input", "`input` can only be in the body of a net", statement.span
             )
         name = self.net.pattern(statement.label, env)
         if any(output.name == name for output in self.net.graph.outputs):
@@ -109,9 +109,9 @@ class Ends:
                 raise NetdslError(
                     "shape-mismatch",
                     f"input `{name}` is {shape_text(declared)}, and is given as"
-                    f" {shape_text(given)}: with {known} there are to be {wanted}, not {number}",
+                    f" {shape_text(given)}: with {known}, the size must be {wanted}, not {number}",
                     span,
-                    help="one name is one size",
+                    help="a name has the same size everywhere",
                 )
 
     def _refuse_open_input(
@@ -122,8 +122,8 @@ class Ends:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
                 raise NetdslError(
                     "open-size",
-                    f"input `{name}` is given as {shape_text(given)}, and `{value.name}`, which has"
-                    " sizes in common with it, is open",
+                    f"input `{name}` is given as {shape_text(given)}, but `{value.name}`, which"
+                    " shares open sizes with it, is not given",
                     span,
                     help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
                 )
@@ -161,7 +161,7 @@ class Ends:
             if parameter.name in names:
                 option = f"-D {parameter.name}=..."
                 return f"it depends on a parameter of the net: set that with `{option}`"
-        return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
+        return "only sizes that the text leaves open can be chosen, such as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
         """Add an output; raises `NetdslError`."""

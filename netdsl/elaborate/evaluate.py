@@ -55,7 +55,8 @@ class Clash:
             f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`",
             span,
             notes=notes,
-            help=f"define `{self.name}` in this file, which then counts, or import one of the two",
+            help=f"define `{self.name}` in this file, which takes precedence, or import only one of"
+            " the two",
         )
 
 
@@ -158,7 +159,7 @@ def _name(expr: ast.Name, env: Env) -> object:
         f"there is no `{expr.id}`",
         expr.span,
         help=did_you_mean(expr.id, env.names())
-        or "a `let` at the top of a file sees the `let`s above it",
+        or "a `let` at the top of a file can only use the `let`s above it",
     )
 
 
@@ -181,7 +182,7 @@ def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
         return value
     advice = did_you_mean(name, env.names())
     if advice is None and expr.span.text.startswith("0x"):
-        advice = "numbers are written in decimals"
+        advice = "write numbers in decimal"
     raise NetdslError(
         "unknown-name",
         f"there is no size `{name}`",
@@ -261,7 +262,7 @@ def _index(expr: ast.Index, env: Env) -> object:
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
-            f"element {index} of a list of {len(value)}",
+            f"there is no element {index} in a list of {len(value)}",
             expr.index.span,
             help=f"elements are counted from 0 to {len(value) - 1}",
         )

@@ -85,7 +85,7 @@ def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
     for x in xs:
         if not op.any_dtype and x.dtype != "float32":
             given = "input" if x is xs[0] else "reference"
-            message = f"`{op.kind}` computes in float32, its {given} is {x.dtype}"
+            message = f"`{op.kind}` computes in float32, but its {given} is {x.dtype}"
             raise OpError("wrong-dtype", message)
         if x.dtype != xs[0].dtype:
             raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
@@ -188,14 +188,15 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
         if declared:
             return f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
         return (
-            "integers are an input of the net, as in `input tokens: T int64`; layers compute floats"
+            "only an input of the net can have integers, as in `input tokens: T int64`; layers"
+            " compute floats"
         )
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return None
     advice = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if wrong[0].type.dtype.startswith("int"):
-        advice += "; `embedding` makes vectors of integers"
+        advice += "; `embedding` turns integers into vectors"
     if wrong[0].type.dtype == "float16":
         advice += "; `netdsl export --fp16` writes a 16-bit model"
     return advice
@@ -239,8 +240,8 @@ _ELSEWHERE = {
     "activation": "it is a layer of its own: write `-> relu` after this one",
     "in_channels": "leave it out: it is known from the input",
     "in_features": "leave it out: it is known from the input",
-    "input_shape": "the net's `input` has it: `input image: 3x224x224`",
-    "name": "a name stands before its layer: `name: conv(8, 3)`",
+    "input_shape": "it is in the net's `input`: `input image: 3x224x224`",
+    "name": "write the name before the layer: `name: conv(8, 3)`",
 }
 
 
@@ -265,7 +266,7 @@ def _literal_help(argument: ast.Argument) -> str | None:
         )
     if isinstance(value, ast.Reference):
         return (
-            "the value of a tensor is known when the net runs; its sizes are `in.channels`,"
+            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
             " `in.height`, `in.width`"
         )
     return None

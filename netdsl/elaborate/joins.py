@@ -61,7 +61,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
     if call.name == "residual" and call.arguments:
         raise NetdslError(
             "too-many-arguments",
-            "`residual` takes no arguments, its layers stand in its braces",
+            "`residual` takes no arguments: its layers are in its braces",
             call.arguments[0].span,
         )
     arguments = layer_arguments(call, env, cls, net.meter)

@@ -125,9 +125,9 @@ def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
         references = "at most one reference"
     else:
         references = f"{least - 1} to {most - 1} references"
-    message = f"`{kind}` takes {references} beside the current value, found {count - 1}"
+    message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
     if count < least:
         advice = f"references are written `@label`: `{kind}(..., @label)`"
     else:
-        advice = f"a layer works on the current value; `@label -> {kind}` takes another one up"
+        advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)

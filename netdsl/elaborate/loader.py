@@ -182,17 +182,17 @@ def _check_parameters(definition: ast.Definition) -> None:
 def _let(module: Module, let: ast.Let) -> None:
     if let.name in module.lets:
         raise _duplicate(
-            f"`{let.name}` has a value already",
+            f"`{let.name}` already has a value",
             let.span,
             module.lets[let.name].span,
-            "choose another name; a `let` at the top of a file stands once",
+            "choose another name; a `let` at the top of a file can occur only once",
         )
     if let.name in module.definitions:
         raise _duplicate(
-            f"`{let.name}` is defined already",
+            f"`{let.name}` is already defined",
             let.span,
             module.definitions[let.name].name_span,
-            "choose another name: blocks, nets and values share them",
+            "choose another name: a block, a net and a value cannot have the same name",
         )
     module.lets[let.name] = let
     try:
@@ -224,7 +224,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
             f"`{train.net}` has two `train` sections",
             train.net_span,
             first.net_span,
-            "make them one",
+            "merge them into one",
         )
 
 
@@ -282,7 +282,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
         "not-a-layer",
         f"`{definition.name}` is a net; only blocks and layers can be used here",
         span,
-        help="make it a `block`, and a net that calls it",
+        help="make it a `block`, and write a net that calls it",
     )
 
 

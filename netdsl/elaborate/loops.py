@@ -23,7 +23,7 @@ def repeat(
     if count is UNKNOWN:
         return net.unknown(element.span)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        message = f"`repeat` needs a number of times, found {show(count)}"
+        message = f"`repeat` needs a whole number of at least 0, found {show(count)}"
         raise NetdslError("wrong-type", message, element.count.span)
     _charge_rounds(net, count, element, env)
     for i in range(count):

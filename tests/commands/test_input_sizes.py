@@ -68,7 +68,7 @@ def test_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{SQUARE}\nexpect shape(x) == 3x4x8 at 3x4x8\n}}")
     assert run(["check", str(path)]) == 1
-    assert "with S = 4 there are to be 4, not 8" in capsys.readouterr().err
+    assert "with S = 4, the size must be 4, not 8" in capsys.readouterr().err
 
 
 def test_valid_sizes_of_formulas(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
