@@ -183,13 +183,18 @@ def _is_overload(node: ast.ClassDef | Function) -> bool:
 
 
 def code_lines(module: Module) -> list[tuple[int, str]]:
-    """The lines of code, without blank lines, comments, docstrings and imports."""
+    """The lines of code, without blank lines, comments, docstrings, imports and signatures.
+
+    A signature is an interface: two functions may take the same options.
+    """
     skipped: set[int] = set()
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
+        if isinstance(node, Function):
+            skipped.update(range(node.lineno, node.body[0].lineno))
     stripped = [(number, line.strip()) for number, line in enumerate(module.lines, start=1)]
     return [(n, s) for n, s in stripped if n not in skipped and s and not s.startswith("#")]
 

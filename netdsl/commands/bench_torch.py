@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from netdsl.backends.torch.module import lower
+from netdsl.backends.torch.module import lower, set_weights
 from netdsl.errors import NetdslError
 from netdsl.weights.checkpoints import tensors_of
 from netdsl.weights.fresh import fresh
-from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import numpy as np
 
     from netdsl.ir.graph import Graph
 
@@ -81,10 +81,6 @@ class TorchEngine:
 def _module(graph: Graph, weights: Mapping[str, object] | None) -> torch.nn.Module:
     if weights is None:
         weights = {name: fresh(name, param) for name, param in tensors_of(graph).items()}
-    state = {}
-    for name, values in weights.items():
-        numbers = as_float32(name, np.asarray(values), allow_nonfinite=True)
-        state[name] = torch.from_numpy(np.array(numbers))
     module = lower(graph).eval()
-    module.load_state_dict(state, strict=False)
+    set_weights(module, weights, allow_nonfinite=True)
     return module

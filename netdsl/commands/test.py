@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netdsl.commands.common import load_one
 from netdsl.commands.output import note, say
 from netdsl.data.catalog import open_dataset
@@ -20,6 +18,8 @@ from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+
+    import numpy as np
 
     from netdsl.data.evaluate import Forward
     from netdsl.driver import Compiled
@@ -67,13 +67,12 @@ def _evaluate(
 def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     import torch
 
-    from netdsl.backends.torch.module import lower
+    from netdsl.backends.torch.module import lower, set_weights
     from netdsl.train.loop import torch_device
 
     chosen = torch_device(device)
     module = lower(graph)
-    state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
-    module.load_state_dict(state, strict=False)
+    set_weights(module, weights, allow_nonfinite=True)
     module.eval().to(chosen)
 
     def forward(images: np.ndarray) -> np.ndarray:

@@ -11,15 +11,13 @@ from netdsl.verify.verification import Verification
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
     from netdsl.ir.graph import Graph
 
 
 def verify_graph(
     graph: Graph,
     *,
-    weights: Mapping[str, np.ndarray] | None = None,
+    weights: Mapping[str, object] | None = None,
     seed: int = 0,
     threads: int = 0,
 ) -> Report:

@@ -10,14 +10,13 @@ import torch
 
 from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx.graph import check_file
-from netdsl.backends.torch.module import lower
+from netdsl.backends.torch.module import lower, set_weights
 from netdsl.errors import NetdslError
 from netdsl.ir.rounding import TINY
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.torch_side import as_list
-from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,9 +33,7 @@ ADVICE = "run `netdsl verify` to find the first layer that differs"
 T = TypeVar("T")
 
 
-def compare_with_torch(
-    path: Path, graph: Graph, state: Mapping[str, np.ndarray], form: Form
-) -> float:
+def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, object], form: Form) -> float:
     """Compare the outputs of a model in onnxruntime with those of the module in PyTorch.
 
     Both get the same random inputs, at a size for which the net is valid. The model must also pass
@@ -95,12 +92,9 @@ def _in_onnxruntime(path: Path, inputs: Arrays) -> list[np.ndarray]:
     return outputs
 
 
-def _in_torch(graph: Graph, state: Mapping[str, np.ndarray], inputs: Arrays) -> list[np.ndarray]:
+def _in_torch(graph: Graph, state: Mapping[str, object], inputs: Arrays) -> list[np.ndarray]:
     module = lower(graph).eval()
-    numbers = {n: as_float32(n, np.asarray(a), allow_nonfinite=True) for n, a in state.items()}
-    module.load_state_dict(
-        {n: torch.from_numpy(np.array(a)) for n, a in numbers.items()}, strict=False
-    )
+    set_weights(module, state, allow_nonfinite=True)
     with torch.inference_mode():
         outputs = as_list(module(*(torch.from_numpy(a) for a in inputs.values())))
     return [t.numpy() for t in outputs]

@@ -14,6 +14,7 @@ from onnx import helper
 from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.origin import LAYER, layer_of
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import shape_of
@@ -77,7 +78,7 @@ class OnnxSide:
         shapes = {k: list(v.shape) for k, v in arrays.items()}
         shapes |= {k: v for k, v in inferred.items() if 0 not in v}
         squaring = {n.name for n in self.graph.nodes if n.op.squares}
-        nodes = [(n, _layer(n)) for n in self.model.graph.node]
+        nodes = [(n, layer_of(n)) for n in self.model.graph.node]
         # In a layer that sums squares, each `Mul` computes the squares.
         squares = {id(n) for n, layer in nodes if n.op_type == "Mul" and layer in squaring}
         nodes = [(n, layer) for n, layer in nodes if n.op_type in MULTIPLIED or id(n) in squares]
@@ -136,12 +137,7 @@ class OnnxSide:
 
         None if the message names no node that belongs to a layer.
         """
-        layers = {
-            n.name: p.value
-            for n in self.model.graph.node
-            for p in n.metadata_props
-            if p.key == "netdsl.layer"
-        }
+        layers = {n.name: layer_of(n) for n in self.model.graph.node if layer_of(n)}
         for pattern in NAMED:
             for name in re.findall(pattern, text):
                 if name in layers:
@@ -172,7 +168,7 @@ class ExportedSide:
         for node in built.model.graph.node:
             metadata = {p.key: p.value for p in node.metadata_props}
             if "netdsl.folded" in metadata:
-                self.folded[metadata["netdsl.layer"]] = nodes[metadata["netdsl.folded"]]
+                self.folded[metadata[LAYER]] = nodes[metadata["netdsl.folded"]]
         # A folded layer may consist of other nodes than in `OnnxSide`, with other names of values.
         last = _last(built.model)
         last |= {norm.name: last[name] for name, norm in self.folded.items()}
@@ -185,12 +181,7 @@ class ExportedSide:
 
 def _last(model: onnx.ModelProto) -> dict[str, str]:
     """The output of the last node of each layer, by the layer's name."""
-    return {
-        p.value: n.output[0]
-        for n in model.graph.node
-        for p in n.metadata_props
-        if p.key == "netdsl.layer"
-    }
+    return {layer_of(n): n.output[0] for n in model.graph.node if layer_of(n)}
 
 
 def _tensors(graph: Graph, last: dict[str, str]) -> dict[int, str]:
@@ -239,11 +230,6 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
         for v in values
         if v.type.tensor_type.HasField("shape")
     }
-
-
-def _layer(node: onnx.NodeProto) -> str:
-    """The name of the layer that a node belongs to, or an empty text."""
-    return next((p.value for p in node.metadata_props if p.key == "netdsl.layer"), "")
 
 
 def _macs(node: onnx.NodeProto, shapes: Shapes, producers: dict[str, onnx.NodeProto]) -> int:

@@ -53,7 +53,7 @@ class Verification:
         graph: Graph,
         settings: list[Sizes],
         report: Report,
-        weights: Mapping[str, np.ndarray] | None,
+        weights: Mapping[str, object] | None,
         seed: int,
         threads: int,
     ) -> None:
