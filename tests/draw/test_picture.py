@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl.draw.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, describe, short
+from netdsl.draw.describe import describe
+from netdsl.draw.picture import AUX_BORDER, SCOPE_BORDER, SCOPES, Picture, short
 
 if TYPE_CHECKING:
     from netdsl.draw.picture import Cluster
