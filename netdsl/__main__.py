@@ -1,5 +1,6 @@
 """The entry point of the command `netdsl`, and of `python -m netdsl`."""
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,7 @@ except KeyboardInterrupt:  # Control-C before there is a handler for it
 def main() -> None:
     """Run the command; Control-C ends it at any time, even during imports."""
     leave_on_stop()
+    gc.disable()  # imports leave no garbage; `cli.main` enables the collector again
     try:
         run = import_module("netdsl.cli").main
     except (ImportError, MemoryError, OSError) as error:  # no memory, or an incomplete installation

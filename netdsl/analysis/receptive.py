@@ -10,15 +10,16 @@ figures stay readable.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
-from netdsl.ir.op import Op
+from netdsl.ir.op import Op, ratio
 from netdsl.limits import MAX_SIZE
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.types import Sym, TensorType
 
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 class Stretch(NamedTuple):
     """The inputs `low` to `high`, inclusive, for output 0. Each next output moves it by `jump`."""
 
-    jump: Fraction
-    low: Fraction
-    high: Fraction
+    jump: int | Fraction
+    low: int | Fraction
+    high: int | Fraction
 
 
 Field = tuple["int | Sym", ...]
-_START = Stretch(Fraction(1), Fraction(0), Fraction(0))
+_START = Stretch(1, 0, 0)
 
 
 def receptive_fields(graph: Graph) -> list[Field]:
@@ -74,7 +75,7 @@ def _step(
         jump = max(s.jump for s in stretches)
         low = min(s.low for s in stretches) - window.pad * jump
         high = max(s.high for s in stretches) + (window.extent - 1 - window.pad) * jump
-        axes.append(Stretch(jump * window.stride / window.up, low, high))
+        axes.append(Stretch(ratio(jump * window.stride, window.up), low, high))
     return tuple(axes)
 
 
@@ -106,7 +107,7 @@ def check_strides(graph: Graph) -> None:
             if key not in known:
                 known[key] = max(
                     (
-                        log2(w.stride * w.up * Fraction(w.pad).denominator)
+                        log2(w.stride * w.up * w.pad.denominator)
                         for w in node.op.windows(*node.types)
                     ),
                     default=0,

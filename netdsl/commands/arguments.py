@@ -10,7 +10,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import SHOW, USUAL
-from netdsl.commands.model_arguments import declare_model_commands
+from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
     add_device,
     add_input,
@@ -22,19 +22,9 @@ from netdsl.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netdsl.commands.options import Add
-
-
-def declare_commands(add: Add) -> None:
-    """Declare every command, in the order of the help."""
-    _check(add)
-    _draw(add)
-    _fmt(add)
-    declare_model_commands(add)
-    _train(add)
-    _test(add)
-    _layers(add)
-    _nets(add)
 
 
 # ---- texts
@@ -275,3 +265,16 @@ def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if wrong:
         raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
     return names
+
+
+# In the order of the help.
+COMMANDS: dict[str, Callable[[Add], None]] = {
+    "check": _check,
+    "draw": _draw,
+    "fmt": _fmt,
+    **MODEL_COMMANDS,
+    "train": _train,
+    "test": _test,
+    "layers": _layers,
+    "nets": _nets,
+}

@@ -19,15 +19,9 @@ from netdsl.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netdsl.commands.options import Add
-
-
-def declare_model_commands(add: Add) -> None:
-    """Declare `export`, `verify`, `run` and `bench`."""
-    _export(add)
-    _verify(add)
-    _run(add)
-    _bench(add)
 
 
 def _export(add: Add) -> None:
@@ -243,3 +237,11 @@ def _add_model(command: argparse.ArgumentParser, help_: str, without: str = "") 
     command.add_argument(
         "--threads", type=thread_count, metavar="N", help="CPU threads (default: one for each core)"
     )
+
+
+MODEL_COMMANDS: dict[str, Callable[[Add], None]] = {
+    "export": _export,
+    "verify": _verify,
+    "run": _run,
+    "bench": _bench,
+}

@@ -75,6 +75,16 @@ class Arg:
         return self.default is REQUIRED
 
 
+def ratio(a: int | Fraction, b: int) -> int | Fraction:
+    """The exact ratio a / b."""
+    if a % b == 0:
+        return a // b
+    # Few layers need fractions, and the module is slow to import.
+    from fractions import Fraction
+
+    return Fraction(a, b)
+
+
 class Window(NamedTuple):
     """The inputs that each output of a layer depends on along one axis.
 

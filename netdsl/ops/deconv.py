@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Param, Window
+from netdsl.ir.op import Param, Window, ratio
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, even_padding, integer, text
 from netdsl.ops.base import END, arg, brief, fixed, layer, spread
@@ -96,7 +95,7 @@ class Deconv(Windowed):
         windows = []
         for k, stride, (pad, _), dilation in zip(*self.geometry(x), strict=True):
             reach = (k - 1) * dilation
-            windows.append(Window(reach // stride + 1, 1, Fraction(reach - pad, stride), stride))
+            windows.append(Window(reach // stride + 1, 1, ratio(reach - pad, stride), stride))
         return tuple(windows)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import struct
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Window
+from netdsl.ir.op import Op, Window, ratio
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
@@ -102,9 +101,9 @@ class Upsample(Op):
         if self.scale is None and isinstance(before, int) and isinstance(after, int):
             stride, up = before, after
         if self.mode == "nearest":
-            return Window(1, stride, Fraction(up - 1, up), up)  # from floor(o stride / up) on
+            return Window(1, stride, ratio(up - 1, up), up)  # from floor(o stride / up) on
         # From floor((o + 1/2) stride / up - 1/2) on.
-        return Window(2, stride, Fraction(3 * up - 1 - stride, 2 * up), up)
+        return Window(2, stride, ratio(3 * up - 1 - stride, 2 * up), up)
 
     def rounding(self, e: Evaluation) -> Bound | None:
         """`abs(y)` plus the largest input of the channel times the largest coordinate; nearest: 0.
@@ -225,7 +224,7 @@ class PixelShuffle(Op):
         return TensorType((maps, *(size * self.r for size in x.spatial)), x.dtype)
 
     def windows(self, x: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(1, 1, Fraction(self.r - 1, self.r), self.r) for _ in x.spatial)
+        return tuple(Window(1, 1, ratio(self.r - 1, self.r), self.r) for _ in x.spatial)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("PixelShuffle", self.r)

@@ -48,6 +48,8 @@ class TokenFilter:
     def __init__(self, source: SourceFile) -> None:
         self.source = source
         self.seen: list[Token] = []
+        self._nesting = limit("nesting")
+        self._name_length = limit("name_length")
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Yield the tokens that the parser gets, and append them to `seen`."""
@@ -98,13 +100,12 @@ class TokenFilter:
                 self._fail(token, "number-too-large", message)
 
     def _check_nesting(self, token: Token, depth: int) -> None:
-        most = limit("nesting")
-        if depth >= most:
-            message = f"brackets are nested more than {most} deep"
+        if depth >= self._nesting:
+            message = f"brackets are nested more than {self._nesting} deep"
             self._fail(token, "nesting-too-deep", message, raise_help("nesting"))
 
     def _check_name_length(self, token: Token, noun: str, length: int) -> None:
-        if length > limit("name_length"):
+        if length > self._name_length:
             message = f"{noun} of {length:,} characters"
             self._fail(token, "name-too-long", message, raise_help("name_length"))
 

@@ -216,6 +216,7 @@ BOUNDARY = {
     "data.catalog",
     "data.metrics",
     "diagnostics",
+    "ir.op",
     "render",
     "weights.checkpoints",
     "weights.tensors",
