@@ -76,7 +76,7 @@ def open_source(name: str) -> SourceFile:
         return read(name)
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise NetdslError(
-        "file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice
+        "file-not-found", f"there is no file or library net `{name[:200]}`", help=advice
     )
 
 
@@ -96,7 +96,9 @@ def read(path: str, shown: str | None = None) -> SourceFile:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise NetdslError("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+            raise NetdslError(
+                "not-a-file", f"`{name}` is a folder", help="name a .net file in the folder"
+            )
         if is_idle_pipe(path):
             help_ = "connect it to standard input, and name the file `-`"
             raise NetdslError("not-a-file", f"`{name}` is a pipe", help=help_)
@@ -142,12 +144,13 @@ def import_path(importer: SourceFile, target: str) -> str:
     Raises `NetdslError`.
     """
     if importer.path is None:
-        raise NetdslError("import-not-found", f"`{target}` cannot be imported from standard input")
+        message = f"`{target}` cannot be imported: a text on standard input has no folder"
+        raise NetdslError("import-not-found", message)
     if target.startswith("~") or "\\" in target or target[1:2] == ":" or not target.isprintable():
         raise NetdslError(
             "import-outside",
-            f"`{target[:200]}` is no path inside the folder of `{importer.name}`",
-            help="imports stay in the file's own folder, and are written with `/`",
+            f"`{target[:200]}` is not a path inside the folder of `{importer.name}`",
+            help="a file can only import files in its own folder; write their paths with `/`",
         )
     folder = os.path.realpath(os.path.dirname(importer.path))
     path = os.path.realpath(os.path.join(folder, target))
@@ -155,10 +158,10 @@ def import_path(importer: SourceFile, target: str) -> str:
         raise NetdslError(
             "import-outside",
             f"`{target}` is outside the folder of `{importer.name}`",
-            help="imports stay in the file's own folder",
+            help="a file can only import files in its own folder",
         )
     if not os.path.isfile(path):
-        message = f"there is no file `{target}` beside `{importer.name}`"
+        message = f"there is no file `{target}` in the folder of `{importer.name}`"
         help_ = _import_advice(target, folder, os.path.basename(importer.path))
         raise NetdslError("import-not-found", message, help=help_)
     return path

@@ -48,11 +48,11 @@ def limit(name: str) -> int:
     if not text:
         return DEFAULTS[name]
     if not text.isdecimal() or len(text) > INTEGER_DIGITS or int(text) == 0:
-        message = f"{variable} is `{text[:40]}`; it takes a whole number above 0"
+        message = f"{variable} is `{text[:40]}`; it must be a whole number above 0"
         raise WrongLimit("wrong-limit", message)
     most = MOST.get(name)
     if most is not None and int(text) > most:
-        raise WrongLimit("wrong-limit", f"{variable} is {text}; it can be {most} at most")
+        raise WrongLimit("wrong-limit", f"{variable} is {text}; it can be at most {most}")
     return int(text)
 
 
@@ -64,7 +64,7 @@ def check_environment() -> None:
             continue
         if name.lower() not in DEFAULTS:
             known = ", ".join(PREFIX + n.upper() for n in DEFAULTS)
-            message = f"{variable} is set, and there is no such limit; there are {known}"
+            message = f"{variable} is set, but there is no such limit; the limits are {known}"
             raise WrongLimit("wrong-limit", message)
         limit(name.lower())
 
@@ -73,7 +73,7 @@ def raise_help(name: str) -> str:
     """Advice on how to raise a limit."""
     now = limit(name)
     if now == MOST.get(name):
-        return f"the limit `{name}` is {now:,}, the most that it can be"
+        return f"the limit `{name}` is {now:,}, which is its maximum"
     return (
         f"the limit `{name}` is {now:,}; set {PREFIX}{name.upper()} in the environment to raise it"
     )

@@ -87,7 +87,10 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
         NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
         Said("shape-mismatch", 3, 16, "holds 2x2 numbers, it needs 1x3x3x3"),
     ),
-    "size zero": ("net N {\n    input image: 0x8x8\n    relu\n}", Said("bad-size", 2, 18, "is 0")),
+    "size zero": (
+        "net N {\n    input image: 0x8x8\n    relu\n}",
+        Said("bad-size", 2, 18, "the size 0"),
+    ),
     "size beyond": (
         NET.replace("8x8", "2000000000x8") + "upsample(2)\n}",
         Said("bad-size", 3, 5, "must be between 1 and 2,147,483,647"),
@@ -107,7 +110,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "label": (
         NET + "stem: conv(4, 3)\n    add(@stm)\n}",
-        Said("unknown-label", 4, 9, "no label `stm` stands above", "did you mean `@stem`?"),
+        Said("unknown-label", 4, 9, "there is no label `stm` above", "did you mean `@stem`?"),
     ),
     "block": (
         "block Stem() { relu }\n" + NET + "Stemm\n}",
@@ -183,15 +186,15 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     # structure
     "reference before label": (
         NET + "add(@late)\n    late: relu\n}",
-        Said("unknown-label", 3, 9, "no label `late` stands above", "further down"),
+        Said("unknown-label", 3, 9, "there is no label `late` above", "further down"),
     ),
     "two labels": (
         NET + "a: relu\n    a: tanh\n}",
-        Said("duplicate-label", 4, 5, "`a` stands twice", "another"),
+        Said("duplicate-label", 4, 5, "`a` is defined twice", "another"),
     ),
     "label in repeat": (
         NET + "repeat 2 { a: relu }\n}",
-        Said("duplicate-label", 3, 16, "`a` stands twice", "{i}"),
+        Said("duplicate-label", 3, 16, "`a` is defined twice", "{i}"),
     ),
     "recursion": (
         "block B() { relu -> B }\n" + NET + "B\n}",
@@ -207,11 +210,11 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "arms alone": (
         NET + "a: { | relu | tanh }\n}",
-        Said("arms-without-join", 3, 8, "arms stand in a join"),
+        Said("arms-without-join", 3, 8, "these arms do not belong to a join"),
     ),
     "join alone": (
         NET + "concat { relu }\n}",
-        Said("missing-arms", 3, 12, "each after a `|`", "concat {"),
+        Said("missing-arms", 3, 12, "contain no arms", "concat {"),
     ),
     "one tensor to join": (NET + "concat\n}", Said("wrong-inputs", 3, 5, "`concat`")),
     "braces after a layer": (
@@ -220,7 +223,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "no input": (
         "net N {\n    relu\n}",
-        Said("no-input", 2, 5, "no value", "`input` stands above"),
+        Said("no-input", 2, 5, "this has no input", "declare an `input`"),
     ),
     "no layers": (
         "net N {\n    input image: 3x8x8\n}",
@@ -228,7 +231,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "two outputs": (
         NET + "output relu\n    output tanh\n}",
-        Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own"),
+        Said("duplicate-label", 4, 5, "two outputs named `output`", "a name of its own"),
     ),
     "two nets": (
         NET + "relu\n}\n" + NET + "relu\n}",
@@ -240,11 +243,11 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "frozen alone": (
         NET + "frozen\n}",
-        Said("nothing-to-freeze", 3, 5, "follows the layer", "-> frozen"),
+        Said("nothing-to-freeze", 3, 5, "no layer before", "-> frozen"),
     ),
     "shared on another size": (
         "net N {\n    input a: 4\n    input b: 5\n    @a -> d: dense(3)\n    @b -> d\n}",
-        Said("shape-mismatch", 5, 11, "made for an input of 4"),
+        Said("shape-mismatch", 5, 11, "are for an input of 4"),
     ),
     "expect": (
         NET + "conv(4, 3)\n    expect params == 113\n}",
@@ -279,10 +282,10 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "comma": (NET + "conv(4 3)\n}", Said("syntax-error", 3, 12, "found `3`")),
     "open brace": (
         NET + "relu\n",
-        Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed"),
+        Said("syntax-error", 3, 9, "the end of the file", "the `{` on line 1 is not closed"),
     ),
     "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "closes nothing")),
-    "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "no `;`")),
+    "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "without `;`")),
     "assignment": (
         NET + "x = relu(x)\n}",
         Said("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`"),
@@ -334,11 +337,11 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "braces in braces": (
         NET + "{" * 10_000 + "relu" + "}" * 10_000 + "\n}",
-        Said("nesting-too-deep", 3, 68, "more than 64 brackets", "NESTING"),
+        Said("nesting-too-deep", 3, 68, "more than 64 levels", "NESTING"),
     ),
     "parentheses": (
         NET + "conv(" + "(" * 5000 + "1" + ")" * 5000 + ", 1)\n}",
-        Said("nesting-too-deep", 3, 72, "more than 64 brackets", "NESTING"),
+        Said("nesting-too-deep", 3, 72, "more than 64 levels", "NESTING"),
     ),
     "minus signs": (
         NET + "conv(" + "-" * 5000 + "1, 1)\n}",

@@ -38,7 +38,7 @@ def test_a_wrong_value(
     wrong usage.
     """
     monkeypatch.setenv("NETDSL_MAX_LAYERS", text)
-    message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it takes a whole number above 0"
+    message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it must be a whole number above 0"
     with pytest.raises(WrongLimit, match=re.escape(message)):
         limit("layers")
     assert run(["check", "lenet5"]) == 2
@@ -56,7 +56,7 @@ def test_an_unknown_variable(
     assert run(["layers", "relu"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(
-        "netdsl: NETDSL_MAX_LAYER is set, and there is no such limit; there are"
+        "netdsl: NETDSL_MAX_LAYER is set, but there is no such limit; the limits are"
         " NETDSL_MAX_SOURCE_BYTES"
     )
 
@@ -128,7 +128,7 @@ def test_names_as_long_as_allowed(body: str) -> None:
     """
     netdsl.loads(NET % body)
     with pytest.raises(
-        netdsl.CompileError, match=r"a name of 129 characters|is not a name"
+        netdsl.CompileError, match=r"the name has 129 characters|is not a valid name"
     ) as caught:
         netdsl.loads(
             NET % body.replace(LONG, f"{LONG}n").replace("n" * 100 + "{i", "n" * 128 + "{i")
@@ -138,7 +138,7 @@ def test_names_as_long_as_allowed(body: str) -> None:
 
 def test_sizes_are_no_name() -> None:
     """Sizes that are too long are called sizes."""
-    with pytest.raises(netdsl.CompileError, match="sizes of 129 characters"):
+    with pytest.raises(netdsl.CompileError, match="the sizes have 129 characters"):
         netdsl.loads(NET % f"reshape({'x'.join('1' * 65)})")
 
 
@@ -154,7 +154,7 @@ def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
         value = MOST.get(name, 1_000_000)
         monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", str(value))
         assert limit(name) == value
-    assert raise_help("depth") == "the limit `depth` is 500, the most that it can be"
+    assert raise_help("depth") == "the limit `depth` is 500, which is its maximum"
     assert raise_help("steps").startswith("the limit `steps` is 1,000,000; set ")
 
 
@@ -165,7 +165,7 @@ def test_beyond_the_most(
     """A limit that cannot be raised so far is not lowered in silence."""
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "501")
     assert run(["check", "lenet5"]) == 2
-    message = f"netdsl: NETDSL_MAX_{name.upper()} is 501; it can be 500 at most\n"
+    message = f"netdsl: NETDSL_MAX_{name.upper()} is 501; it can be at most 500\n"
     assert capsys.readouterr().err == message
 
 
@@ -193,5 +193,5 @@ def test_as_deep_as_it_goes(body: tuple[str, str], monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NETDSL_MAX_DEPTH", "500")
     monkeypatch.setenv("NETDSL_MAX_NAME_LENGTH", "9999")
     assert netdsl.loads(nested(body, MOST["nesting"] - 2, DEEP["conditional"])).layers
-    with pytest.raises(netdsl.CompileError, match="the most that it can be"):
+    with pytest.raises(netdsl.CompileError, match="which is its maximum"):
         netdsl.loads(nested(body, MOST["nesting"]))

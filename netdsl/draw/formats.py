@@ -23,7 +23,7 @@ def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"a picture's name ends in {', '.join(SUFFIXES)}; found `{path}`")
+        raise ValueError(f"the name of a picture must end in {', '.join(SUFFIXES)}; found `{path}`")
     content = _content(graph, path.suffix.lower(), depth)
     with replacing(path) as temporary:
         temporary.write_bytes(content)

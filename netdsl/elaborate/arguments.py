@@ -102,7 +102,7 @@ def _check_named(signature: Signature, argument: ast.Argument, name: str, given:
             "duplicate-argument",
             f"`{name}` of `{signature.name}` is given twice",
             argument.span,
-            help="by position and by name, or twice by name: leave one out",
+            help="remove one of the two; the first may be given by position",
         )
 
 
@@ -116,7 +116,7 @@ def check_order(arguments: tuple[ast.Argument, ...]) -> None:
 def _misplaced(argument: ast.Argument) -> NetdslError:
     return NetdslError(
         "misplaced-argument",
-        "a positional argument after a named one",
+        "a positional argument follows a named one",
         argument.span,
         help="name it too, or move it to the front",
     )

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 MAX_INTEGER = 2**63
 _TYPE_NAMES = (
-    (bool, "a truth value"),
+    (bool, "a boolean"),
     (int, "an integer"),
     (float, "a number"),
-    (str, "a word"),
+    (str, "a string"),
     (tuple, "a list"),
     (Sym, "an open size"),
 )
@@ -86,9 +86,9 @@ def _compare_open(operator: str, a: Any, b: Any, span: Span) -> bool:
     if not isinstance(difference, int):
         raise NetdslError(
             "open-size",
-            f"whether {a} {operator} {b} depends on the input's size",
+            f"whether {a} {operator} {b} is true depends on the input's size",
             span,
-            help="write a number for it in the `input`, or compare another size",
+            help="write a number for the size in the `input`, or compare another size",
         )
     return COMPARE[operator](difference, 0)
 
@@ -145,20 +145,21 @@ def _cannot_compute(operator: str, a: object, b: object, span: Span) -> NetdslEr
 def _way_out(operator: str, a: object, b: object) -> str | None:
     """Advice for numbers that an operator does not take."""
     if not isinstance(a, Sym) and not isinstance(b, Sym):
-        return "a negative number has whole powers alone" if operator == "**" else None
+        advice = "a negative number can only be raised to a whole power"
+        return advice if operator == "**" else None
     if operator in ("**", "/", "//", "%") and isinstance(b, Sym):
         return "write a number for the open size in the `input`"
     if operator in ("//", "%"):
-        return "an open size is divided by a whole number above 0"
+        return "an open size can only be divided by a whole number above 0"
     if operator == "**":
-        return "an open size has whole powers alone"
-    return "an open size stays whole: `//` divides it and rounds down"
+        return "an open size can only be raised to a whole power of at least 0"
+    return "an open size must remain an integer: `//` divides it and rounds down"
 
 
 def _too_long(span: Span) -> NetdslError:
     return NetdslError(
         "formula-too-long",
-        f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts",
+        f"`{clipped(span)}` would be a formula of more than {MAX_TERMS:,} parts",
         span,
         help="write a number for the open sizes in the `input`",
     )
@@ -217,7 +218,7 @@ def bounded(value: object, span: Span) -> object:
             "number-too-large",
             f"`{clipped(span)}` is beyond 2^63",
             span,
-            help="integers end there; a float goes further",
+            help="integers must be below 2^63; floats can be larger",
         )
     if isinstance(value, Sym):
         _check_formula(value, span)

@@ -92,14 +92,15 @@ class Elaborator:
         if body.arms:
             raise NetdslError(
                 "arms-without-join",
-                "arms stand in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
+                "these arms do not belong to a join",
                 body.span,
+                help="write a join before the braces: `concat { | ... | ... }`, `add`, `mul`, ...",
             )
         self._depth += 1
         if self._depth > self._max_depth:
             raise Overrun(
                 "nesting-too-deep",
-                f"bodies and block calls more than {self._max_depth} levels deep",
+                f"bodies and block calls are nested more than {self._max_depth} levels deep",
                 body.span,
                 help=raise_help("depth"),
             )
@@ -152,8 +153,9 @@ class Elaborator:
         if len(self.net.open) > 1:
             raise NetdslError(
                 "misplaced-output",
-                "`output` stands in the body of a net; a block's value is its last",
+                "`output` is not allowed in a block",
                 statement.span,
+                help="the result of a block is the value of its last layer",
             )
         name = self.net.label_name(statement.label, env)
         self.ends.check_output(name, statement.span)
@@ -163,14 +165,17 @@ class Elaborator:
             value = self._chain(statement.chain, env, x, fallback=statement.label)
             name = name or first
         if value is None:
-            raise NetdslError("no-input", "there is no value to put out", statement.span)
+            raise NetdslError("no-input", "there is no value to output", statement.span)
         self.ends.put_out(name or "output", value, statement.span)
         return value
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
             raise NetdslError(
-                "misplaced-aux", "an auxiliary head stands in the body of a net", statement.span
+                "misplaced-aux",
+                "an auxiliary head is not allowed in a block or in another head",
+                statement.span,
+                help="move it to the body of the net",
             )
         weight = _aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
@@ -180,7 +185,7 @@ class Elaborator:
         finally:
             self.net.aux = None
         if value is None:
-            raise NetdslError("no-input", "the head has no input", statement.span)
+            raise NetdslError("no-input", "the auxiliary head has no input", statement.span)
         self.net.bind(statement.name, value, statement.span)
         self.net.graph.name_scope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
@@ -237,7 +242,7 @@ class Elaborator:
         if element.label is not None:
             raise NetdslError(
                 "misplaced-label",
-                "`frozen` is no layer: it cannot have a label",
+                "`frozen` is not a layer, so it cannot have a label",
                 element.label.span,
                 help="label the layer before it",
             )
@@ -246,9 +251,9 @@ class Elaborator:
         if x is None or start == len(self.net.graph.nodes):
             raise NetdslError(
                 "nothing-to-freeze",
-                "`frozen` follows the layer that it holds fixed",
+                "there is no layer before `frozen`",
                 element.span,
-                help="write `conv(8, 3) -> frozen`",
+                help="write it after the layer that it freezes: `conv(8, 3) -> frozen`",
             )
         for node in self.net.graph.nodes[start:]:
             node.frozen = True
@@ -269,9 +274,9 @@ class Elaborator:
         if label is not None:
             raise NetdslError(
                 "misplaced-label",
-                "a label names a layer, a block or a group in braces",
+                "only a layer, a block or a group in braces can have a label",
                 label.span,
-                help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
+                help=f"use braces: `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
             )
         result: Value | None = None
         match element:
@@ -327,13 +332,15 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
         if argument.name != "weight":
             raise NetdslError(
                 "unknown-argument",
-                "`aux` takes `weight` alone",
+                "the only argument of `aux` is `weight`",
                 argument.span,
                 help="write `aux name(weight = 0.3) { ... }`",
             )
         if weight is not None:
             message = "`weight` is given twice"
-            raise NetdslError("duplicate-argument", message, argument.span, help="leave one out")
+            raise NetdslError(
+                "duplicate-argument", message, argument.span, help="remove one of the two"
+            )
         value = evaluate(argument.value, env)
         if value is UNKNOWN:
             continue

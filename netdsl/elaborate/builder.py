@@ -100,9 +100,9 @@ class NetBuilder:
         if x is None:
             raise NetdslError(
                 "no-input",
-                "no value flows into this",
+                "this has no input",
                 span,
-                help="an `input` stands above the first layer",
+                help="declare an `input` above the first layer",
             )
         return x
 
@@ -160,7 +160,10 @@ class NetBuilder:
             return unlabelled
         advice = self._further_down(path, reference.span) or self.scope.suggest(path)
         raise NetdslError(
-            "unknown-label", f"no label `{path}` stands above", reference.span, help=advice
+            "unknown-label",
+            f"there is no label `{path}` above this reference",
+            reference.span,
+            help=advice,
         )
 
     def _further_down(self, path: str, span: Span) -> str | None:
@@ -173,8 +176,8 @@ class NetBuilder:
         if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
             return None
         return (
-            f"`{first}` stands further down: references lead up the page,"
-            " so that nothing goes round in a circle"
+            f"`{first}` is defined further down; a reference can only use an earlier label, so that"
+            " no value depends on itself"
         )
 
     def _by_position(self, path: str, span: Span) -> Value | None:
@@ -198,15 +201,25 @@ class NetBuilder:
         for piece in pieces:
             value = piece if isinstance(piece, str) else evaluate(piece, env)
             if isinstance(value, bool) or not isinstance(value, (str, int)):
-                raise NetdslError("wrong-type", f"a label cannot hold {show(value)}", pattern.span)
+                raise NetdslError(
+                    "wrong-type",
+                    f"a label cannot contain {show(value)}",
+                    pattern.span,
+                    help="the value in the braces must be an integer or a string",
+                )
             text += str(value)
         if len(text) > limit("name_length"):
-            message = f"a name of {len(text):,} characters"
+            message = f"the name has {len(text):,} characters"
             raise NetdslError(
                 "name-too-long", message, pattern.span, help=raise_help("name_length")
             )
         if not text.replace(".", "_").isidentifier():
-            raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
+            raise NetdslError(
+                "bad-label",
+                f"`{text[:40]}` is not a valid name",
+                pattern.span,
+                help="names consist of letters, digits and `_`, and do not begin with a digit",
+            )
         return text
 
     def special(self, expr: ast.Expr, env: Env) -> object:
@@ -252,7 +265,7 @@ class NetBuilder:
     def _name_advice(self, name: str, env: Env) -> str | None:
         path = self.scope.path_to(name)
         if path is not None:
-            return f"write `@{path}` for the value at that label; `shape(@{path})` is its sizes"
+            return f"write `@{path}` for the value at that label, or `shape(@{path})` for its sizes"
         known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
         return (
             _CAPITALS.get(name)
@@ -286,7 +299,7 @@ def _attribute(expr: ast.Attribute, value: object) -> object:
             "wrong-type",
             f"`{expr.span.text}` needs a tensor",
             expr.span,
-            help="a tensor is `in`, the input of the block, or the value at a label, `@label`",
+            help="tensors are `in`, the input of the block, and the values at labels, `@label`",
         )
     if expr.name == "shape":
         return value.type.shape
@@ -309,8 +322,8 @@ def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
     if axis < 0 and len(type_.shape) < 1 - axis:
         raise NetdslError(
             "wrong-rank",
-            f"a tensor of {type_} has no {expr.name}",
+            f"a tensor of shape {type_} has no {expr.name}",
             expr.span,
-            help="`in.shape` has all its sizes, `in.size` how many elements there are",
+            help="`in.shape` has all its sizes, and `in.size` is its number of elements",
         )
     return type_.shape[axis]

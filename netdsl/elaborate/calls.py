@@ -74,7 +74,7 @@ class Calls:
             if fault.diagnostic.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
-                    fault.diagnostic.help = f"write `@{path}` to take up the value at that label"
+                    fault.diagnostic.help = f"write `@{path}` to use the value at that label"
             raise
 
     def _identity(self, invocation: Invocation) -> Value:
@@ -192,11 +192,11 @@ class Calls:
         first, now = (str(n.inputs[0].type) for n in (original, node))
         raise NetdslError(
             "shape-mismatch",
-            f"`{call.name}` was made for an input of {first} and cannot take {now}: its weights"
-            " would differ",
+            f"the weights of `{call.name}` are for an input of {first} and do not fit an input of"
+            f" {now}",
             call.span,
             help=(
-                f"write `@{call.name}` to take the value up; for other weights, write the layer"
+                f"write `@{call.name}` to use its value; for other weights, write the layer"
                 " again under another label"
             ),
             notes=(Annotation("it is defined here", binding.span),),
@@ -208,17 +208,16 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
     if binding.element is None:
         raise NetdslError(
             "unknown-layer",
-            f"`{call.name}` is the label of a value, not a layer",
+            f"the label `{call.name}` names a value, not a layer",
             call.name_span,
-            help=f"write `@{call.name}` to take the value up",
+            help=f"write `@{call.name}` to use that value",
         )
     if call.arguments:
         raise NetdslError(
             "too-many-arguments",
-            f"`{call.name}` is the layer of that label again, and takes no arguments",
+            f"`{call.name}` applies the layer of that label again, so it takes no arguments",
             call.arguments[0].span,
-            help=f"write `{call.name}` to apply it once more, or the layer's kind for another"
-            " layer",
+            help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
         )
     refuse_body(call)
     return binding.element
@@ -228,7 +227,7 @@ def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:
     """The error of a layer that is applied a second time, at the place of the second use."""
     first = fault.diagnostic
     place = () if first.span is None else (Annotation("it is defined here", first.span),)
-    advice = f"`{call.name}` applies that layer again; write `@{call.name}` to take the value up"
+    advice = f"`{call.name}` applies that layer again; write `@{call.name}` to use its value"
     return NetdslError(
         first.code, first.message, call.span, help=advice, notes=(*place, *first.notes)
     )

@@ -40,7 +40,10 @@ class Ends:
         """Declare an input; raises `NetdslError`."""
         if len(self.net.open) > 1 or self.net.scope.outer is not None:
             raise NetdslError(
-                "misplaced-input", "`input` stands in the body of a net", statement.span
+                "misplaced-input",
+                "`input` is not allowed in a block, a labelled group or an auxiliary head",
+                statement.span,
+                help="move it to the body of the net",
             )
         name = self.net.pattern(statement.label, env)
         if any(output.name == name for output in self.net.graph.outputs):
@@ -108,10 +111,11 @@ class Ends:
                 known = ", ".join(f"{s} = {self._sizes[s]}" for s in sorted(size.symbols()))
                 raise NetdslError(
                     "shape-mismatch",
-                    f"input `{name}` is {shape_text(declared)}, and is given as"
-                    f" {shape_text(given)}: with {known} there are to be {wanted}, not {number}",
+                    f"input `{name}` is {shape_text(declared)}, but is given as"
+                    f" {shape_text(given)}: with {known}, the size {shape_text((size,))} must be"
+                    f" {wanted}, not {number}",
                     span,
-                    help="one name is one size",
+                    help="a name stands for the same size everywhere",
                 )
 
     def _refuse_open_input(
@@ -122,8 +126,8 @@ class Ends:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
                 raise NetdslError(
                     "open-size",
-                    f"input `{name}` is given as {shape_text(given)}, and `{value.name}`, which has"
-                    " sizes in common with it, is open",
+                    f"input `{name}` is given as {shape_text(given)}, but `{value.name}`, which"
+                    " shares an open size with it, is not given",
                     span,
                     help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
                 )
@@ -141,15 +145,15 @@ class Ends:
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
             message = (
-                f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)}"
+                f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
                 message = (
-                    f"input `{name}` is {text}, and is given as {sizes}: {size} cannot become"
-                    f" {number}"
+                    f"input `{name}` is {text}, but is given as {sizes}: the fixed size {size}"
+                    f" cannot become {number}"
                 )
                 advice = advice or self._how_to_change(expr, i)
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
@@ -161,7 +165,7 @@ class Ends:
             if parameter.name in names:
                 option = f"-D {parameter.name}=..."
                 return f"it depends on a parameter of the net: set that with `{option}`"
-        return "only sizes that the text leaves open can be chosen, as H and W in `3xHxW`"
+        return "only open sizes can be chosen, such as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
         """Add an output; raises `NetdslError`."""
@@ -173,7 +177,7 @@ class Ends:
         if any(output.name == name for output in self.net.graph.outputs):
             raise NetdslError(
                 "duplicate-label",
-                f"there are two outputs `{name}`",
+                f"there are two outputs named `{name}`",
                 span,
                 help="give each output a name of its own: `output boxes: dense(4)`",
             )
@@ -190,7 +194,8 @@ def _dtype(statement: ast.Input) -> str:
             "wrong-dtype",
             f"there is no element type `{dtype}`",
             Span(statement.span.file, end - len(dtype), end),
-            help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES),
+            help=did_you_mean(dtype, ITEM_BYTES)
+            or "the element types are " + ", ".join(ITEM_BYTES),
         )
     return dtype
 
@@ -199,16 +204,16 @@ def _refuse_batch(name: str, span: Span) -> None:
     if name == "N":
         raise NetdslError(
             "reserved-name",
-            "`N` is the batch, which comes before the sizes written here",
+            "`N` is the batch size, which an `input` does not include",
             span,
-            help="choose another letter",
+            help="leave it out, or choose another letter for a size",
         )
 
 
 def _input_and_output(name: str, span: Span) -> NetdslError:
     return NetdslError(
         "duplicate-label",
-        f"`{name}` is an input and an output",
+        f"`{name}` is the name of both an input and an output",
         span,
         help="give the output a name of its own: `output logits: ...`",
     )
@@ -256,6 +261,6 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
         if isinstance(size, Sym):
             continue
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_DIM:
-            message = f"a size of input `{span.text}` is {show(size)}"
+            message = f"`{span.text}` contains the size {show(size)}"
             limits = f"sizes are integers from 1 to {MAX_DIM:,}"
             raise NetdslError("bad-size", f"{message}; {limits}", span)

@@ -55,7 +55,7 @@ class Clash:
             f"`{self.name}` is imported from `{files[0]}` and from `{files[1]}`",
             span,
             notes=notes,
-            help=f"define `{self.name}` in this file, which then counts, or import one of the two",
+            help=f"import only one of the two, or define `{self.name}` in this file instead",
         )
 
 
@@ -158,7 +158,7 @@ def _name(expr: ast.Name, env: Env) -> object:
         f"there is no `{expr.id}`",
         expr.span,
         help=did_you_mean(expr.id, env.names())
-        or "a `let` at the top of a file sees the `let`s above it",
+        or "a `let` at the top of a file can only use the `let`s above it",
     )
 
 
@@ -181,12 +181,12 @@ def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
         return value
     advice = did_you_mean(name, env.names())
     if advice is None and expr.span.text.startswith("0x"):
-        advice = "numbers are written in decimals"
+        advice = "write numbers in decimal"
     raise NetdslError(
         "unknown-name",
         f"there is no size `{name}`",
         expr.span,
-        help=advice or "open sizes are introduced by `input`",
+        help=advice or "open sizes are declared in an `input`",
     )
 
 
@@ -256,14 +256,14 @@ def _index(expr: ast.Index, env: Env) -> object:
             "wrong-type",
             f"cannot take element {show(index)} of {show(value)}",
             expr.span,
-            help="an integer in brackets takes an element of a list",
+            help="only a list has elements, and an index is an integer",
         )
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
-            f"element {index} of a list of {len(value)}",
+            f"there is no element {index} in a list of {len(value)}",
             expr.index.span,
-            help=f"elements are counted from 0 to {len(value) - 1}",
+            help=f"elements are numbered from 0 to {len(value) - 1}",
         )
     return value[index]
 
@@ -286,7 +286,7 @@ def _function(expr: ast.Function, env: Env) -> object:
             "duplicate-argument",
             f"`{expr.name}` is given an argument twice",
             expr.span,
-            help=f"it is written `{USAGE[expr.name]}`",
+            help=f"write `{USAGE[expr.name]}`",
         )
     if any(value is UNKNOWN for value in (*positional, *keywords.values())):
         return UNKNOWN

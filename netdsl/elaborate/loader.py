@@ -47,7 +47,7 @@ class Loader:
         if len(self._loading) >= limit("depth"):
             raise NetdslError(
                 "nesting-too-deep",
-                f"files import one another more than {limit('depth')} levels deep",
+                f"imports are nested more than {limit('depth')} levels deep",
                 help=raise_help("depth"),
             )
         self._loading.append(key)
@@ -92,7 +92,7 @@ class Loader:
         if path in self._loading:
             circle = [*self._loading[self._loading.index(path) :], path]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"files import one another: {names}", item.span)
+            raise NetdslError("import-cycle", f"the imports form a circle: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
@@ -128,7 +128,9 @@ def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
     if found is not None:
         return found
     if _is_beside(item.target, module.source):
-        advice: str | None = f'write `import "{item.target}.net"` for the file beside this one'
+        advice: str | None = (
+            f'write `import "{item.target}.net"` to import the file in the same folder'
+        )
     else:
         advice = did_you_mean(item.target, library.library_names())
     message = f"the library has no `{item.target}`"
@@ -172,7 +174,7 @@ def _check_parameters(definition: ast.Definition) -> None:
         if parameter.name in names:
             raise NetdslError(
                 "duplicate-name",
-                f"`{definition.name}` has two parameters `{parameter.name}`",
+                f"`{definition.name}` has two parameters named `{parameter.name}`",
                 parameter.span,
                 help="choose another name",
             )
@@ -182,17 +184,17 @@ def _check_parameters(definition: ast.Definition) -> None:
 def _let(module: Module, let: ast.Let) -> None:
     if let.name in module.lets:
         raise _duplicate(
-            f"`{let.name}` has a value already",
+            f"`{let.name}` already has a value",
             let.span,
             module.lets[let.name].span,
-            "choose another name; a `let` at the top of a file stands once",
+            "choose another name: only a `let` in a body can replace another",
         )
     if let.name in module.definitions:
         raise _duplicate(
-            f"`{let.name}` is defined already",
+            f"`{let.name}` is already defined",
             let.span,
             module.definitions[let.name].name_span,
-            "choose another name: blocks, nets and values share them",
+            "choose another name: a `let` cannot have the name of a block or net",
         )
     module.lets[let.name] = let
     try:
@@ -214,9 +216,9 @@ def _check_train(module: Module, train: ast.Train) -> None:
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
             "unknown-net",
-            f"`{train.net}` is a block; only nets are trained",
+            f"`{train.net}` is a block; only nets can be trained",
             train.net_span,
-            help="name the net that calls it",
+            help="name a net that calls the block",
         )
     first = next(t for t in module.trains if t.net == train.net)
     if first is not train:
@@ -224,7 +226,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
             f"`{train.net}` has two `train` sections",
             train.net_span,
             first.net_span,
-            "make them one",
+            "merge them into one",
         )
 
 
@@ -282,7 +284,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
         "not-a-layer",
         f"`{definition.name}` is a net; only blocks and layers can be used here",
         span,
-        help="make it a `block`, and a net that calls it",
+        help="make it a `block`, and define a net that calls the block",
     )
 
 

@@ -37,7 +37,7 @@ class Meter:
         """Raise the `Overrun`."""
         raise Overrun(
             "too-many-steps",
-            f"more than {self.most:,} statements to unroll",
+            f"unrolling this takes more than {self.most:,} steps",
             span,
             help=raise_help("steps"),
         )

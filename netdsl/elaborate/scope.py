@@ -152,16 +152,16 @@ class Namespace:
         if advice is not None:
             return advice
         if not known:
-            return "no label stands above this line"
+            return "there are no labels above this line"
         shortest = sorted(known, key=lambda label: label.count("."))[:12]
         return "labels so far: " + ", ".join(f"`{label}`" for label in shortest)
 
 
 def _duplicate(label: str, first: Span, span: Span) -> NetdslError:
     """The error of a label that is bound a second time, at the same place if it is in a loop."""
-    message = f"label `{label}` stands twice in one scope"
+    message = f"label `{label}` is defined twice in one scope"
     if first == span:
-        advice = "count it: `name{i}: ...` in `repeat n as i`"
+        advice = "number it: `name{i}: ...` in `repeat n as i`"
         return NetdslError("duplicate-label", message, span, help=advice)
     notes = (Annotation("the first is here", first),)
     return NetdslError("duplicate-label", message, span, notes=notes, help="choose another label")

@@ -48,7 +48,7 @@ def _check_same(source: SourceFile, tree: ast.File, comments: list[str], laid_ou
     try:
         new_tree, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
     except NetdslError as error:
-        raise _refusal(source, f"be no valid text: {error.diagnostics[0].message}") from None
+        raise _refusal(source, f"not be a valid text: {error.diagnostics[0].message}") from None
     if not same(tree, new_tree):
         raise _refusal(source, "mean something else")
     if comments != comments_of(pieces_of(laid_out, tokens)):
@@ -59,7 +59,7 @@ def _refusal(source: SourceFile, change: str) -> NetdslError:
     return NetdslError(
         "format-changes",
         f"the canonical layout of `{source.name}` would {change}",
-        help="this is a defect of netdsl; the text is left as it is",
+        help="this is a defect of netdsl, please report it; the text is unchanged",
     )
 
 

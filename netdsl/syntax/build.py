@@ -177,9 +177,9 @@ class Builder:
         """One element of a chain, with its label."""
         *labels, node = tree.children
         if len(labels) > 1:
-            message = f"`{labels[1][:-1]}` is a second label of one layer"
+            message = f"`{labels[1][:-1]}` is a second label of the same layer"
             raise NetdslError(
-                "two-labels", message, self.at(labels[1]), help="a layer has one label"
+                "two-labels", message, self.at(labels[1]), help="a layer can have only one label"
             )
         label = self._label(labels[0]) if labels else None
         element: ast.Element = getattr(self, "_" + node.data)(node, label)
@@ -259,7 +259,7 @@ class Builder:
         """An expression."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            message = f"an expression of more than {MAX_DEPTH} levels"
+            message = f"the expression is nested more than {MAX_DEPTH} levels deep"
             raise NetdslError(
                 "nesting-too-deep", message, self.at(tree), help="name its parts with `let`"
             )

@@ -46,78 +46,81 @@ _START = (  # before a layer
 
 # Patterns of lines with common mistakes, each with advice.
 _HINTS = (
-    (r"^\s*let\s+\w+\s*:", "a value is given with `=`: `let k = 3`"),
+    (r"^\s*let\s+\w+\s*:", "write `=` before the value: `let k = 3`"),
     (
         r"^\s*return\b",
-        "a block's value is that of its last layer; a net puts one out with `output`",
+        "a block returns the value of its last layer; a net returns its `output`",
     ),
-    (r"^\s*import\s+\w[\w/]*\.", 'the path of a file stands in quotes: `import "heads.net"`'),
-    (r"\w\s*[-+*/]=\s", "a name keeps its value; another `let` makes another"),
-    (r"(?<![-=])[<>]=?[^<>=]*[^<>=-][<>]", "one comparison at a time: `a < b and b < c`"),
+    (r"^\s*import\s+\w[\w/]*\.", 'write the path of a file in quotes: `import "heads.net"`'),
+    (r"\w\s*[-+*/]=\s", "a value cannot be changed; write another `let`"),
+    (
+        r"(?<![-=])[<>]=?[^<>=]*[^<>=-][<>]",
+        "comparisons cannot be chained: write `a < b and b < c`",
+    ),
     (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
-    (r"\b\d{1,3}(?:,\d{3})+\b", "digits are parted by underscores: `61_706`"),
-    (r"[\dA-Z]\s+[xX]\s+[\dA-Z]\w*", "sizes are written without blanks: `3x32x32`"),
-    (r"\binput\s+\w+\s*:\s*\w+\s*,", "sizes are joined by x: `3x224x224`"),
+    (r"\b\d{1,3}(?:,\d{3})+\b", "separate digits with underscores: `61_706`"),
+    (r"[\dA-Z]\s+[xX]\s+[\dA-Z]\w*", "write sizes without spaces: `3x32x32`"),
+    (r"\binput\s+\w+\s*:\s*\w+\s*,", "write `x` between sizes: `3x224x224`"),
     (
         r"(?<![\w)\]])\.\d|(?<!\w)\d+\.(?!\w)",
-        "a number has digits on both sides of its point: `0.5`",
+        "write digits on both sides of a decimal point: `0.5`",
     ),
-    (r",\s*,", "between two commas a value is missing"),
+    (r",\s*,", "a value is missing between two commas"),
     (
         r"^\s*def\b|^\s*class\b|^\s*function\b",
-        "a piece that has a name is a block: `block Name(...) { ... }`",
+        "define a reusable part as a block: `block Name(...) { ... }`",
     ),
-    (r"\bblock\s+\w+\s*\{", "a block has parentheses, empty ones too: `block Name() { ... }`"),
-    (r"\bblock\s+\w+\s*(\(.*\))?\s*:", "a block's body stands in braces: `block Name() { ... }`"),
-    (r"\bnet\s+\w+\s+\w+\s*=", "parameters stand in parentheses: `net Name(classes = 10) { ... }`"),
-    (r"^\s+import\b", "imports stand at the top of the file, outside of nets"),
-    (r"^\s*else\b", "an `else` follows the `}` of its `if`"),
-    (r"\belif\b", "it is written `else if`"),
-    (r"^\s*while\b", "loops are `repeat 3 { ... }` and `for x in list { ... }`"),
-    (r"\brepeat\s*\{", "say how often: `repeat 3 { ... }`"),
+    (r"\bblock\s+\w+\s*\{", "a block needs parentheses, even empty ones: `block Name() { ... }`"),
+    (r"\bblock\s+\w+\s*(\(.*\))?\s*:", "write a block's body in braces: `block Name() { ... }`"),
+    (r"\bnet\s+\w+\s+\w+\s*=", "write parameters in parentheses: `net Name(classes = 10) { ... }`"),
+    (r"^\s+import\b", "write imports at the top of the file, outside of nets and blocks"),
+    (r"^\s*else\b", "an `else` must follow the `}` of its `if`"),
+    (r"\belif\b", "write `else if`"),
+    (r"^\s*while\b", "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
+    (r"\brepeat\s*\{", "write how often: `repeat 3 { ... }`"),
     (r"\bfor\s+\w+\s+(?!in\b)\w", "write `for x in list { ... }`"),
     (
         r"^\s*(data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)\s*:",
-        "an entry is written with `=`: `epochs = 3`",
+        "write `=` after the name of an entry: `epochs = 3`",
     ),
-    (r"^\s*\w+\.[\w.]+\s*->", "the value at a label is taken up with `@`: `@a.b -> relu`"),
+    (r"^\s*\w+\.[\w.]+\s*->", "write `@` to use the value at a label: `@a.b -> relu`"),
     (
         r"^\s*\|",
         (
-            "arms are alone in their braces: each begins with a `|`, and nothing stands before the"
-            " first"
+            "braces with arms contain nothing else: write a `|` before every arm, and nothing"
+            " before the first `|`"
         ),
     ),
     (r"^\s*let\s+\w+\s*$", "give it a value: `let k = 3`"),
     (r"^\s*input\s+\w+\s*:\s*$", "give its sizes: `input image: 3x224x224`"),
     (
         r"->\s*$",
-        "a `->` at the end of a line has nothing to lead to; `->` may begin the next line instead",
+        "to continue a chain on the next line, write the `->` at the beginning of that line",
     ),
     (
         r"\bConv2d|\bnn\.",
-        "layers are written like `conv(64, 3)`: the input's channels are inferred",
+        "write layers as in `conv(64, 3)`; the input's channels are inferred",
     ),
-    (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "a net's body stands in braces: `net Name { ... }`"),
-    (r"(?:^|->)\s*\w+\s*(?==\s*[A-Za-z_])", "a layer is named with a colon: `name: conv(8, 3)`"),
+    (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "write a net's body in braces: `net Name { ... }`"),
+    (r"(?:^|->)\s*\w+\s*(?==\s*[A-Za-z_])", "name a layer with a colon: `name: conv(8, 3)`"),
     (
         _START + r"[A-Za-z_]\w*(?:\s*\([^()]*\))?\s*\+",
-        "values are added by a join: `add { | conv(8, 3) | relu }`",
+        "add values with a join: `add { | conv(8, 3) | relu }`",
     ),
-    (_START + r"[A-Za-z_]\w*(?:\s+-?[\d.]|\s*\[)", "arguments stand in parentheses: `conv(64, 3)`"),
+    (_START + r"[A-Za-z_]\w*(?:\s+-?[\d.]|\s*\[)", "write arguments in parentheses: `conv(64, 3)`"),
     (
         r"\{\s*[^|{}\s][^|{}]*\|",
-        "each arm begins with a `|`, the first too: `concat { | relu | tanh }`",
+        "write a `|` before every arm, including the first: `concat { | relu | tanh }`",
     ),
-    (_START + r"\w+\([^()]*\)\s*[.,|]|=>|→", "layers are chained with `->`"),
-    (r"\brepeat\s+\w+\s+\w", "what is repeated stands in braces: `repeat 3 { ... }`"),
-    (r"\w\s*;", "statements end with the line; there is no `;`"),
+    (_START + r"\w+\([^()]*\)\s*[.,|]|=>|→", "chain layers with `->`"),
+    (r"\brepeat\s+\w+\s+\w", "write the layers to repeat in braces: `repeat 3 { ... }`"),
+    (r"\w\s*;", "a statement ends with its line, without `;`"),
     (r"//\s*[A-Za-z]\w*\s+[A-Za-z]|//|/\*", "comments begin with `#`"),
     (r"&&|\|\|", "write `and`, `or`, `not`"),
-    (r"'", 'strings stand in double quotes: "text"'),
+    (r"'", 'write strings in double quotes: "text"'),
     (r"\)\s*\w+\(", "a `->` is missing between two layers"),
-    (r"\binput\s+\w+\s+[\dA-Z]", "an input is written `input image: 3x224x224`"),
-    (r"\binput\s*[:\d(\[]", "an input has a name: `input image: 3x224x224`"),
+    (r"\binput\s+\w+\s+[\dA-Z]", "write an input as `input image: 3x224x224`"),
+    (r"\binput\s*[:\d(\[]", "give the input a name: `input image: 3x224x224`"),
 )
 
 
@@ -179,7 +182,7 @@ def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found:
     if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(line)):
         opening = _unclosed(source, number)
         if opening is not None:
-            return f"the `{{` of line {opening} is not closed"
+            return f"the `{{` on line {opening} is not closed"
     if expected & {"RPAR", "RSQB"}:
         bracket = "["
         if "RPAR" in expected:
@@ -199,9 +202,9 @@ def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str)
     number, column = source.location(offset)
     line, before = source.line(number), column - 1
     if found == "`=`" and "COMPARE" in expected:
-        return "what is equal is asked with `==`"
+        return "write `==` to compare values"
     if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
-        return "several values are a list: `[a, b]`"
+        return "write several values as a list: `[a, b]`"
     if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
         return "this `}` closes nothing"
     code = line.partition("#")[0]
@@ -211,16 +214,16 @@ def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str)
             if match.start() <= at <= match.end() + 1:  # a space may come between
                 return advice
     if expected >= _TOP:
-        return "layers stand in the braces of a `net` or `block`"
+        return "write layers in the braces of a `net` or `block`"
     return None
 
 
 # Messages for characters that the grammar uses only as parts of longer tokens.
 STRAY = {
     '"': 'a string has no closing `"` on its line',
-    ":": "found `:`, which follows the name of a layer, a group or an input alone",
-    "!": "found `!` alone: a condition is turned round with `not`",
-    "@": "a reference has no name: it is written `@label`",
+    ":": "found `:`, which can only follow the name of a layer, a group or an input",
+    "!": "found `!` without `=`: negate a condition with `not`",
+    "@": "found `@` without a name: write a reference as `@label`",
 }
 
 

@@ -79,16 +79,16 @@ class TokenFilter:
         if kind in OPEN:
             self._check_nesting(token, depth)
         elif kind in _NAMES:
-            self._check_name_length(token, "a name", _name_length(token))
+            self._check_name_length(token, "the name has", _name_length(token))
         elif kind in _SIZES:
             self._check_underscores(token)
             if any(len(part) > INTEGER_DIGITS and part.isdigit() for part in token.split("x")):
-                message = f"a size of more than {INTEGER_DIGITS} digits"
+                message = f"a size has more than {INTEGER_DIGITS} digits"
                 self._fail(token, "number-too-long", message)
-            self._check_name_length(token, "sizes", len(token))
+            self._check_name_length(token, "the sizes have", len(token))
         elif kind == "INTEGER":
             if len(token.replace("_", "")) > INTEGER_DIGITS:
-                message = f"a number of {len(token)} digits; at most {INTEGER_DIGITS} fit"
+                message = f"the number has {len(token)} digits; the maximum is {INTEGER_DIGITS}"
                 self._fail(token, "number-too-long", message)
             self._check_underscores(token)
         elif kind == "FLOAT":
@@ -100,20 +100,20 @@ class TokenFilter:
     def _check_nesting(self, token: Token, depth: int) -> None:
         most = limit("nesting")
         if depth >= most:
-            message = f"more than {most} brackets stand inside one another"
+            message = f"brackets are nested more than {most} levels deep"
             self._fail(token, "nesting-too-deep", message, raise_help("nesting"))
 
-    def _check_name_length(self, token: Token, noun: str, length: int) -> None:
+    def _check_name_length(self, token: Token, subject: str, length: int) -> None:
         if length > limit("name_length"):
-            message = f"{noun} of {length:,} characters"
+            message = f"{subject} {length:,} characters"
             self._fail(token, "name-too-long", message, raise_help("name_length"))
 
     def _check_underscores(self, token: Token) -> None:
         if "_" not in token:
             return
         if any(_LOOSE.search(part) for part in token.split("x") if part[:1].isdigit()):
-            message = f"`{token[:40]}` has an underscore that stands between no digits"
-            self._fail(token, "bad-number", message, "underscores part digits: `61_706`")
+            message = f"`{token[:40]}` has an underscore that is not between digits"
+            self._fail(token, "bad-number", message, "underscores separate digits: `61_706`")
 
     def _fail(self, token: Token, code: str, message: str, help: str | None = None) -> NoReturn:
         span = Span(self.source, token.start_pos, min(token.end_pos, token.start_pos + MAX_SHOWN))
@@ -206,7 +206,7 @@ def _check_length(source: SourceFile) -> None:
     words = (match for match in _WORD.finditer(source.text) if not match[0].startswith("#"))
     extra = next(islice(words, most, None), None)
     if extra is not None:
-        message = f"the text has more than {most:,} words, numbers and signs"
+        message = f"the text has more than {most:,} words, numbers and symbols"
         span = Span(source, extra.start(), min(extra.end(), extra.start() + MAX_SHOWN))
         raise UnreadableError("file-too-large", message, span, help=raise_help("tokens"))
 

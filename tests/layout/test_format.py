@@ -406,7 +406,7 @@ def test_same(one: str, other: str, equal: bool) -> None:
     [
         (lambda t: t.replace("3", "4"), "mean something else"),
         (lambda t: t.replace("# b", ""), "lose a comment"),
-        (lambda t: t.replace("(", "[", 1), "be no valid text"),
+        (lambda t: t.replace("(", "[", 1), "not be a valid text"),
     ],
 )
 def test_a_wrong_layout_is_refused(

@@ -134,7 +134,7 @@ def test_graphs_of_any_size(call: str) -> None:
         (
             "gcn(2)",
             ["5x3"],
-            "wrong-inputs: `gcn` takes one reference beside the current value, found 0",
+            "wrong-inputs: `gcn` takes one reference besides the current value, found 0",
         ),
     ],
 )

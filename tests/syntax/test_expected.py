@@ -52,7 +52,7 @@ def test_a_layer_at_the_top() -> None:
     """Where only nets and blocks may stand, what stands there belongs into their braces."""
     source = SourceFile("n.net", "relu")
     assert (
-        syntax_help(source, 0, TOP, "`relu`") == "layers stand in the braces of a `net` or `block`"
+        syntax_help(source, 0, TOP, "`relu`") == "write layers in the braces of a `net` or `block`"
     )
     assert syntax_help(source, 0, TOP - {"NET"}, "`relu`") is None
 

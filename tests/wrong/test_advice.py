@@ -16,12 +16,12 @@ TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
 MENDED = {
     "a label is used as a layer where its value is meant": (
         TOKENS + "output logits: emb",
-        "`emb` applies that layer again; write `@emb` to take the value up",
+        "`emb` applies that layer again; write `@emb` to use its value",
         TOKENS + "output logits: @emb",
     ),
     "a shared layer that does not fit": (
         "input a: 4\nfc: dense(3)\nfc",
-        "write `@fc` to take the value up",
+        "write `@fc` to use its value",
         "input a: 4\nfc: dense(3)\n@fc",
     ),
     "embedding of an input of floats": (
@@ -36,7 +36,7 @@ MENDED = {
     ),
     "embedding of what a layer computes": (
         "input words: 8\ndense(4) -> embedding(500, 32)",
-        "integers are an input of the net",
+        "integers come from an input of the net",
         "input words: T int64\nembedding(500, 32)",
     ),
     "integers that are moved": (
@@ -87,7 +87,7 @@ MENDED = {
     ),
     "a sequence and its body": (
         "input x: 5x8\nresidual { dense(64) }",
-        "`dense(8)` at the end of the body",
+        "end the body with `dense(8)`",
         "input x: 5x8\nresidual { dense(64) -> dense(8) }",
     ),
     "one arm": (
@@ -160,12 +160,12 @@ MENDED = {
     ),
     "a path that leads further down": (
         "input x: 3x8x8\nadd(@g.c)\ng: { c: relu }",
-        "`g` stands further down",
+        "`g` is defined further down",
         "input x: 3x8x8\ng: { c: relu }\nadd(@g.c)",
     ),
     "a label inside a group in an expression": (
         "input x: 3x8x8\ng: { c: relu }\nconv(c.channels, 1)",
-        "write `@g.c` for the value at that label; `shape(@g.c)` is its sizes",
+        "write `@g.c` for the value at that label, or `shape(@g.c)` for its sizes",
         "input x: 3x8x8\ng: { c: relu }\nconv(shape(@g.c)[0], 1)",
     ),
     "a misspelt label in an expression": (
@@ -175,7 +175,7 @@ MENDED = {
     ),
     "a label inside a group as a layer": (
         "input x: 3x8x8\ng: { c: relu }\nc",
-        "write `@g.c` to take up the value at that label",
+        "write `@g.c` to use the value at that label",
         "input x: 3x8x8\ng: { c: relu }\n@g.c",
     ),
     "a misspelt label as a layer": (
