@@ -110,7 +110,7 @@ def read(path: str, shown: str | None = None) -> SourceFile:
 
 
 def is_idle_pipe(path: str) -> bool:
-    """Whether a file is a pipe that the shell did not connect: to read it may take forever."""
+    """Whether a file is a pipe that the shell did not connect: reading it may block forever."""
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 

@@ -80,7 +80,8 @@ def raise_help(name: str) -> str:
 
 
 def allow_depth() -> None:
-    """Raise Python's recursion limit, so that `nesting` and `depth` can be at their most.
+    """Raise Python's recursion limit, so that `nesting` and `depth` can have their
+    maximum values.
 
     One level of a text takes up to eight calls.
     """

@@ -114,7 +114,7 @@ def _failure(error: subprocess.CalledProcessError) -> NetdslError:
 
 
 def _undated(pdf: bytes) -> bytes:
-    """The PDF with a fixed date for the time that cairo writes, so that a net gives the same bytes."""
+    """The PDF with a fixed date instead of cairo's, so that a net always gives the same bytes."""
     return re.sub(
         rb"/CreationDate \([^)]*\)",
         lambda match: b"/CreationDate (D:20000101000000Z)".ljust(len(match[0])),

@@ -31,8 +31,8 @@ _FORMS: dict[Look, tuple[str, str]] = {
 }
 _ROUNDED = ("(", ")")
 _DASHES = "stroke-dasharray:4 3"
-# An invisible character. Mermaid looks for `\n`, `$$`, icons and its own entities again after it has
-# decoded ours, and the character breaks these up.
+# An invisible character. Mermaid looks for `\n`, `$$`, icons and its own entities again after it
+# has decoded ours, and the character breaks these up.
 _JOINER = "#8288;"
 _ENTITIES = {'"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;"}
 # A colon before text could begin an icon (`fa:fa-car`) or a style. Underscores beside a word, and a

@@ -47,8 +47,8 @@ _SMALL = ("activation", "normalisation", "regularisation")
 class Box:
     """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape.
 
-    `aux` is whether it is part of an auxiliary head. Its border is `dashed` if it is in the net only
-    in training, or if it uses the weights of another layer.
+    `aux` is whether it is part of an auxiliary head. Its border is `dashed` if it is in the net
+    only in training, or if it uses the weights of another layer.
     """
 
     id: str
@@ -115,7 +115,8 @@ class Cluster:
 class Picture:
     """The boxes, scopes and flows of one graph.
 
-    With a `depth`, each scope that is deeper becomes one box. The same graph gives the same picture.
+    With a `depth`, each scope that is deeper becomes one box. The same graph gives the same
+    picture.
     """
 
     def __init__(self, graph: Graph, depth: int | None = None) -> None:
@@ -250,7 +251,8 @@ class Picture:
     def _connect(self, box: Box) -> None:
         """Add the box to the flows of its inputs.
 
-        A folded scope takes a value once, and a layer as often as it is written.
+        A folded scope gets one arrow for each value, and a layer one for each time that the text
+        passes it the value.
         """
         seen = set()
         for node in box.nodes:
@@ -272,7 +274,7 @@ class Picture:
             self._flow(source, end, head.value)
 
     def _show_shapes(self) -> None:
-        """Add the shapes of the values that are not only taken by small layers that keep them."""
+        """Add the shapes of values, except those that only small, shape-keeping layers take."""
         for flow in self._flows.values():
             if all(target.keeps_shape for target in flow.targets):
                 continue

@@ -103,8 +103,8 @@ def table_of(
 ) -> list[TableLine]:
     """The lines of a table: its head, a rule, and its rows, of which those in `dim` are dim.
 
-    The columns from `right` on are figures. rich's own table would take a tenth of a millisecond for
-    each row, which is noticeable for some thousand rows.
+    The columns from `right` on are figures. rich's own table would take a tenth of a millisecond
+    for each row, which is noticeable for some thousand rows.
     """
     rows = _fitted(heads, rows, right, width - _gaps(len(heads)))
     widths = _widths(heads, rows)

@@ -64,7 +64,7 @@ class Elaborator:
             self._check_graph(definition)
 
     def _check_graph(self, definition: ast.Definition) -> None:
-        """Raise `NetdslError` if the net has no input, no layers, or too many sizes given."""
+        """Raise `NetdslError` if the net lacks an input, layers, or an input for given sizes."""
         names = [value.name for value in self.net.graph.inputs]
         if not names:
             raise NetdslError(
@@ -312,7 +312,7 @@ class Elaborator:
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:
-    """The last element that can have a label, unless it has another label than `label`."""
+    """The last element that can have a label; None if it has one other than `label`."""
     for element in reversed(elements):
         if _takes_label(element):
             return element if element.label in (None, label) else None

@@ -72,7 +72,7 @@ class NetBuilder:
         self.meter.check(times * least.steps, span)
 
     def hidden(self, env: Env) -> frozenset[str]:
-        """The names that have values here or further down, which therefore are not blocks."""
+        """The names that have values here or further down, and are therefore not blocks."""
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 

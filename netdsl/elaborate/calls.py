@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Calls:
-    """Adds the layers to the graph that calls make."""
+    """Adds the layers that calls make to the graph."""
 
     def __init__(self, net: NetBuilder, bodies: Bodies) -> None:
         self.net = net
@@ -138,7 +138,7 @@ class Calls:
     def _block_body(
         self, block: BlockValue, scope: Namespace, frame: Env, x: Value, caller: Site
     ) -> Value | None:
-        """The value after the body of a block, as its own file reads it."""
+        """The value after the body of a block, in which the names of its own file are in effect."""
         net = self.net
         outside = net.scope, net.caller, net.module
         net.scope, net.caller, net.module = scope, caller, block.home

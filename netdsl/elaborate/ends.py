@@ -84,7 +84,7 @@ class Ends:
                 _refuse_batch(name, expr.span)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
-        # A name to which an earlier input gave its number is an open size again here.
+        # A name that got its number from an earlier input is an open size again here.
         for name, number in self._sizes.items():
             if env.find(name)[1] == number:
                 frame.values[name] = Sym.var(name)
@@ -99,7 +99,7 @@ class Ends:
         span: Span,
         env: Env,
     ) -> None:
-        """Give open sizes the numbers of an input; each name has one number."""
+        """Give open sizes the numbers of an input; each name stands for one number."""
         symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
         self._refuse_open_input(name, symbols, given, span)
         for size, number in zip(declared, given, strict=True):
@@ -237,7 +237,7 @@ def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tupl
 
 
 def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
-    """Whether sizes agree with those of the text, of which equal open sizes are equal."""
+    """Whether sizes fit those of the text, in which one name is one size."""
     known: dict[str, int] = {}
     for size, number in zip(declared, sizes, strict=True):
         wanted = known.setdefault(str(size), number) if isinstance(size, Sym) else size

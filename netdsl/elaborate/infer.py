@@ -204,7 +204,7 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
 
 
 def _source(value: Value) -> Value:
-    """The value at the start of the layers that only move elements."""
+    """The value from which `value` comes through layers that only move elements."""
     while (node := value.producer) is not None:
         if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
             break

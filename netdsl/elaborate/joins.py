@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
 
-FEWEST_INPUTS = 3  # that a kind must be able to take to be a join
+FEWEST_INPUTS = 3  # a kind that can take this many is a join
 
 
 def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]) -> Value:

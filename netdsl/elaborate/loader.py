@@ -234,7 +234,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
 
 
 def is_known(module: Module, name: str) -> bool:
-    """Whether a name is a layer or a block in a file, so that it is never a label used as a layer.
+    """Whether a name is a layer or a block in a file; if so, it is never taken for a label.
 
     Layers of installed packages do not count: a text means the same wherever it is compiled.
     """

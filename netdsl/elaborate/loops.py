@@ -82,6 +82,6 @@ def _parts(value: object, element: ast.For) -> tuple[object, ...]:
 
 
 def _charge_rounds(net: NetBuilder, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
-    """Refuse a loop that must exceed a limit before any of it is unrolled."""
+    """Refuse a loop that is certain to exceed a limit, before it is unrolled."""
     least = net.estimate.body(element.body, net.module, net.hidden(env))
     net.charge_all(least._replace(steps=least.steps + 1), count, element.span)

@@ -76,7 +76,7 @@ class Node:
         return self.name.rpartition(".")[2]
 
     def at_depth(self, depth: int) -> Scope | Node:
-        """The scope of that depth (0 is the net) around the node, or the node if it is less deep."""
+        """The scope around the node at that depth (0 is the net); the node if it is less deep."""
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]

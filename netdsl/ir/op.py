@@ -78,9 +78,9 @@ class Arg:
 class Window(NamedTuple):
     """The inputs that each output of a layer depends on along one axis.
 
-    They are `extent` inputs, which begin at `-pad` for the first output and `stride / up` further on
-    for each next output. If `up` is not 1, `pad` may be a fraction: the inputs then begin at the
-    next integer.
+    There are `extent` of them. They begin at `-pad` for the first output, and move by `stride / up`
+    with each further output. If `up` is not 1, `pad` may be a fraction: the inputs then begin at
+    the next integer.
     """
 
     extent: int = 1
@@ -118,7 +118,7 @@ def boxes(scale: float) -> Sort:
 
 
 class Needs(NamedTuple):
-    """What is required of open sizes: pairs that must be equal, and sizes that must not be below 0."""
+    """Conditions on open sizes: pairs that must be equal, and sizes that must not be below 0."""
 
     equal: list[tuple[int | Sym, int | Sym]]
     nonnegative: list[Sym]
@@ -131,7 +131,7 @@ class Op:
     family: ClassVar[str]
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
-    inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
+    inputs: ClassVar[tuple[int, int]] = (1, 1)  # the least and most tensors that it takes
     # Whether it counts MACs: a layer with weights, as papers count them.
     multiplies: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type

@@ -49,8 +49,8 @@ def _order(atom: Atom) -> tuple[bool, str]:
 class Sym:
     """A symbolic integer. It is never constant: without any symbol, a result is an `int`.
 
-    `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in the
-    written formula.
+    `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in
+    the written formula.
     """
 
     __slots__ = ("_hash", "length", "terms")

@@ -44,7 +44,7 @@ def lay_out(pieces: list[Piece]) -> str:
 
 
 def _check_same(source: SourceFile, tree: ast.File, comments: list[str], laid_out: str) -> None:
-    """Raise `NetdslError` unless the new text has the syntax tree and the comments of the old one."""
+    """Raise `NetdslError` unless the new text has the old syntax tree and comments."""
     try:
         new_tree, tokens = parse_with_tokens(SourceFile(source.name, laid_out, source.path))
     except NetdslError as error:

@@ -43,7 +43,7 @@ _SIZES = frozenset(("DIMS", "WORDY_DIMS"))
 
 
 class TokenFilter:
-    """Drops line breaks that separate nothing, and enforces the limits that tokens can break."""
+    """Drops line breaks that separate nothing, and enforces the limits that tokens can exceed."""
 
     def __init__(self, source: SourceFile) -> None:
         self.source = source
