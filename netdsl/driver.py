@@ -105,8 +105,8 @@ def compile_net(
 def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
     """The number of `expect` lines that are true, and the diagnostics of the others.
 
-    None is checked if sizes or parameters are given from outside: the lines are about those of the
-    text.
+    If the user gives sizes or parameters, none is checked: the lines describe the net as it is
+    written.
     """
     program, graph = compiled.program, compiled.graph
     if compiled.inputs or program.defines:

@@ -76,7 +76,7 @@ def open_source(name: str) -> SourceFile:
         return read(name)
     advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise NetdslError(
-        "file-not-found", f"there is no file and no library net `{name[:200]}`", help=advice
+        "file-not-found", f"there is no file or library net `{name[:200]}`", help=advice
     )
 
 
@@ -96,7 +96,9 @@ def read(path: str, shown: str | None = None) -> SourceFile:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise NetdslError("not-a-file", f"`{name}` is a folder", help="name a .net file in it")
+            raise NetdslError(
+                "not-a-file", f"`{name}` is a folder", help="name a .net file in the folder"
+            )
         if is_idle_pipe(path):
             help_ = "connect it to standard input, and name the file `-`"
             raise NetdslError("not-a-file", f"`{name}` is a pipe", help=help_)
@@ -108,7 +110,7 @@ def read(path: str, shown: str | None = None) -> SourceFile:
 
 
 def is_idle_pipe(path: str) -> bool:
-    """Whether a file is a pipe that the shell did not connect: to read it may take forever."""
+    """Whether a file is a pipe that the shell did not connect: reading it may block forever."""
     is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
     return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 
@@ -160,7 +162,7 @@ def import_path(importer: SourceFile, target: str) -> str:
             help="imported files must be inside the file's own folder",
         )
     if not os.path.isfile(path):
-        message = f"there is no file `{target}` beside `{importer.name}`"
+        message = f"there is no file `{target}` in the folder of `{importer.name}`"
         help_ = _import_advice(target, folder, os.path.basename(importer.path))
         raise NetdslError("import-not-found", message, help=help_)
     return path

@@ -48,7 +48,7 @@ def limit(name: str) -> int:
     if not text:
         return DEFAULTS[name]
     if not text.isdecimal() or len(text) > INTEGER_DIGITS or int(text) == 0:
-        message = f"{variable} is `{text[:40]}`; it takes a whole number above 0"
+        message = f"{variable} is `{text[:40]}`; it must be a whole number above 0"
         raise WrongLimit("wrong-limit", message)
     most = MOST.get(name)
     if most is not None and int(text) > most:
@@ -80,7 +80,8 @@ def raise_help(name: str) -> str:
 
 
 def allow_depth() -> None:
-    """Raise Python's recursion limit, so that `nesting` and `depth` can be at their most.
+    """Raise Python's recursion limit, so that `nesting` and `depth` can have their
+    maximum values.
 
     One level of a text takes up to ten calls.
     """

@@ -102,7 +102,7 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.draw("a\0.dot"), r"path must be a path without zero bytes, not 'a\x00.dot'"),
     (
         lambda n: n.draw("a.bmp"),
-        "a picture's name ends in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`",
+        "the name of a picture must end in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`",
     ),
 ]
 

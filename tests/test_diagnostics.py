@@ -87,7 +87,10 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
         NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
         Said("shape-mismatch", 3, 16, "has 2x2 numbers, it needs 1x3x3x3"),
     ),
-    "size zero": ("net N {\n    input image: 0x8x8\n    relu\n}", Said("bad-size", 2, 18, "is 0")),
+    "size zero": (
+        "net N {\n    input image: 0x8x8\n    relu\n}",
+        Said("bad-size", 2, 18, "the size 0"),
+    ),
     "size beyond": (
         NET.replace("8x8", "2000000000x8") + "upsample(2)\n}",
         Said("bad-size", 3, 5, "must be between 1 and 2,147,483,647"),
@@ -211,7 +214,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "join alone": (
         NET + "concat { relu }\n}",
-        Said("missing-arms", 3, 12, "each after a `|`", "concat {"),
+        Said("missing-arms", 3, 12, "contain no arms", "concat {"),
     ),
     "one tensor to join": (NET + "concat\n}", Said("wrong-inputs", 3, 5, "`concat`")),
     "braces after a layer": (
@@ -228,7 +231,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "two outputs": (
         NET + "output relu\n    output tanh\n}",
-        Said("duplicate-label", 4, 5, "two outputs `output`", "a name of its own"),
+        Said("duplicate-label", 4, 5, "two outputs named `output`", "a name of its own"),
     ),
     "two nets": (
         NET + "relu\n}\n" + NET + "relu\n}",
@@ -244,7 +247,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "shared on another size": (
         "net N {\n    input a: 4\n    input b: 5\n    @a -> d: dense(3)\n    @b -> d\n}",
-        Said("shape-mismatch", 5, 11, "made for an input of 4"),
+        Said("shape-mismatch", 5, 11, "are for an input of 4"),
     ),
     "expect": (
         NET + "conv(4, 3)\n    expect params == 113\n}",
@@ -279,7 +282,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     "comma": (NET + "conv(4 3)\n}", Said("syntax-error", 3, 12, "found `3`")),
     "open brace": (
         NET + "relu\n",
-        Said("syntax-error", 3, 9, "the end of the file", "the `{` of line 1 is not closed"),
+        Said("syntax-error", 3, 9, "the end of the file", "the `{` on line 1 is not closed"),
     ),
     "closing brace": (NET + "relu\n}}", Said("syntax-error", 4, 2, "found `}`", "no opening")),
     "semicolon": (NET + "relu;\n}", Said("syntax-error", 3, 9, "found `;`", "without `;`")),

@@ -38,7 +38,7 @@ def test_a_wrong_value(
     wrong usage.
     """
     monkeypatch.setenv("NETDSL_MAX_LAYERS", text)
-    message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it takes a whole number above 0"
+    message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it must be a whole number above 0"
     with pytest.raises(WrongLimit, match=re.escape(message)):
         limit("layers")
     assert run(["check", "lenet5"]) == 2
@@ -128,7 +128,7 @@ def test_names_as_long_as_allowed(body: str) -> None:
     """
     netdsl.loads(NET % body)
     with pytest.raises(
-        netdsl.CompileError, match=r"a name of 129 characters|is not a name"
+        netdsl.CompileError, match=r"the name has 129 characters|is not a valid name"
     ) as caught:
         netdsl.loads(
             NET % body.replace(LONG, f"{LONG}n").replace("n" * 100 + "{i", "n" * 128 + "{i")
@@ -138,7 +138,7 @@ def test_names_as_long_as_allowed(body: str) -> None:
 
 def test_sizes_are_no_name() -> None:
     """Sizes that are too long are called sizes."""
-    with pytest.raises(netdsl.CompileError, match="sizes of 129 characters"):
+    with pytest.raises(netdsl.CompileError, match="the sizes have 129 characters"):
         netdsl.loads(NET % f"reshape({'x'.join('1' * 65)})")
 
 

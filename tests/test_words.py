@@ -44,8 +44,8 @@ def test_channels(text: str, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("sizes", "given", "wanted"),
     [
-        ("3xHxW", (8,), "has 3 sizes (3xHxW), 1 is given"),
-        ("T", (3, 8), "has 1 size (T), 2 are given"),
+        ("3xHxW", (8,), "has 3 sizes (3xHxW), but 1 is given"),
+        ("T", (3, 8), "has 1 size (T), but 2 are given"),
     ],
 )
 def test_sizes(sizes: str, given: tuple[int, ...], wanted: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _INSTALL = (
     "install Graphviz: `sudo apt install graphviz` (Debian, Ubuntu), `brew install graphviz`"
     " (macOS), `winget install Graphviz.Graphviz` (Windows, then add its bin folder to PATH); `-o"
-    " net.dot` and `-o net.mmd` write text and need nothing"
+    " net.dot` and `-o net.mmd` write text and do not need it"
 )
 _FOLDED = {
     "fillcolor": f'"{FOLDED[0]}"',
@@ -108,7 +108,7 @@ def render(text: str, form: str) -> bytes:
 def _failure(error: subprocess.CalledProcessError) -> NetdslError:
     output = (error.stderr or b"").decode("utf-8", "replace").strip()
     reason = output or f"exit code {error.returncode}"
-    message = f"`dot` cannot make this picture: {reason}"
+    message = f"`dot` cannot draw this picture: {reason}"
     help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
     return NetdslError("graphviz-failed", message, help=help_)
 

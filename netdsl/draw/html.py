@@ -96,7 +96,7 @@ _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex=
 _NONE = '<span aria-label="none">-</span>'
 MAX_FORMULA = 100  # characters in a cell
 _AUX = (
-    " Layers in italics stand in auxiliary heads: they are there in training only, and not in the"
+    " Layers in italics belong to auxiliary heads, which exist only in training and are not in the"
     " total."
 )
 
@@ -147,7 +147,7 @@ def _svg(graph: Graph, depth: int | None) -> str:
     svg = svg_text(graph, depth)
     text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     label = _text(
-        f"Picture of {graph.name}: its layers from input to output, which the table below lists"
+        f"Picture of {graph.name}: its layers from input to output, as listed in the table below"
     )
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 

@@ -251,7 +251,8 @@ class Picture:
     def _connect(self, box: Box) -> None:
         """Add the box to the flows of its inputs.
 
-        A folded scope takes a value once, and a layer as often as it is written.
+        A folded scope gets one arrow for each value, and a layer one for each time that the text
+        passes it the value.
         """
         seen = set()
         for node in box.nodes:
@@ -273,7 +274,7 @@ class Picture:
             self._flow(source, end, head.value)
 
     def _show_shapes(self) -> None:
-        """Add the shapes of the values that are not only taken by small layers that keep them."""
+        """Add the shapes of values, except those that only small, shape-keeping layers take."""
         for flow in self._flows.values():
             if all(target.keeps_shape for target in flow.targets):
                 continue

@@ -39,7 +39,7 @@ def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
     if isinstance(target, ast.Definition) and target.is_net:
         return Target(target, own.homes[named.target], named.arguments, named.target_span)
     if isinstance(target, ast.Alias):
-        message = f"`{named.target}` is itself made of another net"
+        message = f"`{named.target}` is itself a member of a family"
         help_ = _beneath(named, target, own)
     else:
         message = f"there is no net `{named.target}`"
@@ -55,7 +55,7 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
         passed.add(last.name)
         last = own.definitions.get(last.target)
     if isinstance(last, ast.Definition):
-        return f"write `net {named.name} = {last.name}(...)` with all its arguments"
+        return f"write `net {named.name} = {last.name}(...)` with all the arguments"
     return (
         "define a net with a body, `net Family(n) { input ... }`, and then"
         f" `net {named.name} = Family(3)`"
@@ -74,8 +74,8 @@ def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str
         return f"write `import {shipped}` above, and use a net that it defines"
     if target is not None:
         block = target.name
-        return f"`{block}` is a block: write `net {named.name} {{ input ... }}` and call it there"
-    return f"define `net {named.name} {{ ... }}`, or import the file that has it"
+        return f"write `net {named.name} {{ input ... }}` and call the block `{block}` in it"
+    return f"define `net {named.target}`, or import the file that defines it"
 
 
 def own_expectations(

@@ -102,7 +102,7 @@ def _check_named(signature: Signature, argument: ast.Argument, name: str, given:
             "duplicate-argument",
             f"`{name}` of `{signature.name}` is given twice",
             argument.span,
-            help="by position and by name, or twice by name: leave one out",
+            help="remove one of the two; the first may be given by position",
         )
 
 

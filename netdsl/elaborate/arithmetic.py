@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 MAX_INTEGER = 2**63
 _TYPE_NAMES = (
-    (bool, "a truth value"),
+    (bool, "a boolean"),
     (int, "an integer"),
     (float, "a number"),
-    (str, "a word"),
+    (str, "a string"),
     (tuple, "a list"),
     (Sym, "an open size"),
 )
@@ -86,9 +86,9 @@ def _compare_open(operator: str, a: Any, b: Any, span: Span) -> bool:
     if not isinstance(difference, int):
         raise NetdslError(
             "open-size",
-            f"whether {a} {operator} {b} depends on the input's size",
+            f"whether {a} {operator} {b} is true depends on the input's size",
             span,
-            help="write a number for it in the `input`, or compare another size",
+            help="write a number for the size in the `input`, or compare another size",
         )
     return COMPARE[operator](difference, 0)
 
@@ -158,7 +158,7 @@ def _way_out(operator: str, a: object, b: object) -> str | None:
 def _too_long(span: Span) -> NetdslError:
     return NetdslError(
         "formula-too-long",
-        f"`{clipped(span)}` would be a formula of over {MAX_TERMS:,} parts",
+        f"`{clipped(span)}` would be a formula of more than {MAX_TERMS:,} parts",
         span,
         help="write a number for the open sizes in the `input`",
     )

@@ -64,7 +64,7 @@ class Elaborator:
             self._check_graph(definition)
 
     def _check_graph(self, definition: ast.Definition) -> None:
-        """Raise `NetdslError` if the net has no input, no layers, or too many sizes given."""
+        """Raise `NetdslError` if the net lacks an input, layers, or an input for given sizes."""
         names = [value.name for value in self.net.graph.inputs]
         if not names:
             raise NetdslError(
@@ -94,6 +94,7 @@ class Elaborator:
                 "arms-without-join",
                 "arms can only be in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
                 body.span,
+                help="write a join before the braces: `concat { | ... | ... }`, `add`, `mul`, ...",
             )
         self._depth += 1
         if self._depth > self._max_depth:
@@ -183,7 +184,7 @@ class Elaborator:
         finally:
             self.net.aux = None
         if value is None:
-            raise NetdslError("no-input", "the head has no input", statement.span)
+            raise NetdslError("no-input", "the auxiliary head has no input", statement.span)
         self.net.bind(statement.name, value, statement.span)
         self.net.graph.name_scope(path, "aux", value.site)
         self.net.graph.aux.append(AuxHead(path, weight, value))
@@ -251,7 +252,7 @@ class Elaborator:
                 "nothing-to-freeze",
                 "`frozen` must follow the layer that it freezes",
                 element.span,
-                help="write `conv(8, 3) -> frozen`",
+                help="write it after the layer that it freezes: `conv(8, 3) -> frozen`",
             )
         for node in self.net.graph.nodes[start:]:
             node.frozen = True
@@ -274,7 +275,7 @@ class Elaborator:
                 "misplaced-label",
                 "a label can only name a layer, a block or a group in braces",
                 label.span,
-                help=f"write `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
+                help=f"use braces: `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
             )
         result: Value | None = None
         match element:
@@ -310,7 +311,7 @@ class Elaborator:
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:
-    """The last element that can have a label, unless it has another label than `label`."""
+    """The last element that can have a label; None if it has one other than `label`."""
     for element in reversed(elements):
         if _takes_label(element):
             return element if element.label in (None, label) else None
@@ -336,7 +337,9 @@ def _aux_weight(statement: ast.Aux, env: Env) -> float:
             )
         if weight is not None:
             message = "`weight` is given twice"
-            raise NetdslError("duplicate-argument", message, argument.span, help="leave one out")
+            raise NetdslError(
+                "duplicate-argument", message, argument.span, help="remove one of the two"
+            )
         value = evaluate(argument.value, env)
         if value is UNKNOWN:
             continue

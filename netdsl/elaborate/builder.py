@@ -72,7 +72,7 @@ class NetBuilder:
         self.meter.check(times * least.steps, span)
 
     def hidden(self, env: Env) -> frozenset[str]:
-        """The names that have values here or further down, which therefore are not blocks."""
+        """The names that have values here or further down, and are therefore not blocks."""
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
@@ -100,7 +100,7 @@ class NetBuilder:
         if x is None:
             raise NetdslError(
                 "no-input",
-                "no value flows into this",
+                "this has no input",
                 span,
                 help="write an `input` above the first layer",
             )
@@ -205,7 +205,12 @@ class NetBuilder:
                 "name-too-long", message, pattern.span, help=raise_help("name_length")
             )
         if not text.replace(".", "_").isidentifier():
-            raise NetdslError("bad-label", f"`{text[:40]}` is not a name", pattern.span)
+            raise NetdslError(
+                "bad-label",
+                f"`{text[:40]}` is not a valid name",
+                pattern.span,
+                help="names consist of letters, digits and `_`, and do not begin with a digit",
+            )
         return text
 
     def special(self, expr: ast.Expr, env: Env) -> object:
@@ -285,7 +290,7 @@ def _attribute(expr: ast.Attribute, value: object) -> object:
             "wrong-type",
             f"`{expr.span.text}` needs a tensor",
             expr.span,
-            help="a tensor is `in`, the input of the block, or the value at a label, `@label`",
+            help="tensors are `in`, the input of the block, and the values at labels, `@label`",
         )
     if expr.name == "shape":
         return value.type.shape
@@ -308,7 +313,7 @@ def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
     if axis < 0 and len(type_.shape) < 1 - axis:
         raise NetdslError(
             "wrong-rank",
-            f"a tensor of {type_} has no {expr.name}",
+            f"a tensor of shape {type_} has no {expr.name}",
             expr.span,
             help="`in.shape` gives all its sizes, `in.size` the number of elements",
         )

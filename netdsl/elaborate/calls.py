@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Calls:
-    """Adds the layers to the graph that calls make."""
+    """Adds the layers that calls make to the graph."""
 
     def __init__(self, net: NetBuilder, bodies: Bodies) -> None:
         self.net = net
@@ -135,7 +135,7 @@ class Calls:
     def _block_body(
         self, block: BlockValue, scope: Namespace, frame: Env, x: Value, caller: Site
     ) -> Value | None:
-        """The value after the body of a block, as its own file reads it."""
+        """The value after the body of a block, in which the names of its own file are in effect."""
         net = self.net
         outside = net.scope, net.caller, net.module
         net.scope, net.caller, net.module = scope, caller, block.home
@@ -189,8 +189,8 @@ class Calls:
         first, now = (str(n.inputs[0].type) for n in (original, node))
         raise NetdslError(
             "shape-mismatch",
-            f"`{call.name}` was made for an input of {first} and cannot take {now}: its weights"
-            " would differ",
+            f"the weights of `{call.name}` are for an input of {first} and do not fit an input of"
+            f" {now}",
             call.span,
             help=(
                 f"write `@{call.name}` for its value; for other weights, write the layer"
@@ -205,7 +205,7 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
     if binding.element is None:
         raise NetdslError(
             "unknown-layer",
-            f"`{call.name}` is the label of a value, not a layer",
+            f"the label `{call.name}` names a value, not a layer",
             call.name_span,
             help=f"write `@{call.name}` for its value",
         )
@@ -214,8 +214,7 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
             "too-many-arguments",
             f"`{call.name}` applies the layer of that label again, and takes no arguments",
             call.arguments[0].span,
-            help=f"write `{call.name}` to apply it once more, or the layer's kind for another"
-            " layer",
+            help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
         )
     refuse_body(call)
     return binding.element

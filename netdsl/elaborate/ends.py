@@ -81,7 +81,7 @@ class Ends:
                 _refuse_batch(name, expr.span)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
-        # A name to which an earlier input gave its number is an open size again here.
+        # A name that got its number from an earlier input is an open size again here.
         for name, number in self._sizes.items():
             if env.find(name)[1] == number:
                 frame.values[name] = Sym.var(name)
@@ -96,7 +96,7 @@ class Ends:
         span: Span,
         env: Env,
     ) -> None:
-        """Give open sizes the numbers of an input; each name has one number."""
+        """Give open sizes the numbers of an input; each name stands for one number."""
         symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
         self._refuse_open_input(name, symbols, given, span)
         for size, number in zip(declared, given, strict=True):
@@ -141,15 +141,15 @@ class Ends:
         advice = f"did you mean {shape_text(near)}?" if near is not None else None
         if len(given) != len(declared):
             message = (
-                f"input `{name}` has {counted(len(declared), 'size')} ({text}), {len(given)}"
+                f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
                 message = (
-                    f"input `{name}` is {text}, and is given as {sizes}: {size} cannot become"
-                    f" {number}"
+                    f"input `{name}` is {text}, but is given as {sizes}: the fixed size {size}"
+                    f" cannot become {number}"
                 )
                 advice = advice or self._how_to_change(expr, i)
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
@@ -173,7 +173,7 @@ class Ends:
         if any(output.name == name for output in self.net.graph.outputs):
             raise NetdslError(
                 "duplicate-label",
-                f"there are two outputs `{name}`",
+                f"there are two outputs named `{name}`",
                 span,
                 help="give each output a name of its own: `output boxes: dense(4)`",
             )
@@ -190,7 +190,8 @@ def _dtype(statement: ast.Input) -> str:
             "wrong-dtype",
             f"there is no element type `{dtype}`",
             Span(statement.span.file, end - len(dtype), end),
-            help=did_you_mean(dtype, ITEM_BYTES) or "there are " + ", ".join(ITEM_BYTES),
+            help=did_you_mean(dtype, ITEM_BYTES)
+            or "the element types are " + ", ".join(ITEM_BYTES),
         )
     return dtype
 
@@ -199,16 +200,16 @@ def _refuse_batch(name: str, span: Span) -> None:
     if name == "N":
         raise NetdslError(
             "reserved-name",
-            "`N` is the batch, which comes before the sizes written here",
+            "`N` is the batch size, which an `input` does not include",
             span,
-            help="choose another letter",
+            help="leave it out, or choose another letter for a size",
         )
 
 
 def _input_and_output(name: str, span: Span) -> NetdslError:
     return NetdslError(
         "duplicate-label",
-        f"`{name}` is an input and an output",
+        f"`{name}` is the name of both an input and an output",
         span,
         help="give the output a name of its own: `output logits: ...`",
     )
@@ -232,7 +233,7 @@ def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tupl
 
 
 def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
-    """Whether sizes agree with those of the text, of which equal open sizes are equal."""
+    """Whether sizes fit those of the text, in which one name is one size."""
     known: dict[str, int] = {}
     for size, number in zip(declared, sizes, strict=True):
         wanted = known.setdefault(str(size), number) if isinstance(size, Sym) else size
@@ -256,6 +257,6 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
         if isinstance(size, Sym):
             continue
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_DIM:
-            message = f"a size of input `{span.text}` is {show(size)}"
+            message = f"`{span.text}` contains the size {show(size)}"
             limits = f"sizes are integers from 1 to {MAX_DIM:,}"
             raise NetdslError("bad-size", f"{message}; {limits}", span)

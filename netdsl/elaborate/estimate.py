@@ -10,12 +10,12 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.elaborate.module import Module
 
-MOST = 10**18  # layers or steps to which an estimate goes
-DEEP = 100  # bodies inside one another that are looked at
+MOST = 10**18  # layers or steps at which an estimate stops counting
+DEEP = 100  # nested bodies that are examined
 
 
 class Least(NamedTuple):
-    """The layers and steps that something takes at least."""
+    """The least number of layers and steps that something takes."""
 
     layers: int = 0
     steps: int = 0
@@ -29,9 +29,9 @@ class Least(NamedTuple):
 
 
 class Estimate:
-    """What bodies and blocks take at least, as far as the text alone shows it.
+    """Lower bounds for bodies and blocks, from the text only.
 
-    What depends on a condition or on a computed value is not counted.
+    Whatever depends on a condition or on a computed value is not counted.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Estimate:
         """The estimate of a block call; `home` is the file that defines the block."""
         least = self._blocks.get(id(definition))
         if least is None:
-            self._blocks[id(definition)] = Least()  # for recursion, which is an error when called
+            self._blocks[id(definition)] = Least()  # for recursion, which is reported later
             names = given(definition.body).union(
                 home.env.values, (parameter.name for parameter in definition.parameters)
             )
@@ -121,7 +121,7 @@ def _length(values: ast.Expr) -> int:
 def given(body: ast.Body) -> frozenset[str]:
     """The names to which a body gives values.
 
-    They are the names of `let`s and the variables of loops, also those in bodies inside.
+    They are the names of `let`s and the variables of loops, including those in nested bodies.
     """
     names: set[str] = set()
     waiting = [body]

@@ -187,7 +187,7 @@ def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
         "unknown-name",
         f"there is no size `{name}`",
         expr.span,
-        help=advice or "open sizes are introduced by `input`",
+        help=advice or "open sizes are declared in an `input`",
     )
 
 
@@ -257,14 +257,14 @@ def _index(expr: ast.Index, env: Env) -> object:
             "wrong-type",
             f"cannot take element {show(index)} of {show(value)}",
             expr.span,
-            help="an integer in brackets takes an element of a list",
+            help="only a list has elements, and an index is an integer",
         )
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
             f"there is no element {index} in a list of {len(value)}",
             expr.index.span,
-            help=f"elements are counted from 0 to {len(value) - 1}",
+            help=f"elements are numbered from 0 to {len(value) - 1}",
         )
     return value[index]
 
@@ -287,7 +287,7 @@ def _function(expr: ast.Function, env: Env) -> object:
             "duplicate-argument",
             f"`{expr.name}` is given an argument twice",
             expr.span,
-            help=f"it is written `{USAGE[expr.name]}`",
+            help=f"write `{USAGE[expr.name]}`",
         )
     if any(value is UNKNOWN for value in (*positional, *keywords.values())):
         return UNKNOWN

@@ -49,7 +49,7 @@ USAGE = {
     "enumerate": "enumerate(list, start = 0)",
     "sum": "sum(list)",
     "abs": "abs(a)",
-    "sqrt": "sqrt(a)` with `a` of at least 0, as in `sqrt(4)",
+    "sqrt": "sqrt(a)` where `a` is at least 0, as in `sqrt(4)",
 }
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
@@ -98,14 +98,14 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             "open-size",
             f"`{clipped(expr.span)}` depends on the input's size",
             expr.span,
-            help="write a number for it in the `input`; `+ - * // %` work on open sizes",
+            help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
         )
     given = ", ".join(map(show, positional))
     return NetdslError(
         "bad-argument",
         f"`{expr.name}` cannot take ({given})",
         expr.span,
-        help=f"it is written `{USAGE[expr.name]}`",
+        help=f"write `{USAGE[expr.name]}`",
     )
 
 

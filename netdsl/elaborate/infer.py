@@ -50,9 +50,10 @@ class Inference:
             try:
                 result = op.inferred(*xs)
             except FormulaTooLong:
-                raise _too_long(f"the sizes that `{op.kind}` makes") from None
+                raise _too_long(f"the sizes of the result of `{op.kind}`") from None
             params = op.params(*xs)
-            check_sizes(result[0], f"`{op.kind}` would make", f"the sizes that `{op.kind}` makes")
+            subject = f"the result of `{op.kind}`"
+            check_sizes(result[0], f"{subject} would be", f"the sizes of {subject}")
             _check_params(op, params)
             self._types[key] = result
         return result
@@ -88,13 +89,13 @@ def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
             message = f"`{op.kind}` computes in float32, but its {given} is {x.dtype}"
             raise OpError("wrong-dtype", message)
         if x.dtype != xs[0].dtype:
-            raise OpError("wrong-dtype", f"`{op.kind}` joins {xs[0].dtype} and {x.dtype}")
+            raise OpError("wrong-dtype", f"`{op.kind}` cannot join {xs[0].dtype} and {x.dtype}")
 
 
 def _too_long(subject: str) -> OpError:
     return OpError(
         "formula-too-long",
-        f"{subject} are formulas of over {MAX_FORMULA} parts",
+        f"{subject} are formulas of more than {MAX_FORMULA} parts",
         help="write a number for the open sizes in the `input`",
     )
 
@@ -102,8 +103,8 @@ def _too_long(subject: str) -> OpError:
 def check_sizes(type_: TensorType, subject: str, sizes: str) -> None:
     """Raise `OpError` if a tensor is too large, or has a size below 1.
 
-    `subject` and `sizes` are the beginnings of the messages, such as "`conv` would make" and
-    "the sizes that `conv` makes".
+    `subject` and `sizes` are the beginnings of the messages, such as "the result of `conv` would
+    be" and "the sizes of the result of `conv`".
     """
     total, terms, length = 1, 1, 0
     for size in type_.shape:
@@ -121,7 +122,7 @@ def check_sizes(type_: TensorType, subject: str, sizes: str) -> None:
             raise _too_long(sizes)
         factor = max(map(abs, size.terms.values()))
         if factor > MAX_SIZE:
-            raise OpError("too-large", f"{subject} {clipped(type_)}: a factor of over 2^62")
+            raise OpError("too-large", f"{subject} {clipped(type_)}: a factor is more than 2^62")
         total *= factor
     if total > MAX_SIZE:
         raise OpError("too-large", f"{subject} {clipped(type_)}: more than 2^62 elements")
@@ -203,7 +204,7 @@ def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
 
 
 def _source(value: Value) -> Value:
-    """The value at the start of the layers that only move elements."""
+    """The value from which `value` comes through layers that only move elements."""
     while (node := value.producer) is not None:
         if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
             break
@@ -237,7 +238,7 @@ _FOREIGN = {
     "kernel_initializer": "init",
 }
 _ELSEWHERE = {
-    "activation": "it is a layer of its own: write `-> relu` after this one",
+    "activation": "an activation is a layer of its own: write `-> relu` after this one",
     "in_channels": "leave it out: it is known from the input",
     "in_features": "leave it out: it is known from the input",
     "input_shape": "it is in the net's `input`: `input image: 3x224x224`",
@@ -260,10 +261,7 @@ def _literal_help(argument: ast.Argument) -> str | None:
         isinstance(value, ast.NameOrDims) and value.reads_as_sizes
     ):
         text = value.span.text
-        return (
-            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}; a number is written in"
-            " decimals"
-        )
+        return f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
     if isinstance(value, ast.Reference):
         return (
             "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"

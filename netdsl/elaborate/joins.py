@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
 
-FEWEST_INPUTS = 3  # that a kind must be able to take to be a join
+FEWEST_INPUTS = 3  # a kind that can take this many is a join
 
 
 def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]) -> Value:
@@ -29,9 +29,9 @@ def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op])
     if not invocation.arms:
         raise NetdslError(
             "missing-arms",
-            f"`{call.name}` joins arms, each after a `|`",
+            f"the braces of `{call.name}` contain no arms",
             call.body.span,
-            help=f"write `{call.name} {{ | conv(8, 1) | identity }}`",
+            help=f"write `|` before each arm: `{call.name} {{ | conv(8, 1) | identity }}`",
         )
     return _join(net, bodies, invocation, cls)
 
@@ -41,7 +41,7 @@ def residual(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
     if invocation.call.body is None:
         raise NetdslError(
             "missing-body",
-            "`residual` needs its layers in braces",
+            "`residual` needs layers in braces",
             invocation.span,
             help="write `residual { conv(64, 3, pad = 1) -> relu }`",
         )
@@ -63,6 +63,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
             "too-many-arguments",
             "`residual` takes no arguments: its layers are in its braces",
             call.arguments[0].span,
+            help="write its layers in the braces",
         )
     arguments = layer_arguments(call, env, cls, net.meter)
     value = add_layer(net, invocation, cls, arguments, (*xs, *arguments.tensors))

@@ -107,10 +107,12 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
         message = f"`{kind}` joins at most {most:,} arms or references, found {count:,}"
         advice = "join some of them first"
     elif invocation.call.body is not None:
-        message = f"`{kind}` joins two arms or more, found {count}"
-        advice = f"an arm that passes the input on is `| identity`: `{kind} {{ | ... | identity }}`"
+        message = f"`{kind}` joins at least two arms, found {count}"
+        advice = (
+            f"to join the input itself, add the arm `| identity`: `{kind} {{ | ... | identity }}`"
+        )
     else:
-        message = f"`{kind}` joins arms or references, and there are none"
+        message = f"`{kind}` joins arms or references, but there are none"
         advice = f"write `{kind} {{ | ... | ... }}` or `{kind}(@label)`"
     return OpError("wrong-inputs", message, help=advice)
 
@@ -127,7 +129,7 @@ def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
         references = f"{least - 1} to {most - 1} references"
     message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
     if count < least:
-        advice = f"references are written `@label`: `{kind}(..., @label)`"
+        advice = f"write a reference as `@label`: `{kind}(..., @label)`"
     else:
         advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)

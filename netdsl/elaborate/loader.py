@@ -47,7 +47,7 @@ class Loader:
         if len(self._loading) >= limit("depth"):
             raise NetdslError(
                 "nesting-too-deep",
-                f"files import one another more than {limit('depth')} levels deep",
+                f"imports are nested more than {limit('depth')} levels deep",
                 help=raise_help("depth"),
             )
         self._loading.append(key)
@@ -92,7 +92,7 @@ class Loader:
         if path in self._loading:
             circle = [*self._loading[self._loading.index(path) :], path]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"files import one another: {names}", item.span)
+            raise NetdslError("import-cycle", f"the imports form a circle: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
@@ -128,7 +128,9 @@ def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
     if found is not None:
         return found
     if _is_beside(item.target, module.source):
-        advice: str | None = f'write `import "{item.target}.net"` for the file beside this one'
+        advice: str | None = (
+            f'write `import "{item.target}.net"` to import the file in the same folder'
+        )
     else:
         advice = did_you_mean(item.target, library.library_names())
     message = f"the library has no `{item.target}`"
@@ -172,7 +174,7 @@ def _check_parameters(definition: ast.Definition) -> None:
         if parameter.name in names:
             raise NetdslError(
                 "duplicate-name",
-                f"`{definition.name}` has two parameters `{parameter.name}`",
+                f"`{definition.name}` has two parameters named `{parameter.name}`",
                 parameter.span,
                 help="choose another name",
             )
@@ -214,9 +216,9 @@ def _check_train(module: Module, train: ast.Train) -> None:
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
             "unknown-net",
-            f"`{train.net}` is a block; only nets are trained",
+            f"`{train.net}` is a block; only nets can be trained",
             train.net_span,
-            help="name the net that calls it",
+            help="name a net that calls the block",
         )
     first = next(t for t in module.trains if t.net == train.net)
     if first is not train:
@@ -232,7 +234,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
 
 
 def is_known(module: Module, name: str) -> bool:
-    """Whether a name is a layer or a block in a file, so that it is never a label used as a layer.
+    """Whether a name is a layer or a block in a file; if so, it is never taken for a label.
 
     Layers of installed packages do not count: a text means the same wherever it is compiled.
     """

@@ -47,7 +47,7 @@ def each(
             "wrong-type",
             f"`for` needs a list, found {show(values)}",
             element.values.span,
-            help="`for i in range(3)` goes from 0 to 2; `repeat 3 { ... }` needs no name",
+            help="`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable",
         )
     _check_targets(element)
     _charge_rounds(net, len(values), element, env)
@@ -64,7 +64,7 @@ def _check_targets(element: ast.For) -> None:
         if target in element.targets[:i]:
             raise NetdslError(
                 "duplicate-name",
-                f"`for` has two variables `{target}`",
+                f"`for` has two variables named `{target}`",
                 element.span,
                 help="choose another name",
             )
@@ -76,12 +76,12 @@ def _parts(value: object, element: ast.For) -> tuple[object, ...]:
     if count == 1:
         return (value,)
     if not isinstance(value, tuple) or len(value) != count:
-        message = f"cannot spread {show(value)} over {count} names"
+        message = f"`for` has {count} variables, but an element of the list is {show(value)}"
         raise NetdslError("wrong-type", message, element.values.span)
     return value
 
 
 def _charge_rounds(net: NetBuilder, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
-    """Refuse a loop that must exceed a limit before any of it is unrolled."""
+    """Refuse a loop that is certain to exceed a limit, before it is unrolled."""
     least = net.estimate.body(element.body, net.module, net.hidden(env))
     net.charge_all(least._replace(steps=least.steps + 1), count, element.span)

@@ -10,7 +10,7 @@ from netdsl.limits import limit, raise_help
 if TYPE_CHECKING:
     from netdsl.source import Span
 
-ELEMENTS = 16  # of a list or a string that cost one step
+ELEMENTS = 16  # of a list or string, which count as one step
 
 
 class Meter:
@@ -23,13 +23,13 @@ class Meter:
         self.most = limit("steps")
 
     def charge(self, steps: int, span: Span) -> None:
-        """Count so many steps; raises `Overrun` if they exceed the limit."""
+        """Count steps; raises `Overrun` if the total exceeds the limit."""
         self.steps += steps
         if self.steps > self.most:
             self.refuse(span)
 
     def check(self, steps: int, span: Span) -> None:
-        """Raise `Overrun` if so many further steps would exceed the limit."""
+        """Raise `Overrun` if this many further steps would exceed the limit."""
         if self.steps + steps > self.most:
             self.refuse(span)
 

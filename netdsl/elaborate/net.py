@@ -37,7 +37,7 @@ class Elaborated(NamedTuple):
 def elaborate(
     program: Program, name: str, inputs: Mapping[str, tuple[int, ...]], reporter: Reporter
 ) -> Elaborated:
-    """Build the graph of a net; errors after which the work goes on are added to `reporter`.
+    """Build the graph of a net; errors that do not end the work are added to `reporter`.
 
     `inputs` are the sizes that the user gives, by the names of the inputs; "" is the first input.
     Raises `NetdslError` and `Abandoned`. The graph is valid only if the reporter has no errors.

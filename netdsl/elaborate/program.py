@@ -98,7 +98,7 @@ class Program(NamedTuple):
         nets = [d for d in own if isinstance(d, ast.Definition) and d.is_net]
         if nets:
             return self._needs(nets[0])
-        help_ = None if own else "begin with `net Name { ... }`"
+        help_ = None if own else "define one: `net Name { ... }`"
         return NetdslError("no-net", f"`{self.source.name}` has no net", self.start, help=help_)
 
     def _needs(self, definition: ast.Definition) -> NetdslError:
@@ -106,8 +106,8 @@ class Program(NamedTuple):
         listed = ", ".join(f"`{name}`" for name in missing)
         it = "it" if len(missing) == 1 else "them"
         help_ = (
-            f"give {it} a value: `-D {missing[0]}=...` (in Python `{missing[0]}=...`), a default"
-            f" value, or a net made of it: `net Other = {definition.name}(...)`"
+            f"give {it} a value with `-D {missing[0]}=...` (in Python `{missing[0]}=...`) or a"
+            f" default in the text, or define a member: `net Other = {definition.name}(...)`"
         )
         message = f"net `{definition.name}` needs {listed}"
         return NetdslError("missing-argument", message, definition.name_span, help=help_)

@@ -15,14 +15,14 @@ def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
-    message = f"`residual` adds its body's {body} to its input's {source}"
+    message = f"`residual` adds its body ({body}) to its input ({source})"
     return UnlikeShapesError(message, error.reason, _projection(body, source) or error.help)
 
 
 def _projection(body: TensorType, source: TensorType) -> str | None:
     """Advice for a second arm that brings the input to the body's shape."""
     if len(body.shape) != len(source.shape):
-        return "bring the body's result to the input's rank with `reshape`"
+        return "give the body's result as many axes as the input, with `reshape`"
     channels = body.shape[0]
     if not isinstance(channels, int):
         return None
@@ -36,10 +36,10 @@ def _projection(body: TensorType, source: TensorType) -> str | None:
         return f"project the input in a second arm: `residual {{ | ... | {conv} }}`"
     if len(body.shape) == 2 and channels == source.shape[0]:
         return (
-            f"give sequences the input's length: `dense({source.shape[1]})` at the end of the body,"
-            f" or in a second arm `dense({body.shape[1]})`"
+            f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
+            f" second arm `| dense({body.shape[1]})`"
         )
-    return "keep the input's size in the body: stride 1 and `pad = k // 2`"
+    return "keep the input's size in the body, with stride 1 and `pad = k // 2`"
 
 
 def _stride(before: int | Sym, after: int | Sym) -> int | None:

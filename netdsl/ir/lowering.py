@@ -125,7 +125,7 @@ class Evaluation(Protocol):
         """The weights and buffers of more than one axis, in single precision."""
 
     def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:
-        """A bound of so many units for each element; a number is for all elements."""
+        """A bound, in units, for each element; a number applies to all elements."""
 
     def again(self, x: Tensor) -> Tensor:
         """The layer applied to another input."""
@@ -134,7 +134,7 @@ class Evaluation(Protocol):
         """The layer with the absolute values of its input and weights, in single precision."""
 
     def mean(self, x: Tensor, window: tuple[int, ...]) -> Tensor:
-        """The mean of each window, which moves by its own size."""
+        """The mean of each window; windows do not overlap."""
 
     def per_channel(self, tensor: Tensor) -> Tensor:
         """A vector with one number for each channel, in a shape that broadcasts to the input."""

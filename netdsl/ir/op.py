@@ -141,7 +141,7 @@ class Op:
     family: ClassVar[str]
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
-    inputs: ClassVar[tuple[int, int]] = (1, 1)  # how few and how many tensors it takes
+    inputs: ClassVar[tuple[int, int]] = (1, 1)  # the least and most tensors that it takes
     # Whether it counts MACs: a layer with weights, as papers count them.
     multiplies: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type

@@ -65,7 +65,7 @@ class Breaks:
         return bool(i and self.pieces[i - 1].comments) or any(self.pieces[i].above)
 
     def _kept(self, i: int) -> bool:
-        """Whether a line break of the author's stays."""
+        """Whether the author's line break before a piece stays."""
         if i == 0:
             return False
         piece, before = self.pieces[i], self.pieces[i - 1].kind

@@ -97,7 +97,8 @@ class Columns:
     def _groups(self, run: list[Line]) -> list[list[tuple[int, int]]]:
         """The pieces that the author aligned, each as (number in the run of its line, piece).
 
-        A group is of one kind and was in one column, with more than one blank before some of it.
+        The pieces of a group have one kind and were in one column, and at least one of them had
+        more than one blank before it.
         """
         groups: dict[tuple[str, int], list[tuple[int, int]]] = {}
         for number, line in enumerate(run):

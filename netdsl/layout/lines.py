@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(slots=True)
 class _Frame:
-    """An open bracket, and what was last seen inside it; -1 is for nothing."""
+    """An open bracket, and what was last seen inside it; -1 means nothing yet."""
 
     open: int
     base: int  # the piece that its contents are indented from

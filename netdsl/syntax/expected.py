@@ -185,7 +185,7 @@ def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found:
     if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(line)):
         opening = _unclosed(source, number)
         if opening is not None:
-            return f"the `{{` of line {opening} is not closed"
+            return f"the `{{` on line {opening} is not closed"
     if expected & {"RPAR", "RSQB"}:
         bracket = "["
         if "RPAR" in expected:

@@ -34,7 +34,7 @@ class Rule(NamedTuple):
     """How the last `size` values become one node.
 
     Each of `parts` adds children to the node: a number n adds value n, `~n` adds the children of
-    value n, and None adds a None. If `single` is set, an only child replaces its node.
+    value n, and None adds a None. If `single` is set, a single child replaces its node.
     """
 
     symbol: str

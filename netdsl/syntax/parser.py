@@ -43,7 +43,7 @@ _SIZES = frozenset(("DIMS", "WORDY_DIMS"))
 
 
 class TokenFilter:
-    """Drops line breaks that separate nothing, and enforces the limits that tokens can break."""
+    """Drops line breaks that separate nothing, and enforces the limits that tokens can exceed."""
 
     def __init__(self, source: SourceFile) -> None:
         self.source = source
@@ -81,13 +81,13 @@ class TokenFilter:
         if kind in OPEN:
             self._check_nesting(token, depth)
         elif kind in _NAMES:
-            self._check_name_length(token, "a name", _name_length(token))
+            self._check_name_length(token, "the name has", _name_length(token))
         elif kind in _SIZES:
             self._check_underscores(token)
             if any(len(part) > INTEGER_DIGITS and part.isdigit() for part in token.split("x")):
                 message = f"a size has more than {INTEGER_DIGITS} digits"
                 self._fail(token, "number-too-long", message)
-            self._check_name_length(token, "sizes", len(token))
+            self._check_name_length(token, "the sizes have", len(token))
         elif kind == "INTEGER":
             if len(token.replace("_", "")) > INTEGER_DIGITS:
                 message = f"a number has {len(token)} digits; at most {INTEGER_DIGITS} are allowed"
@@ -207,7 +207,7 @@ def _check_length(source: SourceFile) -> None:
     words = (match for match in _WORD.finditer(source.text) if not match[0].startswith("#"))
     extra = next(islice(words, most, None), None)
     if extra is not None:
-        message = f"the text has more than {most:,} words, numbers and signs"
+        message = f"the text has more than {most:,} words, numbers and symbols"
         span = Span(source, extra.start(), min(extra.end(), extra.start() + MAX_SHOWN))
         raise UnreadableError("file-too-large", message, span, help=raise_help("tokens"))
 

@@ -87,8 +87,8 @@ NEAR = {
     "no channels": (FIXED, "9x8", "did you mean 3x9x8?"),
     "the batch": (FIXED, "1x3x9x8", "did you mean 3x9x8?"),
     "the batch, and channels last": (FIXED, "1x9x8x3", "did you mean 3x9x8?"),
-    "one name is one size": (SQUARE, "9x8x3", "only sizes that the text leaves open"),
-    "nothing near": (FIXED, "4x9x8", "only sizes that the text leaves open"),
+    "one name is one size": (SQUARE, "9x8x3", "only open sizes can be chosen"),
+    "nothing near": (FIXED, "4x9x8", "only open sizes can be chosen"),
     "a rank that is far off": (FIXED, "9", None),
     "a parameter": (PARAMETER, "3x9x9", "set that with `-D size=...`"),
     "a formula of a parameter": (
@@ -148,7 +148,8 @@ def test_every_command(
     assert run([command[0], "n.net", *command[1:], "--input", "8x9x3"]) == 1
     err = capsys.readouterr().err
     assert err.startswith(
-        "error[fixed-size]: input `x` is 3xHxW, and is given as 8x9x3: 3 cannot become 8\n"
+        "error[fixed-size]: input `x` is 3xHxW, but is given as 8x9x3: the fixed size 3 cannot"
+        " become 8\n"
     )
     assert "n.net:2:10" in err
     assert [p.name for p in tmp_path.iterdir()] == ["n.net"]

@@ -74,7 +74,7 @@ def test_what_dot_says_where_it_fails(
     (told,) = error.value.diagnostics
     assert (told.code, told.message, told.help) == (
         "graphviz-failed",
-        f"`dot` cannot make this picture: {said}",
+        f"`dot` cannot draw this picture: {said}",
         "fold blocks (`--depth N`, in Python `depth=N`), or write .svg",
     )
     assert capfd.readouterr() == ("", "")

@@ -55,11 +55,14 @@ def test_sizes() -> None:
     assert refusal(1, MAX_DIM) == ("", "")
     assert refusal(1, MAX_DIM + 1) == (
         "bad-size",
-        "`makes` would make 1x2147483648: each size must be between 1 and 2,147,483,647",
+        (
+            "the result of `makes` would be 1x2147483648: each size must be between 1 and"
+            " 2,147,483,647"
+        ),
     )
     assert refusal(2, 0) == (
         "bad-size",
-        "`makes` would make 2x0: each size must be between 1 and 2,147,483,647",
+        "the result of `makes` would be 2x0: each size must be between 1 and 2,147,483,647",
     )
 
 
@@ -68,7 +71,7 @@ def test_elements() -> None:
     assert refusal(2**30, 2**30, 4) == ("", "")
     assert refusal(2**30, 2**30, 5) == (
         "too-large",
-        "`makes` would make 1073741824x1073741824x5: more than 2^62 elements",
+        "the result of `makes` would be 1073741824x1073741824x5: more than 2^62 elements",
     )
     assert refusal(1, weight=(2**30, 2**30, 4)) == ("", "")
     assert refusal(1, weight=(2**30, 2**30, 5)) == (
@@ -86,7 +89,10 @@ def test_formulas() -> None:
     """An open size has at most 256 symbols, those of all sizes together multiply to at most 256
     terms, and no factor is over 2^62.
     """
-    wordy = ("formula-too-long", "the sizes that `makes` makes are formulas of over 256 parts")
+    wordy = (
+        "formula-too-long",
+        "the sizes of the result of `makes` are formulas of more than 256 parts",
+    )
     assert refusal(total(MAX_FORMULA)) == ("", "")
     assert refusal(total(MAX_FORMULA + 1)) == wordy
     assert refusal(total(16), total(16)) == ("", "")
@@ -95,7 +101,7 @@ def test_formulas() -> None:
     assert refusal(total(2) * MAX_SIZE) == ("", "")
     assert refusal(SYMBOLS[0] * (MAX_SIZE + 1)) == (
         "too-large",
-        "`makes` would make 4,611,686,018,427,387,905A0: a factor of over 2^62",
+        "the result of `makes` would be 4,611,686,018,427,387,905A0: a factor is more than 2^62",
     )
     assert refusal(3 - SYMBOLS[0] * (MAX_SIZE + 1))[0] == "too-large"
 

@@ -72,7 +72,7 @@ def test_what_neither_is() -> None:
     """Sizes are spoken of where a reader takes it for sizes, a name elsewhere."""
     assert error_of("input x: 4x4x4\nreshape(HxQ)") == (
         "there is no size `Q`",
-        "open sizes are introduced by `input`",
+        "open sizes are declared in an `input`",
     )
     assert error_of("input x: 4x4x4\nconv(ExitFlo, 3)") == (
         "there is no `ExitFlo`",
@@ -80,7 +80,7 @@ def test_what_neither_is() -> None:
     )
     assert (
         error_of("input x: 4x4x4\nconv(HxH, 3)")[1]
-        == "`HxH` is a list of sizes, H by H; a number is written in decimals"
+        == "`HxH` is a list of sizes, H by H, not a single number"
     )
     assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
         "`out` of `conv` must be an integer, found ExitFlow",

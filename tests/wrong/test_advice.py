@@ -87,7 +87,7 @@ MENDED = {
     ),
     "a sequence and its body": (
         "input x: 5x8\nresidual { dense(64) }",
-        "`dense(8)` at the end of the body",
+        "end the body with `dense(8)`",
         "input x: 5x8\nresidual { dense(64) -> dense(8) }",
     ),
     "one arm": (
