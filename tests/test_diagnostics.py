@@ -223,7 +223,7 @@ TABLE: dict[str, tuple[str | bytes, Said]] = {
     ),
     "no input": (
         "net N {\n    relu\n}",
-        Said("no-input", 2, 5, "no value", "write an `input` above"),
+        Said("no-input", 2, 5, "this has no input", "write an `input` above"),
     ),
     "no layers": (
         "net N {\n    input image: 3x8x8\n}",

@@ -200,7 +200,7 @@ class NetBuilder:
                 )
             text += str(value)
         if len(text) > limit("name_length"):
-            message = f"a name of {len(text):,} characters is too long"
+            message = f"the name has {len(text):,} characters"
             raise NetdslError(
                 "name-too-long", message, pattern.span, help=raise_help("name_length")
             )

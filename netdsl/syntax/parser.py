@@ -104,9 +104,9 @@ class TokenFilter:
             message = f"brackets are nested more than {self._nesting} deep"
             self._fail(token, "nesting-too-deep", message, raise_help("nesting"))
 
-    def _check_name_length(self, token: Token, noun: str, length: int) -> None:
+    def _check_name_length(self, token: Token, subject: str, length: int) -> None:
         if length > self._name_length:
-            message = f"{noun} of {length:,} characters"
+            message = f"{subject} {length:,} characters"
             self._fail(token, "name-too-long", message, raise_help("name_length"))
 
     def _check_underscores(self, token: Token) -> None:

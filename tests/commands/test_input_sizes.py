@@ -87,8 +87,8 @@ NEAR = {
     "no channels": (FIXED, "9x8", "did you mean 3x9x8?"),
     "the batch": (FIXED, "1x3x9x8", "did you mean 3x9x8?"),
     "the batch, and channels last": (FIXED, "1x9x8x3", "did you mean 3x9x8?"),
-    "one name is one size": (SQUARE, "9x8x3", "only open sizes can be chosen"),
-    "nothing near": (FIXED, "4x9x8", "only open sizes can be chosen"),
+    "one name is one size": (SQUARE, "9x8x3", "only sizes that the text leaves open can be chosen"),
+    "nothing near": (FIXED, "4x9x8", "only sizes that the text leaves open can be chosen"),
     "a rank that is far off": (FIXED, "9", None),
     "a parameter": (PARAMETER, "3x9x9", "set that with `-D size=...`"),
     "a formula of a parameter": (
