@@ -14,6 +14,7 @@ import torch
 
 import netdsl
 from netdsl.api_arguments import KINDS
+from netdsl.draw.formats import SUFFIXES
 from tests.support.small_nets import TINY
 from tests.support.weight_files import NET, state
 
@@ -102,7 +103,7 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.draw("a\0.dot"), r"path must be a path without zero bytes, not 'a\x00.dot'"),
     (
         lambda n: n.draw("a.bmp"),
-        "the name of a picture must end in .svg, .png, .pdf, .dot, .gv, .mmd, .html; found `a.bmp`",
+        f"the name of a picture must end in {', '.join(SUFFIXES)}; found `a.bmp`",
     ),
 ]
 

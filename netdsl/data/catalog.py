@@ -54,7 +54,10 @@ def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
     from netdsl.data.idx import read_idx_folder
 
     splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
-    return _dataset("fashion_mnist_sample", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
+    title = "Fashion-MNIST sample: {counts} shipped with netdsl"
+    return _dataset(
+        "fashion_mnist_sample", title, splits, pad, FASHION_CLASSES, FASHION_NORMALISATION
+    )
 
 
 def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
@@ -70,7 +73,14 @@ def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
     else:
         folder = _root(root, FASHION_HELP)
     splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
-    return _dataset("fashion_mnist", splits, pad, FASHION_CLASSES, FASHION_NORMALISATION)
+    return _dataset(
+        "fashion_mnist",
+        "Fashion-MNIST: {counts}",
+        splits,
+        pad,
+        FASHION_CLASSES,
+        FASHION_NORMALISATION,
+    )
 
 
 def mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
@@ -78,7 +88,9 @@ def mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
     from netdsl.data.idx import read_idx_folder
 
     splits = read_idx_folder(_root(root, MNIST_HELP), 10, MNIST_HELP)
-    return _dataset("mnist", splits, pad, tuple("0123456789"), MNIST_NORMALISATION)
+    return _dataset(
+        "mnist", "MNIST: {counts}", splits, pad, tuple("0123456789"), MNIST_NORMALISATION
+    )
 
 
 def cifar10(root: str | None = None, pad: Padding = 0) -> "Dataset":
@@ -86,7 +98,9 @@ def cifar10(root: str | None = None, pad: Padding = 0) -> "Dataset":
     from netdsl.data import cifar
 
     splits = cifar.read_cifar_folder(_root(root, cifar.HELP))
-    return _dataset("cifar10", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION)
+    return _dataset(
+        "cifar10", "CIFAR-10: {counts}", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION
+    )
 
 
 DATASETS: dict[str, Callable[..., "Dataset"]] = {
@@ -95,16 +109,11 @@ DATASETS: dict[str, Callable[..., "Dataset"]] = {
     "mnist": mnist,
     "cifar10": cifar10,
 }
-TITLES = {
-    "fashion_mnist_sample": "Fashion-MNIST sample: {counts} shipped with netdsl",
-    "fashion_mnist": "Fashion-MNIST: {counts}",
-    "mnist": "MNIST: {counts}",
-    "cifar10": "CIFAR-10: {counts}",
-}
 
 
 def _dataset(
     name: str,
+    title: str,
     splits: "tuple[Split, Split]",
     pad: int,
     classes: tuple[str, ...],
@@ -114,7 +123,7 @@ def _dataset(
 
     train, test = splits
     counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
-    note = TITLES[name].format(counts=counts)
+    note = title.format(counts=counts)
     if pad:
         note += f", padded by {pad} on each side"
     return Dataset(name, classes, train.padded(pad), test.padded(pad), note, *normalisation)

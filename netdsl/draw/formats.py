@@ -25,7 +25,8 @@ def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
     path = Path(path)
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
-        raise ValueError(f"a picture's name ends in {', '.join(SUFFIXES)}; found `{path}`")
+        suffixes = ", ".join(SUFFIXES)
+        raise ValueError(f"the name of a picture must end in {suffixes}; found `{path}`")
     content = writer(graph, depth)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
