@@ -30,7 +30,7 @@ class Facts:
         self.graph = graph
         self.costs = costs
         self.labels = labels
-        self.start = ""  # how the names of labels begin in the block of the `expect` line
+        self.start = ""  # the prefix of labels in the block of the `expect` line
 
     def check(self, expectation: Expectation) -> Diagnostic | None:
         """The diagnostic of an expectation that fails, or None."""

@@ -82,8 +82,8 @@ def _roomy(
 ) -> Sizes | None:
     """The first valid setting from `start` on in which every size is at least `ROOM`.
 
-    If all sizes of the setting reach `TARGET` before that, or if no more settings can be tried, the
-    last valid one.
+    If all sizes of a setting reach `TARGET` before that, or if no more settings can be tried, the
+    result is the last valid setting.
     """
     best: Sizes | None = None
     for setting in islice(_settings(symbols, choices, rules, start), MOST):

@@ -1,9 +1,9 @@
 """The input sizes for which a net is valid.
 
 Every size of every value must be at least 1, and the sizes that a join requires to be equal must be
-equal. If a condition depends on one symbol, sizes are tried. Floors repeat with a period, so for
-each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all of
-these polynomials, one more period shows which sizes are valid.
+equal. If a condition depends on only one symbol, sizes are tried. Floors repeat with a period, so
+for each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all
+of these polynomials, one more period shows which sizes are valid.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     If the period is too large to try sizes, the text lists the conditions.
     """
     period = lcm(*(c.value.period() for c in own))
-    top = period * VALUES  # as many sizes are evaluated to find the differences
+    top = period * VALUES  # this many sizes are evaluated to find the differences
     if top <= LIMIT:
         settled = (_settled(symbol, c.value, c.value.period()) for c in own)
         top = period + max(settled, default=period)
@@ -189,7 +189,7 @@ def _settled(symbol: str, value: Sym, period: int) -> int:
 
     For one remainder, the value is a polynomial in the number q of periods. Its differences d_j
     determine it: the sum of d_j C(q, j) for j <= k has the sign of d_k if q >= 2 k and
-    q > k - 1 + k s / |d_k|, where s is the sum of the |d_j| of the other sign.
+    q > k - 1 + k s / |d_k|, where s is the sum of the |d_j| with the opposite sign.
     """
     return max(
         first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)])

@@ -1,4 +1,4 @@
-"""Prints everything that commands print; names from files cannot steer the terminal."""
+"""Prints everything that commands print; names from files cannot control the terminal."""
 
 from __future__ import annotations
 

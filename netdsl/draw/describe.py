@@ -56,7 +56,7 @@ def _window_text(window: object, axes: int) -> str:
 
 
 def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
-    """The arguments shown without names: an only required one, or all of a regularisation."""
+    """The arguments shown without names: a single required one, or all for a regularisation."""
     required = [argument for argument in shown if argument.required]
     if len(required) == 1:
         return required

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Row, Summary
 
-HEADS = {"macs": "MACs"}  # the heads of columns, if they are not their names
+HEADS = {"macs": "MACs"}  # column heads that differ from the names of the columns
 NARROW = 80  # columns of text
 GAP = 3  # blanks between columns
 LEAST = 6  # the width below which no column of names is cut
 UNITS = ("", "K", "M", "G", "T")
-MANY = 7  # more columns than that have only one blank between them
+MANY = 7  # more columns than this have only one blank between them
 
 
 class TableLine(NamedTuple):

@@ -31,7 +31,7 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
-MAX_TERMS = 10_000  # of one product, before equal terms are added up
+MAX_TERMS = 10_000  # terms of one product, before equal ones are added up
 MAX_SYMBOLS = 4 * MAX_TERMS  # symbols and floors in all of these terms together
 
 

@@ -31,8 +31,8 @@ def _hard_swish(_op: Op, e: Evaluation) -> Bound:
 class _Plain(NamedTuple):
     """An activation without arguments that both back ends have."""
 
-    module: str  # of PyTorch
-    operator: str  # of ONNX
+    module: str  # its name in PyTorch
+    operator: str  # its name in ONNX
     formula: str
     rounding: Rule
 

@@ -201,7 +201,7 @@ class Chebyshev(_GraphLayer):
         min=1,
         max=1000,
     )
-    # Declared again, because positional arguments are units, k, bias.
+    # Declared again, so that the positional arguments are units, k and bias, in this order.
     bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:

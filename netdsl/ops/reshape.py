@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Axis(NamedTuple):
-    """An axis of the input, the batch being 0."""
+    """An axis of the input; 0 is the batch."""
 
     number: int
 

@@ -78,7 +78,7 @@ def train(
                 progress.history.append(record)
                 checkpoint.save_weights(out / WEIGHTS, module, run.dataset, name)
                 report.write_log(out / "log.jsonl", progress.history)
-                # Last: if the run stops before this line, `--resume` repeats the epoch.
+                # This comes last: if the run stops before it, `--resume` repeats the epoch.
                 checkpoint.save(out, module, run.optimizer, progress, config)
                 line = report.epoch_line(record, config.epochs, keys)
                 console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import TorchSide
 
-# An allowed difference of outputs, as a share of the largest number from which an output is taken.
-# What rounding did to the output on its way is allowed in addition.
+# The allowed difference of outputs, as a share of the largest number from which an output is taken.
+# The effect of rounding on the way to the output is allowed in addition.
 AGREED = 1e-5
 
 
@@ -168,7 +168,7 @@ def _far(y: np.ndarray, wanted: np.ndarray, in_torch: np.ndarray, largest: float
     with np.errstate(over="ignore", invalid="ignore"):  # infinities are compared above
         error = np.abs(y - wanted)[finite].max(initial=0)
         by_rounding = AGREED * largest + 64 * _largest(wanted - in_torch)
-    return not error <= by_rounding + LIMIT * TINY  # a NaN is far
+    return not error <= by_rounding + LIMIT * TINY  # a NaN counts as far
 
 
 def _difference(fact: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph, Node
 
-    Settle = Callable[["Step", list[torch.Tensor]], None]  # gives the weights of a step numbers
+    Settle = Callable[["Step", list[torch.Tensor]], None]  # fills the weights of a step
 
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 

@@ -50,7 +50,8 @@ class Stored(NamedTuple):
     source: str
     norm: Norm | None = None
     is_bias: bool = False
-    groups: int = 0  # of a transposed convolution, whose output channels are the second axis
+    # Above 0 for a transposed convolution, whose output channels are the second axis.
+    groups: int = 0
 
 
 def plain(params: Mapping[str, Param]) -> dict[str, Stored]:

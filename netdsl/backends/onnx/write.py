@@ -127,8 +127,8 @@ def model_of(skeleton: Skeleton, chunks: Chunks) -> onnx.ModelProto:
 class _Out:
     """A file, with the SHA-256 sum of what is written to it.
 
-    It reserves `room` bytes on the disk at once: writing is several times faster then, and fails at
-    the start if the disk is full.
+    It reserves `room` bytes on the disk at once: this makes writing several times faster, and it
+    fails at the start if the disk is full.
     """
 
     def __init__(self, file: io.FileIO, room: int = 0) -> None:
