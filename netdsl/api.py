@@ -261,7 +261,7 @@ class Net:
     def draw(self, path: str | Path, depth: int | None = None) -> None:
         """Draw the net as a .svg, .png, .pdf, .dot, .mmd or .html file, by the suffix of `path`.
 
-        With a `depth`, each deeper block is one box. Raises `ValueError` for another suffix,
+        With a `depth`, each deeper block is one box. Raises `ValueError` for any other suffix,
         `CompileError` if Graphviz is missing, which .dot and .mmd do not need, and `OSError` if the
         file cannot be written.
 

@@ -1,4 +1,4 @@
-"""Finds settings: numbers for the open sizes of a net, for which it is valid.
+"""Finds settings: numbers for the open sizes of a net that make the net valid.
 
 `verify` takes two small settings, in which every map is large enough for its windows. `bench` takes
 one with the usual size of images.
@@ -80,7 +80,7 @@ def _roomy(
     dims: set[Sym],
     start: int,
 ) -> Sizes | None:
-    """The first valid setting from `start` on in which every size is at least `ROOM`.
+    """The first valid setting, from `start` upwards, in which every size is at least `ROOM`.
 
     If all sizes of a setting reach `TARGET` before that, or if no more settings can be tried, the
     result is the last valid setting.

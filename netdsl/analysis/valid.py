@@ -185,7 +185,7 @@ def _few_sizes(symbol: str, good: list[int]) -> str:
 
 
 def _settled(symbol: str, value: Sym, period: int) -> int:
-    """A size from which on the value keeps its sign, for each remainder of the size.
+    """A size above which the value keeps its sign, for each remainder of the size.
 
     For one remainder, the value is a polynomial in the number q of periods. Its differences d_j
     determine it: the sum of d_j C(q, j) for j <= k has the sign of d_k if q >= 2 k and
@@ -224,7 +224,7 @@ def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
 
 
 def _describe(symbol: str, good: list[int], remainders: set[int], period: int) -> list[str]:
-    """A minimum, and the remainders that are valid from there on, modulo the period."""
+    """A minimum, and the remainders, modulo the period, of the valid sizes above it."""
     minimum, known = good[0], set(good)
     for h in reversed(range(minimum, max(good))):
         if (h in known) != (h % period in remainders):

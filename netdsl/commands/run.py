@@ -177,7 +177,7 @@ def _has_classes(output: np.ndarray, item: Item) -> bool:
 def _text_lines(
     item: Item, session: Session, outputs: list[np.ndarray], names: list[str], top: int
 ) -> list[str]:
-    """The lines of one input: the top classes of each sample, or a summary of another output."""
+    """The lines of one input: the top classes of each sample, or a summary of any other output."""
     lines = []
     for spec, output in zip(session.outputs, outputs, strict=True):
         title = str(item.path)

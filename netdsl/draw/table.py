@@ -101,10 +101,10 @@ def table_of(
     width: int,
     dim: frozenset[int] = frozenset(),
 ) -> list[TableLine]:
-    """The lines of a table: its head, a rule, and its rows, of which those in `dim` are dim.
+    """The lines of a table: its head, a rule, and its rows; the rows in `dim` are dim.
 
-    The columns from `right` on are figures. rich's own table would take a tenth of a millisecond
-    for each row, which is noticeable for some thousand rows.
+    The columns from number `right` onwards are figures. rich's own table would take a tenth of a
+    millisecond for each row, which is noticeable for some thousand rows.
     """
     rows = _fitted(heads, rows, right, width - _gaps(len(heads)))
     widths = _widths(heads, rows)

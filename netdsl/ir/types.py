@@ -175,7 +175,7 @@ def _terms(value: int | Sym) -> Mapping[Monomial, int]:
 
 
 def _make(terms: dict[Monomial, int]) -> int | Sym:
-    """The sum of these terms, of which some may be zero or constant."""
+    """The sum of these terms, some of which may be zero or constant."""
     terms = {m: c for m, c in terms.items() if c}
     if not any(terms):
         return terms.get((), 0)

@@ -150,7 +150,7 @@ class Breaks:
 
 
 def _next_braces(pieces: list[Piece]) -> list[int]:
-    """For each piece, the first opening brace from there on."""
+    """For each piece, the first opening brace at or after it."""
     braces = [0] * len(pieces)
     brace = len(pieces)
     for i in reversed(range(len(pieces))):

@@ -197,7 +197,7 @@ def _check_range(declared: Arg, kind: str, number: float, value: object) -> None
 
 
 def _check_float(declared: Arg, kind: str, number: float) -> None:
-    """Refuse a number beyond float32, in which back ends compute: it would be infinite."""
+    """Refuse a number beyond float32: back ends compute in float32, where it is infinite."""
     if isinstance(number, float) and abs(number) > LARGEST:
         raise OpError(
             "number-too-large",
@@ -239,7 +239,7 @@ def _declaration(declared: Arg) -> str:
 
 
 def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
-    """One integer for each of `n` spatial axes; raises `OpError` for another number of sizes."""
+    """One integer for each of `n` spatial axes; raises `OpError` for a wrong number of sizes."""
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:

@@ -144,7 +144,7 @@ def _shape_of(values: Numbers) -> tuple[int, ...]:
 
 
 def _flat(values: Numbers, shape: tuple[int, ...]) -> list[float] | None:
-    """The numbers of nested lists, or None if a list has another length than `shape`."""
+    """The numbers of nested lists, or None if the length of a list differs from `shape`."""
     if not isinstance(values, tuple):
         return None if shape else [values]
     if not shape or len(values) != shape[0]:

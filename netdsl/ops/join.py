@@ -88,7 +88,7 @@ class Concat(Join):
 
 
 def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
-    """Advice on how to make an axis equal that `concat` does not join along."""
+    """Advice on how to make equal an axis that `concat` does not join along."""
     projection = _projection(rank, axis, a, b)
     if axis == 0:
         return f"{projection}, or join along axis 1" if projection else "join along axis 1"

@@ -1,4 +1,4 @@
-"""Layers that give the elements of their input another shape or order."""
+"""Layers that give the elements of their input a different shape or order."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Reshape(Op):
         return tuple(shape)
 
     def _what_fits(self, x: TensorType) -> str | None:
-        """Advice for an input of another size: -1 in the place of one size, or the divisors."""
+        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
         if not isinstance(x.size, int):
             return None
         for i in reversed(range(len(self.shape))):

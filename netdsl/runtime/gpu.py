@@ -1,6 +1,6 @@
 """Finds out why a GPU cannot be used: because of the build, the driver or the libraries.
 
-Each is checked by itself, so that the message names the one that is missing.
+Each is checked separately, so that the message names the one that is missing.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Session:
 
     @property
     def _session(self) -> onnxruntime.InferenceSession:
-        """The session of onnxruntime, which is opened anew if it was closed."""
+        """The session of onnxruntime, which is reopened if it was closed."""
         if self._engine is None:
             self._engine, _ = create(
                 self._model, self.device, self._settings._replace(graph=self.graph)

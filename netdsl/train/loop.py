@@ -61,7 +61,7 @@ def train(
     the shape (C, H, W) of its input, if that is known. In training mode, the module may return a
     tuple: the logits, and the logits of auxiliary heads, whose losses are added with the weights
     `module.aux_weights`. The caller determines the initial weights: seed torch before building the
-    module. Every epoch seeds torch's generators anew.
+    module. Every epoch reseeds torch's generators.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
     `diverged`, and the codes of `checkpoint.load`. Raises OSError if a file cannot be written.

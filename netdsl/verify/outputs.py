@@ -54,7 +54,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _misrouted(side: TorchSide, inputs: dict[int, Tensor]) -> Node | None:
-    """The first layer whose module computes another value in the whole module than on its own."""
+    """The first layer that computes a different value in the whole module than on its own."""
     in_whole: dict[int, Tensor] = {}  # by the id of the layer's module
 
     def watch(module: nn.Module) -> RemovableHandle:
@@ -128,7 +128,7 @@ def _depends(value: Value, names: Collection[str]) -> bool:
 
 
 def _taken_from(value: Value) -> list[Value]:
-    """A value, and the values from which layers take it that only move or choose elements.
+    """A value, and those that it comes from through layers that only move or choose elements.
 
     The chosen elements may be small compared with the others.
     """

@@ -58,7 +58,7 @@ class Step:
         self.module: nn.Module | None = None
         if low.module is not None:
             owned = member(whole, node.module)
-            if owned is None:  # layers without weights may have another name in the module
+            if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
         self._call = _function(low.call, len(node.inputs))

@@ -200,7 +200,7 @@ def _whole(
 
 
 def _factors(scale: np.ndarray, stored: Stored, start: int, count: int) -> np.ndarray:
-    """The scale of each of `count` elements of a weight from position `start` on."""
+    """The scale of each of `count` elements of a weight, beginning at position `start`."""
     shape = stored.param.shape
     if stored.groups:
         inner, channels = prod(shape[2:]), shape[1]
