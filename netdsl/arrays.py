@@ -152,7 +152,7 @@ def open_archive(path: Path) -> dict[str, StoredArray]:
                 with archive.open(info) as file:
                     arrays[name.removesuffix(SUFFIX)] = _stored(path, name, file, info.file_size)
         if len(arrays) < len(members):
-            raise _Unreadable("has two arrays of one name")
+            raise _Unreadable("has two arrays with the same name")
     return arrays
 
 

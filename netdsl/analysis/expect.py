@@ -62,7 +62,7 @@ class Facts:
             if isinstance(left, Sym) and statement.at is None:
                 advice = _AT
         else:
-            message = f"`{condition.span.text}` does not hold{self._figures(condition, env)}"
+            message = f"`{condition.span.text}` is false{self._figures(condition, env)}"
         notes = self._where(condition, env)
         return Diagnostic("expect-failed", message, statement.span, notes=notes, help=advice)
 

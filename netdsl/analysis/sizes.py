@@ -43,7 +43,7 @@ def two_settings(graph: Graph) -> list[Sizes]:
     first = _roomy(symbols, choices, rules, dims, 0)
     if not first:
         tried = f"{', '.join(symbols)} from 2 to {LIMIT:,}"
-        message = f"no valid setting of {tried} was found for `{graph.name}`"
+        message = f"no {tried} was found that makes `{graph.name}` valid"
         advice = "give the sizes with --input"
         raise NetdslError("no-valid-size", message, graph.site.span, help=advice)
     backwards = list(reversed(symbols))

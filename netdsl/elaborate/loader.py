@@ -92,7 +92,7 @@ class Loader:
         if path in self._loading:
             circle = [*self._loading[self._loading.index(path) :], path]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"the imports form a circle: {names}", item.span)
+            raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)

@@ -139,7 +139,7 @@ class GraphConvolution(_GraphLayer):
     normalize: bool = arg(
         boolean,
         False,
-        doc="add self-loops to an adjacency of numbers from 0 on, and normalise it",
+        doc="add self-loops to an adjacency of numbers of at least 0, and normalise it",
     )
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:

@@ -55,7 +55,7 @@ class Concat(Join):
     any_dtype = True
     rounding = exact
 
-    axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
+    axis: int = arg(integer, 1, doc="the axis to join along; 0 is the batch")
 
     def infer(self, *xs: TensorType) -> TensorType:
         first, *others = xs

@@ -139,7 +139,7 @@ def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str
     ],
 )
 class AdaptiveAvgPool(_Adaptive):
-    """The mean over as many windows as the output has places."""
+    """The mean of each of as many windows as the output has positions."""
 
     rounding = mean_of_windows
 
@@ -157,7 +157,7 @@ class AdaptiveAvgPool(_Adaptive):
     ],
 )
 class AdaptiveMaxPool(_Adaptive):
-    """The largest value over as many windows as the output has places."""
+    """The largest value in each of as many windows as the output has positions."""
 
     rounding = exact
 

@@ -31,7 +31,7 @@ class Axis(NamedTuple):
     examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")],
 )
 class Reshape(Op):
-    """The same elements in the same order, in another shape; one of its sizes may be -1."""
+    """The same elements in the same order, in a different shape; one of its sizes may be -1."""
 
     any_dtype = True
     rounding = exact
@@ -138,7 +138,7 @@ def _onnx_size(g: Emitter, x: str, size: int | Axis) -> str:
     examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")],
 )
 class Permute(Op):
-    """The axes in another order; they are counted from 1, because 0 is the batch."""
+    """The axes in a different order; they are counted from 1, because 0 is the batch."""
 
     any_dtype = True
     rounding = exact

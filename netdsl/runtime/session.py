@@ -213,7 +213,7 @@ class Session:
         fits = self._largest(inputs, batch // 2)
         if fits:
             return f"a batch of {fits} fits"
-        return "not even one sample fits: free memory, or take smaller inputs"
+        return "not even one sample fits: free memory, or use smaller inputs"
 
     def _largest(self, inputs: Mapping[str, np.ndarray], size: int) -> int:
         """The first of `size`, its half, its quarter and so on that runs, or 0."""

@@ -44,7 +44,7 @@ def compare_modules(
             fact = "in the whole module, this layer or a layer before it differs from the text"
         else:
             node = output.value.producer
-            fact = "the whole module computes another value than its layers run one by one"
+            fact = "the whole module computes a different value than its layers run one by one"
         return _difference(fact, output.name, {"the module": y, "its layers": wanted}, node)
     return None
 
@@ -104,7 +104,7 @@ def compare_models(
             and _far(outer, inner, values[id(output.value)].numpy(), largest)
         )
         if differs:
-            fact = "the exported model computes another value than its layers run one by one"
+            fact = "the exported model computes a different value than its layers run one by one"
             pair = {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}
             return _difference(fact, output.name, pair, output.value.producer)
     return None
