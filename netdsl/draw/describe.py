@@ -68,7 +68,7 @@ def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
 def _is_notable(argument: Arg, value: object, window: object) -> bool:
     """Whether an optional argument differs from its default.
 
-    A stride without a default belongs to pooling, where it is the size of the window.
+    In pooling, `stride` has no default: it is then the size of the window.
     """
     default = argument.default
     if argument.name == "stride" and default is None:

@@ -142,7 +142,7 @@ class Op:
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # the fewest and most tensors that it takes
-    # Whether its MACs count. As in papers, these are those of layers with weights.
+    # Whether its MACs count: as in papers, only those of layers with weights do.
     multiplies: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input

@@ -114,7 +114,7 @@ def _triangle(k: int) -> list[float]:
 def shaped(
     kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
 ) -> tuple[float, ...]:
-    """Literal numbers as a flat tuple; leading axes of size 1 may be left out.
+    """Literal numbers as a flat tuple; the text may leave out leading axes of size 1.
 
     Raises `OpError` if the numbers do not have that shape.
     """

@@ -1,4 +1,4 @@
-"""Pooling over the whole input to a size that is given: global, adaptive, pyramid."""
+"""Pooling of the whole input to a given size: global, adaptive, pyramid."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ class Verification:
 
     def _stop(self, failure: str, error: Exception, node: Node | None) -> NoReturn:
         """Report the failure of a back end, and end the verification."""
-        if is_out_of_memory(error):  # this is no finding about the net
+        if is_out_of_memory(error):  # this is not the fault of the net
             raise error
         text = str(error).strip()
         self.tested.shapes.difference = Difference(
