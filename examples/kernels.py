@@ -1,7 +1,8 @@
-"""Blurs, sharpens and embosses a picture and finds its edges, with the fixed kernels of
-`kernels.net`.
+"""Blurs, sharpens and embosses a picture, and finds its edges.
 
-python kernels.py [OUT.png]
+    python kernels.py [OUT.png]
+
+The kernels are the literal weights of `kernels.net`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """netdsl, a compiler for network descriptions: the public Python API. See `Net`."""
 
-# Nothing is imported here, because the command can handle Control-C only after this file.
+# This file imports nothing, because the command cannot handle Control-C until it has run.
 TYPE_CHECKING = False  # type checkers assume that it is true
 
 if TYPE_CHECKING:

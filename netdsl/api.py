@@ -80,7 +80,7 @@ class Net:
     def macs(self) -> int | Sym:
         """The multiply-accumulates for one sample, without those of biases and activations.
 
-        It is a formula (`Sym`) if it depends on open sizes of an input, or else an `int`.
+        It is a formula (`Sym`) if it depends on open sizes of an input, otherwise an `int`.
 
         >>> import netdsl
         >>> netdsl.load("lenet5").macs
@@ -108,7 +108,7 @@ class Net:
 
     @property
     def outputs(self) -> list[NetOutput]:
-        """The outputs. Each has a `name` and a `value`, whose `type` is without the batch.
+        """The outputs: each has a `name` and a `value`, whose `type` does not include the batch.
 
         >>> import netdsl
         >>> [(o.name, str(o.value.type)) for o in netdsl.load("lenet5").outputs]
@@ -160,9 +160,9 @@ class Net:
     ) -> torch.nn.Module:
         """The net as a `torch.nn.Module` in training mode.
 
-        Its members have the names of the text. Its weights are fresh, or those of `weights`, a
-        state dict or the path of a file. Raises `CompileError` for weights that do not fit, and for
-        weights that are infinite or not a number, unless `allow_nonfinite` is set.
+        Its members have the names that the text gives them. Its weights are fresh, or come from
+        `weights`: a state dict or the path of a file. Raises `CompileError` for weights that do not
+        fit, and for weights that are infinite or not a number, unless `allow_nonfinite` is set.
 
         >>> import netdsl, torch
         >>> module = netdsl.load("lenet5").torch()
@@ -206,7 +206,7 @@ class Net:
         Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
         for weights that are infinite or not a number, unless `allow_nonfinite` is set. Raises
         `TypeError` for weights that are neither a state dict nor a path, and `ValueError` for an
-        `opset` or a `dtype` that cannot be written.
+        unsupported `opset` or `dtype`.
 
         >>> import netdsl
         >>> model = netdsl.load("lenet5").onnx(opset=18)
@@ -261,7 +261,7 @@ class Net:
     def draw(self, path: str | Path, depth: int | None = None) -> None:
         """Draw the net as a .svg, .png, .pdf, .dot, .mmd or .html file, by the suffix of `path`.
 
-        With a `depth`, each deeper block is one box. Raises `ValueError` for another suffix,
+        With a `depth`, each deeper block is one box. Raises `ValueError` for any other suffix,
         `CompileError` if Graphviz is missing, which .dot and .mmd do not need, and `OSError` if the
         file cannot be written.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_BITS = 64  # a longer number is not printed
+_BITS = 64  # messages do not show longer numbers
 
 
 class Kind(NamedTuple):
@@ -58,8 +58,8 @@ _INTEGER = Kind("an int", _is_integer)
 _NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
 _PATH = Kind("a path without zero bytes", _is_path, _has_no_zero_byte)
 
-# An argument has the same kind in every function that has one of its name. `weights` is missing
-# here: `weights.checkpoints.weights_of` checks it, because that depends on the tensors.
+# An argument has the same kind in every function that takes it. `weights` is missing here: its
+# check depends on the tensors, so `weights.checkpoints.weights_of` does it.
 KINDS = {
     "text": _TEXT,
     "net": _TEXT.or_none(),

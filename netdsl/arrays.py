@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 18  # bytes that are read at once; unpacking needs a few times as much memory
 SUFFIX = ".npy"
-_LARGEST = 2**63  # headers can declare larger sizes, but no file and no array reaches this
-_MAX_HEADER = 10_000  # bytes; NumPy reads no longer header
-_MAX_AXES = 64  # NumPy has no arrays with more
+_LARGEST = 2**63  # headers can declare larger sizes, but no file or array is this large
+_MAX_HEADER = 10_000  # bytes; NumPy does not read longer headers
+_MAX_AXES = 64  # NumPy's own limit
 _MAX_NAME = 40  # characters of an array's name in a message
-ENCRYPTED = 1  # a bit of the flags of a zip archive's member
-# NumPy writes only these. In others, a few bytes could unpack to an array that fills the memory.
+ENCRYPTED = 1  # the flag of an encrypted member of a zip archive
+# NumPy writes only these. With others, a few bytes could unpack to an array that fills the memory.
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _KINDS = {"U": "text", "S": "bytes", "O": "Python objects"}
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-_WIDTHS = {(1, 0): 2, (2, 0): 4}  # bytes of a header's length, by version
+_WIDTHS = {(1, 0): 2, (2, 0): 4}  # bytes that store the length of a header, by version
 
 
 class _Unreadable(Exception):
-    """A file or an array is damaged or of another kind; the text is a predicate: "is cut off"."""
+    """A file or array is damaged or of the wrong kind; the text is a predicate ("is cut off")."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def open_archive(path: Path) -> dict[str, StoredArray]:
                 with archive.open(info) as file:
                     arrays[name.removesuffix(SUFFIX)] = _stored(path, name, file, info.file_size)
         if len(arrays) < len(members):
-            raise _Unreadable("has two arrays of one name")
+            raise _Unreadable("has two arrays with the same name")
     return arrays
 
 
@@ -208,7 +208,7 @@ def _header(file: IO[bytes]) -> _Header:
 
 
 def _header_bytes(file: IO[bytes], width: int) -> bytes:
-    """The length of a header, a number of `width` bytes, and the header."""
+    """The length of a header, which is stored in `width` bytes, and the header itself."""
     length = file.read(width)
     count = int.from_bytes(length, "little")
     if count > _MAX_HEADER:

@@ -74,7 +74,7 @@ class _HelpFormatter(argparse.HelpFormatter):
 
 
 class _ArgumentParser(argparse.ArgumentParser):
-    """A parser whose messages cannot steer a terminal: arguments may be names of files."""
+    """A parser whose messages cannot control the terminal: arguments may be names of files."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
@@ -84,9 +84,9 @@ class _ArgumentParser(argparse.ArgumentParser):
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """The parser of all commands, or of one, which starts faster.
 
-    It is made once for callers that run several commands in one process.
+    It is cached for callers that run several commands in one process.
     """
-    # Given the width, argparse does not ask for that of the terminal at every option.
+    # Without a given width, argparse would ask for that of the terminal at every option.
     formatter = partial(_HelpFormatter, width=terminal_width() - 2)
     parser = _ArgumentParser(
         prog="netdsl",
@@ -139,7 +139,7 @@ def _epilog(examples: str) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    # What the imports made lives as long as the process: the collector need not visit it again.
+    # The objects of imported modules live as long as the process, so the collector skips them.
     gc.freeze()
     gc.enable()
     gc.set_threshold(100_000, 20, 100)
@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
         argv = sys.argv[1:]
     code = _guarded(argv, _perform_watched)
     leave_on_stop()
-    if code > STOPPED:  # the user waits, and libraries may be slow to clean up
+    if code > STOPPED:  # the user is waiting, and libraries may clean up slowly
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(code)
@@ -226,7 +226,7 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
 
 
 def _output_folders(arguments: argparse.Namespace) -> list[str]:
-    """The folders in which a command that is killed can leave temporary files."""
+    """The folders in which a killed command can leave temporary files."""
     output = getattr(arguments, "output", None)
     return [os.path.dirname(output)] if output else []
 
@@ -234,7 +234,7 @@ def _output_folders(arguments: argparse.Namespace) -> list[str]:
 def _perform_stoppable(arguments: argparse.Namespace) -> int:
     """Run a command that a signal ends at once, or after it has cleaned up (`CLEANS_UP`)."""
     module = _module_of(arguments)
-    if arguments.command in CLEANS_UP:  # not earlier: it would crash a library that still loads
+    if arguments.command in CLEANS_UP:  # not while a library loads: it would crash
         raise_on_stop()
     code: int = module.run(arguments)
     return code

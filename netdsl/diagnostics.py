@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_ERRORS = 100
-MANY = 1_000  # names with which a wrong name is compared
-CLOSEST = 3  # names that advice suggests
+MANY = 1_000  # the most names that a wrong name is compared with
+CLOSEST = 3  # the most names that advice suggests
 
 
 class Annotation(NamedTuple):
@@ -50,7 +50,7 @@ class Abandoned(Exception):
 class Reporter:
     """Collects diagnostics, at most `MAX_ERRORS` of them errors.
 
-    It keeps one diagnostic of each code at a place, and each message without a place once.
+    It keeps one diagnostic for each code and place, and drops repeated messages without a place.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
@@ -103,7 +103,7 @@ def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
 def closest(name: str, known: Iterable[str]) -> list[str]:
     """The known names most like this one, at most three."""
     names = list(known)
-    if len(names) > MANY:  # to compare all would take long, so only those with the same initial
+    if len(names) > MANY:  # comparing all of them would take too long
         names = [n for n in names if n[:1].lower() == name[:1].lower()][:MANY]
     from difflib import get_close_matches  # only runs with errors need it
 

@@ -79,7 +79,7 @@ def compile_net(
 ) -> Compiled:
     """Build one net of the program; raises `NetdslError` with all errors of its text.
 
-    `inputs` are the sizes for those that the text leaves open, by the names of the inputs; "" is
+    `inputs` are numbers for the sizes that the text leaves open, by the names of the inputs; "" is
     the first input.
     """
     inputs = inputs or {}
@@ -105,8 +105,8 @@ def compile_net(
 def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
     """The number of `expect` lines that are true, and the diagnostics of the others.
 
-    If the user gives sizes or parameters, none is checked: the lines describe the net as it is
-    written.
+    If the user gives sizes or parameters, no line is checked, because the lines describe the net as
+    it is written.
     """
     program, graph = compiled.program, compiled.graph
     if compiled.inputs or program.defines:
@@ -120,7 +120,7 @@ def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
 
 @contextmanager
 def _collecting(reporter: Reporter) -> Iterator[None]:
-    """Let an error inside include everything that was reported before it."""
+    """Make an error that is raised inside include everything that was reported before it."""
     try:
         yield
     except Abandoned:

@@ -63,7 +63,7 @@ class NetdslError(Exception):
 
 
 class OpError(NetdslError):
-    """A rule of a layer is broken; the place is its argument `arg`, or else the layer."""
+    """A call breaks a rule of its layer; the place is the argument `arg`, or else the layer."""
 
     def __init__(
         self, code: str, message: str, arg: str | None = None, help: str | None = None

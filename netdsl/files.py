@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netdsl.errors import CannotWriteError
 
-MAX_STEM = 40  # characters of a name that its temporary name repeats: a longer one may not fit
+MAX_STEM = 40  # characters of a name that its temporary name repeats, to keep that short
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def open_source(name: str) -> SourceFile:
 
 def _read_standard_input(most: int) -> bytes:
     """At most that many bytes of standard input; raises `NetdslError`."""
-    if sys.stdin is None:  # it is closed
+    if sys.stdin is None:  # standard input is closed
         raise NetdslError("cannot-read", "cannot read standard input: it is closed")
     try:
         return sys.stdin.buffer.read(most)

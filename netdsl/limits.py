@@ -13,20 +13,20 @@ from netdsl.errors import NetdslError
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
     "tokens": 100_000,  # words, numbers and symbols of one file
-    "nesting": 64,  # brackets and braces inside one another
-    "depth": 100,  # bodies inside one another, those of called blocks included
+    "nesting": 64,  # nested brackets and braces
+    "depth": 100,  # nested bodies, including those of called blocks
     "name_length": 128,
-    "layers": 100_000,  # of one net, repeats unrolled
-    "steps": 400_000,  # statements and rounds of loops, to unroll one net
+    "layers": 100_000,  # of one net, with its loops unrolled
+    "steps": 400_000,  # statements and rounds of loops when one net is unrolled
     "list_length": 100_000,
     "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
-    "model_nodes": 20_000,  # of an ONNX model, its function calls expanded
-    "model_steps": 100_000_000,  # nodes that an ONNX model runs, by the counts of its loops
-    "model_depth": 100,  # functions and bodies of an ONNX model inside one another
+    "model_nodes": 20_000,  # of an ONNX model, with its function calls expanded
+    "model_steps": 100_000_000,  # nodes that an ONNX model runs, including repeats in loops
+    "model_depth": 100,  # nested functions and bodies of an ONNX model
 }
-MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be raised above this
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be set above this
 PREFIX = "NETDSL_MAX_"  # of the environment variables that set limits
-FRAMES = 10_000  # of Python
+FRAMES = 10_000  # Python's recursion limit
 INTEGER_DIGITS = 18
 MAX_DIM = 2**31 - 1
 MAX_SIZE = 2**62
@@ -80,9 +80,8 @@ def raise_help(name: str) -> str:
 
 
 def allow_depth() -> None:
-    """Raise Python's recursion limit, so that `nesting` and `depth` can have their
-    maximum values.
+    """Raise Python's recursion limit, so that `nesting` and `depth` can be at their maximum.
 
-    One level of a text takes up to ten calls.
+    Each level of nesting in a text takes up to ten calls.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))

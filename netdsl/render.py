@@ -83,7 +83,7 @@ def width_of(text: str) -> int:
 
 
 def cut_to(text: str, columns: int) -> str:
-    """The beginning of a text, as much as fits into so many columns of a terminal."""
+    """As much of the beginning of a text as fits into that many columns of a terminal."""
     if text.translate(_OURS).isascii():
         return text[:columns]
     from rich.cells import set_cell_size  # few texts need it

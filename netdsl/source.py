@@ -17,7 +17,7 @@ def printable(text: str, but: str = "") -> str:
 
 
 def is_utf8(name: str) -> bool:
-    """Whether the name of a file is text: Python uses surrogates for bytes that are not."""
+    """Whether the name of a file is valid text: Python represents other bytes by surrogates."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 

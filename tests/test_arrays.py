@@ -363,7 +363,7 @@ DAMAGED = {  # the content of an archive, and why it cannot be read
     "LZMA": (zip_file({"image.npy": FINE}, zipfile.ZIP_LZMA), OTHER),
     "one name twice": (
         zip_file([("image.npy", FINE), ("image", FINE)]),
-        "it has two arrays of one name",
+        "it has two arrays with the same name",
     ),
     "a wrong sum": (
         zip_file({"image.npy": FINE}).replace(bytes(64), bytes(63) + b"\1", 1),

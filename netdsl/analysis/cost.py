@@ -85,7 +85,7 @@ class Costs:
         return cost
 
     def rows(self) -> Iterable[tuple[Node, Cost]]:
-        """Every node with its figures, in order. A node that shares earlier weights has none."""
+        """Every node with its figures, in order. Shared weights count only at their first node."""
         for node, cost in zip(self.graph.nodes, self._rows, strict=True):
             yield node, cost._replace(params=0, weights=0) if node.shared else cost
 
@@ -154,8 +154,8 @@ def depth(graph: Graph) -> int:
 def peak_bytes(graph: Graph) -> int | Sym:
     """The most activation memory in use at once for one sample.
 
-    Every buffer is freed after its last use. With open sizes, the result is a formula: that of the
-    moment at which memory is largest if every symbol is 512, or of the first such moment.
+    Every buffer is freed after its last use. With open sizes, the result is a formula. It applies
+    to the first moment at which memory is largest if every symbol is 512.
     """
     last_use = _last_uses(graph)
     sizes = dict.fromkeys(graph.symbols, 512)

@@ -30,7 +30,7 @@ class Facts:
         self.graph = graph
         self.costs = costs
         self.labels = labels
-        self.start = ""  # how the names of labels begin in the block of the `expect` line
+        self.start = ""  # the prefix of labels in the block of the `expect` line
 
     def check(self, expectation: Expectation) -> Diagnostic | None:
         """The diagnostic of an expectation that fails, or None."""
@@ -62,7 +62,7 @@ class Facts:
             if isinstance(left, Sym) and statement.at is None:
                 advice = _AT
         else:
-            message = f"`{condition.span.text}` does not hold{self._figures(condition, env)}"
+            message = f"`{condition.span.text}` is false{self._figures(condition, env)}"
         notes = self._where(condition, env)
         return Diagnostic("expect-failed", message, statement.span, notes=notes, help=advice)
 

@@ -20,7 +20,7 @@ def totals(
 ) -> list[tuple[str, str]]:
     """The lines under the table, each as a label and a text.
 
-    `proven` of the `asked` lines with `expect` hold.
+    `proven` of the `asked` lines with `expect` are true.
     """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""

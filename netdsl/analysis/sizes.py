@@ -1,4 +1,4 @@
-"""Finds settings: numbers for the open sizes of a net, for which it is valid.
+"""Finds settings: numbers for the open sizes of a net that make the net valid.
 
 `verify` takes two small settings, in which every map is large enough for its windows. `bench` takes
 one with the usual size of images.
@@ -43,7 +43,7 @@ def two_settings(graph: Graph) -> list[Sizes]:
     first = _roomy(symbols, choices, rules, dims, 0)
     if not first:
         tried = f"{', '.join(symbols)} from 2 to {LIMIT:,}"
-        message = f"no valid setting of {tried} was found for `{graph.name}`"
+        message = f"no {tried} was found that makes `{graph.name}` valid"
         advice = "give the sizes with --input"
         raise NetdslError("no-valid-size", message, graph.site.span, help=advice)
     backwards = list(reversed(symbols))
@@ -80,10 +80,10 @@ def _roomy(
     dims: set[Sym],
     start: int,
 ) -> Sizes | None:
-    """The first valid setting from `start` on in which every size is at least `ROOM`.
+    """The first valid setting, from `start` upwards, in which every size is at least `ROOM`.
 
-    If all sizes of the setting reach `TARGET` before that, or if no more settings can be tried, the
-    last valid one.
+    If all sizes of a setting reach `TARGET` before that, or if no more settings can be tried, the
+    result is the last valid setting.
     """
     best: Sizes | None = None
     for setting in islice(_settings(symbols, choices, rules, start), MOST):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netdsl.analysis.cost import Cost, Costs
     from netdsl.ir.graph import Graph, Node, Value
 
-MAX_STEP = 4096  # a larger product of strides is left in the formula
+MAX_STEP = 4096  # with a larger product of strides, there is no polynomial
 
 
 class Row(NamedTuple):

@@ -1,9 +1,9 @@
 """The input sizes for which a net is valid.
 
 Every size of every value must be at least 1, and the sizes that a join requires to be equal must be
-equal. If a condition depends on one symbol, sizes are tried. Floors repeat with a period, so for
-each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all of
-these polynomials, one more period shows which sizes are valid.
+equal. If a condition depends on only one symbol, sizes are tried. Floors repeat with a period, so
+for each remainder, the condition is a polynomial in the number of periods. Beyond the roots of all
+of these polynomials, one more period shows which sizes are valid.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _one_symbol(symbol: str, own: list[Condition]) -> str:
     If the period is too large to try sizes, the text lists the conditions.
     """
     period = lcm(*(c.value.period() for c in own))
-    top = period * VALUES  # as many sizes are evaluated to find the differences
+    top = period * VALUES  # this many sizes are evaluated to find the differences
     if top <= LIMIT:
         settled = (_settled(symbol, c.value, c.value.period()) for c in own)
         top = period + max(settled, default=period)
@@ -185,11 +185,11 @@ def _few_sizes(symbol: str, good: list[int]) -> str:
 
 
 def _settled(symbol: str, value: Sym, period: int) -> int:
-    """A size from which on the value keeps its sign, for each remainder of the size.
+    """A size above which the value keeps its sign, for each remainder of the size.
 
     For one remainder, the value is a polynomial in the number q of periods. Its differences d_j
     determine it: the sum of d_j C(q, j) for j <= k has the sign of d_k if q >= 2 k and
-    q > k - 1 + k s / |d_k|, where s is the sum of the |d_j| of the other sign.
+    q > k - 1 + k s / |d_k|, where s is the sum of the |d_j| with the opposite sign.
     """
     return max(
         first + period * _periods([value.at({symbol: first + i * period}) for i in range(VALUES)])
@@ -224,7 +224,7 @@ def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
 
 
 def _describe(symbol: str, good: list[int], remainders: set[int], period: int) -> list[str]:
-    """A minimum, and the remainders that are valid from there on, modulo the period."""
+    """A minimum, and the remainders, modulo the period, of the valid sizes above it."""
     minimum, known = good[0], set(good)
     for h in reversed(range(minimum, max(good))):
         if (h in known) != (h % period in remainders):

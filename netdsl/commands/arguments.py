@@ -1,6 +1,6 @@
 """The commands and their arguments: each function declares one command with its help.
 
-Every start of netdsl reads this module, so it imports nothing of what the commands need to run.
+Every start of netdsl reads this module, so it imports nothing that only the commands need.
 `model_arguments` has the commands that write ONNX models and run them.
 """
 

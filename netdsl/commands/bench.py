@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from netdsl.runtime.measure import Peak, Times
     from netdsl.runtime.session import Session
 
-TOLERANCE = 2e-2  # of the largest output: TF32 on a GPU has 10 bits
+TOLERANCE = 2e-2  # as a share of the largest output: TF32 on a GPU has 10 bits
 
 
 def run(arguments: Namespace) -> int:
@@ -63,14 +63,14 @@ def _batches(text: str) -> list[int]:
 
 
 def _check_arguments(arguments: Namespace) -> None:
-    """Check what the arguments require together; raises `UsageError` and `NetdslError`."""
+    """Check the arguments against each other; raises `UsageError` and `NetdslError`."""
     is_model = suffix_of(arguments.model) == ".onnx"
     if arguments.vs and is_model:
         raise UsageError(
             f"--vs {arguments.vs} needs the net: name the .net file in place of `{arguments.model}`"
         )
     if arguments.input and not is_model:
-        # The net is measured with its sizes open; those given are checked as by any command.
+        # The net is measured with its sizes open. This only checks those that the user gave.
         load_one(Namespace(file=arguments.model, define=arguments.define, input=arguments.input))
 
 

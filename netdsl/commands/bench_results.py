@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class EngineResult(NamedTuple):
     """The speed of one engine at one batch size.
 
-    `flops` are the operations a second; they and `share_of_peak` are None if nothing is known about
-    the arithmetic of the model. `ratios` tell how many times as fast as other engines it is.
+    `flops` are the operations per second; they and `share_of_peak` are None if nothing is known
+    about the arithmetic of the model. `ratios` has the speed as a multiple of that of each other
+    engine.
     """
 
     engine: str

@@ -55,8 +55,8 @@ class TorchEngine:
         """A function that runs the net once on these inputs, which are on the device already."""
         forward: Callable[..., Outputs] = self._module
         if self.name == COMPILED:
-            # Each batch size is compiled by itself: PyTorch would compile the third one for any
-            # size, which is slower.
+            # Each batch size is compiled separately. Otherwise PyTorch would compile the third one
+            # for any size, which is slower.
             torch.compiler.reset()
             forward = torch.compile(self._module, dynamic=False)
         tensors = [torch.from_numpy(array).to(self.device) for array in inputs.values()]

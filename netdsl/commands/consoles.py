@@ -1,4 +1,4 @@
-"""Rich consoles on which text from a file cannot steer the terminal."""
+"""Rich consoles on which text from a file cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def console() -> Console:
 
 
 def listing() -> Console:
-    """The same console, without the blanks with which rich fills up the lines of a table."""
+    """The same console, without the blanks that rich adds to the lines of a table."""
     out = console()
     out.push_render_hook(_Hook(_Trimmed))
     return out

@@ -20,7 +20,7 @@ from netdsl.process.streams import OUTPUT, discard_output
 from netdsl.process.watch import CrashedError
 from netdsl.version import __version__
 
-FAULT = 70  # the exit code of a fault of netdsl: EX_SOFTWARE of sysexits.h
+FAULT = 70  # the exit code of an internal error: EX_SOFTWARE of sysexits.h
 _MEMORY_HELP = "use smaller sizes or batches, or raise the memory limit (`ulimit -v`)"
 
 
@@ -39,7 +39,7 @@ def report(error: BaseException, words: list[str]) -> int:
         case WrongLimit():
             note(f"netdsl: {error.diagnostics[0].message}")
             return 2
-        case BrokenPipeError():  # the reader of the output has closed it: that is no failure
+        case BrokenPipeError():  # the reader has closed the output, which is no failure
             discard_output()
             return 0
     if isinstance(error, CannotWriteError) and error.filename == OUTPUT:
@@ -52,7 +52,7 @@ def report(error: BaseException, words: list[str]) -> int:
 
 
 def _diagnostics(error: BaseException) -> list[Diagnostic]:
-    """The diagnostics of an error, or none if it is a fault of netdsl."""
+    """The diagnostics of an error, or none if netdsl itself is at fault."""
     if isinstance(error, NetdslError):
         return error.diagnostics
     if isinstance(error, CannotWriteError):

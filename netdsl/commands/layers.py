@@ -120,7 +120,7 @@ def _family_order(item: LayerEntry) -> int:
 def entry(name: str) -> LayerEntry:
     """The entry of a kind, shipped block or word.
 
-    Raises `NetdslError` for another name; its help suggests the closest ones.
+    Raises `NetdslError` for an unknown name; its help suggests the closest ones.
     """
     for word in WORDS:
         if word.name == name:
@@ -230,7 +230,7 @@ def _table(*columns: Column) -> Table:
 def _short_call(item: LayerEntry) -> str:
     """The call with its required arguments, such as `conv(out, k, ...)`.
 
-    Dots replace the other arguments, and those for which the column is too narrow.
+    Dots replace the other arguments, and those that do not fit into the column.
     """
     if item.family == LANGUAGE or not item.arguments:
         return item.call

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     Add = Callable[[str, str, str, str, str], argparse.ArgumentParser]
     Options = argparse.ArgumentParser | _ArgumentGroup
 
-MAX_NUMBER = 10**9  # back ends keep such numbers in 32 bits
-MAX_THREADS = 512  # onnxruntime needs seconds to start more
+MAX_NUMBER = 10**9  # back ends store such numbers in 32 bits
+MAX_THREADS = 512  # onnxruntime takes seconds to start more
 
 
 def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:

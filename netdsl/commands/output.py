@@ -1,4 +1,4 @@
-"""Prints everything that commands print; names from files cannot steer the terminal."""
+"""Prints everything that commands print; names from files cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def note(line: str) -> None:
 
 
 def note_lines(text: str) -> None:
-    """Print a text, whose control characters are replaced already, to standard error."""
+    """Print a text to standard error; its control characters are already replaced."""
     print(text, end="", file=sys.stderr)
 
 

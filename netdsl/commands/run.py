@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.session import Session
 
-MAX_SAMPLES = 100  # that are printed for one input
+MAX_SAMPLES = 100  # samples that are printed for one input
 BATCH = 64  # samples of an array that run at once
-PICTURES = 16  # that run at once
+PICTURES = 16  # pictures that run at once
 MAX_VALUES = 8  # an output with more values is summarised
-NUMBERS = "bfiu"  # kinds of NumPy's types
+NUMBERS = "bfiu"  # the numeric kinds of NumPy's types
 
 
 def run(arguments: Namespace) -> int:
@@ -60,7 +60,7 @@ class _ModelRun:
         self.top, self.json, self.output = arguments.top, arguments.json, arguments.output
         self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
         self.failed = False
-        self.unread = False  # nobody reads standard output any more
+        self.unread = False  # whether the reader has closed standard output
         self.kept: list[tuple[Item, list[np.ndarray]]] = []
 
     def all(self, names: list[str]) -> int:
@@ -110,7 +110,7 @@ class _ModelRun:
             results = run_batch(self.session, items, self.step)
         except NetdslError as error:
             if len(items) > 1 and error.diagnostics[0].code != "out-of-memory":
-                for item in items:  # one of them is at fault: the others still run
+                for item in items:  # run each by itself, so that only the one at fault fails
                     self._run_batch([item])
             else:
                 self._report_failure(error)
@@ -177,7 +177,7 @@ def _has_classes(output: np.ndarray, item: Item) -> bool:
 def _text_lines(
     item: Item, session: Session, outputs: list[np.ndarray], names: list[str], top: int
 ) -> list[str]:
-    """The lines of one input: the top classes of each sample, or a summary of another output."""
+    """The lines of one input: the top classes of each sample, or a summary of any other output."""
     lines = []
     for spec, output in zip(session.outputs, outputs, strict=True):
         title = str(item.path)
@@ -235,8 +235,8 @@ def _json_lines(
 ) -> list[str]:
     """A line for each sample, with its file, its number and its outputs.
 
-    Of an output with classes it has the top ones, of any other the shape and the range. An output
-    that all samples share is repeated in each line.
+    For an output with classes, it has the top ones; for any other, the shape and the range. An
+    output that all samples share is repeated in each line.
     """
     lines = []
     for i in range(item.samples):

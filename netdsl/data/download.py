@@ -18,8 +18,8 @@ from netdsl.files import make_folder, replacing
 
 SOURCE = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 CHUNK = 1 << 16  # bytes between updates of the progress bar
-MOST = 1 << 26  # bytes that are read of a file, packed or not; the largest one has 47 million
-TIMEOUT = 30  # seconds without an answer
+MOST = 1 << 26  # the most bytes read from a file, packed or not; the largest has 47 million
+TIMEOUT = 30  # seconds to wait for an answer
 # The sums of the unpacked files: the same content can be packed in different ways.
 SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",

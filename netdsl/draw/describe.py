@@ -56,7 +56,7 @@ def _window_text(window: object, axes: int) -> str:
 
 
 def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
-    """The arguments shown without names: an only required one, or all of a regularisation."""
+    """The arguments shown without names: a single required one, or all for a regularisation."""
     required = [argument for argument in shown if argument.required]
     if len(required) == 1:
         return required
@@ -68,7 +68,7 @@ def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
 def _is_notable(argument: Arg, value: object, window: object) -> bool:
     """Whether an optional argument differs from its default.
 
-    A stride without a default belongs to pooling, where it is the size of the window.
+    In pooling, `stride` has no default: it is then the size of the window.
     """
     default = argument.default
     if argument.name == "stride" and default is None:

@@ -1,7 +1,7 @@
 """Turns a graph into a picture: boxes with lines of text, the scopes around them, and the arrows.
 
-`dot` and `mermaid` write it. Each value has its shape beside the box that makes it, except between
-small layers that keep the shape: a run of them has it once, at the end.
+`dot` and `mermaid` write it. The shape of each value is shown beside the box that makes it, but
+only once, at the end, for a run of small layers that keep the shape.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Box:
 
     @property
     def keeps_shape(self) -> bool:
-        """Whether it is one layer of the small kinds, whose result has the shape of the input."""
+        """Whether it is a single small layer, whose result has the shape of its input."""
         return len(self.nodes) == 1 and self.nodes[0].op.family in _SMALL
 
 

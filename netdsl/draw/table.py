@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Row, Summary
 
-HEADS = {"macs": "MACs"}  # the heads of columns, if they are not their names
+HEADS = {"macs": "MACs"}  # column heads that differ from the names of the columns
 NARROW = 80  # columns of text
 GAP = 3  # blanks between columns
 LEAST = 6  # the width below which no column of names is cut
 UNITS = ("", "K", "M", "G", "T")
-MANY = 7  # more columns than that have only one blank between them
+MANY = 7  # more columns than this have only one blank between them
 
 
 class TableLine(NamedTuple):
@@ -101,10 +101,10 @@ def table_of(
     width: int,
     dim: frozenset[int] = frozenset(),
 ) -> list[TableLine]:
-    """The lines of a table: its head, a rule, and its rows, of which those in `dim` are dim.
+    """The lines of a table: its head, a rule, and its rows; the rows in `dim` are dim.
 
-    The columns from `right` on are figures. rich's own table would take a tenth of a millisecond
-    for each row, which is noticeable for some thousand rows.
+    The columns from number `right` onwards are figures. rich's own table would take a tenth of a
+    millisecond for each row, which is noticeable for some thousand rows.
     """
     rows = _fitted(heads, rows, right, width - _gaps(len(heads)))
     widths = _widths(heads, rows)

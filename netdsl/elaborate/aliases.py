@@ -48,7 +48,7 @@ def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
 
 
 def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
-    """Advice to use the net that has a body, if the aliases do not form a circle."""
+    """Advice to use the net that has a body, if the aliases do not form a cycle."""
     passed = {named.name}
     last: ast.Definition | ast.Alias | None = target
     while isinstance(last, ast.Alias) and last.name not in passed:

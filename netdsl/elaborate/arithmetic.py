@@ -1,7 +1,7 @@
 """Operators on values.
 
-Integers stay below 2^63, lists below the limit, and formulas of open sizes short. Everything else
-is a `NetdslError`.
+Integers must be below 2^63, lists must not exceed their limit, and formulas of open sizes must be
+short. Everything else raises `NetdslError`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def compare(operator: str, a: object, b: object, span: Span) -> bool:
 
 
 def _single(value: object, other: object) -> object:
-    """The element of a list of one, if it is compared with something that is not a list."""
+    """The element of a one-element list, if it is compared with something that is not a list."""
     if isinstance(value, tuple) and len(value) == 1 and not isinstance(other, tuple):
         return value[0]
     return value
@@ -182,7 +182,7 @@ def _compute(operator: str, a: Any, b: Any) -> object:
 
 
 def _divide(a: Any, b: Any) -> object:
-    """`a / b`: an integer if both are integers and nothing remains, otherwise a float.
+    """`a / b`: an integer if both are integers and there is no remainder, otherwise a float.
 
     An open size cannot become a float, so a remainder is an `ArithmeticError`.
     """

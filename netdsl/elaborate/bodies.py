@@ -311,7 +311,7 @@ class Elaborator:
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:
-    """The last element that can have a label; None if it has one other than `label`."""
+    """The last element that can have a label; None if it has a label other than `label`."""
     for element in reversed(elements):
         if _takes_label(element):
             return element if element.label in (None, label) else None

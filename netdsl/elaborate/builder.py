@@ -43,7 +43,7 @@ class NetBuilder:
         self.reporter = reporter
         self.graph = graph
         self.labels: dict[str, Value] = {}
-        self.owners: dict[str, Node] = {}  # the first node of each module, which has its weights
+        self.owners: dict[str, Node] = {}  # the first node of each module, which owns its weights
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled

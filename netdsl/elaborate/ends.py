@@ -68,7 +68,7 @@ class Ends:
         return shape
 
     def _declared_shape(self, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
-        """The sizes in the text; those that are given from outside are still open."""
+        """The sizes in the text; those that the user gave are still open."""
         names: tuple[int | str, ...] = ()
         if isinstance(expr, ast.DimsLiteral) or (
             isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]
@@ -96,7 +96,7 @@ class Ends:
         span: Span,
         env: Env,
     ) -> None:
-        """Give open sizes the numbers of an input; each name stands for one number."""
+        """Give open sizes the numbers of an input; a name must have the same number everywhere."""
         symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
         self._refuse_open_input(name, symbols, given, span)
         for size, number in zip(declared, given, strict=True):
@@ -117,7 +117,7 @@ class Ends:
     def _refuse_open_input(
         self, name: str, symbols: set[str], given: tuple[int, ...], span: Span
     ) -> None:
-        """Raise `NetdslError` if an earlier input has one of the open sizes, but no numbers."""
+        """Raise `NetdslError` if an earlier input with one of the open sizes got no numbers."""
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
                 raise NetdslError(
@@ -233,7 +233,7 @@ def nearest_fit(declared: tuple[int | Sym, ...], given: tuple[int, ...]) -> tupl
 
 
 def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
-    """Whether sizes fit those of the text, in which one name is one size."""
+    """Whether sizes fit those of the text, where a name has the same size everywhere."""
     known: dict[str, int] = {}
     for size, number in zip(declared, sizes, strict=True):
         wanted = known.setdefault(str(size), number) if isinstance(size, Sym) else size

@@ -1,4 +1,4 @@
-"""Lower bounds of what loops and blocks make, computed before they are unrolled."""
+"""Lower bounds for the layers and steps of loops and blocks, computed before unrolling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.module import Module
 
 MOST = 10**18  # layers or steps at which an estimate stops counting
-DEEP = 100  # nested bodies that are examined
+DEEP = 100  # levels of nested bodies that are examined
 
 
 class Least(NamedTuple):
@@ -43,7 +43,7 @@ class Estimate:
         """The estimate of a block call; `home` is the file that defines the block."""
         least = self._blocks.get(id(definition))
         if least is None:
-            self._blocks[id(definition)] = Least()  # for recursion, which is reported later
+            self._blocks[id(definition)] = Least()  # a block that calls itself is reported later
             names = given(definition.body).union(
                 home.env.values, (parameter.name for parameter in definition.parameters)
             )

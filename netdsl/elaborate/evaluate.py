@@ -1,6 +1,6 @@
 """Expressions: a value for each, or a `NetdslError` at its place.
 
-Integers stay below 2^63, lists below the limit.
+Integers must be below 2^63, and lists must not exceed their limit.
 """
 
 from __future__ import annotations

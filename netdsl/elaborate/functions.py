@@ -29,7 +29,7 @@ def _round(value: float, digits: int = 0) -> float:
     return round(value, digits) if digits else round(value)
 
 
-# Without keywords, which `min` and `max` of Python take.
+# These take no keywords, unlike Python's `min` and `max`.
 def _least(*values: Any) -> object:
     return min(*values)
 

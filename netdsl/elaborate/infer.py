@@ -62,7 +62,7 @@ class Inference:
 def _type_of(value: object) -> object:
     """The type of an argument, and the types of a list's elements.
 
-    It distinguishes arguments that are equal: `[3.0]` and `[3]`, `[true]` and `[1]`.
+    It distinguishes arguments that Python considers equal: `[3.0]` and `[3]`, `[true]` and `[1]`.
     """
     if isinstance(value, tuple):
         return tuple(map(_type_of, value))

@@ -92,7 +92,7 @@ class Loader:
         if path in self._loading:
             circle = [*self._loading[self._loading.index(path) :], path]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"the imports form a circle: {names}", item.span)
+            raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
@@ -122,7 +122,7 @@ def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
     """The path of an imported file, and its name in messages."""
     if item.is_path:
         path = library.import_path(module.source, item.target)
-        # Its name is relative, as its importer's may be, so that models contain no absolute paths.
+        # Its name is relative if that of its importer is, so that models contain no absolute paths.
         return path, os.path.join(os.path.dirname(module.source.name), item.target)
     found = library.shipped(item.target)
     if found is not None:
@@ -155,7 +155,7 @@ def _define(module: Module, definition: ast.Definition | ast.Alias) -> None:
     if module.homes.get(name) is module:
         first = module.definitions[name].name_span
         raise _duplicate(f"`{name}` is defined twice", definition.name_span, first)
-    # Even with a wrong name it is registered, so that its calls cause no further errors.
+    # It is registered even if its name is wrong, so that its calls cause no further errors.
     module.register(definition)
     if name in LAYERS or name in BUILT_IN:
         raise NetdslError(

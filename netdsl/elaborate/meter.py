@@ -10,7 +10,7 @@ from netdsl.limits import limit, raise_help
 if TYPE_CHECKING:
     from netdsl.source import Span
 
-ELEMENTS = 16  # of a list or string, which count as one step
+ELEMENTS = 16  # elements of a list or string that count as one step
 
 
 class Meter:

@@ -58,7 +58,7 @@ def elaborate(
     expects = elaborator.expects
     if isinstance(named, ast.Alias):
         if all(p.default is not None for p in definition.parameters):
-            expects = []  # they are checked with the defaults, under the net's own name
+            expects = []  # checked with the defaults, under the net's own name
         expects = expects + own_expectations(named, definition, graph.arguments, frame, outside)
     trains = {t.net: t for t in program.module.trains}
     train = trains.get(named.name) or trains.get(definition.name)

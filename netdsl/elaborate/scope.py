@@ -60,7 +60,7 @@ class Namespace:
     """The names of the members of one net, block call or labelled group.
 
     `path` is the prefix of the names of its nodes, and `module` that of the names of their weights.
-    They differ if a labelled module is used again; `use` is then the ending of its members' names.
+    They differ if a labelled module is used again; `use` is then the suffix of its members' names.
     `outer` is the scope in which labels are looked up next; the scope of a block has none.
     """
 

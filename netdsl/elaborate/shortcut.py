@@ -1,4 +1,4 @@
-"""The error of a `residual` whose body has another shape than its input."""
+"""The error of a `residual` whose body has a different shape than its input."""
 
 from __future__ import annotations
 

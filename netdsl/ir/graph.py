@@ -36,7 +36,7 @@ class Value:
         self, name: str, type: TensorType | None, site: Site, producer: Node | None = None
     ) -> None:
         self.name = name
-        # It is None only if the program has an error, and then it gets no graph.
+        # It is None only if the program has an error; such a program gets no graph.
         self.type: TensorType = type  # type: ignore[assignment]
         self.site = site
         self.producer = producer

@@ -65,7 +65,7 @@ class Emitter(Protocol):
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
     ) -> str:
-        """A border with these (begin, end) widths along every axis except the batch's."""
+        """Add a border of these (begin, end) widths along every axis except the batch."""
 
     def param(self, name: str) -> str:
         """The initialiser of a weight or buffer of this layer."""
@@ -122,7 +122,7 @@ class Evaluation(Protocol):
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights and buffers of more than one axis, in single precision."""
+        """The weights and buffers with more than one axis, in single precision."""
 
     def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:
         """A bound, in units, for each element; a number applies to all elements."""

@@ -23,9 +23,9 @@ REQUIRED = object()
 class Param(NamedTuple):
     """A tensor of a layer: its shape and its initial values (see `netdsl/ops/init.py`).
 
-    `role` is what the numbers are for. From it `verify` takes the scale of random ones:
+    `role` is what the numbers are for. It determines how `verify` scales random numbers:
 
-    - empty: a matrix or kernel that keeps the scale of the values, or a scale around 1
+    - an empty text: a matrix or kernel that keeps the scale of the values, or a scale around 1
     - value: numbers that become elements of the result
     - code: numbers that are compared with the input and have its scale
     - state: a matrix that a recurrent layer applies at every step
@@ -141,15 +141,15 @@ class Op:
     family: ClassVar[str]
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
-    inputs: ClassVar[tuple[int, int]] = (1, 1)  # the least and most tensors that it takes
-    # Whether it counts MACs: a layer with weights, as papers count them.
+    inputs: ClassVar[tuple[int, int]] = (1, 1)  # the fewest and most tensors that it takes
+    # Whether its MACs count: as in papers, only those of layers with weights do.
     multiplies: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
-    fused: ClassVar[bool] = False  # whether PyTorch has one operator for all of its products
+    fused: ClassVar[bool] = False  # whether one operator of PyTorch computes all products
 
-    _needs: Needs | None = None  # what `infer` requires of open sizes is added to it
+    _needs: Needs | None = None  # `infer` adds what it requires of open sizes
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self.__dict__.update(values)

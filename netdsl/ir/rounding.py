@@ -47,7 +47,7 @@ def grown(terms: float) -> float:
 
 
 def unless_beyond(bound: Tensor, *magnitudes: Tensor) -> Tensor:
-    """The bound, infinite where one of the intermediate magnitudes may overflow."""
+    """The bound, but infinite where one of the intermediate magnitudes may overflow."""
     for magnitude in magnitudes:
         bound = bound.where(magnitude <= NEAR, inf)
     return bound

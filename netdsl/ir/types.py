@@ -31,7 +31,7 @@ class Floor(NamedTuple):
 
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
-MAX_TERMS = 10_000  # of one product, before equal terms are added up
+MAX_TERMS = 10_000  # terms of one product, before equal ones are added up
 MAX_SYMBOLS = 4 * MAX_TERMS  # symbols and floors in all of these terms together
 
 
@@ -175,7 +175,7 @@ def _terms(value: int | Sym) -> Mapping[Monomial, int]:
 
 
 def _make(terms: dict[Monomial, int]) -> int | Sym:
-    """The sum of these terms, of which some may be zero or constant."""
+    """The sum of these terms, some of which may be zero or constant."""
     terms = {m: c for m, c in terms.items() if c}
     if not any(terms):
         return terms.get((), 0)

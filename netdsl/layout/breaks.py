@@ -78,7 +78,7 @@ class Breaks:
         return bool(piece.space) or before in OPEN or piece.kind == "RBRACE"
 
     def _if_chains(self) -> dict[int, list[int]]:
-        """The opening braces of each `if`, `else if` and `else`, by each one of them."""
+        """For each opening brace, those of all branches of its `if`, `else if` and `else`."""
         chains: dict[int, list[int]] = {}
         next_brace = _next_braces(self.pieces)
         for i, piece in enumerate(self.pieces):
@@ -150,7 +150,7 @@ class Breaks:
 
 
 def _next_braces(pieces: list[Piece]) -> list[int]:
-    """For each piece, the first opening brace from there on."""
+    """For each piece, the first opening brace at or after it."""
     braces = [0] * len(pieces)
     brace = len(pieces)
     for i in reversed(range(len(pieces))):

@@ -95,7 +95,7 @@ class Columns:
             self.columns[i] = self.columns[i - 1] + len(before.text) + self.pieces[i].space
 
     def _groups(self, run: list[Line]) -> list[list[tuple[int, int]]]:
-        """The pieces that the author aligned, each as (number in the run of its line, piece).
+        """The pieces that the author aligned, each as (number of its line in the run, piece).
 
         The pieces of a group have one kind and were in one column, and at least one of them had
         more than one blank before it.

@@ -50,7 +50,7 @@ def _check_same(source: SourceFile, tree: ast.File, comments: list[str], laid_ou
     except NetdslError as error:
         raise _refusal(source, f"not be valid: {error.diagnostics[0].message}") from None
     if not same(tree, new_tree):
-        raise _refusal(source, "have another meaning")
+        raise _refusal(source, "have a different meaning")
     if comments != comments_of(pieces_of(laid_out, tokens)):
         raise _refusal(source, "lose a comment")
 

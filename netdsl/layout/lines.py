@@ -43,14 +43,14 @@ class _Frame:
     base: int  # the piece that its contents are indented from
     arm: int = -1  # the `|` of the arm
     statement: int = -1  # the first piece of the statement
-    going_on: int = -1  # the `->` of the last line of the statement that begins with one
+    going_on: int = -1  # the last `->` that begins a line of the statement
 
 
 class Structure:
     """Divides the pieces into lines; a body that would make its line too wide becomes a block.
 
-    Widths do not include the blanks that align one line with another: the formatter gives the same
-    layout again for its own output.
+    Widths do not include the blanks that align one line with another, so that the formatter leaves
+    its own output unchanged.
     """
 
     def __init__(self, breaks: Breaks) -> None:

@@ -57,9 +57,9 @@ __all__ = [
 def load_plugins() -> frozenset[str]:
     """Import the packages that offer layer kinds, and return the names of these kinds.
 
-    They are the entry points of the group `netdsl.layers`. This is called when a text uses a kind
-    that netdsl does not have: other nets do not wait for it, nor for `importlib.metadata`, which
-    takes as long to import as a net takes to check.
+    They are the entry points of the group `netdsl.layers`. This runs only when a text uses a kind
+    that netdsl does not have, because importing `importlib.metadata` takes as long as checking a
+    net.
     """
     before = set(LAYERS)
     for point in import_module("importlib.metadata").entry_points(group="netdsl.layers"):

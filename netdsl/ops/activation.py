@@ -31,8 +31,8 @@ def _hard_swish(_op: Op, e: Evaluation) -> Bound:
 class _Plain(NamedTuple):
     """An activation without arguments that both back ends have."""
 
-    module: str  # of PyTorch
-    operator: str  # of ONNX
+    module: str  # its name in PyTorch
+    operator: str  # its name in ONNX
     formula: str
     rounding: Rule
 
@@ -261,7 +261,7 @@ class _Softmax(Op):
     """What the kinds that sum along an axis share."""
 
     axis = arg(integer, 1, doc="the axis to sum over; 0 is the batch")
-    name = ""  # in PyTorch and in ONNX
+    name = ""  # its name in PyTorch and in ONNX
 
     def infer(self, x: TensorType) -> TensorType:
         axis_index(self, x, self.axis)

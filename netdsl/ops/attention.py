@@ -119,7 +119,7 @@ class Attention(Op):
             part.map(lambda t: t.unflatten(-1, (self.heads, -1)).transpose(1, 2))
             for part in _projections(e)
         )
-        # Queries and keys have this factor each, as in PyTorch.
+        # Queries and keys are each multiplied by this factor, as in PyTorch.
         scale = (e.x.shape[-1] // self.heads) ** -0.25
         scores = q.times(scale) @ k.times(scale).map(lambda t: t.mT)
         if self.causal:

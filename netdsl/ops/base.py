@@ -1,9 +1,10 @@
 """What a layer kind is: one class that owns its arguments, shapes, parameters, MACs and lowerings.
 
 A kind is a class with `@layer("name", family=..., examples=...)`; its arguments are class
-attributes made by `arg`. The back ends are handed in: `torch` gets a recorder that writes PyTorch
-source, `onnx` a graph builder, `rounding` an evaluation, so this package imports neither. Shapes
-have no batch dimension: C x H x W for images, T x D for sequences, D for vectors.
+attributes made by `arg`. The methods get what they need from the back ends as arguments: `torch`
+gets a recorder that writes PyTorch source, `onnx` a graph builder, and `rounding` an evaluation. So
+this package imports no back end. Shapes have no batch dimension: C x H x W for images, T x D for
+sequences, D for vectors.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from netdsl.ops.args import Dims
 
 T = TypeVar("T")
-GONE: Any = None  # in place of an inherited argument that a kind does not take
+GONE: Any = None  # replaces an inherited argument that a kind does not take
 END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
 MAX_WORD = 40  # characters of a word in a message
-MAX_DIVISORS = 12  # of a number in a message
+MAX_DIVISORS = 12  # the most divisors in a message
 
 
 # ---- declaring a kind
@@ -68,8 +69,8 @@ def arg(
     """Declare an argument of a kind.
 
     `convert` is one of the types in `netdsl.ops.args`. An argument without a default is required.
-    `doc` is one line for the reference; `min`, `max` and `choices` limit the values. A type checker
-    takes the result for a value of the argument, which it is in the instances of the kind.
+    `doc` is one line for the reference; `min`, `max` and `choices` limit the values. To type
+    checkers, the result is a value of the argument, which is what instances of the kind have.
     """
     return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
 
@@ -97,7 +98,7 @@ def layer(
 
 
 def _declared(cls: type[Op]) -> tuple[Arg, ...]:
-    """The arguments of a class and its bases; another value removes an inherited argument."""
+    """The arguments of a class and its bases; overriding one with another value removes it."""
     declared: dict[str, Arg] = {}
     for base in reversed(cls.__mro__):
         for name, value in vars(base).items():
@@ -196,7 +197,7 @@ def _check_range(declared: Arg, kind: str, number: float, value: object) -> None
 
 
 def _check_float(declared: Arg, kind: str, number: float) -> None:
-    """Refuse a number beyond float32, in which back ends compute: it would be infinite."""
+    """Refuse a number beyond float32: back ends compute in float32, where it is infinite."""
     if isinstance(number, float) and abs(number) > LARGEST:
         raise OpError(
             "number-too-large",
@@ -238,7 +239,7 @@ def _declaration(declared: Arg) -> str:
 
 
 def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
-    """One integer for each of `n` spatial axes; raises `OpError` for another number of sizes."""
+    """One integer for each of `n` spatial axes; raises `OpError` for a wrong number of sizes."""
     if isinstance(value, int):
         return (value,) * n
     if len(value) != n:
@@ -280,7 +281,7 @@ def spatial_rank(op: Op, x: TensorType) -> int:
 def fixed(op: Op, size: int | Sym, name: str, otherwise: str | None = None) -> int:
     """A size that must be known; raises `OpError` if it is open.
 
-    `name` is what the size is, such as "its input channels"; `otherwise` is further advice.
+    `name` describes the size, such as "its input channels"; `otherwise` is further advice.
     """
     if isinstance(size, int):
         return size

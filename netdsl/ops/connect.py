@@ -50,7 +50,7 @@ def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
     if init not in INITS:
         raise OpError(
             "bad-argument",
-            f"`init` is {init}, which needs equally many inputs for every output; with"
+            f"`init` is {init}, which needs the same number of inputs for every output; with"
             f" `connections` it can be {', '.join(INITS)}",
             "init",
         )

@@ -184,7 +184,7 @@ class Conv(Windowed):
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, dilation = self.geometry(x)
         uneven = any(begin != end for begin, end in pairs)
-        # `nn` modules pad evenly: uneven padding goes around the input of the module.
+        # Modules of `nn` only pad both ends equally, so an uneven `pad` is applied before.
         pad = 0 if uneven else brief(tuple(begin for begin, _ in pairs))
         if self.connections is not None:
             module = t.custom(
@@ -227,7 +227,7 @@ class Conv(Windowed):
 def _output_size(
     size: int | Sym, k: int, stride: int, pad: tuple[int, int], dilation: int
 ) -> int | Sym:
-    """The number of places of a window along an axis; raises `OpError` if it does not fit."""
+    """The number of positions of a window along an axis; raises `OpError` if it does not fit."""
     extent = dilation * (k - 1) + 1
     padded = size + sum(pad)
     if isinstance(padded, int) and extent > padded:

@@ -124,10 +124,9 @@ class Deconv(Windowed):
             return g.op(
                 "ConvTranspose", x, weight, *bias, **window, pads=pad * 2, output_padding=extra
             )
-        # onnxruntime refuses to add the stride or more to the end. There, less is cut from the
-        # end, and what is still missing is put on as zeros, before the bias is added. If there is
-        # something missing, the start is cut last: nothing may be left of a small input without
-        # these zeros.
+        # onnxruntime refuses to add the stride or more to the end. In that case, cut less from the
+        # end, and append what is still missing as zeros, before adding the bias. If something is
+        # missing, cut the start last: without these zeros, nothing may be left of a small input.
         missing = [max(0, e - p) for e, p in zip(extra, pad, strict=True)]
         begin = [0] * len(k) if any(missing) else pad
         end = [max(0, p - e) for e, p in zip(extra, pad, strict=True)]
@@ -165,7 +164,7 @@ def _output_size(
 
 
 def _pad_and_cut(g: Emitter, y: str, after: Sequence[int], cut: Sequence[int]) -> str:
-    """Put zeros after each spatial axis, and cut its start."""
+    """Append zeros to each spatial axis, and cut its start."""
     y = g.pad(y, [(0, 0), *((0, zeros) for zeros in after)], "")
     if not any(cut):
         return y

@@ -92,7 +92,7 @@ class Dense(Op):
     examples=[("3x4x5", "flatten"), ("7", "flatten"), ("2x3", "flatten"), ("[]", "flatten")],
 )
 class Flatten(Op):
-    """All axes after the batch as one, the last running fastest."""
+    """Merge all axes after the batch into one; the last of them varies fastest."""
 
     rounding = exact
 

@@ -139,7 +139,7 @@ class GraphConvolution(_GraphLayer):
     normalize: bool = arg(
         boolean,
         False,
-        doc="add self-loops to an adjacency of numbers from 0 on, and normalise it",
+        doc="add self-loops to an adjacency of numbers of at least 0, and normalise it",
     )
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
@@ -201,7 +201,7 @@ class Chebyshev(_GraphLayer):
         min=1,
         max=1000,
     )
-    # Declared again, because positional arguments are units, k, bias.
+    # Declared again, so that the positional arguments are units, k and bias, in this order.
     bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:

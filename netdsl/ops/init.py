@@ -1,8 +1,8 @@
-"""How weights start: the names of the initialisers, and their distributions.
+"""How weights are initialised: the names of the initialisers, and their distributions.
 
-`default` is PyTorch's for convolution and dense layers, uniform in ±1/sqrt(fan_in) (He et al. 2015
-with a = sqrt 5). `he_*` is He et al. 2015, `xavier_*` Glorot and Bengio 2010, `normal` has standard
-deviation 0.01 as AlexNet's.
+`default` is PyTorch's initialisation of convolution and dense layers: uniform in ±1/sqrt(fan_in)
+(He et al. 2015 with a = sqrt 5). `he_*` is from He et al. 2015, and `xavier_*` from Glorot and
+Bengio 2010. `normal` has a standard deviation of 0.01, as in AlexNet.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The inputs of each output and the outputs of each input; a vector has its length for both."""
+    """The inputs of each output and the outputs of each input; both are the length of a vector."""
     if len(shape) < 2:
         return prod(shape), prod(shape)
     window = prod(shape[2:])
@@ -79,7 +79,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def check_fans(kind: str, init: str, shape: tuple[int, ...]) -> None:
-    """Refuse an initialiser that needs the number of inputs of an output, if there is one axis."""
+    """Refuse an initialiser that needs two sizes for a tensor with only one axis."""
     if len(shape) < 2 and init.startswith(("he_", "xavier_")):
         raise OpError(
             "bad-argument",
@@ -114,7 +114,7 @@ def _triangle(k: int) -> list[float]:
 def shaped(
     kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
 ) -> tuple[float, ...]:
-    """Literal numbers as a flat tuple; leading axes of size 1 may be left out.
+    """Literal numbers as a flat tuple; the text may leave out leading axes of size 1.
 
     Raises `OpError` if the numbers do not have that shape.
     """
@@ -144,7 +144,7 @@ def _shape_of(values: Numbers) -> tuple[int, ...]:
 
 
 def _flat(values: Numbers, shape: tuple[int, ...]) -> list[float] | None:
-    """The numbers of nested lists, or None if a list has another length than `shape`."""
+    """The numbers of nested lists, or None if the length of a list differs from `shape`."""
     if not isinstance(values, tuple):
         return None if shape else [values]
     if not shape or len(values) != shape[0]:

@@ -55,7 +55,7 @@ class Concat(Join):
     any_dtype = True
     rounding = exact
 
-    axis: int = arg(integer, 1, doc="the axis to join along, the batch being 0")
+    axis: int = arg(integer, 1, doc="the axis to join along; 0 is the batch")
 
     def infer(self, *xs: TensorType) -> TensorType:
         first, *others = xs
@@ -88,7 +88,7 @@ class Concat(Join):
 
 
 def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
-    """Advice that makes an axis equal along which `concat` does not join."""
+    """Advice on how to make equal an axis that `concat` does not join along."""
     projection = _projection(rank, axis, a, b)
     if axis == 0:
         return f"{projection}, or join along axis 1" if projection else "join along axis 1"
@@ -97,7 +97,7 @@ def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
 
 
 def _projection(rank: int, axis: int, a: Size, b: Size) -> str | None:
-    """Advice for a layer that makes an axis equal in both arms, if arms of that rank have one."""
+    """Advice to add a layer that makes an axis equal in both arms, if their rank has one."""
     wanted = a if isinstance(a, int) else b
     if not isinstance(wanted, int):
         return None

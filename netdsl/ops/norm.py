@@ -170,7 +170,7 @@ class LocalResponseNorm(Op):
                 "an even window has no middle channel",
             )
         for name, value in (("alpha", self.alpha), ("beta", self.beta)):
-            if value < TINY:  # float32 makes 0 of it, which onnxruntime refuses
+            if value < TINY:  # it is 0 in float32, which onnxruntime refuses
                 message = f"`{name}` of `lrn` must be above 0, found {value:g}"
                 raise OpError("bad-argument", message, name)
         return x

@@ -31,8 +31,8 @@ def refuse(kind: str, pad: UnevenPadding, advice: str) -> NoReturn:
 
 def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
     """The output size of a pooling window along one axis."""
-    # PyTorch drops a last window that would start past the input and its padding; the smaller of
-    # the two sizes is fixed by the geometry alone, so that open sizes need no minimum.
+    # PyTorch drops a last window that would start past the input and its padding. Which of the two
+    # sizes is smaller depends only on k, s and p, so open sizes need no minimum.
     if ceil:
         return (size + min(2 * p - k + s, p) + s - 1) // s
     return (size + 2 * p - k) // s + 1
@@ -84,10 +84,10 @@ def for_deconv(
     pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], d: Sequence[int]
 ) -> str:
     """Advice for `deconv`; `same` means the input's size times the stride."""
-    most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # of `output_pad`
+    most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # the largest `output_pad`
     if pad != "same":
         return _as_numbers(pad) or _pairs_for_deconv(pad, most)
-    # What the output has more than the input's size times the stride, without any padding.
+    # By how much the output exceeds the input's size times the stride, without any padding.
     surplus = [d_ * (k_ - 1) + 1 - s_ for k_, s_, d_ in zip(k, s, d, strict=True)]
     p = [max(-(-n // 2), 0) for n in surplus]
     output_pad = [2 * p_ - n for p_, n in zip(p, surplus, strict=True)]

@@ -76,7 +76,7 @@ class _Pool(Op):
         return TensorType((x.channels, *spatial), x.dtype)
 
     def _output_size(self, size: int | Sym, k: int, stride: int, pad: int) -> int | Sym:
-        """The number of places of the window along an axis; raises `OpError` if it does not fit."""
+        """The number of positions of the window on an axis; raises `OpError` if it does not fit."""
         out = pooled(size, k, stride, pad, ceil=self.ceil)
         if isinstance(out, int) and isinstance(size, int) and out < 1:
             plus = f" with its padding of {pad}" if pad else ""
@@ -208,8 +208,8 @@ class AvgPool(_Mean):
         window = self.onnx_window(x.type)
         if not self.ceil:
             return g.op("AveragePool", x, count_include_pad=int(self.count_pad), **window)
-        # PyTorch's mean counts the padding but not what lies beyond it, so pad first, and let no
-        # further padding count.
+        # PyTorch's mean counts the padding but nothing beyond it. So pad first, and exclude any
+        # further padding from the mean.
         padded: str = x
         pad = self.geometry(x.type).pad
         if any(pad):

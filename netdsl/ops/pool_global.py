@@ -1,4 +1,4 @@
-"""Pooling over the whole input to a size that is given: global, adaptive, pyramid."""
+"""Pooling of the whole input to a given size: global, adaptive, pyramid."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class GlobalMaxPool(_Global):
 
 
 class _Adaptive(Op):
-    """What the adaptive kinds share: windows of an axis that give a size.
+    """What the adaptive kinds share: windows along each axis that give the wanted output size.
 
     Output i takes the inputs from floor(i in / out) to ceil((i + 1) in / out).
     """
 
     size = arg(dims, doc="output size", min=1)
     is_global = True
-    module = ""  # the start of PyTorch's name
-    windows_operator, global_operator, reduction = "", "", ""  # of ONNX
+    module = ""  # how the names of PyTorch's modules begin
+    windows_operator, global_operator, reduction = "", "", ""  # operators of ONNX
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_rank(self, x)
@@ -103,7 +103,7 @@ class _Adaptive(Op):
 
 
 def _equal_windows(sizes: Sequence[int | Sym], outs: Sequence[int]) -> list[int] | None:
-    """The window along each axis if it is the same at every place, else None."""
+    """The window along each axis if it is the same at every position, else None."""
     k = []
     for size, out in zip(sizes, outs, strict=True):
         if not isinstance(size, int) or size % out:
@@ -139,7 +139,7 @@ def _open_bounds(g: Emitter, x: str, axis: int, out: int) -> list[tuple[str, str
     ],
 )
 class AdaptiveAvgPool(_Adaptive):
-    """The mean over as many windows as the output has places."""
+    """The mean of each of as many windows as the output has positions."""
 
     rounding = mean_of_windows
 
@@ -157,7 +157,7 @@ class AdaptiveAvgPool(_Adaptive):
     ],
 )
 class AdaptiveMaxPool(_Adaptive):
-    """The largest value over as many windows as the output has places."""
+    """The largest value in each of as many windows as the output has positions."""
 
     rounding = exact
 

@@ -45,7 +45,7 @@ class Upsample(Op):
     mode = arg(
         text,
         "nearest",
-        doc="`nearest` copies one input, `bilinear` interpolates between the inputs around a place",
+        doc="`nearest` copies one input, `bilinear` interpolates between neighbouring inputs",
         choices=("nearest", "bilinear"),
     )
 

@@ -1,4 +1,4 @@
-"""Layers that give the elements of their input another shape or order."""
+"""Layers that give the elements of their input a different shape or order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Axis(NamedTuple):
-    """An axis of the input, the batch being 0."""
+    """An axis of the input; 0 is the batch."""
 
     number: int
 
@@ -31,7 +31,7 @@ class Axis(NamedTuple):
     examples=[("3x4x5", "reshape(12x5)"), ("6", "reshape([2, -1])"), ("2x6", "reshape(3x2x2)")],
 )
 class Reshape(Op):
-    """The same elements in the same order, in another shape; one of its sizes may be -1."""
+    """The same elements in the same order, in a different shape; one of its sizes may be -1."""
 
     any_dtype = True
     rounding = exact
@@ -78,7 +78,7 @@ class Reshape(Op):
         return tuple(shape)
 
     def _what_fits(self, x: TensorType) -> str | None:
-        """Advice for an input of another size: -1 in the place of one size, or the divisors."""
+        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
         if not isinstance(x.size, int):
             return None
         for i in reversed(range(len(self.shape))):
@@ -138,7 +138,7 @@ def _onnx_size(g: Emitter, x: str, size: int | Axis) -> str:
     examples=[("3x4x5", "permute([2, 3, 1])"), ("3x4", "permute([2, 1])")],
 )
 class Permute(Op):
-    """The axes in another order; they are counted from 1, because 0 is the batch."""
+    """The axes in a different order; they are counted from 1, because 0 is the batch."""
 
     any_dtype = True
     rounding = exact

@@ -1,9 +1,9 @@
 """How far float32 may be from the exact value of a layer: the rules that several kinds share.
 
-A rule takes the op and its evaluation, as a method does: a kind uses one by `rounding = exact`, for
-example. It returns a bound, or None if the result is exact; then it evaluates nothing. The table in
-`docs/verify.md` is made from the docstrings of the rules: the bound of rounding, and after
-"Underflow:" the bound of underflow.
+A rule takes the op and its evaluation, like a method, so a kind can write `rounding = exact`. It
+returns a bound, or None if the result is exact, in which case it evaluates nothing. The table in
+`docs/verify.md` is made from the docstrings of the rules. They contain the bound of rounding and,
+after "Underflow:", the bound of underflow.
 """
 
 from __future__ import annotations

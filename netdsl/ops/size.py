@@ -165,7 +165,7 @@ class Crop(Op):
         offsets = _for_each_axis(self.offset, rank)
         if len(offsets) != rank:
             subject = f"`offset` has {counted(len(offsets), 'size')}"
-            raise _wrong_rank(subject, rank, "offset", "one number serves all axes")
+            raise _wrong_rank(subject, rank, "offset", "one number is enough for all axes")
         return list(zip(offsets, target, strict=True))
 
     def _target(self, rank: int, like: TensorType | None) -> Sizes:
@@ -178,7 +178,7 @@ class Crop(Op):
             assert self.size is not None
             target = _for_each_axis(self.size, rank)
             subject = f"`crop` has {counted(len(target), 'size')}"
-            advice = "one number serves all axes"
+            advice = "one number is enough for all axes"
         if len(target) != rank:
             raise _wrong_rank(subject, rank, "size", advice)
         return target

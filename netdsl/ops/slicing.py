@@ -33,7 +33,7 @@ class Slice(Op):
 
     start: int = arg(integer, doc="index of the first element, from 0")
     end: int = arg(integer, doc="index after that of the last element")
-    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+    axis: int = arg(integer, 1, doc="the axis; 0 is the batch")
 
     def _bounds(self, x: TensorType) -> tuple[int, int, int]:
         """The position of the axis in `x.shape`, and the start and end, which count from 0."""
@@ -47,7 +47,7 @@ class Slice(Op):
                 f"`slice` from {self.start} to {self.end} {problem}: the axis has"
                 f" {counted(size, 'element')}",
                 "end",
-                f"0 <= start < end <= {size} must hold; negative numbers count from the end",
+                f"use 0 <= start < end <= {size}; negative numbers count from the end",
             )
         return axis, start, end
 
@@ -79,7 +79,7 @@ class SplitAxis(Op):
 
     parts: int = arg(integer, doc="number of pieces", min=1)
     index: int = arg(integer, doc="which piece to take, from 0", min=0)
-    axis: int = arg(integer, 1, doc="the axis, the batch being 0")
+    axis: int = arg(integer, 1, doc="the axis; 0 is the batch")
 
     def _slice(self, x: TensorType) -> Slice:
         """The slice that takes the piece; raises `OpError`."""

@@ -1,4 +1,4 @@
-"""Recognises exceptions that mean that memory ran out, which each library reports in its way."""
+"""Recognises exceptions that mean that memory ran out: each library has its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from netdsl.process.watch import CrashedError
 
 if sys.platform != "win32":
-    import resource  # once memory is short, it can no longer be loaded
+    import resource  # it cannot be imported any more once memory is short
 
 # The messages of PyTorch, onnxruntime, the C library and Python when memory is full.
 MEMORY = re.compile(
@@ -25,7 +25,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; under a memory limit, failures without a reason count too."""
     if isinstance(error, CrashedError):
         return error.number != signal.SIGKILL and _is_limited()
-    if isinstance(error, SystemError):  # C code that gets no memory can raise it
+    if isinstance(error, SystemError):  # C code can raise it when it gets no memory
         return _is_limited()
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True

@@ -42,7 +42,7 @@ class _Messages(io.FileIO):
 def open_standard() -> None:
     """Make `sys.stdout` and `sys.stderr` of this process safe to print to."""
     codecs.register_error("netdsl", in_ascii)
-    if sys.platform == "win32":  # its consoles take text through streams of their own
+    if sys.platform == "win32":  # Windows consoles need streams of their own
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="netdsl")

@@ -50,7 +50,7 @@ def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -
         raise_on_stop()
         return work()
     stack = os.memfd_create("stack")
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # the processes of a killed child become those of this one
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # adopt the children of a killed child
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the caller ignores it, exit codes are lost
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     parent = os.getpid()

@@ -145,7 +145,7 @@ def _entry(tensor: onnx.TensorProto, key: str) -> str:
 
 
 def _fault(folder: str, location: str) -> str | None:
-    """The reason to refuse a file of weights, or None. A missing file has no fault here."""
+    """The reason to refuse a file of weights, or None. A missing file is not refused here."""
     if "\0" in location or not location:
         return "which is not a file name"
     parts = location.replace("\\", "/").split("/")

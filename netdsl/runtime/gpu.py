@@ -1,6 +1,6 @@
 """Finds out why a GPU cannot be used: because of the build, the driver or the libraries.
 
-Each is checked by itself, so that the message names the one that is missing.
+Each is checked separately, so that the message names the one that is missing.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def _start_failed(code: int) -> Obstacle | None:
     if code == _NO_DEVICE:
         return Obstacle(
             "the NVIDIA driver finds no GPU",
-            "`nvidia-smi` lists the GPUs that it finds, CUDA_VISIBLE_DEVICES can hide them; or run"
-            " with --device cpu",
+            "`nvidia-smi` lists the GPUs that it finds, and CUDA_VISIBLE_DEVICES can hide them;"
+            " or run with --device cpu",
         )
     if code:
         return Obstacle(

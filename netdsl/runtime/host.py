@@ -47,7 +47,7 @@ class HostBuffers:
 
 
 def _locked(size: int) -> np.ndarray:
-    """Page-locked bytes, or ordinary ones if the system gives no more; those are only slower."""
+    """Page-locked bytes, or ordinary ones if the system has no more; these are only slower."""
     buffer = np.empty(size, np.uint8)
     library = _runtime()
     if not size or library is None:

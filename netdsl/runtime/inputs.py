@@ -275,7 +275,7 @@ def _without_rows(
 
 
 def _stacked(rows: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The outputs of the samples as one array; they become rows if they are none yet."""
+    """The outputs of the samples as one array, with a row for each sample."""
     if len({row.shape for row in rows}) > 1:
         raise NetdslError(
             "wrong-shape",

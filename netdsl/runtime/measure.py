@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LONGEST = 20.0  # seconds after which no round begins, unless fewer than `FEWEST` have run
 FEWEST = 3
 HALF = ("float16", "bfloat16")
-PAUSE = 0.02  # seconds in which idle threads of one engine stop spinning before the next one runs
+PAUSE = 0.02  # seconds for idle threads of one engine to stop spinning before the next one runs
 # The sides of the matrices, and the number of elements of the copy.
 SIDES = {"cpu": (1536, 1 << 25), "cuda": (8192, 1 << 28), "tensorrt": (8192, 1 << 28)}
 SMALLEST = 256  # the smallest side: smaller products are too short to reach the peak

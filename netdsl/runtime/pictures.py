@@ -46,7 +46,7 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # anything that matters is an error
+            warnings.simplefilter("ignore")  # problems that matter raise errors
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = _opened(path, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -31,8 +31,8 @@ def facts(path: Path) -> NodeFacts:
     """The opset and element type of a model, and its nodes that compute only sizes.
 
     The results of such a node are at most `FEW` numbers each. They depend only on constants and on
-    the sizes of the inputs. A node that reads the numbers of a tensor does not count, nor one with
-    a larger result or operand or one of unknown size.
+    the sizes of the inputs. Nodes that read the numbers of a tensor do not count, nor do nodes with
+    a result or operand that is larger or of unknown size.
     """
     model = onnx.load(path, load_external_data=False)
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
@@ -67,7 +67,7 @@ def _has_bodies(node: onnx.NodeProto) -> bool:
 
 
 def _without_large(graph: onnx.GraphProto) -> None:
-    """Turn the large initialisers into inputs, so that a model of any size is inferred quickly."""
+    """Turn the large initialisers into inputs, so that shape inference is fast for any model."""
     kept = [
         tensor
         for tensor in graph.initializer

@@ -274,8 +274,8 @@ def _cpu_nodes_help(opset: int) -> str:
     advice = "--allow-cpu-nodes permits it; --device cpu runs the whole model there"
     if opset > _COMPLETE_ON_CUDA:
         return (
-            f"the model has opset {opset}, for which CUDA lacks kernels: an export with the default"
-            f" opset has them; or {advice}"
+            f"CUDA lacks kernels for opset {opset}, which the model has: export it with the default"
+            f" opset; or {advice}"
         )
     return advice
 

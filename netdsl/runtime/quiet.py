@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnxruntime
 
-FATAL = 4  # onnxruntime's number of that severity; its exceptions report the errors
+FATAL = 4  # onnxruntime's number for this severity; its exceptions report the errors
 
 
 def silence() -> None:

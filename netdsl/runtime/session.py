@@ -48,7 +48,7 @@ DTYPES = {
 }
 _Result = TypeVar("_Result")
 _LARGEST = float(np.finfo(np.float32).max)
-GRAPHS = 16  # the most that `run` captures: each takes memory as long as its session lives
+GRAPHS = 16  # the most graphs that `run` captures, because each takes memory until its session ends
 _OF_GPU = re.compile(r"\b(CUDA|CUDNN|CUBLAS|CUBLASLT|CUFFT|CURAND|TensorRT)\b", re.IGNORECASE)
 
 _OF_SIZES = re.compile(
@@ -138,7 +138,7 @@ class Session:
 
     def _plain(self, inputs: Mapping[str, np.ndarray]) -> BoundSession:
         """The inputs bound for runs without a CUDA graph."""
-        if self.device == "tensorrt" and self.graph:  # it cannot run without its graph
+        if self.device == "tensorrt" and self.graph:  # TensorRT cannot run without its graph
             self._without_graph("TensorRT would use the same one for all sizes")
         return BoundSession(self._session, inputs, self.memory, fixed=False)
 
@@ -159,7 +159,7 @@ class Session:
 
     @property
     def _session(self) -> onnxruntime.InferenceSession:
-        """The session of onnxruntime, which is opened anew if it was closed."""
+        """The session of onnxruntime, which is reopened if it was closed."""
         if self._engine is None:
             self._engine, _ = create(
                 self._model, self.device, self._settings._replace(graph=self.graph)
@@ -213,7 +213,7 @@ class Session:
         fits = self._largest(inputs, batch // 2)
         if fits:
             return f"a batch of {fits} fits"
-        return "not even one sample fits: free memory, or take smaller inputs"
+        return "not even one sample fits: free memory, or use smaller inputs"
 
     def _largest(self, inputs: Mapping[str, np.ndarray], size: int) -> int:
         """The first of `size`, its half, its quarter and so on that runs, or 0."""
@@ -234,7 +234,7 @@ class Session:
         """A metadata entry with a number for each channel, such as `netdsl.mean`, or None.
 
         The array is C x 1 x 1, or 1 x 1 x 1 for one number. Raises `NetdslError` with the code
-        `bad-metadata` if the entry is anything else than `count` numbers or one.
+        `bad-metadata` if the entry is anything other than `count` numbers or one.
         """
         values = self.listed(key)
         if values is None:
@@ -326,7 +326,7 @@ def _open_on_any(model: Model, name: str, settings: Settings) -> Session:
 
 
 def _cpu_nodes(placed: list[Placed]) -> str:
-    """The nodes that run on the CPU all the same, as a clause, or "" if there are none."""
+    """The nodes that run on the CPU nevertheless, as a clause, or "" if there are none."""
     on_cpu = astray(placed)
     if not on_cpu:
         return ""

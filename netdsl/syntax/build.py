@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200  # levels of an expression
 MAX_ELSE_IF = 90  # in a row
 _COMPUTED = re.compile(r"\{([^{}]*)\}")  # a computed part of a label
-_OPERATORS = {"or_": "or", "and_": "and", "power": "**"}  # those that leave no token in the tree
+_OPERATORS = {"or_": "or", "and_": "and", "power": "**"}  # they leave no token in the tree
 
 
 class Builder:

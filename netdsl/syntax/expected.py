@@ -35,7 +35,7 @@ _WORDS = {
     "COMPARE": "`==`",
 }
 END = "the end of the file"
-_OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # more must follow
+_OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # a line cannot end so
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}

@@ -103,7 +103,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     with replacing(path) as temporary:
         try:
             save_file(plain, temporary, metadata)
-        except SafetensorError as error:  # the tensors are valid: the file cannot be written
+        except SafetensorError as error:  # the tensors are valid, so the file cannot be written
             raise _system_error(error) from error
         _sort_metadata(temporary)
 

@@ -61,7 +61,7 @@ def train(
     the shape (C, H, W) of its input, if that is known. In training mode, the module may return a
     tuple: the logits, and the logits of auxiliary heads, whose losses are added with the weights
     `module.aux_weights`. The caller determines the initial weights: seed torch before building the
-    module. Every epoch seeds torch's generators anew.
+    module. Every epoch reseeds torch's generators.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
     `diverged`, and the codes of `checkpoint.load`. Raises OSError if a file cannot be written.
@@ -78,7 +78,7 @@ def train(
                 progress.history.append(record)
                 checkpoint.save_weights(out / WEIGHTS, module, run.dataset, name)
                 report.write_log(out / "log.jsonl", progress.history)
-                # Last: if the run stops before this line, `--resume` repeats the epoch.
+                # This comes last: if the run stops before it, `--resume` repeats the epoch.
                 checkpoint.save(out, module, run.optimizer, progress, config)
                 line = report.epoch_line(record, config.epochs, keys)
                 console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -112,7 +112,7 @@ class _Reader:
             self.errors += error.diagnostics
 
     def _entry_value(self, key: str, exprs: tuple[ast.Expr, ...]) -> object:
-        """The value before its check: several values, and a single item of a list, form a list."""
+        """The value before its check: several values, or one item for a list, form a list."""
         values = [_value(expr, self.env) for expr in exprs]
         if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)):
             return values

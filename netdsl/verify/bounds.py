@@ -90,7 +90,7 @@ class Evaluated:
 
     @property
     def weights(self) -> list[Tensor]:
-        """The weights and buffers of more than one axis, in single precision."""
+        """The weights and buffers with more than one axis, in single precision."""
         return [w for w in self._step.tensors().values() if w.dim() > 1]
 
     def bound(self, rounding: Tensor, underflow: Tensor | float) -> Bound:

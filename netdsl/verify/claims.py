@@ -57,7 +57,7 @@ class Claims:
             self._nothing_compared()
         for claim in self.all:
             if claim.difference is not None and claim.difference.span is None:
-                claim.difference.span = self.graph.site.span  # it has no layer, so it is the net's
+                claim.difference.span = self.graph.site.span  # no layer: use the place of the net
         return self.all
 
     def _nothing_compared(self) -> None:

@@ -138,7 +138,7 @@ class Counter:
 
     def of(self, step: Step, xs: list[torch.Tensor]) -> int:
         """The products since the last call. The step must be the one that has just run."""
-        if step.node.op.fused:  # only in double precision are its products separate operators
+        if step.node.op.fused:  # in float32, its products are not separate operators
             self._before = self._mode.get_total_flops() // 2
             step([x.double() for x in xs], step.double())
         now = self._mode.get_total_flops() // 2

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray]
 
 BATCH = 2
-CLOSE = {"float32": 1e-3, "float16": 5e-2}  # the largest difference, relative to the outputs
+CLOSE = {"float32": 1e-3, "float16": 5e-2}  # how far outputs may differ, relative to the largest
 ADVICE = "run `netdsl verify` to find the first layer that differs"
 T = TypeVar("T")
 

@@ -73,7 +73,7 @@ def _uses(graph: Graph, value: Value) -> list[tuple[Node, Sort]]:
 
 
 def _vocabulary(graph: Graph, value: Value) -> int:
-    """How many different integers every layer accepts that takes the value or parts of it."""
+    """How many different integers the layers that take the value, or parts of it, all accept."""
     reached = {id(value)}
     extents = []
     for node in graph.nodes:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from netdsl.verify.onnx_side import OnnxSide
     from netdsl.verify.torch_side import TorchSide
 
-# An allowed difference of outputs, as a share of the largest number from which an output is taken.
-# What rounding did to the output on its way is allowed in addition.
+# The allowed difference of outputs, as a share of the largest number from which an output is taken.
+# The effect of rounding on the way to the output is allowed in addition.
 AGREED = 1e-5
 
 
@@ -44,7 +44,7 @@ def compare_modules(
             fact = "in the whole module, this layer or a layer before it differs from the text"
         else:
             node = output.value.producer
-            fact = "the whole module computes another value than its layers run one by one"
+            fact = "the whole module computes a different value than its layers run one by one"
         return _difference(fact, output.name, {"the module": y, "its layers": wanted}, node)
     return None
 
@@ -54,7 +54,7 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def _misrouted(side: TorchSide, inputs: dict[int, Tensor]) -> Node | None:
-    """The first layer whose module computes another value in the whole module than on its own."""
+    """The first layer that computes a different value in the whole module than on its own."""
     in_whole: dict[int, Tensor] = {}  # by the id of the layer's module
 
     def watch(module: nn.Module) -> RemovableHandle:
@@ -104,7 +104,7 @@ def compare_models(
             and _far(outer, inner, values[id(output.value)].numpy(), largest)
         )
         if differs:
-            fact = "the exported model computes another value than its layers run one by one"
+            fact = "the exported model computes a different value than its layers run one by one"
             pair = {"the model": torch.from_numpy(outer), "its layers": torch.from_numpy(inner)}
             return _difference(fact, output.name, pair, output.value.producer)
     return None
@@ -128,7 +128,7 @@ def _depends(value: Value, names: Collection[str]) -> bool:
 
 
 def _taken_from(value: Value) -> list[Value]:
-    """A value, and the values from which layers take it that only move or choose elements.
+    """A value, and those that it comes from through layers that only move or choose elements.
 
     The chosen elements may be small compared with the others.
     """
@@ -168,7 +168,7 @@ def _far(y: np.ndarray, wanted: np.ndarray, in_torch: np.ndarray, largest: float
     with np.errstate(over="ignore", invalid="ignore"):  # infinities are compared above
         error = np.abs(y - wanted)[finite].max(initial=0)
         by_rounding = AGREED * largest + 64 * _largest(wanted - in_torch)
-    return not error <= by_rounding + LIMIT * TINY  # a NaN is far
+    return not error <= by_rounding + LIMIT * TINY  # a NaN counts as far
 
 
 def _difference(fact: str, name: str, values: dict[str, Tensor], node: Node | None) -> Difference:

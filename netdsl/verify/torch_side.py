@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph, Node
 
-    Settle = Callable[["Step", list[torch.Tensor]], None]  # gives the weights of a step numbers
+    Settle = Callable[["Step", list[torch.Tensor]], None]  # fills the weights of a step
 
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 
@@ -58,7 +58,7 @@ class Step:
         self.module: nn.Module | None = None
         if low.module is not None:
             owned = member(whole, node.module)
-            if owned is None:  # layers without weights may have another name in the module
+            if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
         self._call = _function(low.call, len(node.inputs))

@@ -109,7 +109,7 @@ def _difference(
 ) -> Difference:
     """The difference at the element with the largest error."""
     if executor.y.shape != value.shape:
-        fact = "the value in fp64 has another shape: the layer mixes the samples of a batch"
+        fact = "the value in fp64 has a different shape: the layer mixes the samples of a batch"
         shapes = {executor.name: executor.y, "fp64": value}
         texts = {who: str(tuple(tensor.shape)) for who, tensor in shapes.items()}
         return Difference("values-differ", fact, texts, step.node)

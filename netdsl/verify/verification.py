@@ -196,7 +196,7 @@ class Verification:
 
     def _stop(self, failure: str, error: Exception, node: Node | None) -> NoReturn:
         """Report the failure of a back end, and end the verification."""
-        if is_out_of_memory(error):  # this tells nothing about the net
+        if is_out_of_memory(error):  # this is not the fault of the net
             raise error
         text = str(error).strip()
         self.tested.shapes.difference = Difference(
@@ -295,6 +295,6 @@ def _first_that_fails(graph: Graph) -> Node | None:
             node.op.torch(SourceRecorder(), *node.types)
             emitter.begin(node)
             node.op.onnx(emitter, *(TypedName.of(v.name, v.type) for v in node.inputs))
-        except Exception:  # this is the exception that `lower` met
+        except Exception:  # the exception that `lower` raised
             return node
     return None

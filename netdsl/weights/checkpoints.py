@@ -137,7 +137,7 @@ def report(params: Mapping[str, Param], weights: Weights) -> str:
 def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
     """The text before the net's names in a checkpoint, such as `module.`, or an empty text.
 
-    Raises `NetdslError` if the file has the net more than once.
+    Raises `NetdslError` if the file contains the net more than once.
     """
     needed = set(_without_counters(params))
     counts = Counter(

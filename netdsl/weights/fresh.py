@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # Takes a tensor's name and its `Param`, and gives its numbers: float32 arrays, row by row.
     Chunks = Callable[[str, Param], Iterable[np.ndarray]]
 
-# Elements: a piece stays in the cache of a core while it is computed, hashed and written.
+# Elements of a piece: it stays in a core's cache while it is computed, hashed and written.
 CHUNK = 1 << 18
 
 

@@ -26,7 +26,7 @@ TRACKED = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 def is_tensor(value: object) -> TypeIs[torch.Tensor]:
     """Whether a value is a tensor of PyTorch.
 
-    This does not import PyTorch: there are no tensors before somebody imports it.
+    This does not import PyTorch: before the program imports it, there are no tensors.
     """
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
@@ -57,7 +57,7 @@ def array_of(tensor: torch.Tensor) -> np.ndarray:
 
 def _bits_type(itemsize: int) -> torch.dtype:
     """PyTorch's type of integers that have 1 or 2 bytes."""
-    import torch  # it is loaded already: there is a tensor
+    import torch  # already imported, because there is a tensor
 
     return torch.uint8 if itemsize == 1 else torch.int16
 

@@ -203,7 +203,7 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 class MappedByTorch(dict[str, np.ndarray]):
-    """The tensors of a checkpoint, of which PyTorch may have mapped some from the file."""
+    """The tensors of a checkpoint, some of which PyTorch may have mapped from the file."""
 
     def __init__(self, path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         super().__init__(tensors)

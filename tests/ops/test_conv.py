@@ -75,7 +75,7 @@ def test_connected_weights_learn() -> None:
         (
             "2, 3, init = he_normal, connections = [[0], [1]]",
             (
-                "bad-argument: `init` is he_normal, which needs equally many inputs for every"
+                "bad-argument: `init` is he_normal, which needs the same number of inputs for every"
                 " output; with `connections` it can be default, normal, zeros, ones"
             ),
         ),

@@ -81,7 +81,7 @@ def test_settings_are_valid(body: str, holds: Any) -> None:
 
 def test_no_valid_setting() -> None:
     """A net whose sizes lie beyond those that are tried says so."""
-    with pytest.raises(NetdslError, match="no valid setting of H"):
+    with pytest.raises(NetdslError, match="no H from 2"):
         two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
 
 

@@ -32,12 +32,12 @@ class GraphEmitter:
         self._count = 0
 
     def begin(self, node: Node) -> None:
-        """Make the nodes of this layer from now on."""
+        """Begin the nodes of this layer."""
         self.begin_at(node.name, node.op.kind, node.output.site)
         self._node = node
 
     def begin_at(self, name: str, kind: str, site: Site) -> None:
-        """Make nodes of this name from now on, which belong to no layer."""
+        """Begin nodes with this name, which belong to no layer."""
         self._node, self._name, self._kind = None, name, kind
         self._line = line_of(site)
         self._count = 0
@@ -59,11 +59,11 @@ class GraphEmitter:
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
     ) -> str:
-        """A border around every axis but the batch's, of the (begin, end) widths given.
+        """Add a border of these (begin, end) widths around every axis except the batch.
 
         The node lists its axes because onnxruntime would otherwise merge it into the padding of a
-        pooling that follows, and maxima ignore padding. It lists all axes, the batch's too, because
-        onnxruntime assumes that after a transposition.
+        pooling that follows, and maxima ignore padding. It lists all axes, including the batch,
+        because onnxruntime assumes that after a transposition.
         """
         widths = [(0, 0), *pairs]
         pads = self.ints([begin for begin, _ in widths] + [end for _, end in widths])
@@ -83,7 +83,7 @@ class GraphEmitter:
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant in the model's type: a scalar, or a vector."""
-        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # refuses an overflow
+        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # raises for an overflow
         if isinstance(values, (int, float)):
             return self._constant(self._dtype, (), (float(values),))
         return self._constant(self._dtype, (len(values),), tuple(values))

@@ -29,7 +29,7 @@ KEPT = ("mean", "std", "classes", "dataset")  # metadata of weights that a run o
 class Options(TypedDict, total=False):
     """What an export takes besides the graph, its weights and its form.
 
-    - `seed` is that of fresh weights, 0 if it is not given.
+    - `seed` is the seed of fresh weights, by default 0.
     - `metadata` is written into the model.
     - `allow_nonfinite` accepts weights that are infinite or not a number.
     """
@@ -76,7 +76,7 @@ def _prepared(
 def metadata_of(compiled: Compiled, beside: Mapping[str, str] | None = None) -> dict[str, str]:
     """The metadata of a model: the parameters of its net and its counts.
 
-    `beside` is the metadata of the weights, of which a model keeps what a run needs.
+    `beside` is the metadata stored with the weights; the model keeps the part that a run needs.
     """
     totals = compiled.costs.totals()
     arguments = {name: show(value) for name, value in compiled.graph.arguments.items()}

@@ -50,7 +50,8 @@ class Stored(NamedTuple):
     source: str
     norm: Norm | None = None
     is_bias: bool = False
-    groups: int = 0  # of a transposed convolution, whose output channels are the second axis
+    # Above 0 for a transposed convolution, whose output channels are the second axis.
+    groups: int = 0
 
 
 def plain(params: Mapping[str, Param]) -> dict[str, Stored]:
@@ -199,7 +200,7 @@ def _whole(
 
 
 def _factors(scale: np.ndarray, stored: Stored, start: int, count: int) -> np.ndarray:
-    """The scale of each of `count` elements of a weight from position `start` on."""
+    """The scale of each of `count` elements of a weight, beginning at position `start`."""
     shape = stored.param.shape
     if stored.groups:
         inner, channels = prod(shape[2:]), shape[1]

@@ -196,7 +196,7 @@ def _rename_outputs(
     """
     inputs = {value.name for value in graph.inputs}
     renamed: dict[str, str] = {}
-    copies = []  # of inputs, and of values that are several outputs
+    copies = []  # of inputs, and of values that are outputs more than once
     for output in graph.outputs:
         name = str(names[id(output.value)])
         if name in inputs or name in renamed:

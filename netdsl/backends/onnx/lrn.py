@@ -29,7 +29,7 @@ class Lrn(Protocol):
 def applies(op: Op, type_: TensorType, dtype: str) -> TypeGuard[Lrn]:
     """Whether a layer can be written as products.
 
-    It cannot in half precision, in which squares overflow too soon.
+    This is not possible in half precision, in which squares overflow too soon.
     """
     return (
         op.kind == "lrn"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from netdsl.weights.dtypes import DType
 
-# The numbers by which ONNX names the types of inputs, and those that a model can compute in.
+# ONNX's numbers for the types of inputs, and for those that a model can compute in.
 ELEMENT: dict[str, int] = {
     name: helper.np_dtype_to_tensor_dtype(DTYPES[name]) for name in (*ITEM_BYTES, "bfloat16")
 }

@@ -51,7 +51,7 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Chunks) -> dict[Path, st
 
     `chunks` gives the float32 numbers of each tensor of the checkpoint. The same skeleton and
     weights give the same bytes. Raises `NetdslError` for numbers that are too large for the model's
-    type, and `ValueError` for a tensor with another number of elements.
+    type, and `ValueError` for a tensor with a wrong number of elements.
     """
     sizes = {name: skeleton.item * stored.param.size for name, stored in skeleton.stored.items()}
     if sum(sizes.values()) > LIMIT:
@@ -127,8 +127,8 @@ def model_of(skeleton: Skeleton, chunks: Chunks) -> onnx.ModelProto:
 class _Out:
     """A file, with the SHA-256 sum of what is written to it.
 
-    It reserves `room` bytes on the disk at once: writing is several times faster then, and fails at
-    the start if the disk is full.
+    It reserves `room` bytes on the disk at once: this makes writing several times faster, and it
+    fails at the start if the disk is full.
     """
 
     def __init__(self, file: io.FileIO, room: int = 0) -> None:
@@ -199,7 +199,7 @@ def _tag(field: int, length: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """A number, 7 bits in each byte, of which all but the last have their highest bit set."""
+    """A number with 7 bits in each byte; all bytes but the last have their highest bit set."""
     data = bytearray()
     while value > 127:
         data.append(value & 127 | 128)

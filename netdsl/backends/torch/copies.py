@@ -1,4 +1,4 @@
-"""The texts of the classes and functions of `modules`, which emitted source carries along."""
+"""The texts of the classes and functions of `modules`, which emitted source contains."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class SourceEmitter:
         return self._class_with(members.body(inputs), wanted) + "()"
 
     def _class_with(self, body: str, wanted: str) -> str:
-        """The name of the class with that body, of which there is one."""
+        """The name of the class with that body; equal bodies share one class."""
         if body not in self.classes:
             taken = {self.root, *self.classes.values(), *RESERVED}
             numbered = chain([wanted], (f"{wanted}{n}" for n in count(2)))
@@ -228,7 +228,7 @@ class _Members:
     def attribute(self, node: Node) -> str:
         """The name of a layer's member.
 
-        A number becomes a word where no checkpoint has the name: `2` becomes `relu2`.
+        A number becomes a word if no checkpoint uses the name: `2` becomes `relu2`.
         """
         name = node.label  # no weights are shared here, so the module has the same name
         word = f"{node.op.kind}{name}"
@@ -266,7 +266,7 @@ class _Names:
         return self._of[id(value)]
 
     def release(self, values: Iterable[Value]) -> None:
-        """Allow that the names of these values are used again."""
+        """Allow the names of these values to be used again."""
         for value in values:
             name = self._of.get(id(value))
             if name is not None and name not in self._free and name not in self._kept:

@@ -1,4 +1,4 @@
-"""Starting values and frozen weights: the statements that set them in emitted source."""
+"""The statements of emitted source that set starting values and freeze weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CALLS = {
 
 
 def start_lines(graph: Graph) -> list[str]:
-    """The lines of `__init__`, after all members, that set weights which PyTorch starts otherwise.
+    """The last lines of `__init__`: they set weights that PyTorch would initialise differently.
 
     Weights that layers share are set once.
     """
@@ -45,7 +45,7 @@ def start_lines(graph: Graph) -> list[str]:
 
 
 def _start(node: Node, name: str, param: Param) -> str:
-    """The call that sets a weight; empty where PyTorch's own start is right."""
+    """The call that sets a weight; empty where PyTorch's own initialisation is right."""
     target = f"{access_path(node.module)}.{name}"
     if param.init == "literal":
         return f"{target}.copy_(torch.tensor({list(param.values)!r}).reshape({param.shape!r}))"
@@ -56,7 +56,7 @@ def _start(node: Node, name: str, param: Param) -> str:
 
 
 def _initializer(node: Node) -> str | None:
-    """The argument `init` of a layer, if PyTorch starts such a layer in another way."""
+    """The argument `init` of a layer, if PyTorch would initialise the layer differently."""
     initializer = getattr(node.op, "init", None)
     if not isinstance(initializer, str) or initializer == "default":
         return None
