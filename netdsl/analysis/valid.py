@@ -59,8 +59,8 @@ def conditions(graph: Graph) -> list[Condition]:
             room = d - 1
             if isinstance(room, Sym) and not _flattened(d, node.types, node.type):
                 needed[Condition(room, equal=False)] = None
-        _, needs = node.op.inferred(*node.types)
-        needed |= {Condition(room, equal=False): None for room in needs.nonnegative}
+        for room in graph.nonnegative.get(key, ()):
+            needed[Condition(room, equal=False)] = None
     for a, b, _ in graph.equalities:
         for difference in (a - b, b - a):  # the one whose first term is positive
             if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
@@ -215,7 +215,8 @@ def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
     """The sizes below `top` that satisfy every condition."""
     rules, good = list(own), []
     for h in range(1, top):
-        broken = next((i for i, c in enumerate(rules) if not c.holds({symbol: h})), None)
+        at = {symbol: h}
+        broken = next((i for i, c in enumerate(rules) if not c.holds(at)), None)
         if broken is None:
             good.append(h)
         else:

@@ -85,6 +85,8 @@ def _add_node(
     net.graph.add(node)
     net.owners.setdefault(module, node)
     net.graph.equalities += [(a, b, site) for a, b in needs.equal]
+    if needs.nonnegative:
+        net.graph.nonnegative[op, node.types] = needs.nonnegative
     return value
 
 

@@ -172,7 +172,8 @@ class Graph:
 
     `root` is the tree of its scopes, and `scopes` are the scopes that the text names, by name.
     `equalities` are pairs of symbolic sizes that must be equal for the net to be valid, each with
-    the place that requires it.
+    the place that requires it. `nonnegative` are sizes that must be at least 0, by the layer that
+    requires it and the types of its inputs.
     """
 
     def __init__(self, name: str, doc: str, site: Site) -> None:
@@ -188,6 +189,7 @@ class Graph:
         self.scopes: dict[str, Scope] = {}
         self._tree: dict[str, Scope] = {"": self.root}
         self.equalities: list[tuple[int | Sym, int | Sym, Site]] = []
+        self.nonnegative: dict[tuple[Op, tuple[TensorType, ...]], list[Sym]] = {}
 
     def add(self, node: Node) -> None:
         """Append a layer to the nodes and to its scope."""

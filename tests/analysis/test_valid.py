@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import netdsl
 from netdsl.analysis.valid import conditions, valid_for
 from netdsl.errors import NetdslError
-from netdsl.ir.op import Needs
 from netdsl.ir.types import Sym, TensorType
 from tests.support.phrases import says
 
@@ -29,10 +28,7 @@ def graph_of(
     windows need.
     """
 
-    class Windows:
-        inferred = staticmethod(lambda *_: (None, Needs([], rooms or [])))
-
-    node = SimpleNamespace(op=Windows, types=(), type=TensorType(tuple(sizes)))
+    node = SimpleNamespace(op="pool", types=(), type=TensorType(tuple(sizes)))
     site = SimpleNamespace(span=None)
     return SimpleNamespace(
         name="G",
@@ -40,6 +36,7 @@ def graph_of(
         inputs=[],
         nodes=[node, node],
         equalities=[(a, b, site) for a, b in equal or []],
+        nonnegative={("pool", ()): rooms or []},
         symbols=list(symbols),
     )
 
