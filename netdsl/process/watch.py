@@ -25,15 +25,22 @@ if TYPE_CHECKING:
 
 GRACE = 0.5  # seconds that a child has to clean up
 PAUSE = 1.0  # seconds after which the same signal means that the user has waited long enough
+LOADER_FAILED = 127  # the exit code of glibc's loader, after it has printed what is wrong
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 class CrashedError(Exception):
-    """A signal ended the child process; `details` is its Python stack at that time."""
+    """A signal or the system's loader of libraries ended the child process.
+
+    `number` is that of the signal, or 0. `details` is the Python stack at that time.
+    """
 
     def __init__(self, number: int, details: str) -> None:
-        super().__init__(f"the process was ended by {signal.Signals(number).name}")
+        reason = "the system could not load a library"
+        if number:
+            reason = f"the process was ended by {signal.Signals(number).name}"
+        super().__init__(reason)
         self.number = number
         self.details = details
 
@@ -83,13 +90,13 @@ class _Watcher:
         code = os.waitstatus_to_exitcode(status)
         if self.stopped or code < 0:
             _kill_children()
-        if code >= 0:
+        if code >= 0 and code != LOADER_FAILED:
             return code
         remove_leftovers(self.child, map(Path, folders))
         if self.stopped or -code in STOPS:
             raise Stopped(self.stopped or -code)
         os.lseek(stack, 0, os.SEEK_SET)
-        raise CrashedError(-code, os.read(stack, 1 << 20).decode("utf-8", "replace"))
+        raise CrashedError(max(-code, 0), os.read(stack, 1 << 20).decode("utf-8", "replace"))
 
     def _stop(self, number: int, _: object) -> None:
         """Pass a signal on; the same signal again, more than `PAUSE` later, ends the child."""

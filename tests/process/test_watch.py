@@ -52,6 +52,7 @@ def test_too_little_address_space(model_folder: Path, command: str, kilobytes: i
         ("os.kill(os.getpid(), 11)", 70, "crash: the process was ended by SIGSEGV"),
         ("os.kill(os.getpid(), 9)", 1, "error[killed]: the system ended the process with SIGKILL"),
         ("os._exit(3)", 3, ""),
+        ("os._exit(127)", 70, "crash: the system could not load a library"),
     ],
 )
 def test_a_crash_is_reported_by_the_parent(
@@ -74,4 +75,23 @@ cli.main(["draw", "x", "-o", "x.dot"])
     assert (done.returncode, text in done.stderr) == (code, True)
     if code == 70:
         (log,) = tmp_path.rglob("*.txt")
-        assert "in dies" in log.read_text()
+        assert ("in dies" in log.read_text()) == ("_exit" not in death)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
+def test_a_library_that_memory_is_too_small_for(tmp_path: Path) -> None:
+    """The loader of libraries exits with 127; under a limit, memory is the reason."""
+    script = """
+import os
+from netdsl import cli
+from netdsl.commands import draw
+draw.run = lambda arguments: os._exit(127)
+cli.main(["draw", "x", "-o", "x.dot"])
+"""
+    command = f"ulimit -v 4000000; {sys.executable} -c '{script}'"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    message = (
+        "error[out-of-memory]: there is not enough memory: the system could not load a library\n"
+    )
+    assert done.stderr.startswith(message)
