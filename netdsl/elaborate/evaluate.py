@@ -259,6 +259,9 @@ def _index(expr: ast.Index, env: Env) -> object:
             expr.span,
             help="only a list has elements, and an index is an integer",
         )
+    if not value:
+        message = f"there is no element {index} in an empty list"
+        raise NetdslError("index-out-of-range", message, expr.index.span)
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",

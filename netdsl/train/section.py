@@ -87,7 +87,7 @@ class _Reader:
                     "duplicate-name",
                     f"the section has two entries `{entry.name}`",
                     entry.span,
-                    help="leave one out",
+                    help="remove one of the two",
                     notes=notes,
                 )
             )
@@ -154,7 +154,7 @@ def _call(expr: ast.Function, env: Env) -> SettingCall:
                 "duplicate-argument",
                 f"`{expr.name}` is given `{argument.name}` twice",
                 argument.span,
-                help="leave one out",
+                help="remove one of the two",
             )
         named[argument.name] = _value(argument.value, env)
     positional = tuple(_value(a.value, env) for a in expr.arguments if a.name is None)
