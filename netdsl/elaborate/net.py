@@ -10,6 +10,7 @@ from netdsl.elaborate.arguments import Signature, bind_parameters, check_order
 from netdsl.elaborate.bodies import Elaborator
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.loader import resolve
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -90,3 +91,34 @@ def _with_defines(
         evaluate(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
+
+
+def takes_block(program: Program, net: str, parameter: str, word: str) -> bool:
+    """Whether a word that a user gives to a parameter means the block or layer of that name.
+
+    It does if there is one, unless the value that it replaces is a string or a list with one.
+    """
+    named, own = program.module.definitions[net], program.module.homes[net]
+    if not word.isidentifier() or own.env.find(word)[0]:
+        return False
+    try:
+        resolve(program.loader, own, word, named.name_span)
+        target = resolve_net(named, own)
+    except NetdslError:
+        return False
+    declared = target.definition.parameters
+    values = {p.name: p.default for p in declared if p.default is not None}
+    for position, argument in enumerate(target.arguments[: len(declared)]):
+        values[argument.name or declared[position].name] = argument.value
+    replaced = values.get(parameter)
+    return replaced is None or not _has_string(replaced, target.home.env)
+
+
+def _has_string(expr: ast.Expr, env: Env) -> bool:
+    try:
+        value = evaluate(expr, env)
+    except NetdslError:  # it is a block, or depends on another parameter
+        return False
+    return isinstance(value, str) or (
+        isinstance(value, tuple) and any(isinstance(item, str) for item in value)
+    )
