@@ -6,9 +6,10 @@ TYPE_CHECKING = False  # type checkers assume that it is true
 if TYPE_CHECKING:
     from netdsl.api import Net, load, loads
     from netdsl.errors import CompileError
+    from netdsl.ir.types import Sym
     from netdsl.version import __version__
 
-__all__ = ["CompileError", "Net", "__version__", "load", "loads"]
+__all__ = ["CompileError", "Net", "Sym", "__version__", "load", "loads"]
 
 
 def __getattr__(name: str) -> object:

@@ -75,13 +75,9 @@ def compile_picked(
     program: Program, name: str | None, inputs: Mapping[str, tuple[int, ...]] | None = None
 ) -> Compiled:
     """Build the net that `Program.pick` picks; raises `NetdslError` like `compile_net`."""
-    return compile_net(program, pick(program, name), inputs)
-
-
-def pick(program: Program, name: str | None) -> str:
-    """The net that `Program.pick` picks; an error includes those of the file."""
     with _collecting(program.reporter):
-        return program.pick(name)
+        picked = program.pick(name)
+    return compile_net(program, picked, inputs)
 
 
 def compile_net(

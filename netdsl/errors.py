@@ -38,6 +38,9 @@ class NetdslError(Exception):
         error.diagnostics = diagnostics
         return error
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).of, ([],), self.__dict__
+
     def __str__(self) -> str:
         return "\n".join(render_text(d) for d in self.diagnostics)
 

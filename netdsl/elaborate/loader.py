@@ -292,7 +292,7 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = _foreign(name) or did_you_mean(name, _layer_names(module, labels))
+    advice = _foreign(name) or did_you_mean(name, layer_names(module, labels))
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
@@ -312,7 +312,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
     )
 
 
-def _layer_names(module: Module, labels: Iterable[str]) -> list[str]:
+def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
     blocks = [
         name

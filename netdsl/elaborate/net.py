@@ -11,6 +11,7 @@ from netdsl.elaborate.bodies import Elaborator
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.loader import resolve
+from netdsl.elaborate.module import Word
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Reporter
     from netdsl.elaborate.bodies import Expectation
+    from netdsl.elaborate.module import Module
     from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Value
 
@@ -50,7 +52,7 @@ def elaborate(
     net = NetBuilder(program.loader, reporter, graph, own)
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
-    arguments = _with_defines(program, definition, target.arguments, outside)
+    arguments = _with_defines(program, definition, target.arguments, own, outside)
     signature = Signature(definition.name, definition.parameters, definition.name_span)
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
@@ -70,9 +72,10 @@ def _with_defines(
     program: Program,
     definition: ast.Definition,
     arguments: tuple[ast.Argument, ...],
+    own: Module,
     env: Env,
 ) -> tuple[ast.Argument, ...]:
-    """The arguments of a net, where those of `-D` replace those of the text."""
+    """The arguments of a net in the file `own`, where those of `-D` replace those of the text."""
     check_order(arguments)
     declared = [p.name for p in definition.parameters]
     positional = [a for a in arguments if a.name is None]
@@ -87,38 +90,21 @@ def _with_defines(
             help_ = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
             raise NetdslError("unknown-argument", message, definition.name_span, help=help_)
         source = SourceFile(f"-D {name}", text)
-        value = parse_expression(source)
+        value = _as_words(parse_expression(source), program, own)
         evaluate(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
 
 
-def takes_block(program: Program, net: str, parameter: str, word: str) -> bool:
-    """Whether a word that a user gives to a parameter means the block or layer of that name.
-
-    It does if there is one, unless the value that it replaces is a string or a list with one.
-    """
-    named, own = program.module.definitions[net], program.module.homes[net]
-    if not word.isidentifier() or own.env.find(word)[0]:
-        return False
-    try:
-        resolve(program.loader, own, word, named.name_span)
-        target = resolve_net(named, own)
-    except NetdslError:
-        return False
-    declared = target.definition.parameters
-    values = {p.name: p.default for p in declared if p.default is not None}
-    for position, argument in enumerate(target.arguments[: len(declared)]):
-        values[argument.name or declared[position].name] = argument.value
-    replaced = values.get(parameter)
-    return replaced is None or not _has_string(replaced, target.home.env)
-
-
-def _has_string(expr: ast.Expr, env: Env) -> bool:
-    try:
-        value = evaluate(expr, env)
-    except NetdslError:  # it is a block, or depends on another parameter
-        return False
-    return isinstance(value, str) or (
-        isinstance(value, tuple) and any(isinstance(item, str) for item in value)
-    )
+def _as_words(expr: ast.Expr, program: Program, own: Module) -> ast.Expr:
+    """The expression with its strings as `Word`s, where they name a block or a layer."""
+    if isinstance(expr, ast.Sequence):
+        items = tuple(_as_words(item, program, own) for item in expr.items)
+        return ast.Sequence(expr.span, items, expr.is_tuple)
+    if isinstance(expr, ast.Literal) and isinstance(expr.value, str):
+        try:
+            layer = resolve(program.loader, own, expr.value, expr.span)
+        except NetdslError:
+            return expr
+        return ast.Literal(expr.span, Word(expr.value, layer))
+    return expr

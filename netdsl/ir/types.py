@@ -192,7 +192,7 @@ class Sym:
 
     if not TYPE_CHECKING:  # type checkers report these operations; without them, Python does
 
-        def _needs_value(self, _other):
+        def _needs_value(self, _other: object) -> None:
             raise TypeError(self._without_value())
 
         __lt__ = __le__ = __gt__ = __ge__ = __truediv__ = __rtruediv__ = _needs_value

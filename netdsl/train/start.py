@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from rich.console import Console
 
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
@@ -16,6 +15,8 @@ from netdsl.train.section import placed, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rich.console import Console
 
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
