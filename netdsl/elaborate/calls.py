@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, Env
 from netdsl.elaborate.invocation import (
