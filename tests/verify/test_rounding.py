@@ -35,7 +35,7 @@ PART = """net Part {
         (2.0, 1.0, False),
     ],
 )
-def test_rounding_beyond_the_range_of_float32(
+def test_rounding_beyond_every_float32(
     monkeypatch: pytest.MonkeyPatch, result: float, bound: float, is_error: bool
 ) -> None:
     """An infinity or NaN is an error unless rounding alone can exceed float32's range."""
@@ -72,7 +72,7 @@ def test_rounding_beyond_the_range_of_float32(
         (float("nan"), 3.6e-7, True),
     ],
 )
-def test_a_part_may_have_the_rounding_error_of_the_whole(
+def test_a_part_is_as_exact_as_what_it_was_taken_from(
     largest: float, error: float, differs: bool
 ) -> None:
     """The rounding error allowed for an output that is a slice depends on the whole tensor.
