@@ -1,6 +1,4 @@
-"""Texts that would take for ever, or all memory, were they not refused: by name, with the code of
-the refusal and what it must name.
-"""
+"""Texts that would take forever, or all memory, if the compiler did not refuse them."""
 
 from __future__ import annotations
 
@@ -12,8 +10,10 @@ FOOT = "\n}\n"
 
 
 class Bomb(NamedTuple):
-    """A text, its code, and the limit that the refusal names (and says how to raise), or a word of
-    its message.
+    """A text, and the code of the error that refuses it.
+
+    `names` is the limit that the error names, and whose variable raises it, or a part of the
+    message.
     """
 
     text: str
@@ -31,7 +31,7 @@ def _nested(opening: str, inner: str, closing: str, n: int) -> str:
 
 
 def _doubling(n: int) -> str:
-    """A block that calls the one before twice: 2^n layers in n lines."""
+    """Blocks that each call the one before twice: 2^n layers in n lines."""
     blocks = [
         "block b0() { relu }",
         *(f"block b{i}() {{ b{i - 1} -> b{i - 1} }}" for i in range(1, n + 1)),
@@ -63,7 +63,7 @@ def _doubling_words(n: int) -> str:
 
 
 def bombs() -> dict[str, Bomb]:
-    """All of them."""
+    """All bombs, by name."""
     million = 10**6
     return {
         # the text
@@ -114,7 +114,7 @@ def bombs() -> dict[str, Bomb]:
         "line breaks": Bomb("\n" * million, "no-net", "no net"),
         "comments": Bomb("#\n" * 500_000, "no-net", "no net"),
         "zero bytes": Bomb("\0" * million, "not-text", "zero byte"),
-        # nesting: as much as a text holds, and as little as is refused
+        # nesting: as deep as a text can have it, and just deep enough to be refused
         "70 braces": _inside(_nested("{", "relu", "}", 70), "nesting-too-deep", "nesting"),
         "20,000 braces": _inside(_nested("{", "relu", "}", 20_000), "nesting-too-deep", "nesting"),
         "20,000 parentheses": _inside(
@@ -410,10 +410,10 @@ def bombs() -> dict[str, Bomb]:
 
 
 def generated(count: int, seed: int = 0) -> list[tuple[str, Bomb]]:
-    """Bombs made by chance: a family, its sizes drawn anew each time."""
+    """Random bombs: a random kind of bomb, with random sizes."""
     draw = random.Random(seed)
-    made: list[tuple[str, Bomb]] = []
-    while len(made) < count:
+    chosen: list[tuple[str, Bomb]] = []
+    while len(chosen) < count:
         n = draw.randrange(65, 4000)
         big = draw.randrange(100_001, 10 ** draw.randrange(6, 18))
         word = draw.choice(["relu", "tanh", "conv(4, 1)", "bn", "dropout(0.1)", "a{i}: relu"])
@@ -580,5 +580,5 @@ def generated(count: int, seed: int = 0) -> list[tuple[str, Bomb]]:
                 ),
             ),
         ]
-        made.append(draw.choice(family))
-    return made
+        chosen.append(draw.choice(family))
+    return chosen
