@@ -138,7 +138,7 @@ def test_tensorrt_has_one_graph(relu: Path, numbers: list[tuple[int, int]]) -> N
 
 @pytest.mark.parametrize("text", [f"[1{'0' * 400}]", "[1e39]", "[NaN]", '["1"]'])
 def test_wrong_numbers_in_the_metadata(relu: Path, text: str) -> None:
-    """They are an error with a short message, however long the metadata is."""
+    """Metadata without the right numbers is an error with a short message, however long it is."""
     opened = open_session(relu)
     opened.metadata["netdsl.mean"] = text
     with pytest.raises(NetdslError, match="must have 3 numbers") as caught:

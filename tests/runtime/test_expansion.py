@@ -146,7 +146,7 @@ REFUSED = {
     "2^62 rounds": (model_of([loop()], count=ENDLESS), "has more than 10^18 node runs"),
     "10^8 rounds": (model_of([loop()], count=10**8), "has 200,000,001 node runs"),
     "10^5 rounds of 10^5 each": (model_of([loop(inside=INNER)], count=10**5), "node runs"),
-    "no count and no condition": (model_of([loop("")]), "has more than 10^18 node runs"),
+    "neither a count nor a condition": (model_of([loop("")]), "has more than 10^18 node runs"),
     "a condition that is true": (
         model_of([loop("count", "go")], count=ENDLESS, go=True),
         "has more than 10^18",
@@ -188,7 +188,7 @@ def stops_by_itself() -> onnx.NodeProto:
 ALLOWED = {
     "functions": chain(5, 2),
     "a loop of 1,000 rounds": model_of([loop()], count=1000),
-    "a loop that data end": model_of([stops_by_itself()], count=2**63 - 1),
+    "a loop that the data ends": model_of([stops_by_itself()], count=2**63 - 1),
     "a loop that never begins": model_of([loop("count", "go")], count=ENDLESS, go=False),
     "branches in branches": nested(10),
 }
@@ -217,7 +217,7 @@ def test_the_count(tmp_path: Path) -> None:
 def test_the_limit_can_be_raised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The variable that the message names raises it."""
+    """The variable in the help raises the limit."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.onnx").write_bytes(chain(150, 1).SerializeToString())
     np.save("x.npy", np.zeros((1, 4), np.float32))

@@ -229,23 +229,23 @@ def samples(shape: tuple[int, ...]) -> list[np.ndarray]:
     return [noise, np.where(noise > 127, np.uint8(255), np.uint8(0)), corner, 255 - corner]
 
 
-@pytest.mark.parametrize(("found", "wanted"), SIZES)
+@pytest.mark.parametrize(("size", "target"), SIZES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_resizing_in_the_graph_matches_pillow(
-    model_folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
+    model_folder: Path, size: tuple[int, int], target: tuple[int, int], channels: int
 ) -> None:
     """Every pixel is within one level of 255; a model of floats gets Pillow's exact pixels."""
     (model_folder / "same.net").write_text(
-        IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}")
+        IDENTITY.format(shape=f"{channels}x{target[0]}x{target[1]}")
     )
     assert run(["export", "same.net", "-o", "bytes.onnx", "--with-preprocess"]) == 0
     assert run(["export", "same.net", "-o", "floats.onnx"]) == 0
     session = open_session(Path("bytes.onnx"))
-    for picture in samples((*found, channels)):
+    for picture in samples((*size, channels)):
         image = Image.fromarray(picture if channels == 3 else picture[..., 0])
         image.save("x.png")
-        pillow = np.asarray(image.resize(wanted[::-1], Image.Resampling.BILINEAR), np.float64)
-        pillow = pillow.reshape(*wanted, channels).transpose(2, 0, 1)
+        pillow = np.asarray(image.resize(target[::-1], Image.Resampling.BILINEAR), np.float64)
+        pillow = pillow.reshape(*target, channels).transpose(2, 0, 1)
         graph = session.run({"image": picture[None]})[0][0].astype(np.float64) * 255
         assert np.abs(graph - pillow).max() <= 1 + 1e-4
         for model, bound in (("bytes.onnx", 1.0), ("floats.onnx", 0.0)):
@@ -282,7 +282,7 @@ def test_the_memory_of_a_picture_is_bounded(tmp_path: Path) -> None:
 
 
 def test_the_resizing_of_an_exported_net() -> None:
-    """It is antialiased and gives no weight to pixels outside the picture."""
+    """The `Resize` node is antialiased, and gives no weight to pixels outside the picture."""
     from netdsl.backends.onnx.form import Form, Pixels
     from netdsl.backends.onnx.graph import skeleton
 

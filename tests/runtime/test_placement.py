@@ -27,7 +27,7 @@ def sizes_of(path: Path) -> set[str]:
 
 
 def test_nodes_that_compute_sizes(tmp_path: Path) -> None:
-    """They compute a few numbers from nothing but shapes and constants.
+    """Nodes that compute a few numbers, only from shapes and constants, are recognised.
 
     A node that reads the numbers of a tensor, or has a large operand or result, does not count.
     """
@@ -71,7 +71,7 @@ def _recording() -> onnxruntime.SessionOptions:
 
 
 def test_nodes_of_sizes_are_no_error(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may run on the CPU, and `auto` chooses the GPU in spite of them."""
+    """Nodes that compute sizes may run on the CPU, and `auto` still chooses the GPU."""
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(
         providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]

@@ -94,7 +94,7 @@ def test_tensorrt_takes_these_options(
 def test_cores_of_a_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: int
 ) -> None:
-    """Its quota of CPU time limits the cores; a fraction of a core counts as a whole one."""
+    """A quota of CPU time limits the cores; a fraction of a core counts as a whole core."""
     if text is not None:
         (tmp_path / "cpu.max").write_text(text + "\n")
     monkeypatch.setattr(providers, "QUOTA", tmp_path / "cpu.max")
@@ -107,7 +107,7 @@ def test_cores_of_a_container(
 def test_the_libraries_of_tensorrt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str | None
 ) -> None:
-    """Both are loaded from the wheel if it is installed; the message names one that is missing.
+    """Both libraries are loaded from the wheel; the message names the one that is missing.
 
     Once they are loaded, onnxruntime finds them by name.
     """

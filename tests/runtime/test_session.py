@@ -43,7 +43,7 @@ def test_inputs_of_another_size_are_bound_again(bench_folder: Path) -> None:
 
 
 def test_number_of_threads(bench_folder: Path) -> None:
-    """It is the number of cores unless the settings have another."""
+    """A session has as many threads as cores, unless the settings have another number."""
     options = open_session(bench_folder / "m.onnx")._session.get_session_options()
     assert options.intra_op_num_threads == session.cores()
     assert (

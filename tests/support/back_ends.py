@@ -14,7 +14,7 @@ from tests.fuzz.settings import chosen
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Set every weight and statistic to random numbers, and the module to evaluation mode.
 
-    A back end that ignores one of them then gives other outputs.
+    If a back end ignores one of these tensors, its outputs are wrong.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

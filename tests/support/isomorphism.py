@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def nameless(graph: Graph) -> dict[str, list[Any]]:
-    """A description of a graph without names; graphs that differ only in names have the same one.
+    """A description of a graph without its names, which is equal if graphs differ only in names.
 
     It lists the nodes in order: their kind, arguments, inputs, type, weights, the node with which
     they share weights, whether they are frozen, and the auxiliary head that they belong to.

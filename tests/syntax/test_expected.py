@@ -59,10 +59,9 @@ def test_a_layer_at_the_top() -> None:
 @pytest.mark.parametrize("word", ["->", "expect", "=", "+", "-", "*", "/", "and", "or", "not"])
 @pytest.mark.parametrize("expected", [LAYER, VALUE])
 def test_a_line_that_ends_too_early(word: str, expected: set[str]) -> None:
-    """If an operator is the last word of a line, the error is at the end of that line.
+    """If a line ends with a word that must be followed by another, the error is at its end.
 
-    It is not if the next word is on the same line, or if another word than a layer or a value is
-    expected.
+    This applies only if a layer or a value is expected, and if it is not on the same line.
     """
     text = f"relu\na {word}"
     for gap in ("\n", "  \n\n    "):

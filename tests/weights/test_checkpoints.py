@@ -115,7 +115,7 @@ def test_prefixes_in_other_formats(net_folder: Path, capsys: Say, suffix: str) -
 
 
 def test_counters_of_batches_are_not_reported(net_folder: Path, capsys: Say) -> None:
-    """They are in every checkpoint of PyTorch; other unused tensors are named."""
+    """The output names unused tensors, except the counters that batch norm has in PyTorch."""
     torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
     assert "7 tensors loaded, 1 unused: fc.weight\n" in export(capsys, "w.pt")[0]
     bare = {n: t for n, t in state().items() if "tracked" not in n}
@@ -290,7 +290,7 @@ def test_files_that_are_not_read(net_folder: Path, capsys: Say, case: str, name:
 
 
 def test_a_tensor_larger_than_its_record(net_folder: Path, capsys: Say) -> None:
-    """It is refused: it would get numbers from outside its record."""
+    """A tensor that would get numbers from outside its record is refused."""
     content = torch_file({n: t for n, t in state().items() if "tracked" not in n})
     members = unzipped(content)
     first = next(name for name in members if "/data/" in name)

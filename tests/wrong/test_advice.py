@@ -219,11 +219,11 @@ def test_the_padding_of_a_dataset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "wanted"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
+    ("outputs", "layers"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
 )
-def test_the_classes_of_a_dataset(outputs: tuple[int, ...], wanted: str) -> None:
+def test_the_classes_of_a_dataset(outputs: tuple[int, ...], layers: str) -> None:
     """The help for wrong outputs names the layers that give one number for each class."""
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {}))
     with pytest.raises(SettingError) as caught:
         check_classes(dataset, outputs)
-    assert wanted in (caught.value.help or "")
+    assert layers in (caught.value.help or "")
