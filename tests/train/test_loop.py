@@ -185,7 +185,7 @@ class Hidden(nn.Module):
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
-    """A loss that is finite does not hide them; no weights and no checkpoint are written."""
+    """Training stops and writes no weights and no checkpoint, although the loss is finite."""
     with pytest.raises(SettingError) as caught:
         run(Hidden(), tmp_path, config(epochs=1))
     assert caught.value.code == "diverged"

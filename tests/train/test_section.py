@@ -100,7 +100,7 @@ def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
 
 
 def test_a_duplicate_entry() -> None:
-    """The second of two equal entries is an error, with a note at the first."""
+    """The second of two entries with the same name is an error, with a note at the first."""
     with pytest.raises(
         NetdslError,
         match=r"(?s)error.duplicate-name.*a.net:10:1.*the first is here\n --> a.net:8:1",

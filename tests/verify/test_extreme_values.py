@@ -151,7 +151,7 @@ def test_not_compared(net: str) -> None:
 
 
 def test_layers_that_are_not_compared_are_named() -> None:
-    """The report names only layers with values that float32 cannot represent."""
+    """The report names exactly the layers with values that float32 cannot represent."""
     report = verified(f"{SCALED.format('1e20')}\n n: rmsnorm\n r: relu\n flatten -> dense(3)")
     assert report.beyond == {"n"}
     assert verified("input x: 8\n rmsnorm").beyond == set()
