@@ -153,11 +153,11 @@ def test_figures_of_a_part() -> None:
             "none"
         }:
             own = [(n, c) for n, c in rows if (n.name + ".").startswith(prefix + ".")]
-            wanted = [
+            expected = [
                 sum(getattr(c, figure) for _, c in own) for figure in ("params", "macs", "weights")
             ]
             assert costs.of(prefix) == (
-                *wanted,
+                *expected,
                 sum(
                     c.units
                     for n, c in own

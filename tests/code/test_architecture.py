@@ -289,7 +289,7 @@ def modules_of(*arguments: str) -> set[str]:
 
 
 # Packages that `check` does not load. Each would cost some milliseconds in every run;
-# `python benchmarks/check.py --phases` prints how many.
+# `python benchmarks/check.py --phases` prints the times.
 UNUSED = {
     *HEAVY,
     *"""

@@ -66,6 +66,6 @@ def test_wrong_calls_are_explained(call: SettingCall, code: str, text: str) -> N
     assert text in f"{error.message} {error.help}"
 
 
-def test_data_does_without_torch() -> None:
+def test_data_sets_do_not_import_torch() -> None:
     code = "import sys, netdsl.data, netdsl.train.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -187,6 +187,7 @@ def test_without_graphviz(
 
 
 def test_a_folder_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is an error if the path is a folder, or if a file is in the place of its folder."""
     (tmp_path / "file").write_text("")
     assert run(["draw", "lenet5", "-o", str(tmp_path / "file" / "net.dot")]) == 1
     (tmp_path / "net.dot").mkdir()

@@ -178,13 +178,13 @@ PAIRS = {
         "repeat 3 as i { conv(i + 2, 1) }",
     ),
     "nested loops folded": ("repeat 2 { repeat 3 { relu } }", "repeat 6 { relu }"),
-    "no round": ("conv(4, 1) -> repeat 0 { tanh }", "conv(4, 1)"),
-    "a let put in": ("let a = 4\nlet b = a + 2\nconv(b, a - 1)", "conv(6, 3)"),
+    "no iterations": ("conv(4, 1) -> repeat 0 { tanh }", "conv(4, 1)"),
+    "a let inlined": ("let a = 4\nlet b = a + 2\nconv(b, a - 1)", "conv(6, 3)"),
     "lets in another order": (
         "let a = 4\nlet b = 3\nconv(a, b)",
         "let b = 3\nlet a = 4\nconv(a, b)",
     ),
-    "a block put in": (
+    "a block inlined": (
         "block B(w) { conv(w, 1) -> relu }\nnet N { input x: 4x8x8\nB(4)\nB(8) }",
         "conv(4, 1) -> relu -> conv(8, 1) -> relu",
     ),
@@ -203,13 +203,13 @@ PAIRS = {
         "block A(w, k = w // 2) { conv(w, k) }\nnet N { input x: 4x8x8\nA(4) }",
         "block A(w, k) { conv(w, k) }\nnet N { input x: 4x8x8\nA(k = 2, w = 4) }",
     ),
-    "an alias put in": (
+    "an alias inlined": (
         "net M(w) { input x: 4x8x8\nconv(w, 1) }\nnet N = M(3)",
         "net N(w = 3) { input x: 4x8x8\nconv(w, 1) }",
     ),
     "arguments by name": ("conv(8, 3, 2, 1)", "conv(stride = 2, k = 3, out = 8, pad = 1)"),
     "defaults written out": ("conv(8, 3)", "conv(8, 3, stride = 1, pad = 0, bias = true)"),
-    "sizes in other words": ("conv(8, 1x3)", "conv(8, [1, 3 * 1])"),
+    "sizes in another form": ("conv(8, 1x3)", "conv(8, [1, 3 * 1])"),
     "residual written out": (
         "residual { conv(4, 1) -> bn }",
         "add {\n| conv(4, 1)\nbn\n| identity }",
@@ -250,7 +250,7 @@ UNLIKE = {
     "another kind": ("relu", "tanh"),
     "another argument": ("conv(4, 3, pad = 1)", "conv(4, 3, pad = 1, groups = 2)"),
     "other weights": ("bias = false", "bias = true"),
-    "another start": ("bias = false", "bias = false, init = zeros"),
+    "other initial weights": ("bias = false", "bias = false, init = zeros"),
     "another edge": ("add(@a)", "add(@t)"),
     "not shared": ("@x -> t", "@x -> conv(4, 1, bias = false)"),
     "frozen": ("pad = 1)", "pad = 1) -> frozen"),

@@ -132,7 +132,7 @@ AWKWARD = {
     ),
     "labelled join": "j: add { | conv(4, 1) | b: conv(4, 1) -> relu }\nconv(3, 1)",
     "group named as the functional module": "f: { a: conv(4, 1)\ntanh\nadd(@a) }\npad(1)",
-    "letters": "größe: conv(4, 1)\noutput übrig: relu",
+    "letters beyond ASCII": "größe: conv(4, 1)\noutput übrig: relu",
     "two groups with outputs": "g: { a: conv(4, 1) -> relu\n b: conv(4, 1) }\nconcat(@g.a, @x, @g)",
     "reference out of a group into itself": "g: { a: conv(4, 1)\n tanh\n add(@a, @x) }",
 }

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 # ---- precision, inputs, metadata
 
 
-def test_half_precision_with_and_without_its_inputs(
+def test_half_precision_with_and_without_keep_io(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A float16 model gives values close to float32, with and without `--keep-io`."""
     run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
     run_command(
         capsys,
@@ -214,6 +215,7 @@ def test_weights_stay_in_their_file(weights_folder: Path) -> None:
 def test_checkpoints_of_other_kinds_give_the_same_model(
     weights_folder: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
+    """The weights of a checkpoint in 16 bits are exported as if it were stored in float32."""
     dtype = torch.float16 if "half" in kind else torch.bfloat16
     state = {
         n: t.to(dtype) if t.is_floating_point() else t
@@ -234,6 +236,7 @@ def test_checkpoints_of_other_kinds_give_the_same_model(
 def test_a_training_run_is_a_checkpoint(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """`--weights` takes the folder of a training run; a folder without weights is an error."""
     (weights_folder / "runs").mkdir()
     (weights_folder / "w.safetensors").rename(weights_folder / "runs" / "weights.safetensors")
     assert (

@@ -146,7 +146,7 @@ def test_malformed_entries_of_the_texts(
     ],
 )
 def test_files_that_are_no_manifests(model: Path, text: str) -> None:
-    """Any JSON, and any text, that is not a manifest gives the same error."""
+    """A text that is no manifest, whether it is JSON or not, gives the same error."""
     manifest_path(model).write_text(text)
     assert error_code(model) == "corrupt-manifest"
 
