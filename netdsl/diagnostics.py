@@ -21,10 +21,21 @@ class Annotation(NamedTuple):
     span: Span | None = None
 
 
-class Diagnostic:
-    """One finding: a code that reads well after "allow", the fact, the place, and the advice."""
+class Edit(NamedTuple):
+    """A text to write in place of a stretch of a file."""
 
-    __slots__ = ("code", "help", "message", "notes", "severity", "span")
+    span: Span
+    text: str
+
+
+class Diagnostic:
+    """One finding: a code that reads well after "allow", the fact, the place, and the advice.
+
+    Its severity is `error`, `warning`, `info` (a hint) or `note`. `fix` is the correction, if there
+    is no doubt about it.
+    """
+
+    __slots__ = ("code", "fix", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -34,6 +45,7 @@ class Diagnostic:
         severity: str = "error",
         notes: tuple[Annotation, ...] = (),
         help: str | None = None,
+        fix: tuple[Edit, ...] = (),
     ) -> None:
         self.code = code
         self.message = message
@@ -41,6 +53,7 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
+        self.fix = fix
 
 
 class Abandoned(Exception):

@@ -8,7 +8,7 @@ from netdsl.diagnostics import Diagnostic
 from netdsl.render import render_text
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Annotation
+    from netdsl.diagnostics import Annotation, Edit
     from netdsl.source import Span
 
 
@@ -27,9 +27,10 @@ class NetdslError(Exception):
         *,
         help: str | None = None,
         notes: tuple[Annotation, ...] = (),
+        fix: tuple[Edit, ...] = (),
     ) -> None:
         super().__init__(message)
-        self.diagnostics = [Diagnostic(code, message, span, notes=notes, help=help)]
+        self.diagnostics = [Diagnostic(code, message, span, notes=notes, help=help, fix=fix)]
 
     @classmethod
     def of(cls, diagnostics: list[Diagnostic]) -> Self:

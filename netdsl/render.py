@@ -9,7 +9,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.diagnostics import Diagnostic, Edit
     from netdsl.source import Span
 
     Paint = Callable[[str, str], str]  # a text and the escape code of its colour
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
-_COLOURS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m"}
-_LEVELS = {"error": "error", "warning": "warning", "note": "notice"}  # GitHub's words
+_COLOURS = {
+    "error": "\x1b[1;31m",
+    "warning": "\x1b[1;33m",
+    "info": "\x1b[1;34m",
+    "note": "\x1b[1;36m",
+}
+_SARIF_LEVELS = {"error": "error", "warning": "warning", "info": "note", "note": "note"}
+_GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice", "note": "notice"}
 
 
 def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
@@ -113,7 +119,14 @@ def as_json(diagnostic: Diagnostic) -> Json:
         **_end(diagnostic.span),
         "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
         "help": diagnostic.help,
+        "fix": [_edit(edit) for edit in diagnostic.fix],
     }
+
+
+def _edit(edit: Edit) -> Json:
+    """An edit; its offsets count characters, from 0 at the beginning of the file."""
+    span = edit.span
+    return {"file": span.file.name, "start": span.start, "end": span.end, "text": edit.text}
 
 
 def _place(span: Span | None) -> Json:
@@ -135,19 +148,7 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
     """A SARIF 2.1.0 log of a run of netdsl; `version` is that of netdsl."""
     rules = sorted({d.code for d in diagnostics})
     driver = {"name": "netdsl", "version": version, "rules": [{"id": r} for r in rules]}
-    results = [
-        {
-            "ruleId": d.code,
-            "ruleIndex": rules.index(d.code),
-            "level": d.severity,
-            "message": {"text": _with_help(d)},
-            "locations": [_sarif_place(d.span)] if d.span else [],
-            "relatedLocations": [
-                {**_sarif_place(n.span), "message": {"text": n.message}} for n in d.notes if n.span
-            ],
-        }
-        for d in diagnostics
-    ]
+    results = [_sarif_result(d, rules.index(d.code)) for d in diagnostics]
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -157,20 +158,66 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
     }
 
 
-def _sarif_place(span: Span) -> Json:
-    from urllib.parse import quote  # only this format needs it
+def _sarif_result(diagnostic: Diagnostic, rule: int) -> Json:
+    """A diagnostic; `rule` is the index of its code in the list of rules."""
+    span = diagnostic.span
+    result = {
+        "ruleId": diagnostic.code,
+        "ruleIndex": rule,
+        "level": _SARIF_LEVELS[diagnostic.severity],
+        "message": {"text": _with_help(diagnostic)},
+        "locations": [] if span is None else [_sarif_place(span)],
+        "relatedLocations": [
+            {**_sarif_place(note.span), "message": {"text": note.message}}
+            for note in diagnostic.notes
+            if note.span
+        ],
+    }
+    if diagnostic.fix:
+        result["fixes"] = [_sarif_fix(diagnostic)]
+    return result
 
-    first, last = span.first, span.last
+
+def _sarif_fix(diagnostic: Diagnostic) -> Json:
+    """The edits of a fix, by file."""
+    changes: dict[str, list[Json]] = {}
+    for edit in diagnostic.fix:
+        replacement = {
+            "deletedRegion": _sarif_region(edit.span),
+            "insertedContent": {"text": edit.text},
+        }
+        changes.setdefault(_sarif_uri(edit.span), []).append(replacement)
+    return {
+        "description": {"text": diagnostic.help or diagnostic.message},
+        "artifactChanges": [
+            {"artifactLocation": {"uri": uri}, "replacements": replacements}
+            for uri, replacements in changes.items()
+        ],
+    }
+
+
+def _sarif_place(span: Span) -> Json:
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(span.file.name, errors="surrogateescape")},
-            "region": {
-                "startLine": first.line,
-                "startColumn": first.column,
-                "endLine": last.line,
-                "endColumn": last.column,
-            },
+            "artifactLocation": {"uri": _sarif_uri(span)},
+            "region": _sarif_region(span),
         }
+    }
+
+
+def _sarif_uri(span: Span) -> str:
+    from urllib.parse import quote  # only this format needs it
+
+    return quote(span.file.name, errors="surrogateescape")
+
+
+def _sarif_region(span: Span) -> Json:
+    first, last = span.first, span.last
+    return {
+        "startLine": first.line,
+        "startColumn": first.column,
+        "endLine": last.line,
+        "endColumn": last.column,
     }
 
 
@@ -190,7 +237,7 @@ def as_github(diagnostic: Diagnostic) -> str:
             f"endColumn={last.column}",
             *properties,
         ]
-    level = _LEVELS[diagnostic.severity]
+    level = _GITHUB_LEVELS[diagnostic.severity]
     return f"::{level} {','.join(properties)}::{_escaped(_with_help(diagnostic))}"
 
 

@@ -480,7 +480,7 @@ def test_long_flat_texts_compile(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """Long is not deep: a sum of ten thousand terms and a chain of a thousand layers are right."""
     path = tmp_path / "n.net"
     path.write_text(
-        NET + f"conv({' + '.join(['1'] * 10_000)}, 1)\n    {' -> '.join(['relu'] * 1000)}\n}}"
+        NET + f"conv({' + '.join(['1'] * 10_000)}, 1)\n    {' -> '.join(['conv(8, 1)'] * 1000)}\n}}"
     )
     assert (0, []) == check(path, capsys)
 
@@ -492,7 +492,7 @@ def test_json_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The keys of the JSON are those that the contract names."""
     path = tmp_path / "n.net"
     path.write_text(
-        "net N {\n    input image: 1x32x32\n    C1: conv(6, 5) -> tanh\n    output logits:"
+        "net N {\n    input image: 1x32x32\n    C1: conv(6, 5)\n    output logits:"
         " flatten\n    expect params == 1\n}"
     )
     assert run(["check", str(path), "--format", "json"]) == 1
@@ -535,6 +535,7 @@ def test_json_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "end_column",
         "notes",
         "help",
+        "fix",
     } == set(diagnostic)
 
 

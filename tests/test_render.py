@@ -14,6 +14,7 @@ from netdsl.diagnostics import (
     Abandoned,
     Annotation,
     Diagnostic,
+    Edit,
     Reporter,
     did_you_mean,
 )
@@ -213,6 +214,7 @@ def test_json() -> None:
         "end_line": 2,
         "end_column": 13,
         "help": "write 4",
+        "fix": [],
         "notes": [
             {"message": "made here", "file": "n.net", "line": 1, "column": 7},
             {"message": "made by hand", "file": None, "line": None, "column": None},
@@ -228,6 +230,7 @@ def test_json() -> None:
         "end_line": None,
         "end_column": None,
         "help": None,
+        "fix": [],
         "notes": [],
     }
 
@@ -271,6 +274,42 @@ def test_sarif() -> None:
         "relatedLocations": [{**place((1, 7), (3, 2)), "message": {"text": "made here"}}],
     }
     assert one["results"] == [bare, full, bare]
+
+
+FILE = SourceFile("n.net", "cnv(8, 3)\n")
+FIXED = Diagnostic(
+    "unknown-layer",
+    "there is no layer `cnv`",
+    Span(FILE, 0, 3),
+    help="did you mean `conv`?",
+    fix=(Edit(Span(FILE, 0, 3), "conv"),),
+)
+
+
+def test_fixes_are_data() -> None:
+    """JSON gives the characters to replace, SARIF their lines and columns."""
+    assert as_json(FIXED)["fix"] == [{"file": "n.net", "start": 0, "end": 3, "text": "conv"}]
+    (result,) = as_sarif([FIXED], "1.2")["runs"][0]["results"]
+    region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 4}
+    change = {
+        "artifactLocation": {"uri": "n.net"},
+        "replacements": [{"deletedRegion": region, "insertedContent": {"text": "conv"}}],
+    }
+    assert result["fixes"] == [
+        {"description": {"text": "did you mean `conv`?"}, "artifactChanges": [change]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("severity", "sarif", "github"),
+    [("error", "error", "error"), ("warning", "warning", "warning"), ("info", "note", "notice")],
+)
+def test_severities(severity: str, sarif: str, github: str) -> None:
+    """Each format has its own word for a severity."""
+    diagnostic = Diagnostic("bad-size", "no", Span(FILE, 0, 1), severity)
+    assert render_text(diagnostic).startswith(f"{severity}[bad-size]: no\n")
+    assert as_sarif([diagnostic], "1.2")["runs"][0]["results"][0]["level"] == sarif
+    assert as_github(diagnostic).startswith(f"::{github} ")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
 from netdsl.commands.checked import Checked
 from netdsl.commands.common import (
@@ -16,7 +17,7 @@ from netdsl.commands.common import (
 )
 from netdsl.commands.output import say, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
-from netdsl.driver import Compiled, check_expects, compile_net, open_program
+from netdsl.driver import check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 TABLE_OPTIONS = ("depth", "only", "show", "columns")
+_DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
 USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
 
@@ -46,10 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
                 message = f"stopped after {MAX_ERRORS} errors"
                 diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
                 break
+        diagnostics += _warnings(program, checked, arguments, complete=net is None)
     except NetdslError as error:
         _add_new(diagnostics, error.diagnostics)
     _report(arguments, checked, diagnostics)
-    return int(_has_errors(diagnostics))
+    return int(any(d.severity in _DENIED[arguments.deny] for d in diagnostics))
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -96,7 +99,7 @@ def _check(
     checked = Checked(name)
     try:
         checked.sizes = parse_inputs(arguments.input)
-        compiled: Compiled = compile_net(program, name, checked.sizes)
+        compiled = checked.compiled = compile_net(program, name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(compiled)
         if checked.proven or broken:
@@ -109,6 +112,17 @@ def _check(
     except NetdslError as error:
         _add_new(diagnostics, error.diagnostics)
     return checked
+
+
+def _warnings(
+    program: Program, checked: list[Checked], arguments: argparse.Namespace, *, complete: bool
+) -> list[Diagnostic]:
+    """The warnings about the nets, and the hints with `--lint all`; none if a net has errors."""
+    nets = [item.compiled for item in checked if item.compiled is not None]
+    if len(nets) < len(checked):
+        return []
+    with_hints = arguments.lint == "all"
+    return warnings_of(program.module, nets, with_hints=with_hints, complete=complete)
 
 
 def _add_new(diagnostics: list[Diagnostic], more: list[Diagnostic]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Summary
+    from netdsl.driver import Compiled
 
 
 class Checked:
@@ -13,6 +14,7 @@ class Checked:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.compiled: Compiled | None = None
         self.summary: Summary | None = None
         self.proven = 0  # how many of the `asked` lines hold
         self.asked = 0

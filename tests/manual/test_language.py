@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
+RAISERS = {
+    "warning",
+    "unused",
+    "NetdslError",
+    "OpError",
+    "Diagnostic",
+    "SettingError",
+    "fail",
+    "stop",
+}
 
 
 class Fact(NamedTuple):
