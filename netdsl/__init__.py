@@ -80,12 +80,14 @@ def __getattr__(name: str) -> object:
         from netdsl import version
 
         return version.__version__
-    from netdsl import api
+    from netdsl import api, version
 
-    globals().update(
-        {public: getattr(api, public) for public in __all__ if public != "__version__"}
-    )
-    return globals()[name]
+    names = globals()
+    names.update({public: getattr(api, public) for public in __all__ if public != "__version__"})
+    names["__version__"] = version.__version__
+    for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
+        names.pop(lazy, None)
+    return names[name]
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from netdsl.analysis.summary import Summary
 from netdsl.api_arguments import checked
-from netdsl.api_parts import Expect, Layers, Memory, Port
+from netdsl.api_parts import ExpectLine, Findings, Layers, Memory, Port
 from netdsl.api_values import memory_of, resized, value_of
 from netdsl.driver import outcomes_of_expects
 
@@ -26,11 +26,16 @@ class Figures:
     def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
         self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        self._expects: list[Expect] | None = None
+        self._expects: list[ExpectLine] | None = None
 
     @property
     def name(self) -> str:
-        """The name of the net in its text."""
+        """The name of the net in its text.
+
+        >>> import netdsl
+        >>> netdsl.load("lenet5").name
+        'LeNet5'
+        """
         return self.graph.name
 
     @property
@@ -150,7 +155,7 @@ class Figures:
         return self._summary.valid_for
 
     @property
-    def expects(self) -> list[Expect]:
+    def expects(self) -> list[ExpectLine]:
         """The `expect` lines: each has a `text`, a `line`, and `holds`.
 
         They are checked when they are first asked for. Those of a net that was loaded with other
@@ -163,8 +168,21 @@ class Figures:
         if self._expects is None:
             outcomes = {o.expectation: o for o in outcomes_of_expects(self._compiled)}
             lines = self._compiled.expects
-            self._expects = [Expect(line, outcomes.get(line)) for line in lines]
+            self._expects = [ExpectLine(line, outcomes.get(line)) for line in lines]
         return self._expects
+
+    @property
+    def warnings(self) -> Findings:
+        """What is legal in the text but probably a mistake, as `netdsl check` prints it.
+
+        Each warning has a `code`, a `message`, a `span` (its place), a `help` and a `severity`.
+
+        >>> import netdsl
+        >>> net = netdsl.loads("net A { input x: 4 \\n dense(3) -> relu -> relu }")
+        >>> [warning.code for warning in net.warnings]
+        ['double-activation']
+        """
+        return Findings(self._compiled.warnings)
 
     @overload
     def figure(self, expression: Figure, /, **sizes: int) -> int: ...

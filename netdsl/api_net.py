@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from netdsl.api_arguments import checked, texts_of
 from netdsl.api_figures import Figures
-from netdsl.api_parts import Picture
+from netdsl.api_parts import Drawing
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import CompileError, NetdslError
@@ -32,10 +32,18 @@ if TYPE_CHECKING:
 
 
 class Net(Figures):
-    """A compiled net: its figures and layers, and methods that lower, run, train and draw it.
+    """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
-    `load` and `loads` make nets. A net does not change, and can be copied and pickled. Only the
-    methods that need PyTorch, ONNX or onnxruntime import them.
+    - Figures: `params`, `weights`, `macs`, `depth`, `memory`; `figure("macs", H=224, W=224)` for
+      any figure of the net or of a part, for sizes that the text leaves open.
+    - What it consists of: `name`, `inputs`, `outputs`, `layers`, `graph`; `valid_for`, the sizes
+      for which it is valid.
+    - Checks: `expects`, `warnings`; `verify()` compares the back ends.
+    - Tables and pictures: `summary()`, `draw()`. A notebook shows both for the net itself.
+    - Back ends: `torch()`, `pytorch_source()`, `onnx()`, `save_onnx()`; `run()` computes outputs,
+      and `train()` trains.
+
+    Only the methods that need PyTorch, ONNX or onnxruntime import them.
     """
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -80,7 +88,7 @@ class Net(Figures):
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
     @overload
-    def draw(self, path: None = None, depth: int | None = None) -> Picture: ...
+    def draw(self, path: None = None, depth: int | None = None) -> Drawing: ...
 
     @overload
     def draw(self, path: str | PathLike[str], depth: int | None = None) -> None: ...
@@ -88,7 +96,7 @@ class Net(Figures):
     @checked
     def draw(
         self, path: str | PathLike[str] | None = None, depth: int | None = None
-    ) -> Picture | None:
+    ) -> Drawing | None:
         """Draw the net as a .svg, .png, .pdf, .dot, .mmd or .html file, by the suffix of `path`.
 
         Without a `path`, the result is an SVG picture, which notebooks show and which is a `str`.
@@ -103,7 +111,7 @@ class Net(Figures):
         flowchart TB
         """
         if path is None:
-            return Picture(import_module("netdsl.draw.dot").svg_text(self.graph, depth))
+            return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, depth))
         import_module("netdsl.draw.formats").draw(self.graph, path, depth)
         return None
 

@@ -65,7 +65,7 @@ class Memory(NamedTuple):
         )
 
 
-class Expect:
+class ExpectLine:
     """An `expect` line: its `text`, its `line` in the file, and whether it `holds`.
 
     `holds` is None if the line was not checked, because the net was loaded with other parameters or
@@ -125,7 +125,14 @@ class Layers(list[Row]):
         return f"<pre>{escape(repr(self))}</pre>"
 
 
-class Picture(str):
+class Findings(list["Diagnostic"]):
+    """A list of warnings that is printed as the commands print them, each with its place."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(render_text, self)) or "[]"
+
+
+class Drawing(str):
     """A picture as the text of an SVG file, which notebooks show."""
 
     __slots__ = ()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from IPython.core.error import UsageError
 
+from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.api_net import Net
-from netdsl.diagnostics import Diagnostic, Reporter
+from netdsl.diagnostics import Reporter
 from netdsl.driver import check_expects, compile_net, program_of
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import check_environment
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from IPython.core.interactiveshell import InteractiveShell
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.driver import Compiled
 
 
 class CellError(CompileError):
@@ -38,7 +42,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         return _run_cell(shell, line, cell)
 
     magic.__doc__ = _run_cell.__doc__
-    shell.register_magic_function(magic, "cell", "netdsl")
+    shell.register_magic_function(magic, "cell", "netdsl")  # type: ignore[arg-type]
 
 
 def _run_cell(shell: InteractiveShell, line: str, cell: str) -> Net | list[Net] | None:
@@ -64,13 +68,13 @@ def _run_cell(shell: InteractiveShell, line: str, cell: str) -> Net | list[Net] 
     return nets[0] if len(nets) == 1 else nets
 
 
-class _Parser(ArgumentParser):
+class _OptionParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"%%netdsl: {message}")
 
 
 def _options(line: str) -> Namespace:
-    parser = _Parser("%%netdsl", add_help=False)
+    parser = _OptionParser("%%netdsl", add_help=False)
     parser.add_argument("-D", dest="defines", type=_define, action="append", default=[])
     parser.add_argument("--input", dest="inputs", type=_input, action="append", default=[])
     parser.add_argument("-q", "--quiet", action="store_true")
@@ -82,16 +86,15 @@ def _options(line: str) -> Namespace:
 
 
 def _compiled(source: SourceFile, arguments: Namespace) -> tuple[list[Net], list[Diagnostic]]:
-    """The nets of a cell; raises `CellError` with the errors of all of them."""
+    """The nets of a cell, and the warnings about them; raises `CellError` with all errors."""
     reporter = Reporter()
-    nets: list[Net] = []
+    nets: list[Compiled] = []
     try:
         program = program_of(source, dict(arguments.defines))
         for name in program.nets() or [program.pick(None)]:
             try:
-                compiled = compile_net(program, name, dict(arguments.inputs))
-                nets.append(Net(compiled))
-                found = check_expects(compiled)[1]
+                nets.append(compile_net(program, name, dict(arguments.inputs)))
+                found = check_expects(nets[-1])[1]
             except NetdslError as error:
                 found = error.diagnostics
             for diagnostic in found:
@@ -100,7 +103,7 @@ def _compiled(source: SourceFile, arguments: Namespace) -> tuple[list[Net], list
         raise CellError.of(error.diagnostics) from None
     if reporter.errors:
         raise CellError.of(reporter.diagnostics)
-    return nets, reporter.diagnostics
+    return list(map(Net, nets)), warnings_of(program.module, nets, complete=True)
 
 
 def _define(text: str) -> tuple[str, str]:

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import doctest
-from importlib import import_module
+import inspect
+import subprocess
+import sys
+from types import ModuleType
 
-MODULES = [
-    import_module(f"netdsl.{name}")
-    for name in ("api", "api_figures", "api_net", "api_parts", "api_values")
-]
-WITHOUT = {  # classes and helpers that the docstrings of others show
-    "netdsl.api_figures.Figures",
-    "netdsl.api_net.Net",
-    "netdsl.api_parts",
-    "netdsl.api_values",
-}
+import pytest
+
+import netdsl
+from netdsl import api, api_figures, api_net, errors
+
+MODULES = [netdsl, api, api_figures, api_net, errors]
 
 
-def test_examples_give_what_they_show() -> None:
-    """Every public function has an example, and each gives the result below it."""
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_give_what_they_show(module: ModuleType) -> None:
+    """Each example gives the result below it."""
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    finder = doctest.DocTestFinder(exclude_empty=False)
-    without = []
-    for module in MODULES:
-        assert doctest.testmod(module, optionflags=flags).failed == 0
-        without += [t.name for t in finder.find(module) if not t.examples and "._" not in t.name]
-    print(without)
+    result = doctest.testmod(module, optionflags=flags)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_everything_has_an_example() -> None:
+    """Every public function, method and property has an example."""
+    members = {name: getattr(netdsl.Net, name) for name in dir(netdsl.Net) if name[0] != "_"}
+    assert len(members) > 20
+    members |= {"load": netdsl.load, "loads": netdsl.loads, "CompileError": netdsl.CompileError}
+    texts = {name: inspect.getdoc(member) or "" for name, member in members.items()}
+    assert [name for name, text in texts.items() if ">>> " not in text] == []
+
+
+def test_help_is_a_page() -> None:
+    """`help(netdsl)` shows what is public, without the helpers of the module."""
+    text = pydoc_text()
+    assert "netdsl.load" in text
+    for name in ("class Net", "class CompileError", "load(", "loads(", "def figure"):
+        assert name.removeprefix("def ") in text
+    functions = text[text.index("\nFUNCTIONS\n") : text.index("\nDATA\n")]
+    listed = [line.split("(")[0].strip() for line in functions.splitlines() if line[4:5].strip()]
+    assert [name for name in listed if name != "FUNCTIONS"] == ["load", "loads"]
+
+
+def pydoc_text() -> str:
+    """What `help(netdsl)` prints in a new process."""
+    code = "import netdsl; help(netdsl)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout

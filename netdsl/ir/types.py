@@ -49,7 +49,11 @@ def _order(atom: Atom) -> tuple[bool, str]:
 
 
 class Sym:
-    """A symbolic integer. It is never constant: without any symbol, a result is an `int`.
+    """A formula: an integer that depends on open sizes, such as `216 * H * W`.
+
+    `str` and `format` write it, `symbols()` are the sizes on which it depends, and
+    `at({"H": 224, "W": 224})` is its value. Sums, products and `//` with integers are formulas too.
+    It is never constant: without any symbol, a result is an `int`.
 
     `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in
     the written formula.
