@@ -340,10 +340,10 @@ class Net(Figures):
 
         from rich.console import Console
 
-        start = import_module("netdsl.train.start")
+        start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
         settings = texts_of(entries, lambda _, text: text)
         folder = None if out is None else fspath(out)
-        wishes = start.Wishes(data, settings, folder, device, resume)
+        wishes = start.Wishes(data, settings, folder, device, resume, section.PYTHON)
         console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
         result: Result = start.train_net(self._compiled, wishes, console)
         return result

@@ -52,7 +52,7 @@ def saved(module: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("by", [*BY, "torch.save"])
 def test_modules(by: str) -> None:
     """A copy has the same weights, mode, heads and source, and computes the same."""
-    module = netdsl.loads(BLOCKS).torch()
+    module: Any = netdsl.loads(BLOCKS).torch()
     twin = (BY | {"torch.save": saved})[by](module)
     x = torch.rand(2, 3, 8, 9)
     for ours, theirs in zip(module(x), twin(x), strict=True):
@@ -65,7 +65,7 @@ def test_modules(by: str) -> None:
 @pytest.mark.parametrize("by", [*BY, "torch.save"])
 def test_parts_of_modules(by: str) -> None:
     """A block of a net can be copied by itself."""
-    part = netdsl.loads(BLOCKS).torch().a
+    part: Any = netdsl.loads(BLOCKS).torch().a
     twin = (BY | {"torch.save": saved})[by](part)
     x = torch.rand(2, 3, 8, 9)
     assert torch.equal(part(x), twin(x))
@@ -100,7 +100,7 @@ LINE = "net Line { input x: 4\n dense(3) }"
 Inherited: Any = type(netdsl.loads(LINE).torch())
 
 
-class Inheriting(Inherited):
+class Inheriting(Inherited):  # type: ignore[misc]
     """A class that inherits from the class of a net."""
 
 
@@ -116,7 +116,7 @@ def test_tools_of_pytorch(name: str, tool: str) -> None:
     tools: dict[str, Callable[[], Any]] = {
         "compile": lambda: torch.compile(module, backend="eager"),
         "export": lambda: torch.export.export(module, (x,)).module(),
-        "trace": lambda: torch.jit.trace(module, x),
+        "trace": lambda: torch.jit.trace(module, x),  # type: ignore[no-untyped-call]
         "script": lambda: torch.jit.script(module),
     }
     with torch.no_grad():

@@ -69,7 +69,7 @@ def test_layers_are_a_list_and_a_table(net: netdsl.Net) -> None:
     assert 7 == len(repr(layers).splitlines())
     assert 4 == len(repr(layers[1:3]).splitlines())
     assert "<pre>layer" in layers._repr_html_()
-    with pytest.raises(KeyError, match="there is no layer 'fist'; did you mean `first`?"):
+    with pytest.raises(KeyError, match=r"there is no layer 'fist'; did you mean `first`\?"):
         layers["fist"]
 
 

@@ -101,7 +101,7 @@ net Text(word) { input x: 3x9x9\n if word == "relu" { relu } else { tanh } }
 """
 
 
-def kinds(net: str, **parameters: object) -> list[str]:
+def kinds(net: str, **parameters: Any) -> list[str]:
     """The kinds of the layers of a net of `PARAMETERS`."""
     return [row.kind for row in netdsl.loads(PARAMETERS, net, **parameters).layers]
 

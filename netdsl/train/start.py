@@ -11,7 +11,7 @@ from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import NetdslError, SettingError
 from netdsl.train.loop import Result, train
-from netdsl.train.section import placed, read_config
+from netdsl.train.section import COMMAND, placed, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Wishes(NamedTuple):
     """What a user asks for besides the `train` section.
 
-    `data` and `settings` are texts that replace entries of the section. `out` is the folder of the
-    results, by default `runs/NET`.
+    `data`, `settings` and `given_as` are as in `read_config`. `out` is the folder of the results, by
+    default `runs/NET`.
     """
 
     data: str | None = None
@@ -34,6 +34,7 @@ class Wishes(NamedTuple):
     out: str | None = None
     device: str = "cpu"
     resume: bool = False
+    given_as: tuple[str, str] = COMMAND
 
 
 def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
@@ -42,7 +43,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     Raises `NetdslError` for a wrong section or setting, at its place in the text.
     """
     name = compiled.graph.name
-    config = read_config(compiled, wishes.data, wishes.settings)
+    config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
     expects = image_shape(compiled.graph)
     try:
         dataset = open_dataset(config.data)
