@@ -72,22 +72,26 @@ if TYPE_CHECKING:
 __all__ = ["CompileError", "Net", "Sym", "__version__", "load", "loads"]
 
 
-def __getattr__(name: str) -> object:
-    """Load the API when it is first used, because the command line does not need it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "__version__":
-        from netdsl import version
+if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such function
 
-        return version.__version__
-    from netdsl import api, version
+    def __getattr__(name: str) -> object:
+        """Load the API when it is first used, because the command line does not need it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            from netdsl import version
 
-    names = globals()
-    names.update({public: getattr(api, public) for public in __all__ if public != "__version__"})
-    names["__version__"] = version.__version__
-    for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
-        names.pop(lazy, None)
-    return names[name]
+            return version.__version__
+        from netdsl import api, version
+
+        names = globals()
+        names.update(
+            {public: getattr(api, public) for public in __all__ if public != "__version__"}
+        )
+        names["__version__"] = version.__version__
+        for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
+            names.pop(lazy, None)
+        return names[name]
 
 
 def __dir__() -> list[str]:

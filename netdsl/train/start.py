@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Wishes(NamedTuple):
     """What a user asks for besides the `train` section.
 
-    `data`, `settings` and `given_as` are as in `read_config`. `out` is the folder of the results, by
+    `data`, `settings` and `given_as` are as in `read_config`. `out` is the folder of results, by
     default `runs/NET`.
     """
 
