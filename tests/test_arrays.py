@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LARGE = 64 << 20  # bytes
+LARGE = 64 << 20  # the bytes of a large array
 LITTLE = 8 * PIECE + (4 << 20)
 Capture = pytest.CaptureFixture[str]
 

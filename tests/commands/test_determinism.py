@@ -1,4 +1,4 @@
-"""The same text and seed give the same bytes: every run, every hash seed, every folder."""
+"""The same text and seed give the same bytes in every run, with every hash seed and folder."""
 
 from __future__ import annotations
 

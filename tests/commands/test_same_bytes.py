@@ -120,7 +120,7 @@ def write_inputs(folder: Path) -> Path:
 
 
 def without_times(path: Path) -> bytes:
-    """The content of a file without the seconds that it records."""
+    """The content of a file without the times in it."""
     content = path.read_bytes()
     if path.name == "log.jsonl":
         records = [json.loads(line) for line in content.splitlines()]

@@ -53,7 +53,7 @@ def _text(number: int) -> str:
 
 
 def chunk(first: int) -> list[str]:
-    """The failures of `CHUNK` seeds."""
+    """The failures of `CHUNK` seeds from `first` on."""
     failed = []
     gc.set_threshold(100_000, 20, 100)
     for seed in range(first, first + CHUNK):

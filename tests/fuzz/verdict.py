@@ -35,7 +35,7 @@ class Trial(NamedTuple):
     net: str | None
     defines: dict[str, str]
     sizes: dict[str, int]
-    seed: int  # of the weights
+    seed: int  # the seed of the weights
 
 
 class Wrong(Exception):

@@ -294,7 +294,7 @@ class Writer:
         return "(" + ", ".join(self.whole(v) for v in values) + ")"
 
     def pairs(self, pairs: Sequence[tuple[int, int]]) -> str:
-        """Begin and end pairs."""
+        """A list of pairs."""
         return "[" + ", ".join(f"({self.whole(a)}, {self.whole(b)})" for a, b in pairs) + "]"
 
     def real(self, value: float) -> str:

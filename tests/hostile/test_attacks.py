@@ -452,7 +452,7 @@ def test_weights_that_are_not_a_file(
         assert (code, err[:21]) == (1, "error[file-not-found]")
 
 
-# ---- weights beside an ONNX model
+# ---- weights in a separate file of an ONNX model
 
 
 def external(location: str) -> bytes:

@@ -19,7 +19,7 @@ from netdsl import limits
 from tests.support.bombs import HEAD, Bomb, bombs, generated
 
 BOMBS = bombs()
-MEMORY = 200e6  # bytes
+MEMORY = 200e6  # the bound in bytes
 # The bound as a multiple of the CPU time of a small net. It is generous, since other work on the
 # machine can slow either.
 SLACK = 60
