@@ -106,7 +106,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "argument": (
         NET + "conv(4, 3, strides = 2)\n}",
-        Expected("unknown-argument", 3, 16, "no argument `strides`", "did you mean `stride`?"),
+        Expected("unknown-argument", 3, 16, "no argument `strides`", "it is called `stride` here"),
     ),
     "label": (
         NET + "stem: conv(4, 3)\n    add(@stm)\n}",

@@ -86,10 +86,10 @@ class NetBuilder:
         self._faults += 1
         if self._faults > MAX_FAULTS:
             raise Abandoned  # a loop may have the same error in each round
-        diagnostic = fault.diagnostic
-        diagnostic.span = diagnostic.span or span
-        diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
-        self.reporter.add(diagnostic)
+        for diagnostic in fault.diagnostics:
+            diagnostic.span = diagnostic.span or span
+            diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+            self.reporter.add(diagnostic)
 
     def unknown(self, span: Span) -> Value:
         """The value of an element with an error."""
