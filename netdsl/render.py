@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Paint = Callable[[str, str], str]  # a text and the escape code of its colour
     Json = dict[str, Any]
 
+MANY_PLACES = 4  # the same message at so many places is printed once
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
 _COLOURS = {
@@ -49,6 +50,41 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     if diagnostic.help:
         lines.append(paint("help", "\x1b[1;32m") + f": {_safe(diagnostic.help)}")
     return "\n".join(lines) + "\n"
+
+
+def render_all(diagnostics: list[Diagnostic], *, colour: bool = False) -> str:
+    """The diagnostics for people; many that differ only in their place are printed as one."""
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        key: tuple[object, ...] = (diagnostic.code, diagnostic.message, diagnostic.help)
+        if diagnostic.span is None:
+            key = (len(groups),)
+        groups.setdefault(key, []).append(diagnostic)
+    texts = []
+    for group in groups.values():
+        if len(group) < MANY_PLACES:
+            texts += [render_text(diagnostic, colour=colour) for diagnostic in group]
+        else:
+            places = f"  = and at {len(group) - 1} other places: {_places(group)}\n"
+            texts.append(render_text(group[0], colour=colour) + places)
+    return "\n".join(texts)
+
+
+def _places(group: list[Diagnostic]) -> str:
+    """The lines of all but the first diagnostic, those of other files after the file's name."""
+    lines: dict[str, list[int]] = {}
+    for diagnostic in group[1:]:
+        if diagnostic.span is not None:
+            span = diagnostic.span
+            lines.setdefault(span.file.name, []).append(span.first.line)
+    home = group[0].span
+    texts = []
+    for name, numbers in lines.items():
+        listed = ", ".join(map(str, dict.fromkeys(numbers)))
+        word = "line" if len(set(numbers)) == 1 else "lines"
+        is_elsewhere = home is None or name != home.file.name
+        texts.append(f"{_safe(name)}, {word} {listed}" if is_elsewhere else f"{word} {listed}")
+    return "; ".join(texts)
 
 
 def _excerpt(span: Span, mark: str, paint: Paint, tone: str) -> list[str]:

@@ -20,7 +20,7 @@ from netdsl.diagnostics import (
     did_you_mean,
 )
 from netdsl.draw.table import table_of
-from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
+from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_all, render_text
 from netdsl.source import SourceFile, Span
 
 TEXT = SourceFile("n.net", "net N {\n\tinput\timage: 3\n}\n")
@@ -270,6 +270,18 @@ def test_sarif() -> None:
         "relatedLocations": [{**place((1, 7), (3, 2)), "message": {"text": "made here"}}],
     }
     assert run["results"] == [bare, full, bare]
+
+
+def test_the_same_message_at_many_places() -> None:
+    """It is printed once, with the lines of the others; two or three are printed as they are."""
+    other = SourceFile("m.net", "a\nb\nc\n")
+    at = [Span(TEXT, 0, 3), Span(TEXT, 15, 20), Span(TEXT, 16, 20), Span(other, 4, 5)]
+    same = [Diagnostic("bad-size", "no", span, help="go") for span in at]
+    assert render_all([*same[:3], BARE]).count("error[bad-size]: no") == 3
+    text = render_all([BARE, *same, BARE, BARE, BARE])
+    assert text.count("error[bad-size]: no") == 1
+    assert "help: go\n  = and at 3 other places: line 2; m.net, line 3\n" in text
+    assert text.count("there is no file") == 4
 
 
 FILE = SourceFile("n.net", "cnv(8, 3)\n")

@@ -14,7 +14,7 @@ from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
-from netdsl.render import render_text
+from netdsl.render import render_all
 
 if TYPE_CHECKING:
     import argparse
@@ -110,7 +110,7 @@ def terminal_width() -> int:
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
     """Print diagnostics to standard error, with carets."""
     colour = use_colour(sys.stderr)
-    note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
+    note_lines(render_all(diagnostics, colour=colour))
 
 
 def read_labels(path: str) -> list[str]:
