@@ -22,9 +22,12 @@ class Annotation(NamedTuple):
 
 
 class Diagnostic:
-    """One finding: a code that reads well after "allow", the fact, the place, and the advice."""
+    """One finding: a code that reads well after "allow", the fact, the place, and the advice.
 
-    __slots__ = ("code", "help", "message", "notes", "severity", "span")
+    `file` is the name of the file that a finding without a span is about, if it is known.
+    """
+
+    __slots__ = ("code", "file", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
+        self.file: str | None = None
 
 
 class Abandoned(Exception):

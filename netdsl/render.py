@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from netdsl.source import printable
@@ -34,6 +35,8 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     ]
     if diagnostic.span is not None:
         lines += _excerpt(diagnostic.span, "^", paint, tone)
+    elif diagnostic.file is not None and diagnostic.file not in diagnostic.message:
+        lines.append(f" --> {_safe(diagnostic.file)}")
     for note in diagnostic.notes:
         if note.span is None:
             lines.append(f"  = note: {_safe(note.message)}")
@@ -109,16 +112,16 @@ def as_json(diagnostic: Diagnostic) -> Json:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        **_place(diagnostic.span),
+        **_place(diagnostic.span, diagnostic.file),
         **_end(diagnostic.span),
         "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
         "help": diagnostic.help,
     }
 
 
-def _place(span: Span | None) -> Json:
+def _place(span: Span | None, file: str | None = None) -> Json:
     if span is None:
-        return {"file": None, "line": None, "column": None}
+        return {"file": file, "line": None, "column": None}
     return {"file": span.file.name, "line": span.first.line, "column": span.first.column}
 
 
@@ -141,7 +144,7 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
             "ruleIndex": rules.index(d.code),
             "level": d.severity,
             "message": {"text": _with_help(d)},
-            "locations": [_sarif_place(d.span)] if d.span else [],
+            "locations": _sarif_locations(d),
             "relatedLocations": [
                 {**_sarif_place(n.span), "message": {"text": n.message}} for n in d.notes if n.span
             ],
@@ -157,13 +160,20 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
     }
 
 
-def _sarif_place(span: Span) -> Json:
-    from urllib.parse import quote  # only this format needs it
+def _sarif_locations(diagnostic: Diagnostic) -> list[Json]:
+    if diagnostic.span is not None:
+        return [_sarif_place(diagnostic.span)]
+    if diagnostic.file is not None:
+        artifact = {"uri": _uri(diagnostic.file, os.path.abspath(diagnostic.file))}
+        return [{"physicalLocation": {"artifactLocation": artifact}}]
+    return []
 
+
+def _sarif_place(span: Span) -> Json:
     first, last = span.first, span.last
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(span.file.name, errors="surrogateescape")},
+            "artifactLocation": {"uri": _uri(span.file.name, span.file.path)},
             "region": {
                 "startLine": first.line,
                 "startColumn": first.column,
@@ -172,6 +182,19 @@ def _sarif_place(span: Span) -> Json:
             },
         }
     }
+
+
+def _uri(name: str, path: str | None) -> str:
+    """The address of a file, relative to the working folder if the file is in it."""
+    from pathlib import Path  # only this format needs it
+    from urllib.parse import quote
+
+    if path is None:
+        return quote(name, errors="surrogateescape")
+    file, here = Path(path), Path.cwd()
+    if file.is_relative_to(here):
+        return quote(file.relative_to(here).as_posix(), errors="surrogateescape")
+    return file.as_uri()
 
 
 # ---- GitHub
@@ -190,6 +213,8 @@ def as_github(diagnostic: Diagnostic) -> str:
             f"endColumn={last.column}",
             *properties,
         ]
+    elif diagnostic.file is not None:
+        properties = [f"file={_property(diagnostic.file)}", *properties]
     level = _LEVELS[diagnostic.severity]
     return f"::{level} {','.join(properties)}::{_escaped(_with_help(diagnostic))}"
 
