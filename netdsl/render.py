@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from netdsl.source import printable
@@ -41,6 +42,8 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     ]
     if diagnostic.span is not None:
         lines += _excerpt(diagnostic.span, "^", paint, tone)
+    elif diagnostic.file is not None and diagnostic.file not in diagnostic.message:
+        lines.append(f" --> {_safe(diagnostic.file)}")
     for note in diagnostic.notes:
         if note.span is None:
             lines.append(f"  = note: {_safe(note.message)}")
@@ -151,7 +154,7 @@ def as_json(diagnostic: Diagnostic) -> Json:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        **_place(diagnostic.span),
+        **_place(diagnostic.span, diagnostic.file),
         **_end(diagnostic.span),
         "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
         "help": diagnostic.help,
@@ -165,9 +168,9 @@ def _edit(edit: Edit) -> Json:
     return {"file": span.file.name, "start": span.start, "end": span.end, "text": edit.text}
 
 
-def _place(span: Span | None) -> Json:
+def _place(span: Span | None, file: str | None = None) -> Json:
     if span is None:
-        return {"file": None, "line": None, "column": None}
+        return {"file": file, "line": None, "column": None}
     return {"file": span.file.name, "line": span.first.line, "column": span.first.column}
 
 
@@ -196,13 +199,12 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
 
 def _sarif_result(diagnostic: Diagnostic, rule: int) -> Json:
     """A diagnostic; `rule` is the index of its code in the list of rules."""
-    span = diagnostic.span
     result = {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
         "level": _SARIF_LEVELS[diagnostic.severity],
         "message": {"text": _with_help(diagnostic)},
-        "locations": [] if span is None else [_sarif_place(span)],
+        "locations": _sarif_locations(diagnostic),
         "relatedLocations": [
             {**_sarif_place(note.span), "message": {"text": note.message}}
             for note in diagnostic.notes
@@ -222,7 +224,7 @@ def _sarif_fix(diagnostic: Diagnostic) -> Json:
             "deletedRegion": _sarif_region(edit.span),
             "insertedContent": {"text": edit.text},
         }
-        changes.setdefault(_sarif_uri(edit.span), []).append(replacement)
+        changes.setdefault(_uri(edit.span.file.name, edit.span.file.path), []).append(replacement)
     return {
         "description": {"text": diagnostic.help or diagnostic.message},
         "artifactChanges": [
@@ -232,19 +234,22 @@ def _sarif_fix(diagnostic: Diagnostic) -> Json:
     }
 
 
+def _sarif_locations(diagnostic: Diagnostic) -> list[Json]:
+    if diagnostic.span is not None:
+        return [_sarif_place(diagnostic.span)]
+    if diagnostic.file is not None:
+        artifact = {"uri": _uri(diagnostic.file, os.path.abspath(diagnostic.file))}
+        return [{"physicalLocation": {"artifactLocation": artifact}}]
+    return []
+
+
 def _sarif_place(span: Span) -> Json:
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": _sarif_uri(span)},
+            "artifactLocation": {"uri": _uri(span.file.name, span.file.path)},
             "region": _sarif_region(span),
         }
     }
-
-
-def _sarif_uri(span: Span) -> str:
-    from urllib.parse import quote  # only this format needs it
-
-    return quote(span.file.name, errors="surrogateescape")
 
 
 def _sarif_region(span: Span) -> Json:
@@ -255,6 +260,19 @@ def _sarif_region(span: Span) -> Json:
         "endLine": last.line,
         "endColumn": last.column,
     }
+
+
+def _uri(name: str, path: str | None) -> str:
+    """The address of a file, relative to the working folder if the file is in it."""
+    from pathlib import Path  # only this format needs it
+    from urllib.parse import quote
+
+    if path is None:
+        return quote(name, errors="surrogateescape")
+    file, here = Path(path), Path.cwd()
+    if file.is_relative_to(here):
+        return quote(file.relative_to(here).as_posix(), errors="surrogateescape")
+    return file.as_uri()
 
 
 # ---- GitHub
@@ -273,6 +291,8 @@ def as_github(diagnostic: Diagnostic) -> str:
             f"endColumn={last.column}",
             *properties,
         ]
+    elif diagnostic.file is not None:
+        properties = [f"file={_property(diagnostic.file)}", *properties]
     level = _GITHUB_LEVELS[diagnostic.severity]
     return f"::{level} {','.join(properties)}::{_escaped(_with_help(diagnostic))}"
 

@@ -358,6 +358,31 @@ def test_github() -> None:
     )
 
 
+# ---- without a place
+
+
+def test_a_file_without_a_place() -> None:
+    """A diagnostic about a whole file names it in every format; in text only once."""
+    plain = Diagnostic("no-net", "there is no net", help="write one")
+    plain.file = "sub/a b.net"
+    assert render_text(plain).split("\n") == [
+        "error[no-net]: there is no net",
+        " --> sub/a b.net",
+        "help: write one",
+        "",
+    ]
+    assert as_json(plain)["file"] == "sub/a b.net"
+    assert as_json(plain)["line"] is None
+    ((result,),) = [run["results"] for run in as_sarif([plain], "1")["runs"]]
+    assert result["locations"] == [
+        {"physicalLocation": {"artifactLocation": {"uri": "sub/a%20b.net"}}}
+    ]
+    assert as_github(plain).startswith("::error file=sub/a b.net,title=no-net::")
+    named = Diagnostic("no-net", "`a.net` has no net")
+    named.file = "a.net"
+    assert render_text(named) == "error[no-net]: `a.net` has no net\n"
+
+
 # ---- which diagnostics are kept
 
 

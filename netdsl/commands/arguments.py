@@ -16,6 +16,7 @@ from netdsl.commands.options import (
     add_input,
     add_net,
     add_output,
+    add_parameters,
     add_weights,
     natural,
     positive,
@@ -33,19 +34,29 @@ if TYPE_CHECKING:
 def _check(add: Add) -> None:
     command = add(
         "check",
-        "check a net; print its layers, parameters and MACs",
-        "[options] FILE[:NET]",
+        "check nets; print their layers, parameters and MACs",
+        "[options] FILE[:NET]...",
         "Check a net, or all nets of a file. Prints the layers with their output shapes, parameters"
         " and multiply-accumulates (MACs), the totals, and the input sizes for which the net is"
-        " valid. Verifies every `expect` line.",
+        " valid. Verifies every `expect` line.\n\n"
+        "Given a folder or several files, check all of them, and print one line for each net,"
+        " unless an option asks for tables.",
         """
         netdsl check lenet5
+        netdsl check nets/ other.net --format sarif
         netdsl check resnet:ResNet50 -D classes=10 --depth 2
         netdsl check vgg --depth 0
         netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
         """,
     )
-    add_net(command)
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE[:NET]",
+        help="a .net file, a folder with .net files, a name from the library such as lenet5, or -"
+        " for standard input; NET picks one of several nets",
+    )
+    add_parameters(command)
     add_input(command)
     _add_table_options(command)
     command.add_argument(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.commands.common import print_diagnostics
+from netdsl.commands.common import net_files, print_diagnostics
 from netdsl.commands.output import say
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
@@ -20,7 +20,6 @@ from netdsl.source import Span
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from netdsl.source import SourceFile
 
@@ -31,28 +30,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Format each file; a file with an error is reported and left as it is."""
     diagnostics: list[Diagnostic] = []
     for name in arguments.files:
-        try:
-            for file in _files(name):
-                diagnostics += _format(file, check=arguments.check)
-        except NetdslError as fault:
-            diagnostics.append(fault.diagnostic)
+        files = [name]
+        if name != "-" and os.path.isdir(name):
+            files, errors = net_files(name)
+            diagnostics += errors
+        for file in files:
+            diagnostics += _format(file, check=arguments.check)
     print_diagnostics(diagnostics)
     return int(bool(diagnostics))
-
-
-def _files(name: str) -> Iterator[str]:
-    """The file of that name, or every `.net` file in the folder of that name, sorted."""
-    if name == "-" or not os.path.isdir(name):
-        yield name
-        return
-    paths = []
-    for folder, inside, files in os.walk(name):
-        inside[:] = [f for f in inside if not f.startswith(".")]  # `os.walk` visits only these
-        visible = [f for f in files if f.endswith(".net") and not f.startswith(".")]
-        paths += [os.path.join(folder, f) for f in visible]
-    if not paths:
-        raise NetdslError("file-not-found", f"there is no .net file in `{name}`")
-    yield from sorted(paths)
 
 
 def _format(name: str, *, check: bool) -> list[Diagnostic]:
