@@ -16,7 +16,7 @@ from netdsl.commands.common import (
     print_diagnostics,
     split_name,
 )
-from netdsl.commands.output import say, say_json
+from netdsl.commands.output import say, say_always, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
@@ -197,7 +197,7 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
             say_json(as_sarif(diagnostics, __version__), indent=2)
         case "github":
             for diagnostic in diagnostics:
-                say(as_github(diagnostic))
+                say_always(as_github(diagnostic))
         case _:
             _report_text(arguments, results)
 
