@@ -21,13 +21,22 @@ class Annotation(NamedTuple):
     span: Span | None = None
 
 
+class Edit(NamedTuple):
+    """A text to write in place of a stretch of a file."""
+
+    span: Span
+    text: str
+
+
 class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice.
 
-    `file` is the name of the file that a finding without a span is about, if it is known.
+    Its severity is `error`, `warning`, `info` (a hint) or `note`. `fix` is the correction, if there
+    is no doubt about it. `file` is the name of the file that a finding without a span is about, if
+    it is known.
     """
 
-    __slots__ = ("code", "file", "help", "message", "notes", "severity", "span")
+    __slots__ = ("code", "file", "fix", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class Diagnostic:
         severity: str = "error",
         notes: tuple[Annotation, ...] = (),
         help: str | None = None,
+        fix: tuple[Edit, ...] = (),
     ) -> None:
         self.code = code
         self.message = message
@@ -45,6 +55,7 @@ class Diagnostic:
         self.notes = notes
         self.help = help
         self.file: str | None = None
+        self.fix = fix
 
 
 class Abandoned(Exception):

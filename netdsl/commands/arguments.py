@@ -66,6 +66,19 @@ def _check(add: Add) -> None:
         default="text",
         help="output format (default: text); sarif and github contain only diagnostics",
     )
+    command.add_argument(
+        "--deny",
+        default="errors",
+        choices=("errors", "warnings"),
+        help="exit with 1 if there are any (default: errors)",
+    )
+    command.add_argument(
+        "--lint",
+        default="warnings",
+        choices=("warnings", "all"),
+        help="all prints hints as well as warnings (default: warnings); a comment `# allow: CODE`"
+        " at the end of a line silences both there",
+    )
 
 
 def _add_table_options(command: argparse.ArgumentParser) -> None:

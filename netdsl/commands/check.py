@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
 from netdsl.commands.checked import Checked, Findings
 from netdsl.commands.common import (
@@ -18,7 +19,7 @@ from netdsl.commands.common import (
 )
 from netdsl.commands.output import say, say_always, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
-from netdsl.driver import Compiled, check_expects, compile_net, open_program
+from netdsl.driver import check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import library_file
 from netdsl.render import as_github, as_json, as_sarif
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 
 TABLE_OPTIONS = ("depth", "only", "show", "columns")
+NOUNS = {"error": "error", "warning": "warning", "info": "hint"}  # by severity
+_DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
 USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
 
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         except NetdslError as error:
             results.findings.add(wanted.file, error.diagnostics)
     _report(arguments, results)
-    return int(results.findings.count("error") > 0)
+    return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
 
 
 # ---- what to check
@@ -148,16 +151,19 @@ def _check_file(
     before = findings.count("error")
     program = open_program(wanted.file, parse_defines(arguments.define))
     findings.add(wanted.file, program.reporter.diagnostics)
+    nets: list[Checked] = []
     for name in _names(program, wanted):
         label = f"{wanted.file}:{name}" if results.several else name
-        checked = Checked(name, label)
-        yield checked
-        _check(checked, program, arguments, findings)
+        nets.append(Checked(name, label))
+        yield nets[-1]
+        _check(nets[-1], program, arguments, findings)
         if findings.count("error") - before >= MAX_ERRORS:
             message = f"stopped after {MAX_ERRORS} errors"
             stop = Diagnostic("too-many-errors", message, severity="note")
             findings.add(wanted.file, [stop])
-            break
+            return
+    warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
+    findings.add(wanted.file, warnings)
 
 
 def _check(
@@ -166,7 +172,7 @@ def _check(
     file = program.source.name
     try:
         checked.sizes = parse_inputs(arguments.input)
-        compiled: Compiled = compile_net(program, checked.name, checked.sizes)
+        compiled = checked.compiled = compile_net(program, checked.name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(compiled)
         if checked.proven or broken:
@@ -178,6 +184,17 @@ def _check(
             read_config(compiled)
     except NetdslError as error:
         findings.add(file, error.diagnostics)
+
+
+def _warnings(
+    program: Program, checked: list[Checked], arguments: argparse.Namespace, *, complete: bool
+) -> list[Diagnostic]:
+    """The warnings about the nets, and the hints with `--lint all`; none if a net has errors."""
+    nets = [item.compiled for item in checked if item.compiled is not None]
+    if len(nets) < len(checked):
+        return []
+    with_hints = arguments.lint == "all"
+    return warnings_of(program.module, nets, with_hints=with_hints, complete=complete)
 
 
 # ---- the report
@@ -221,8 +238,8 @@ def _report_text(arguments: argparse.Namespace, results: Results) -> None:
 def _conclusion(results: Results) -> str:
     """The line that ends the report about several files."""
     nets, files = len(results.checked), len({wanted.file for wanted in results.files})
-    counts = {severity: results.findings.count(severity) for severity in ("error", "warning")}
-    found = [counted(count, severity) for severity, count in counts.items() if count]
+    counts = {noun: results.findings.count(severity) for severity, noun in NOUNS.items()}
+    found = [counted(count, noun) for noun, count in counts.items() if count]
     return f"{counted(nets, 'net')} in {counted(files, 'file')}: {', '.join(found) or 'no errors'}"
 
 

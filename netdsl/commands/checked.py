@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Summary
     from netdsl.diagnostics import Diagnostic
+    from netdsl.driver import Compiled
 
 
 class Checked:
@@ -20,6 +21,7 @@ class Checked:
     def __init__(self, name: str, label: str) -> None:
         self.name = name
         self.label = label
+        self.compiled: Compiled | None = None
         self.summary: Summary | None = None
         self.proven = 0  # how many of the `asked` lines hold
         self.asked = 0

@@ -15,7 +15,7 @@ from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
-from netdsl.render import as_json, render_text
+from netdsl.render import as_json, render_all
 
 if TYPE_CHECKING:
     import argparse
@@ -132,7 +132,7 @@ def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
         say_json({"diagnostics": [as_json(d) for d in diagnostics]})
         return
     colour = use_colour(sys.stderr)
-    note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
+    note_lines(render_all(diagnostics, colour=colour))
 
 
 def read_labels(path: str) -> list[str]:

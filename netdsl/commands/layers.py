@@ -14,8 +14,8 @@ from netdsl.commands.consoles import listing
 from netdsl.commands.output import say_always, say_json
 from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
-from netdsl.elaborate.loader import Loader, resolve
-from netdsl.elaborate.module import KindValue, Module
+from netdsl.elaborate.loader import load_program, resolve
+from netdsl.elaborate.module import KindValue
 from netdsl.errors import NetdslError
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
@@ -161,9 +161,9 @@ def entry(name: str) -> LayerEntry:
     for word in WORDS:
         if word.name == name:
             return word
-    source = SourceFile("<layers>", name)
+    loader, module = load_program(SourceFile("<layers>", ""), Reporter())
     try:
-        value = resolve(Loader(Reporter()), Module(source), name, Span(source, 0, len(name)))
+        value = resolve(loader, module, name, Span(module.source, 0, 0))
     except NetdslError as fault:
         unknown = fault.diagnostic
         raise NetdslError(unknown.code, unknown.message, help=unknown.help) from None
