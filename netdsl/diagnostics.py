@@ -54,8 +54,8 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
-        self.fix = fix
         self.file: str | None = None
+        self.fix = fix
 
 
 class Abandoned(Exception):

@@ -197,6 +197,15 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
     }
 
 
+def _sarif_locations(diagnostic: Diagnostic) -> list[Json]:
+    if diagnostic.span is not None:
+        return [_sarif_place(diagnostic.span)]
+    if diagnostic.file is not None:
+        artifact = {"uri": _uri(diagnostic.file, os.path.abspath(diagnostic.file))}
+        return [{"physicalLocation": {"artifactLocation": artifact}}]
+    return []
+
+
 def _sarif_result(diagnostic: Diagnostic, rule: int) -> Json:
     """A diagnostic; `rule` is the index of its code in the list of rules."""
     result = {
@@ -234,31 +243,12 @@ def _sarif_fix(diagnostic: Diagnostic) -> Json:
     }
 
 
-def _sarif_locations(diagnostic: Diagnostic) -> list[Json]:
-    if diagnostic.span is not None:
-        return [_sarif_place(diagnostic.span)]
-    if diagnostic.file is not None:
-        artifact = {"uri": _uri(diagnostic.file, os.path.abspath(diagnostic.file))}
-        return [{"physicalLocation": {"artifactLocation": artifact}}]
-    return []
-
-
 def _sarif_place(span: Span) -> Json:
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": _uri(span.file.name, span.file.path)},
             "region": _sarif_region(span),
         }
-    }
-
-
-def _sarif_region(span: Span) -> Json:
-    first, last = span.first, span.last
-    return {
-        "startLine": first.line,
-        "startColumn": first.column,
-        "endLine": last.line,
-        "endColumn": last.column,
     }
 
 
@@ -273,6 +263,16 @@ def _uri(name: str, path: str | None) -> str:
     if file.is_relative_to(here):
         return quote(file.relative_to(here).as_posix(), errors="surrogateescape")
     return file.as_uri()
+
+
+def _sarif_region(span: Span) -> Json:
+    first, last = span.first, span.last
+    return {
+        "startLine": first.line,
+        "startColumn": first.column,
+        "endLine": last.line,
+        "endColumn": last.column,
+    }
 
 
 # ---- GitHub

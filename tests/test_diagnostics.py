@@ -474,7 +474,7 @@ def test_link_out_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder with a net, a missing file and a file of 100 MB each have their own code."""
+    """A folder before `:NET`, a missing file and a file of 100 MB each have their own code."""
     huge = tmp_path / "huge.net"
     with huge.open("wb") as file:
         file.truncate(100_000_000)

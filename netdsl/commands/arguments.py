@@ -13,6 +13,7 @@ from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
     add_device,
+    add_format,
     add_input,
     add_net,
     add_output,
@@ -116,17 +117,16 @@ def _draw(add: Add) -> None:
         "draw",
         "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
         "[options] FILE[:NET] -o FILE",
-        "Draw a net. All formats except .dot and .mmd need the program `dot` of Graphviz.",
+        "Draw a net. A .mmd file is for Mermaid, and .html is one page with the picture, the table"
+        " and the text. All formats except .dot and .mmd need the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
+        netdsl draw lenet5 -o - --to dot
         """,
     )
     add_net(command)
-    add_output(
-        command,
-        ".svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text on one page)",
-    )
+    add_output(command, (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html"))
     add_input(command)
     command.add_argument(
         "--depth",
@@ -140,11 +140,12 @@ def _fmt(add: Add) -> None:
     command = add(
         "fmt",
         "format .net files",
-        "[--check] FILE...",
+        "[options] FILE...",
         "Format .net files in place, in the one canonical layout. Comments are kept.",
         """
         netdsl fmt net.net
         netdsl fmt --check nets/
+        netdsl fmt --diff nets/
         """,
     )
     command.add_argument(
@@ -155,6 +156,17 @@ def _fmt(add: Add) -> None:
             "a .net file, a folder with .net files, or - to read standard input and write standard"
             " output"
         ),
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the text of the one file to FILE, or with - to standard output",
+    )
+    command.add_argument(
+        "--diff",
+        action="store_true",
+        help="write nothing; print what would change, and exit with 1 if anything would",
     )
     command.add_argument(
         "--check",
@@ -226,6 +238,7 @@ def _test(add: Add) -> None:
         metavar="N",
         help="run N images at a time (default: 256)",
     )
+    add_format(command)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -244,7 +257,7 @@ def _layers(add: Add) -> None:
     command = add(
         "layers",
         "print the reference of the layers",
-        "[KIND]",
+        "[options] [KIND]",
         "List all kinds of layers, or print the arguments, inputs and examples of one.",
         """
         netdsl layers
@@ -254,19 +267,37 @@ def _layers(add: Add) -> None:
     command.add_argument(
         "kind", nargs="?", metavar="KIND", help="a kind of layer, such as conv (default: all)"
     )
+    add_format(command)
 
 
 def _nets(add: Add) -> None:
-    add(
+    command = add(
         "nets",
         "list the nets of the library with their figures",
-        "",
+        "[options]",
         "List the nets of the library with their parameters, MACs and years. Every command accepts"
         " these names in place of a file.",
         """
         netdsl nets
         netdsl check resnet:ResNet50
         """,
+    )
+    add_format(command)
+
+
+def _help(add: Add) -> None:
+    command = add(
+        "help",
+        "explain a command",
+        "[COMMAND]",
+        "Explain a command and its options, or list all commands.",
+        """
+        netdsl help
+        netdsl help check
+        """,
+    )
+    command.add_argument(
+        "topic", nargs="?", metavar="COMMAND", help="the command to explain (default: all)"
     )
 
 
@@ -301,4 +332,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "test": _test,
     "layers": _layers,
     "nets": _nets,
+    "help": _help,
 }

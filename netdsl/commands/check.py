@@ -17,7 +17,7 @@ from netdsl.commands.common import (
     print_diagnostics,
     split_name,
 )
-from netdsl.commands.output import say, say_json
+from netdsl.commands.output import say, say_always, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 TABLE_OPTIONS = ("depth", "only", "show", "columns")
+NOUNS = {"error": "error", "warning": "warning", "info": "hint"}  # by severity
 _DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
 USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
@@ -72,8 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         except NetdslError as error:
             results.findings.add(wanted.file, error.diagnostics)
     _report(arguments, results)
-    denied = _DENIED[arguments.deny]
-    return int(any(results.findings.count(severity) for severity in denied))
+    return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
 
 
 # ---- what to check
@@ -154,17 +154,16 @@ def _check_file(
     nets: list[Checked] = []
     for name in _names(program, wanted):
         label = f"{wanted.file}:{name}" if results.several else name
-        checked = Checked(name, label)
-        nets.append(checked)
-        yield checked
-        _check(checked, program, arguments, findings)
+        nets.append(Checked(name, label))
+        yield nets[-1]
+        _check(nets[-1], program, arguments, findings)
         if findings.count("error") - before >= MAX_ERRORS:
             message = f"stopped after {MAX_ERRORS} errors"
             stop = Diagnostic("too-many-errors", message, severity="note")
             findings.add(wanted.file, [stop])
             return
-    complete = wanted.net is None
-    findings.add(wanted.file, _warnings(program, nets, arguments, complete=complete))
+    warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
+    findings.add(wanted.file, warnings)
 
 
 def _check(
@@ -188,14 +187,14 @@ def _check(
 
 
 def _warnings(
-    program: Program, nets: list[Checked], arguments: argparse.Namespace, *, complete: bool
+    program: Program, checked: list[Checked], arguments: argparse.Namespace, *, complete: bool
 ) -> list[Diagnostic]:
     """The warnings about the nets, and the hints with `--lint all`; none if a net has errors."""
-    compiled = [net.compiled for net in nets if net.compiled is not None]
-    if len(compiled) < len(nets):
+    nets = [item.compiled for item in checked if item.compiled is not None]
+    if len(nets) < len(checked):
         return []
     with_hints = arguments.lint == "all"
-    return warnings_of(program.module, compiled, with_hints=with_hints, complete=complete)
+    return warnings_of(program.module, nets, with_hints=with_hints, complete=complete)
 
 
 # ---- the report
@@ -215,7 +214,7 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
             say_json(as_sarif(diagnostics, __version__), indent=2)
         case "github":
             for diagnostic in diagnostics:
-                say(as_github(diagnostic))
+                say_always(as_github(diagnostic))
         case _:
             _report_text(arguments, results)
 
@@ -239,8 +238,8 @@ def _report_text(arguments: argparse.Namespace, results: Results) -> None:
 def _conclusion(results: Results) -> str:
     """The line that ends the report about several files."""
     nets, files = len(results.checked), len({wanted.file for wanted in results.files})
-    counts = {severity: results.findings.count(severity) for severity in ("error", "warning")}
-    found = [counted(count, severity) for severity, count in counts.items() if count]
+    counts = {noun: results.findings.count(severity) for severity, noun in NOUNS.items()}
+    found = [counted(count, noun) for noun, count in counts.items() if count]
     return f"{counted(nets, 'net')} in {counted(files, 'file')}: {', '.join(found) or 'no errors'}"
 
 

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.commands.output import note_lines, use_colour
+from netdsl.commands.output import note_lines, printing, say_json, use_colour
 from netdsl.diagnostics import Diagnostic
 from netdsl.draw.table import NARROW
 from netdsl.driver import Compiled, compile_picked, open_program
@@ -15,7 +15,7 @@ from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
-from netdsl.render import render_all
+from netdsl.render import as_json, render_all
 
 if TYPE_CHECKING:
     import argparse
@@ -127,7 +127,10 @@ def terminal_width() -> int:
 
 
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
-    """Print diagnostics to standard error, with carets."""
+    """Print diagnostics to standard error, with carets, or as JSON to standard output."""
+    if printing().json and diagnostics:
+        say_json({"diagnostics": [as_json(d) for d in diagnostics]})
+        return
     colour = use_colour(sys.stderr)
     note_lines(render_all(diagnostics, colour=colour))
 
