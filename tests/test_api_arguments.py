@@ -37,12 +37,15 @@ FUNCTIONS: list[Callable[..., Any]] = [
 LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
 LOADS: Any = netdsl.loads
 PARAMETRIC = "net T(classes = 3, on = true, sizes = [1, 2]) {\n input a: 4\n dense(classes)\n}"
-<<<<<<< HEAD
-# which have checks of their own
-OTHER = {"self", "weights", "parameters", "inputs", "arrays", "entries", "sizes"}
-=======
-OTHER = {"self", "weights", "parameters"}  # parameters with their own checks
->>>>>>> main
+OTHER = {  # parameters with their own checks
+    "self",
+    "weights",
+    "parameters",
+    "inputs",
+    "arrays",
+    "entries",
+    "sizes",
+}
 
 
 def test_every_public_function_is_checked() -> None:
