@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from netdsl.analysis.summary import Summary
 from netdsl.api_arguments import checked
-from netdsl.api_parts import ExpectLine, Findings, Layers, Memory, Port
+from netdsl.api_parts import ExpectLine, Layers, Memory, Port, Warnings
 from netdsl.api_values import memory_of, resized, value_of
 from netdsl.driver import outcomes_of_expects
 
@@ -172,7 +172,7 @@ class Figures:
         return self._expects
 
     @property
-    def warnings(self) -> Findings:
+    def warnings(self) -> Warnings:
         """What is legal in the text but probably a mistake, as `netdsl check` prints it.
 
         Each warning has a `code`, a `message`, a `span` (its place), a `help` and a `severity`.
@@ -182,7 +182,7 @@ class Figures:
         >>> [warning.code for warning in net.warnings]
         ['double-activation']
         """
-        return Findings(self._compiled.warnings)
+        return Warnings(self._compiled.warnings)
 
     @overload
     def figure(self, expression: Figure, /, **sizes: int) -> int: ...

@@ -125,7 +125,7 @@ class Layers(list[Row]):
         return f"<pre>{escape(repr(self))}</pre>"
 
 
-class Findings(list["Diagnostic"]):
+class Warnings(list["Diagnostic"]):
     """A list of warnings that is printed as the commands print them, each with its place."""
 
     def __repr__(self) -> str:
