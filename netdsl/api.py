@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @checked
 def load(
     name: str | os.PathLike[str],
-    net: str | None = None,
     /,
+    net: str | None = None,
     *,
     inputs: Sizes | None = None,
     **parameters: object,
@@ -67,7 +67,7 @@ def load(
 
 @checked
 def loads(
-    text: str, net: str | None = None, /, *, inputs: Sizes | None = None, **parameters: object
+    text: str, /, net: str | None = None, *, inputs: Sizes | None = None, **parameters: object
 ) -> Net:
     """Load a net from its text. The other arguments and the errors are those of `load`.
 

@@ -24,6 +24,7 @@ def test_paths(folder: Path, kind: Any) -> None:
     (folder / "two.net").write_text(TWO)
     assert netdsl.load(kind(folder / "two.net"), "B").params == 25
     assert netdsl.load(kind(f"{folder / 'two.net'}:B")).params == 25
+    assert netdsl.load(kind(folder / "two.net"), net="B").params == 25
     with pytest.raises(netdsl.CompileError, match=r"has 2 nets"):
         netdsl.load(kind(folder / "two.net"))
     with pytest.raises(netdsl.CompileError, match=r"has no net `C`"):
@@ -80,6 +81,16 @@ def test_advice_names_the_argument() -> None:
         netdsl.loads(OPEN, inputs={"b": (3, 8, 8)})
     assert caught.value.code == "open-size"
     assert '`inputs={"a": ...}`' in (caught.value.help or "")
+
+
+@pytest.mark.parametrize(("name", "what"), [("image", "an input"), ("H", "a size of the input")])
+def test_sizes_given_as_parameters(name: str, what: str) -> None:
+    """The help explains how to give the sizes of an input."""
+    with pytest.raises(netdsl.CompileError, match=f"has no parameter `{name}`") as caught:
+        netdsl.load("resnet:ResNet18", **{name: 224})  # type: ignore[arg-type]
+    help_ = caught.value.help or ""
+    assert f"`{name}` is {what}" in help_
+    assert '(in Python `inputs={"image": ...}`)' in help_
 
 
 # ---- blocks and texts

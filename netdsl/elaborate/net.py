@@ -87,13 +87,34 @@ def _with_defines(
     for name, text in program.defines.items():
         if name not in declared:
             message = f"net `{definition.name}` has no parameter `{name}`"
-            help_ = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
-            raise NetdslError("unknown-argument", message, definition.name_span, help=help_)
+            raise NetdslError(
+                "unknown-argument",
+                message,
+                definition.name_span,
+                help=_size_advice(definition, name)
+                or did_you_mean(name, declared)
+                or f"it has {', '.join(declared) or 'none'}",
+            )
         source = SourceFile(f"-D {name}", text)
         value = _as_words(parse_expression(source), program, own)
         evaluate(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
+
+
+def _size_advice(definition: ast.Definition, name: str) -> str | None:
+    """Advice if what the user takes for a parameter is an input, or an open size of one."""
+    for statement in definition.body.statements:
+        if not isinstance(statement, ast.Input):
+            continue
+        label = "".join(map(str, statement.label.pieces))
+        shape = statement.shape
+        parts = shape.parts if isinstance(shape, ast.DimsLiteral | ast.NameOrDims) else ()
+        if name == label or name in parts:
+            what = "an input" if name == label else f"a size of the input `{label}`"
+            give = f'`--input {label}=...` (in Python `inputs={{"{label}": ...}}`)'
+            return f"`{name}` is {what}: give its sizes with {give}"
+    return None
 
 
 def _as_words(expr: ast.Expr, program: Program, own: Module) -> ast.Expr:
