@@ -9,6 +9,7 @@ from netdsl.analysis.figures import figure, memory
 from netdsl.analysis.summary import Row
 from netdsl.diagnostics import did_you_mean
 from netdsl.draw.table import NARROW, table_of
+from netdsl.ir.graph import Value
 from netdsl.ir.types import shape_text
 from netdsl.render import render_text
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from netdsl.analysis.expectations import Outcome
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.bodies import Expectation
-    from netdsl.ir.graph import Value
-    from netdsl.ir.types import Sym
+    from netdsl.ir.graph import Site
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Port:
@@ -33,6 +34,10 @@ class Port:
         self.name = name
         self.value = value
 
+    def __reduce__(self) -> tuple[object, ...]:
+        value = self.value  # its copy does not have the layers that compute it
+        return _copied, (self.name, value.name, value.type, value.site)
+
     @property
     def shape(self) -> tuple[int | Sym, ...]:
         """The sizes without the batch: `(3, 224, 224)`."""
@@ -45,6 +50,10 @@ class Port:
 
     def __repr__(self) -> str:
         return f"{self.name}: {shape_text(self.shape)} {self.dtype}"
+
+
+def _copied(name: str, value_name: str, type_: TensorType, site: Site) -> Port:
+    return Port(name, Value(value_name, type_, site))
 
 
 class Memory(NamedTuple):

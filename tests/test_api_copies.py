@@ -96,6 +96,7 @@ def test_a_class_of_the_user() -> None:
     assert isinstance(twin, Inheriting)
 
 
+OPEN_LINE = "net Open { input x: 3xHxW\n conv(3, 3, stride = 2) }"
 LINE = "net Line { input x: 4\n dense(3) }"
 Inherited: Any = type(netdsl.loads(LINE).torch())
 
@@ -173,7 +174,25 @@ def test_deep_nets() -> None:
     assert copy.deepcopy(net).params == net.params
 
 
+@pytest.mark.parametrize("by", ["pickle", "deepcopy"])
+def test_what_a_net_gives(by: str) -> None:
+    """Its formulas, layers, ends and checks can be copied without the net."""
+    net = netdsl.load("resnet:ResNet18")
+    given: Any = [net.macs, net.layers, net.inputs, net.outputs, net.memory, net.warnings]
+    twins = BY[by](given)
+    assert repr(given) == repr(twins)
+    assert given[:2] == twins[:2]
+    assert [True, True, True] == [expect.holds for expect in BY[by](net.expects)]
+    assert BY[by](netdsl.loads(LINE).verify()).ok
+
+
 # ---- other processes
+
+
+def formulas(text: str) -> list[object]:
+    """The MACs of a net and the shape of its output, both formulas."""
+    net = netdsl.loads(text)
+    return [net.macs, net.outputs[0].shape]
 
 
 def width_of(value: Any) -> int:
@@ -194,6 +213,9 @@ def test_spawned_workers() -> None:
     net = netdsl.loads(LINE)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         assert [3, 3] == list(pool.map(width_of, [net, net.torch()]))
+        expected = formulas(OPEN_LINE)
+        assert expected == pool.submit(formulas, OPEN_LINE).result()
+        assert hash(expected[0]) == hash(pool.submit(formulas, OPEN_LINE).result()[0])
         assert net.params == pool.submit(failing, LINE).result().params
         with pytest.raises(netdsl.CompileError, match="there is no layer or block `dens`") as found:
             pool.submit(failing, "net A { input x: 4\n dens(3) }").result()

@@ -34,7 +34,7 @@ Monomial = tuple[Atom, ...]
 MAX_TERMS = 10_000  # terms of one product, before equal ones are added up
 MAX_SYMBOLS = 4 * MAX_TERMS  # symbols and floors in all of these terms together
 SHOWN_SYMBOLS = 6  # the most symbols and floors of a formula in a message
-_FIELD = re.compile(r"(.?[<>^])?\d*(?P<thousands>,?)", re.DOTALL)
+_FIELD = r"(.?[<>^])?\d*(?P<thousands>,?)"  # a format: the alignment, the width, a comma
 
 
 class FormulaTooLong(ArithmeticError):
@@ -77,6 +77,9 @@ class Sym:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Sym, (self.terms,)  # in another process, the hash of a symbol is another one
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Sym) and self.terms == other.terms)
@@ -180,7 +183,7 @@ class Sym:
 
         Raises `ValueError` for the formats of numbers, such as `.2f`.
         """
-        written = _FIELD.fullmatch(spec)
+        written = re.fullmatch(_FIELD, spec, re.DOTALL)
         if written is None:
             raise ValueError(f"the format `{spec}` needs a number, but {self._without_value()}")
         text = str(self)
