@@ -4,7 +4,7 @@ Every function raises
 
 - `TypeError` for an argument of a wrong type, and `ValueError` for any other wrong argument;
 - `CompileError` for an error in a text, its parameters, weights or environment variables, and for a
-  missing program;
+  missing program or device;
 - `OSError` for a file that cannot be read or written.
 """
 

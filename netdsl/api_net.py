@@ -323,7 +323,8 @@ class Net(Figures):
         `out` is the folder of the results, by default `runs/NET`. `entries` replace those of the
         section: numbers, lists, or texts as the section has them, such as `epochs=3` and
         `optimizer="adam(lr = 0.001)"`. `data` replaces the data set, as `--data` does. `resume`
-        continues from the last checkpoint in the folder, and `quiet` prints nothing.
+        continues from the last checkpoint in the folder, and `quiet` prints nothing. `device` is cpu,
+        cuda or auto.
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, and `final` is the last of them.
@@ -340,6 +341,8 @@ class Net(Figures):
 
         from rich.console import Console
 
+        if device == "tensorrt":
+            raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
         settings = texts_of(entries, lambda _, text: text)
         folder = None if out is None else fspath(out)

@@ -129,6 +129,10 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
         lambda n: n.save_onnx("a\0.onnx"),
         r"path must be a path without zero bytes, not 'a\x00.onnx'",
     ),
+    (
+        lambda n: n.train(device="tensorrt"),
+        'device must be one of "cpu", "cuda", "auto", not "tensorrt"',
+    ),
     (lambda n: n.train(device="gpu"), f"device must be {DEVICES}, not 'gpu'"),
     (
         lambda n: n.draw("a.bmp"),
