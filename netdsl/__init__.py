@@ -1,7 +1,7 @@
-"""A compiler for network descriptions: a text that reads like a paper's layer table becomes checked
-shapes, counts, a PyTorch module and an ONNX model.
+"""A compiler for network descriptions.
 
-Load a net of the library, a file or a text, and look at it:
+A text that reads like a paper's layer table becomes checked shapes, counts, a PyTorch module and an
+ONNX model. Load a net of the library, a file or a text, and look at it:
 
 >>> import netdsl
 >>> net = netdsl.load("lenet5")  # the library; netdsl.load("my.net") is a file
@@ -54,8 +54,10 @@ error[unknown-layer]: there is no layer or block `softmaxx`
 help: did you mean `softmax` or `log_softmax`?
 <BLANKLINE>
 
-The same work is done on the command line: `netdsl check lenet5`, and `netdsl --help` for the rest.
-In a notebook, `%load_ext netdsl` adds `%%netdsl`, a cell that is such a text.
+`netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the
+command line: `netdsl check lenet5`, and `netdsl --help` for the rest. `netdsl layers` lists the
+layers that a text can have, and `netdsl nets` the nets of the library. In a notebook, `%load_ext
+netdsl` adds `%%netdsl`, a cell that is such a text.
 """
 
 # This file imports nothing, because the command cannot handle Control-C until it has run.

@@ -323,8 +323,8 @@ class Net(Figures):
         `out` is the folder of the results, by default `runs/NET`. `entries` replace those of the
         section: numbers, lists, or texts as the section has them, such as `epochs=3` and
         `optimizer="adam(lr = 0.001)"`. `data` replaces the data set, as `--data` does. `resume`
-        continues from the last checkpoint in the folder, and `quiet` prints nothing. `device` is cpu,
-        cuda or auto.
+        continues from the last checkpoint in the folder, and `quiet` prints nothing. `device` is
+        cpu, cuda or auto.
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, and `final` is the last of them.

@@ -37,7 +37,7 @@ def test_everything_has_an_example() -> None:
 def test_help_is_a_page() -> None:
     """`help(netdsl)` shows what is public, without the helpers of the module."""
     text = pydoc_text()
-    assert "netdsl.load" in text
+    assert "netdsl - A compiler for network descriptions." in text
     for name in ("class Net", "class CompileError", "load(", "loads(", "def figure"):
         assert name.removeprefix("def ") in text
     functions = text[text.index("\nFUNCTIONS\n") : text.index("\nDATA\n")]
