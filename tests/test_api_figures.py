@@ -65,7 +65,8 @@ def test_layers_are_a_list_and_a_table(net: netdsl.Net) -> None:
     assert ["first", "1", "second.0", "second.1", "scores"] == [row.name for row in layers]
     assert layers[0] == layers["first"] == next(iter(layers))
     assert isinstance(layers, list)
-    assert repr(layers).splitlines()[0].split() == ["layer", "kind", "output", "params", "MACs"]
+    heads = repr(layers).splitlines()[0].split()
+    assert {"layer", "kind", "output", "params", "MACs"} <= set(heads)
     assert 7 == len(repr(layers).splitlines())
     assert 4 == len(repr(layers[1:3]).splitlines())
     assert "<pre>layer" in layers._repr_html_()
