@@ -15,6 +15,7 @@ from netdsl.commands.common import (
     split_name,
 )
 from netdsl.commands.output import say, say_json
+from netdsl.commands.table_options import check_table_options
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import Compiled, check_expects, compile_net, open_program
 from netdsl.errors import NetdslError
@@ -27,13 +28,9 @@ if TYPE_CHECKING:
     from netdsl.elaborate.program import Program
 
 
-TABLE_OPTIONS = ("depth", "only", "show", "columns")
-USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Check the named nets; returns the exit code."""
-    _refuse_unused(arguments)
+    check_table_options(arguments)
     diagnostics: list[Diagnostic] = []
     checked: list[Checked] = []
     try:
@@ -50,19 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
         _add_new(diagnostics, error.diagnostics)
     _report(arguments, checked, diagnostics)
     return int(_has_errors(diagnostics))
-
-
-def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Raise `UsageError` for an option that has no effect on the chosen format.
-
-    JSON output has rows to choose from and always every column. SARIF and GitHub's format have only
-    diagnostics.
-    """
-    used = USED_OPTIONS.get(arguments.format, ())
-    for option in TABLE_OPTIONS:
-        if option not in used and getattr(arguments, option) not in (None, ()):
-            has = "has every column" if arguments.format == "json" else "has no table"
-            raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
 
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:

@@ -2,30 +2,86 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.figures import SHOW, USUAL, figure, totals
-from netdsl.commands.common import terminal_width
+from netdsl.analysis.figures import figure, totals
 from netdsl.commands.output import say, say_styled
-from netdsl.draw.table import TableLine, layer_table, table_of
+from netdsl.draw.columns import Name, Table, TableLine, laid_out
+from netdsl.draw.rows import Choice
+from netdsl.draw.table import layer_table, longest, size_at, total_lines
+from netdsl.render import output_width
 
 if TYPE_CHECKING:
     import argparse
 
+    from netdsl.analysis.summary import Summary
     from netdsl.commands.checked import Checked
 
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net that has no errors; with depth 0, one line for each."""
-    width = terminal_width()
     valid = [c for c in checked if c.summary is not None]
+    if arguments.csv or arguments.markdown:
+        from netdsl.commands.table_formats import print_table  # few runs print these formats
+
+        print_table([c.summary for c in valid if c.summary is not None], arguments)
+        return
+    width = output_width()
     if arguments.depth == 0:
-        _print_lines(_overview(valid, width))
+        summaries = [c.summary for c in valid if c.summary is not None]
+        _print_lines(laid_out(overview(by_size(summaries, arguments.sort)), width))
         return
     for i, item in enumerate(valid):
         if i:
             say("")
-        _print_net(width, item, arguments)
+        _print_net(width, item, choice_of(arguments))
+
+
+def choice_of(arguments: argparse.Namespace) -> Choice:
+    """What the tables show; in a terminal, they are trees unless the options need single rows."""
+    others = (arguments.flat, arguments.sort, arguments.only, arguments.csv, arguments.markdown)
+    return Choice(
+        columns=arguments.columns,
+        more=arguments.show,
+        depth=arguments.depth,
+        only=arguments.only,
+        sort=arguments.sort,
+        tree=arguments.tree or (sys.stdout.isatty() and not any(others)),
+    )
+
+
+def by_size(summaries: list[Summary], total: str) -> list[Summary]:
+    """The nets with the largest totals first; without the name of a total, in their order."""
+    if not total:
+        return summaries
+    return sorted(
+        summaries,
+        key=lambda s: size_at(getattr(s.totals, total), s.graph.symbols),
+        reverse=True,
+    )
+
+
+def overview(summaries: list[Summary]) -> Table:
+    """The table with one line for each net."""
+
+    def cells(most: int | None) -> list[list[str]]:
+        return [_figures(summary, most) for summary in summaries]
+
+    names = [Name(summary.graph.name) for summary in summaries]
+    heads = ["net", "output", "params", "MACs", "depth"]
+    return Table(heads, 2, names, cells, [], [""] * len(names))
+
+
+def _figures(summary: Summary, most: int | None) -> list[str]:
+    t = summary.totals
+    macs = summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs, most)
+    return [outputs_of(summary), figure(t.params), macs, figure(t.depth)]
+
+
+def outputs_of(summary: Summary) -> str:
+    """The sizes of a net's outputs."""
+    return ", ".join(str(output.value.type) for output in summary.graph.outputs)
 
 
 def _print_lines(lines: list[TableLine]) -> None:
@@ -33,25 +89,14 @@ def _print_lines(lines: list[TableLine]) -> None:
         say_styled((line.text, line.style))
 
 
-def _overview(checked: list[Checked], width: int) -> list[TableLine]:
-    rows = []
-    for item in checked:
-        summary = item.summary
-        assert summary is not None
-        outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
-        params, depth = figure(summary.totals.params), figure(summary.totals.depth)
-        macs = summary.macs_of_multiples().partition(" for ")[0] or figure(summary.totals.macs)
-        rows.append([item.name, outputs, params, macs, depth])
-    return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
-
-
-def _print_net(width: int, item: Checked, arguments: argparse.Namespace) -> None:
+def _print_net(width: int | None, item: Checked, choice: Choice) -> None:
     summary = item.summary
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
     say_styled((item.name, "bold"), (f"  {inputs}", ""))
-    columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
-    _print_lines(layer_table(summary, width, arguments.depth, columns, arguments.only))
+    _print_lines(layer_table(summary, width, choice))
     say("")
-    for label, text in totals(summary, item.proven, item.asked, units="units" in columns):
-        say_styled((f"{label:<16}", "bold"), (text, ""))
+    units = "units" in choice.wanted
+    lines = totals(summary, item.proven, item.asked, units=units, most=longest(width))
+    for label, text in total_lines(lines, width):
+        say_styled((label, "bold"), (text, ""))
