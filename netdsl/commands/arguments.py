@@ -6,7 +6,6 @@ Every start of netdsl reads this module, so it imports nothing that only the com
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from netdsl.commands.model_arguments import MODEL_COMMANDS
@@ -22,6 +21,7 @@ from netdsl.commands.options import (
 from netdsl.commands.table_options import add_table_options
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from netdsl.commands.options import Add

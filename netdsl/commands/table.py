@@ -9,7 +9,7 @@ from netdsl.analysis.figures import figure, totals
 from netdsl.commands.output import say, say_styled
 from netdsl.draw.columns import Name, Table, TableLine, laid_out
 from netdsl.draw.rows import Choice
-from netdsl.draw.table import layer_table, longest, size_at, total_lines
+from netdsl.draw.table import flat_lines, layer_table, longest, size_at, total_lines
 from netdsl.render import output_width
 
 if TYPE_CHECKING:
@@ -35,20 +35,24 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     for i, item in enumerate(valid):
         if i:
             say("")
-        _print_net(width, item, choice_of(arguments))
+        _print_net(width, item, arguments)
 
 
 def choice_of(arguments: argparse.Namespace) -> Choice:
-    """What the tables show; in a terminal, they are trees unless the options need single rows."""
-    others = (arguments.flat, arguments.sort, arguments.only, arguments.csv, arguments.markdown)
+    """What the tables show."""
     return Choice(
         columns=arguments.columns,
         more=arguments.show,
         depth=arguments.depth,
         only=arguments.only,
         sort=arguments.sort,
-        tree=arguments.tree or (sys.stdout.isatty() and not any(others)),
     )
+
+
+def _is_tree(arguments: argparse.Namespace) -> bool:
+    """Whether blocks are shown as a tree: on a terminal, unless the options need single rows."""
+    others = (arguments.flat, arguments.sort, arguments.only)
+    return bool(arguments.tree) or (sys.stdout.isatty() and not any(others))
 
 
 def by_size(summaries: list[Summary], total: str) -> list[Summary]:
@@ -89,12 +93,15 @@ def _print_lines(lines: list[TableLine]) -> None:
         say_styled((line.text, line.style))
 
 
-def _print_net(width: int | None, item: Checked, choice: Choice) -> None:
-    summary = item.summary
+def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) -> None:
+    summary, choice = item.summary, choice_of(arguments)
     assert summary is not None
+    lines_of = flat_lines
+    if _is_tree(arguments):
+        from netdsl.draw.tree import tree_lines as lines_of  # files and pipes get flat tables
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
     say_styled((item.name, "bold"), (f"  {inputs}", ""))
-    _print_lines(layer_table(summary, width, choice))
+    _print_lines(layer_table(lines_of(summary, choice), choice, width))
     say("")
     units = "units" in choice.wanted
     lines = totals(summary, item.proven, item.asked, units=units, most=longest(width))

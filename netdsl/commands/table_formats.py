@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl.commands.output import say
 from netdsl.commands.table import by_size, choice_of, outputs_of, overview
 from netdsl.draw.rows import HEADS, WORDS, cell, raw_cell
-from netdsl.draw.table import filled, lines_of
+from netdsl.draw.table import filled, flat_lines
 
 if TYPE_CHECKING:
     import argparse
@@ -39,7 +39,7 @@ def print_table(summaries: list[Summary], arguments: argparse.Namespace) -> None
 
 def _csv_rows(summaries: list[Summary], choice: Choice) -> list[list[str]]:
     """The tables as one. If there are several nets, the first column is the name of the net."""
-    tables = [(summary.graph.name, lines_of(summary, choice)) for summary in summaries]
+    tables = [(summary.graph.name, flat_lines(summary, choice)) for summary in summaries]
     columns = filled([line for _, lines in tables for line in lines], choice)
     rows = [["net", "layer", *columns]]
     for name, lines in tables:
@@ -76,7 +76,7 @@ def _print_markdown(summaries: list[Summary], choice: Choice) -> None:
 
 
 def _print_rows(summary: Summary, choice: Choice) -> None:
-    lines = lines_of(summary, choice)
+    lines = flat_lines(summary, choice)
     columns = filled(lines, choice)
     heads = ["layer", *(HEADS.get(column, column) for column in columns)]
 
@@ -87,9 +87,7 @@ def _print_rows(summary: Summary, choice: Choice) -> None:
     _say_markdown([heads, *rows], 1 + sum(column in WORDS for column in columns))
 
 
-def _cells(
-    line: Line, columns: tuple[str, ...], text_of: Callable[[Row, str], str]
-) -> list[str]:
+def _cells(line: Line, columns: tuple[str, ...], text_of: Callable[[Row, str], str]) -> list[str]:
     """The name of a line, and its cells."""
     cells = [line.name]
     for column in columns:

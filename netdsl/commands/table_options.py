@@ -92,7 +92,9 @@ def _add_forms(command: argparse.ArgumentParser) -> None:
 
 def check_table_options(arguments: argparse.Namespace) -> None:
     """Raise `UsageError` for options without an effect, and for those that exclude each other."""
-    given = [name for name in TABLE_OPTIONS if getattr(arguments, name) not in (None, (), "", False)]
+    given = [
+        name for name in TABLE_OPTIONS if getattr(arguments, name) not in (None, (), "", False)
+    ]
     _refuse_unused(arguments.format, given)
     for (one, other), reason in REFUSED.items():
         if one in given and other in given:
@@ -121,7 +123,9 @@ def _refuse_for_overview(arguments: argparse.Namespace, given: list[str]) -> Non
         return
     for option in ("show", "columns", "tree"):
         if option in given:
-            raise UsageError(f"--depth 0 and --{option} cannot be combined: nets have one line each")
+            raise UsageError(
+                f"--depth 0 and --{option} cannot be combined: nets have one line each"
+            )
     if arguments.sort and arguments.sort not in OVERVIEW:
         raise UsageError(
             f"--depth 0 has no column {arguments.sort}: sort it by {' or '.join(OVERVIEW)}"

@@ -178,10 +178,9 @@ def shortened(names: list[Name], width: int) -> list[Name] | None:
     return _cut_to(names, width, _at_dots) or _cut_to(names, width, _anywhere)
 
 
-def _cut_to(
-    names: list[Name], width: int, cut: Callable[[str, int], str]
-) -> list[Name] | None:
-    made, owners = [], {}
+def _cut_to(names: list[Name], width: int, cut: Callable[[str, int], str]) -> list[Name] | None:
+    made: list[Name] = []
+    owners: dict[tuple[str, str], str] = {}  # the whole names, by group and short name
     for name in names:
         room = width - name.indent
         text = name.text

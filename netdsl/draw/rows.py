@@ -27,7 +27,6 @@ class Choice(NamedTuple):
     depth: int | None = None
     only: tuple[str, ...] = ()
     sort: str = ""
-    tree: bool = False
 
     @property
     def wanted(self) -> tuple[str, ...]:

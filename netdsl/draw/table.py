@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.figures import MAX_FORMULA, totals
 from netdsl.draw.columns import Name, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import HEADS, WORDS, Choice, Line, cell, number_in
-from netdsl.draw.tree import tree_lines
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Row, Summary
@@ -17,20 +16,23 @@ LABEL = 16  # columns of the labels of totals
 AT = 512  # formulas are compared at this size
 
 
-def table_text(summary: Summary, depth: int | None = None, width: int | None = None) -> str:
-    """The table and the totals as plain text; with a `width`, the tree that a terminal shows."""
-    choice = Choice(depth=depth, tree=width is not None)
-    lines = [line.text for line in layer_table(summary, width, choice)]
+def table_text(summary: Summary, depth: int | None = None) -> str:
+    """The table and the totals as plain text, with nothing left out, however wide they are."""
+    choice = Choice(depth=depth)
+    return text_of(summary, flat_lines(summary, choice), choice, None)
+
+
+def text_of(summary: Summary, lines: list[Line], choice: Choice, width: int | None) -> str:
+    """The lines of a table and the totals as plain text."""
+    texts = [line.text for line in layer_table(lines, choice, width)]
     shown = total_lines(totals(summary, most=longest(width)), width)
-    lines += ["", *(label + text for label, text in shown)]
-    return "".join(f"{line}\n" for line in lines)
+    texts += ["", *(label + text for label, text in shown)]
+    return "".join(f"{text}\n" for text in texts)
 
 
-def layer_table(summary: Summary, width: int | None, choice: Choice) -> list[TableLine]:
-    """The table of a net's layers; without a `width`, it is as wide as its rows."""
-    lines = lines_of(summary, choice)
-    columns = filled(lines, choice)
-    return laid_out(_table(lines, columns), width)
+def layer_table(lines: list[Line], choice: Choice, width: int | None) -> list[TableLine]:
+    """The table with these lines; without a `width`, it is as wide as its rows."""
+    return laid_out(_table(lines, filled(lines, choice)), width)
 
 
 def longest(width: int | None) -> int | None:
@@ -47,14 +49,14 @@ def total_lines(lines: list[tuple[str, str]], width: int | None) -> list[tuple[s
     return made
 
 
-def lines_of(summary: Summary, choice: Choice) -> list[Line]:
-    """The lines of the table before they are laid out."""
-    if choice.tree:
-        return tree_lines(summary, choice)
+def flat_lines(summary: Summary, choice: Choice) -> list[Line]:
+    """The lines of a table with one row for each layer, or for each part at `choice.depth`."""
     rows = summary.rows(choice.depth, choice.only, field="field" in choice.wanted)
     if choice.sort:
         rows = largest_first(rows, choice.sort, summary.graph.symbols)
-    lines, above = [], tuple(value.name for value in summary.graph.inputs)
+    lines: list[Line] = []
+    inputs = summary.graph.inputs
+    above = (inputs[0].name,) if len(inputs) == 1 else ()
     for row in rows:
         sources = () if row.sources == above else row.sources
         lines.append(Line(row.name, row, sources, style="dim" if row.aux else ""))

@@ -10,13 +10,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.summary import name_of, parts_at, taken_by
-from netdsl.draw.rows import Line, cell
+from netdsl.draw.rows import Choice, Line, cell
+from netdsl.draw.table import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.analysis.summary import Layer, Row, Summary
-    from netdsl.draw.rows import Choice
     from netdsl.ir.graph import Value
 
 STEP = 2  # blanks before the members of a block
@@ -30,6 +30,12 @@ class Branch(NamedTuple):
     row: Row
     sources: tuple[str, ...]
     members: list[Branch]
+
+
+def tree_text(summary: Summary, depth: int | None, width: int) -> str:
+    """The tree and the totals as plain text for a terminal."""
+    choice = Choice(depth=depth)
+    return text_of(summary, tree_lines(summary, choice), choice, width)
 
 
 def tree_lines(summary: Summary, choice: Choice) -> list[Line]:
@@ -79,7 +85,7 @@ class _Tree:
         self.columns = columns
 
     def branches(self, layers: list[Layer], level: _Level, above: Value | None) -> list[Branch]:
-        """The members of a level, with equal blocks folded; `above` is what the line above makes."""
+        """The members of a level, with equal blocks folded; the line above them makes `above`."""
         branches = []
         for name, members in parts_at(layers, level.depth):
             branches.append(self._branch(name, members, level, above))
@@ -87,9 +93,7 @@ class _Tree:
             level.labels[id(above)] = branches[-1].label
         return self._folded(branches)
 
-    def _branch(
-        self, name: str, layers: list[Layer], level: _Level, above: Value | None
-    ) -> Branch:
+    def _branch(self, name: str, layers: list[Layer], level: _Level, above: Value | None) -> Branch:
         label = name.removeprefix(level.prefix)
         first, last = layers[0].node, layers[-1].node
         row, taken, members = layers[0].row, list(last.inputs), []
@@ -105,7 +109,7 @@ class _Tree:
         return Branch(label, row, sources, members)
 
     def _folded(self, branches: list[Branch]) -> list[Branch]:
-        """The branches; of equal blocks that follow each other, the first and one for the others."""
+        """The branches; runs of equal blocks become the first of them and one for the others."""
         made = []
         for _, run in groupby(branches, key=self._looks):
             first, *others = run
