@@ -126,7 +126,10 @@ def _report(
             for diagnostic in diagnostics:
                 say(as_github(diagnostic))
         case _:
-            from netdsl.commands.table import print_nets
+            if arguments.csv or arguments.markdown:
+                from netdsl.commands.table_formats import print_nets
+            else:
+                from netdsl.commands.table import print_nets
 
             print_nets(checked, arguments)
             sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import figure, totals
 from netdsl.commands.output import say, say_styled
-from netdsl.draw.columns import Name, Table, TableLine, laid_out
+from netdsl.draw.columns import RowName, Table, TableLine, laid_out
 from netdsl.draw.rows import Choice
 from netdsl.draw.table import flat_lines, layer_table, longest, size_at, total_lines
 from netdsl.render import output_width
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net that has no errors; with depth 0, one line for each."""
     valid = [c for c in checked if c.summary is not None]
-    if arguments.csv or arguments.markdown:
-        from netdsl.commands.table_formats import print_table  # few runs print these formats
-
-        print_table([c.summary for c in valid if c.summary is not None], arguments)
-        return
     width = output_width()
     if arguments.depth == 0:
         summaries = [c.summary for c in valid if c.summary is not None]
@@ -72,7 +67,7 @@ def overview(summaries: list[Summary]) -> Table:
     def cells(most: int | None) -> list[list[str]]:
         return [_figures(summary, most) for summary in summaries]
 
-    names = [Name(summary.graph.name) for summary in summaries]
+    names = [RowName(summary.graph.name) for summary in summaries]
     heads = ["net", "output", "params", "MACs", "depth"]
     return Table(heads, 2, names, cells, [], [""] * len(names))
 

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.analysis.summary import Row, Summary
-    from netdsl.draw.rows import Choice, Line
+    from netdsl.commands.checked import Checked
+    from netdsl.draw.rows import Choice, ShownRow
 
 
-def print_table(summaries: list[Summary], arguments: argparse.Namespace) -> None:
-    """Print the tables of nets, or one table of all nets with depth 0."""
+def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
+    """Print the tables of nets without errors; with depth 0, one table of all nets."""
+    summaries = [c.summary for c in checked if c.summary is not None]
     choice = choice_of(arguments)
     if arguments.depth == 0:
         summaries = by_size(summaries, arguments.sort)
@@ -87,7 +89,9 @@ def _print_rows(summary: Summary, choice: Choice) -> None:
     _say_markdown([heads, *rows], 1 + sum(column in WORDS for column in columns))
 
 
-def _cells(line: Line, columns: tuple[str, ...], text_of: Callable[[Row, str], str]) -> list[str]:
+def _cells(
+    line: ShownRow, columns: tuple[str, ...], text_of: Callable[[Row, str], str]
+) -> list[str]:
     """The name of a line, and its cells."""
     cells = [line.name]
     for column in columns:

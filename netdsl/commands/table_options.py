@@ -92,15 +92,18 @@ def _add_forms(command: argparse.ArgumentParser) -> None:
 
 def check_table_options(arguments: argparse.Namespace) -> None:
     """Raise `UsageError` for options without an effect, and for those that exclude each other."""
-    given = [
-        name for name in TABLE_OPTIONS if getattr(arguments, name) not in (None, (), "", False)
-    ]
+    given = [name for name in TABLE_OPTIONS if _is_given(getattr(arguments, name))]
     _refuse_unused(arguments.format, given)
     for (one, other), reason in REFUSED.items():
         if one in given and other in given:
             raise UsageError(f"--{one} and --{other} cannot be combined: {reason}")
     if arguments.depth == 0:
         _refuse_for_overview(arguments, given)
+
+
+def _is_given(value: object) -> bool:
+    """Whether an option has another value than its default; `--depth 0` has."""
+    return value is not None and value is not False and value not in ("", ())
 
 
 def _refuse_unused(form: str, given: list[str]) -> None:

@@ -7,6 +7,7 @@ If a table is too wide, these steps are tried in turn:
 3. Long formulas become `f(H, W)`, and then all formulas that are longer than this.
 4. Names are shortened at the front, if they remain different: `…downsample.0`.
 5. The last columns move to a line below each row, with their heads: `units 64   memory 256 B`.
+   They need less room there, so that most formulas are back.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class TableLine(NamedTuple):
     style: str = ""
 
 
-class Name(NamedTuple):
+class RowName(NamedTuple):
     """The first cell of a row. Only names of the same group must be different."""
 
     text: str
@@ -49,16 +50,18 @@ class Table(NamedTuple):
     """What a table shows.
 
     `cells` makes the cells after the name of each row, with formulas of at most that many
-    characters. The columns from number `right` onwards are figures. `notes` are the texts of a last
-    column, or empty for a table without one. Each row has a style.
+    characters. The columns from number `right` onwards are figures; the last `extra` of them move
+    below the rows together. `notes` are the texts of a last column, or empty for a table without
+    one. Each row has a style.
     """
 
     heads: list[str]
     right: int
-    names: list[Name]
+    names: list[RowName]
     cells: Callable[[int | None], Cells]
     notes: list[str]
     styles: list[str]
+    extra: int = 1
 
 
 def laid_out(table: Table, width: int | None) -> list[TableLine]:
@@ -88,9 +91,8 @@ def _ways(table: Table, width: int) -> Iterator[_Grid]:
     names = shortened(table.names, width - narrow.width(GAPS[-1]) + narrow.widths[0])
     if names is not None:
         yield _Grid(table._replace(names=names), cells, below)
-    for kept in reversed(range(len(cells[0]))):
-        for most in MOST:
-            yield _with_last_below(table, table.cells(most), kept, below)
+    for kept in range(max(len(table.heads) - 1 - table.extra, 0), -1, -1):
+        yield _with_last_below(table, kept, width // 2, below)
 
 
 def _with_notes_beside(table: Table, cells: Cells) -> _Grid:
@@ -101,11 +103,15 @@ def _with_notes_beside(table: Table, cells: Cells) -> _Grid:
     return _Grid(table._replace(heads=[*table.heads, NOTE]), cells)
 
 
-def _with_last_below(table: Table, cells: Cells, kept: int, below: list[str]) -> _Grid:
-    """The table with its first columns after the name, and the others below each row."""
+def _with_last_below(table: Table, kept: int, most: int, below: list[str]) -> _Grid:
+    """The table with the first columns after the name, and the others below each row.
+
+    `most` is the number of characters of a formula.
+    """
     heads = table.heads[1 + kept :]
+    cells = table.cells(most)
     lines = []
-    for number, row in enumerate(table.cells(None)):
+    for number, row in enumerate(cells):
         values = zip(heads, row[kept:], strict=True)
         texts = [f"{head} {cell}" for head, cell in values if cell not in NOTHING]
         lines.append(BETWEEN.join(filter(None, [*texts, *below[number : number + 1]])))
@@ -140,7 +146,9 @@ class _Grid:
             made.append(TableLine(text, self.table.styles[number]))
             if self.below and self.below[number]:
                 indent = " " * (self.table.names[number].indent + INDENT)
-                texts = wrapped(self.below[number], width and width - len(indent), BETWEEN, ", ")
+                texts = wrapped(
+                    self.below[number], width and width - len(indent), BETWEEN, ", ", " "
+                )
                 made += [TableLine(indent + text, "dim") for text in texts]
         return made
 
@@ -173,13 +181,15 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
     return lines
 
 
-def shortened(names: list[Name], width: int) -> list[Name] | None:
+def shortened(names: list[RowName], width: int) -> list[RowName] | None:
     """The names cut at the front to at most `width` columns; None if two would be equal."""
     return _cut_to(names, width, _at_dots) or _cut_to(names, width, _anywhere)
 
 
-def _cut_to(names: list[Name], width: int, cut: Callable[[str, int], str]) -> list[Name] | None:
-    made: list[Name] = []
+def _cut_to(
+    names: list[RowName], width: int, cut: Callable[[str, int], str]
+) -> list[RowName] | None:
+    made: list[RowName] = []
     owners: dict[tuple[str, str], str] = {}  # the whole names, by group and short name
     for name in names:
         room = width - name.indent

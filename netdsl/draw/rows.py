@@ -40,7 +40,7 @@ class Choice(NamedTuple):
         return arranged(columns)
 
 
-class Line(NamedTuple):
+class ShownRow(NamedTuple):
     """A line of the table, before it is laid out.
 
     `sources` are the names of what the row takes, unless this is the line above. Only lines of the

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.figures import MAX_FORMULA, totals
-from netdsl.draw.columns import Name, Table, TableLine, laid_out, wrapped
-from netdsl.draw.rows import HEADS, WORDS, Choice, Line, cell, number_in
+from netdsl.analysis.figures import MAX_FORMULA, SHOW, totals
+from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
+from netdsl.draw.rows import HEADS, WORDS, Choice, ShownRow, cell, number_in
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Row, Summary
@@ -22,7 +22,7 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
     return text_of(summary, flat_lines(summary, choice), choice, None)
 
 
-def text_of(summary: Summary, lines: list[Line], choice: Choice, width: int | None) -> str:
+def text_of(summary: Summary, lines: list[ShownRow], choice: Choice, width: int | None) -> str:
     """The lines of a table and the totals as plain text."""
     texts = [line.text for line in layer_table(lines, choice, width)]
     shown = total_lines(totals(summary, most=longest(width)), width)
@@ -30,7 +30,7 @@ def text_of(summary: Summary, lines: list[Line], choice: Choice, width: int | No
     return "".join(f"{text}\n" for text in texts)
 
 
-def layer_table(lines: list[Line], choice: Choice, width: int | None) -> list[TableLine]:
+def layer_table(lines: list[ShownRow], choice: Choice, width: int | None) -> list[TableLine]:
     """The table with these lines; without a `width`, it is as wide as its rows."""
     return laid_out(_table(lines, filled(lines, choice)), width)
 
@@ -49,17 +49,17 @@ def total_lines(lines: list[tuple[str, str]], width: int | None) -> list[tuple[s
     return made
 
 
-def flat_lines(summary: Summary, choice: Choice) -> list[Line]:
+def flat_lines(summary: Summary, choice: Choice) -> list[ShownRow]:
     """The lines of a table with one row for each layer, or for each part at `choice.depth`."""
     rows = summary.rows(choice.depth, choice.only, field="field" in choice.wanted)
     if choice.sort:
         rows = largest_first(rows, choice.sort, summary.graph.symbols)
-    lines: list[Line] = []
+    lines: list[ShownRow] = []
     inputs = summary.graph.inputs
     above = (inputs[0].name,) if len(inputs) == 1 else ()
     for row in rows:
         sources = () if row.sources == above else row.sources
-        lines.append(Line(row.name, row, sources, style="dim" if row.aux else ""))
+        lines.append(ShownRow(row.name, row, sources, style="dim" if row.aux else ""))
         above = (row.name,)
     return lines
 
@@ -74,7 +74,7 @@ def size_at(value: int | Sym, symbols: list[str]) -> int:
     return value if isinstance(value, int) else value.at(dict.fromkeys(symbols, AT))
 
 
-def filled(lines: list[Line], choice: Choice) -> tuple[str, ...]:
+def filled(lines: list[ShownRow], choice: Choice) -> tuple[str, ...]:
     """The columns of a table. Only those that were asked for may be empty."""
     empty = set()
     if not choice.columns:
@@ -85,7 +85,7 @@ def filled(lines: list[Line], choice: Choice) -> tuple[str, ...]:
     return tuple(column for column in choice.wanted if column not in empty)
 
 
-def _table(lines: list[Line], columns: tuple[str, ...]) -> Table:
+def _table(lines: list[ShownRow], columns: tuple[str, ...]) -> Table:
     shown = [column for column in columns if column != "from"]
     notes = []
     if "from" in columns:
@@ -93,8 +93,9 @@ def _table(lines: list[Line], columns: tuple[str, ...]) -> Table:
     return Table(
         ["layer", *(HEADS.get(column, column) for column in shown)],
         1 + sum(column in WORDS for column in shown),
-        [Name(line.name, line.indent, line.group) for line in lines],
+        [RowName(line.name, line.indent, line.group) for line in lines],
         lambda most: [[cell(line.row, column, most) for column in shown] for line in lines],
         notes,
         [line.style for line in lines],
+        max(sum(column in SHOW for column in shown), 1),
     )

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.summary import name_of, parts_at, taken_by
-from netdsl.draw.rows import Choice, Line, cell
+from netdsl.draw.rows import Choice, ShownRow, cell
 from netdsl.draw.table import text_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def tree_text(summary: Summary, depth: int | None, width: int) -> str:
     return text_of(summary, tree_lines(summary, choice), choice, width)
 
 
-def tree_lines(summary: Summary, choice: Choice) -> list[Line]:
+def tree_lines(summary: Summary, choice: Choice) -> list[ShownRow]:
     """The lines of a net as a tree, down to `choice.depth`."""
     columns = tuple(column for column in choice.wanted if column != "from")
     tree = _Tree(summary, choice.depth, columns)
@@ -48,14 +48,14 @@ def tree_lines(summary: Summary, choice: Choice) -> list[Line]:
     return list(_lines(tree.branches(layers, _Level("", 1, None), above), 0, ""))
 
 
-def _lines(branches: list[Branch], indent: int, group: str) -> Iterator[Line]:
+def _lines(branches: list[Branch], indent: int, group: str) -> Iterator[ShownRow]:
     for label, row, sources, members in branches:
         style = ""
         if row.aux:
             style = "dim"
         elif members:
             style = "bold"
-        yield Line(label, row, sources, indent, group, style)
+        yield ShownRow(label, row, sources, indent, group, style)
         yield from _lines(members, indent + STEP, row.name)
 
 

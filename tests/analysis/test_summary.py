@@ -93,7 +93,8 @@ def test_folded_rows_of_joins() -> None:
         ("head", "aux", 13, 455, 448, 7),
         ("4", "conv", 14, 10, 128, 32),
     ]
-    assert [r.units for r in rows] == [costs.of(r.name)[-1] for r in rows]
+    assert [r.units for r in rows] == [costs.of(r.name).units for r in rows]
+    assert [r.buffers for r in rows] == [costs.of(r.name).buffers for r in rows]
 
 
 def test_rows_folded_to_the_net() -> None:

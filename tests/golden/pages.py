@@ -3,7 +3,8 @@ diff.
 
 `python -m tests.golden` writes all of it anew, and the table in `docs/verify.md`. `layers/KIND.txt`
 holds, for each example of a layer, its type, its counts, its PyTorch source and its ONNX nodes;
-`nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each.
+`nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each;
+`tables/` holds the tables of nets in terminals of several widths.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -40,6 +42,23 @@ COMMANDS = {
     "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
     "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"],
     "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
+}
+
+TABLED = {  # the nets in `tables/`
+    "lenet5": ["lenet5:LeNet5"],
+    "resnet50": ["resnet:ResNet50"],
+    "resnet50-224": ["resnet:ResNet50", "--input", "3x224x224"],
+    "googlenet": ["googlenet:GoogLeNet"],
+    "fcn8s": ["fcn:FCN8s"],
+    "encoder": [str(FOLDER / "tables" / "encoder.net")],
+}
+TABLES = {  # their forms: the width and the options
+    "60": ["--tree"],
+    "80": ["--tree"],
+    "100": ["--tree"],
+    "200": ["--tree"],
+    "80.all": ["--tree", "--show", "all"],
+    "80.flat": ["--flat"],
 }
 
 
@@ -150,10 +169,18 @@ def made(net: Path, form: str) -> str:
         return Path(name).read_text(encoding="utf-8")
 
 
-def _printed(command: list[str]) -> str:
+def tabled(net: str, form: str) -> str:
+    """The table of a net in a terminal of the width in the name of the form."""
+    return _printed(["check", *TABLED[net], *TABLES[form]], form.partition(".")[0])
+
+
+def _printed(command: list[str], width: str = "") -> str:
     printed = io.StringIO()
+    before = os.environ.get("COLUMNS", "")
+    os.environ["COLUMNS"] = width
     with contextlib.redirect_stdout(printed):
         assert run(command) == 0
+    os.environ["COLUMNS"] = before
     return printed.getvalue()
 
 
@@ -176,8 +203,15 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
     for net in NETS:
         for form in COMMANDS:
             yield net.with_suffix(f".{form}"), (str(net), form)
+    for name in TABLED:
+        for form in TABLES:
+            yield FOLDER / "tables" / f"{name}.{form}.txt", (name, form)
 
 
 def make(what: tuple[str, ...]) -> str:
     """The text of one of them."""
-    return layer(what[0]) if len(what) == 1 else made(Path(what[0]), what[1])
+    if len(what) == 1:
+        return layer(what[0])
+    if what[0] in TABLED:
+        return tabled(*what)
+    return made(Path(what[0]), what[1])
