@@ -170,13 +170,14 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
     if width is None or width_of(text) <= width or not separators:
         return [text]
     separator, *others = separators
+    comma = separator.rstrip()
     lines: list[str] = []
     for piece in text.split(separator):
-        if lines and width_of(longer := f"{lines[-1]}{separator}{piece}") <= width:
-            lines[-1] = longer
+        if lines and width_of(longer := f"{lines[-1]}{separator}{piece}{comma}") <= width:
+            lines[-1] = longer.removesuffix(comma)
             continue
         if lines:
-            lines[-1] += separator.rstrip()
+            lines[-1] += comma
         lines += wrapped(piece, width, *others)
     return lines
 
