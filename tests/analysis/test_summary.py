@@ -123,7 +123,7 @@ def test_folded_rows_of_nets() -> None:
         for depth in (1, 2, 3):
             folded = summary.rows(depth)
             assert all(len(r.name.split(".")) <= depth for r in folded)
-            for figure in ("params", "macs", "weights", "bytes"):
+            for figure in ("params", "macs", "buffers", "weights", "bytes"):
                 assert sum(getattr(r, figure) for r in folded) == sum(
                     getattr(r, figure) for r in layers
                 )
@@ -161,4 +161,5 @@ def test_figures_of_a_part() -> None:
                     for n, c in own
                     if n.op.multiplies or [m.name for m, _ in own] == [prefix]
                 ),
+                sum(c.buffers for _, c in own),
             )
