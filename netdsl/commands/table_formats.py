@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the tables of nets without errors; with depth 0, one table of all nets."""
     summaries = [c.summary for c in checked if c.summary is not None]
+    if not summaries:
+        return
     choice = choice_of(arguments)
     if arguments.depth == 0:
         summaries = by_size(summaries, arguments.sort)
