@@ -169,7 +169,7 @@ def test_the_page_says_what_readers_need() -> None:
         len([a for t, a in page.tags if t == "th" and a.get("scope") == "row"])
         == len(net.layers) + 1
     )
-    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 7
+    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 8
     svg = next(a for t, a in page.tags if t == "svg")
     assert svg["role"] == "img"
     assert "FCN8s" in svg["aria-label"]
@@ -181,7 +181,7 @@ def test_the_page_says_what_readers_need() -> None:
         )
     assert "valid for" in page.within("dt")
     assert "H >= 1, W >= 1" in page.within("dd")
-    assert next(r for r in page.rows if r[0] == "vgg.conv1_1")[5] == "3x3"
+    assert next(r for r in page.rows if r[0] == "vgg.conv1_1")[6] == "3x3"
 
 
 @needs_dot
