@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl import library
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.expectations import check_expectations
+from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Abandoned, Reporter
@@ -42,6 +43,11 @@ class Compiled(NamedTuple):
     expects: list[Expectation]
     labels: dict[str, Value]
     train: ast.Train | None
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """The warnings about this net and its file, without those that the text allows."""
+        return warnings_of(self.program.module, [self])
 
     @property
     def env(self) -> Env:
@@ -94,7 +100,7 @@ def compile_net(
             program,
             inputs,
             graph,
-            Costs(graph),
+            graph.derived(Costs),
             valid_for(graph),
             elaborated.expects,
             elaborated.labels,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.render import render_text
+from netdsl.render import render_all
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Annotation
+    from netdsl.diagnostics import Annotation, Edit
     from netdsl.source import Span
 
 
@@ -27,9 +27,10 @@ class NetdslError(Exception):
         *,
         help: str | None = None,
         notes: tuple[Annotation, ...] = (),
+        fix: tuple[Edit, ...] = (),
     ) -> None:
         super().__init__(message)
-        self.diagnostics = [Diagnostic(code, message, span, notes=notes, help=help)]
+        self.diagnostics = [Diagnostic(code, message, span, notes=notes, help=help, fix=fix)]
 
     @classmethod
     def of(cls, diagnostics: list[Diagnostic]) -> Self:
@@ -39,7 +40,7 @@ class NetdslError(Exception):
         return error
 
     def __str__(self) -> str:
-        return "\n".join(render_text(d) for d in self.diagnostics)
+        return render_all(self.diagnostics)
 
     @property
     def diagnostic(self) -> Diagnostic:

@@ -55,6 +55,10 @@ class SourceFile:
             end = starts[number]
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
+    def start_of(self, number: int) -> int:
+        """The offset of the first character of a line, numbered from 1."""
+        return self._line_starts()[number - 1]
+
     def _line_starts(self) -> list[int]:
         if self._starts is None:
             self._starts = [0, *(i + 1 for i, c in enumerate(self.text) if c == "\n")]

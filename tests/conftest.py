@@ -12,7 +12,8 @@ from tests.fuzz.settings import applied, chosen
 
 pytest.register_assert_rewrite("tests.support")
 
-# Two workers on two cores: more threads only wait for one another. PyTorch reads these as it loads.
+# Tests run in parallel, so more threads would only wait for one another. PyTorch reads these
+# variables while it is imported.
 if chosen().threads:
     os.environ.setdefault("OMP_NUM_THREADS", str(chosen().threads))
 os.environ.update(chosen().environment)
@@ -38,28 +39,28 @@ settings.load_profile("house")
 
 @pytest.fixture(autouse=True, scope="session")
 def _setting() -> Iterator[None]:
-    """The setting that NETDSL_TEST_SETTING names, for all tests."""
+    """Apply the setting that NETDSL_TEST_SETTING names to all tests."""
     with applied(chosen()):
         yield
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
+    """An empty folder, which is the current folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def net_folder(folder: Path, request: pytest.FixtureRequest) -> Path:
-    """A folder to work in, with the net that the test file has as `NET`."""
+    """The current folder, with the net that the test file defines as `NET`."""
     (folder / "tiny.net").write_text(request.module.NET)
     return folder
 
 
 @pytest.fixture
 def model_folder(folder: Path) -> Path:
-    """A folder to work in, with a model, an input of ones, and a picture."""
+    """The current folder, with a model, an input of ones, and a picture."""
     netdsl.loads(TINY).save_onnx("m.onnx")
     np.save("one.npy", np.ones((1, 4, 4), np.float32))
     Image.fromarray(np.full((8, 6, 3), 51, np.uint8)).save("ok.png")
@@ -68,8 +69,9 @@ def model_folder(folder: Path) -> Path:
 
 @pytest.fixture
 def bench_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with a net, its weights and its model; what the machine can do is
-    measured quickly.
+    """The current folder, with a net, its weights and its model.
+
+    The peak of the machine is measured quickly, and so less exactly.
     """
     monkeypatch.setattr(measure, "SIDES", dict.fromkeys(measure.SIDES, (64, 4096)))
     monkeypatch.setattr(measure, "PAUSE", 0)

@@ -1,4 +1,4 @@
-"""Wrong arguments of the Python API: each is refused before any work, by its name."""
+"""The Python API refuses wrong arguments before any work, with an error that names them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ FUNCTIONS: list[Callable[..., Any]] = [
 LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
 LOADS: Any = netdsl.loads
 PARAMETRIC = "net T(classes = 3, on = true, sizes = [1, 2]) {\n input a: 4\n dense(classes)\n}"
-OTHER = {"self", "weights", "parameters"}  # which have checks of their own
+OTHER = {"self", "weights", "parameters"}  # parameters with their own checks
 
 
 def test_every_public_function_is_checked() -> None:
-    """Each function with arguments goes through the check, and each argument has a kind."""
+    """Every public function with arguments is checked, and each argument has a kind."""
     methods = inspect.getmembers(netdsl.Net, inspect.isfunction)
     public = [f for name, f in methods if not name.startswith("_")]
     with_arguments = [f for f in public if len(inspect.signature(f).parameters) > 1]
@@ -48,7 +48,7 @@ def test_every_public_function_is_checked() -> None:
 
 
 class Bytes(os.PathLike[bytes]):
-    """A path of bytes."""
+    """A path that is given as bytes."""
 
     def __fspath__(self) -> bytes:
         return b"m.onnx"
@@ -79,7 +79,7 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
 def test_wrong_types(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
 ) -> None:
-    """A `TypeError` names the argument, its type and what is wanted. Nothing is written."""
+    """A `TypeError` names the argument, its type and the accepted types; nothing is written."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         call(netdsl.loads(TINY))
@@ -112,7 +112,7 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
 def test_wrong_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Any], object], message: str
 ) -> None:
-    """A value of the right type that is not one of the argument is a `ValueError`."""
+    """A value of the right type that the argument does not accept is a `ValueError`."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         call(netdsl.loads(TINY))
@@ -120,7 +120,7 @@ def test_wrong_values(
 
 
 def test_numbers_of_numpy_are_ints() -> None:
-    """A seed, an opset and a parameter may come out of an array."""
+    """NumPy integers are accepted as a seed, an opset and a parameter."""
     net = LOADS(TINY)
     assert net.onnx(seed=np.int64(3), opset=np.int32(19)) == net.onnx(seed=3, opset=19)
     assert netdsl.loads(PARAMETRIC, classes=np.int64(5)).params == 25
@@ -146,7 +146,7 @@ PARAMETERS = [
     ("value", "error", "message"), PARAMETERS, ids=[m for _, _, m in PARAMETERS]
 )
 def test_parameters(value: object, error: type[Exception], message: str) -> None:
-    """A value that the language cannot write is refused by the name of the parameter."""
+    """A value that the language cannot express is refused with the name of the parameter."""
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         netdsl.loads(PARAMETRIC, classes=value)
 
@@ -171,33 +171,33 @@ TENSORS: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch warns about sparse tensors and complex32
 @pytest.mark.parametrize("case", TENSORS)
-def test_tensors_that_are_no_arrays(case: str) -> None:
-    """A tensor that has no plain numbers is refused by its name, with what it is."""
-    make, what = TENSORS[case]
+def test_tensors_that_are_not_arrays(case: str) -> None:
+    """A tensor that is not a plain array of numbers is refused; the error names it and its kind."""
+    make, description = TENSORS[case]
     net = netdsl.loads(NET)
     for call in (net.onnx, net.torch):
-        message = f"weights['y.bias'] must be a plain tensor, not {what}"
+        message = f"weights['y.bias'] must be a plain tensor, not {description}"
         with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
             call(state() | {"y.bias": make()})
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch calls its quantised tensors deprecated
 def test_quantised_tensors() -> None:
-    """Their numbers mean nothing without their scale."""
+    """Quantised tensors are refused, since their numbers mean nothing without the scale."""
     quantised = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8)
     with pytest.raises(TypeError, match="must be a plain tensor, not a quantised tensor"):
         netdsl.loads(NET).onnx(state() | {"y.bias": quantised})
 
 
 def test_names_of_weights() -> None:
-    """A state dict is by names: numbers are not taken for them."""
+    """The keys of a state dict must be strings."""
     with pytest.raises(TypeError, match=r"^the names of weights must be str, not int$"):
         LOADS(NET).torch({3: torch.ones(2)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
 def test_floats_of_8_bits(dtype: torch.dtype) -> None:
-    """PyTorch's floats of 8 bits are weights as those of a safetensors file are."""
+    """PyTorch's 8-bit floats are accepted as weights, as those of a safetensors file are."""
     net = netdsl.loads(NET)
     assert net.onnx(weights=state(dtype)) == net.onnx(weights=state())
 
@@ -211,20 +211,20 @@ def test_floats_of_8_bits(dtype: torch.dtype) -> None:
 def test_a_wrong_limit_is_a_compile_error(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    """A program that catches `CompileError` gets wrong variables of the environment too."""
+    """A wrong limit in the environment raises `CompileError`, which programs already catch."""
     monkeypatch.setenv(variable, value)
     calls: list[tuple[Callable[[str], netdsl.Net], str]] = [
         (netdsl.loads, TINY),
         (netdsl.load, "lenet5"),
     ]
-    for call, given in calls:
+    for call, argument in calls:
         with pytest.raises(netdsl.CompileError, match=variable) as caught:
-            call(given)
+            call(argument)
         assert caught.value.diagnostics[0].code == "wrong-limit"
 
 
 def test_folders_are_not_created(tmp_path: Path) -> None:
-    """A path whose folder does not exist is refused, as `open` and `torch.save` refuse it."""
+    """A path in a folder that does not exist is refused, as by `open` and `torch.save`."""
     net = netdsl.loads(TINY)
     for call in (net.save_onnx, net.draw):
         path = tmp_path / "missing" / ("m.onnx" if call == net.save_onnx else "m.dot")
@@ -235,7 +235,7 @@ def test_folders_are_not_created(tmp_path: Path) -> None:
 
 
 def test_help_has_no_options_of_commands() -> None:
-    """A help text does not name options of commands only, and it names every format."""
+    """Advice for programs names arguments and formats, not options of commands."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(TINY).onnx(weights="nowhere.npz")
     help_ = caught.value.diagnostics[0].help or ""

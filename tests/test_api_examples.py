@@ -8,7 +8,7 @@ from netdsl import api
 
 
 def test_examples_give_what_they_show() -> None:
-    """Every public function has an example, and each gives the result below it."""
+    """Every public function has an example, and each example gives the result shown below it."""
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
     result = doctest.testmod(api, optionflags=flags)
     assert result.failed == 0

@@ -1,4 +1,4 @@
-"""Arrays as inputs: read only where they fit, in little memory, and under the right names."""
+"""Arrays as inputs: they are read only if they fit, in little memory, under the right names."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LARGE = 64 << 20  # bytes
+LARGE = 64 << 20  # the bytes of a large array
 LITTLE = 8 * PIECE + (4 << 20)
-Say = pytest.CaptureFixture[str]
+Capture = pytest.CaptureFixture[str]
 
 
 def header(shape: tuple[int, ...], descr: str = "<f4", *, columns_first: bool = False) -> bytes:
-    made = io.BytesIO()
+    buffer = io.BytesIO()
     entries = {"descr": descr, "fortran_order": columns_first, "shape": shape}
-    np.lib.format.write_array_header_1_0(made, entries)
-    return made.getvalue()
+    np.lib.format.write_array_header_1_0(buffer, entries)
+    return buffer.getvalue()
 
 
 def write_zeros(path: Path, name: str, shape: tuple[int, ...], descr: str = "<f4") -> None:
-    """An archive in which an array of zeros takes a thousandth of its size."""
+    """Write an archive in which an array of zeros takes a thousandth of its size."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         content = header(shape, descr) + bytes(int(np.prod(shape)) * np.dtype(descr).itemsize)
         archive.writestr(f"{name}.npy", content)
 
 
-def run_error(capsys: Say, *arguments: str) -> str:
+def run_error(capsys: Capture, *arguments: str) -> str:
     assert run(["run", *arguments]) == 1
     return capsys.readouterr().err
 
@@ -58,22 +58,22 @@ def run_error(capsys: Say, *arguments: str) -> str:
     ],
 )
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
-def test_what_does_not_fit_is_not_read(
-    model_folder: Path, capsys: Say, shape: tuple[int, ...], descr: str, code: str, suffix: str
+def test_an_array_that_does_not_fit_is_not_read(
+    model_folder: Path, capsys: Capture, shape: tuple[int, ...], descr: str, code: str, suffix: str
 ) -> None:
-    """An array of another rank, shape or type costs no memory, packed or not."""
+    """An array of the wrong rank, shape or type takes no memory, compressed or not."""
     write_zeros(model_folder / "x.npz", "image", shape, descr)
     if suffix == "npy":
         with zipfile.ZipFile("x.npz") as archive:
             (model_folder / "x.npy").write_bytes(archive.read("image.npy"))
-    run(["run", "m.onnx", "one.npy"])  # what the first run loads is not counted
+    run(["run", "m.onnx", "one.npy"])  # so that the memory of imports is not measured
     capsys.readouterr()
     assert peak_of(lambda: run(["run", "m.onnx", f"x.{suffix}"])) < LITTLE
     assert f"error[{code}]" in capsys.readouterr().err
 
 
-def test_other_names_are_not_read(model_folder: Path, capsys: Say) -> None:
-    """An archive without the inputs of the model costs no memory either."""
+def test_other_names_are_not_read(model_folder: Path, capsys: Capture) -> None:
+    """Arrays with other names than the inputs of the model take no memory either."""
     write_zeros(model_folder / "x.npz", "other", (LARGE // 64, 1, 4, 4))
     assert peak_of(lambda: run(["run", "m.onnx", "x.npz"])) < LITTLE
     assert "error[bad-array]" in capsys.readouterr().err
@@ -81,7 +81,7 @@ def test_other_names_are_not_read(model_folder: Path, capsys: Say) -> None:
 
 @pytest.mark.parametrize("descr", ["<f4", "<f8", ">f2"])
 def test_an_array_is_read_once(tmp_path: Path, descr: str) -> None:
-    """Reading and converting take the memory of the result and of one piece."""
+    """Reading and converting take only the memory of the result and of one piece."""
     write_zeros(tmp_path / "x.npz", "image", (LARGE // 64, 1, 4, 4), descr)
     stored = open_archive(tmp_path / "x.npz")["image"]
     assert peak_of(lambda: stored.read(np.dtype(np.float32))) < LARGE + LITTLE
@@ -89,7 +89,7 @@ def test_an_array_is_read_once(tmp_path: Path, descr: str) -> None:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_small_array_is_read_in_small_pieces(tmp_path: Path, save: Callable[..., None]) -> None:
-    """What unpacking takes is little beside an array of a few megabytes too."""
+    """Decompressing takes little memory even compared with an array of a few megabytes."""
     numbers = np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)
     save(tmp_path / "x.npz", a=numbers)
     stored = open_archive(tmp_path / "x.npz")["a"]
@@ -97,28 +97,28 @@ def test_a_small_array_is_read_in_small_pieces(tmp_path: Path, save: Callable[..
 
 
 def test_weights_of_a_module_are_read_one_at_a_time(tmp_path: Path) -> None:
-    """A module's tensors are filled from the archive without a second copy of all of them."""
+    """A module's tensors are read from the archive without a second copy of all of them."""
     layers = "\n".join(f" d{i}: dense(1024, bias = false)" for i in range(8))
     net = netdsl.loads(f"net T {{\n input a: 1024\n{layers}\n}}")
     ones = np.ones((1024, 1024), np.float32)
     weights: dict[str, Any] = {f"d{i}.weight": ones for i in range(8)}
     np.savez(tmp_path / "w.npz", **weights)
-    net.torch()  # what the first call loads is not counted
-    size = 4 << 20  # of one tensor; those of PyTorch are not counted
+    net.torch()  # so that the memory of imports is not measured
+    size = 4 << 20  # the bytes of one tensor; PyTorch's own memory is not measured
     assert peak_of(lambda: net.torch(tmp_path / "w.npz")) < 3 * size
 
 
-def test_a_batch_is_not_copied(model_folder: Path, capsys: Say) -> None:
-    """An array that fits goes into the model from where it was read."""
+def test_a_batch_is_not_copied(model_folder: Path, capsys: Capture) -> None:
+    """An array that fits is given to the model without a copy."""
     netdsl.loads("net T {\n input image: 1x64x64\n output y: gap\n}").save_onnx("gap.onnx")
     write_zeros(model_folder / "x.npz", "image", (LARGE // (64 * 64 * 4), 1, 64, 64))
     assert peak_of(lambda: run(["run", "gap.onnx", "x.npz"])) < LARGE + LITTLE
 
 
 def test_the_limit_of_an_array(
-    model_folder: Path, capsys: Say, monkeypatch: pytest.MonkeyPatch
+    model_folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An array beyond the limit is not read, whatever fits it; the limit can be raised."""
+    """An array above the limit is refused even if it fits the input; the limit can be raised."""
     netdsl.loads("net T {\n input image: 1xHxW\n output y: gap\n}").save_onnx("open.onnx")
     write_zeros(model_folder / "x.npz", "image", (1, 1000, 1000))
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
@@ -145,7 +145,10 @@ def test_numbers_are_those_of_numpy(
     order: Literal["C", "F"],
     save: Callable[..., None],
 ) -> None:
-    """Of every type and order, in pieces that do not divide the array."""
+    """Arrays of every type and order have NumPy's values.
+
+    They are read in pieces whose size does not divide that of the array.
+    """
     monkeypatch.setattr("netdsl.arrays.PIECE", 40)
     array = np.asarray(
         np.random.default_rng(0).integers(0, 99, (3, 5, 7)).astype(dtype), order=order
@@ -161,8 +164,11 @@ def test_numbers_are_those_of_numpy(
     assert archive["b"].read(np.dtype("<f4")) == array[0, 0, 0]
 
 
-def test_numbers_beyond_the_type_of_the_model(model_folder: Path, capsys: Say) -> None:
-    """They are refused without a warning of NumPy; infinities of the array are its own."""
+def test_numbers_beyond_the_type_of_the_model(model_folder: Path, capsys: Capture) -> None:
+    """Numbers that the model's type cannot represent are refused without a warning of NumPy.
+
+    An infinity in the array itself is a different error.
+    """
     np.save("far.npy", np.full((1, 4, 4), -1e300))
     err = run_error(capsys, "m.onnx", "far.npy")
     assert err == (
@@ -194,31 +200,34 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("wanted", MODELS)
+@pytest.mark.parametrize("model_dtype", MODELS)
 @pytest.mark.parametrize("descr", ["|b1", *FLOATS, *INTEGERS, *NO_NUMBERS])
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
 def test_kinds_of_numbers(
-    model_folder: Path, capsys: Say, wanted: str, descr: str, suffix: str
+    model_folder: Path, capsys: Capture, model_dtype: str, descr: str, suffix: str
 ) -> None:
-    """A model gets numbers of its own kind in any precision; for others both types are named."""
-    netdsl.loads(MODELS[wanted]).save_onnx("t.onnx")
+    """A model accepts numbers of its kind in any precision; the error for others names both types.
+
+    The kinds are floating-point numbers and integers.
+    """
+    netdsl.loads(MODELS[model_dtype]).save_onnx("t.onnx")
     array = np.ones(4, np.dtype(descr))
     np.save("x.npy", array)
     np.savez("x.npz", a=array)
     code = run(["run", "t.onnx", f"x.{suffix}"])
     err = capsys.readouterr().err
-    fits = FLOATS if wanted == "float32" else INTEGERS
+    fits = FLOATS if model_dtype == "float32" else INTEGERS
     assert code == (descr not in fits)
     if code:
         place = "x.npy" if suffix == "npy" else "`a` of x.npz"
         shown = NO_NUMBERS.get(descr, np.dtype(descr).name)
-        fact = f"error[wrong-dtype]: {place} contains {shown}, the model takes {wanted}\n"
+        fact = f"error[wrong-dtype]: {place} contains {shown}, the model takes {model_dtype}\n"
         assert err.startswith(fact)
         assert ("convert it" in err) == (descr not in NO_NUMBERS)
 
 
-def test_records_are_refused(model_folder: Path, capsys: Say) -> None:
-    """An array of records is none of numbers, even if each record has one number only."""
+def test_records_are_refused(model_folder: Path, capsys: Capture) -> None:
+    """An array of records is refused even if each record has only one number."""
     for fields in ([("a", "<f4")], [("a", "<f4"), ("b", "<i4")]):
         np.save("x.npy", np.zeros((1, 4, 4), fields))
         err = run_error(capsys, "m.onnx", "x.npy")
@@ -226,7 +235,7 @@ def test_records_are_refused(model_folder: Path, capsys: Say) -> None:
 
 
 def test_a_size_that_is_true(model_folder: Path) -> None:
-    """NumPy reads `True` in a header as the size 1, and so does the command."""
+    """The command reads `True` in a header as the size 1, as NumPy does."""
     (model_folder / "x.npy").write_bytes(shaped("(True, 4, 4)", bytes(64)))
     assert run(["run", "m.onnx", "x.npy"]) == 0
 
@@ -240,8 +249,8 @@ def write_ones(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("names", [["arr_0"], ["image"]])
-def test_names_for_one_input(model_folder: Path, capsys: Say, names: list[str]) -> None:
-    """The input's own name, or the one that `numpy.savez(file, array)` gives."""
+def test_names_for_one_input(model_folder: Path, capsys: Capture, names: list[str]) -> None:
+    """The array may have the input's name or the one that `numpy.savez(file, array)` gives."""
     write_ones(names)
     assert run(["run", "m.onnx", "x.npz"]) == 0
     assert run(["run", "m.onnx", "one.npy"]) == 0
@@ -261,17 +270,17 @@ def test_names_for_one_input(model_folder: Path, capsys: Say, names: list[str]) 
     ],
 )
 def test_other_names_are_refused(
-    model_folder: Path, capsys: Say, names: list[str], listed: str
+    model_folder: Path, capsys: Capture, names: list[str], listed: str
 ) -> None:
-    """Arrays that the model has no input for are named, beside the inputs that it has."""
+    """The error names the arrays that are no input of the model, and the model's inputs."""
     write_ones(names)
     assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(
         capsys, "m.onnx", "x.npz"
     )
 
 
-def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Say) -> None:
-    """The order of several arrays is no sign of which is meant for which input."""
+def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Capture) -> None:
+    """Several arrays need names, since their order does not tell which is for which input."""
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n}").save_onnx("two.onnx")
     a = np.ones((3, 4), np.float32)
     np.savez("x.npz", a, a)
@@ -288,7 +297,7 @@ def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Say) -
 
 
 def raw(text: str, body: bytes = b"") -> bytes:
-    """An array whose header is any text."""
+    """A .npy file with a given text as its header."""
     return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode() + body
 
 
@@ -299,7 +308,7 @@ def shaped(shape: str, body: bytes = b"") -> bytes:
 FINE = header((1, 4, 4)) + bytes(64)
 NINES = "9" * 4000
 BEYOND = "has a header that declares a size below 0 or above 2^63"
-BROKEN = {  # the content of an array, and what it is
+BROKEN = {  # the content of an array, and the reason in the error
     "a header of more": (
         header((1, 4, 5)) + bytes(64),
         "has 192 bytes, and its header declares 208",
@@ -338,8 +347,8 @@ BROKEN = {  # the content of an array, and what it is
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_broken_arrays(model_folder: Path, capsys: Say, case: str) -> None:
-    """An array that cannot be read is refused in one plain sentence, in a file of its own too."""
+def test_broken_arrays(model_folder: Path, capsys: Capture, case: str) -> None:
+    """A broken array is refused with one sentence, in an archive and in a separate file."""
     content, reason = BROKEN[case]
     (model_folder / "x.npz").write_bytes(zip_file({"image.npy": content}))
     assert (
@@ -357,7 +366,7 @@ def test_broken_arrays(model_folder: Path, capsys: Say, case: str) -> None:
 
 OTHER = "`image` is compressed by a method that NumPy does not use"
 NO_ARCHIVE = "it is not a zip archive, or is damaged"
-DAMAGED = {  # the content of an archive, and why it cannot be read
+DAMAGED = {  # the content of an archive, and the reason in the error
     "encrypted": (encrypted(zip_file({"image.npy": FINE})), "`image` is encrypted"),
     "bzip2": (zip_file({"image.npy": FINE}, zipfile.ZIP_BZIP2), OTHER),
     "LZMA": (zip_file({"image.npy": FINE}, zipfile.ZIP_LZMA), OTHER),
@@ -389,8 +398,8 @@ DAMAGED = {  # the content of an archive, and why it cannot be read
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_damaged_archives(model_folder: Path, capsys: Say, case: str) -> None:
-    """An archive that cannot be read is refused in one plain sentence, as weights too."""
+def test_damaged_archives(model_folder: Path, capsys: Capture, case: str) -> None:
+    """A damaged archive is refused with one sentence."""
     content, reason = DAMAGED[case]
     (model_folder / "x.npz").write_bytes(content)
     fact = f"error[bad-array]: x.npz is not a .npz file of numbers: {reason}\n"
@@ -398,15 +407,17 @@ def test_damaged_archives(model_folder: Path, capsys: Say, case: str) -> None:
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason of the system is given, and the file is not called damaged."""
+    """If the system cannot read a file, its reason is given and the file is not called damaged."""
     (tmp_path / "x.npy").mkdir()
     with pytest.raises(NetdslError, match=r"cannot-read.*cannot read .*x.npy: Is a directory"):
         open_array(tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 5), (1, 4, 3), (1 << 40, 1 << 40), (-1, -4, 4)])
-def test_headers_of_arrays_that_lie(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    """A file must have the bytes that its header declares."""
+def test_headers_that_contradict_the_size_of_the_file(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    """A file must have as many bytes as its header declares."""
     (tmp_path / "x.npy").write_bytes(header(shape) + bytes(64))
     with pytest.raises(NetdslError, match=r"bad-array.*header (that )?declares"):
         open_array(tmp_path / "x.npy")

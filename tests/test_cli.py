@@ -1,6 +1,4 @@
-"""What the options of all commands take: numbers in their bounds, names in any case, outputs in any
-encoding.
-"""
+"""The command line of all commands: help, bounds of numbers, wrong usage, encodings."""
 
 from __future__ import annotations
 
@@ -13,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netdsl.cli import build_parser, run
+from netdsl.cli import run
 from netdsl.commands.options import natural, positive, thread_count
+from netdsl.commands.parser import build_parser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +40,7 @@ def test_every_argument_is_explained(name: str) -> None:
 def test_help_fits_on_80_columns(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The help of netdsl and of every command has at most 80 columns."""
+    """The help of netdsl and of every command fits on 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     build_parser.cache_clear()
     assert run([*words, "--help"]) == 0
@@ -50,7 +49,7 @@ def test_help_fits_on_80_columns(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_examples_of_the_help_are_valid(name: str) -> None:
-    """The parser accepts each example."""
+    """The parser accepts each example in the help."""
     examples = (COMMANDS[name].epilog or "").splitlines()[1:]
     assert examples
     for example in examples:
@@ -61,7 +60,7 @@ def test_examples_of_the_help_are_valid(name: str) -> None:
 
 
 def test_every_integer_is_bounded() -> None:
-    """No option takes any integer whatever: each would reach a back end that fails on some."""
+    """Every option with a number has bounds, since a back end would fail on some numbers."""
     assert not [
         a.dest for command in COMMANDS.values() for a in command._actions if a.type in (int, float)
     ]
@@ -80,7 +79,7 @@ def test_every_integer_is_bounded() -> None:
 def test_numbers_out_of_bounds(
     command: str, option: str, number: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wrong usage, which says what the option takes."""
+    """A number outside its bounds is wrong usage, and the message gives the bounds."""
     assert run([command, "lenet5", "a.png", f"{option}={number}"]) == 2
     assert f"argument {option}: expected an integer from " in capsys.readouterr().err
 
@@ -90,15 +89,15 @@ def test_numbers_out_of_bounds(
     [("test", "--batch"), ("run", "--batch"), ("run", "--top"), ("bench", "--threads")],
     ids=" ".join,
 )
-def test_none_is_too_few(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_is_too_small(option: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run([option[0], "lenet5", f"{option[1]}=0"]) == 2
     assert "an integer from 1 to " in capsys.readouterr().err
 
 
-def test_memory_that_does_not_suffice(
+def test_too_little_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sizes that no memory holds are an error, no traceback."""
+    """A lack of memory is an error without a traceback."""
 
     def full(_: argparse.Namespace) -> int:
         raise MemoryError("Unable to allocate 1 PiB")
@@ -113,22 +112,23 @@ def test_memory_that_does_not_suffice(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
-    """Letters that an encoding has not are said otherwise: signs of our own in ASCII, those of
-    names as JSON escapes them, so that JSON stays JSON.
+    """Characters that the encoding lacks are replaced: our own by ASCII, others by JSON escapes.
+
+    The output of `--format json` therefore is valid in every encoding.
     """
     (tmp_path / "a.net").write_text(TEXT, encoding="utf-8")
 
-    def said(*more: str) -> str:
+    def output(*more: str) -> str:
         call = [sys.executable, "-m", "netdsl", "check", str(tmp_path / "a.net"), *more]
         return subprocess.run(
             call, capture_output=True, check=True, env={"PYTHONIOENCODING": encoding, "PATH": ""}
         ).stdout.decode(encoding)
 
-    table = said()
+    table = output()
     assert "\n-----" in table
     assert "3xfloor((H-1)/2)x2" in table
     assert r"\u540d" in table
-    net = json.loads(said("--format", "json"))["nets"][0]
+    net = json.loads(output("--format", "json"))["nets"][0]
     assert (net["name"], net["layers"][0]["name"]) == ("É", "名")
 
 
@@ -154,13 +154,13 @@ def test_no_line_ends_in_blanks(call: list[str], capsys: pytest.CaptureFixture[s
     ],
 )
 def test_nonfinite_needs_weights(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """`--allow-nonfinite` without weights would do nothing, and is refused."""
+    """`--allow-nonfinite` without weights would have no effect and is refused."""
     assert run([*command, "--allow-nonfinite"]) == 2
     assert capsys.readouterr().err == "netdsl: --allow-nonfinite needs --weights\n"
 
 
 def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """The second sizes of one input would win in silence."""
+    """Two sizes of the same input are refused, since one would be ignored."""
     sizes = ["--input", "3x64x64", "--input", "3x96x96"]
     assert run(["check", "resnet:ResNet18", *sizes]) == 2
     assert capsys.readouterr().err == "netdsl: --input is given twice for the first input\n"
@@ -168,8 +168,8 @@ def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("size", ["2147483648", "99999999999", "9" * 5000])
 def test_size_that_is_too_large(size: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A size of `--input` beyond the largest is called that, and not wrong in form."""
+    """A size above the largest is reported as such and not as a syntax error."""
     assert run(["check", "resnet:ResNet18", "--input", f"3x224x{size}"]) == 2
-    told = capsys.readouterr().err
-    assert f"--input has a size of {size[:9]}" in told
-    assert "the largest is 2,147,483,647" in told
+    message = capsys.readouterr().err
+    assert f"--input has a size of {size[:9]}" in message
+    assert "the largest is 2,147,483,647" in message

@@ -1,4 +1,4 @@
-"""Results are moved into place: what is there must be a file, and links are followed."""
+"""Results are moved into place; they replace only files, and links are followed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.small_nets import TINY
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
-    """The file behind a link is written, and the link stays, even if nothing was behind it."""
+    """The target of a link is written, even if it did not exist, and the link stays."""
     link, target = tmp_path / "link.txt", tmp_path / "target.txt"
     link.symlink_to(target)
     for text in ("first", "second"):
@@ -27,7 +27,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("check", [False, True])
 def test_a_pipe_is_refused(check: bool, tmp_path: Path) -> None:
-    """A pipe, like a device, is not replaced by a file."""
+    """A pipe is not replaced by a file, and neither is a device."""
     pipe = tmp_path / "pipe.onnx"
     os.mkfifo(pipe)
     with pytest.raises(CannotWriteError, match="a device or a pipe, not a file"):
@@ -52,7 +52,7 @@ WRITERS = {
 def test_commands_create_no_folders(
     model_folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """A file goes into a folder that exists; the commands refuse another name before any output."""
+    """Commands refuse an output in a folder that does not exist, before they print anything."""
     (model_folder / "net.net").write_text(TINY)
     before = sorted(model_folder.iterdir())
     assert run([*WRITERS[name], "-o", f"missing/{name}"]) == 1
@@ -65,7 +65,7 @@ def test_commands_create_no_folders(
 
 
 def test_the_folder_of_a_run_is_created(tmp_path: Path) -> None:
-    """Those above it are created too; a file in its place is an error that has its name."""
+    """The folders above it are created too; if a file is in the way, the error has the name."""
     make_folder(tmp_path / "runs" / "first")
     assert (tmp_path / "runs" / "first").is_dir()
     (tmp_path / "file").write_text("")

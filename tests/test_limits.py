@@ -1,6 +1,4 @@
-"""The bounds that the environment sets: which texts of it count, and that a text may be as deep as
-they go.
-"""
+"""The limits that environment variables set: their values, their errors, and the deepest texts."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ DEEP = {
 def test_a_wrong_value(
     text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A value that is no whole number above 0 is an error that names the variable and the value:
-    wrong usage.
-    """
+    """A value that is not a positive integer is wrong usage; the error names the variable."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", text)
     message = f"NETDSL_MAX_LAYERS is `{text[:40]}`; it must be a whole number above 0"
     with pytest.raises(WrongLimit, match=re.escape(message)):
@@ -48,7 +44,7 @@ def test_a_wrong_value(
 def test_an_unknown_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A variable of a limit that does not exist is wrong usage too; an empty one sets nothing."""
+    """A variable of an unknown limit is wrong usage too; an empty variable has no effect."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", "")
     assert run(["layers", "relu"]) == 0
     capsys.readouterr()
@@ -71,38 +67,38 @@ TOO_MUCH = {
     "steps": (NET % "repeat 9 { relu }", "too-many-steps"),
     "list_length": (NET % "for i in range(9) { relu }", "list-too-long"),
 }
-# Tested with what they bound.
+# Limits with tests elsewhere, next to the code that they limit.
 ELSEWHERE = {"source_bytes", "array_bytes", "model_nodes", "model_steps", "model_depth"}
 
 
 def test_every_limit_is_tried() -> None:
-    """Each limit of a text is exceeded here."""
+    """Each limit of a text has a test in this file."""
     assert {*TOO_MUCH, *ELSEWHERE} == set(DEFAULTS)
 
 
 @pytest.mark.parametrize("name", list(TOO_MUCH))
-def test_each_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable of each limit is named by its error, and raises that limit."""
-    text, wanted = TOO_MUCH[name]
+def test_each_limit_has_its_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of each limit names its variable, which raises that limit."""
+    text, expected = TOO_MUCH[name]
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "8")
     with pytest.raises(
         netdsl.CompileError, match=f"the limit `{name}` is 8; set NETDSL_MAX_{name.upper()} in"
     ) as caught:
         netdsl.loads(text)
-    assert caught.value.diagnostics[0].code == wanted
+    assert caught.value.diagnostics[0].code == expected
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "99")
     netdsl.loads(text)
 
 
 def test_source_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """So it is for the bytes of a file."""
+    """The error of the limit on the bytes of a file names its variable."""
     monkeypatch.setenv("NETDSL_MAX_SOURCE_BYTES", "8")
     assert run(["check", "lenet5"]) == 1
     assert "set NETDSL_MAX_SOURCE_BYTES in the environment" in capsys.readouterr().err
 
 
 def test_more_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable of `layers` allows as many layers as it has, as the manual says."""
+    """The variable of `layers` can allow more layers than the default."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", "130000")
     assert len(netdsl.loads(NET % "repeat 130_000 { relu }").graph.nodes) == 130_000
 
@@ -123,8 +119,9 @@ LONG = "n" * 128
     ],
 )
 def test_names_as_long_as_allowed(body: str) -> None:
-    """A name of 128 characters can be a label, a reference, each part of a path: only the name
-    counts.
+    """A label, a reference and each part of a path may have 128 characters.
+
+    Only the name itself counts, without a formula in braces, a colon or other parts of the path.
     """
     netdsl.loads(NET % body)
     with pytest.raises(
@@ -136,16 +133,14 @@ def test_names_as_long_as_allowed(body: str) -> None:
     assert caught.value.diagnostics[0].code in ("name-too-long", "bad-label")
 
 
-def test_sizes_are_no_name() -> None:
-    """Sizes that are too long are called sizes."""
+def test_sizes_are_not_called_a_name() -> None:
+    """The error for sizes that are too long calls them sizes, not a name."""
     with pytest.raises(netdsl.CompileError, match="the sizes have 129 characters"):
         netdsl.loads(NET % f"reshape({'x'.join('1' * 65)})")
 
 
 def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bound goes where it is set, depths no further than Python can call; the advice says
-    which.
-    """
+    """Limits can be raised, but depths only as far as Python's stack allows, and the help fits."""
     assert (
         raise_help("depth")
         == "the limit `depth` is 100; set NETDSL_MAX_DEPTH in the environment to raise it"
@@ -159,10 +154,10 @@ def test_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", MOST)
-def test_beyond_the_most(
+def test_a_limit_above_its_maximum(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A limit that cannot be raised so far is not lowered in silence."""
+    """A limit above its maximum is wrong usage; it is not lowered silently."""
     monkeypatch.setenv(f"NETDSL_MAX_{name.upper()}", "501")
     assert run(["check", "lenet5"]) == 2
     message = f"netdsl: NETDSL_MAX_{name.upper()} is 501; it can be at most 500\n"
@@ -170,7 +165,7 @@ def test_beyond_the_most(
 
 
 def nested(body: tuple[str, str], levels: int, expression: str = "3") -> str:
-    """A net of bodies inside one another, with a convolution at the bottom."""
+    """A net of nested bodies with convolutions in the innermost."""
     return (
         f"net N {{\n    input image: 3x8x8\n    {body[0] * levels}conv({expression}, 1) -> conv(3,"
         f" 1){body[1] * levels}\n}}"
@@ -180,15 +175,17 @@ def nested(body: tuple[str, str], levels: int, expression: str = "3") -> str:
 @pytest.mark.parametrize("body", BODIES, ids=lambda b: b[0].strip())
 @pytest.mark.parametrize("expression", DEEP)
 def test_as_deep_as_allowed(body: tuple[str, str], expression: str) -> None:
-    """The deepest expression stands in the deepest body."""
+    """The deepest possible expression works in the deepest possible body."""
     text = nested(body, DEFAULTS["nesting"] - 2, DEEP[expression])
     assert netdsl.loads(text).layers
     format_source(SourceFile("n.net", text))
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda b: b[0].strip())
-def test_as_deep_as_it_goes(body: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """So it does where the bounds are at their most, and one level more is an error."""
+def test_as_deep_as_the_highest_limits(
+    body: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It also works with the highest limits, and more levels are an error."""
     monkeypatch.setenv("NETDSL_MAX_NESTING", "500")
     monkeypatch.setenv("NETDSL_MAX_DEPTH", "500")
     monkeypatch.setenv("NETDSL_MAX_NAME_LENGTH", "9999")

@@ -1,5 +1,6 @@
-"""How a diagnostic is printed: text with carets under the very characters, colours, JSON, SARIF,
-workflow commands; and which diagnostics are kept.
+"""How diagnostics are printed: as text with carets, in colours, as JSON, SARIF and commands.
+
+The last part tests which diagnostics a reporter keeps.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from netdsl.diagnostics import (
     Abandoned,
     Annotation,
     Diagnostic,
+    Edit,
     Reporter,
     did_you_mean,
 )
-from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
+from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_all, render_text
 from netdsl.source import SourceFile, Span
 
 TEXT = SourceFile("n.net", "net N {\n\tinput\timage: 3\n}\n")
@@ -34,7 +36,7 @@ BARE = Diagnostic("file-not-found", "there is no file", severity="warning")
 
 
 def excerpt(line: str, start: int, end: int) -> list[str]:
-    """The lines that show a stretch of a line."""
+    """The printed lines for an error at a part of a line."""
     return render_text(
         Diagnostic("c", "m", Span(SourceFile("n.net", line + "\n"), start, end))
     ).split("\n")[1:-1]
@@ -44,8 +46,9 @@ def excerpt(line: str, start: int, end: int) -> list[str]:
 
 
 def test_text_of_every_part() -> None:
-    """The fact, the line with carets, remarks with a place and without, the advice; a tab stands
-    below a tab; what goes on over the line's end is marked to its end.
+    """The text has the message, the line with carets, notes with and without a place, and help.
+
+    A tab is below a tab. A place of several lines is marked to the end of the first.
     """
     assert render_text(FULL).split("\n") == [
         *(
@@ -62,9 +65,7 @@ def test_text_of_every_part() -> None:
 
 
 def test_colours() -> None:
-    """The head and the marks are coloured by how grave it is, the fact is bold, and every colour
-    ends where it should.
-    """
+    """The head and the marks have the colour of the severity, and the message is bold."""
     red, yellow, cyan, green, bold, off = (
         "\x1b[1;31m",
         "\x1b[1;33m",
@@ -88,8 +89,9 @@ def test_colours() -> None:
 
 
 def test_carets_under_wide_letters() -> None:
-    """A Chinese or Japanese letter takes two columns of a terminal, a combining accent none; the
-    column that is named counts letters.
+    """Carets are below their characters even if these take two columns of a terminal, or none.
+
+    The number of the column counts characters.
     """
     head, _, shown, marks = excerpt("a\u6570\u636ee\u0301 \u7f51\u7edc x", 6, 8)
     assert head == " --> n.net:1:7"
@@ -98,10 +100,8 @@ def test_carets_under_wide_letters() -> None:
     assert excerpt("\x1b[31m x", 6, 7)[3] == "  |       ^"
 
 
-def test_carets_stand_under_the_characters() -> None:
-    """For any stretch of any line the carets are below its characters, or the part of them that
-    fits.
-    """
+def test_carets_are_below_the_characters() -> None:
+    """For any part of any line, the carets are below its characters, or below those that fit."""
     draw = random.Random(1)
     for _ in range(400):
         line = "".join(
@@ -119,9 +119,7 @@ def test_carets_stand_under_the_characters() -> None:
 
 
 def test_long_lines_are_cut() -> None:
-    """Of a line over 160 characters as many are shown, from 80 before the mark; one of 160 is shown
-    whole.
-    """
+    """At most 160 characters of a line are shown, from at most 80 before the place."""
     line = "".join(chr(0x100 + i) for i in range(300))
     assert excerpt(line, 200, 202)[2:] == [f"1 | {line[120:280]}", "  | " + 80 * " " + "^^"]
     assert excerpt(line, 80, 81)[2:] == [f"1 | {line[:160]}", "  | " + 80 * " " + "^"]
@@ -131,8 +129,9 @@ def test_long_lines_are_cut() -> None:
 
 
 def test_places_without_width() -> None:
-    """One caret stands where there is no character: at the end of a line, and past the end of the
-    text; numbers of more digits move the bar.
+    """A place without characters, at the end of a line or of the text, has one caret.
+
+    A line number of more digits moves the bar to the right.
     """
     assert excerpt("relu", 4, 4)[2:] == ["1 | relu", "  |     ^"]
     assert render_text(Diagnostic("c", "m", Span(TEXT, 26, 26))).split("\n")[1:-1] == [
@@ -151,15 +150,14 @@ def test_places_without_width() -> None:
     ]
 
 
-def test_a_stretch_of_several_lines_is_marked_to_the_end_of_the_first() -> None:
-    """Not less, and not more."""
+def test_a_place_of_several_lines_is_marked_to_the_end_of_the_first() -> None:
     assert excerpt("add {\n| relu\n}", 0, 14)[2:] == ["1 | add {", "  | ^^^^^"]
     assert excerpt("a -> add {\n| relu\n}", 5, 19)[2:] == ["1 | a -> add {", "  |      ^^^^^"]
 
 
 def test_control_characters() -> None:
-    """They are replaced in every text of a diagnostic, but for tabs."""
-    said = render_text(
+    """Control characters except tabs are replaced in every text of a diagnostic."""
+    text = render_text(
         Diagnostic(
             "c",
             "a\x1bb\tc\n",
@@ -168,7 +166,7 @@ def test_control_characters() -> None:
             help="\x7f",
         )
     )
-    assert said.split("\n") == [
+    assert text.split("\n") == [
         "error[c]: a\ufffdb\tc\ufffd",
         " --> \ufffd.net:1:1",
         "  |",
@@ -180,11 +178,11 @@ def test_control_characters() -> None:
     ]
 
 
-# ---- for machines
+# ---- JSON, SARIF, GitHub
 
 
 def test_json() -> None:
-    """Every key stands there, empty where there is nothing; a remark has no end."""
+    """Every key is present, with null if there is no value; a note has no end."""
     assert as_json(FULL) == {
         "code": "bad-size",
         "severity": "error",
@@ -195,6 +193,7 @@ def test_json() -> None:
         "end_line": 2,
         "end_column": 13,
         "help": "write 4",
+        "fix": [],
         "notes": [
             {"message": "made here", "file": "n.net", "line": 1, "column": 7},
             {"message": "made by hand", "file": None, "line": None, "column": None},
@@ -210,18 +209,20 @@ def test_json() -> None:
         "end_line": None,
         "end_column": None,
         "help": None,
+        "fix": [],
         "notes": [],
     }
 
 
 def test_sarif() -> None:
-    """Rules in order, each once; results with their place, the advice below the fact; remarks with
-    a place as related places.
+    """The rules are sorted and unique, and each result has its place and its message with help.
+
+    Notes with a place are related locations.
     """
     log = as_sarif([BARE, FULL, BARE], "1.2")
-    (one,) = log["runs"]
-    assert (log["version"], one["columnKind"]) == ("2.1.0", "unicodeCodePoints")
-    assert one["tool"]["driver"] == {
+    (run,) = log["runs"]
+    assert (log["version"], run["columnKind"]) == ("2.1.0", "unicodeCodePoints")
+    assert run["tool"]["driver"] == {
         "name": "netdsl",
         "version": "1.2",
         "rules": [{"id": "bad-size"}, {"id": "file-not-found"}],
@@ -252,7 +253,55 @@ def test_sarif() -> None:
         "locations": [place((2, 8), (2, 13))],
         "relatedLocations": [{**place((1, 7), (3, 2)), "message": {"text": "made here"}}],
     }
-    assert one["results"] == [bare, full, bare]
+    assert run["results"] == [bare, full, bare]
+
+
+def test_the_same_message_at_many_places() -> None:
+    """It is printed once, with the lines of the others; two or three are printed as they are."""
+    other = SourceFile("m.net", "a\nb\nc\n")
+    at = [Span(TEXT, 0, 3), Span(TEXT, 15, 20), Span(TEXT, 16, 20), Span(other, 4, 5)]
+    same = [Diagnostic("bad-size", "no", span, help="go") for span in at]
+    assert render_all([*same[:3], BARE]).count("error[bad-size]: no") == 3
+    text = render_all([BARE, *same, BARE, BARE, BARE])
+    assert text.count("error[bad-size]: no") == 1
+    assert "help: go\n  = and at 3 other places: line 2; m.net, line 3\n" in text
+    assert text.count("there is no file") == 4
+
+
+FILE = SourceFile("n.net", "cnv(8, 3)\n")
+FIXED = Diagnostic(
+    "unknown-layer",
+    "there is no layer `cnv`",
+    Span(FILE, 0, 3),
+    help="did you mean `conv`?",
+    fix=(Edit(Span(FILE, 0, 3), "conv"),),
+)
+
+
+def test_fixes_are_data() -> None:
+    """JSON gives the characters to replace, SARIF their lines and columns."""
+    assert as_json(FIXED)["fix"] == [{"file": "n.net", "start": 0, "end": 3, "text": "conv"}]
+    (result,) = as_sarif([FIXED], "1.2")["runs"][0]["results"]
+    region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 4}
+    change = {
+        "artifactLocation": {"uri": "n.net"},
+        "replacements": [{"deletedRegion": region, "insertedContent": {"text": "conv"}}],
+    }
+    assert result["fixes"] == [
+        {"description": {"text": "did you mean `conv`?"}, "artifactChanges": [change]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("severity", "sarif", "github"),
+    [("error", "error", "error"), ("warning", "warning", "warning"), ("info", "note", "notice")],
+)
+def test_severities(severity: str, sarif: str, github: str) -> None:
+    """Each format has its own word for a severity."""
+    diagnostic = Diagnostic("bad-size", "no", Span(FILE, 0, 1), severity)
+    assert render_text(diagnostic).startswith(f"{severity}[bad-size]: no\n")
+    assert as_sarif([diagnostic], "1.2")["runs"][0]["results"][0]["level"] == sarif
+    assert as_github(diagnostic).startswith(f"::{github} ")
 
 
 @pytest.mark.parametrize(
@@ -265,18 +314,17 @@ def test_sarif() -> None:
     ],
 )
 def test_sarif_names_files_by_uri(name: str, uri: str) -> None:
-    """A name is no URI where it has other characters than those, bytes that are no letters among
-    them.
-    """
-    (one,) = as_sarif([Diagnostic("bad-size", "no", Span(SourceFile(name, "text"), 0, 1))], "1.2")[
+    """Characters of a file name that a URI cannot have are escaped, even undecodable bytes."""
+    (run,) = as_sarif([Diagnostic("bad-size", "no", Span(SourceFile(name, "text"), 0, 1))], "1.2")[
         "runs"
     ]
-    assert one["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
 
 
 def test_github() -> None:
-    """A command on one line: commas and colons escaped in its properties, percent signs and line
-    ends everywhere.
+    """A command is one line; percent signs and line ends are escaped everywhere.
+
+    Commas and colons are escaped in its properties only.
     """
     assert (
         as_github(FULL)
@@ -294,7 +342,32 @@ def test_github() -> None:
     )
 
 
-# ---- which are kept
+# ---- without a place
+
+
+def test_a_file_without_a_place() -> None:
+    """A diagnostic about a whole file names it in every format; in text only once."""
+    plain = Diagnostic("no-net", "there is no net", help="write one")
+    plain.file = "sub/a b.net"
+    assert render_text(plain).split("\n") == [
+        "error[no-net]: there is no net",
+        " --> sub/a b.net",
+        "help: write one",
+        "",
+    ]
+    assert as_json(plain)["file"] == "sub/a b.net"
+    assert as_json(plain)["line"] is None
+    ((result,),) = [run["results"] for run in as_sarif([plain], "1")["runs"]]
+    assert result["locations"] == [
+        {"physicalLocation": {"artifactLocation": {"uri": "sub/a%20b.net"}}}
+    ]
+    assert as_github(plain).startswith("::error file=sub/a b.net,title=no-net::")
+    named = Diagnostic("no-net", "`a.net` has no net")
+    named.file = "a.net"
+    assert render_text(named) == "error[no-net]: `a.net` has no net\n"
+
+
+# ---- which diagnostics are kept
 
 
 def kept(*diagnostics: Diagnostic) -> list[str]:
@@ -306,8 +379,9 @@ def kept(*diagnostics: Diagnostic) -> list[str]:
 
 
 def test_a_place_is_named_once() -> None:
-    """An error that many calls meet at one place is said once; of errors without a place, each fact
-    once; another code or file is another error.
+    """A reporter keeps one error for each code and place.
+
+    Of errors without a place it keeps one for each message.
     """
     other = SourceFile("m.net", TEXT.text)
     assert kept(
@@ -323,7 +397,7 @@ def test_a_place_is_named_once() -> None:
 
 
 def test_errors_end_at_a_hundred() -> None:
-    """Warnings do not count; the last word is a note that there is more."""
+    """The compiler stops after 100 errors, not counting warnings, and adds a note."""
     reporter = Reporter()
     for i in range(MAX_ERRORS + 5):
         reporter.add(Diagnostic("w", f"{i}", severity="warning"))
@@ -343,9 +417,7 @@ def test_errors_end_at_a_hundred() -> None:
 
 
 def test_advice_for_a_word() -> None:
-    """At most three known words, the closest first, written as they are; none where nothing is
-    alike.
-    """
+    """The advice has at most three known words, the closest first, or none if none is similar."""
     assert did_you_mean("CONVV", ["Conv", "relu"]) == "did you mean `Conv`?"
     assert (
         did_you_mean("stage9", [f"stage{i}" for i in range(5)])
@@ -355,8 +427,9 @@ def test_advice_for_a_word() -> None:
 
 
 def test_advice_among_many_words() -> None:
-    """Among over a thousand words only those that begin alike are compared, however they are
-    written.
+    """Among more than a thousand words, only those with the same first letter are compared.
+
+    The case of the letter does not matter.
     """
     others = [f"{'qwzjk'[i % 5]}{i}" for i in range(MANY - 1)]
     assert did_you_mean("conv", ["xconv", *others]) == "did you mean `xconv`?"

@@ -12,7 +12,7 @@ from netdsl.words import counted
 
 
 def test_counted() -> None:
-    """One is singular, everything else plural; thousands are separated."""
+    """The noun is singular for 1 and plural for every other number, which has separators."""
     nouns = {"size": "sizes", "spatial axis": "spatial axes", "class": "classes"}
     for noun, nouns_ in nouns.items():
         assert [counted(n, noun) for n in (0, 1, 2_000)] == [
@@ -23,7 +23,7 @@ def test_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("input x: 1x8x8\nconv(2, 3, groups = 2)", "1 input channel does not divide into 2 groups"),
         ("input x: 2x8x8\nconv(1, 3, groups = 2)", "1 output channel does not divide into 2 group"),
@@ -34,24 +34,24 @@ def test_counted() -> None:
         ("input x: 1x8x8\npixel_shuffle(2)", "1 channel does not divide by 2 x 2"),
     ],
 )
-def test_channels(text: str, wanted: str) -> None:
+def test_channels(text: str, expected: str) -> None:
     """A single channel is not called channels."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"net N {{\n{text}\n}}")
-    assert wanted in caught.value.diagnostics[0].message
+    assert expected in caught.value.diagnostics[0].message
 
 
 @pytest.mark.parametrize(
-    ("sizes", "given", "wanted"),
+    ("sizes", "given", "expected"),
     [
         ("3xHxW", (8,), "has 3 sizes (3xHxW), but 1 is given"),
         ("T", (3, 8), "has 1 size (T), but 2 are given"),
     ],
 )
-def test_sizes(sizes: str, given: tuple[int, ...], wanted: str) -> None:
-    """`1 is given`, and `2 are given`."""
+def test_sizes(sizes: str, given: tuple[int, ...], expected: str) -> None:
+    """Messages use `1 is given` and `2 are given`."""
     text = f"net N {{\n input x: {sizes}\n relu\n}}"
     program = program_of(SourceFile("n.net", text), {})
     with pytest.raises(NetdslError) as caught:
         compile_net(program, "N", {"": given})
-    assert wanted in caught.value.diagnostics[0].message
+    assert expected in caught.value.diagnostics[0].message

@@ -23,14 +23,19 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net that has no errors; with depth 0, one line for each."""
     valid = [c for c in checked if c.summary is not None]
     width = output_width()
-    if arguments.depth == 0:
-        summaries = [c.summary for c in valid if c.summary is not None]
-        _print_lines(laid_out(overview(by_size(summaries, arguments.sort)), width))
+    if valid and arguments.depth == 0:
+        nets = by_size(labelled(valid), arguments.sort)
+        _print_lines(laid_out(overview(nets), width))
         return
     for i, item in enumerate(valid):
         if i:
             say("")
         _print_net(width, item, arguments)
+
+
+def labelled(checked: list[Checked]) -> list[tuple[str, Summary]]:
+    """The nets without errors, each with its name in tables."""
+    return [(c.label, c.summary) for c in checked if c.summary is not None]
 
 
 def choice_of(arguments: argparse.Namespace) -> Choice:
@@ -50,24 +55,24 @@ def _is_tree(arguments: argparse.Namespace) -> bool:
     return bool(arguments.tree) or (sys.stdout.isatty() and not any(others))
 
 
-def by_size(summaries: list[Summary], total: str) -> list[Summary]:
+def by_size(nets: list[tuple[str, Summary]], total: str) -> list[tuple[str, Summary]]:
     """The nets with the largest totals first; without the name of a total, in their order."""
     if not total:
-        return summaries
+        return nets
     return sorted(
-        summaries,
-        key=lambda s: size_at(getattr(s.totals, total), s.graph.symbols),
+        nets,
+        key=lambda net: size_at(getattr(net[1].totals, total), net[1].graph.symbols),
         reverse=True,
     )
 
 
-def overview(summaries: list[Summary]) -> Table:
+def overview(nets: list[tuple[str, Summary]]) -> Table:
     """The table with one line for each net."""
 
     def cells(most: int | None) -> list[list[str]]:
-        return [_figures(summary, most) for summary in summaries]
+        return [_figures(summary, most) for _, summary in nets]
 
-    names = [RowName(summary.graph.name) for summary in summaries]
+    names = [RowName(label) for label, _ in nets]
     heads = ["net", "output", "params", "MACs", "depth"]
     return Table(heads, 2, names, cells, [], [""] * len(names))
 
@@ -95,7 +100,7 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     if _is_tree(arguments):
         from netdsl.draw.tree import tree_lines as lines_of  # files and pipes get flat tables
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    say_styled((item.name, "bold"), (f"  {inputs}", ""))
+    say_styled((item.label, "bold"), (f"  {inputs}", ""))
     _print_lines(layer_table(lines_of(summary, choice), choice, width))
     say("")
     units = "units" in choice.wanted

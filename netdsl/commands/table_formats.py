@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from netdsl.commands.output import say
-from netdsl.commands.table import by_size, choice_of, outputs_of, overview
+from netdsl.commands.output import say_always
+from netdsl.commands.table import by_size, choice_of, labelled, outputs_of, overview
 from netdsl.draw.rows import HEADS, WORDS, cell, raw_cell
 from netdsl.draw.table import filled, flat_lines
 
@@ -22,60 +22,59 @@ if TYPE_CHECKING:
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the tables of nets without errors; with depth 0, one table of all nets."""
-    summaries = [c.summary for c in checked if c.summary is not None]
-    if not summaries:
+    nets = labelled(checked)
+    if not nets:
         return
-    choice = choice_of(arguments)
     if arguments.depth == 0:
-        summaries = by_size(summaries, arguments.sort)
+        nets = by_size(nets, arguments.sort)
     match arguments.csv, arguments.depth == 0:
         case True, True:
-            _say_csv(_csv_overview(summaries))
+            _say_csv(_csv_overview(nets))
         case True, False:
-            _say_csv(_csv_rows(summaries, choice))
+            _say_csv(_csv_rows(nets, choice_of(arguments)))
         case False, True:
-            table = overview(summaries)
+            table = overview(nets)
             rows = [[n.text, *r] for n, r in zip(table.names, table.cells(None), strict=True)]
             _say_markdown([table.heads, *rows], table.right)
         case False, False:
-            _print_markdown(summaries, choice)
+            _print_markdown(nets, choice_of(arguments))
 
 
-def _csv_rows(summaries: list[Summary], choice: Choice) -> list[list[str]]:
+def _csv_rows(nets: list[tuple[str, Summary]], choice: Choice) -> list[list[str]]:
     """The tables as one. If there are several nets, the first column is the name of the net."""
-    tables = [(summary.graph.name, flat_lines(summary, choice)) for summary in summaries]
+    tables = [(label, flat_lines(summary, choice)) for label, summary in nets]
     columns = filled([line for _, lines in tables for line in lines], choice)
     rows = [["net", "layer", *columns]]
-    for name, lines in tables:
-        rows += [[name, *_cells(line, columns, raw_cell)] for line in lines]
+    for label, lines in tables:
+        rows += [[label, *_cells(line, columns, raw_cell)] for line in lines]
     if len(tables) == 1:
         return [row[1:] for row in rows]
     return rows
 
 
-def _csv_overview(summaries: list[Summary]) -> list[list[str]]:
+def _csv_overview(nets: list[tuple[str, Summary]]) -> list[list[str]]:
     """One row for each net."""
     rows = [["net", "output", "params", "macs", "depth"]]
-    for summary in summaries:
+    for label, summary in nets:
         t = summary.totals
         figures = [str(t.params), str(t.macs), str(t.depth)]
-        rows.append([summary.graph.name, outputs_of(summary), *figures])
+        rows.append([label, outputs_of(summary), *figures])
     return rows
 
 
 def _say_csv(rows: list[list[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    say(*text.getvalue().splitlines())
+    say_always(*text.getvalue().splitlines())
 
 
-def _print_markdown(summaries: list[Summary], choice: Choice) -> None:
+def _print_markdown(nets: list[tuple[str, Summary]], choice: Choice) -> None:
     """Print the table of each net; if there are several, each has a heading."""
-    for number, summary in enumerate(summaries):
+    for number, (label, summary) in enumerate(nets):
         if number:
-            say("")
-        if len(summaries) > 1:
-            say(f"### {summary.graph.name}", "")
+            say_always("")
+        if len(nets) > 1:
+            say_always(f"### {label}", "")
         _print_rows(summary, choice)
 
 
@@ -111,4 +110,4 @@ def _say_markdown(rows: list[list[str]], right: int) -> None:
     for number, head in enumerate(heads):
         rules.append("---" if number < right or head == "from" else "---:")
     for row in [heads, rules, *others]:
-        say(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |")
+        say_always(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |")

@@ -92,7 +92,7 @@ def _add_forms(command: argparse.ArgumentParser) -> None:
 
 def check_table_options(arguments: argparse.Namespace) -> None:
     """Raise `UsageError` for options without an effect, and for those that exclude each other."""
-    given = [name for name in TABLE_OPTIONS if _is_given(getattr(arguments, name))]
+    given = [name for name in TABLE_OPTIONS if is_given(arguments, name)]
     _refuse_unused(arguments.format, given)
     for (one, other), reason in REFUSED.items():
         if one in given and other in given:
@@ -101,8 +101,9 @@ def check_table_options(arguments: argparse.Namespace) -> None:
         _refuse_for_overview(arguments, given)
 
 
-def _is_given(value: object) -> bool:
+def is_given(arguments: argparse.Namespace, option: str) -> bool:
     """Whether an option has another value than its default; `--depth 0` has."""
+    value = getattr(arguments, option)
     return value is not None and value is not False and value not in ("", ())
 
 

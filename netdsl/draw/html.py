@@ -107,7 +107,7 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
 
     Raises `NetdslError` if `dot` is not installed or fails.
     """
-    summary, file = Summary(graph, Costs(graph)), graph.site.span.file
+    summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
     doc = ""
     if graph.doc:
         doc = f"<p>{_text(graph.doc)}</p>\n"

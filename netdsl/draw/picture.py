@@ -128,7 +128,7 @@ class Picture:
         self._count = 0
         self._flows: dict[int, Flow] = {}  # by the value's id
         self._heads = {head.name: head for head in graph.aux}
-        self._params = {id(node): cost.params for node, cost in Costs(graph).rows()}
+        self._params = {id(node): cost.params for node, cost in graph.derived(Costs).rows()}
         self._build()
 
     @property

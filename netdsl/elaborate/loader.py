@@ -53,9 +53,7 @@ class Loader:
         self._loading.append(key)
         try:
             tree = parse(source)
-            declared = frozenset(item.name for item in (*tree.definitions, *tree.lets))
-            env = Env(meter=self._meter)
-            module = self._modules[key] = Module(source, declared, tree.trains, env)
+            module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
             self._load_items(module, tree)
         finally:
             self._loading.pop()
@@ -94,6 +92,7 @@ class Loader:
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
             raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
+        module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
 

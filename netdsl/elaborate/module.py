@@ -15,27 +15,29 @@ Meaning = ast.Definition | ast.Alias | ast.Let | Clash
 
 
 class Module:
-    """One file: its definitions and `let`s by name, and its `train` sections.
+    """One file: its syntax tree, its definitions and `let`s by name, and its `train` sections.
 
     The names include those that it imports. `env` has the values of the `let`s, and `declared`
-    the names that the file itself defines. `homes` has the file that defines each block and net.
+    the names that the file itself defines. `homes` has the file that defines each block and net,
+    and `imports` the file of each import.
     """
 
     def __init__(
         self,
         source: SourceFile,
-        declared: frozenset[str] = frozenset(),
-        trains: tuple[ast.Train, ...] = (),
-        env: Env | None = None,
+        tree: ast.File,
+        env: Env,
     ) -> None:
         self.source = source
-        self.declared = declared
+        self.tree = tree
+        self.declared = frozenset(item.name for item in (*tree.definitions, *tree.lets))
         self.definitions: dict[str, ast.Definition | ast.Alias] = {}
         self.homes: dict[str, Module] = {}
         self.lets: dict[str, ast.Let] = {}
         self.own: list[str] = []  # the blocks and nets of the file itself
-        self.trains = trains
-        self.env = env or Env()
+        self.imports: list[tuple[ast.Import, Module]] = []
+        self.trains = tree.trains
+        self.env = env
 
     def definition(self, name: str, span: Span) -> ast.Definition | ast.Alias | None:
         """The block or net of that name; raises `NetdslError` if imports disagree on it."""

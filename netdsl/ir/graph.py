@@ -6,14 +6,17 @@ comes after the nodes that make its inputs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from netdsl.ir.op import Op, Param
     from netdsl.ir.types import Sym, TensorType
     from netdsl.source import Span
+
+
+Derived = TypeVar("Derived")
 
 
 class Site:
@@ -190,6 +193,13 @@ class Graph:
         self._tree: dict[str, Scope] = {"": self.root}
         self.equalities: list[tuple[int | Sym, int | Sym, Site]] = []
         self.nonnegative: dict[tuple[Op, tuple[TensorType, ...]], list[Sym]] = {}
+        self._derived: dict[object, object] = {}
+
+    def derived(self, make: Callable[[Graph], Derived]) -> Derived:
+        """What `make` computes from the finished graph, such as `Costs`; it is computed once."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return cast("Derived", self._derived[make])
 
     def add(self, node: Node) -> None:
         """Append a layer to the nodes and to its scope."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, dataclass_transform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.source import SourceFile, Span
 
 
@@ -22,6 +24,24 @@ class Tree:
 
     def __init__(self, *values: object) -> None:
         self.__dict__.update(zip(self.__match_args__, values, strict=True))
+
+    def children(self) -> Iterator[Tree]:
+        """The parts directly inside it, in the order of the text."""
+        waiting = list(reversed(self.__dict__.values()))
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Tree):
+                yield part
+            elif type(part) is tuple:
+                waiting += reversed(part)
+
+    def walk(self) -> Iterator[Tree]:
+        """Itself and all parts inside it, each before its own parts."""
+        waiting: list[Tree] = [self]
+        while waiting:
+            tree = waiting.pop()
+            yield tree
+            waiting += reversed(list(tree.children()))
 
 
 class Expr(Tree):

@@ -1,4 +1,4 @@
-"""Which `expect` lines are checked, and with which values of the names in them."""
+"""Which `expect` lines are checked, and which values the names in them have."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from netdsl.source import SourceFile
 
 
 def checked(text: str, net: str) -> tuple[int, list[str]]:
-    """How many lines hold, and the messages of the others."""
-    good, broken = check_expects(compile_net(program_of(SourceFile("n.net", text)), net))
-    return good, [diagnostic.message for diagnostic in broken]
+    """The number of `expect` lines that are true, and the messages of the others."""
+    true, false = check_expects(compile_net(program_of(SourceFile("n.net", text)), net))
+    return true, [diagnostic.message for diagnostic in false]
 
 
 def test_open_sizes_have_the_values_that_at_gives_them() -> None:
-    """`H` and what is computed from it are numbers in a line with `at`."""
+    """In a line with `at`, `H` is a number, and so is a `let` that is computed from it."""
     body = "input x: 3xHxW\n let half = H // 2\n conv(4, 1) -> c: maxpool(2)\n"
     lines = "expect shape(c) == [4, half, W // 2] at 3x8x10\n expect half == 4 at 3x8x10\n"
     assert checked(f"net N {{\n {body} {lines}}}\n", "N") == (2, [])
 
 
 def test_a_member_of_a_family_has_expectations_of_its_own() -> None:
-    """Lines of a net whose parameters all have defaults are about the net as it is."""
+    """If all parameters have defaults, the lines are checked for the net with these defaults.
+
+    A member of the family has lines of its own.
+    """
     family = "net B(n = 3) {\n input x: 4\n dense(n)\n expect params == 15\n}\n"
     text = family + "net A = B(5) {\n expect params == 25\n}\n"
     assert checked(text, "B") == (1, [])
@@ -31,13 +34,13 @@ def test_a_member_of_a_family_has_expectations_of_its_own() -> None:
 
 
 def test_lines_of_a_family_that_needs_arguments_are_checked_for_its_members() -> None:
-    """Without the arguments there is no net of which they could be true."""
+    """Without arguments there is no net for which the lines could be checked."""
     text = "net B(n) {\n input x: 4\n dense(n)\n expect params == 5 * n\n}\nnet A = B(5)\n"
     assert checked(text, "A") == (1, [])
 
 
 def test_an_error_that_ends_the_work_comes_with_those_before_it() -> None:
-    """A file without a net, in which a `let` is wrong, has two errors."""
+    """A file that has a wrong `let` and no net gives two errors."""
     program = program_of(SourceFile("n.net", "let a = b\n"))
     with pytest.raises(NetdslError) as caught:
         compile_picked(program, None)

@@ -1,4 +1,4 @@
-"""Receptive fields, against a slow and obvious way to find them."""
+"""Receptive fields, compared with a slow and obvious way to find them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ SEEN = {
 
 
 def seen(net: netdsl.Net, size: int) -> int:
-    """The most inputs that one output depends on: an input that is no number makes no number of
-    each output that sees it.
+    """The largest number of inputs that one output depends on.
+
+    A NaN at one input makes every output NaN that depends on this input.
     """
     x = torch.ones(size, 2, size)
     for i in range(size):
@@ -61,17 +62,17 @@ def seen(net: netdsl.Net, size: int) -> int:
 
 @pytest.mark.parametrize("body", SEEN)
 def test_receptive_fields(body: str) -> None:
-    """The stretch counted by hand is the one that is given, and the one that a value not a number
-    spreads over.
-    """
+    """The receptive field has the size counted by hand, and a NaN spreads just as far."""
     net = net_with(body, "2x48")
     assert receptive_fields(net.graph)[-1] == (SEEN[body],)
     assert seen(net, 48) == SEEN[body]
 
 
 def test_receptive_fields_between_inputs() -> None:
-    """Each axis has a stretch of its own; where several inputs join, the first one's counts;
-    vectors have none until all of them is seen.
+    """Receptive fields along several axes, of several inputs, and of vectors.
+
+    Each axis has its own field. A layer that joins several inputs has the field of the first. A
+    vector has no field until a layer depends on all of it.
     """
     assert [
         receptive_fields(net_with(body, *shapes).graph)[-1]

@@ -1,4 +1,4 @@
-"""The rows of folded blocks, against the rows of their layers."""
+"""The rows of folded blocks, compared with the rows of their layers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ block unit(n) {
 
 
 def test_folded_rows() -> None:
-    """A block or group has one row: the sums of its layers, the shape of its last, the line where
-    it stands.
+    """A block or group has one row.
+
+    It has the sums of its layers, the shape of the last layer, and the line of the block or group.
     """
     graph = netdsl.loads(FOLDED).graph
     assert [
@@ -80,8 +81,9 @@ JOINS = """net N {
 
 
 def test_folded_rows_of_joins() -> None:
-    """A labelled join stands for its arms, and a label with a dot for a group; the units of a part
-    are those that `units(label)` gives.
+    """The row of a labelled join includes its arms, and a label with a dot makes a group.
+
+    The units of each row equal those that `units(label)` gives.
     """
     graph = netdsl.loads(JOINS).graph
     costs = Costs(graph)
@@ -112,7 +114,7 @@ def test_rows_folded_to_the_net() -> None:
 
 
 def test_folded_rows_of_nets() -> None:
-    """Rows folded at any depth hold what the rows of the layers hold, in their order."""
+    """Rows folded at any depth have the sums, the order and the fields of their layers' rows."""
     for net in [
         library("googlenet"),
         library("resnet:ResNet50"),
@@ -137,8 +139,9 @@ def test_folded_rows_of_nets() -> None:
 
 
 def test_figures_of_a_part() -> None:
-    """The figures of a layer, block or group are the sums of its layers'; the units those of layers
-    that multiply, or of one layer its own.
+    """The figures of a layer, block or group are the sums over its layers.
+
+    The units are summed only over the layers with weights, unless the part is a single layer.
     """
     for net in [
         library("googlenet"),
@@ -151,11 +154,11 @@ def test_figures_of_a_part() -> None:
             "none"
         }:
             own = [(n, c) for n, c in rows if (n.name + ".").startswith(prefix + ".")]
-            wanted = [
+            expected = [
                 sum(getattr(c, figure) for _, c in own) for figure in ("params", "macs", "weights")
             ]
             assert costs.of(prefix) == (
-                *wanted,
+                *expected,
                 sum(
                     c.units
                     for n, c in own

@@ -1,6 +1,4 @@
-"""The sentences that tell for which sizes a net is valid, against what is found by trying
-numbers.
-"""
+"""The text that `valid_for` gives, compared with results found by hand or by trying sizes."""
 
 from __future__ import annotations
 
@@ -24,10 +22,11 @@ Pairs = list[tuple[Any, Any]]
 def graph_of(
     sizes: list[Any], equal: Pairs | None = None, rooms: list[Any] | None = None, symbols: str = "T"
 ) -> Any:
-    """What `valid_for` reads of a graph: sizes of values, pairs that must be equal, and room that
-    windows need.
-    """
+    """An object with the parts of a graph that `valid_for` reads.
 
+    These are the sizes of values, pairs of sizes that must be equal, and `rooms`: the sizes that
+    windows leave over, which must not be negative.
+    """
     node = SimpleNamespace(op="pool", types=(), type=TensorType(tuple(sizes)))
     site = SimpleNamespace(span=None)
     return SimpleNamespace(
@@ -71,7 +70,7 @@ FEW = [
     ("T from 1 to 63, 63 sizes", [64 - T], []),
     ("T from 1 to 64, 64 sizes", [65 - T], []),
     ("T in 50, 51, 52, 53, 54, 55, 56, 57, 58", [T - 49, 59 - T, T // 8], []),
-    ("T >= 6", [(T - 3) * (T - 6) + 1, T - 2], []),  # a minimum: 3 alone is not told
+    ("T >= 6", [(T - 3) * (T - 6) + 1, T - 2], []),  # T = 3 is valid too, but is not listed
     ("T >= 4, T divisible by 2", [T // 2], [((2 * (T // 2) - T) * (T - 3), 0)]),
     ("T >= 19997", [T - 19_996], []),
     ("T - 19,998 >= 0", [T - 19_997], []),
@@ -90,8 +89,9 @@ FEW = [
 
 @pytest.mark.parametrize(("phrase", "sizes", "equal"), FEW)
 def test_phrases(phrase: str, sizes: list[Any], equal: Pairs) -> None:
-    """What is said of one open size, found by hand; what would take too long to try is said as it
-    is.
+    """The text for one open size, found by hand.
+
+    If trying sizes would take too long, the text is the condition itself.
     """
     assert valid_for(graph_of([3, *sizes], equal)) == phrase
     assert valid_for(graph_of([3, *sizes], [(b, a) for a, b in equal])) == phrase
@@ -112,15 +112,16 @@ TWO = [
 
 @pytest.mark.parametrize(("phrase", "sizes", "equal"), TWO)
 def test_phrases_of_two(phrase: str, sizes: list[Any], equal: Pairs) -> None:
-    """Each open size for itself, then what holds between them, nothing twice and nothing with a
-    minus where a sum says it.
+    """The text has a part for each open size, followed by the conditions on both.
+
+    No condition occurs twice, and an equation has only sums, no negative terms.
     """
     assert valid_for(graph_of(sizes, equal, symbols="HW")) == phrase
 
 
 def test_no_size_at_all() -> None:
-    """What excludes one another is said: one condition, two of several, or all."""
-    for sizes, equal, said in (
+    """The error names the conditions that exclude each other: one, two of several, or all."""
+    for sizes, equal, clash in (
         ([], [(2 * ((T + 1) // 2) - 2, T)], "T + 2 == 2⌈T/2⌉"),
         ([T - 3], [(T, 9), (T, 4), (T, 9)], "T == 9 and T == 4"),
         ([T - 8], [(T, 5)], "T - 8 >= 1 and T == 5"),
@@ -134,12 +135,12 @@ def test_no_size_at_all() -> None:
             valid_for(graph_of(sizes, equal))
         assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == (
             "no-valid-size",
-            f"no T makes `G` valid: {said}",
+            f"no T makes `G` valid: {clash}",
         )
 
 
 def test_place_of_sizes_that_exclude_each_other() -> None:
-    """Without a join to point at, the place is the first input that has the symbol."""
+    """If there is no join to point at, the place is the first input that has the symbol."""
     graph = graph_of([5 - T, T - 8])
     graph.inputs = [
         SimpleNamespace(type=TensorType(shape), site=SimpleNamespace(span=str(shape)))
@@ -153,7 +154,7 @@ def test_place_of_sizes_that_exclude_each_other() -> None:
 
 
 def test_room_of_windows() -> None:
-    """Room may be 0, a size may not; what is a number is not told."""
+    """The room of a window can be 0, but a size cannot. Fixed sizes give no conditions."""
     assert valid_for(graph_of([5], rooms=[T - 4])) == "T >= 4"
     assert valid_for(graph_of([T - 4])) == "T >= 5"
     assert valid_for(graph_of([5], rooms=[H - W], symbols="HW")) == "H >= 1, W >= 1, H - W + 1 >= 1"
@@ -170,9 +171,10 @@ def test_room_of_windows() -> None:
     ]
 
 
-def test_products_of_sizes_are_not_asked_for_again() -> None:
-    """A flattened picture has a positive size where its sides have; a product of a difference is
-    told, which may be negative.
+def test_products_of_sizes_need_no_conditions() -> None:
+    """The size of a flattened image is positive if its sides are, so it needs no condition.
+
+    A size such as H W - 4 can be 0 or negative, so it needs one.
     """
     net = netdsl.loads(
         "net A {\n input image: 3xHxW\n conv(6, 5) -> maxpool(2)\n output y: flatten\n}\n"
@@ -194,17 +196,18 @@ VALUES = st.builds(
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(VALUES, st.booleans()), min_size=1, max_size=2))
-def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
-    """Whatever steps the conditions have, just the sizes that the phrase names are good, up to its
-    minimum's accuracy.
+def test_phrases_are_true(rules: list[tuple[Any, bool]]) -> None:
+    """For random conditions with floors, the phrase describes exactly the sizes that satisfy them.
+
+    Below the minimum that the phrase gives, further sizes can be valid.
     """
     graph = graph_of(
         [v for v, equal in rules if not equal], [(v, 0) for v, equal in rules if equal]
     )
     try:
         phrase = valid_for(graph)
-    except NetdslError as fault:
-        assert fault.diagnostic.code == "no-valid-size"
+    except NetdslError as error:
+        assert error.diagnostic.code == "no-valid-size"
         phrase = "none"
     if phrase.endswith((" >= 0", " == 0", "...")):
         return
@@ -212,13 +215,13 @@ def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
     for size in range(1, 900):
         values = [(v.at({"T": size}), equal) for v, equal in rules]
         good = all(v == 0 if equal else v >= 1 for v, equal in values)
-        told = phrase != "none" and says(phrase, size)
+        described = phrase != "none" and says(phrase, size)
         if " from " in phrase:
-            assert told or not good
+            assert described or not good
         elif size >= least:
-            assert told == good, (phrase, size)
+            assert described == good, (phrase, size)
         else:
-            assert not told
+            assert not described
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_phrases_hold(rules: list[tuple[Any, bool]]) -> None:
     ],
 )
 def test_far_bounds(body: str, phrase: str) -> None:
-    """A net that large inputs do not fit says so, and a size just past the bound is refused."""
+    """The phrase gives the exact bound: the largest size compiles, and the next one does not."""
     text = "net N {{ input x: 2x{}\n {} }}"
     assert valid_for(netdsl.loads(text.format("T", body)).graph) == phrase
     if phrase.startswith("T from"):
@@ -241,17 +244,17 @@ def test_far_bounds(body: str, phrase: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "phrase"),
     [
         ("input h: H\ninput x: 6\n@x -> reshape([in.size, 1])", "H == 6"),
         ("input h: 3xH\nadaptive_avgpool(4) -> reshape([H, 2])", "H == 6"),
         ("input h: 3xH\ninput x: 3x4x5\n@x -> reshape([H, 5])", "H == 12"),
     ],
 )
-def test_open_sizes_in_arguments(body: str, told: str) -> None:
-    """A layer whose input has fixed sizes, and whose argument is open, restricts the open size."""
+def test_open_sizes_in_arguments(body: str, phrase: str) -> None:
+    """An open size in an argument is restricted by the fixed sizes that it must fit."""
     graph = netdsl.loads(f"net A {{\n{body}\n}}").graph
-    assert valid_for(graph) == told
+    assert valid_for(graph) == phrase
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ def test_open_sizes_in_arguments(body: str, told: str) -> None:
         ("input x: 8x3\ninput e: []\n@x -> gcn(2, @e)", "so its edges must be 8x8, found scalar"),
     ],
 )
-def test_what_no_size_makes_valid(body: str, message: str) -> None:
-    """What does not fit is refused beside open sizes, and at every rank."""
+def test_errors_that_no_size_repairs(body: str, message: str) -> None:
+    """An argument that fits no size of H, and an input of a wrong rank, are errors."""
     with pytest.raises(netdsl.CompileError, match=message):
         netdsl.loads(f"net A {{\n{body}\n}}")

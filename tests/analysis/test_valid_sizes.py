@@ -1,4 +1,4 @@
-"""The sizes a net is valid for, against trying them all."""
+"""The sizes for which a net is valid, compared with compiling the net at each size."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ CHAINS = st.lists(
 
 
 def accepts(layers: list[str], size: int) -> bool:
-    """Whether the net compiles at that size, with no axis that a join repeats only because it
-    happens to be 1.
+    """Whether the net compiles at that size.
+
+    A net does not count if a join repeats an axis only because its size happens to be 1.
     """
     try:
         net = netdsl.loads(_text(layers, str(size)))
@@ -56,9 +57,7 @@ def _text(layers: list[str], size: str) -> str:
 @settings(max_examples=80)
 @given(CHAINS)
 def test_valid_sizes(layers: list[str]) -> None:
-    """The sizes that `valid_for` names are those at which the net compiles when they are written
-    in.
-    """
+    """The net compiles with a number in place of T exactly for the sizes of `valid_for`."""
     try:
         net = netdsl.loads(_text(layers, "T"))
     except netdsl.CompileError as error:
@@ -72,9 +71,9 @@ def test_valid_sizes(layers: list[str]) -> None:
         return
     phrase, rules = valid_for(net.graph), conditions(net.graph)
     for size in (*range(1, 20), 31, 32, 64, 97):
-        wanted = accepts(layers, size)
-        assert wanted == all(c.holds({"T": size}) for c in rules)
-        assert wanted == says(phrase, size), phrase
+        accepted = accepts(layers, size)
+        assert accepted == all(c.holds({"T": size}) for c in rules)
+        assert accepted == says(phrase, size), phrase
 
 
 @pytest.mark.parametrize(
@@ -88,12 +87,12 @@ def test_valid_sizes(layers: list[str]) -> None:
     ],
 )
 def test_valid_phrases(layers: list[str], phrase: str) -> None:
-    """The sentence reads well."""
+    """The text for common chains of layers."""
     assert phrase == valid_for(netdsl.loads(_text(layers, "T")).graph)
 
 
 def test_valid_for_two_symbols() -> None:
-    """Each symbol has its own sentence; a condition on both is said as it is."""
+    """Each symbol has its own part of the text; a condition on both symbols follows unchanged."""
     text = "net N {{ input image: 1xHxW\n maxpool(2)\n {} }}"
     assert "H >= 2, W >= 2" == valid_for(netdsl.loads(text.format("relu")).graph)
     assert "H >= 2, W >= 2, ⌊H/2⌋ == ⌊W/2⌋" == valid_for(
@@ -105,5 +104,5 @@ def test_valid_for_two_symbols() -> None:
     "join", ["concat { | conv(2, 3) | conv(2, 1) }", "residual { conv(2, 3) }"]
 )
 def test_never_equal(join: str) -> None:
-    """Open sizes that differ by a constant are an error: no input makes them equal."""
+    """Joining open sizes that differ by a constant is an error: no input makes them equal."""
     assert ["shape-mismatch"] == codes(_text([join], "T"))

@@ -1,6 +1,6 @@
-"""What `check` accepts can be lowered.
+"""Every net that `check` accepts can be lowered to PyTorch and ONNX.
 
-Every kind of layer, with any of its sizes open and any element type.
+The tests try every kind of layer with different open sizes, element types and ranks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Shapes = list[tuple[list[str], str]]  # the sizes of each input, and its element type
 LOWERED = [Form(), Form(fold=True), Form(dtype="float16", keep_io=True), Form(functions=True)]
-# Calls that the examples of the reference, whose sizes are numbers, do not reach.
+# Calls with open sizes that the examples in the reference do not cover.
 MORE = {
     "reshape": [
         ("3x8x9", "reshape([1, 3, 8, 9])"),
@@ -79,12 +79,12 @@ def opened(inputs: Shapes, chosen: Callable[[int], bool]) -> Shapes:
     """
     letters: dict[str, str] = {}
     fresh = (chr(ord("A") + i) for i in count() if chr(ord("A") + i) != "N")
-    made: Shapes = []
+    result: Shapes = []
     for sizes, dtype in inputs:
-        made.append(
+        result.append(
             ([_letter(s, letters, fresh) if chosen(i) else s for i, s in enumerate(sizes)], dtype)
         )
-    return made
+    return result
 
 
 def _letter(size: str, letters: dict[str, str], fresh: Iterator[str]) -> str:
@@ -104,7 +104,7 @@ CHOICES: dict[str, Callable[[int], bool]] = {
 
 
 def accepted(text: str) -> netdsl.Net | None:
-    """The net, or None where it is refused; each diagnostic then has a place in the text."""
+    """The net, or None if it is refused. Each diagnostic must then have a place in the text."""
     try:
         return netdsl.loads(text)
     except netdsl.CompileError as error:
@@ -113,7 +113,7 @@ def accepted(text: str) -> netdsl.Net | None:
 
 
 def assert_lowered(net: netdsl.Net, text: str) -> None:
-    """Every back end writes the net, and ONNX's checker and inference take the model."""
+    """Check that every back end lowers the net, and that ONNX's full check accepts the model."""
     net.pytorch_source()
     for form in LOWERED:
         skeleton(net.graph, form)
@@ -123,9 +123,9 @@ def assert_lowered(net: netdsl.Net, text: str) -> None:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_open_sizes(kind: str) -> None:
-    """Whichever sizes are open.
+    """A net with any sizes open is refused, or both back ends lower it.
 
-    What is accepted is written by both back ends, and computes the types' shapes in both.
+    The results in both then have the shapes that the compiler inferred.
     """
     for inputs, call in examples(kind):
         for chosen in CHOICES.values():
@@ -139,27 +139,24 @@ def test_open_sizes(kind: str) -> None:
 
 
 def assert_shapes(net: netdsl.Net, sizes: dict[str, int], text: str) -> None:
-    """The net runs in PyTorch and in onnxruntime, and makes the shape of its type."""
+    """Check the shape of the result in PyTorch and onnxruntime against the inferred type."""
     tensors = inputs_for(net, 2, sizes)
     (output,) = net.graph.outputs
-    wanted = shape_of(output.value, 2, sizes)
-    assert wanted == tuple(run_torch(net.torch().eval(), tensors)[0].shape), text
+    expected = shape_of(output.value, 2, sizes)
+    assert expected == tuple(run_torch(net.torch().eval(), tensors)[0].shape), text
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(net.onnx().SerializeToString(), options)
-    taken = {v.name for v in session.get_inputs()}
-    fed = {v.name: np.asarray(t) for v, t in zip(net.graph.inputs, tensors, strict=True)}
-    (made,) = session.run(None, {name: array for name, array in fed.items() if name in taken})
-    assert wanted == made.shape, text
+    used = {v.name for v in session.get_inputs()}
+    arrays = {v.name: np.asarray(t) for v, t in zip(net.graph.inputs, tensors, strict=True)}
+    (result,) = session.run(None, {name: array for name, array in arrays.items() if name in used})
+    assert expected == result.shape, text
 
 
 @pytest.mark.parametrize("dtype", [t for t in ITEM_BYTES if t != "float32"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_element_types(kind: str, dtype: str) -> None:
-    """Of whichever type the inputs are.
-
-    What is accepted is lowered, and onnxruntime has the operators for it.
-    """
+    """A net with inputs of any element type is refused, or both back ends run it."""
     for inputs, call in examples(kind):
         text = written([(sizes, dtype) for sizes, _ in inputs], call)
         net = accepted(text)
@@ -171,7 +168,7 @@ def test_element_types(kind: str, dtype: str) -> None:
 @pytest.mark.parametrize("rank", range(6))
 @pytest.mark.parametrize("kind", LAYERS)
 def test_ranks(kind: str, rank: int) -> None:
-    """Of whichever rank the input is: what is accepted is lowered and runs."""
+    """A net with an input of any rank is refused, or both back ends run it."""
     for inputs, call in examples(kind):
         text = written([(["4", "2", "3", "8", "8"][:rank], inputs[0][1]), *inputs[1:]], call)
         net = accepted(text)
@@ -199,25 +196,25 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_at_its_line(case: str) -> None:
-    """What a back end cannot write is refused while the net is checked, at its line and column."""
+    """A net that a back end cannot lower is refused by `check`, at the line and column."""
     body, code, place = REFUSED[case]
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"net N {{\n{body}\n}}")
-    (found,) = caught.value.diagnostics
-    assert found.span is not None
-    assert (found.code, (found.span.first.line, found.span.first.column)) == (code, place)
+    (error,) = caught.value.diagnostics
+    assert error.span is not None
+    assert (error.code, (error.span.first.line, error.span.first.column)) == (code, place)
 
 
 @pytest.mark.parametrize("case", catalogue.load(), ids=lambda c: c.name)
 def test_every_diagnostic_has_a_place(case: Case) -> None:
-    """No diagnostic of the catalogue of wrong programs is without a line and a column."""
+    """Every diagnostic in the catalogue of wrong programs has a line and a column."""
     assert [w for w in case.wanted if w.line is None or w.column is None] == []
 
 
 def test_pictures_for_a_net_that_takes_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`export --with-preprocess` of a net that takes no pictures points at the input."""
+    """If a net takes no pictures, the error of `export --with-preprocess` points at the input."""
     path = tmp_path / "n.net"
     path.write_text("net N {\n    input x: 5\n    relu\n}")
     assert run(["export", str(path), "-o", str(tmp_path / "n.onnx"), "--with-preprocess"]) == 1

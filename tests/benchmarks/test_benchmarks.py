@@ -1,4 +1,4 @@
-"""The benchmarks: bounds are on ratios of times, and a missed bound fails the run."""
+"""The benchmarks have bounds on ratios of times, and fail if a bound is missed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def measure(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_ratio_is_the_median_of_pairs(measure: Any) -> None:
-    """A round in which the machine was slow counts as one pair, for both of its times."""
+    """The two times of a round are compared with each other, so a slow round does not matter."""
     assert measure.ratio([1.0, 10.0, 3.0], [2.0, 20.0, 4.0]) == 0.5
 
 
-def test_everything_runs_once_a_round(
+def test_every_command_runs_once_per_round(
     measure: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After a first run of each, which does not count, commands run in turns."""
+    """Commands run in turns, after a first run of each that does not count."""
     ran: list[str] = []
 
     def seconds(command: list[str]) -> int:
@@ -46,14 +46,14 @@ def test_everything_runs_once_a_round(
 
 
 @pytest.mark.parametrize(("factor", "code"), [(0.01, 0), (1.0, 1)])
-def test_check_fails_where_a_bound_is_missed(
+def test_check_fails_if_a_bound_is_missed(
     factor: float,
     code: int,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     measure: Any,
 ) -> None:
-    """`check.py` prints each ratio beside its bound, and exits with 1 where one is missed."""
+    """`check.py` prints each ratio with its bound, and exits with 1 if one is missed."""
     monkeypatch.setattr(sys, "argv", ["check.py"])
     monkeypatch.delitem(sys.modules, "check", raising=False)
     check = import_module("check")
@@ -73,7 +73,7 @@ def test_check_fails_where_a_bound_is_missed(
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda p: p.stem)
 def test_no_bound_is_a_time(path: Path) -> None:
-    """What is bounded is a ratio, or a size in bytes: no verdict is about seconds or a rate."""
+    """Bounds are on ratios or on sizes in bytes, never on seconds or rates."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "verdict":
             assert not re.search(r"second|\bms\b|rate|a minute", ast.unparse(node.args[0]))

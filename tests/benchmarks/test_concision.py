@@ -1,5 +1,6 @@
-"""The library's texts are shorter than what others publish of the same nets, counted by the rule
-that the benchmark states.
+"""The nets of the library are shorter than the published descriptions of the same nets.
+
+They are counted as the docstring of the benchmark explains.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ PATH = ROOT / "benchmarks" / "concision.py"
 
 @pytest.fixture(scope="module")
 def concision() -> ModuleType:
-    """The benchmark, as a module."""
+    """The benchmark as a module."""
     spec = importlib.util.spec_from_file_location("concision", PATH)
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_ours_is_shorter(concision: Any) -> None:
-    """Each net is shorter than Caffe's and Darknet's, the blocks of the library counted."""
+    """Each net is shorter than that of Caffe or Darknet, even with the library blocks it uses."""
     if not concision.CORPORA.is_dir():
         pytest.skip("the published descriptions are not beside the repository")
     rows = concision.rows(concision.CORPORA, None)
@@ -41,9 +42,10 @@ def test_ours_is_shorter(concision: Any) -> None:
     assert len(rows) == len(concision.CAFFE) + len(concision.DARKNET)
 
 
-def test_what_counts_as_ours(concision: Any) -> None:
-    """The family, the blocks and lists that a net uses, imports and shipped blocks; `expect` lines,
-    comments and other nets not.
+def test_the_parts_of_our_texts_that_count(concision: Any) -> None:
+    """The family, imports, and the blocks, lists and shipped blocks that a net uses count.
+
+    `expect` lines, comments and other nets do not.
     """
     vgg = concision.Ours("vgg:VGG16")
     assert {name for _, name in vgg.own} == {"VGG16", "VGG", "D"}
@@ -59,8 +61,9 @@ def test_what_counts_as_ours(concision: Any) -> None:
 
 
 def test_sizes(concision: Any, tmp_path: Path) -> None:
-    """Blanks, empty lines and comments do not count; of the peers', neither does what is no part of
-    the net.
+    """Blanks, empty lines and comments do not count.
+
+    In texts for other programs, parts that do not describe the net do not count either.
     """
     assert concision.size_of("ab c\n\n  d\n") == (4, 2)
     caffe = tmp_path / "net.prototxt"
@@ -88,9 +91,10 @@ def test_sizes(concision: Any, tmp_path: Path) -> None:
     )
 
 
-def test_longer_is_said(concision: Any) -> None:
-    """A net that is longer, in characters or in lines, fails; HNDL's built-in blocks are held
-    against ours without the library's.
+def test_a_net_must_be_shorter_in_both_counts(concision: Any) -> None:
+    """A net fails if it does not have fewer characters and fewer lines than the other text.
+
+    HNDL, which has built-in blocks, is compared with our size without the shipped blocks.
     """
     size, row = concision.Size, concision.Row
     assert row("n", "Caffe", size(9, 2), size(5, 1), size(10, 3)).shorter
@@ -99,13 +103,13 @@ def test_longer_is_said(concision: Any) -> None:
     assert row("n", "HNDL", size(11, 4), size(5, 1), size(10, 3)).shorter
 
 
-def test_missing_texts_are_said(
+def test_missing_texts_are_an_error(
     concision: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without the peers' texts the benchmark says so, and does not succeed."""
+    """If the texts of other programs are missing, the benchmark prints this and exits with 1."""
     monkeypatch.delenv("HNDL_SOURCE", raising=False)
     monkeypatch.setattr(sys, "argv", ["concision.py", "--corpora", str(tmp_path / "nothing")])
     assert concision.main() == 1

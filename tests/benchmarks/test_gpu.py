@@ -1,4 +1,4 @@
-"""The table of engines on a GPU, from a checkout: `benchmarks/gpu.py`."""
+"""The table of engines that `benchmarks/gpu.py` prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def benchmark(*arguments: str, device: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_table_of_engines(tmp_path: Path) -> None:
-    """On the CPU the same table comes out, its outputs held against float64."""
+    """The benchmark also runs on the CPU, and compares the outputs with float64."""
     done = benchmark(
         "--nets",
         "LeNet-5",
@@ -42,12 +42,12 @@ def test_the_table_of_engines(tmp_path: Path) -> None:
         device="cpu",
     )
     assert done.returncode == 0, done.stderr
-    made = json.loads((tmp_path / "t.json").read_text())
-    assert [(r["net"], r["precision"], r["batch"], r["wrong"]) for r in made["rows"]] == [
+    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
+    assert [(r["net"], r["precision"], r["batch"], r["wrong"]) for r in rows] == [
         ("LeNet-5", "fp32", 1, []),
         ("LeNet-5", "fp32", 3, []),
     ]
-    for row in made["rows"]:
+    for row in rows:
         assert set(row["seconds"]) == {"ours", "eager"}
         assert row["ratios"]["eager"] > 0
         assert row["share_of_peak"] > 0
@@ -55,18 +55,19 @@ def test_the_table_of_engines(tmp_path: Path) -> None:
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module of the table, with small peaks."""
+    """The benchmark as a module, without the measurement of the machine's peak."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    made = importlib.import_module("gpu")
-    monkeypatch.setattr(made, "peak", lambda *_: measure.Peak(1e9, 1e9))
-    return made
+    module = importlib.import_module("gpu")
+    monkeypatch.setattr(module, "peak", lambda *_: measure.Peak(1e9, 1e9))
+    return module
 
 
 def test_an_engine_that_fails_is_a_cell(
     tmp_path: Path, script: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the comparison, or at one batch: the others are timed, and each row is written as soon as
-    it stands.
+    """If an engine fails in the comparison or at one batch size, the other engines are still timed.
+
+    The table shows the failure in the cell of the engine.
     """
     plain = script.Case.engine
 
@@ -75,7 +76,8 @@ def test_an_engine_that_fails_is_a_cell(
             raise TypeError("no such kernel")
         if kind == "torch.onnx" and len(x) == 3:
             raise RuntimeError("CUDA failure 2: out of memory")
-        return plain(self, "ours", x, precision)  # the peer's packages are not those of the tests
+        # `torch.onnx.export` needs a package that the tests do not require.
+        return plain(self, "ours", x, precision)
 
     monkeypatch.setattr(script.Case, "engine", engine)
     path = tmp_path / "t.json"
@@ -114,8 +116,9 @@ def test_an_engine_that_fails_is_a_cell(
 def test_the_engines_leave_the_weights_alone(
     tmp_path: Path, script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is rounded to 16 bits for one engine is not for the next; what is compiled has fixed
-    sizes.
+    """Rounding the weights to 16 bits for one engine does not change them for the next.
+
+    `torch.compile` is called with fixed sizes.
     """
     import torch
 
@@ -131,7 +134,7 @@ def test_the_engines_leave_the_weights_alone(
 
 
 def test_tensorrt_has_no_rows_without_tf32(tmp_path: Path, script: Any) -> None:
-    """onnxruntime has no option that keeps it from TF32."""
+    """TensorRT has no fp32 times, because onnxruntime has no option that turns off TF32 in it."""
     case = script.Case("LeNet-5", tmp_path, "cpu")
     assert script._checked(case, ["tensorrt"], "fp32", case.exact(case.inputs(2))) == (
         {"tensorrt": "tf32 only"},
@@ -153,14 +156,14 @@ def test_tensorrt_has_no_rows_without_tf32(tmp_path: Path, script: Any) -> None:
 def test_wrong_calls_of_the_table(
     script: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Are told before anything runs."""
+    """Wrong arguments are errors before anything runs."""
     with pytest.raises(SystemExit) as caught:
         script.main(["--device", "cpu", *arguments])
     assert caught.value.code == 2
     assert "error" in capsys.readouterr().err
 
 
-def test_without_a_gpu_the_benchmark_says_why() -> None:
+def test_without_a_gpu_the_benchmark_prints_the_reason() -> None:
     if GPU is None:
         pytest.skip("there is a GPU")
     done = benchmark(device="cuda")

@@ -1,6 +1,4 @@
-"""The rules of the house: who may import whom, how long files and functions may be, what the light
-commands may load.
-"""
+"""The architecture: which modules may import which, and what the light commands may load."""
 
 from __future__ import annotations
 
@@ -23,10 +21,10 @@ MODULES = sorted(
 )
 HEAVY = {"torch", "onnx", "onnxruntime"}
 
-# From the ground up: a module imports only from its own line or a line above it.
+# From the bottom layer to the top: a module imports only from its own line or a line above it.
 LAYERS = (
     ("version", "config", "words", "source"),
-    ("diagnostics", "render"),
+    ("diagnostics", "render", "fixes"),
     ("errors",),
     ("limits", "files"),
     ("process", "arrays", "library"),
@@ -51,7 +49,7 @@ LAYERS = (
 
 
 def name_of(path: Path) -> str:
-    """`ops.conv` for netdsl/ops/conv.py; the package itself is the empty name."""
+    """The name of a module, such as `ops.conv`; the name of the package itself is empty."""
     return (
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         .removesuffix("__init__")
@@ -60,7 +58,7 @@ def name_of(path: Path) -> str:
 
 
 def height(name: str) -> int:
-    """The line of `LAYERS` a module belongs to: the longest prefix that stands there."""
+    """The line of `LAYERS` that contains the longest prefix of the module's name."""
     parts = name.split(".")
     for n in range(len(parts), 0, -1):
         for level, row in enumerate(LAYERS):
@@ -76,7 +74,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imported(node: ast.AST) -> list[str]:
-    """The modules that one statement or `import_module` call names, in full."""
+    """The full names of the modules that a statement or a call of `import_module` imports."""
     if isinstance(node, ast.Import):
         return [a.name for a in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -100,8 +98,11 @@ def is_for_types(node: ast.AST) -> bool:
 
 
 def imports_of(path: Path, *, types: bool, inside: bool = True) -> list[str]:
-    """The modules a file imports; those for types alone on wish, those inside functions too."""
-    found: list[str] = []
+    """The modules that a file imports.
+
+    With `types`, this includes imports under `TYPE_CHECKING`; with `inside`, those in functions.
+    """
+    names: list[str] = []
     waiting: list[ast.AST] = [tree_of(path)]
     while waiting:
         node = waiting.pop()
@@ -109,13 +110,13 @@ def imports_of(path: Path, *, types: bool, inside: bool = True) -> list[str]:
             continue
         if isinstance(node, (ast.FunctionDef, ast.Lambda)) and not inside:
             continue
-        found += imported(node)
+        names += imported(node)
         waiting += ast.iter_child_nodes(node)
-    return found
+    return names
 
 
 def own(names: list[str]) -> list[str]:
-    """The netdsl modules among them, without the prefix."""
+    """The modules of netdsl among these names, without the prefix `netdsl`."""
     return [
         n.removeprefix("netdsl").removeprefix(".") for n in names if n.split(".")[0] == "netdsl"
     ]
@@ -123,8 +124,9 @@ def own(names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_upward_import(path: Path) -> None:
-    """A module imports only what stands on its own layer or below, for its types and inside
-    functions too.
+    """A module imports only modules of its own layer or of a lower one.
+
+    This includes imports for type checking and imports inside functions.
     """
     here = name_of(path)
     for other in own(imports_of(path, types=True)):
@@ -132,7 +134,10 @@ def test_no_upward_import(path: Path) -> None:
 
 
 def test_no_import_cycle() -> None:
-    """No module reaches itself through what it imports, for its types and inside functions too."""
+    """No module imports itself through others.
+
+    This includes imports for type checking and imports inside functions.
+    """
     graph = {name_of(p): set(own(imports_of(p, types=True))) for p in MODULES}
     done: set[str] = set()
 
@@ -149,8 +154,9 @@ def test_no_import_cycle() -> None:
 
 
 def test_rules_see_every_form_of_import(tmp_path: Path) -> None:
-    """Imports at the top, for types, inside functions and by `import_module` are all seen, each
-    where it belongs.
+    """`imports_of` finds imports at the top, for type checking, and inside functions.
+
+    Calls of `import_module` count too.
     """
     path = tmp_path / "m.py"
     path.write_text(
@@ -194,18 +200,18 @@ LIGHT = [
 
 @pytest.mark.parametrize("path", LIGHT, ids=name_of)
 def test_light_modules(path: Path) -> None:
-    """The compiler itself names neither torch nor onnx nor onnxruntime nor numpy."""
+    """The modules of the compiler import neither torch, onnx, onnxruntime nor numpy."""
     assert not {n.split(".")[0] for n in imports_of(path, types=True)} & {*HEAVY, "numpy"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_say_what_they_are_for(path: Path) -> None:
+def test_files_have_docstrings(path: Path) -> None:
     """Every file that has code begins with a docstring."""
     if path.read_text().strip():
         assert (ast.get_docstring(tree_of(path)) or "").strip()
 
 
-# Where what is heavy is loaded when it is asked for; `commands` too.
+# These modules import heavy packages inside functions, only when they are needed. So do `commands`.
 BOUNDARY = {
     "",
     "cli",
@@ -224,10 +230,8 @@ BOUNDARY = {
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_stand_at_the_top(path: Path) -> None:
-    """Imports stand at the top of their module, but at the border where a heavy part is loaded when
-    it is asked for.
-    """
+def test_imports_are_at_the_top(path: Path) -> None:
+    """Imports are at the top of their module, except in the modules of `BOUNDARY`."""
     here = name_of(path)
     if here in BOUNDARY or here.startswith("commands"):
         return
@@ -237,7 +241,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_comments(path: Path) -> None:
-    """No comment puts work off, silences a checker wholesale, or names a place on one machine."""
+    """No line has a mark such as TODO, silences ruff, or contains a path of one machine."""
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         assert not re.search(r"\b(TODO|FIXME|XXX|HACK)\b|#\s*noqa|/(home|work|root|tmp)/", line), (
             f"line {number}: {line}"
@@ -245,7 +249,7 @@ def test_comments(path: Path) -> None:
 
 
 def test_no_test_file_is_imported() -> None:
-    """What several test files use is in `tests/support` or a fixture."""
+    """No test module is imported: code that several of them use is in `tests/support`."""
     files = sorted((ROOT / "tests").rglob("*.py"))
     assert len(files) > 100
     assert [] == [
@@ -256,9 +260,9 @@ def test_no_test_file_is_imported() -> None:
     ]
 
 
-# ---- what the light commands load
+# ---- the modules that light commands load
 
-# What the interpreter loads by itself, for an editable install for example, does not count.
+# Modules that the interpreter loads by itself, for example for an editable install, do not count.
 PROBE = """
 import sys
 before = set(sys.modules)
@@ -271,12 +275,12 @@ print(json.dumps([code, names]), file=sys.stderr)
 
 
 def loaded(*arguments: str) -> set[str]:
-    """The top-level packages that a command loads which went well."""
+    """The top-level packages that a successful command loads."""
     return {name.split(".")[0] for name in modules_of(*arguments)}
 
 
 def modules_of(*arguments: str) -> set[str]:
-    """The modules that a command loads which went well."""
+    """The modules that a successful command loads."""
     command = [sys.executable, "-c", PROBE, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     code, names = json.loads(done.stderr.splitlines()[-1])
@@ -284,8 +288,8 @@ def modules_of(*arguments: str) -> set[str]:
     return set(names)
 
 
-# What `check` does without. Each would cost every run some milliseconds, which
-# `python benchmarks/check.py --phases` prints.
+# Packages that `check` does not load. Each would cost some milliseconds in every run;
+# `python benchmarks/check.py --phases` prints the times.
 UNUSED = {
     *HEAVY,
     *"""
@@ -310,12 +314,12 @@ def test_check_loads_little() -> None:
 
 
 def test_check_loads_only_what_it_uses() -> None:
-    """Of netdsl, `check` loads the compiler, the table and its own command, and not the API."""
+    """`check` loads the compiler, the table and its own command, but not the Python API."""
     names = [name.split(".") for name in modules_of("check", "resnet:ResNet50")]
     modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
     assert OWN == {m[0] for m in modules}
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
-    declaring = {"arguments", "model_arguments", "options", "table_options"}
+    declaring = {"arguments", "model_arguments", "options", "parser", "table_options"}
     assert declaring | {"check", "checked", "common", "output", "table"} == commands
     assert {"table", "rows", "columns"} == {m[1] for m in modules if m[0] == "draw" and m[1:]}
     assert {"stops", "streams"} == {m[1] for m in modules if m[0] == "process" and m[1:]}
@@ -327,8 +331,9 @@ def test_draw_loads_little(tmp_path: Path) -> None:
 
 
 def test_export_loads_no_runtime(tmp_path: Path) -> None:
-    """`export` of fresh weights loads neither torch nor onnxruntime; as PyTorch source not even
-    onnx.
+    """An export of fresh weights to ONNX loads neither torch nor onnxruntime.
+
+    An export to PyTorch source does not load onnx either.
     """
     assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.onnx")) & {
         "torch",
@@ -338,7 +343,10 @@ def test_export_loads_no_runtime(tmp_path: Path) -> None:
 
 
 def test_importing_netdsl_loads_little() -> None:
-    """`import netdsl` loads no module; the API comes when a name of it is used."""
+    """`import netdsl` loads no other module of netdsl.
+
+    The API is loaded when one of its names is first used.
+    """
     code = "import sys, netdsl; print(*sys.modules); netdsl.loads; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = [line.split() for line in done.stdout.splitlines()]

@@ -39,7 +39,7 @@ def test_functions_are_short() -> None:
 
 
 def test_conditional_expressions_are_rare() -> None:
-    """There are at most 12 in 1,000 lines."""
+    """There are at most 12 conditional expressions in 1,000 lines."""
     assert 1000 * code_figures.conditional_expressions(MODULES) <= 12 * LINES
 
 
@@ -49,7 +49,7 @@ def test_any_is_rare() -> None:
 
 
 def test_no_imports_form_a_circle() -> None:
-    """Imports inside functions and for type checking count too."""
+    """No imports form a circle, including those inside functions and for type checking."""
     assert code_figures.import_circles(code_figures.import_graph(NETDSL)) == []
 
 
@@ -86,17 +86,17 @@ CIRCLE = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
         ),
     ],
 )
-def test_the_script_counts(
+def test_the_script_counts_correctly(
     source: str, figure: Callable[[list[Any]], int], count: int, tmp_path: Path
 ) -> None:
-    """Each figure of a small module is the one counted by hand."""
+    """The figures of a small module equal those counted by hand."""
     path = tmp_path / "m.py"
     path.write_text(source)
     assert figure([code_figures.Module("m", path)]) == count
 
 
 def test_the_script_finds_circles_and_repetitions(tmp_path: Path) -> None:
-    """A circle of three modules, and a run of six lines in two files."""
+    """It finds a circle of three modules, and six lines and a class name that two files repeat."""
     assert code_figures.import_circles(CIRCLE) == [["a", "b", "c"]]
     run = "".join(f"a_long_name_{i} = some_function({i}, {i})\n" for i in range(6))
     modules = []

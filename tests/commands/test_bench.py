@@ -1,4 +1,4 @@
-"""`netdsl bench`: what is measured, where nodes run, and how it is printed."""
+"""`netdsl bench`: what it measures, on which device nodes run, and what it prints."""
 
 from __future__ import annotations
 
@@ -32,22 +32,23 @@ BENCH = ("bench", "--rounds", "3")
 def test_the_figures_fit_one_another(
     bench_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Throughput, FLOP/s from our own MACs and the share of the peak follow from the median; every
-    node has its provider.
+    """Throughput, FLOP/s and the share of the peak follow from the median and the net's MACs.
+
+    Each node is counted under the provider that runs it.
     """
-    made = json.loads(
+    report = json.loads(
         run_command(capsys, *BENCH, "m.onnx", "--batch", "1,3", "--input", "3x10x12", "--json")[0]
     )
     macs = 4 * 27 * 10 * 12 + 4 * 3
-    assert [r["batch"] for r in made["results"]] == [1, 3]
-    for row in made["results"]:
+    assert [r["batch"] for r in report["results"]] == [1, 3]
+    for row in report["results"]:
         assert row["samples_per_s"] == pytest.approx(row["batch"] / row["median_s"])
         assert row["flops"] == pytest.approx(2 * macs * row["batch"] / row["median_s"])
-        assert row["share_of_peak"] == pytest.approx(row["flops"] / made["peak"]["flops"])
+        assert row["share_of_peak"] == pytest.approx(row["flops"] / report["peak"]["flops"])
         assert row["median_s"] <= row["p95_s"]
-    assert made["providers"] == {"CPUExecutionProvider": len(made["nodes"])}
-    assert {n["operator"] for n in made["nodes"]} >= {"Conv", "Gemm"}
-    assert made["peak"]["bytes_per_s"] > 0
+    assert report["providers"] == {"CPUExecutionProvider": len(report["nodes"])}
+    assert {n["operator"] for n in report["nodes"]} >= {"Conv", "Gemm"}
+    assert report["peak"]["bytes_per_s"] > 0
 
 
 def test_the_table_names_the_providers(
@@ -63,8 +64,8 @@ def test_the_table_names_the_providers(
 def test_beside_pytorch(
     bench_folder: Path, capsys: pytest.CaptureFixture[str], weights: tuple[str, ...]
 ) -> None:
-    """Both engines of a net are timed in pairs, after their outputs were compared."""
-    made = json.loads(
+    """Both engines are timed for the same number of rounds, and their ratio is reported."""
+    report = json.loads(
         run_command(
             capsys,
             *BENCH,
@@ -79,7 +80,7 @@ def test_beside_pytorch(
             "--json",
         )[0]
     )
-    ours, theirs = made["results"]
+    ours, theirs = report["results"]
     assert [ours["engine"], theirs["engine"]] == ["onnxruntime", "torch"]
     assert ours["ratio_torch"] > 0
     assert ours["rounds"] == theirs["rounds"]
@@ -105,10 +106,10 @@ def test_turns_alternate_and_warm_up() -> None:
         calls.append("b")
         time.sleep(0.002)
 
-    made = in_turns({"a": lambda: calls.append("a"), "b": slow}, 4)
+    timings = in_turns({"a": lambda: calls.append("a"), "b": slow}, 4)
     assert calls == list("baabbaabbaab")
-    assert {len(t.seconds) for t in made.values()} == {4}
-    assert ratio(made["b"], made["a"]) > 1
+    assert {len(t.seconds) for t in timings.values()} == {4}
+    assert ratio(timings["b"], timings["a"]) > 1
 
 
 def test_long_rounds_stop_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,10 +127,8 @@ def test_macs_of_open_sizes_and_of_other_models(bench_folder: Path) -> None:
     assert macs_of(opened, random_inputs(opened, 1, {})) is None
 
 
-def test_macs_and_precision_of_what_is_exported(bench_folder: Path) -> None:
-    """Also where the graph prepares pictures, and where a model of half precision takes and gives
-    other types.
-    """
+def test_macs_and_precision_of_exported_models(bench_folder: Path) -> None:
+    """A half-precision model may have float32 inputs, and a graph may prepare pictures."""
     for name, options in (
         ("plain", []),
         ("half", ["--fp16"]),
@@ -147,21 +146,21 @@ def test_macs_and_precision_of_what_is_exported(bench_folder: Path) -> None:
 def test_the_peak_is_that_of_the_weights_type(
     bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    dtypes = []
 
     def peak(folder: Path, device: str, settings: Settings, dtype: str) -> measure.Peak:
-        asked.append(dtype)
+        dtypes.append(dtype)
         return measure.Peak(1e9, 1e9)
 
     monkeypatch.setattr(bench, "peak", peak)
     assert run(["export", "tiny.net", "-o", "kept.onnx", "--fp16", "--keep-io"]) == 0
     for name in ("kept.onnx", "m.onnx"):
         run_command(capsys, *BENCH, name, "--batch", "1", "--input", "3x8x8")
-    assert asked == ["float16", "float32"]
+    assert dtypes == ["float16", "float32"]
 
 
 @pytest.mark.parametrize(
-    ("element", "shape", "what"),
+    ("element", "shape", "expected"),
     [
         (TensorProto.INT8, ["N", 4], "wrong-dtype"),
         (TensorProto.STRING, ["N", 4], "wrong-dtype"),
@@ -171,17 +170,18 @@ def test_the_peak_is_that_of_the_weights_type(
         (0, None, "wrong-dtype"),
     ],
 )
-def test_inputs_that_no_numbers_are_made_for(
+def test_inputs_without_random_numbers_are_errors(
     bench_folder: Path,
     capsys: pytest.CaptureFixture[str],
     element: int,
     shape: list[int | str] | None,
-    what: str,
+    expected: str,
 ) -> None:
-    """Element types without random numbers, no axes, an unknown number of them, a sequence: one
-    message each.
+    """Inputs for which `bench` cannot make random numbers each give one error.
+
+    Examples are an unsupported element type, no axes, an unknown rank, and a sequence.
     """
-    taken = (
+    value = (
         helper.make_tensor_value_info("x", element, shape)
         if element
         else helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None)
@@ -189,20 +189,20 @@ def test_inputs_that_no_numbers_are_made_for(
     graph = helper.make_graph(
         [helper.make_node("Identity", ["x"], ["y"])],
         "g",
-        [taken],
-        [onnx.ValueInfoProto(name="y", type=taken.type)],
+        [value],
+        [onnx.ValueInfoProto(name="y", type=value.type)],
     )
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10),
         "odd.onnx",
     )
     err = run_command(capsys, *BENCH, "odd.onnx", "--batch", "1", code=1)[1]
-    assert what in err
+    assert expected in err
     assert err.count("error[") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "what"),
+    ("arguments", "code", "expected"),
     [
         (["m.onnx", "--batch", "0"], 2, "--batch takes"),
         (["m.onnx", "--vs", "torch"], 2, "needs the net"),
@@ -219,20 +219,20 @@ def test_wrong_calls(
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     code: int,
-    what: str,
+    expected: str,
 ) -> None:
-    assert what in run_command(capsys, *BENCH, *arguments, code=code)[1]
+    assert expected in run_command(capsys, *BENCH, *arguments, code=code)[1]
 
 
-def test_each_batch_is_compiled_for_itself(
+def test_each_batch_size_is_compiled_separately(
     bench_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a graph of fixed sizes, whatever was compiled before."""
+    """Each batch size is compiled with fixed sizes, after the earlier compilations are reset."""
     import torch
 
-    made: list[Any] = []
-    monkeypatch.setattr(torch, "compile", recording(made))
-    monkeypatch.setattr(torch.compiler, "reset", lambda: made.append("reset"))
+    calls: list[Any] = []
+    monkeypatch.setattr(torch, "compile", recording(calls))
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
     assert (
         run(
             [
@@ -250,14 +250,14 @@ def test_each_batch_is_compiled_for_itself(
         )
         == 0
     )
-    assert made == ["reset", {"dynamic": False}] * 3
+    assert calls == ["reset", {"dynamic": False}] * 3
 
 
 # ---- sessions
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, placed: list[Placed]) -> None:
-    """A GPU that takes what `placed` says, while the CPU does the work."""
+    """Pretend that there is a GPU and that nodes run as in `placed`; the CPU does the work."""
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(
         providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
@@ -269,7 +269,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch, placed: list[Placed]) -> None:
 def test_nodes_on_the_cpu_are_an_error(
     bench_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are named, unless they are allowed; `auto` takes them and `bench` counts them."""
+    """With `--device cuda`, a node on the CPU is an error unless `--allow-cpu-nodes` is given.
+
+    `--device auto` accepts such nodes and prints a note. The table counts the nodes by provider.
+    """
     pretend(
         monkeypatch,
         [
@@ -306,19 +309,19 @@ def test_nodes_on_the_cpu_are_an_error(
     )
 
 
-@pytest.mark.parametrize(("device", "wanted"), [("cuda", True), ("auto", True), ("cpu", False)])
+@pytest.mark.parametrize(("device", "expected"), [("cuda", True), ("auto", True), ("cpu", False)])
 def test_cuda_graphs_are_used(
     bench_folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     device: str,
-    wanted: bool,
+    expected: bool,
 ) -> None:
-    """On a GPU; why a model has none is said once."""
+    """CUDA graphs are used on a GPU only; a failure to capture one is reported once."""
     pretend(monkeypatch, [Placed("c", "Conv", "CUDAExecutionProvider")])
     arguments = ("m.onnx", "--batch", "1,2", "--input", "3x8x8", "--device", device)
-    made = json.loads(run_command(capsys, *BENCH, *arguments, "--json")[0])
-    assert made["cuda_graphs"] == wanted
+    report = json.loads(run_command(capsys, *BENCH, *arguments, "--json")[0])
+    assert report["cuda_graphs"] == expected
 
     def refuse(self: BoundSession) -> None:
         if self._options.get_run_config_entry("gpu_graph_id") != "-1":
@@ -331,7 +334,7 @@ def test_cuda_graphs_are_used(
         run_command(capsys, *BENCH, *arguments)[1].count(
             "without a CUDA graph: not while capturing"
         )
-        == wanted
+        == expected
     )
 
 
@@ -351,12 +354,10 @@ def test_tensorrt_is_never_replaced_in_silence(
     assert "no-cuda" in run_command(capsys, *BENCH, "m.onnx", "--device", "tensorrt", code=1)[1]
 
 
-def test_open_sizes_are_such_that_the_net_is_valid(
+def test_open_sizes_are_valid_for_the_net(
     bench_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A net that is valid for multiples of 3 is measured at the next one after the usual size; one
-    that the usual size suits, at that.
-    """
+    """Open sizes get the usual value if the net is valid for it, otherwise the next valid one."""
     Path("three.net").write_text(
         "net Three {\n input x: 1xHxH\n down: conv(2, 3, stride = 3)\n deconv(1, 3, stride = 3)\n"
         " add(@x)\n}\n"

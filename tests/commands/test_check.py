@@ -1,4 +1,4 @@
-"""`netdsl check`: what its options print and refuse, and that one wrong line hides nothing else."""
+"""`netdsl check`: what its options print and refuse; one wrong line hides no other result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ JOINED = """net N {
 
 
 def checked(folder: Path, text: str, *options: str) -> int:
-    """Run `check` on a text; its exit code."""
+    """Run `check` on a text and return its exit code."""
     path = folder / "n.net"
     path.write_text(text, encoding="utf-8")
     return run(["check", str(path), *options])
@@ -44,17 +44,16 @@ def checked(folder: Path, text: str, *options: str) -> int:
 def test_depth_folds_a_labelled_join(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
 ) -> None:
-    """A join with a label is one row, with the figures of its arms."""
+    """A labelled join is one row with the totals of its arms."""
     assert checked(tmp_path, JOINED, *options) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["mixed", "concat", "10x8x8", "136"] in [r[:4] for r in rows]
 
 
-def test_rows_of_a_kind_that_there_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A kind without a row is wrong usage, in a table and in JSON; with depth 0 there is one row
-    for each net.
+def test_only_a_kind_that_has_no_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--only` with a kind that has no row is wrong usage, for the table and for JSON.
+
+    With `--depth 0` each net has one row, of the kind `net`.
     """
     for options, kinds in (
         (["--depth", "0"], "net"),
@@ -69,7 +68,7 @@ def test_rows_of_a_kind_that_there_is_not(
 
 
 def test_only_hides_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the text is wrong, that is said, whatever rows were wanted."""
+    """An error is reported even if `--only` leaves out the row of the wrong layer."""
     assert checked(tmp_path, JOINED.replace("gap ->", "maxpool(9) ->"), "--only", "dense") == 1
     assert "error[window-too-large]" in capsys.readouterr().err
 
@@ -77,17 +76,17 @@ def test_only_hides_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_json_has_the_rows_that_are_chosen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--depth` and `--only` choose rows of JSON as they do of the table."""
+    """`--depth` and `--only` choose the rows of JSON as they choose those of the table."""
     names = {
         (): ["mixed.0", "mixed.1", "mixed.2", "mixed", "1", "2", "3"],
         ("--depth", "1", "--only", "concat,gap"): ["mixed", "1"],
         ("--depth", "0"): ["N"],
     }
-    for options, wanted in names.items():
+    for options, expected in names.items():
         assert checked(tmp_path, JOINED, "--format", "json", *options) == 0
         assert [
             row["name"] for row in json.loads(capsys.readouterr().out)["nets"][0]["layers"]
-        ] == wanted
+        ] == expected
 
 
 UNUSED = [
@@ -98,17 +97,17 @@ UNUSED = [
 ]
 
 
-@pytest.mark.parametrize(("form", "options"), UNUSED)
-def test_options_that_a_format_has_no_use_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str, options: list[str]
+@pytest.mark.parametrize(("format_name", "options"), UNUSED)
+def test_options_of_the_table_with_another_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], format_name: str, options: list[str]
 ) -> None:
-    """They are wrong usage, and nothing is printed."""
-    assert checked(tmp_path, JOINED, "--format", form, *options) == 2
-    made = capsys.readouterr()
-    assert made.out == ""
+    """An option that the format does not use is wrong usage, and nothing is printed."""
+    assert checked(tmp_path, JOINED, "--format", format_name, *options) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
     assert (
-        made.err == f"netdsl: {options[0]} is for the table: --format {form} has"
-        f" {'every column' if form == 'json' else 'no table'}\n"
+        printed.err == f"netdsl: {options[0]} is for the table: --format {format_name} has"
+        f" {'every column' if format_name == 'json' else 'no table'}\n"
     )
 
 
@@ -133,19 +132,22 @@ net B {
 def test_a_bad_size_of_an_expect_hides_nothing_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both nets have their tables and the other lines are held, where one asks for no size and one
-    for a size that cannot be.
+    """Both tables are printed and the other `expect` lines are checked.
+
+    One line names an open size after `at`, another a size that is too small for the net.
     """
     assert checked(tmp_path, BAD_AT) == 1
-    made = capsys.readouterr()
-    assert [line for line in made.out.splitlines() if line.startswith(("A ", "B ", "expect"))] == [
+    printed = capsys.readouterr()
+    assert [
+        line for line in printed.out.splitlines() if line.startswith(("A ", "B ", "expect"))
+    ] == [
         "A  image 3xHxW",
         "expect          1 of 4 hold",
         "B  image 3x8x8",
         "expect          1 of 1 hold",
     ]
     assert [
-        line.partition("]")[0] for line in made.err.splitlines() if line.startswith("error")
+        line.partition("]")[0] for line in printed.err.splitlines() if line.startswith("error")
     ] == ["error[bad-size", "error[window-too-large", "error[expect-failed"]
 
 
@@ -174,20 +176,22 @@ net Two = Plain(counts[0]) {
 def test_expects_of_a_member_see_the_lets_of_their_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The lines after `net A = B(...)` see the parameters and open sizes of B, and their own file's
-    `let`s and those that it imports; what a line inside B says of both is said once.
+    """The lines after `net A = B(...)` see B's parameters and open sizes and their file's `let`s.
+
+    They also see the `let`s that their file imports. A line inside B that fails for two members
+    is reported once if the message is the same.
     """
     (tmp_path / "family.net").write_text(FAMILY, encoding="utf-8")
     assert checked(tmp_path, MEMBERS + "net Three = Plain(counts[1], width = 4)\n") == 1
-    made = capsys.readouterr()
-    assert [line for line in made.out.splitlines() if line.startswith("expect")] == [
+    printed = capsys.readouterr()
+    assert [line for line in printed.out.splitlines() if line.startswith("expect")] == [
         "expect          5 of 7 hold",
         "expect          0 of 2 hold",
     ]
-    assert made.err.count("error[") == 3
-    assert made.err.count("`factor` is 5, expected 6") == 1
-    assert "`params` is 808, expected 1" in made.err
-    assert "`params` is 408, expected 1" in made.err
+    assert printed.err.count("error[") == 3
+    assert printed.err.count("`factor` is 5, expected 6") == 1
+    assert "`params` is 808, expected 1" in printed.err
+    assert "`params` is 408, expected 1" in printed.err
 
 
 HOLD = """let units = 3
@@ -212,8 +216,10 @@ net N(depth = 7, names = ["left", "right"]) {
 
 
 def test_names_in_expects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Labels are computed as in the net; a parameter or `let` stands before the figure of its name;
-    a part without numbers has none, and a label of a value has its shape.
+    """Names in an `expect` are resolved as in the net.
+
+    Labels can contain formulas. A parameter or `let` shadows the figure of the same name. A part
+    without parameters or units counts as 0, and a label of a value has that value's shape.
     """
     assert checked(tmp_path, HOLD) == 0
     assert "expect          6 of 6 hold" in capsys.readouterr().out
@@ -234,11 +240,9 @@ AT = """net N {
 """
 
 
-def test_names_in_expects_are_of_the_size_after_at(
+def test_names_in_expects_have_the_size_after_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With `at`, open sizes and what is computed of them are numbers, those of the round of a loop
-    too.
-    """
+    """With `at`, open sizes and the `let`s computed from them are numbers, also inside a loop."""
     assert checked(tmp_path, AT) == 0
     assert "expect          3 of 3 hold" in capsys.readouterr().out

@@ -1,6 +1,4 @@
-"""Names that come out of files are printed without what could steer a terminal, whoever prints
-them.
-"""
+"""Names from files are printed without control characters, whichever command prints them."""
 
 from __future__ import annotations
 
@@ -29,19 +27,19 @@ BAD = "\x1b[31m\u202ename\x9b1m\x07"
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is letters and line ends only."""
+    """Whether a text has only printable characters, line ends and tabs."""
     return all(c.isprintable() or c in "\n\t" for c in text)
 
 
 def save_weights(extra: str, path: str) -> None:
-    """Weights of the tiny net and one tensor more."""
+    """Write the weights of the tiny net and one more tensor, or hostile metadata for `meta`."""
     net = {"y.weight": np.zeros((3, 16), np.float32), "y.bias": np.zeros(3, np.float32)}
     metadata = {"classes": json.dumps([BAD] * 3), "mean": BAD, "net": BAD}
     save_file(net | {extra: np.zeros(1, np.float32)}, path, metadata if extra == "meta" else None)
 
 
 def save_model(path: str) -> None:
-    """A model all of whose names are hostile, and its metadata."""
+    """Write a model whose names and metadata are all hostile."""
     x, y = (helper.make_tensor_value_info(BAD + n, TensorProto.FLOAT, ["N", 3]) for n in "xy")
     node = helper.make_node("Relu", [BAD + "x"], [BAD + "y"], name=BAD)
     model = helper.make_model(
@@ -54,7 +52,7 @@ def save_model(path: str) -> None:
 
 
 def save_unknown(path: str) -> None:
-    """A model with an operator of that name, which nobody has."""
+    """Write a model with an unknown operator that has a hostile name."""
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 3]) for n in "xy")
     graph = helper.make_graph([helper.make_node(BAD, ["x"], ["y"], domain=BAD)], "g", [x], [y])
     onnx.save(
@@ -157,23 +155,19 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda a: " ".join(a).replace(BAD, "BAD"))
-def test_no_command_prints_what_steers_a_terminal(
+def test_no_command_prints_control_characters(
     arguments: list[str], hostile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tensor, node, input and class names, metadata, file names and arguments, in text and in
-    JSON.
-    """
+    """Names, metadata, file names and arguments are printed without them, in text and in JSON."""
     assert run(arguments) in (0, 1, 2)
-    said = capsys.readouterr()
-    assert said.out + said.err
-    assert is_plain(said.out), repr(said.out)
-    assert is_plain(said.err), repr(said.err)
+    printed = capsys.readouterr()
+    assert printed.out + printed.err
+    assert is_plain(printed.out), repr(printed.out)
+    assert is_plain(printed.err), repr(printed.err)
 
 
-def test_the_name_of_a_tensor_that_is_left(
-    hostile: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The line names it, with U+FFFD for what cannot be printed."""
+def test_the_name_of_an_unused_tensor(hostile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The note names the tensor, with U+FFFD in place of each unprintable character."""
     assert run(["export", "tiny.net", "-o", "t.onnx", "--weights", "w.safetensors"]) == 0
     assert "1 unused: \ufffd[31m\ufffdname\ufffd1m\ufffd\n" in capsys.readouterr().out
 
@@ -189,24 +183,22 @@ PRINTERS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("printer", PRINTERS)
 def test_the_printers_themselves(printer: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every way to print replaces control characters; JSON escapes them, so that nothing is
-    lost.
-    """
+    """Every print function replaces control characters; JSON escapes them and loses nothing."""
     PRINTERS[printer]()
-    said = capsys.readouterr()
-    assert is_plain(said.out + said.err)
-    assert "name" in said.out + said.err
+    printed = capsys.readouterr()
+    assert is_plain(printed.out + printed.err)
+    assert "name" in printed.out + printed.err
     if printer == "json":
-        assert json.loads(said.out) == {BAD: BAD, "\U000e0001": 1}
+        assert json.loads(printed.out) == {BAD: BAD, "\U000e0001": 1}
 
 
 def test_a_name_with_a_line_end_is_one_line(
     model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file called so cannot print a line that looks like another command's, or like GitHub's."""
+    """A file name cannot start a line of its own, for example a command to GitHub Actions."""
     name = "a\n::error::b.npy"
     os.rename("one.npy", name)
     assert run(["run", "m.onnx", name]) == 0
     assert run(["run", "m.onnx", f"no{name}"]) == 1
-    said = capsys.readouterr()
-    assert not [line for line in (said.out + said.err).splitlines() if line.startswith("::")]
+    printed = capsys.readouterr()
+    assert not [line for line in (printed.out + printed.err).splitlines() if line.startswith("::")]

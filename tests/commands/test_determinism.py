@@ -1,4 +1,4 @@
-"""The same text and seed give the same bytes: every run, every hash seed, every folder."""
+"""The same text and seed give the same bytes in every run, with every hash seed and folder."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ needs_dot = pytest.mark.skipif(
 )
 
 
-def lay_ready(folder: Path) -> Path:
-    """A folder with the texts."""
+def write_texts(folder: Path) -> Path:
+    """Write the texts into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.net").write_text(TEXT)
     (folder / "blocks.net").write_text(BLOCKS)
@@ -75,8 +75,8 @@ def lay_ready(folder: Path) -> Path:
     return folder
 
 
-def made_by(folder: Path, name: str) -> bytes:
-    """What a command makes, run in that folder in this process."""
+def output_of(folder: Path, name: str) -> bytes:
+    """Run a command in a folder, in this process, and return its output or the file it writes."""
     printed = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
         code = run(COMMANDS[name])
@@ -88,28 +88,26 @@ def made_by(folder: Path, name: str) -> bytes:
     "name", [pytest.param(n, marks=needs_dot) if n.endswith(".svg") else n for n in COMMANDS]
 )
 def test_twenty_runs(tmp_path: Path, name: str) -> None:
-    """Twenty runs in one process, in two folders by turns, give the same bytes; what came before
-    does not matter.
-    """
-    folders = [lay_ready(tmp_path / "a"), lay_ready(tmp_path / "another" / "folder")]
-    found = {hashlib.sha256(made_by(folders[n % 2], name)).hexdigest() for n in range(20)}
-    assert len(found) == 1
+    """Twenty runs in one process, alternating between two folders, give the same bytes."""
+    folders = [write_texts(tmp_path / "a"), write_texts(tmp_path / "another" / "folder")]
+    digests = {hashlib.sha256(output_of(folders[n % 2], name)).hexdigest() for n in range(20)}
+    assert len(digests) == 1
 
 
 SCRIPT = """
 import contextlib, hashlib, io, sys
 from pathlib import Path
-from tests.commands.test_determinism import COMMANDS, made_by
+from tests.commands.test_determinism import COMMANDS, output_of
 for name in sys.argv[1:]:
-    print(name, hashlib.sha256(made_by(Path.cwd(), name)).hexdigest())
+    print(name, hashlib.sha256(output_of(Path.cwd(), name)).hexdigest())
 """
 
 
-def in_a_process(folder: Path, hash_seed: str) -> dict[str, str]:
-    """The digest of everything, made by a new process with that seed of hashes."""
+def digests(folder: Path, hash_seed: str) -> dict[str, str]:
+    """The digest of each output, from a new process with a given hash seed."""
     names = [n for n in COMMANDS if not n.endswith(".svg") or shutil.which("dot")]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SCRIPT, *names],
         cwd=folder,
         env=environment,
@@ -117,22 +115,22 @@ def in_a_process(folder: Path, hash_seed: str) -> dict[str, str]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return dict(line.split() for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert process.returncode == 0, process.stderr
+    return dict(line.split() for line in process.stdout.splitlines() if len(line.split()) == 2)
 
 
 def test_processes(tmp_path: Path) -> None:
-    """Processes with other hash seeds, in other folders, give the same bytes."""
-    first = in_a_process(lay_ready(tmp_path / "a"), "1")
-    assert first == in_a_process(lay_ready(tmp_path / "b" / "c"), "2")
-    assert first == in_a_process(lay_ready(tmp_path / "a"), "3")
+    """Processes with different hash seeds, in different folders, give the same bytes."""
+    first = digests(write_texts(tmp_path / "a"), "1")
+    assert first == digests(write_texts(tmp_path / "b" / "c"), "2")
+    assert first == digests(write_texts(tmp_path / "a"), "3")
     assert len(first) >= len(COMMANDS) - 1
 
 
 def test_the_seed_matters(tmp_path: Path) -> None:
-    """Another seed gives other weights: equal bytes are no accident."""
-    folder = lay_ready(tmp_path)
-    one = made_by(folder, "net.onnx")
+    """Another seed gives other bytes, so the files of the other tests are not equal by chance."""
+    folder = write_texts(tmp_path)
+    first = output_of(folder, "net.onnx")
     with contextlib.chdir(folder):
         assert run(["export", "net.net", "-o", "net.onnx", "--seed", "8"]) == 0
-    assert one != (folder / "net.onnx").read_bytes()
+    assert first != (folder / "net.onnx").read_bytes()

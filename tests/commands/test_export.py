@@ -1,4 +1,4 @@
-"""Export: what its options may say, and what `--verify` holds the written model against."""
+"""`netdsl export`: which options it refuses, and how `--verify` checks the written model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_wrong_numbers_of_channels_are_named(
 def test_wrong_number_of_class_names_is_named(
     net_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Names that `run` would refuse are not written."""
+    """Class names that `run` would refuse are an error, and no model is written."""
     (net_folder / "one.txt").write_text("cat\n")
     assert (
         "labels-mismatch"
@@ -64,7 +64,7 @@ def test_wrong_number_of_class_names_is_named(
 @pytest.mark.parametrize(
     "option", ["--bf16", "--no-fold", "--fold", "--opset=18", "--seed=0", "--labels=n.txt"]
 )
-def test_source_takes_no_word_on_models(
+def test_model_options_are_refused_for_source(
     net_folder: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     assert (
@@ -87,7 +87,7 @@ def test_what_cannot_be_verified_is_not_written(
 
 
 def test_suffix_in_capitals(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A suffix is one in capitals too, for what writes a model and for what reads it."""
+    """`export` and `verify` recognise a suffix in capitals."""
     run_command(capsys, "export", "tiny.net", "-o", "M.ONNX")
     assert (
         "M.ONNX matches its manifest: checked M.ONNX" in run_command(capsys, "verify", "M.ONNX")[0]
@@ -102,10 +102,10 @@ def test_suffix_in_capitals(net_folder: Path, capsys: pytest.CaptureFixture[str]
         "input t: 5 int64\n embedding(7, 3)",
     ],
 )
-def test_verify_takes_inputs_that_the_net_is_valid_for(
+def test_verify_uses_valid_inputs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], body: str
 ) -> None:
-    """`--verify` runs at sizes that the net's conditions allow, on numbers of the right sort."""
+    """`--verify` runs at sizes that the net's conditions allow, with inputs of the right type."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.net").write_text(f"net A {{\n {body}\n}}\n")
     assert (
@@ -115,15 +115,13 @@ def test_verify_takes_inputs_that_the_net_is_valid_for(
 
 
 @pytest.mark.parametrize("factor", [1.1, np.nan])
-def test_verify_says_that_back_ends_differ(
+def test_verify_reports_different_outputs(
     net_folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     factor: float,
 ) -> None:
-    """Other values, and values that are no numbers, are an error, also where the first output
-    agrees.
-    """
+    """Different values and NaN in the second output are an error, although the first agrees."""
     (net_folder / "tiny.net").write_text(NET.replace("}\n", " output z: @n -> gap -> flatten\n}\n"))
     right = exported._in_torch
     monkeypatch.setattr(
@@ -137,10 +135,10 @@ def test_verify_says_that_back_ends_differ(
     )
 
 
-def test_verify_says_that_a_back_end_fails(
+def test_verify_reports_a_back_end_that_fails(
     net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a back end raises is an error of the same code, no traceback."""
+    """An exception in a back end is reported under the same code, without a traceback."""
     monkeypatch.setattr(exported, "_in_onnxruntime", lambda *_: 1 / 0)
     assert (
         "error[back-ends-differ]: onnxruntime fails on m.onnx: division by zero"
@@ -154,7 +152,7 @@ def test_verify_says_that_a_back_end_fails(
 def test_the_type_of_a_model_made_in_python(
     net_folder: Path, dtype: str, element: int, opset: int
 ) -> None:
-    """Weights, inputs and outputs have it, in memory and in a file."""
+    """Weights, inputs and outputs have the requested type, in memory and in a file."""
     net = netdsl.loads(NET)
     for model in (
         net.onnx(dtype=dtype, fold=True),

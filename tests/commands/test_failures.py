@@ -1,4 +1,4 @@
-"""What is done with a failure: one message, the exit code of the contract, no traceback."""
+"""A failure gives one message and the documented exit code, and no traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fails(error: BaseException) -> Callable[..., Any]:
-    """A function that raises this."""
+    """A function that raises the error, whatever its arguments."""
 
     def work(*_: object, **__: object) -> None:
         raise error
@@ -43,15 +43,17 @@ def test_a_fault_of_netdsl_is_one_message(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Exit code 70, what netdsl was doing, and a file in the log folder with the traceback."""
+    """The exit code is 70, the message names the command, and a log file has the traceback."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(check, "run", fails(error))
     assert run(["check", "lenet5"]) == 70
-    said = capsys.readouterr().err
-    assert said.startswith(f"error[internal-error]: `netdsl check` failed: {type(error).__name__}")
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert message.startswith(
+        f"error[internal-error]: `netdsl check` failed: {type(error).__name__}"
+    )
+    assert "Traceback" not in message
     (log,) = (p for p in tmp_path.rglob("*.txt"))
-    assert str(log) in said
+    assert str(log) in message
     assert "Traceback" in log.read_text()
     assert "['check', 'lenet5']" in log.read_text()
 
@@ -59,20 +61,20 @@ def test_a_fault_of_netdsl_is_one_message(
 def test_without_a_log_folder_the_details_go_to_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are not lost where the folder cannot be made."""
+    """If the log folder cannot be created, the details are printed instead."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(check, "run", fails(ValueError("boom")))
     assert run(["check", "lenet5"]) == 70
-    said = capsys.readouterr().err
-    assert "ValueError: boom" in said
-    assert "the log folder cannot be written" in said
+    message = capsys.readouterr().err
+    assert "ValueError: boom" in message
+    assert "the log folder cannot be written" in message
 
 
 def test_the_debug_variable_shows_the_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NETDSL_DEBUG=1 prints it and writes no file."""
+    """NETDSL_DEBUG=1 prints the traceback and writes no log file."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("NETDSL_DEBUG", "1")
     monkeypatch.setattr(check, "run", fails(ValueError("boom")))
@@ -81,8 +83,8 @@ def test_the_debug_variable_shows_the_traceback(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_python_face_raises_what_is_unforeseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handler belongs to the command line: a program sees the exception itself."""
+def test_the_python_api_raises_unexpected_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the command line handles internal errors; a program gets the exception itself."""
     import netdsl
     from netdsl import driver
 
@@ -135,7 +137,7 @@ def test_each_failure_has_its_code(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Memory, files, the system and the user are not faults of netdsl; crashes are."""
+    """A lack of memory, a file or system error and Ctrl-C are not internal errors; a crash is."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert failures.report(error, ["check", "lenet5"]) == code
     assert capsys.readouterr().err.startswith(text)

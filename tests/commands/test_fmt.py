@@ -1,6 +1,4 @@
-"""`netdsl fmt`: files, folders and standard input; what is left alone; permissions, links, line
-breaks.
-"""
+"""`netdsl fmt` on files, folders and standard input; permissions, links and line breaks."""
 
 from __future__ import annotations
 
@@ -19,39 +17,40 @@ LIBRARY = Path(resource("nets"))
 
 
 def write(path: Path, data: bytes) -> Path:
-    """A file with that content."""
+    """Write a file, and the folders above it if they are missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
 
 
 def test_files_are_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each file that changes is named; one that does not is not written; permissions stay, and
-    nothing else is left beside them.
+    """Only files that change are written and named; they keep their permissions.
+
+    No other file stays in the folder.
     """
     ugly = write(tmp_path / "a.net", b"net A{relu}")
     ugly.chmod(0o640)
-    good = write(tmp_path / "b.net", b"net B { relu }\n")
-    os.utime(good, (1, 1))
-    assert run(["fmt", str(ugly), str(good)]) == 0
+    formatted = write(tmp_path / "b.net", b"net B { relu }\n")
+    os.utime(formatted, (1, 1))
+    assert run(["fmt", str(ugly), str(formatted)]) == 0
     assert ugly.read_bytes() == b"net A { relu }\n"
     assert stat.S_IMODE(ugly.stat().st_mode) == 0o640
-    assert good.stat().st_mtime == 1
+    assert formatted.stat().st_mtime == 1
     assert capsys.readouterr().out == f"formatted {ugly}\n"
     assert sorted(os.listdir(tmp_path)) == ["a.net", "b.net"]
 
 
 def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--check` names the files that would change, and the first line that would."""
+    """`--check` writes nothing and names each file that would change, with its first such line."""
     ugly = write(tmp_path / "a.net", b"net A {\n  relu\n}\n")
-    good = write(tmp_path / "b.net", b"net B { relu }\n")
-    assert run(["fmt", "--check", str(good)]) == 0
-    assert run(["fmt", "--check", str(ugly), str(good)]) == 1
+    formatted = write(tmp_path / "b.net", b"net B { relu }\n")
+    assert run(["fmt", "--check", str(formatted)]) == 0
+    assert run(["fmt", "--check", str(ugly), str(formatted)]) == 1
     assert ugly.read_bytes() == b"net A {\n  relu\n}\n"
     error = capsys.readouterr().err
     assert "error[not-formatted]" in error
     assert f"{ugly}:2:1" in error
-    assert str(good) not in error
+    assert str(formatted) not in error
 
 
 @pytest.mark.parametrize(
@@ -64,8 +63,9 @@ def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
-    """Line breaks stay the first one's kind; a byte order mark goes, and with it a file that
-    `--check` would name.
+    """The first line break decides the kind of all line breaks; a byte order mark is removed.
+
+    `--check` names the file before it is formatted and not afterwards.
     """
     path = write(tmp_path / "a.net", before)
     assert run(["fmt", "--check", str(path)]) == 1
@@ -75,7 +75,7 @@ def test_bytes(tmp_path: Path, before: bytes, after: bytes) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    """A folder stands for the .net files in it and below; hidden ones are left alone."""
+    """For a folder, the .net files in it and below it are formatted, except hidden ones."""
     paths = [
         write(tmp_path / name, b"net A{relu}")
         for name in ("a.net", "b/c.net", ".d/e.net", "f.txt", ".g.net")
@@ -85,7 +85,7 @@ def test_folders(tmp_path: Path) -> None:
 
 
 def test_errors_leave_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file with errors is reported and left as it is; the others are formatted."""
+    """A file with errors is reported and not changed; the other files are formatted."""
     wrong = write(tmp_path / "a.net", b"net A{conv(}")
     labels = write(tmp_path / "b.net", b"net A{a: b: relu}")
     other = write(tmp_path / "c.net", b"net A{relu}")
@@ -118,7 +118,7 @@ def test_errors_leave_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    """The file behind a link is the one that is rewritten."""
+    """The file that a link leads to is rewritten, and the link stays."""
     path = write(tmp_path / "real" / "a.net", b"net A{relu}")
     link = tmp_path / "b.net"
     link.symlink_to(path)
@@ -130,7 +130,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_read_only_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that may not be written is left alone, though its folder would let it be replaced."""
+    """A read-only file is not changed, although its folder would allow us to replace it."""
     path = write(tmp_path / "a.net", b"net A{relu}")
     monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
     assert run(["fmt", str(path)]) == 1
@@ -139,14 +139,12 @@ def test_a_read_only_file(
 
 
 def test_standard_input() -> None:
-    """`-` reads standard input and writes standard output, nothing else; `--check` says whether it
-    would change.
-    """
+    """`-` formats standard input to standard output; with `--check` it only reports a change."""
     command = [sys.executable, "-m", "netdsl", "fmt", "-"]
-    done = subprocess.run(
+    formatted = subprocess.run(
         command, input=b"net A{relu}# \xc3\xbc\r\n", capture_output=True, check=True
     )
-    assert (done.stdout, done.stderr) == (b"net A { relu }  # \xc3\xbc\r\n", b"")
+    assert (formatted.stdout, formatted.stderr) == (b"net A { relu }  # \xc3\xbc\r\n", b"")
     checked = subprocess.run(
         [*command, "--check"], input=b"net A{relu}", capture_output=True, check=False
     )
@@ -155,21 +153,79 @@ def test_standard_input() -> None:
 
 
 def test_fmt_loads_little() -> None:
-    """`fmt` loads neither torch nor onnx nor numpy nor what draws tables."""
+    """`fmt` imports neither torch nor onnx nor numpy, nor rich, which prints tables."""
     probe = (
         "import sys\nfrom netdsl.cli import run\nassert run(['fmt', '--check', sys.argv[1]]) =="
         " 0\nprint(*sys.modules)"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", probe, str(LIBRARY / "lenet5.net")],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert not {m.split(".")[0] for m in done.stdout.split()} & {
+    assert not {m.split(".")[0] for m in process.stdout.split()} & {
         "torch",
         "onnx",
         "onnxruntime",
         "numpy",
         "rich",
     }
+
+
+# ---- --diff
+
+UGLY = {
+    "a.net": b"net A{relu}",
+    "b.net": b"net B { relu }\n",
+    "sub/c.net": b"\xef\xbb\xbfnet C {\r\n  relu # \xe2\x80\xa8 one line\r\n}\r\n",
+}
+
+
+def test_diff_can_be_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`patch` makes of each file what `fmt` makes of it, also of its line breaks and marks; the
+    files themselves stay, and the exit code tells whether anything would change.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name, data in UGLY.items():
+        write(tmp_path / name, data)
+    assert run(["fmt", "--diff", "."]) == 1
+    made, errors = capfd.readouterr()
+    assert errors == ""
+    assert {name: (tmp_path / name).read_bytes() for name in UGLY} == UGLY
+    assert [line for line in made.splitlines() if line.startswith("--- ")] == [
+        "--- a.net",
+        "--- sub/c.net",
+    ]
+    subprocess.run(["patch", "-p0", "--binary"], input=made.encode(), check=True)
+    assert run(["fmt", "--check", "."]) == 0
+    assert run(["fmt", "--diff", "."]) == 0
+    assert (tmp_path / "a.net").read_bytes() == b"net A { relu }\n"
+
+
+def test_diff_of_standard_input_and_wrong_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with errors is reported as ever, and the others are compared."""
+    wrong = write(tmp_path / "a.net", b"net A{conv(}")
+    ugly = write(tmp_path / "b.net", b"net B{relu}\n")
+    assert run(["fmt", "--diff", str(wrong), str(ugly)]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"--- {ugly}\n+++ {ugly}\n@@ -1 +1 @@\n-net B{{relu}}\n+net B {{ relu }}\n"
+    assert "error[syntax-error]" in said.err
+    command = [sys.executable, "-m", "netdsl", "fmt", "--diff", "-"]
+    done = subprocess.run(command, input=b"net A{relu}", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"--- <stdin>\n+++ <stdin>\n")
+    assert b"-net A{relu}\n\\ No newline at end of file\n" in done.stdout
+
+
+def test_diff_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Together they print the changes, and report the files that would change."""
+    ugly = write(tmp_path / "b.net", b"net B{relu}\n")
+    assert run(["fmt", "--diff", "--check", str(ugly)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("--- ")
+    assert "error[not-formatted]" in said.err

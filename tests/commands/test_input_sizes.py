@@ -1,4 +1,4 @@
-"""Sizes of inputs that are given from outside: one name is one size, in every input."""
+"""Input sizes from `--input` and `at`: a name has the same size in every input."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ GIVEN = {
 
 @pytest.mark.parametrize("case", GIVEN)
 def test_given(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sizes given are those of the text's letters, in formulas too.
+    """`--input` gives the open sizes their values, also inside formulas.
 
-    Where they do not go with it, one error says so.
+    A size that contradicts the text is one error.
     """
-    body, given, wanted = GIVEN[case]
+    body, given, expected = GIVEN[case]
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{body}\n}}")
     code = run(["check", str(path), *(w for g in given for w in ("--input", g))])
     out, err = capsys.readouterr()
-    assert code == ("-" in wanted)
+    assert code == ("-" in expected)
     if code:
-        assert err.startswith(f"error[{wanted}]")
+        assert err.startswith(f"error[{expected}]")
         assert err.count("error[") == 1
     else:
-        assert wanted in out.split("\n")[0]
+        assert expected in out.split("\n")[0]
 
 
 def test_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`at` with sizes that the input cannot have is an error, and proves nothing."""
+    """`at` with sizes that the input cannot have is an error, not an `expect` that is true."""
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{SQUARE}\nexpect shape(x) == 3x4x8 at 3x4x8\n}}")
     assert run(["check", str(path)]) == 1
@@ -72,7 +72,7 @@ def test_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_valid_sizes_of_formulas(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An input's own formula must be at least 1; `verify` tries sizes at which it is."""
+    """A formula in an input size must be at least 1; `verify` chooses sizes that ensure it."""
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{LESS}\n}}")
     assert run(["check", str(path)]) == 0
@@ -106,22 +106,19 @@ NEAR = {
 
 @pytest.mark.parametrize("case", NEAR)
 def test_advice(case: str) -> None:
-    """The help proposes the sizes that were probably meant, or how to change them."""
-    body, given, wanted = NEAR[case]
+    """The help proposes the sizes that the user probably meant, or explains how to change them."""
+    body, given, expected_help = NEAR[case]
     text = body if body.startswith("net") else f"net N {{\n{body}\n}}"
     sizes = tuple(int(n) for n in given.split("x"))
     with pytest.raises(NetdslError) as caught:
         compile_net(program_of(SourceFile("n.net", text)), "N", {"": sizes})
-    (found,) = caught.value.diagnostics
-    assert found.span is not None
-    assert wanted in (found.help or "") if wanted else found.help is None
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span is not None
+    assert expected_help in (diagnostic.help or "") if expected_help else diagnostic.help is None
 
 
 def test_the_advice_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The parameter that the help names does change the size.
-
-    Sizes that are in the text can be repeated.
-    """
+    """The parameter that the help names changes the size; `--input` may then repeat that size."""
     path = tmp_path / "n.net"
     path.write_text(PARAMETER)
     assert run(["check", str(path), "-D", "size=9"]) == 0
@@ -139,10 +136,7 @@ def test_every_command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Every command with `--input` refuses sizes that change a number of the text.
-
-    Writes nothing.
-    """
+    """Every command with `--input` refuses to change a number of the text, and writes nothing."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.net").write_text(f"net N {{\n{FIXED}\n}}")
     assert run([command[0], "n.net", *command[1:], "--input", "8x9x3"]) == 1
@@ -156,7 +150,7 @@ def test_every_command(
 
 
 def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`bench` measures the net of the text, and refuses other sizes at their line."""
+    """`bench` refuses to change a fixed size, and the error points at its line."""
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\n{FIXED}\n}}")
     assert run(["bench", str(path), "--batch", "1", "--input", "8x9x3"]) == 1
@@ -166,11 +160,11 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_at_a_fixed_size() -> None:
-    """`at` cannot change a number of the text either."""
+    """`at` cannot change a fixed size of the text either."""
     text = f"net N {{\n{FIXED}\nexpect shape(x) == 8x9x3 at 8x9x3\n}}"
     program = program_of(SourceFile("n.net", text))
-    good, broken = check_expects(compile_net(program, "N"))
-    assert (good, [(d.code, d.help) for d in broken]) == (
+    passed, failed = check_expects(compile_net(program, "N"))
+    assert (passed, [(d.code, d.help) for d in failed]) == (
         0,
         [("fixed-size", "did you mean 3x8x9?")],
     )

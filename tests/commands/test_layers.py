@@ -1,4 +1,4 @@
-"""`netdsl layers` and `netdsl nets`: complete, narrow enough, right, and light."""
+"""`netdsl layers` and `netdsl nets`: they are complete, correct, narrow, and start quickly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTH = 80
 
 
 def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """What a command prints at 80 columns; it succeeds, and says nothing on standard error."""
+    """The output of a command at 80 columns, which succeeds and prints no errors."""
     code = run(list(argv))
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
@@ -37,7 +37,7 @@ def width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_has_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each kind, shipped block and word has a line under its family."""
+    """Every layer, shipped block and keyword has a line, and every family has a heading."""
     out = printed(capsys, "layers")
     for name in [*LAYERS, *block_names(), "residual", "identity", "frozen"]:
         assert re.search(rf"^  (F -> )?{name}\b", out, re.MULTILINE), name
@@ -45,19 +45,15 @@ def test_the_table_has_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"{family}\n" in out
 
 
-def test_families_have_their_place() -> None:
-    """Every family of our own kinds is in the order that the reference prints."""
+def test_every_family_is_in_the_reference() -> None:
+    """`FAMILIES`, the order of the reference, contains every family of our own layers."""
     own = {cls.family for cls in LAYERS.values() if cls.__module__.startswith("netdsl.")}
     assert own <= set(FAMILIES)
 
 
 @pytest.mark.parametrize("name", [e.name for e in entries()])
-def test_a_page_says_what_the_definition_says(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A page has the arguments with their defaults, and the examples with the shapes that compiling
-    gives.
-    """
+def test_a_page_agrees_with_the_definition(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A page has the arguments with their defaults, and the examples with their output shapes."""
     item = entry(name)
     page = " ".join(printed(capsys, "layers", name).split())
     assert item.doc
@@ -71,7 +67,7 @@ def test_a_page_says_what_the_definition_says(
 
 
 def test_a_page_in_full(capsys: pytest.CaptureFixture[str]) -> None:
-    """The page of a kind that takes references, as a user sees it."""
+    """Lines of the page of `crop`, which takes a reference, as a user sees them."""
     lines = [line.rstrip() for line in printed(capsys, "layers", "crop").splitlines()]
     assert lines[0] == "crop(size = ..., offset = ...)"
     assert "  the current value and at most 1 `@` reference" in lines
@@ -88,7 +84,7 @@ def test_a_page_in_full(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_unknown_kinds(word: str, advice: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A kind that is not there is an error with advice."""
+    """An unknown layer is an error with advice."""
     assert run(["layers", word]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error[unknown-layer]")
@@ -96,7 +92,7 @@ def test_unknown_kinds(word: str, advice: str, capsys: pytest.CaptureFixture[str
 
 
 def test_the_library_has_every_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each shipped file's nets stand with their figures and the year of the paper."""
+    """The nets of every shipped file are listed with their figures and the year of the paper."""
     out = printed(capsys, "nets")
     for name in library_names():
         assert re.search(
@@ -108,35 +104,35 @@ def test_the_library_has_every_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [["layers"], ["layers", "conv"], ["nets"]])
-def test_the_reference_is_light(argv: list[str]) -> None:
-    """Neither torch nor numpy is imported to print it."""
+def test_the_reference_imports_little(argv: list[str]) -> None:
+    """The commands that print it import neither torch nor onnx nor numpy."""
     program = (
         f"import sys; from netdsl.cli import run; run({argv!r}); sys.exit(bool({{'torch', 'numpy',"
         " 'onnx'} & set(sys.modules)))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
 
 
 # ---- the examples
 
 
 def test_the_kernels_example(tmp_path: Path) -> None:
-    """The example draws its picture, and saves the panels."""
-    done = subprocess.run(
+    """The example runs without warnings and saves its picture."""
+    process = subprocess.run(
         [sys.executable, ROOT / "examples" / "kernels.py", tmp_path / "k.png"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (process.returncode, process.stderr) == (0, "")
     assert (tmp_path / "k.png").stat().st_size > 2000
 
 
-def test_the_kernels_are_those_of_the_net() -> None:
-    """The edge kernel finds no edge in a flat picture, and blurring keeps its brightness."""
+def test_the_kernels_on_a_uniform_picture() -> None:
+    """The edge kernel finds no edge in a uniform picture, and blurring keeps its brightness."""
     import torch
 
     net = netdsl.load(str(ROOT / "examples" / "kernels.net"))
@@ -153,8 +149,9 @@ def test_the_kernels_are_those_of_the_net() -> None:
 
 
 def test_the_custom_layer(tmp_path: Path) -> None:
-    """The package's layer is found through its entry point, and its rules agree with PyTorch and
-    ONNX. It states how far float32 may be off, and `verify` accepts it.
+    """netdsl finds the package's layer through its entry point, and PyTorch and ONNX agree.
+
+    The layer defines its own bound for rounding, and `verify` accepts the net.
     """
     folder = ROOT / "examples" / "custom_layer"
     info = tmp_path / "netdsl_swish_beta-0.1.0.dist-info"
@@ -185,7 +182,7 @@ assert run(["layers", "swish_beta"]) == 0
 assert run(["verify", "swish.net"]) == 0
 """
     path = os.pathsep.join([str(tmp_path), str(folder), str(ROOT)])
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
@@ -193,11 +190,11 @@ assert run(["verify", "swish.net"]) == 0
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "shared = true" in done.stdout
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "shared = true" in process.stdout
 
 
 def test_the_entry_of_an_unknown_kind_fails() -> None:
-    """`entry` raises what the command prints."""
+    """`entry` raises the error that the command prints."""
     with pytest.raises(NetdslError, match="unknown-layer"):
         entry("no_such_layer")

@@ -1,8 +1,9 @@
-"""`netdsl run`: pictures and arrays through onnxruntime, and what it says of bad ones."""
+"""`netdsl run`: what it prints for pictures and arrays, and its errors for bad files."""
 
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -113,13 +114,13 @@ def test_an_output_without_classes_is_summed_up(
 # ---- pictures
 
 
-def test_a_picture_is_brought_to_the_channels_and_size_of_the_input(model_folder: Path) -> None:
-    made = load_input(model_folder / "ok.png", open_session(model_folder / "m.onnx"))
-    np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
-    assert made.dtype == np.float32
+def test_a_picture_is_converted_to_the_channels_and_size_of_the_input(model_folder: Path) -> None:
+    array = load_input(model_folder / "ok.png", open_session(model_folder / "m.onnx"))
+    np.testing.assert_allclose(array, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
+    assert array.dtype == np.float32
 
 
-def test_an_open_size_is_the_pictures(model_folder: Path) -> None:
+def test_an_open_size_is_that_of_the_picture(model_folder: Path) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     assert load_input(model_folder / "ok.png", open_session(model_folder / "map.onnx")).shape == (
         1,
@@ -129,17 +130,17 @@ def test_an_open_size_is_the_pictures(model_folder: Path) -> None:
     )
 
 
-def test_a_picture_is_normalised_as_the_metadata_say(model_folder: Path) -> None:
+def test_a_picture_is_normalised_with_the_metadata(model_folder: Path) -> None:
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     with_metadata("map.onnx", "scaled.onnx", mean=[0.2, 0.1, 0.0], std=[0.5, 0.5, 0.1])
-    made = load_input(model_folder / "ok.png", open_session(model_folder / "scaled.onnx"))
-    np.testing.assert_allclose(made[0, :, 0, 0], [0, 0.2, 2], atol=1e-6)
+    array = load_input(model_folder / "ok.png", open_session(model_folder / "scaled.onnx"))
+    np.testing.assert_allclose(array[0, :, 0, 0], [0, 0.2, 2], atol=1e-6)
 
 
 def test_sixteen_bit_grey_keeps_its_range(model_folder: Path) -> None:
     Image.fromarray(np.full((4, 4), 13107, np.uint16)).save("deep.png")
-    made = load_input(model_folder / "deep.png", open_session(model_folder / "m.onnx"))
-    np.testing.assert_allclose(made, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
+    array = load_input(model_folder / "deep.png", open_session(model_folder / "m.onnx"))
+    np.testing.assert_allclose(array, np.full((1, 1, 4, 4), 0.2), rtol=1e-6)
 
 
 def test_a_turned_photo_is_turned_back(model_folder: Path) -> None:
@@ -348,12 +349,13 @@ def test_a_net_with_weights(model_folder: Path, capsys: pytest.CaptureFixture[st
     assert "--top" in run_command(capsys, "run", "m.onnx", "one.npy", "--top", "0", code=2)[1]
 
 
-# ---- folders, patterns, several inputs, batches, what is written
+# ---- folders, patterns, several inputs, batches, output files
 
 
 def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder gives its pictures in order, a pattern the files that it fits; what has none is an
-    error.
+    """A folder gives its pictures in order, and a pattern gives the files that match it.
+
+    A folder or pattern without files is an error.
     """
     (model_folder / "many" / "empty").mkdir(parents=True)
     for name in ("b.jpg", "a.png", "c.PNG"):
@@ -369,6 +371,7 @@ def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[
     ]
     assert (
         err == "note: skipped 1 of the 5 files in many, which do not have the suffix of a picture\n"
+        "note: skipped 1 subfolder of many; -r enters them\n"
     )
     assert run_command(capsys, "run", "m.onnx", "many/?.png", "--top", "1")[0].startswith(
         "many/a.png\n"
@@ -382,9 +385,56 @@ def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[
     assert out.startswith("one.npy")
 
 
+def test_subfolders(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-r` runs the pictures below a folder too, except in hidden folders; without it, a note
+    counts the subfolders, or an error suggests it.
+    """
+    for name in ("a.png", "deep/b.png", "deep/er/c.jpg", ".hidden/d.png", "deep/notes.txt"):
+        path = model_folder / "many" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.touch()
+        else:
+            Image.new("RGB", (5, 5)).save(path)
+    out, err = run_command(capsys, "run", "m.onnx", "many", "-r", "--top", "1")
+    assert [line for line in out.splitlines() if "%" not in line] == [
+        "many/a.png",
+        "many/deep/b.png",
+        "many/deep/er/c.jpg",
+    ]
+    assert "skipped 1 of the 4 files in many" in err
+    assert "subfolder" not in err
+    out, err = run_command(capsys, "run", "m.onnx", "many", "--top", "1")
+    assert "deep" not in out
+    assert err == "note: skipped 1 subfolder of many; -r enters them\n"
+    (model_folder / "many" / "a.png").unlink()
+    _, err = run_command(capsys, "run", "m.onnx", "many", code=1)
+    assert "error[no-inputs]: the folder many has no pictures" in err
+    assert "help: -r also runs the pictures in its 1 subfolder\n" in err
+
+
+def test_a_subfolder_that_cannot_be_read(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, and the other inputs are run."""
+    (model_folder / "many" / "deep").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    out, err = run_command(capsys, "run", "m.onnx", "-r", "many", "one.npy", code=1)
+    assert "error[cannot-read]: many/deep: Permission denied\n" in err
+    assert out.startswith("one.npy")
+
+
 def test_batches_change_nothing(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Inputs of several sizes and one that is damaged: each its own lines, in order, whatever the
-    batch.
+    """The batch size changes nothing, for pictures of several sizes and one damaged file.
+
+    Each input has its own lines, in the order of the arguments.
     """
     stream = np.random.default_rng(0)
     for i in range(7):
@@ -402,7 +452,7 @@ def test_batches_change_nothing(model_folder: Path, capsys: pytest.CaptureFixtur
         )
 
 
-def test_a_sample_at_fault_does_not_take_its_batch_along(
+def test_a_bad_sample_does_not_stop_its_batch(
     model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     netdsl.loads(
@@ -452,14 +502,15 @@ def test_several_inputs_come_by_name(
 
 
 def test_outputs_go_to_a_file(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All samples in one array with the names of their files; where nothing ran, nothing is
-    written.
+    """`-o` writes one array of all samples, with the name of each sample's file.
+
+    Outputs of different sizes become one array for each file. If nothing runs, nothing is written.
     """
     np.save("many.npy", np.random.default_rng(0).random((3, 1, 4, 4), dtype=np.float32))
     run_command(capsys, "run", "m.onnx", "one.npy", "many.npy", "no.npy", "-o", "out.npz", code=1)
-    made = np.load("out.npz")
-    assert made["inputs"].tolist() == ["one.npy", *["many.npy"] * 3]
-    assert made["y"].shape == (4, 3)
+    arrays = np.load("out.npz")
+    assert arrays["inputs"].tolist() == ["one.npy", *["many.npy"] * 3]
+    assert arrays["y"].shape == (4, 3)
     run_command(capsys, "run", "m.onnx", "no.npy", "-o", "none.npz", code=1)
     assert not (model_folder / "none.npz").exists()
     netdsl.loads(COLOUR).save_onnx("map.onnx")
@@ -476,16 +527,16 @@ def test_json_lines(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     with_metadata("m.onnx", "named.onnx", classes=["a", "b", "c"])
     np.save("many.npy", np.random.default_rng(0).random((2, 1, 4, 4), dtype=np.float32))
     out, _ = run_command(capsys, "run", "named.onnx", "one.npy", "many.npy", "--json", "--top", "2")
-    made = [json.loads(line) for line in out.splitlines()]
-    assert [(m["input"], m["sample"]) for m in made] == [
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [(m["input"], m["sample"]) for m in records] == [
         ("one.npy", 0),
         ("many.npy", 0),
         ("many.npy", 1),
     ]
-    assert [c["name"] for c in made[0]["outputs"]["y"]] == [
-        "abc"[c["class"]] for c in made[0]["outputs"]["y"]
+    assert [c["name"] for c in records[0]["outputs"]["y"]] == [
+        "abc"[c["class"]] for c in records[0]["outputs"]["y"]
     ]
-    assert len(made[0]["outputs"]["y"]) == 2
+    assert len(records[0]["outputs"]["y"]) == 2
     netdsl.loads(COLOUR).save_onnx("map.onnx")
     assert json.loads(run_command(capsys, "run", "map.onnx", "ok.png", "--json")[0])["outputs"][
         "map"
@@ -495,9 +546,7 @@ def test_json_lines(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_model_that_prepares_pictures_itself(
     model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The picture goes in as it is, and the classes come out as from the model that is fed prepared
-    numbers.
-    """
+    """A model with `--with-preprocess` gives the classes of the model that `run` prepares for."""
     (model_folder / "tiny.net").write_text(
         "net Tiny {\n input image: 3x8x6\n flatten\n output y: dense(3)\n}"
     )
@@ -531,8 +580,9 @@ def test_a_model_that_prepares_pictures_itself(
 def test_a_model_that_prepares_pictures_of_open_sizes(
     model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An open size is the picture's, and has the net's name for it; one that is fixed is met before
-    the graph, which resizes nothing then.
+    """An open size keeps the net's name and becomes that of the picture.
+
+    `run` resizes the picture to a fixed size before the graph, so both models give the same result.
     """
     (model_folder / "map.net").write_text(
         "net Map {\n input image: 3x4xW\n output map: conv(2, 1)\n}"

@@ -1,4 +1,4 @@
-"""`netdsl run --device`: where a model runs is what was asked for, or an error."""
+"""`netdsl run --device`: a model runs on the device that the user chose, or there is an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_cuda_is_never_replaced_in_silence(
     assert "--device cpu" in err
 
 
-def test_a_build_without_cuda_says_so(
+def test_a_build_without_cuda_is_reported(
     model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
@@ -44,16 +44,17 @@ def test_a_build_without_cuda_says_so(
     )
 
 
-def test_auto_says_what_it_chose(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_prints_its_choice(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     expected = "cpu" if GPU else "cuda"
     assert run_command(capsys, "run", "m.onnx", "one.npy", "--device", "auto")[1].startswith(
         f"device: {expected} ("
     )
 
 
-def test_test_says_what_auto_chose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`netdsl test --engine onnxruntime` as `run` does; with a device named there is nothing to
-    say.
+def test_test_prints_the_choice_of_auto(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`netdsl test --engine onnxruntime` prints the device that `auto` chose, as `run` does.
+
+    If the user names the device, it prints nothing.
     """
     graph = netdsl.loads("net N {\n input x: 4\n output y: dense(2)\n}").graph
     weights = {"y.weight": np.ones((2, 4), np.float32), "y.bias": np.zeros(2, np.float32)}
@@ -71,7 +72,10 @@ def test_test_says_what_auto_chose(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.gpu
 @pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
 def test_the_gpu_gives_what_the_cpu_gives(model_folder: Path) -> None:
-    """A session that fails where there is a GPU fails this test."""
+    """A model has the same outputs on the GPU and on the CPU.
+
+    If there is a GPU but the session cannot use it, this test fails.
+    """
     ones = {"image": np.ones((1, 1, 4, 4), np.float32)}
     expected = open_session(model_folder / "m.onnx").run(ones)[0]
     np.testing.assert_allclose(

@@ -1,6 +1,4 @@
-"""Where the outputs of `netdsl run` go: to the right stream, to each file its own, under names that
-clash with nothing.
-"""
+"""The outputs of `netdsl run`: each file's own, on the right stream, under unique names."""
 
 from __future__ import annotations
 
@@ -34,13 +32,13 @@ OUTPUTS: dict[str, tuple[str, int, list[Any], dict[str, Any]]] = {
 
 
 def model(path: str, *kinds: str, names: tuple[str, ...] = (), batch: int | str = "N") -> None:
-    made = [(name, *OUTPUTS[kind]) for name, kind in zip(names or kinds, kinds, strict=True)]
+    named = [(name, *OUTPUTS[kind]) for name, kind in zip(names or kinds, kinds, strict=True)]
     nodes = [
         helper.make_node(operator, ["x"], [name], **arguments)
-        for name, operator, _, _, arguments in made
+        for name, operator, _, _, arguments in named
     ]
     outputs = [
-        helper.make_tensor_value_info(name, element, shape) for name, _, element, shape, _ in made
+        helper.make_tensor_value_info(name, element, shape) for name, _, element, shape, _ in named
     ]
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("x", FLOAT, [batch, 3, 4])], outputs
@@ -63,8 +61,9 @@ def arrays_folder(folder: Path) -> Path:
 def test_each_file_has_its_own_outputs(
     arrays_folder: Path, capsys: pytest.CaptureFixture[str], kind: str, batch: tuple[str, ...]
 ) -> None:
-    """Whether or not an output has a row for each sample: what three files give together is what
-    each gives alone.
+    """Three files in one call give the same lines as in three calls.
+
+    This is so whether or not an output has one row for each sample.
     """
     model("m.onnx", kind)
     alone = [run_command(capsys, "run", "m.onnx", f"{name}.npy")[0] for name in "abc"]
@@ -78,7 +77,7 @@ def test_each_file_has_its_own_outputs(
 def test_as_many_rows_as_samples_by_chance(
     arrays_folder: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    """Three samples, and an output with three rows that are not theirs."""
+    """An output with three rows that are not samples is not split among three samples."""
     model("m.onnx", kind)
     for i in range(3):
         np.save(f"s{i}.npy", VALUES[i])
@@ -89,8 +88,9 @@ def test_as_many_rows_as_samples_by_chance(
 def test_a_fixed_batch_whose_outputs_have_no_rows(
     arrays_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model for one sample runs once for each; one for three takes three, and nothing is filled
-    up.
+    """A model for one sample runs once for each sample; a model for three takes exactly three.
+
+    The samples cannot be padded to three, since the output mixes them.
     """
     model("one.onnx", "sum", batch=1)
     run_command(capsys, "run", "one.onnx", "a.npy", "-o", "out.npz")
@@ -104,25 +104,25 @@ def test_a_fixed_batch_whose_outputs_have_no_rows(
 def test_json_of_an_output_without_rows(
     arrays_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line for each sample; what they have together stands in each."""
+    """Each sample has a line; an output of the whole file is repeated in the line of each."""
     model("m.onnx", "rows", "sum")
-    made = [
+    records = [
         json.loads(line)
         for line in run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "--json", "--top", "1")[
             0
         ].splitlines()
     ]
-    assert [(m["input"], m["sample"]) for m in made] == [
+    assert [(m["input"], m["sample"]) for m in records] == [
         ("a.npy", 0),
         ("a.npy", 1),
         ("a.npy", 2),
         ("b.npy", 0),
         ("b.npy", 1),
     ]
-    assert [m["outputs"]["sum"]["min"] for m in made] == pytest.approx(
+    assert [m["outputs"]["sum"]["min"] for m in records] == pytest.approx(
         [VALUES[:3].sum()] * 3 + [VALUES[3:5].sum()] * 2, rel=1e-4
     )
-    assert [m["outputs"]["rows"][0]["class"] for m in made] == VALUES[:5].reshape(5, 12).argmax(
+    assert [m["outputs"]["rows"][0]["class"] for m in records] == VALUES[:5].reshape(5, 12).argmax(
         1
     ).tolist()
 
@@ -153,25 +153,26 @@ def test_outputs_of_text(arrays_folder: Path, capsys: pytest.CaptureFixture[str]
 def test_an_output_may_have_any_name(
     arrays_folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Those of numpy's own parameters among them."""
+    """Names of numpy's own parameters and names with a slash are possible."""
     model("m.onnx", "rows", names=(name,))
     run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "-o", "out.npz")
-    made = np.load("out.npz")
-    assert sorted(made.files) == sorted([name, "inputs"])
-    np.testing.assert_array_equal(made[name], VALUES[:5].reshape(5, 12))
+    arrays = np.load("out.npz")
+    assert sorted(arrays.files) == sorted([name, "inputs"])
+    np.testing.assert_array_equal(arrays[name], VALUES[:5].reshape(5, 12))
 
 
 def test_names_that_are_taken(arrays_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An output called `inputs`, and one that has the name of another's piece: both stay, and it is
-    said which.
+    """Outputs whose names are already taken in the file are renamed, and a note names them.
+
+    One is called `inputs`, another has the name of a piece of a third.
     """
     model("m.onnx", "rows", "sum", "rows", names=("inputs", "y", "y_0"))
     err = run_command(capsys, "run", "m.onnx", "a.npy", "b.npy", "-o", "out.npz")[1]
-    made = np.load("out.npz")
-    assert made["inputs"].tolist() == ["a.npy"] * 3 + ["b.npy"] * 2
-    np.testing.assert_array_equal(made["inputs_"], VALUES[:5].reshape(5, 12))
-    np.testing.assert_array_equal(made["y_0_"], made["inputs_"])
-    assert made["y_0"] == pytest.approx(VALUES[:3].sum(), rel=1e-4)
+    arrays = np.load("out.npz")
+    assert arrays["inputs"].tolist() == ["a.npy"] * 3 + ["b.npy"] * 2
+    np.testing.assert_array_equal(arrays["inputs_"], VALUES[:5].reshape(5, 12))
+    np.testing.assert_array_equal(arrays["y_0_"], arrays["inputs_"])
+    assert arrays["y_0"] == pytest.approx(VALUES[:3].sum(), rel=1e-4)
     assert "note: the output `inputs` is called `inputs_` in out.npz" in err
 
 
@@ -182,30 +183,31 @@ COMMAND = [sys.executable, "-m", "netdsl", "run", "m.onnx"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
-def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(arrays_folder: Path) -> None:
-    """Whole lines in the file, whatever the width of the terminal that shows the bar; on one
-    terminal lines alone.
+def test_results_go_to_standard_output_and_the_bar_to_a_terminal(arrays_folder: Path) -> None:
+    """Lines in a file are whole, whatever the width of the terminal that shows the bar.
+
+    If both streams are the same terminal, there is no bar.
     """
     model("m.onnx", "rows")
 
     def on_terminal(*options: str, together: bool) -> tuple[str, str]:
-        ours, theirs = os.openpty()
+        terminal, program_end = os.openpty()
         with open("out.txt", "wb") as file:
             environment = {**os.environ, "TERM": "xterm", "COLUMNS": "40"}
             process = subprocess.Popen(
                 [*COMMAND, "a.npy", "b.npy", *options],
-                stdout=theirs if together else file,
-                stderr=theirs,
+                stdout=program_end if together else file,
+                stderr=program_end,
                 env=environment,
             )
-        os.close(theirs)
+        os.close(program_end)
         shown = b""
         try:
-            while piece := os.read(ours, 4096):
+            while piece := os.read(terminal, 4096):
                 shown += piece
-        except OSError:  # Linux says so that the other end is closed
+        except OSError:  # Linux raises this when the other end is closed
             pass
-        os.close(ours)
+        os.close(terminal)
         assert process.wait() == 0
         return (arrays_folder / "out.txt").read_text(), shown.decode()
 
@@ -218,28 +220,28 @@ def test_results_go_to_standard_output_where_the_bar_is_on_a_terminal(arrays_fol
     assert "running" not in on_terminal(together=True)[1]
 
 
-def test_the_file_is_written_where_nobody_reads_the_lines(arrays_folder: Path) -> None:
-    """A closed pipe takes neither the outputs nor the exit code along."""
+def test_the_file_is_written_although_the_pipe_is_closed(arrays_folder: Path) -> None:
+    """If nobody reads standard output, the file and the exit code are the same as otherwise."""
     model("m.onnx", "rows")
-    ours, theirs = os.pipe()
-    os.close(ours)
-    done = subprocess.run(
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    process = subprocess.run(
         [*COMMAND, "no.npy", "a.npy", "b.npy", "--batch", "3", "-o", "out.npz"],
-        stdout=theirs,
+        stdout=writing_end,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
-    assert done.returncode == 1, done.stderr
-    assert "error[file-not-found]" in done.stderr
+    assert process.returncode == 1, process.stderr
+    assert "error[file-not-found]" in process.stderr
     assert np.load("out.npz")["rows"].shape == (5, 12)
     assert (
         subprocess.run(
             [*COMMAND, "no.npy", "a.npy", "b.npy", "--batch", "3"],
-            stdout=theirs,
+            stdout=writing_end,
             stderr=subprocess.PIPE,
             check=False,
         ).returncode
         == 1
     )
-    os.close(theirs)
+    os.close(writing_end)

@@ -1,4 +1,4 @@
-"""All that commands write and print is the same to the byte in another process, except times."""
+"""Commands write and print the same bytes in another process, except for times."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ for number, command in enumerate(json.loads(sys.argv[1])):
 """
 
 
-def lay_ready(folder: Path) -> Path:
+def write_inputs(folder: Path) -> Path:
     (folder / "out").mkdir(parents=True)
     (folder / "pictures").mkdir()
     stream = np.random.default_rng(0)
@@ -120,7 +120,7 @@ def lay_ready(folder: Path) -> Path:
 
 
 def without_times(path: Path) -> bytes:
-    """The content of a file without the seconds that it records."""
+    """The content of a file without the times in it."""
     content = path.read_bytes()
     if path.name == "log.jsonl":
         records = [json.loads(line) for line in content.splitlines()]
@@ -141,10 +141,10 @@ def without_times(path: Path) -> bytes:
     return content
 
 
-def made_by(folder: Path, hash_seed: str) -> dict[str, bytes]:
-    """All files in the folder after all commands in a process of its own."""
+def files_after(folder: Path, hash_seed: str) -> dict[str, bytes]:
+    """The contents of all files in a folder after a new process has run all commands there."""
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(commands())],
         cwd=folder,
         env=environment,
@@ -152,28 +152,28 @@ def made_by(folder: Path, hash_seed: str) -> dict[str, bytes]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert process.returncode == 0, process.stderr[-2000:]
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {p.relative_to(folder).as_posix(): without_times(p) for p in files}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """What two processes with other hash seeds make in two folders."""
-    first, second = (lay_ready(tmp_path_factory.mktemp(name) / "same") for name in "ab")
-    return made_by(first, "1"), made_by(second, "2")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The files of two processes with different hash seeds, each in its own folder."""
+    first, second = (write_inputs(tmp_path_factory.mktemp(name) / "same") for name in "ab")
+    return files_after(first, "1"), files_after(second, "2")
 
 
-def test_every_file_is_the_same(made: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    """Files and printed lines of every command are the same to the byte."""
-    first, second = made
+def test_every_file_is_the_same(outputs: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
+    """The files and printed lines of every command are the same in both processes."""
+    first, second = outputs
     assert sorted(first) == sorted(second)
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_every_writer_is_in_it(made: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
-    """Each kind of file that netdsl writes is among those compared."""
-    first, _ = made
+def test_every_kind_of_file_is_compared(outputs: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
+    """The compared files include every kind of file that netdsl writes."""
+    first, _ = outputs
     kinds = {
         "onnx",
         "data",
@@ -193,7 +193,7 @@ def test_every_writer_is_in_it(made: tuple[dict[str, bytes], dict[str, bytes]]) 
 
 
 def test_metadata_of_weights_are_in_order(tmp_path: Path) -> None:
-    """The metadata of weights are in the order of their names, and the tensors are untouched."""
+    """The metadata of weights are sorted by name; metadata and tensors are read back unchanged."""
     import torch
 
     from netdsl.train.checkpoint import write_tensors

@@ -1,6 +1,4 @@
-"""Files that cannot be read, and names that no file could have: said as such, whichever command
-meets them.
-"""
+"""Every command reports files that it cannot read, and names that no file can have."""
 
 from __future__ import annotations
 
@@ -18,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "a\0b"])
-def test_a_name_that_no_file_could_have(
+def test_a_name_that_no_file_can_have(
     model_folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """It names nothing, as any other: that it could not be written is beside the point."""
+    """A name that is too long or has a null character is reported as a file that is not there."""
     for arguments in (
         ["run", "m.onnx", f"{name}.png"],
         ["run", "m.onnx", f"{name}.npz"],
@@ -35,11 +33,12 @@ def test_a_name_that_no_file_could_have(
     assert "error[file-not-found]" in capsys.readouterr().err
 
 
-def test_a_file_that_may_not_be_read(
+def test_a_file_without_permission_to_read(
     model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who reads is not told of writing; the administrator, who may read anything, is told here
-    too.
+    """The error is `cannot-read`, not `cannot-write`.
+
+    The denial is simulated, so that the test also works for root, who may read any file.
     """
 
     def denied(path: Path) -> None:

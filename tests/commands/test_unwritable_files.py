@@ -1,4 +1,4 @@
-"""Outputs that cannot be written are named, and nothing is left of them."""
+"""The error for an output that cannot be written names it, and no partial file remains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """Files of this process end at 100 bytes, as on a disk that is full."""
+    """Limit the files of this process to 100 bytes, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
     yield
@@ -32,7 +32,7 @@ def small_files() -> Iterator[None]:
 def test_a_full_disk_names_the_file(
     name: str, model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
-    """The output that the user named, and not its temporary name; nothing stays behind."""
+    """The error names the output, not its temporary file, which is removed."""
     before = set(model_folder.iterdir())
     command = "draw" if name in ("n.dot", "n.mmd") else "export"
     assert run([command, "lenet5", "-o", name]) == 1
@@ -43,7 +43,7 @@ def test_a_full_disk_names_the_file(
 def test_a_full_disk_names_the_outputs_of_run(
     model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
-    """The same for `run -o`."""
+    """`run -o` also names the output and leaves no temporary file."""
     assert run(["run", "m.onnx", "one.npy", "-o", "o.npz"]) == 1
     assert capsys.readouterr().err == "error[cannot-write]: o.npz: File too large\n"
     assert not list(model_folder.glob("*.npz")) + list(model_folder.glob(".*"))
@@ -52,7 +52,7 @@ def test_a_full_disk_names_the_outputs_of_run(
 def test_a_full_disk_leaves_a_formatted_file(
     model_folder: Path, capsys: pytest.CaptureFixture[str], small_files: None
 ) -> None:
-    """`fmt` names the file and leaves the text as it was."""
+    """`fmt` names the file and does not change it."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     text = "net A {\n input x: 3\n" + " relu\n" * 100 + "}\n"
     (model_folder / "t.net").write_text(text)
@@ -63,7 +63,7 @@ def test_a_full_disk_leaves_a_formatted_file(
 
 
 def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> None:
-    """safetensors reports a full disk with an error of its own."""
+    """safetensors has its own exception for a full disk; it becomes a `CannotWriteError`."""
     with pytest.raises(CannotWriteError) as caught:
         checkpoint.write_tensors(tmp_path / "w.safetensors", {"a": torch.zeros(1000)}, {})
     assert caught.value.filename == str(tmp_path / "w.safetensors")
@@ -74,7 +74,7 @@ def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> Non
 def test_a_training_run_names_what_cannot_be_written(
     model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights are named, not the curves that would fail next."""
+    """The error names the weights, which fail first; no other file is written."""
 
     def full(*_: object) -> None:
         raise SafetensorError(
@@ -83,16 +83,16 @@ def test_a_training_run_names_what_cannot_be_written(
 
     monkeypatch.setattr(checkpoint, "save_file", full)
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
-    said = capsys.readouterr().err
-    assert said == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
+    message = capsys.readouterr().err
+    assert message == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
     assert list((model_folder / "t").iterdir()) == []
 
 
 @pytest.mark.parametrize("output", ["folder.onnx", "file/x.onnx", "x" * 300 + ".onnx"])
-def test_an_output_that_cannot_be(
+def test_an_impossible_output(
     output: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder, a name below a file, a name too long: the message has the name that was given."""
+    """The output is a folder, lies below a file, or is too long: the message has the given name."""
     (model_folder / "folder.onnx").mkdir()
     (model_folder / "file").touch()
     assert run(["export", "lenet5", "-o", output]) == 1
@@ -100,7 +100,7 @@ def test_an_output_that_cannot_be(
 
 
 def test_a_long_name_has_room_for_its_temporary_name(model_folder: Path) -> None:
-    """A name of 250 letters can be written, though what is made beside it has more to it."""
+    """A name of 248 letters works, although the temporary name has additional parts."""
     name = "x" * 245 + ".py"
     assert run(["export", "lenet5", "-o", name]) == 0
     assert (model_folder / name).is_file()

@@ -1,4 +1,4 @@
-"""`netdsl verify` as a command, and over the library."""
+"""`netdsl verify` as a command, and on every net of the library."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
 
 
 def written(tmp_path: Path, text: str = MIXED) -> str:
-    """The text as a file."""
+    """Write a text to a file and return its path."""
     path = tmp_path / "net.net"
     path.write_text(text)
     return str(path)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The table has every claim, and the exit code is 0."""
+    """If all claims agree, the table lists each of them and the exit code is 0."""
     assert run(["verify", written(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert all(re.search(rf"{re.escape(claim)} +agree", printed) for claim in CLAIMS), printed
@@ -54,7 +54,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_command_names_the_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault ends with exit code 1 and a caret under the layer."""
+    """A layer with a wrong back end gives exit code 1 and a caret under the layer."""
     replaced(monkeypatch, "conv", "onnx", swapped_pads)
     path = written(tmp_path)
     assert run(["verify", path]) == 1
@@ -69,25 +69,25 @@ def test_command_names_the_line(
 def test_command_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same for programs."""
+    """`--format json` reports the claims and the lines of the differences."""
     path = written(tmp_path)
     assert run(["verify", path, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["diagnostics"] == []
-    assert found["nets"][0]["ok"] is True
-    assert CLAIMS == [c["name"] for c in found["nets"][0]["claims"]]
+    report = json.loads(capsys.readouterr().out)
+    assert report["diagnostics"] == []
+    assert report["nets"][0]["ok"] is True
+    assert CLAIMS == [c["name"] for c in report["nets"][0]["claims"]]
     macs = LAYERS["lstm"].macs
     replaced(monkeypatch, "lstm", "macs", lambda self, y, x: macs(self, y, x) + 1)
     assert run(["verify", path, "--format", "json"]) == 1
-    found = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert [("macs-differ", line_of("memory:"))] == [
-        (d["code"], d["line"]) for d in found["diagnostics"]
+        (d["code"], d["line"]) for d in report["diagnostics"]
     ]
-    assert ["macs"] == [c["name"] for c in found["nets"][0]["claims"] if c["verdict"] == "differ"]
+    assert ["macs"] == [c["name"] for c in report["nets"][0]["claims"] if c["verdict"] == "differ"]
 
 
 def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--input` gives open sizes, `-D` parameters."""
+    """`--input` sets open sizes and `-D` sets parameters."""
     path = written(tmp_path, "net A(width = 3) {\n    input x: 2xHxW\n    conv(width, 3)\n}")
     assert run(["verify", path, "--input", "2x9x8", "-D", "width=5", "--format", "json"]) == 0
     (net,) = json.loads(capsys.readouterr().out)["nets"]
@@ -96,9 +96,7 @@ def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A checkpoint's weights are those that are verified; one that does not fit, or is missing, is
-    said.
-    """
+    """A checkpoint can be verified; one that is missing or incomplete is an error."""
     net = netdsl.loads(MIXED)
     stream = np.random.default_rng(0)
     arrays = {
@@ -118,9 +116,7 @@ def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_given_weights_are_used() -> None:
-    """The numbers of the checkpoint are those that are verified: of zeros come zeros, which nothing
-    rounds.
-    """
+    """The numbers of the checkpoint are used: zero weights give smaller errors than random ones."""
     arrays = {
         n: np.zeros(p.shape, np.float32) for n, p in tensors_of(netdsl.loads(MIXED).graph).items()
     }
@@ -130,9 +126,7 @@ def test_given_weights_are_used() -> None:
 
 
 def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A net that is not there, a text with errors, sizes that are not valid: each is said, with
-    exit code 1.
-    """
+    """An unknown net, a missing file and invalid sizes are errors with exit code 1."""
     path = written(tmp_path, "net A {\n    input x: 1xH\n    conv(2, 5000)\n}")
     for arguments, code in (
         ([f"{path}:B"], "unknown-net"),
@@ -145,7 +139,7 @@ def test_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_command_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A model is held against its manifest; options of nets do not go with it."""
+    """An exported model is compared with its manifest; the options for nets are refused."""
     model = tmp_path / "m.onnx"
     assert run(["export", written(tmp_path), "-o", str(model)]) == 0
     capsys.readouterr()
@@ -168,7 +162,7 @@ def test_command_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in NETS if n not in NEVER_RUN])
 def test_library(name: str) -> None:
-    """Every net of the library agrees, at its own size."""
+    """Every claim of every library net agrees."""
     torch.set_num_threads(os.cpu_count() or 1)
     file, net = name.split(":")
     report = verify_graph(compile_net(open_program(file), net).graph)
@@ -180,27 +174,29 @@ def test_library(name: str) -> None:
 def test_nothing_finite_proves_nothing(
     number: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A net all of whose values are computed from NaN or infinities is not called proven."""
+    """A net whose values all depend on NaN or infinity does not pass."""
     net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
     weights = {"a.weight": np.full((2, 3), number, np.float32), "a.bias": np.zeros(2, np.float32)}
     save_file(weights, str(tmp_path / "w.safetensors"))
-    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
-    assert run(["verify", net, *given]) == 1
-    told = capsys.readouterr()
-    assert "error[not-finite]: no value can be compared" in told.err
-    assert re.search("values in PyTorch +differ", told.out)
-    assert re.search("outputs +differ", told.out)
-    assert "not compared: 8 of 8 numbers, in `a`:" in told.out
+    options = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *options]) == 1
+    printed = capsys.readouterr()
+    assert "error[not-finite]: no value can be compared" in printed.err
+    assert re.search("values in PyTorch +differ", printed.out)
+    assert re.search("outputs +differ", printed.out)
+    assert "not compared: 8 of 8 numbers, in `a`:" in printed.out
 
 
-def test_what_is_not_finite_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The report counts the numbers that could not be compared beside those that could."""
+def test_numbers_that_are_not_finite_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report counts the numbers that could not be compared."""
     net = written(tmp_path, "net A {\n    input x: 3\n    a: dense(2)\n}")
     weights = {"a.weight": np.ones((2, 3), np.float32), "a.bias": np.array([0, np.nan], np.float32)}
     save_file(weights, str(tmp_path / "w.safetensors"))
-    given = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
-    assert run(["verify", net, *given]) == 0
+    options = ["--weights", str(tmp_path / "w.safetensors"), "--allow-nonfinite"]
+    assert run(["verify", net, *options]) == 0
     assert "not compared: 4 of 8 numbers, in `a`:" in capsys.readouterr().out
-    assert run(["verify", net, *given, "--format", "json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["nets"]
-    assert (found["numbers"], found["not_compared"]) == (8, 4)
+    assert run(["verify", net, *options, "--format", "json"]) == 0
+    (net_report,) = json.loads(capsys.readouterr().out)["nets"]
+    assert (net_report["numbers"], net_report["not_compared"]) == (8, 4)

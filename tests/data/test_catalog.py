@@ -1,4 +1,4 @@
-"""Data sets by name: the sample that is shipped, and what is said of wrong calls."""
+"""Data sets by name: the sample that netdsl contains, and the errors of wrong calls."""
 
 import hashlib
 import subprocess
@@ -31,7 +31,7 @@ def test_sample_is_balanced_and_normalised() -> None:
 
 
 def test_sample_is_the_published_data() -> None:
-    # The classes of the first images of the published files, and a digest of the sample's pixels.
+    """The first labels are those of the published files, and the pixels have the known digest."""
     data = open_dataset(SettingCall("fashion_mnist_sample"))
     assert data.train.labels[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]
     assert data.test.labels[:5].tolist() == [9, 2, 1, 1, 6]
@@ -66,6 +66,6 @@ def test_wrong_calls_are_explained(call: SettingCall, code: str, text: str) -> N
     assert text in f"{error.message} {error.help}"
 
 
-def test_data_does_without_torch() -> None:
+def test_data_sets_do_not_import_torch() -> None:
     code = "import sys, netdsl.data, netdsl.train.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

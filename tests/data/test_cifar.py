@@ -1,4 +1,4 @@
-"""CIFAR-10 from its files, and what is said of bad ones."""
+"""CIFAR-10 is read from its files; damaged files are errors."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.support.memory import peak_of
 
 
 def write_cifar(folder: Path) -> np.ndarray:
+    """Write files of ten images each, and return their records."""
     folder.mkdir(parents=True, exist_ok=True)
     records = np.random.default_rng(0).integers(0, 256, (6, 10, RECORD), np.uint8)
     records[:, :, 0] = np.arange(10)
@@ -22,7 +23,7 @@ def write_cifar(folder: Path) -> np.ndarray:
 
 
 def test_a_large_cifar_file_is_not_read(tmp_path: Path) -> None:
-    """A file of more than 10,000 images is none of CIFAR-10: it is refused by its size."""
+    """A file with more than 10,000 images is refused because of its size, without reading it."""
     write_cifar(tmp_path)
     with (tmp_path / TRAIN_FILES[0]).open("r+b") as file:
         file.truncate(3073 * 100_000)

@@ -1,4 +1,4 @@
-"""Whether a data set suits a net, and what to do if not."""
+"""The errors for a data set whose shape or classes do not fit the net."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST from a folder or by download, checked in either case."""
+"""Fashion-MNIST from the folder of the Debian package or from a download."""
 
 import gzip
 import hashlib
@@ -17,7 +17,7 @@ from tests.support.memory import peak_of
 
 
 def test_a_packed_download_is_bounded(published: Path, tmp_path: Path) -> None:
-    """A download that unpacks to far more than the data is refused without unpacking all of it."""
+    """A download that unpacks to far more data than expected is refused before that happens."""
     (published / f"{NAMES[0]}.gz").write_bytes(gzip.compress(bytes(200 << 20), 1))
     call = SettingCall("fashion_mnist")
     assert peak_of(lambda: fails("bad-checksum", call)) < 2 * download.MOST + (8 << 20)
@@ -25,7 +25,7 @@ def test_a_packed_download_is_bounded(published: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for the publisher, with no Debian package and an empty cache."""
+    """A folder in place of the publisher's server; no Debian package, and an empty cache."""
     source = tmp_path / "source"
     source.mkdir()
     digests = {}
@@ -60,7 +60,8 @@ def test_fashion_mnist_is_downloaded_once(published: Path, tmp_path: Path) -> No
     assert len(open_dataset(SettingCall("fashion_mnist")).test.labels) == 10
 
 
-def test_failed_download_says_what_to_do(published: Path, tmp_path: Path) -> None:
+def test_failed_download_gives_advice(published: Path, tmp_path: Path) -> None:
+    """The help of a failed download names the Debian package and the argument `root`."""
     (published / f"{NAMES[0]}.gz").unlink()
     error = fails("data-not-found", SettingCall("fashion_mnist"))
     assert f"{NAMES[0]}.gz" in error.message

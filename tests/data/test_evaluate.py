@@ -11,6 +11,7 @@ from netdsl.errors import SettingError
 
 
 def test_top_k_ranks_ties_in_order_and_nan_last() -> None:
+    """Equal numbers are ranked in the order of the classes, and NaN after all numbers."""
     logits = np.array([[3, 2, 1], [1, 1, 1], [np.nan, 0, 0]], np.float32)
     labels = np.array([1, 2, 0])
     assert [Accuracy(top)(logits, labels) for top in (1, 2, 3)] == [0, pytest.approx(1 / 3), 1]

@@ -1,4 +1,4 @@
-"""MNIST and its relatives from files of the IDX form, and what is said of bad ones."""
+"""MNIST and similar data sets are read from IDX files; damaged files are errors."""
 
 import gzip
 from collections.abc import Callable
@@ -97,8 +97,8 @@ def test_packed_data_beyond_its_labels_is_not_unpacked(idx_folder: Path) -> None
     assert "expected 20 images, as many as labels, found 40,000" in message
 
 
-def test_images_are_held_once(idx_folder: Path) -> None:
-    """Reading packed images takes the memory of the images."""
+def test_images_are_in_memory_only_once(idx_folder: Path) -> None:
+    """Reading packed images takes little more memory than the images themselves."""
     zeros = np.zeros((40_000, 28, 28), np.uint8)
     path = idx_folder / f"{NAMES[0]}.gz"
     path.write_bytes(gzip.compress(idx_bytes(zeros), 1))

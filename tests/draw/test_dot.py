@@ -1,6 +1,4 @@
-"""The picture: what stands in it, that nothing of the user's text comes through as markup, and how
-it fails.
-"""
+"""The picture as DOT text and its SVG: contents, user text that stays text, and errors."""
 
 from __future__ import annotations
 
@@ -38,28 +36,31 @@ net Small {
 
 
 def labels(text: str) -> list[str]:
+    """The labels of all boxes, arrows and scopes in a DOT text."""
     return re.findall(r'label="((?:[^"\\]|\\.)*)"', text)
 
 
-def test_boxes_tell_kind_and_main_arguments() -> None:
-    found = labels(emit_dot(netdsl.loads(SMALL).graph))
-    assert "conv 3x3, 4, stride 2" in found
-    assert "first\\nconv 3x3, 4" in found
-    assert "logits\\ndense 2" in found
-    assert "stem" in found
-    assert found.count("Two") == 2
-    assert "side: auxiliary head, weight 0.3" in found
+def test_boxes_have_kind_and_main_arguments() -> None:
+    texts = labels(emit_dot(netdsl.loads(SMALL).graph))
+    assert "conv 3x3, 4, stride 2" in texts
+    assert "first\\nconv 3x3, 4" in texts
+    assert "logits\\ndense 2" in texts
+    assert "stem" in texts
+    assert texts.count("Two") == 2
+    assert "side: auxiliary head, weight 0.3" in texts
 
 
 def test_numbers_are_not_shown_as_names() -> None:
+    """A layer without a label has no name in its box."""
     assert not [
         text for text in labels(emit_dot(netdsl.loads(SMALL).graph)) if re.match(r"\d+\\n", text)
     ]
 
 
-def test_a_shape_stands_once_after_a_run_that_keeps_it() -> None:
-    found = labels(emit_dot(netdsl.load("lenet5").graph))
-    shapes = [text for text in found if re.fullmatch(r"[\dx]+", text)]
+def test_a_shape_is_shown_once_after_a_run_that_keeps_it() -> None:
+    """The shape of `conv -> tanh` is shown once, after `tanh`."""
+    texts = labels(emit_dot(netdsl.load("lenet5").graph))
+    shapes = [text for text in texts if re.fullmatch(r"[\dx]+", text)]
     assert shapes == [
         "1x32x32",
         "6x28x28",
@@ -88,8 +89,8 @@ def test_auxiliary_heads_are_dashed() -> None:
 
 def test_depth_folds_scopes_into_boxes() -> None:
     graph = netdsl.load("senet:SEResNet50").graph
-    found = labels(emit_dot(graph, depth=1))
-    assert "layer3\\n6 × SEBottleneck\\n98 layers, 7,891,328 parameters" in found
+    texts = labels(emit_dot(graph, depth=1))
+    assert "layer3\\n6 × SEBottleneck\\n98 layers, 7,891,328 parameters" in texts
     assert "cluster" not in emit_dot(graph, depth=1)
     assert "SEResNet50\\n271 layers, 28,088,024 parameters" in labels(emit_dot(graph, depth=0))
     assert emit_dot(graph, depth=9) == emit_dot(graph)
@@ -115,6 +116,7 @@ def test_the_same_net_gives_the_same_text() -> None:
 )
 @needs_dot
 def test_user_text_is_text(text: str) -> None:
+    """Names with markup are shown as they are, and add no elements to the SVG."""
     graph = netdsl.loads(SMALL).graph
     graph.name = text
     graph.outputs[0].name = text
@@ -132,7 +134,7 @@ def test_user_text_is_text(text: str) -> None:
     assert shown.count(clean) == 2
 
 
-def test_long_names_are_cut() -> None:
+def test_long_names_are_shortened() -> None:
     assert _quote(["a" * 100]) == f'"{"a" * 35}…{"a" * 12}"'
 
 
@@ -150,7 +152,7 @@ STARTS = {
 @needs_dot
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_suffix_is_the_format(tmp_path: Path, suffix: str) -> None:
-    """A file of each format begins as such files do, and is the same when it is written again."""
+    """Each file begins as files of its format do, and has the same bytes if it is drawn again."""
     path = tmp_path / f"net{suffix}"
     assert run(["draw", "lenet5", "-o", str(path)]) == 0
     first = path.read_bytes()
@@ -173,17 +175,19 @@ def test_an_unknown_suffix_is_wrong_usage(
 def test_without_graphviz(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Without `dot`, the error explains how to install it; DOT files are still written."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.svg")]) == 1
-    said = capsys.readouterr().err
-    assert "graphviz-missing" in said
-    assert "apt install graphviz" in said
-    assert "brew install graphviz" in said
+    err = capsys.readouterr().err
+    assert "graphviz-missing" in err
+    assert "apt install graphviz" in err
+    assert "brew install graphviz" in err
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.dot")]) == 0
     assert not (tmp_path / "net.svg").exists()
 
 
 def test_a_folder_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is an error if the path is a folder, or if a file is in the place of its folder."""
     (tmp_path / "file").write_text("")
     assert run(["draw", "lenet5", "-o", str(tmp_path / "file" / "net.dot")]) == 1
     (tmp_path / "net.dot").mkdir()
@@ -212,14 +216,14 @@ def test_dot_takes_the_nets_of_the_library(name: str) -> None:
     assert svg_text(netdsl.load(name).graph).startswith("<svg")
 
 
-def test_shared_layers_say_whose_weights_they_use() -> None:
+def test_shared_layers_name_the_layer_whose_weights_they_use() -> None:
     text = (
         "net T {\n input a: 4\n input b: 4\n tower: dense(3)\n other: @b -> tower\n sub(@tower)\n"
         " output y: dense(1)\n}"
     )
-    found = labels(emit_dot(netdsl.loads(text).graph))
-    assert "tower@2\\ndense 3\\nweights of tower" in found
-    assert "−" in found
+    texts = labels(emit_dot(netdsl.loads(text).graph))
+    assert "tower@2\\ndense 3\\nweights of tower" in texts
+    assert "−" in texts
 
 
 def test_a_net_whose_output_is_its_input() -> None:

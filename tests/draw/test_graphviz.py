@@ -1,6 +1,4 @@
-"""Pictures through the program `dot`: their size, what is said where it fails, and how a scope
-leaves room for its name.
-"""
+"""Pictures that the program `dot` makes: sizes, errors, and room for the names of scopes."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ needs_sh = pytest.mark.skipif(os.name != "posix", reason="a shell script stands 
 
 @needs_dot
 def test_the_size_of_each_form() -> None:
-    """A PNG has two pixels for each point of the SVG; a PDF tells no time."""
+    """A PNG has two pixels for each point of the SVG; a PDF has a fixed creation date."""
     text = emit_dot(netdsl.load("lenet5").graph)
     size = re.search(
         rb'<svg width="(\d+)pt" height="(\d+)pt"\s+viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"',
@@ -45,7 +43,7 @@ def test_the_size_of_each_form() -> None:
 
 
 def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program in the place of `dot`."""
+    """Put a shell script on the path in place of `dot`."""
     (folder / "dot").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
     (folder / "dot").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -53,39 +51,40 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 @needs_sh
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "reason"),
     [
         ("echo 'Error: out of memory' >&2; exit 1", "Error: out of memory"),
         ("exit 3", "exit code 3"),
         ("printf 'a\\377' >&2; exit 1", "a\ufffd"),
     ],
 )
-def test_what_dot_says_where_it_fails(
+def test_an_error_of_dot_is_in_the_message(
     script: str,
-    said: str,
+    reason: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Its own words, or else its exit code; they are told once."""
+    """If `dot` fails, the message has its error output or exit code; nothing else is printed."""
     stand_in(tmp_path, script, monkeypatch)
-    with pytest.raises(NetdslError) as error:
+    with pytest.raises(NetdslError) as caught:
         render("digraph {\n}", "svg")
-    (told,) = error.value.diagnostics
-    assert (told.code, told.message, told.help) == (
+    (error,) = caught.value.diagnostics
+    assert (error.code, error.message, error.help) == (
         "graphviz-failed",
-        f"`dot` cannot draw this picture: {said}",
+        f"`dot` cannot draw this picture: {reason}",
         "fold blocks (`--depth N`, in Python `depth=N`), or write .svg",
     )
     assert capfd.readouterr() == ("", "")
 
 
 @needs_sh
-def test_what_dot_mutters_is_not_passed_on(
+def test_warnings_of_dot_are_not_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A warning about a font is nothing to the reader; what it writes is taken as it is, but for
-    the time in a PDF.
+    """A warning of `dot`, such as one about a font, is not printed.
+
+    Its output is used unchanged, except for the creation date of a PDF.
     """
     stand_in(
         tmp_path,
@@ -113,8 +112,9 @@ def test_what_dot_mutters_is_not_passed_on(
     ],
 )
 def test_a_scope_has_room_for_its_name(letters: int, children: int, margin: int) -> None:
-    """A narrow scope has a margin that grows with its name, within bounds; one with several scopes
-    side by side is wide enough.
+    """The margin of a scope grows with its name, between 8 and 32 points.
+
+    A scope that contains several scopes is wide enough without a larger margin.
     """
     cluster = Cluster(
         Scope(), "t" * letters, children={s: Cluster(s) for s in (Scope() for _ in range(children))}

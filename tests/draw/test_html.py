@@ -1,4 +1,4 @@
-"""The picture as a page: true figures, and user text that stays text."""
+"""The picture as an HTML page: correct figures, and user text that stays text."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ NETS = ["lenet5", "googlenet:GoogLeNet", "resnet:ResNet18", "fcn:FCN8s"]
 
 
 class Page(HTMLParser):
-    """What stands in a page: tags with their attributes, texts by the tag that holds them, rows of
-    the table.
-    """
+    """The contents of a page: tags with their attributes, texts with their tags, and table rows."""
 
     VOID = ("meta", "br", "polygon", "path", "ellipse", "polyline")
 
@@ -55,12 +53,15 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
     def within(self, tag: str) -> list[str]:
-        """The texts that stand right in a tag."""
-        return [text for holder, text in self.texts if holder == tag]
+        """The texts directly inside the tags of this name."""
+        return [text for parent, text in self.texts if parent == tag]
 
 
 def assert_is_closed(page: Page, text: str) -> None:
-    """No script, no request, no handler; the policy allows the page's own style alone."""
+    """Check that the page has no scripts, requests or event handlers.
+
+    Its content security policy allows only its own style.
+    """
     allowed = {
         "html",
         "head",
@@ -116,9 +117,10 @@ def assert_is_closed(page: Page, text: str) -> None:
 
 @needs_dot
 @pytest.mark.parametrize("name", NETS)
-def test_the_table_of_the_page_is_true(name: str) -> None:
-    """Every layer stands in the table with its figures, and they add up to the totals; each line
-    number leads to its line.
+def test_the_table_of_the_page_is_correct(name: str) -> None:
+    """Every layer is in the table with its figures, and they add up to the totals.
+
+    Each line number is a link to its line.
     """
     net = netdsl.load(name)
     text = emit_page(net.graph)
@@ -156,9 +158,11 @@ def test_the_table_of_the_page_is_true(name: str) -> None:
 
 
 @needs_dot
-def test_the_page_says_what_readers_need() -> None:
-    """Language, one title, headings in order, a caption, heads of rows and columns, a name for the
-    picture; regions that keys reach.
+def test_the_page_is_accessible() -> None:
+    """The page can be read with a screen reader and a keyboard.
+
+    It has a language, one title, headings in order, headers of rows and columns, and a name for the
+    picture. The keyboard can reach its regions.
     """
     net = netdsl.load("fcn:FCN8s")
     page = Page(emit_page(net.graph, depth=1))
@@ -187,9 +191,7 @@ def test_the_page_says_what_readers_need() -> None:
 @needs_dot
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_page_takes_user_text_as_text(text: str) -> None:
-    """A hostile name comes through in the title, the table, the picture and the text as what it
-    is.
-    """
+    """Markup in a name is shown as text in the title, the table, the picture and the text."""
     net = netdsl.loads(
         "# <script>alert(1)</script>\nnet T {\n input image: 4\n output y: dense(2)   #"
         " </code><b>\n}"
@@ -197,9 +199,9 @@ def test_the_page_takes_user_text_as_text(text: str) -> None:
     plain = Page(emit_page(net.graph))
     graph = net.graph
     graph.name = graph.doc = graph.nodes[0].name = graph.inputs[0].name = text
-    made = emit_page(graph)
-    page = Page(made)
-    assert_is_closed(page, made)
+    html = emit_page(graph)
+    page = Page(html)
+    assert_is_closed(page, html)
     assert [t for t, _ in page.tags if t not in ("p", "path", "polyline", "polygon")][:20] == [
         t for t, _ in plain.tags if t not in ("p", "path", "polyline", "polygon")
     ][:20]

@@ -28,8 +28,9 @@ ARROW = re.compile(rf"  (n\d+) (-->|-\.->)(?:\|{LABEL}\|)? (n\d+)")
 
 
 def parsed(text: str) -> tuple[list[str], list[tuple[str, str]], int]:
-    """The boxes, arrows and count of subgraphs of a text, every line of which must be of a form
-    that Mermaid knows.
+    """The boxes, the arrows, and the number of subgraphs in a Mermaid text.
+
+    Every line must have one of the forms that netdsl writes.
     """
     fence, title, again, head, *lines = text.splitlines()
     assert (fence, again, head) == ("---", "---", "flowchart TB")
@@ -80,8 +81,9 @@ def parsed(text: str) -> tuple[list[str], list[tuple[str, str]], int]:
 @pytest.mark.parametrize("depth", [None, 0, 1, 2])
 @pytest.mark.parametrize("name", NETS)
 def test_mermaid_has_the_boxes_and_arrows_of_dot(name: str, depth: int | None) -> None:
-    """Each box, arrow and scope of the DOT picture stands in the Mermaid one, the shapes on the
-    arrows.
+    """Each box, arrow and scope of the DOT picture is in the Mermaid text too.
+
+    Shapes are on the arrows there. The same net gives the same text.
     """
     graph = netdsl.load(name).graph
     boxes, arrows, scopes = parsed(emit_mermaid(graph, depth))
@@ -95,8 +97,8 @@ def test_mermaid_has_the_boxes_and_arrows_of_dot(name: str, depth: int | None) -
     assert emit_mermaid(netdsl.load(name).graph, depth) == emit_mermaid(graph, depth)
 
 
-def test_mermaid_tells_kinds_shapes_and_auxiliary_heads() -> None:
-    """What a box and an arrow say, with dashes where a head stands in training only."""
+def test_mermaid_shows_kinds_shapes_and_auxiliary_heads() -> None:
+    """Boxes have kinds and arguments, arrows have shapes, and auxiliary heads are dashed."""
     text = emit_mermaid(netdsl.load("lenet5").graph)
     assert 'n1("C1<br/>conv 5x5, 6"):::convolutionLayer' in text
     assert 'n2 -->|"6x28x28"| n3' in text
@@ -110,7 +112,7 @@ def test_mermaid_tells_kinds_shapes_and_auxiliary_heads() -> None:
 
 
 def test_mermaid_and_dot_share_their_colours() -> None:
-    """Every family of the registry has a colour, and both forms show it."""
+    """Every family of layers has a colour, which both formats use."""
     assert {op.family for op in base.LAYERS.values()} <= set(COLOURS)
     graph = netdsl.load("resnet:ResNet18").graph
     for fill, border in [COLOURS["convolution"], COLOURS["join"]]:
@@ -120,16 +122,17 @@ def test_mermaid_and_dot_share_their_colours() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_mermaid_takes_user_text_as_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name, label or title opens a line, an entity, Markdown, a formula, an icon or a
-    directive.
+    """No name, label or title begins a new line or has any special meaning.
+
+    Mermaid would interpret entities, Markdown, formulas, icons and directives.
     """
     graph = netdsl.load("lenet5").graph
     plain = parsed(emit_mermaid(graph))
     graph.name = graph.inputs[0].name = graph.outputs[0].name = text
     monkeypatch.setattr(picture_module, "describe", lambda _op, _axes: text)
-    made = emit_mermaid(graph)
-    assert parsed(made) == plain
-    body = re.sub(r"#8288;", "\u2060", made.split("---\n", 2)[2])
+    mermaid = emit_mermaid(graph)
+    assert parsed(mermaid) == plain
+    body = re.sub(r"#8288;", "\u2060", mermaid.split("---\n", 2)[2])
     shown = re.findall(r'"((?:[^"])*)"', body)
     assert not any(
         re.search(r"[&`\\%$*\[\]{}|ﬂ]|<(?!br/>)|(?<!br/)>|fa:fa|^[-+]|(?<![A-Za-z0-9])_", s)
@@ -140,7 +143,7 @@ def test_mermaid_takes_user_text_as_text(text: str, monkeypatch: pytest.MonkeyPa
 def test_a_large_mermaid_text_gets_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A picture that viewers refuse says how to fold it; one that they take says nothing."""
+    """If a picture is too large for viewers, a note explains how to fold it."""
     assert run(["draw", "resnet:CifarResNet1202", "-o", str(tmp_path / "big.mmd")]) == 0
     assert "--depth" in capsys.readouterr().err
     assert (
@@ -155,8 +158,9 @@ def test_a_large_mermaid_text_gets_a_note(
 
 
 def test_a_folded_mermaid_box_has_the_colours_of_dot() -> None:
-    """Its fill and its border are those of the DOT picture; letters of any language stand in the
-    title as they are.
+    """A folded box has the fill and border of the DOT picture.
+
+    Letters of any language are written unchanged in the title.
     """
     graph = netdsl.loads("net Größe {\n input x: 4\n g: { dense(3) }\n output y: dense(2)\n}").graph
     text = emit_mermaid(graph, 1)

@@ -1,5 +1,6 @@
-"""What stands in a picture, whatever it is written as: the words in a box, the scopes and their
-colours, what is folded, and the ways of values.
+"""The contents of a picture in any format.
+
+They are the texts of the boxes, the scopes and their colours, folded scopes, and arrows.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def picture(body: str, depth: int | None = None, blocks: str = "") -> Picture:
 
 
 def tree(cluster: Cluster, indent: str = "") -> list[str]:
-    """The scopes and boxes, the shapes left out; `~` is before what stands there in training only,
-    `!` before what has a dashed border.
+    """The scopes and boxes, without the shapes.
+
+    `~` marks parts of auxiliary heads, and `!` a dashed border.
     """
     lines = [
         f"{indent}{'~' if b.aux else ''}{'!' if b.dashed else ''}{b.look} {' / '.join(b.lines)}"
@@ -39,7 +41,8 @@ def tree(cluster: Cluster, indent: str = "") -> list[str]:
 # ---- words
 
 WORDS = [
-    # the window for each axis, whether it is written once or for each; then what is not the default
+    # The window is given for each axis, even if the text gives one number. Arguments that differ
+    # from their default follow.
     ("conv(8, 3)", "3x8x8", "conv 3x3, 8"),
     ("conv(8, 3x3)", "3x8x8", "conv 3x3, 8"),
     ("conv(8, 1x3, stride = 2x1, pad = 1)", "3x8x8", "conv 1x3, 8, stride 2x1"),
@@ -49,7 +52,7 @@ WORDS = [
     ("conv(6, 2, groups = 3, bias = false)", "3x8x8x8", "conv 2x2x2, 6, groups 3"),
     ("deconv(2, 3, stride = 2, output_pad = 1)", "3x8", "deconv 3, 2, stride 2, output_pad 1"),
     ("depthwise(5, multiplier = 2)", "3x8x8", "depthwise 5x5, multiplier 2"),
-    # a pool steps by its window unless it says otherwise
+    # The default stride of a pooling layer is its window.
     ("maxpool(2)", "3x8x8", "maxpool 2x2"),
     ("maxpool(2, stride = 2)", "3x8x8", "maxpool 2x2"),
     ("maxpool(3, stride = 2, pad = 1)", "3x8x8", "maxpool 3x3, stride 2"),
@@ -57,7 +60,7 @@ WORDS = [
     ("adaptive_avgpool(3x2)", "3x8x8", "adaptive_avgpool 3x2"),
     ("adaptive_avgpool(3)", "3x8x8", "adaptive_avgpool 3"),
     ("gap", "3x8x8", "gap"),
-    # one argument that must be given stands alone; of several each has its name
+    # A single required argument has no name. If there are several, each has its name.
     ("dense(4, bias = false)", "5", "dense 4"),
     ("lstm(4, layers = 2, bidirectional = true)", "5x3", "lstm 4, layers 2, bidirectional true"),
     ("slice(1, 3)", "5x4", "slice start 1, end 3"),
@@ -67,11 +70,11 @@ WORDS = [
     ("gelu(approximate = tanh)", "5", "gelu approximate tanh"),
     ("upsample(2, mode = bilinear)", "3x8x8", "upsample scale 2, mode bilinear"),
     ("upsample(size = 9x9)", "3x8x8", "upsample size 9x9"),
-    # of these the rate is always told
+    # The rate of dropout is always given.
     ("dropout", "5", "dropout 0.5"),
     ("dropout(0.2)", "5", "dropout 0.2"),
     ("bn(eps = 0.1, momentum = 0.5)", "5", "bn"),
-    # sizes that a layer makes stand there all, lists as lists
+    # The sizes of a result are all given; lists are written as lists.
     ("reshape(5x5)", "25", "reshape 5x5"),
     ("reshape([5, -1])", "25", "reshape 5x-1"),
     ("reshape(5)", "5x1", "reshape 5"),
@@ -90,21 +93,24 @@ WORDS = [
     ("call", "shape", "words"), WORDS, ids=[f"{call} on {shape}" for call, shape, _ in WORDS]
 )
 def test_the_words_of_a_layer(call: str, shape: str, words: str) -> None:
-    """The kind and what its author would say of it."""
+    """A box has the kind of its layer and the arguments that a reader wants to see."""
     node = netdsl.loads(f"net N {{\n    input x: {shape}\n    {call}\n}}").graph.nodes[-1]
     assert describe(node.op, len(node.type.shape) - 1) == words
 
 
 def test_words_with_open_sizes() -> None:
-    """Formulas stand there as in shapes."""
+    """Formulas are written as in shapes."""
     node = netdsl.loads(
         "net N {\n    input x: 3xHxW\n    reshape([3, in.height * in.width])\n}"
     ).graph.nodes[-1]
     assert describe(node.op, 2) == "reshape 3xHW"
 
 
-def test_lines_are_as_long_as_a_box_holds() -> None:
-    """Of over 48 characters the first 35 and the last 12 stay."""
+def test_long_lines_are_shortened() -> None:
+    """A line of more than 48 characters keeps the first 35 and the last 12.
+
+    Characters that cannot be printed are replaced.
+    """
     text = "".join(chr(0x100 + i) for i in range(49))
     assert short(text[:48]) == text[:48]
     assert short(text) == f"{text[:35]}…{text[-12:]}"
@@ -135,7 +141,7 @@ BODY = """
 
 
 @pytest.mark.parametrize(
-    ("depth", "wanted"),
+    ("depth", "expected"),
     [
         (0, ["input image", "folded N / 41 layers, 884 parameters", "output logits"]),
         (
@@ -183,15 +189,17 @@ BODY = """
         ),
     ],
 )
-def test_folding(depth: int, wanted: list[str]) -> None:
-    """Scopes deeper than that are one box, in the scope that holds them; a group of calls of one
-    block says so, a block or a mixed group does not.
+def test_folding(depth: int, expected: list[str]) -> None:
+    """Each scope that is deeper than `depth` becomes one box in the scope around it.
+
+    A group that contains only calls of one block gives their number; other groups and blocks do
+    not.
     """
-    assert tree(picture(BODY, depth, BLOCKS).root) == wanted
+    assert tree(picture(BODY, depth, BLOCKS).root) == expected
 
 
 def test_a_net_of_calls_of_one_block() -> None:
-    """Folded into one box, it says so as a group does."""
+    """If a net contains only calls of one block, its folded box gives their number."""
     assert (
         tree(picture("    Two(3)\n    Two(3)", 0, BLOCKS).root)[1]
         == "folded N / 2 × Two / 8 layers, 192 parameters"
@@ -202,9 +210,11 @@ def test_a_net_of_calls_of_one_block() -> None:
     )
 
 
-def test_scopes_are_darker_the_deeper_they_lie() -> None:
-    """In three steps; the border tells what stands there in training only, with all inside it, and
-    a group that is called like a head is none.
+def test_deeper_scopes_are_darker() -> None:
+    """The colours have three steps.
+
+    Auxiliary heads and the scopes inside them have a border of their own. A group that only has the
+    name of a head has the usual border.
     """
     scopes = {c.scope.name: (c.fill, c.border) for c in picture(BODY, None, BLOCKS).root.walk()}
     assert [
@@ -218,8 +228,9 @@ def test_scopes_are_darker_the_deeper_they_lie() -> None:
 
 
 def test_heads_in_groups() -> None:
-    """Each is told apart by its path, and has its end; a folded group that holds one is no head
-    itself.
+    """Heads with the same label in different groups are drawn apart, each with its loss.
+
+    A folded group that contains a head is not drawn as a head.
     """
     body = """
     repeat 2 as i { g{i}: { conv(3, 1)
@@ -250,19 +261,23 @@ def test_heads_in_groups() -> None:
     ]
 
 
-# ---- ways
+# ---- arrows
 
 
-def ways(made: Picture) -> list[str]:
-    """Each value with those that take it."""
-    names = {b.id: b.lines[0] for b in made.boxes()}
+def arrows(picture: Picture) -> list[str]:
+    """Each value with the boxes that take it."""
+    names = {b.id: b.lines[0] for b in picture.boxes()}
     return [
-        f"{names[f.source.id]} -> {', '.join(names[t.id] for t in f.targets)}" for f in made.flows
+        f"{names[f.source.id]} -> {', '.join(names[t.id] for t in f.targets)}"
+        for f in picture.flows
     ]
 
 
 def test_a_value_goes_once_into_a_folded_scope() -> None:
-    """However many of its layers take it; a layer alone has an arrow for each time."""
+    """A folded scope has one arrow for a value, however many of its layers take it.
+
+    A layer that takes a value twice has two arrows.
+    """
     body = """
     start: conv(3, 1)
     g: { end: sub(@start) }
@@ -270,22 +285,22 @@ def test_a_value_goes_once_into_a_folded_scope() -> None:
     twice: @start -> sub(@start)
     output y: conv(2, 1)
 """
-    assert ways(picture(body, 1)) == [
+    assert arrows(picture(body, 1)) == [
         "image -> start",
         "start -> g, g, h, twice, twice",
         "g -> h",
         "twice -> y",
         "y -> y",
     ]
-    assert "start -> end, end, −, twice, twice" in ways(picture(body))
+    assert "start -> end, end, −, twice, twice" in arrows(picture(body))
 
 
 # ---- the page
 
 
 def test_a_deep_picture_is_built_in_step_with_its_size() -> None:
-    """Twice the layers are twice the boxes and arrows: nothing is drawn twice."""
-    made = []
+    """Twice as many layers give twice as many boxes and arrows: nothing is drawn twice."""
+    sizes = []
     for count in (100, 200):
         picture = Picture(
             netdsl.loads(
@@ -293,6 +308,6 @@ def test_a_deep_picture_is_built_in_step_with_its_size() -> None:
                 " y: dense(2)\n}"
             ).graph
         )
-        made.append((len(picture.boxes()), sum(len(f.targets) for f in picture.flows)))
-    assert made[1][0] - 3 == 2 * (made[0][0] - 3)
-    assert made[1][1] - 2 == 2 * (made[0][1] - 2)
+        sizes.append((len(picture.boxes()), sum(len(f.targets) for f in picture.flows)))
+    assert sizes[1][0] - 3 == 2 * (sizes[0][0] - 3)
+    assert sizes[1][1] - 2 == 2 * (sizes[0][1] - 2)

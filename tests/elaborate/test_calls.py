@@ -62,26 +62,27 @@ VALUES = {
 
 @pytest.mark.parametrize("text", VALUES)
 def test_values(text: str) -> None:
-    """Expressions have Python's values and precedence."""
-    made = net("relu", header=f"N(v = {text})")
-    assert VALUES[text] == made.graph.arguments["v"]
-    assert type(VALUES[text]) is type(made.graph.arguments["v"])
+    """Expressions have the values, types and precedence of Python."""
+    value = net("relu", header=f"N(v = {text})").graph.arguments["v"]
+    assert VALUES[text] == value
+    assert type(VALUES[text]) is type(value)
 
 
 def test_let() -> None:
-    """`let` names a value, for the file, a body, or a turn of a loop; an inner one starts from the
-    outer.
+    """`let` names a value in a file, in a body, or in one iteration of a loop.
+
+    A `let` in a loop can use the outer value of the same name, which is unchanged after the loop.
     """
-    made = net(
+    compiled = net(
         "let a = w + 1\nconv(a, 1)\nrepeat 2 as i { let b = a + i\n conv(b, 1) }\nrepeat 2 { let a"
         " = a + 3\n conv(a, 1) }\nconv(a, 1)",
         "let w = 4",
     )
-    assert [5, 5, 6, 8, 8, 5] == [r.shape[0] for r in made.layers]
+    assert [5, 5, 6, 8, 8, 5] == [r.shape[0] for r in compiled.layers]
 
 
 def test_parameters() -> None:
-    """Arguments by position and by name; a default may use the parameters before it."""
+    """Arguments are given by position or by name; a default can use the parameters before it."""
     block = "block B(n, m = 2 * n, k = 1) { conv(m, k) }"
     assert [6, 5, 7, 2] == [
         r.shape[0] for r in net("B(3)\nB(3, 5)\nB(m = 7, n = 1)\nB(1, k = 3)", block).layers
@@ -92,7 +93,7 @@ def test_parameters() -> None:
 
 
 def test_block_as_argument() -> None:
-    """Blocks and kinds are values."""
+    """Blocks and kinds of layers can be arguments."""
     blocks = "block R(Act, n = 1) { repeat n { conv(4, 1) -> Act } }\nblock Two() { relu -> tanh }"
     assert ["conv", "relu", "conv", "relu", "conv", "relu", "tanh", "conv", "gelu"] == kinds(
         net("R(relu, 2)\nR(Two)\nR(Act = gelu)", blocks)
@@ -101,18 +102,18 @@ def test_block_as_argument() -> None:
 
 def test_input_of_block() -> None:
     """`in` is the input of the enclosing block, or of the net."""
-    made = net(
+    compiled = net(
         "conv(6, 3, stride = 2)\nB\nconv(in.channels, 1)",
         "block B() { relu -> conv(2 * in.channels, 1)\n dense_like }\nblock dense_like() {"
         " reshape([in.channels, in.height * in.width, 1]) }",
     )
     assert [(6, 3, 3), (6, 3, 3), (12, 3, 3), (12, 9, 1), (4, 9, 1)] == [
-        r.shape for r in made.layers
+        r.shape for r in compiled.layers
     ]
 
 
 def test_if() -> None:
-    """The first branch that holds; none leaves the value as it is."""
+    """The first branch whose condition is true is used; without one, the value does not change."""
     body = "if x == 1 { relu } else if x == 2 { tanh } else { gelu }\nif x == 3 { selu }"
     assert [["relu"], ["tanh"], ["gelu", "selu"]] == [
         kinds(net("let x = " + n + "\n" + body)) for n in "123"
@@ -123,17 +124,21 @@ def test_if() -> None:
 
 
 def test_repeat_and_for() -> None:
-    """Counts from 0; lists of pairs spread over names; zero times is nothing."""
-    made = net(
+    """`repeat` counts from 0, `for` unpacks pairs, and no iterations change nothing."""
+    compiled = net(
         "repeat 3 as i { conv(i + 1, 1) }\nfor (w, k) in [(4, 1), (5, 3)] { conv(w, k) }\nrepeat 0"
         " { relu }\nfor i in [] { relu }"
     )
-    assert [(1, 8, 8), (2, 8, 8), (3, 8, 8), (4, 8, 8), (5, 6, 6)] == [r.shape for r in made.layers]
+    assert [(1, 8, 8), (2, 8, 8), (3, 8, 8), (4, 8, 8), (5, 6, 6)] == [
+        r.shape for r in compiled.layers
+    ]
 
 
 def test_layout() -> None:
-    """Chains go on over lines, lists and calls break anywhere inside brackets, comments stand
-    anywhere.
+    """Line breaks and comments change nothing.
+
+    A chain can continue on the next line, lines can break anywhere inside brackets, and comments
+    can be on any line.
     """
     one = net("conv(4, 1) -> relu -> conv(5, 3)")
     other = net(

@@ -1,4 +1,4 @@
-"""What a file gives: imports, aliases, parameters, expectations."""
+"""The parts of a file: imports, aliases, parameters and expectations."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def test_imports(tmp_path: Path) -> None:
-    """Blocks, nets and values of another file, each seeing its own file's names; the library by
-    name.
+    """A file can import blocks, nets and values of another file, and nets of the library by name.
+
+    An imported block uses the names of its own file.
     """
     (tmp_path / "parts.net").write_text(
         "let width = 5\nblock inner() { conv(width, 1) }\nblock Stem() { inner -> relu }\nnet"
@@ -35,7 +36,7 @@ def test_imports(tmp_path: Path) -> None:
 
 
 def test_alias() -> None:
-    """`net A = B(...)` is B with those arguments; its `expect` lines are checked on it."""
+    """`net A = B(...)` is B with these arguments; its `expect` lines are checked for it."""
     text = (
         "net B(n, k = 1) {\ninput x: 4x8x8\nconv(n, k)\n}\nnet A = B(5)\nnet C = B(k = 3, n = 2)"
         " {\nexpect params == 74\n}"
@@ -47,11 +48,11 @@ def test_alias() -> None:
 
 
 def test_define_and_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`-D` sets a parameter, `--input` the sizes; without them the file's own hold."""
+    """`-D` sets a parameter and `--input` sets the sizes; the file gives those that are not set."""
     path = tmp_path / "n.net"
     path.write_text("net N(n = 5, B = relu) {\ninput x: 4xHxW\nconv(n, 3) -> B\n}")
-    made = netdsl.load(str(path), n=9)
-    assert "9x(H-2)x(W-2)" == str(made.outputs[0].value.type)
+    net = netdsl.load(str(path), n=9)
+    assert "9x(H-2)x(W-2)" == str(net.outputs[0].value.type)
     assert run(["check", str(path), "-D", "n = 3 * 4", "-D", "B = tanh", "--input", "4x10x12"]) == 0
     printed = capsys.readouterr().out
     assert "12x8x10" in printed
@@ -64,9 +65,9 @@ def test_define_and_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     "value", [[1, 2, 3, 4, 5, 6, 7, 8], [[64, 64], [128] * 9], "tanh", True, 0.5]
 )
 def test_parameters_from_python(value: object) -> None:
-    """Python values reach a net as they are."""
-    made = netdsl.loads("net N(v) {\ninput x: 4\nrelu\n}", None, v=value)
-    assert str(value).replace("[", "(").replace("]", ")") == str(made.graph.arguments["v"])
+    """A parameter gets the value that is given in Python; lists become tuples."""
+    net = netdsl.loads("net N(v) {\ninput x: 4\nrelu\n}", None, v=value)
+    assert str(value).replace("[", "(").replace("]", ")") == str(net.graph.arguments["v"])
 
 
 EXPECTS = {
@@ -85,7 +86,7 @@ EXPECTS = {
 
 @pytest.mark.parametrize("line", EXPECTS)
 def test_expect(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`expect` holds the paper's numbers against the net, at the net's size or at another."""
+    """`check` fails if the condition of an `expect` line is false."""
     path = tmp_path / "n.net"
     path.write_text(f"net N {{\ninput x: 4x8x8\nc: conv(2, 3)\nexpect {line}\n}}")
     assert EXPECTS[line] == run(["check", str(path)])
@@ -93,7 +94,7 @@ def test_expect(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_expect_with_open_sizes(tmp_path: Path) -> None:
-    """Formulas of the open sizes can be expected too, shapes by block, and figures of one size."""
+    """`expect` also takes formulas in open sizes, shapes of blocks, and figures at a given size."""
     path = tmp_path / "n.net"
     path.write_text(
         "block B() {\na: conv(2, 3)\nexpect params(a) == 74\n}\nnet N {\ninput x: 4xHxW\nb:"

@@ -1,6 +1,4 @@
-"""The bounds of sizes: what is just allowed and what is refused, of tensors, of weights and of
-formulas.
-"""
+"""The bounds on sizes of tensors, weights and formulas: the largest allowed, and one beyond it."""
 
 from __future__ import annotations
 
@@ -20,22 +18,25 @@ SYMBOLS = [Sym.var(f"A{i}") for i in range(MAX_FORMULA + 1)]
 
 @dataclass(frozen=True)
 class Makes:
-    """A layer that makes a type."""
+    """A layer whose result has the type `output`, and whose weight has `shape`."""
 
-    made: TensorType
+    output: TensorType
     shape: tuple[int, ...] = ()
     kind: str = field(default="makes")
     any_dtype: bool = True
 
     def inferred(self, *_: TensorType) -> tuple[TensorType, Needs]:
-        return self.made, Needs([], [])
+        return self.output, Needs([], [])
 
     def params(self, *_: TensorType) -> dict[str, Param]:
         return {"weight": Param(self.shape)} if self.shape else {}
 
 
 def refusal(*shape: int | Sym, weight: tuple[int, ...] = ()) -> tuple[str, str]:
-    """What is said of a layer that makes a tensor of that shape, with a weight of that one."""
+    """The code and message of the error for a layer with this output and weight.
+
+    Both are empty if there is no error.
+    """
     try:
         Inference().type(Makes(TensorType(shape), weight), (TensorType((3,)),))  # type: ignore[arg-type]
     except OpError as error:
@@ -44,10 +45,10 @@ def refusal(*shape: int | Sym, weight: tuple[int, ...] = ()) -> tuple[str, str]:
 
 
 def total(terms: int) -> Sym:
-    """A sum of so many symbols."""
-    made = sum(SYMBOLS[1:terms], SYMBOLS[0])
-    assert isinstance(made, Sym)
-    return made
+    """A sum of this many symbols."""
+    formula = sum(SYMBOLS[1:terms], SYMBOLS[0])
+    assert isinstance(formula, Sym)
+    return formula
 
 
 def test_sizes() -> None:
@@ -67,7 +68,7 @@ def test_sizes() -> None:
 
 
 def test_elements() -> None:
-    """A tensor has at most 2^62 elements; so has a weight, of sizes up to 2^31 - 1."""
+    """A tensor has at most 2^62 elements. Weights have the same bounds on elements and sizes."""
     assert refusal(2**30, 2**30, 4) == ("", "")
     assert refusal(2**30, 2**30, 5) == (
         "too-large",
@@ -86,9 +87,7 @@ def test_elements() -> None:
 
 
 def test_formulas() -> None:
-    """An open size has at most 256 symbols, those of all sizes together multiply to at most 256
-    terms, and no factor is over 2^62.
-    """
+    """The product of all open sizes has at most 256 terms, and no factor exceeds 2^62."""
     wordy = (
         "formula-too-long",
         "the sizes of the result of `makes` are formulas of more than 256 parts",
@@ -106,8 +105,8 @@ def test_formulas() -> None:
     assert refusal(3 - SYMBOLS[0] * (MAX_SIZE + 1))[0] == "too-large"
 
 
-def test_the_bounds_hold_in_a_text() -> None:
-    """A net at the bounds is right."""
+def test_the_bounds_in_a_text() -> None:
+    """A net with a weight of 2^62 elements compiles; one with a larger weight does not."""
     net = netdsl.loads(
         f"net N {{\n input x: {2**30}x2x2\n output y: conv({2**30}, 2, bias = false)\n}}"
     )

@@ -1,4 +1,4 @@
-"""What a name means: in files that import files, and where a label is called as a layer is."""
+"""What names refer to if files import others, or if a label has the name of a layer."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 
 def write_files(tmp_path: Path, **texts: str) -> str:
-    """The files, each called as its keyword; the path of `n.net`."""
+    """Write a file for each keyword, and return the path of `n.net`."""
     for name, text in texts.items():
         (tmp_path / f"{name}.net").write_text(text)
     return str(tmp_path / "n.net")
 
 
 def test_estimate_of_an_imported_block(tmp_path: Path) -> None:
-    """What a block would unroll to is estimated with the blocks of its own file, not with those
-    that its caller calls alike.
+    """The number of layers of a block is estimated with the blocks of its own file.
+
+    Blocks of the same name in the file of the caller do not matter.
     """
     lib = "block foo() { relu }\nblock B() { foo }"
     path = write_files(
@@ -47,20 +48,19 @@ BOTH = 'import "one.net"\nimport "two.net"\n'
 
 
 def test_names_that_clash_and_are_not_used(tmp_path: Path) -> None:
-    """Two imports may use one name for things of their own: each file's blocks mean their
-    file's.
-    """
-    made = netdsl.load(
+    """Two imported files can define the same name; each file's blocks use its own definition."""
+    net = netdsl.load(
         write_files(tmp_path, one=ONE, two=TWO, n=BOTH + "net N {\ninput x: 4\none -> two\n}")
     )
-    assert ["relu", "dense", "gelu", "dense"] == [n.op.kind for n in made.graph.nodes]
-    assert [(4,), (3,), (3,), (5,)] == [n.type.shape for n in made.graph.nodes]
+    assert ["relu", "dense", "gelu", "dense"] == [n.op.kind for n in net.graph.nodes]
+    assert [(4,), (3,), (3,), (5,)] == [n.type.shape for n in net.graph.nodes]
 
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 def test_own_names_win(order: tuple[str, str], tmp_path: Path) -> None:
-    """A file's own `let`s, blocks and nets stand before imported ones, also where the imports
-    disagree, and wherever they stand.
+    """A file's own `let`s, blocks and nets take precedence over imported ones.
+
+    This is also true if two imports define the name, and does not depend on the order of the text.
     """
     imports = "".join(f'import "{name}.net"\n' for name in order)
     path = write_files(
@@ -73,13 +73,13 @@ def test_own_names_win(order: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "n.net").write_text(
         (tmp_path / "n.net").read_text().replace("let double", "let k = 7\nlet double")
     )
-    made = netdsl.load(path)
-    assert ["tanh", "dense"] == [n.op.kind for n in made.graph.nodes]
-    assert (7,) == made.outputs[0].value.type.shape
+    net = netdsl.load(path)
+    assert ["tanh", "dense"] == [n.op.kind for n in net.graph.nodes]
+    assert (7,) == net.outputs[0].value.type.shape
 
 
 def test_one_definition_by_two_ways(tmp_path: Path) -> None:
-    """A file that is reached through two others defines its names once."""
+    """It is no clash if a file is imported directly and through two others."""
     path = write_files(
         tmp_path,
         base=ONE,
@@ -94,8 +94,9 @@ def test_one_definition_by_two_ways(tmp_path: Path) -> None:
 
 
 def test_clash_further_up(tmp_path: Path) -> None:
-    """What a file's imports disagree on, it has no meaning of its own for; who imports it can give
-    one.
+    """If two imports define a name, using it is an error, also in a file that imports these files.
+
+    A file that defines the name itself can use it.
     """
     path = write_files(
         tmp_path,
@@ -115,22 +116,23 @@ def test_clash_further_up(tmp_path: Path) -> None:
 def test_place_of_an_imported_library_block(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message names the library's file as it lies there."""
+    """A message gives the path of a library file inside the package."""
     path = write_files(
         tmp_path,
         n="import se\nimport resnet\nnet N {\ninput x: 3x8x8\nse(ratio = -1)\n}\nnet M = ResNet()",
     )
     assert run(["check", path]) == 1
-    said = capsys.readouterr().err
-    assert " --> nets/lib/se.net:5:" in said
-    assert " --> nets/resnet.net:" in said
+    err = capsys.readouterr().err
+    assert " --> nets/lib/se.net:5:" in err
+    assert " --> nets/resnet.net:" in err
 
 
 def test_folder_called_as_a_net_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder does not stand before the library's net of its name, a file does; one of another
-    name is no net.
+    """A file takes precedence over a net of the library with the same name; a folder does not.
+
+    A folder with another name is checked; it must have nets.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lenet5").mkdir()
@@ -138,7 +140,7 @@ def test_folder_called_as_a_net_of_the_library(
     assert run(["check", "lenet5"]) == 0
     assert run(["check", "lenet5:LeNet5"]) == 0
     assert run(["check", "mine"]) == 1
-    assert "error[not-a-file]: `mine` is a folder" in capsys.readouterr().err
+    assert "error[file-not-found]: there is no .net file in `mine`" in capsys.readouterr().err
     (tmp_path / "alexnet").write_text("net Own {\ninput x: 3\nrelu\n}")
     assert run(["check", "alexnet"]) == 0
     assert "Own" in capsys.readouterr().out
@@ -167,8 +169,9 @@ LABELS = {
 def test_label_called_as_a_layer(
     body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks and layer kinds stand before labels of their names, labels before the kinds of
-    installed packages, loaded or not.
+    """Blocks and built-in kinds of layers take precedence over labels with the same name.
+
+    Labels take precedence over kinds of installed packages, whether these are loaded or not.
     """
     monkeypatch.setitem(LAYERS, "added", LAYERS["relu"])
     assert LABELS[body] == kinds(
@@ -177,8 +180,9 @@ def test_label_called_as_a_layer(
 
 
 def test_broken_package_behind_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that cannot be imported is named where one of its layers may be meant as a value
-    too.
+    """An unknown name in an argument can be a layer of an installed package.
+
+    If a package cannot be imported, the error gives the reason.
     """
     path = write_files(tmp_path, n="block B(act) { act }\nnet N {\ninput x: 3\nB(theirs)\n}")
 

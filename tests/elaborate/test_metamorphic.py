@@ -1,5 +1,6 @@
-"""Texts that say the same in other words make the same graph up to names: renamed, reordered,
-wrapped, unrolled, outlined, laid out anew.
+"""Different texts for the same net give the same graph, except for names.
+
+Texts are renamed, reordered, wrapped in groups, unrolled, divided into blocks, and laid out anew.
 """
 
 from __future__ import annotations
@@ -27,24 +28,27 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 FILES = library_names()
-LARGE = {"CifarResNet1202"}  # 3,600 layers like those of its family
+LARGE = {"CifarResNet1202"}  # it has 3,600 layers, like those of smaller nets of its family
 
 
 @cache
 def text_of(file: str) -> str:
-    """A library file's text."""
+    """The text of a file of the library."""
     return read(f"{resource('nets')}/{file}.net").text
 
 
 @cache
 def original(file: str) -> tuple[Program, dict[str, Graph]]:
-    """A library file's nets."""
+    """The program and the graphs of a file of the library."""
     program = open_program(file)
     return program, {n: compile_net(program, n).graph for n in program.nets() if n not in LARGE}
 
 
 def assert_same(file: str, text: str, rename: Callable[[str], str] = str) -> None:
-    """The text's nets are the file's up to names, and its `expect` lines hold."""
+    """Check that a text has the same nets as the file, except for names.
+
+    Its `expect` lines must be true.
+    """
     program = program_of(SourceFile(f"{file}.net", text, f"{resource('nets')}/{file}.net"))
     assert not program.reporter.diagnostics
     _, graphs = original(file)
@@ -52,18 +56,18 @@ def assert_same(file: str, text: str, rename: Callable[[str], str] = str) -> Non
         n for n in program.nets() if n.removesuffix(SUFFIX) not in LARGE
     }
     for name, graph in graphs.items():
-        made = compile_net(program, rename(name))
-        assert first_difference(graph, made.graph) is None
-        good, broken = check_expects(made)
-        assert not broken
-        assert good >= 1
+        net = compile_net(program, rename(name))
+        assert first_difference(graph, net.graph) is None
+        true, false = check_expects(net)
+        assert not false
+        assert true >= 1
 
 
-# ---- every file of the library, by its tokens and its syntax tree
+# ---- every file of the library, changed by its tokens or its syntax tree
 
 
 def wrapped(text: str, before: str, after: str) -> str:
-    """Each chain that is a statement of its own, between these."""
+    """The text with `before` and `after` around each chain that is a statement."""
     tree = parse(SourceFile("text", text))
     outputs = {id(part.chain) for part in nodes_of(tree) if isinstance(part, ast.Output)}
     inner = {
@@ -77,16 +81,17 @@ def wrapped(text: str, before: str, after: str) -> str:
     for part in nodes_of(tree):
         if isinstance(part, ast.Chain) and id(part) not in outputs | inner:
             marks += [(part.span.start, 1, before), (part.span.end, 0, after)]
-    made, place = [], 0
+    pieces, place = [], 0
     for at, _, mark in sorted(marks):
-        made += [text[place:at], mark]
+        pieces += [text[place:at], mark]
         place = at
-    return "".join([*made, text[place:]])
+    return "".join([*pieces, text[place:]])
 
 
 def reordered(text: str) -> str:
-    """The definitions and `train` sections in another order; `let`s see only those above them and
-    keep theirs.
+    """The text with definitions and `train` sections in another order.
+
+    A `let` can use only those above it, so `let`s keep their order.
     """
     tree = parse(SourceFile("text", text))
     items = [*(d.span.text for d in tree.definitions), *(t.span.text for t in tree.trains)]
@@ -98,9 +103,7 @@ def reordered(text: str) -> str:
 
 @pytest.mark.parametrize("file", FILES)
 def test_renamed(file: str) -> None:
-    """Names are names: what a file calls its labels, blocks, nets, parameters and variables does
-    not matter.
-    """
+    """The names of labels, blocks, nets, parameters and variables do not matter."""
     names = own_names(text_of(file))
     text = renamed(text_of(file))
     assert text.count(SUFFIX) >= len(names) > 0
@@ -117,11 +120,13 @@ TRANSPARENT = {
 }
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f != "inception"])  # which has outputs alone
+# `inception` has no chains except those of outputs.
+@pytest.mark.parametrize("file", [f for f in FILES if f != "inception"])
 @pytest.mark.parametrize(("before", "after"), TRANSPARENT.values(), ids=TRANSPARENT)
 def test_wrapped(file: str, before: str, after: str) -> None:
-    """Groups without a label, loops of one round and conditions that hold are transparent, around
-    every statement: names stay too.
+    """Groups without a label, loops of one iteration and true conditions are transparent.
+
+    Around any statement, they change neither the graph nor its names.
     """
     text = wrapped(text_of(file), before, after)
     assert text.count(before) > text_of(file).count(before)
@@ -136,13 +141,13 @@ def test_wrapped(file: str, before: str, after: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_reordered(file: str) -> None:
-    """Blocks, nets and `train` sections stand in any order."""
+    """The order of blocks, nets and `train` sections does not matter."""
     assert_same(file, reordered(text_of(file)))
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_laid_out_anew(file: str) -> None:
-    """Blanks, line breaks and comments say nothing."""
+    """Blanks, line breaks and comments do not matter."""
     random = Random(len(file))
     assert_same(file, Relayout(random, 0.3, 0.3).text(text_of(file)).text)
 
@@ -151,7 +156,7 @@ def test_laid_out_anew(file: str) -> None:
 
 
 def graph_of(text: str) -> Graph:
-    """The graph of the inside of a net on 4x8x8, of a whole file where there is a net in it."""
+    """The graph of a text, which is a whole file or the body of a net with an input of 4x8x8."""
     return netdsl.loads(text if "net N" in text else f"net N {{\ninput x: 4x8x8\n{text}\n}}").graph
 
 
@@ -173,13 +178,13 @@ PAIRS = {
         "repeat 3 as i { conv(i + 2, 1) }",
     ),
     "nested loops folded": ("repeat 2 { repeat 3 { relu } }", "repeat 6 { relu }"),
-    "no round": ("conv(4, 1) -> repeat 0 { tanh }", "conv(4, 1)"),
-    "a let put in": ("let a = 4\nlet b = a + 2\nconv(b, a - 1)", "conv(6, 3)"),
+    "no iterations": ("conv(4, 1) -> repeat 0 { tanh }", "conv(4, 1)"),
+    "a let inlined": ("let a = 4\nlet b = a + 2\nconv(b, a - 1)", "conv(6, 3)"),
     "lets in another order": (
         "let a = 4\nlet b = 3\nconv(a, b)",
         "let b = 3\nlet a = 4\nconv(a, b)",
     ),
-    "a block put in": (
+    "a block inlined": (
         "block B(w) { conv(w, 1) -> relu }\nnet N { input x: 4x8x8\nB(4)\nB(8) }",
         "conv(4, 1) -> relu -> conv(8, 1) -> relu",
     ),
@@ -198,13 +203,13 @@ PAIRS = {
         "block A(w, k = w // 2) { conv(w, k) }\nnet N { input x: 4x8x8\nA(4) }",
         "block A(w, k) { conv(w, k) }\nnet N { input x: 4x8x8\nA(k = 2, w = 4) }",
     ),
-    "an alias put in": (
+    "an alias inlined": (
         "net M(w) { input x: 4x8x8\nconv(w, 1) }\nnet N = M(3)",
         "net N(w = 3) { input x: 4x8x8\nconv(w, 1) }",
     ),
     "arguments by name": ("conv(8, 3, 2, 1)", "conv(stride = 2, k = 3, out = 8, pad = 1)"),
     "defaults written out": ("conv(8, 3)", "conv(8, 3, stride = 1, pad = 0, bias = true)"),
-    "sizes in other words": ("conv(8, 1x3)", "conv(8, [1, 3 * 1])"),
+    "sizes in another form": ("conv(8, 1x3)", "conv(8, [1, 3 * 1])"),
     "residual written out": (
         "residual { conv(4, 1) -> bn }",
         "add {\n| conv(4, 1)\nbn\n| identity }",
@@ -236,7 +241,7 @@ PAIRS = {
 
 @pytest.mark.parametrize(("one", "other"), PAIRS.values(), ids=PAIRS)
 def test_pairs(one: str, other: str) -> None:
-    """Two ways to say the same."""
+    """Two texts for the same net give the same graph."""
     assert first_difference(graph_of(one), graph_of(other)) is None
 
 
@@ -245,7 +250,7 @@ UNLIKE = {
     "another kind": ("relu", "tanh"),
     "another argument": ("conv(4, 3, pad = 1)", "conv(4, 3, pad = 1, groups = 2)"),
     "other weights": ("bias = false", "bias = true"),
-    "another start": ("bias = false", "bias = false, init = zeros"),
+    "other initial weights": ("bias = false", "bias = false, init = zeros"),
     "another edge": ("add(@a)", "add(@t)"),
     "not shared": ("@x -> t", "@x -> conv(4, 1, bias = false)"),
     "frozen": ("pad = 1)", "pad = 1) -> frozen"),
@@ -258,14 +263,14 @@ UNLIKE = {
 
 @pytest.mark.parametrize(("before", "after"), UNLIKE.values(), ids=UNLIKE)
 def test_unlike_graphs_differ(before: str, after: str) -> None:
-    """The comparison sees every difference that is none of names."""
+    """The comparison ignores only differences of names."""
     one = graph_of(BASE)
     assert first_difference(one, graph_of(BASE.replace("t:", "u:").replace("-> t", "-> u"))) is None
     assert first_difference(one, graph_of(BASE.replace(before, after))) is not None
 
 
 def test_heads_and_sizes_differ() -> None:
-    """Weights of heads, element types and open sizes are seen too."""
+    """The comparison includes the weights of heads, element types and open sizes."""
     head = "conv(4, 1)\naux h(weight = {}) {{ relu }}\nrelu"
     assert (
         nameless(graph_of(head.format(1)))["heads"] != nameless(graph_of(head.format(0.5)))["heads"]

@@ -44,19 +44,21 @@ NAMES = {
 
 @pytest.mark.parametrize("case", NAMES)
 def test_names(case: str) -> None:
-    """Labels and positions name layers as `nn.Sequential` does; control structures are
-    transparent.
+    """Layers have labels or positions as names, as in `nn.Sequential`.
+
+    Control structures are transparent.
     """
-    body, wanted = NAMES[case]
-    assert wanted == names(net(body))
+    body, expected = NAMES[case]
+    assert expected == names(net(body))
 
 
 def test_block_names() -> None:
-    """A block call is a scope under its label or position; so weights have the names of
-    checkpoints.
+    """A block call is a scope whose name is its label or position.
+
+    The weights therefore have the names of published checkpoints, in PyTorch and ONNX.
     """
     block = "block B(w) { conv1: conv(w, 1) -> bn1: bn -> relu }"
-    made = net("layer1: { repeat 2 { B(4) } }\nstem: B(6)\nB(5)", block)
+    compiled = net("layer1: { repeat 2 { B(4) } }\nstem: B(6)\nB(5)", block)
     assert [
         "layer1.0.conv1",
         "layer1.0.bn1",
@@ -66,15 +68,15 @@ def test_block_names() -> None:
         "stem.bn1",
         "2.conv1",
         "2.bn1",
-    ] == keys(made)
-    assert "layer1.0.conv1.weight" in made.torch().state_dict()
-    assert {i.name for i in made.onnx().graph.initializer} == {
-        k for k in made.torch().state_dict() if not k.endswith("num_batches_tracked")
+    ] == keys(compiled)
+    assert "layer1.0.conv1.weight" in compiled.torch().state_dict()
+    assert {i.name for i in compiled.onnx().graph.initializer} == {
+        k for k in compiled.torch().state_dict() if not k.endswith("num_batches_tracked")
     }
 
 
 def test_published_names() -> None:
-    """The keys of torchvision's checkpoints."""
+    """The weights have the names of torchvision's checkpoints."""
     resnet = netdsl.load("resnet:ResNet18").torch().state_dict()
     assert {
         "conv1.weight",
@@ -130,7 +132,7 @@ AWKWARD = {
     ),
     "labelled join": "j: add { | conv(4, 1) | b: conv(4, 1) -> relu }\nconv(3, 1)",
     "group named as the functional module": "f: { a: conv(4, 1)\ntanh\nadd(@a) }\npad(1)",
-    "letters": "größe: conv(4, 1)\noutput übrig: relu",
+    "letters beyond ASCII": "größe: conv(4, 1)\noutput übrig: relu",
     "two groups with outputs": "g: { a: conv(4, 1) -> relu\n b: conv(4, 1) }\nconcat(@g.a, @x, @g)",
     "reference out of a group into itself": "g: { a: conv(4, 1)\n tanh\n add(@a, @x) }",
 }
@@ -138,13 +140,13 @@ AWKWARD = {
 
 @pytest.mark.parametrize("case", AWKWARD)
 def test_awkward_names(case: str) -> None:
-    """Names that could clash with others, with Python's or with PyTorch's do not."""
+    """Names that Python, PyTorch or other parts of the net also use cause no clash."""
     body = AWKWARD[case]
     assert_back_ends_agree(net(body))
 
 
 def test_names_of_every_module() -> None:
-    """The list of names that every PyTorch module has is complete for this PyTorch."""
+    """`TAKEN` contains every public name of a module of the installed PyTorch."""
     assert {
         n for n in {*dir(torch.nn.Module), *vars(torch.nn.Module())} if not n.startswith("_")
     } <= TAKEN
@@ -152,7 +154,7 @@ def test_names_of_every_module() -> None:
 
 @pytest.mark.parametrize("name", ["RBF", "F", "nn", "torch", "OrderedDict", "Learned", "None"])
 def test_awkward_net_names(name: str) -> None:
-    """A net may be called as what its source needs."""
-    made = netdsl.loads(f"net {name} {{\ninput x: 4\nf: {{ rbf(3) -> p: param(3) }}\n}}")
-    assert_back_ends_agree(made)
-    exec(compile(made.pytorch_source(), "standalone.py", "exec"), {"__name__": "standalone"})
+    """A net can have a name that its PyTorch source uses for something else."""
+    compiled = netdsl.loads(f"net {name} {{\ninput x: 4\nf: {{ rbf(3) -> p: param(3) }}\n}}")
+    assert_back_ends_agree(compiled)
+    exec(compile(compiled.pytorch_source(), "standalone.py", "exec"), {"__name__": "standalone"})

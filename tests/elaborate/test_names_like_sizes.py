@@ -1,5 +1,6 @@
-"""Names that could be sizes joined by x, as `Extra` and `ExitFlow` could: they are names wherever
-the text gives them a value.
+"""Names such as `Extra` and `ExitFlow`, which could also be read as sizes joined by x.
+
+They are names wherever the text defines them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ net NextNet = R(ExitFlow)
     ids=["plain", "renamed", "formatted"],
 )
 def test_a_name_is_a_name(text: str) -> None:
-    """Constants, parameters, blocks, loop variables, keywords, labels and nets; `E2x2` and
-    `Conv3x3` too.
+    """Every kind of name can look like sizes.
+
+    These are constants, parameters, blocks, loop variables, keywords, labels and nets, also with
+    digits as in `E2x2` and `Conv3x3`.
     """
     program = netdsl.loads(text, next(n for n in ("NextNet_9", "NextNet") if n in text))
     assert [(r.kind, r.shape[0]) for r in program.layers] == [
@@ -49,16 +52,17 @@ def test_a_name_is_a_name(text: str) -> None:
 
 
 def error_of(body: str) -> tuple[str, str | None]:
-    """The one error of a net with that body, and its advice."""
+    """The message and the help of the only error of a net with this body."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"let H = 8\nlet Width = 8\nblock ExitFlow() {{ relu }}\nnet N {{\n{body}\n}}")
-    (found,) = caught.value.diagnostics
-    return found.message, found.help
+    (error,) = caught.value.diagnostics
+    return error.message, error.help
 
 
 def test_an_input_takes_the_value() -> None:
-    """The name comes before the sizes in an `input` too; sizes whose parts have values are
-    sizes.
+    """In the shape of an `input`, a defined name also takes precedence over sizes.
+
+    If only the parts are defined, as in `CxB`, it is read as sizes.
     """
     assert netdsl.loads("let AxB = 7\nlet A = 4\nnet N { input x: AxB\n dense(1) }").graph.inputs[
         0
@@ -68,8 +72,8 @@ def test_an_input_takes_the_value() -> None:
     ).graph.inputs[0].type.shape == (3, 5)
 
 
-def test_what_neither_is() -> None:
-    """Sizes are spoken of where a reader takes it for sizes, a name elsewhere."""
+def test_errors_about_sizes_or_names() -> None:
+    """The error is about sizes if a reader would read the word as sizes, else about a name."""
     assert error_of("input x: 4x4x4\nreshape(HxQ)") == (
         "there is no size `Q`",
         "open sizes are declared in an `input`",
@@ -88,6 +92,6 @@ def test_what_neither_is() -> None:
     )
 
 
-def test_what_is_not_known_says_no_more() -> None:
-    """Sizes with a part that has an error of its own are unknown."""
+def test_sizes_with_a_wrong_part_give_no_second_error() -> None:
+    """If a part of the sizes is undefined because of an error, only that error is reported."""
     assert error_of("input x: 4x4x4\nlet k = nothing\nconv(8, 1xk)")[0] == "there is no `nothing`"

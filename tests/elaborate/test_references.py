@@ -11,28 +11,29 @@ from tests.support.bodies import keys, names, net, shape
 
 
 def test_label_before_reference() -> None:
-    """A label before `@ref` names the chain's last layer; references see groups' members by dotted
-    names.
+    """A label before `@ref` names the last layer of the chain.
+
+    A reference to a member of a group is a name with dots.
     """
-    made = net(
+    compiled = net(
         "p: conv(4, 1)\ng: { c: conv(5, 1) -> relu }\nskip: @p -> conv(6, 1) -> relu\n@g.c ->"
         " conv(7, 1)\nconcat(@skip, @g, @p)"
     )
-    assert ["p", "g.c", "g.1", "2", "skip", "4", "5"] == names(made)
-    assert (7 + 6 + 5 + 4, 8, 8) == shape(made)
+    assert ["p", "g.c", "g.1", "2", "skip", "4", "5"] == names(compiled)
+    assert (7 + 6 + 5 + 4, 8, 8) == shape(compiled)
 
 
-def test_skip_is_taken_where_it_stands() -> None:
-    """`@a` of a chain `a: conv -> relu` is the convolution's value, and of a group its last."""
-    made = net("a: conv(4, 1) -> relu\ng: { conv(4, 1) -> tanh }\nx1: add(@a)\nx2: sub(@g)")
-    left, right = (n.inputs[1].producer for n in made.graph.nodes[-2:])
+def test_a_reference_is_the_value_of_its_label() -> None:
+    """In `a: conv -> relu`, `@a` is the result of `conv`; that of a group is its last value."""
+    compiled = net("a: conv(4, 1) -> relu\ng: { conv(4, 1) -> tanh }\nx1: add(@a)\nx2: sub(@g)")
+    left, right = (n.inputs[1].producer for n in compiled.graph.nodes[-2:])
     assert left is not None
     assert right is not None
     assert ("conv", "tanh") == (left.op.kind, right.op.kind)
 
 
 def test_residual() -> None:
-    """`residual { F }` adds its input; arms may give the shortcut."""
+    """`residual { F }` adds its input; with two arms, the second replaces the input."""
     assert_back_ends_agree(
         net(
             "residual { conv(4, 3, pad = 1) -> relu }\nresidual { | conv(8, 1) | conv(8, 1) -> tanh"
@@ -50,15 +51,16 @@ SIAMESE = (
 
 
 def test_weight_sharing() -> None:
-    """A label used as a layer is the same module: its weights count once, its MACs twice, and both
-    back ends share it.
+    """A label that is called like a layer is the same module in both back ends.
+
+    Its weights count once and its MACs twice.
     """
-    made = net(SIAMESE)
-    assert 4 * 6 + 6 + 12 + 6 * 3 + 3 == made.params
-    assert 2 * (4 * 6 + 6 * 3) == made.macs
-    assert ["t.d", "t.1", "t.3"] == keys(made)
-    module = randomise(made.torch())
-    a, b = inputs_for(made)
+    compiled = net(SIAMESE)
+    assert 4 * 6 + 6 + 12 + 6 * 3 + 3 == compiled.params
+    assert 2 * (4 * 6 + 6 * 3) == compiled.macs
+    assert ["t.d", "t.1", "t.3"] == keys(compiled)
+    module = randomise(compiled.torch())
+    a, b = inputs_for(compiled)
     state = module.state_dict()
     one, two = (
         torch.nn.functional.linear(x, state["t.d.weight"], state["t.d.bias"]) for x in (a, b)
@@ -71,8 +73,8 @@ def test_weight_sharing() -> None:
         for x in (one, two)
     )
     torch.testing.assert_close(module(a, b), two - one)
-    assert 8 == len(made.onnx().graph.initializer)
-    assert_back_ends_agree(made)
+    assert 8 == len(compiled.onnx().graph.initializer)
+    assert_back_ends_agree(compiled)
 
 
 @pytest.mark.parametrize(
@@ -84,40 +86,38 @@ def test_weight_sharing() -> None:
     ],
 )
 def test_sharing_along_a_chain(body: str) -> None:
-    """Recurrent use: one module several times in a row."""
-    made = net("input x: 4\n" + body, "block B(n) { fc: dense(n) -> e: dense(4) -> relu }")
-    assert made.params == sum(p.numel() for p in made.torch().parameters())
-    assert isinstance(made.macs, int)
-    assert made.params < made.macs * 20 // 16
-    assert_back_ends_agree(made)
+    """One module can be used several times in a chain."""
+    compiled = net("input x: 4\n" + body, "block B(n) { fc: dense(n) -> e: dense(4) -> relu }")
+    assert compiled.params == sum(p.numel() for p in compiled.torch().parameters())
+    assert isinstance(compiled.macs, int)
+    assert compiled.params < compiled.macs * 20 // 16
+    assert_back_ends_agree(compiled)
 
 
 def test_frozen() -> None:
-    """`frozen` holds what stands before it fixed: a layer, a block or a group; the count of
-    trainable numbers says so.
-    """
-    made = net(
+    """`frozen` freezes the layer, block or group before it, which is then not trainable."""
+    compiled = net(
         "input x: 4\na: dense(3) -> frozen -> dense(2)\ng: { dense(3) -> dense(3) } -> frozen\nb:"
         " dense(1)"
     )
     assert {"a": False, "1": True, "g.0": False, "g.1": False, "b": True} == {
-        n.rpartition(".")[0]: p.requires_grad for n, p in made.torch().named_parameters()
+        n.rpartition(".")[0]: p.requires_grad for n, p in compiled.torch().named_parameters()
     }
-    assert (15 + 8 + 9 + 12 + 4, 8 + 4) == (made.params, made._summary.totals.trainable)
+    assert (15 + 8 + 9 + 12 + 4, 8 + 4) == (compiled.params, compiled._summary.totals.trainable)
 
 
 def test_literal_weights() -> None:
-    """A literal kernel is what the filter computes with."""
-    made = net(
+    """A literal kernel gives the weights of a convolution in both back ends."""
+    compiled = net(
         "input x: 1x5x5\nconv(1, 3, bias = false, weight = [[-1, -1, -1], [-1, 8, -1], [-1, -1,"
         " -1]]) -> frozen"
     )
     x = torch.zeros(1, 1, 5, 5)
     x[0, 0, 2, 2] = 1
-    wanted = -np.ones((3, 3), np.float32)
-    wanted[1, 1] = 8
-    np.testing.assert_array_equal(made.torch()(x).detach().numpy()[0, 0], wanted)
-    np.testing.assert_array_equal(run_onnx(made.onnx(), [x])[0][0, 0], wanted)
+    expected = -np.ones((3, 3), np.float32)
+    expected[1, 1] = 8
+    np.testing.assert_array_equal(compiled.torch()(x).detach().numpy()[0, 0], expected)
+    np.testing.assert_array_equal(run_onnx(compiled.onnx(), [x])[0][0, 0], expected)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,8 @@ def test_literal_weights() -> None:
     ["pad(1)", "pad(3)", "pad(1, value = -9)", "pad([(0, 1), (2, 0)])", "pad(1, mode = edge)"],
 )
 def test_border_before_a_window(border: str, pool: str) -> None:
-    """A border is not the padding of the layer that follows: onnxruntime would make it so, and
-    maxima do not see padding.
+    """A border stays separate from the padding of the next layer.
+
+    onnxruntime would merge both, and maximum pooling ignores padding but not a border.
     """
     assert_back_ends_agree(net(f"conv(4, 1)\n{border} -> {pool}"))

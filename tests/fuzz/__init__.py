@@ -1,4 +1,4 @@
-"""Random valid programs and arbitrary texts:
+"""Random valid programs and arbitrary texts.
 
-`python -m tests.fuzz` runs them by the thousand, `test_fuzz.py` a few hundred.
+`python -m tests.fuzz` runs thousands of them; `test_fuzz.py` runs some hundreds.
 """

@@ -1,13 +1,13 @@
-"""The deep run:
+"""Tests thousands of random programs and texts.
 
 `python -m tests.fuzz --nets 20000 --texts 500000 --jobs 2 --seed 0 --minutes 60`.
 
-Every option may be left out. `--setting all` verifies the programs in each setting of
-`settings.py`, one after the other; `--setting NAME` in one of them.
+Every option may be left out. `--setting NAME` verifies the programs in one setting of
+`settings.py`, and `--setting all` in all of them, one after the other.
 
-Programs and texts are tried in processes of their own, some hundreds in each, until the counts or
-the minutes are reached. Each kind of failure is shrunk into tests/regress/. What was run, and what
-was found, is appended to RESULTS.md beside this file.
+Separate processes test a number of programs or texts each, until the counts or the minutes are
+reached. For each kind of failure, a smaller example is written to tests/regress/. The counts and
+the failures are appended to RESULTS.md beside this file.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WORD = {"nets": "programs", "check": "texts"}
 
 
 class Tally:
-    """What the chunks of one sort have come to."""
+    """The totals of all chunks of programs, or of all chunks of texts."""
 
     def __init__(self, module: str, setting: str) -> None:
         self.module = module
@@ -52,7 +52,7 @@ class Tally:
         self.names: Counter[str] = Counter()
 
     def add(self, lines: list[dict[str, Any]]) -> None:
-        """Count what one process printed."""
+        """Add the counts and failures that one process printed."""
         *failures, end = lines
         for f in failures:
             self.failures.setdefault(f["name"], []).append(f["seed"])
@@ -71,8 +71,8 @@ class Tally:
         )
 
     def line(self) -> str:
-        """For people."""
-        what = (
+        """The totals as a sentence."""
+        counts = (
             f"{self.done:,} {WORD[self.module]} (seeds {self.seeds[0]:,} to {self.seeds[1]:,})"
             if self.done
             else f"no {WORD[self.module]}"
@@ -84,20 +84,20 @@ class Tally:
             if self.peak
             else ""
         )
-        found = "; ".join(
+        kinds = "; ".join(
             f"{n} x {name} (seeds {', '.join(map(str, self.failures.get(name, [])[:3]))})"
             for name, n in self.names.items()
         )
-        where = f", {self.setting}" if self.setting else ""
+        setting = f", {self.setting}" if self.setting else ""
         return (
-            f"{what}{more}{where}: {sum(self.names.values())}"
-            f" failures{f' - {found}' if found else ''}; the slowest {self.slowest[0]} s of the"
+            f"{counts}{more}{setting}: {sum(self.names.values())}"
+            f" failures{f' - {kinds}' if kinds else ''}; the slowest {self.slowest[0]} s of the"
             f" processor (seed {self.slowest[1]})"
         )
 
 
 def _chunk(module: str, first: int, count: int, until: float, setting: str) -> list[dict[str, Any]]:
-    """One process; its lines of JSON. A process that dies is a failure of its first seed."""
+    """Run one process and return its lines of JSON; a crash is a failure of its first seed."""
     minutes = max(0.0, (until - time.monotonic()) / 60)
     if minutes == 0:
         return []
@@ -107,31 +107,31 @@ def _chunk(module: str, first: int, count: int, until: float, setting: str) -> l
     if module == "nets":
         command.append(setting)
         environment |= SETTINGS[setting].environment
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    if done.returncode or not lines or "first" not in lines[-1]:
-        died = {
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
+    if process.returncode or not lines or "first" not in lines[-1]:
+        crash = {
             "seed": first,
-            "name": f"process ended with {done.returncode}",
-            "story": done.stderr[-2000:],
+            "name": f"process ended with {process.returncode}",
+            "story": process.stderr[-2000:],
         }
         return [
             *lines,
-            died,
+            crash,
             {
                 "first": first,
                 "nets": 0,
                 "texts": 0,
                 "slowest": 0.0,
                 "slowest_seed": first,
-                "names": {died["name"]: 1},
+                "names": {crash["name"]: 1},
             },
         ]
     return lines
 
 
 def _keep(tally: Tally) -> list[str]:
-    """Shrink the first seed of each kind of failure into tests/regress."""
+    """Write a shrunk example of each kind of failure, from its first seed, to tests/regress."""
     kept = []
     for name, seeds in tally.failures.items():
         stem = re.sub(r"\W+", "_", name.lower()).strip("_")[:40] + f"_{seeds[0]}"
@@ -167,18 +167,18 @@ def _commit() -> str:
     return head + (" with changes" if changed else "")
 
 
-def _run(given: argparse.Namespace, setting: str, texts: int) -> list[Tally]:
-    """Try the programs in one setting, and the texts, in chunks."""
-    until = time.monotonic() + 60 * given.minutes
+def _run(arguments: argparse.Namespace, setting: str, texts: int) -> list[Tally]:
+    """Test the programs in one setting, and the texts, in chunks."""
+    until = time.monotonic() + 60 * arguments.minutes
     tallies = {module: Tally(module, setting) for module in CHUNK}
-    counts = {"nets": given.nets, "check": texts}
+    counts = {"nets": arguments.nets, "check": texts}
     work = [
-        (module, given.seed + i, min(CHUNK[module], count - i))
+        (module, arguments.seed + i, min(CHUNK[module], count - i))
         for module, count in counts.items()
         for i in range(0, count, CHUNK[module])
     ]
-    work.sort(key=lambda chunk: (chunk[1] - given.seed) / counts[chunk[0]])
-    with ThreadPoolExecutor(given.jobs) as pool:
+    work.sort(key=lambda chunk: (chunk[1] - arguments.seed) / counts[chunk[0]])
+    with ThreadPoolExecutor(arguments.jobs) as pool:
         results = pool.map(lambda c: _chunk(c[0], c[1], c[2], until, setting), work)
         for (module, _, _), lines in zip(work, results, strict=True):
             if lines:
@@ -188,7 +188,7 @@ def _run(given: argparse.Namespace, setting: str, texts: int) -> list[Tally]:
 
 
 def main() -> int:
-    """Run, print, write down; 1 where something failed."""
+    """Run, print and append to the results; returns 1 if anything failed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz", description=(__doc__ or "").split("\n", maxsplit=1)[0]
     )
@@ -199,13 +199,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60, help="for each setting")
     parser.add_argument("--no-keep", action="store_true", help="leave failures as they are")
     parser.add_argument("--setting", default="one thread", choices=[*SETTINGS, "all"])
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     started = datetime.now(UTC)
-    settings = list(SETTINGS) if given.setting == "all" else [given.setting]
+    settings = list(SETTINGS) if arguments.setting == "all" else [arguments.setting]
     tallies = []
     for setting in settings:
-        tallies += _run(given, setting, texts=given.texts if setting == settings[0] else 0)
-    kept = [] if given.no_keep else [k for t in tallies for k in _keep(t)]
+        tallies += _run(arguments, setting, texts=arguments.texts if setting == settings[0] else 0)
+    kept = [] if arguments.no_keep else [k for t in tallies for k in _keep(t)]
     versions = ", ".join(f"{p} {version(p)}" for p in ("torch", "onnx", "onnxruntime-gpu", "lark"))
     processor = torch.backends.cpu.get_cpu_capability()
     minutes = (datetime.now(UTC) - started).total_seconds() / 60

@@ -1,4 +1,4 @@
-"""Bodies: chains, groups, arms, loops, conditions, blocks, references, heads."""
+"""Random bodies: chains, groups, arms, loops, conditions, blocks, references, outputs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ LOOP = ("i", "j", "n_", "step")
 
 
 def indent(text: str) -> str:
-    """Two more levels of space before each line."""
+    """Indent each line by one level."""
     return "\n".join("    " + line for line in text.split("\n"))
 
 
 def _has_layer(lines: list[str]) -> bool:
-    """Whether a line begins with a layer, which `frozen` can hold fixed."""
+    """Whether a line begins with a layer, which `frozen` can apply to."""
     return any(line.split(": ")[-1].split("(")[0].split(" ")[0] in MAKERS for line in lines)
 
 
 class Bodies(Generator):
-    """Writes bodies around layers."""
+    """Writes bodies that contain layers."""
 
     def body(self, t: Type, budget: int, *, keep: bool = False) -> tuple[list[str], Type]:
-        """Statements that take a value of type `t`; `keep`: they give it back with the same
-        type.
+        """Statements for an input of type `t`, and the type that they give.
+
+        With `keep`, that is `t` again.
         """
         start, lines = t, []
         while budget > 0:
@@ -38,7 +39,7 @@ class Bodies(Generator):
         return lines, t
 
     def braces(self, lines: list[str]) -> str:
-        """A body in braces, on one line or on several."""
+        """A body in braces, on one line or several."""
         plain = not any(
             "\n" in line
             or line.startswith(("let ", "expect ", "aux ", "output "))
@@ -50,7 +51,7 @@ class Bodies(Generator):
         return "{\n" + indent("\n".join(lines)) + "\n}"
 
     def statement(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """One statement, the type after it, what it cost."""
+        """One statement, the type after it, and its cost."""
         r = self.random.random()
         mark = self.mark()
         try:
@@ -86,11 +87,11 @@ class Bodies(Generator):
         t = labels[name]
         if self.chance(0.3):
             return f"@{name}", t, 1
-        call, made = self.layer(t)
+        call, result = self.layer(t)
         if self.frame.can_name and self.chance(0.5):
-            label = self.label(made, None)
-            return f"{label}: @{name} -> {call}", made, 2
-        return f"@{name} -> {call}", made, 2
+            label = self.label(result, None)
+            return f"{label}: @{name} -> {call}", result, 2
+        return f"@{name} -> {call}", result, 2
 
     def _let(self) -> str:
         name, value = self.fresh("v"), self.pick([1, 2, 3, 4, 5, 8])
@@ -99,8 +100,10 @@ class Bodies(Generator):
         return text
 
     def _expect(self) -> str:
-        """A line that says a shape as it is computed here; at the sizes tried, where the first
-        input has all that are open.
+        """An `expect` of a shape that the generator computed.
+
+        If the shape has open sizes, `at` gives the sizes of the first input, which must have all
+        of the net's symbols.
         """
         labels = [(n, label.type) for n, label in self.frame.labels.items() if not self.frame.loops]
         first = self.inputs[0][1]
@@ -119,13 +122,13 @@ class Bodies(Generator):
         return f"expect shape({name}) == {shape}{at}"
 
     def _output(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """An output in the middle.
+        """An output before the end of the body.
 
-        Its name goes to the last layer of the chain, so that the chain ends with one.
+        Its name applies to the last element of the chain, which therefore is a layer.
         """
-        text, made, cost = self._chain(t, budget)
-        last, made = self.layer(made)
-        return f"output {self.fresh('out')}: {text} -> {last}", made, cost + 1
+        text, result, cost = self._chain(t, budget)
+        last, result = self.layer(result)
+        return f"output {self.fresh('out')}: {text} -> {last}", result, cost + 1
 
     def _aux(self, t: Type) -> str:
         name = self.fresh("aux")
@@ -166,13 +169,13 @@ class Bodies(Generator):
     def _layer(self, t: Type, budget: int) -> tuple[str, Type, int]:
         if self.chance(0.03):
             return "identity", t, 1
-        text, made = self.layer(t)
+        text, result = self.layer(t)
         if self.chance(0.04):
             text += " -> frozen"
-        return text, made, 1
+        return text, result, 1
 
     def _confident(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """A softmax so sure of one class that other shares are below what float32 can represent."""
+        """A softmax so sure of one class that float32 cannot represent the other probabilities."""
         if not t.floats or t.rank > 2 or t.open[-1] or t.shape[-1] > 8:
             raise Skip
         classes = self.pick([2, 3, 4])
@@ -186,7 +189,7 @@ class Bodies(Generator):
         return text, t.at(t.rank - 1, classes), 2
 
     def label(self, t: Type, entry: Type | None) -> str:
-        """A new label in the scope, bound to a value of that type; in loops one that counts."""
+        """A new label for a value of that type; in a loop it contains the counters."""
         if not self.frame.can_name:
             raise Skip
         name = self.fresh("c")
@@ -206,28 +209,28 @@ class Bodies(Generator):
         self._undo.append(lambda: labels.pop(name, None))
 
     def _labelled(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        text, made = self.layer(t)
-        return f"{self.label(made, t)}: {text}", made, 1
+        text, result = self.layer(t)
+        return f"{self.label(result, t)}: {text}", result, 1
 
     def _group(self, t: Type, budget: int) -> tuple[str, Type, int]:
         size = self.random.randint(1, min(4, budget))
         if not self.frame.can_name or self.chance(0.3):
             with self.inside(Frame(self.frame)):
-                lines, made = self.body(t, size)
-            return "{\n" + indent("\n".join(lines)) + "\n}", made, size
+                lines, result = self.body(t, size)
+            return "{\n" + indent("\n".join(lines)) + "\n}", result, size
         with self.inside(Frame(self.frame, scope=True)) as frame:
-            lines, made = self.body(t, size)
-        name = self._name_scope(made, t, frame)
+            lines, result = self.body(t, size)
+        name = self._name_scope(result, t, frame)
         return (
             f"{name}: {self.braces(lines)}"
             + (" -> frozen" if self.chance(0.06) and _has_layer(lines) else ""),
-            made,
+            result,
             size,
         )
 
-    def _name_scope(self, made: Type, t: Type, frame: Frame) -> str:
-        """A label for a group or block, and paths to the labels inside."""
-        name = self.label(made, t)
+    def _name_scope(self, result: Type, t: Type, frame: Frame) -> str:
+        """A new label for a group or block; the labels inside become reachable as paths."""
+        name = self.label(result, t)
         if "{" not in name:
             for inner, label in frame.labels.items():
                 self._bind(f"{name}.{inner}", Label(label.type))
@@ -240,15 +243,15 @@ class Bodies(Generator):
         arms, first, total = [], None, 0
         for _ in range(self.pick([2, 2, 3, 4])):
             with self.inside(Frame(self.frame)):
-                lines, made = (
+                lines, result = (
                     self.body(t, self.random.randint(1, 2))
                     if self.chance(0.85)
                     else (self.pick([[], ["identity"]]), t)
                 )
                 if first is None:
-                    first = made
+                    first = result
                 want = self.bounded(first) if kind == "concat" and self.chance(0.6) else first
-                tail = self.coerce(made, want)
+                tail = self.coerce(result, want)
                 lines = [*lines, " -> ".join(tail)] if tail else lines
             total += want.channels
             arms.append(
@@ -275,7 +278,7 @@ class Bodies(Generator):
     def _loop(
         self, t: Type, budget: int, rounds: int, names: list[str], *, counts: bool
     ) -> list[str]:
-        """The body of a loop that gives back the type it takes."""
+        """The body of a loop, whose output has the type of its input."""
         frame = Frame(self.frame)
         if counts:
             frame.loops = [*self.frame.loops, (names[0], rounds)]
@@ -317,7 +320,7 @@ class Bodies(Generator):
         return f"{head} " + "{\n" + indent("\n".join(lines)) + "\n}", t, 2 + rounds
 
     def _growing(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """A loop whose layers widen with the round."""
+        """A loop in which the number of channels depends on the counter."""
         if not t.floats or t.open[0] or not 2 <= t.rank <= 4:
             raise Skip
         rounds, name, k = self.pick([2, 3]), self.fresh("i"), self.pick([1, 3])
@@ -360,7 +363,7 @@ class Bodies(Generator):
             else f"{self.whole(3)} {'==' if holds else '!='} {self.whole(3)}"
         )
         with self.inside(Frame(self.frame)):
-            taken, made = self.body(t, self.random.randint(1, min(3, budget)))
+            taken, result = self.body(t, self.random.randint(1, min(3, budget)))
         with self.inside(Frame(self.frame)) as frame:
             frame.can_name = False
             other, _ = self.body(t, 1)
@@ -368,22 +371,22 @@ class Bodies(Generator):
         text = f"if {condition} {self.braces(then)}"
         if not holds or self.chance(0.6):
             text += f" else {self.braces(rest)}"
-        return text, made, 3
+        return text, result, 3
 
     # ---- blocks
 
     def _block(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        again = [(b, made) for b, entry, made in self.made if entry == t]
-        if again and self.chance(0.5):
-            block, made = self.pick(again)
-            return self._name_call(self._call_block(block), made, t), made, 2
+        usable = [(b, result) for b, entry, result in self.reusable if entry == t]
+        if usable and self.chance(0.5):
+            block, result = self.pick(usable)
+            return self._name_call(self._call_block(block), result, t), result, 2
         if len(self.blocks) >= 4 or self.frame.depth > 3:
             raise Skip
         block = Block(self.fresh(self.pick(["Unit", "stage_", "B"])), caller=self.frame)
         frame = Frame(self.file, block=block, scope=True)
         frame.entry, frame.depth, frame.can_name = t, self.frame.depth + 1, True
         with self.inside(frame):
-            lines, made = self.body(t, self.random.randint(2, min(6, max(2, budget))))
+            lines, result = self.body(t, self.random.randint(2, min(6, max(2, budget))))
         self._add(
             self.blocks,
             f"block {block.name}({', '.join(block.parameters)}) {{\n"
@@ -391,14 +394,14 @@ class Bodies(Generator):
             + "\n}",
         )
         if not block.tensors:
-            self._add(self.made, (block, t, made))
-        return self._name_call(self._call_block(block), made, t, frame), made, 4
+            self._add(self.reusable, (block, t, result))
+        return self._name_call(self._call_block(block), result, t, frame), result, 4
 
-    def _name_call(self, call: str, made: Type, t: Type, frame: Frame | None = None) -> str:
+    def _name_call(self, call: str, result: Type, t: Type, frame: Frame | None = None) -> str:
         if not self.frame.can_name or self.chance(0.4):
             return call
         return (
-            f"{self._name_scope(made, t, frame) if frame is not None else self.label(made, t)}:"
+            f"{self._name_scope(result, t, frame) if frame is not None else self.label(result, t)}:"
             f" {call}"
         )
 
@@ -435,7 +438,7 @@ class Bodies(Generator):
         )
         match kind:
             case "basicblock" | "bottleneck":
-                made = t.with_(w[0] * (4 if kind == "bottleneck" else 1), sizes)
+                result = t.with_(w[0] * (4 if kind == "bottleneck" else 1), sizes)
                 arguments = [
                     self.whole(w[0]),
                     *(
@@ -447,24 +450,24 @@ class Bodies(Generator):
                     ),
                 ]
             case "dense_block":
-                made = t.with_(t.channels + w[0] * w[1])
+                result = t.with_(t.channels + w[0] * w[1])
                 arguments = [
                     self.whole(w[0]),
                     self.whole(w[1]),
                     *([f"width = {self.whole(w[2])}"] if self.chance(0.5) else []),
                 ]
             case "fire":
-                made, arguments = t.with_(w[1] + w[2]), [self.whole(v) for v in w[:3]]
+                result, arguments = t.with_(w[1] + w[2]), [self.whole(v) for v in w[:3]]
             case "inception":
-                made, arguments = t.with_(w[0] + w[2] + w[4] + w[5]), [self.whole(v) for v in w]
+                result, arguments = t.with_(w[0] + w[2] + w[4] + w[5]), [self.whole(v) for v in w]
             case "inception_naive":
-                made, arguments = (
+                result, arguments = (
                     t.with_(w[0] + w[1] + w[2] + t.channels),
                     [self.whole(v) for v in w[:3]],
                 )
             case "inverted_residual":
                 out = self.pick([t.channels, w[0]])
-                made, arguments = (
+                result, arguments = (
                     t.with_(out, sizes),
                     [
                         self.whole(out),
@@ -474,7 +477,7 @@ class Bodies(Generator):
                 )
             case _:
                 ratio = self.pick([1, t.channels, max(1, t.channels // 2)])
-                made, arguments = (
+                result, arguments = (
                     t,
                     (
                         [f"ratio = {self.whole(ratio)}"]
@@ -482,10 +485,10 @@ class Bodies(Generator):
                         else []
                     ),
                 )
-        return self._name_call(f"{kind}({', '.join(arguments)})", made, t), made, 4
+        return self._name_call(f"{kind}({', '.join(arguments)})", result, t), result, 4
 
     def _again(self, t: Type, budget: int) -> tuple[str, Type, int]:
-        """A label used as a layer: its weights again."""
+        """A label that is used as a layer, which shares its weights."""
         usable = {
             n: label
             for n, label in self.frame.visible().items()

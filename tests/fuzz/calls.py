@@ -1,6 +1,4 @@
-"""Calls of layers: kinds that suit a type, their tensors, how the arguments are given, and the way
-from one type to another.
-"""
+"""Random calls of layers that suit a type, and conversions from one type to another."""
 
 from __future__ import annotations
 
@@ -21,25 +19,25 @@ JOINS = ("add", "mul", "sub", "max", "concat")
 
 
 class Kind(str):
-    """A layer kind as a value: what a block takes as an argument and calls."""
+    """A layer kind as a value, which a block can have as a parameter and call."""
 
     __slots__ = ()
 
 
 class Generator(Writer):
-    """Writes one program, forward, knowing the type of the current value at each point."""
+    """Writes a program from its input on, and tracks the type of the current value."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.symbols: dict[str, int] = {}
         self.inputs: list[tuple[str, Type, str]] = []
         self.blocks: list[str] = []
-        self.made: list[tuple[Block, Type, Type]] = []
+        self.reusable: list[tuple[Block, Type, Type]] = []
         self.pending: list[Type] = []
 
     @contextmanager
     def inside(self, frame: Frame) -> Iterator[Frame]:
-        """Write in that frame."""
+        """Write in a frame; afterwards the former frame is current again."""
         outer, self.frame = self.frame, frame
         try:
             yield frame
@@ -49,18 +47,16 @@ class Generator(Writer):
     # ---- tensors
 
     def refer(self, t: Type) -> None:
-        """The layer being made takes a second tensor of that type."""
+        """Record that the current layer takes one more tensor of that type."""
         self.pending.append(t)
 
     def axis(self, t: Type) -> int:
-        """An axis, the batch being 0, from the front or from the end."""
+        """A random axis, counted from the front (the batch is 0) or from the end."""
         i = self.random.randrange(t.rank)
         return i + 1 if self.chance(0.6) else i - t.rank
 
     def tensor(self, t: Type) -> str:
-        """A reference to a tensor of that type: a label in sight, a parameter of the block, or a
-        new input.
-        """
+        """A tensor of that type: a visible label, a new input, or a new parameter of the block."""
         names = [n for n, label in self.frame.visible().items() if label.type == t]
         if names and self.chance(0.85):
             return "@" + self.pick(names)
@@ -77,7 +73,7 @@ class Generator(Writer):
         return name
 
     def input(self, t: Type) -> str:
-        """A new input of the net; open sizes take a symbol that has the value."""
+        """A reference to a new input of the net; open sizes are written as symbols."""
         parts = []
         for d, is_open in zip(t.shape, t.open, strict=True):
             parts.append(self.symbol(d) if is_open else str(d))
@@ -95,7 +91,7 @@ class Generator(Writer):
         return name
 
     def symbol(self, value: int) -> str:
-        """A symbol of that value: one that there is, or a new one."""
+        """A symbol with that value, existing or new."""
         known = [s for s, v in self.symbols.items() if v == value]
         if known and self.chance(0.8):
             return self.pick(known)
@@ -107,25 +103,25 @@ class Generator(Writer):
     # ---- one layer
 
     def layer(self, t: Type, kind: str | None = None, keep: bool = False) -> tuple[str, Type]:
-        """A call of a layer that suits the type, and the type it makes; `keep`: the same type."""
+        """A call of a layer that suits the type, and its output type: with `keep`, the same."""
         for _ in range(40):
             mark, self.pending = self.mark(), []
             name = kind or self.pick(self._kinds(t))
             try:
-                arguments, made = MAKERS[name](self, t)
+                arguments, result = MAKERS[name](self, t)
                 if (
-                    (keep and made != t)
-                    or made.size > max(LARGEST, t.size)
-                    or max(made.shape) > max(200, *t.shape)
+                    (keep and result != t)
+                    or result.size > max(LARGEST, t.size)
+                    or max(result.shape) > max(200, *t.shape)
                 ):
                     raise Skip
-                return self.call(name, arguments, [self.tensor(p) for p in self.pending]), made
+                return self.call(name, arguments, [self.tensor(p) for p in self.pending]), result
             except Skip:
                 self.back(mark)
         raise Skip
 
     def _kinds(self, t: Type) -> list[str]:
-        """The kinds to choose from: rare ones, and those that need just this rank, oftener."""
+        """The kinds to choose from; rare kinds that suit the rank occur several times."""
         kinds = list(MAKERS)
         if t.rank == 2:
             kinds += ["rnn", "lstm", "gru", "attention", "gcn", "cheb", "sage"] * 2
@@ -147,13 +143,13 @@ class Generator(Writer):
         return kinds
 
     def call(self, kind: str, arguments: list[tuple[str, str]], references: list[str]) -> str:
-        """The text of a call: some arguments by position, the rest by name in any order."""
+        """The text of a call, with some arguments by position and the rest by name in any order."""
         declared = [a.name for a in LAYERS[kind].args]
         given = dict(arguments)
-        most = 0
-        while most < len(declared) and declared[most] in given:
-            most += 1
-        count = self.random.randint(0, most) if self.chance(0.5) else min(most, 2)
+        longest = 0
+        while longest < len(declared) and declared[longest] in given:
+            longest += 1
+        count = self.random.randint(0, longest) if self.chance(0.5) else min(longest, 2)
         front = [given.pop(n) for n in declared[:count]]
         for reference in references:
             front.insert(self.random.randint(0, len(front)), reference)
@@ -172,7 +168,7 @@ class Generator(Writer):
     # ---- from one type to another
 
     def coerce(self, t: Type, want: Type) -> list[str]:
-        """Layers that make `want` of `t`."""
+        """Layers that convert `t` to `want`."""
         if t == want:
             return []
         if not (t.floats and want.floats):
@@ -184,23 +180,23 @@ class Generator(Writer):
             and not want.open[0]
             and (t.closed or (t.open == want.open and t.spatial == want.spatial))
         ):
-            made = []
+            result = []
             if t.spatial != want.spatial:
                 if self.chance(0.7):
                     kind = self.pick(["adaptive_avgpool", "adaptive_maxpool"])
-                    made.append(f"{kind}({self.dims(want.spatial)})")
+                    result.append(f"{kind}({self.dims(want.spatial)})")
                 else:
-                    made.append(f"upsample(size = {self.dims(want.spatial)})")
-            if t.channels != want.channels or not made:
-                made.append(f"conv({self.whole(want.channels)}, 1)")
-            return made
+                    result.append(f"upsample(size = {self.dims(want.spatial)})")
+            if t.channels != want.channels or not result:
+                result.append(f"conv({self.whole(want.channels)}, 1)")
+            return result
         if not t.closed or not want.closed:
             raise Skip
-        made = [] if t.rank == 1 else ["flatten"]
+        result = [] if t.rank == 1 else ["flatten"]
         if t.size != want.size or self.chance(0.5):
-            made.append(f"dense({self.whole(want.size)})")
-        return made if want.rank == 1 else [*made, f"reshape({self.sizes(want.shape)})"]
+            result.append(f"dense({self.whole(want.size)})")
+        return result if want.rank == 1 else [*result, f"reshape({self.sizes(want.shape)})"]
 
     def bounded(self, t: Type, widths: tuple[int, ...] = WIDTHS) -> Type:
-        """The type with other channels, for arms that are joined along them."""
+        """The type with another number of channels, for the arms of a `concat`."""
         return t if t.open[0] else t.with_(self.pick(widths))

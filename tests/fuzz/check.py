@@ -1,9 +1,9 @@
-"""`netdsl check` on arbitrary texts: exit code 0, 1 or 2, no traceback, every error at a place
-inside the file, in bounded time and memory.
+"""Runs `netdsl check` on arbitrary texts, in bounded time and memory.
 
-`python -m tests.fuzz.check FIRST COUNT MINUTES` runs the texts of those seeds in this process and
-prints what it found as JSON lines: the memory of the whole process is limited, so that a text that
-needs too much of it fails.
+The exit code must be 0, 1 or 2, there must be no traceback, and every error must have a place
+inside the file. `python -m tests.fuzz.check FIRST COUNT MINUTES` checks the texts of those seeds in
+one process and prints failures and a summary as JSON lines. The memory of the process is limited,
+so a text that needs too much fails.
 """
 
 from __future__ import annotations
@@ -31,38 +31,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEMORY = 512 << 20
-# Bounds on processor time, as multiples of what `usual_seconds` measures.
-# What each net of a text may take, and what long texts may take besides.
+# Bounds on processor time, as multiples of `usual_seconds`: for each net and each byte of a text.
 EACH_NET, EACH_BYTE = (200, 1 / 250)
-LAYERS = "10000"  # a tenth of the usual bound, so that texts which reach it are soon done
+LAYERS = "10000"  # a tenth of the usual limit, so that texts which reach it finish quickly
 HANG = 3_000
-EACH = 3  # times that one fault is told
+EACH = 3  # examples that are printed of one kind of failure
 FORMATS = ("text", "github", "sarif", "text")
-PLACELESS = {"not-text", "file-too-large", "no-net", "too-many-errors"}  # about the whole file
+# Errors about the whole file, which have no line.
+PLACELESS = {"not-text", "file-too-large", "no-net", "too-many-errors"}
 
 
 class Failure(NamedTuple):
-    """What is wrong: a short name that is the same for the same fault, and the whole story."""
+    """A failure: a short name, the same for every failure of this kind, and the details."""
 
     name: str
     story: str
 
 
 def verdict(data: bytes, other_format: str | None = None) -> Failure | None:
-    """What is wrong with how `check` takes these bytes; None where nothing is."""
+    """How `check` fails on these bytes, or None if it behaves well."""
     with _file(data) as path:
         try:
             code, out, err = _check(path, "json")
             if other_format is not None:
-                again, _, message = _check(path, other_format)
-                if again != code or (
+                other_code, _, message = _check(path, other_format)
+                if other_code != code or (
                     other_format == "text"
                     and code == 1
                     and not message.startswith(("error[", "warning["))
                 ):
                     return Failure(
                         "formats differ",
-                        f"exit code {code} with json, {again} with {other_format}: {message[:300]}",
+                        f"exit code {code} with json, {other_code} with {other_format}:"
+                        f" {message[:300]}",
                     )
         except Exception as error:
             return Failure(_where(error), traceback.format_exc())
@@ -72,10 +73,10 @@ def verdict(data: bytes, other_format: str | None = None) -> Failure | None:
 
 
 def report_of(data: bytes) -> dict[str, Any]:
-    """What `check --format json` prints of these bytes."""
+    """What `check --format json` prints for these bytes."""
     with _file(data) as path:
-        made: dict[str, Any] = json.loads(_check(path, "json")[1])
-        return made
+        report: dict[str, Any] = json.loads(_check(path, "json")[1])
+        return report
 
 
 @contextmanager
@@ -89,21 +90,21 @@ def _file(data: bytes) -> Iterator[str]:
         yield path
 
 
-def _check(path: str, form: str) -> tuple[int, str, str]:
+def _check(path: str, format_name: str) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    unforeseen = patch.object(failures, "_report_fault", _raise)
-    with redirect_stdout(out), redirect_stderr(err), unforeseen:
-        code = run(["check", path, "--format", form])
+    unhandled = patch.object(failures, "_report_fault", _raise)
+    with redirect_stdout(out), redirect_stderr(err), unhandled:
+        code = run(["check", path, "--format", format_name])
     return code, out.getvalue(), err.getvalue()
 
 
 def _raise(error: BaseException, _words: list[str]) -> int:
-    """What no command foresees is a failure here, and not a message."""
+    """Replaces the report of an internal error, which here is a failure."""
     raise error
 
 
 def _where(error: BaseException) -> str:
-    """The exception and the last functions of the compiler that it came through."""
+    """The type of an exception and the last functions of netdsl on its traceback."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "netdsl" in f.filename]
     return f"{type(error).__name__} in " + " < ".join(
         f"{os.path.basename(f.filename)}:{f.name}" for f in reversed(frames[-2:])
@@ -111,7 +112,7 @@ def _where(error: BaseException) -> str:
 
 
 def _misplaced(report: dict[str, Any], code: int, data: bytes, path: str) -> Failure | None:
-    """Whether an error points outside the file, or nowhere."""
+    """A failure if the exit code, or the place or message of an error, is wrong."""
     errors = [d for d in report["diagnostics"] if d["severity"] == "error"]
     if bool(errors) != (code == 1):
         return Failure("exit code and errors", f"exit code {code}, {len(errors)} errors")
@@ -141,7 +142,7 @@ def _inside(d: dict[str, Any], lines: list[str]) -> bool:
 
 
 class Hang(BaseException):
-    """The text takes longer than any does."""
+    """A text takes far longer than any text should."""
 
 
 def _stop(*_: object) -> None:
@@ -160,12 +161,10 @@ def usual_seconds() -> float:
 
 
 def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
-    """Check the texts of these seeds until the time is over; prints each failure as a line of
-    JSON.
-    """
+    """Check the texts of these seeds until the time is up; prints failures as lines of JSON."""
     signal.signal(signal.SIGPROF, _stop)
     until, usual = time.monotonic() + 60 * minutes, usual_seconds()
-    done, slowest, slowest_seed, failures = 0, 0.0, first, 0
+    done, slowest, slowest_seed, failed = 0, 0.0, first, 0
     size, names = 0, dict[str, int]()
     for seed in range(first, first + count):
         if time.monotonic() > until:
@@ -175,29 +174,30 @@ def run_seeds(first: int, count: int, minutes: float) -> dict[str, Any]:
         started = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, HANG * usual)
         try:
-            found = verdict(data, FORMATS[seed % 12] if seed % 12 < 4 else None)
+            failure = verdict(data, FORMATS[seed % 12] if seed % 12 < 4 else None)
         except Hang:
-            found = Failure("hang", f"over {HANG * usual:.0f} s of the processor")
+            failure = Failure("hang", f"over {HANG * usual:.0f} s of the processor")
         signal.setitimer(signal.ITIMER_PROF, 0)
-        took = time.process_time() - started
-        most = EACH_NET * max(1, data.count(b"\nnet ")) + EACH_BYTE * len(data)
-        if found is None and took > most * usual:
-            found = Failure("slow", f"{took:.1f} s of the processor for {len(data):,} bytes")
-        if took > slowest:
-            slowest, slowest_seed = took, seed
-        if found is not None:
-            failures += 1
-            names[found.name] = names.get(found.name, 0) + 1
-            if names[found.name] <= EACH:
+        seconds = time.process_time() - started
+        bound = EACH_NET * max(1, data.count(b"\nnet ")) + EACH_BYTE * len(data)
+        if failure is None and seconds > bound * usual:
+            failure = Failure("slow", f"{seconds:.1f} s of the processor for {len(data):,} bytes")
+        if seconds > slowest:
+            slowest, slowest_seed = seconds, seed
+        if failure is not None:
+            failed += 1
+            names[failure.name] = names.get(failure.name, 0) + 1
+            if names[failure.name] <= EACH:
                 print(
-                    json.dumps({"seed": seed, "name": found.name, "story": found.story}), flush=True
+                    json.dumps({"seed": seed, "name": failure.name, "story": failure.story}),
+                    flush=True,
                 )
         done += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return {
         "first": first,
         "texts": done,
-        "failures": failures,
+        "failures": failed,
         "slowest": round(slowest, 2),
         "slowest_seed": slowest_seed,
         "peak_mb": peak,

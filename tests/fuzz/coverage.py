@@ -1,6 +1,4 @@
-"""What random programs reach: every kind, every argument and how it was given, which layers stood
-beside which.
-"""
+"""Counts what random programs use: layer kinds, arguments and pairs of adjacent layers."""
 
 from __future__ import annotations
 
@@ -37,21 +35,21 @@ FORMS = {
 
 @dataclass
 class Coverage:
-    """Counts over many nets; `+=` joins those of several processes."""
+    """Counts over many nets; `+=` adds those of another process."""
 
     nets: int = 0
     layers: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     blocks: Counter[str] = field(default_factory=Counter)
-    # Kind, argument, how it was given.
+    # By kind, argument and how it was given: by place, by name or by default.
     arguments: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     forms: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, made: Compiled) -> None:
+    def add(self, net: Compiled) -> None:
         """Count one net."""
         self.nets += 1
-        graph = made.graph
+        graph = net.graph
         for node in graph.nodes:
             self.layers += 1
             self.kinds[node.op.kind] += 1
@@ -76,10 +74,10 @@ class Coverage:
         positional = [e for n, e in given if n is None]
         named = {n: e for n, e in given if n is not None}
         for i, name in enumerate(declared):
-            how = "place" if i < len(positional) else "name" if name in named else "default"
-            self.arguments[node.op.kind, name, how] += 1
-            if how != "default":
-                self.forms[positional[i] if how == "place" else named[name]] += 1
+            way = "place" if i < len(positional) else "name" if name in named else "default"
+            self.arguments[node.op.kind, name, way] += 1
+            if way != "default":
+                self.forms[positional[i] if way == "place" else named[name]] += 1
 
     def __iadd__(self, other: Coverage) -> Self:
         self.nets += other.nets
@@ -89,17 +87,15 @@ class Coverage:
         return self
 
     def never(self) -> list[str]:
-        """Kinds, blocks of the library and arguments that no net gave, or never left at their
-        default.
-        """
+        """The kinds, library blocks, and ways to give or omit an argument that no net used."""
         missing = [k for k in LAYERS if not self.kinds[k]] + [
             b for b in block_names() if not self.blocks[b]
         ]
         for kind, cls in LAYERS.items():
             for declared in cls.args:
                 ways = {
-                    how: self.arguments[kind, declared.name, how]
-                    for how in ("place", "name", "default")
+                    way: self.arguments[kind, declared.name, way]
+                    for way in ("place", "name", "default")
                 }
                 if not ways["place"] + ways["name"]:
                     missing.append(f"{kind}.{declared.name} given")
@@ -114,8 +110,9 @@ class Coverage:
         return f"{name} {place}+{named}/{default}"
 
     def table(self) -> str:
-        """A line for each kind: how often it occurred, and for each argument by place + by name /
-        left out.
+        """A line for each kind, with the number of its uses and of its arguments.
+
+        The counts of an argument are: by place + by name / left out.
         """
         forms = ", ".join(f"{count:,} {form}" for form, count in sorted(self.forms.items()))
         pairs = f"{len(self.pairs):,} pairs of neighbours"
@@ -129,9 +126,7 @@ class Coverage:
 
 @cache
 def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
-    """The arguments of a call that are no tensors: the name where there is one, and what kind of
-    expression it is.
-    """
+    """The arguments of a call except tensors: the name, if it has one, and the form."""
     head = call.split("{", 1)[0].strip()
     if not head.endswith(")"):
         return ()

@@ -1,9 +1,9 @@
-"""The formatter on texts laid out at random:
+"""Tests the formatter on texts with random layout.
 
-`python -m tests.fuzz.format_deep [COUNT] [SEED]`, 100,000 without them.
+`python -m tests.fuzz.format_deep [COUNT] [SEED]` tests COUNT layouts, by default 100,000.
 
-Half of the texts are random programs, the others definitions of the library; each is laid out four
-times. The result is appended to RESULTS.md beside this file.
+Half of the texts are random programs, the others are definitions of the library; each gets four
+layouts. The result is appended to RESULTS.md beside this file.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ PARTS = [
 ]
 
 
-def one(seed: int) -> None:
-    """One round trip; the seed says everything about it."""
+def check_seed(seed: int) -> None:
+    """One round trip, which depends only on the seed."""
     random = Random(seed)
     round_trip(
         Relayout(random, random.choice([0, 0.05, 0.3, 0.8]), random.choice([0, 0.1, 0.5])).text(
@@ -53,20 +53,20 @@ def _text(number: int) -> str:
 
 
 def chunk(first: int) -> list[str]:
-    """The failures of `CHUNK` seeds."""
+    """The failures of `CHUNK` seeds from `first` on."""
     failed = []
     gc.set_threshold(100_000, 20, 100)
     for seed in range(first, first + CHUNK):
         try:
-            one(seed)
+            check_seed(seed)
         except Exception as error:
             failed.append(f"seed {seed}: {type(error).__name__}: {str(error)[:200]}")
     return failed
 
 
 def main(count: int, seed: int) -> int:
-    """Run, print, append to the results."""
-    begun = time.monotonic()
+    """Run, print and append to the results; returns 1 if anything failed."""
+    started = time.monotonic()
     commit = subprocess.run(
         ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
         capture_output=True,
@@ -76,17 +76,17 @@ def main(count: int, seed: int) -> int:
     failed: list[str] = []
     done = 0
     with Pool(PROCESSES) as pool:
-        for found in pool.imap_unordered(chunk, range(seed, seed + count, CHUNK)):
+        for failures in pool.imap_unordered(chunk, range(seed, seed + count, CHUNK)):
             done += CHUNK
-            failed += found
-            for line in found:
+            failed += failures
+            for line in failures:
                 print(line, flush=True)
             if done % 5_000 == 0:
                 print(f"{done:,} of {count:,}, {len(failed)} failed", flush=True)
     result = (
         f"- {datetime.now(UTC):%Y-%m-%d} `python -m tests.fuzz.format_deep {count} {seed}`:"
         f" {done:,} texts laid out at random, formatted and formatted again; {len(failed)} failed;"
-        f" {time.monotonic() - begun:.0f} s; netdsl {version('netdsl')} at {commit}, lark"
+        f" {time.monotonic() - started:.0f} s; netdsl {version('netdsl')} at {commit}, lark"
         f" {version('lark')}, Python {platform.python_version()}"
     )
     print(result)

@@ -1,9 +1,9 @@
-"""Random valid programs:
+"""Random valid programs.
 
-`program(seed)` is the text of one, always the same for a seed.
+`program(seed)` is the text of a program, always the same for a seed.
 
-Comment lines at the top say how it is tried: `# sizes: H=17, W=13` for open sizes, `# define: p1=3`
-for a parameter given from outside, `# net: Name` for the net that is meant.
+Comment lines at the top tell `verdict` how to compile it: `# sizes: H=17, W=13` sets open sizes,
+`# define: p1=3` sets a parameter as `-D` does, and `# net: Name` chooses the net.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPATIAL = (1, 2, 3, 5, 7, 8, 9, 11, 12, 13, 16, 17)
 
 
 def program(seed: int) -> str:
-    """The text of the program of that seed, which is also that of its weights."""
+    """The text of the program of a seed, which is also the seed of its weights."""
     for attempt in range(50):
         try:
             return f"# seed: {seed}\n{_Program(seed * 50 + attempt).text()}"
@@ -31,9 +31,7 @@ def program(seed: int) -> str:
 
 class _Program(Bodies):
     def first_input(self) -> Type:
-        """What comes in: a picture mostly, or a volume, a sequence, a vector, integers,
-        vertices.
-        """
+        """The type of the first input, which is an image most often."""
         kind = self.pick(
             ["image"] * 8
             + [
@@ -86,7 +84,7 @@ class _Program(Bodies):
         if self.chance(0.5):
             lines.append(self._last(t))
         if not any(re.search(rf"\b{kind}\b", line) for line in lines for kind in MAKERS):
-            # Blocks and ways not taken may hold no layer.
+            # All layers may be in blocks that are not called or branches that are not taken.
             lines.append("tanh" if t.floats else "flatten")
         for _ in range(self.pick([0, 0, 0, 1, 2])):
             label = self.pick(list(net.visible()))

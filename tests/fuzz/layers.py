@@ -1,6 +1,4 @@
-"""One function a layer kind: arguments that suit the current type, and the type that follows, by
-formulas of its own.
-"""
+"""Random arguments for each layer kind, and the output type, computed independently of netdsl."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ LARGEST = 5000  # elements of a sample
 def makes(
     *kinds: str,
 ) -> Callable[[Callable[[Generator, Type, str], tuple[Arguments, Type]]], None]:
-    """Register the maker of some kinds; it is told which."""
+    """Register the function that makes some kinds; its last argument is the kind."""
 
     def register(function: Callable[[Generator, Type, str], tuple[Arguments, Type]]) -> None:
         for kind in kinds:
@@ -53,30 +51,30 @@ def _call(
 
 
 def need(condition: bool) -> None:
-    """Give up unless it holds."""
+    """Raise `Skip` unless the condition is true."""
     if not condition:
         raise Skip
 
 
 def spatial(t: Type) -> int:
-    """The number of spatial axes, 1 to 3."""
+    """The number of spatial axes, 1 to 3; raises `Skip` for other types."""
     need(2 <= t.rank <= 4 and t.floats)
     return t.rank - 1
 
 
 def per_axis(g: Generator, n: int, options: tuple[int, ...]) -> tuple[int, ...]:
-    """One value for all axes, or one for each."""
+    """The same value for all axes, or a random value for each."""
     return (g.pick(options),) * n if g.chance(0.6) else tuple(g.pick(options) for _ in range(n))
 
 
 def maybe(g: Generator, arguments: Arguments, name: str, text: str, p: float = 0.5) -> None:
-    """Give an argument with probability p."""
+    """Add an argument with probability p."""
     if g.chance(p):
         arguments.append((name, text))
 
 
 def flag(g: Generator, arguments: Arguments, name: str, default: bool, p: float = 0.35) -> bool:
-    """A truth value, given or not; returns what holds."""
+    """Add a Boolean argument with probability p; returns its value, which may be the default."""
     if not g.chance(p):
         return default
     value = g.chance(0.5)
@@ -85,7 +83,7 @@ def flag(g: Generator, arguments: Arguments, name: str, default: bool, p: float 
 
 
 def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -> None:
-    """How weights start."""
+    """Sometimes add an `init` argument."""
     if g.chance(0.2):
         arguments.append(("init", g.word(g.pick(options))))
 
@@ -96,7 +94,7 @@ def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -
 def _pad(
     g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_one: bool
 ) -> tuple[str | None, tuple[tuple[int, int], ...]]:
-    """The spelling of a padding (None: not given) and its (begin, end) pairs."""
+    """The text of a padding (None if it is not given) and its (begin, end) pairs."""
     r = g.random.random()
     reach = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
     if r < 0.3:
@@ -111,8 +109,9 @@ def _pad(
 
 
 def _window(g: Generator, t: Type, arguments: Arguments) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Window, stride, padding and dilation of a convolution; returns the sizes that follow, and the
-    window.
+    """Add the window, stride, padding and dilation of a convolution.
+
+    Returns the spatial sizes of the output, and the window.
     """
     n = spatial(t)
     sizes = (1, 2, 3, 3, 4, 5, min(t.spatial), min(t.spatial) + 1)
@@ -246,8 +245,9 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 
 def pooled(x: int, k: int, s: int, p: int, ceil: bool) -> int:
-    """PyTorch's rule: rounded up, the last window still starts inside the input or its begin
-    padding.
+    """The output size, as in PyTorch.
+
+    With `ceil`, the last window must start inside the input or the padding before it.
     """
     if not ceil:
         return (x + 2 * p - k) // s + 1

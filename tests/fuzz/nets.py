@@ -1,7 +1,7 @@
-"""Random programs through the whole verification.
+"""Verifies random programs.
 
 `python -m tests.fuzz.nets FIRST COUNT MINUTES [SETTING]` prints failures and coverage as JSON
-lines. The environment variables of a setting must be set before it starts.
+lines. The environment variables of the setting must be set before the process starts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .verdict import Failure, verdict
 def run_seeds(
     first: int, count: int, minutes: float = 1e9, setting: str = "one thread"
 ) -> tuple[Coverage, list[tuple[int, Failure]], dict[str, Any]]:
-    """Verify the programs of these seeds in a setting until the time is over."""
+    """Verify the programs of these seeds in a setting until the time is up."""
     with applied(SETTINGS[setting]):
         return _run_seeds(first, count, minutes, SETTINGS[setting].threads)
 
@@ -35,12 +35,12 @@ def _run_seeds(
         if time.monotonic() > until:
             break
         started = time.process_time()
-        failure, made = verdict(program(seed), threads)
-        took = time.process_time() - started
-        if took > slowest:
-            slowest, slowest_seed = took, seed
-        if made is not None:
-            coverage.add(made)
+        failure, net = verdict(program(seed), threads)
+        seconds = time.process_time() - started
+        if seconds > slowest:
+            slowest, slowest_seed = seconds, seed
+        if net is not None:
+            coverage.add(net)
         if failure is not None:
             failures.append((seed, failure))
         done += 1
@@ -53,16 +53,18 @@ def _run_seeds(
 
 if __name__ == "__main__":
     chosen = sys.argv[4] if len(sys.argv) > 4 else "one thread"
-    reached, found, summary = run_seeds(
+    reached, failed, summary = run_seeds(
         int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), chosen
     )
-    for number, what in found:
-        print(json.dumps({"seed": number, "name": what.name, "story": what.story}), flush=True)
+    for number, failure in failed:
+        print(
+            json.dumps({"seed": number, "name": failure.name, "story": failure.story}), flush=True
+        )
     print(
         json.dumps(
             {
                 **summary,
-                "failures": len(found),
+                "failures": len(failed),
                 "layers": reached.layers,
                 "pairs": len(reached.pairs),
                 "never": reached.never(),

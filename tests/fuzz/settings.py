@@ -1,4 +1,4 @@
-"""The settings in which tests run: each changes one thing in how PyTorch or onnxruntime computes.
+"""Settings for tests; each changes one aspect of how PyTorch or onnxruntime computes.
 
 Processors and libraries differ in the order of their sums, in how they approximate functions, and
 in whether they set numbers below 2^-126 to zero. Every test passes in every setting:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Setting(NamedTuple):
-    """What is changed: environment variables, which libraries read as they load, or the process."""
+    """Changes to the environment, which libraries read while they load, or to the process."""
 
     environment: dict[str, str] = {}
-    threads: int = 1  # 0: as many as PyTorch and onnxruntime choose
-    flush: str = ""  # who sets what is below 2^-126 to zero: torch, onnxruntime, or every output
+    threads: int = 1  # 0: PyTorch and onnxruntime choose
+    flush: str = ""  # what sets numbers below 2^-126 to zero: "torch", "onnxruntime" or "outputs"
 
 
 SETTINGS = {
@@ -43,14 +43,14 @@ SETTINGS = {
 
 
 def chosen() -> Setting:
-    """The setting that the environment names; one thread otherwise, as tests run side by side."""
+    """The setting that the environment names; by default one thread, as tests run in parallel."""
     return SETTINGS[os.environ.get("NETDSL_TEST_SETTING", "one thread")]
 
 
 @contextmanager
 def applied(setting: Setting) -> Iterator[None]:
-    """Use a setting in this process, apart from its environment variables."""
-    import onnxruntime  # these are imported late, since environment variables must come before them
+    """Apply a setting to this process, except for its environment variables."""
+    import onnxruntime  # imported here, since environment variables must be set before
     import torch
 
     from netdsl.verify import verification
@@ -85,7 +85,7 @@ def _flushing(options: Any) -> Any:
 
 
 def flushed(y: torch.Tensor) -> torch.Tensor:
-    """What a processor without subnormal numbers makes of a value."""
+    """A value as a processor without subnormal numbers would return it."""
     from netdsl.ir.rounding import TINY
 
     return y.where(y.abs() >= TINY, 0) if y.is_floating_point() else y
@@ -95,7 +95,7 @@ def _flushing_outputs(compare: Any) -> Any:
     from netdsl.verify.values import Executor
 
     def flush(step: Any, executors: list[Executor], report: Report) -> Any:
-        """Compare values in which everything below 2^-126 was set to zero."""
+        """Compare the values after everything below 2^-126 is set to zero."""
         return compare(step, [Executor(e.name, e.xs, flushed(e.y)) for e in executors], report)
 
     return flush

@@ -1,6 +1,4 @@
-"""Types as the generator tracks them: plain numbers, computed here a second time, beside what the
-compiler infers.
-"""
+"""The types that the generator tracks, computed independently of the compiler."""
 
 from __future__ import annotations
 
@@ -9,12 +7,13 @@ from typing import NamedTuple
 
 
 class Skip(Exception):
-    """What was begun cannot be made here; the generator tries something else."""
+    """The generator cannot finish what it began and tries something else."""
 
 
 class Type(NamedTuple):
-    """Sizes without the batch at the sizes that the program is tried with; `open` says which of
-    them the text leaves open.
+    """The shape without the batch, with the numbers that open sizes have in the test.
+
+    `open` marks the sizes that the text leaves open.
     """
 
     shape: tuple[int, ...]
@@ -28,7 +27,7 @@ class Type(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """How many axes."""
+        """The number of axes."""
         return len(self.shape)
 
     @property
@@ -38,26 +37,26 @@ class Type(NamedTuple):
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """The sizes after the first."""
+        """The sizes of all axes but the first."""
         return self.shape[1:]
 
     @property
     def size(self) -> int:
-        """Elements of one sample."""
+        """The number of elements of one sample."""
         return prod(self.shape)
 
     @property
     def closed(self) -> bool:
-        """Whether the text gives every size."""
+        """Whether no size is open."""
         return not any(self.open)
 
     @property
     def floats(self) -> bool:
-        """Whether layers can compute with it."""
+        """Whether layers can do arithmetic on it."""
         return self.dtype == "float32"
 
     def with_(self, channels: int | None = None, spatial: tuple[int, ...] | None = None) -> Type:
-        """The same with other sizes; which are open stays."""
+        """The same type with other sizes; the same sizes are open."""
         return Type(
             (
                 self.channels if channels is None else channels,
@@ -68,7 +67,7 @@ class Type(NamedTuple):
         )
 
     def at(self, axis: int, size: int, *, open_: bool | None = None) -> Type:
-        """The same with one other size."""
+        """The same type with another size of one axis."""
         flags = list(self.open)
         flags[axis] = flags[axis] if open_ is None else open_
         return Type((*self.shape[:axis], size, *self.shape[axis + 1 :]), tuple(flags), self.dtype)

@@ -1,4 +1,4 @@
-"""Makers of the kinds that move elements, of sequences, and of those that take a second tensor."""
+"""Random arguments for layers that move elements, for sequences, and with a second tensor."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         tuple(g.random.randint(1, x) for x in t.spatial) if g.chance(0.6) else (min(t.spatial),) * n
     )
     a: Arguments = [("size", g.dims(size))]
-    made = Type((t.channels, *size), (t.open[0], *(False,) * n))
-    if g.chance(0.3):  # to the size of a reference
+    result = Type((t.channels, *size), (t.open[0], *(False,) * n))
+    if g.chance(0.3):  # crop to the size of a reference
         other = (
             t.with_(g.pick((1, t.channels)))
             if g.chance(0.3) and not t.open[0]
             else Type((2, *size), (False,) * (n + 1))
         )
         g.refer(other)
-        a, size, made = (
+        a, size, result = (
             [],
             other.spatial,
             Type((t.channels, *other.spatial), (t.open[0], *other.open[1:])),
@@ -100,7 +100,7 @@ def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
             else (g.random.randint(0, min(room)),) * n
         )
         a.append(("offset", g.dims(offset)))
-    return a, made
+    return a, result
 
 
 @makes("slice", "split")
@@ -139,14 +139,14 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     if g.chance(0.6):
         scale = g.pick((1, 2, 3))
         a.append(("scale", g.whole(scale)))
-        made = t.with_(spatial=tuple(x * scale for x in t.spatial))
+        result = t.with_(spatial=tuple(x * scale for x in t.spatial))
     else:
         size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
         a.append(("size", g.dims(size)))
-        made = Type((t.channels, *size), (t.open[0], *(False,) * n))
+        result = Type((t.channels, *size), (t.open[0], *(False,) * n))
     if n == 2:
         maybe(g, a, "mode", g.word(g.pick(("nearest", "bilinear", "bilinear"))), 0.6)
-    return a, made
+    return a, result
 
 
 @makes("pixel_shuffle")
@@ -243,8 +243,9 @@ def _regions(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("add", "mul", "sub", "max", "concat")
 def _join(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    """The current value and references, of its own type or with axes of size 1; for `concat` of
-    another size along the axis.
+    """A join of the current value with references.
+
+    They have its type or axes of size 1; for `concat`, the size of the joined axis may differ.
     """
     need(t.floats or kind == "concat")
     if kind != "concat":

@@ -1,6 +1,4 @@
-"""A smaller text that fails in the same way: statements, elements, arms, arguments and definitions
-are left out while the failure stays.
-"""
+"""Shrinks a failing text: removes parts of it as long as it fails in the same way."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from netdsl.source import Span
 
-ROUNDS = 400  # tries at most
+ROUNDS = 400  # the largest number of attempts
 
 
 def shrunk_program(text: str) -> str:
@@ -43,29 +41,29 @@ def shrunk_program(text: str) -> str:
 
 
 def _smaller(text: str, same: Callable[[str], bool]) -> tuple[str, bool]:
-    """One thing less, the largest that can go."""
-    for begin, end, put in _pieces(text):
-        smaller = text[:begin] + put + text[end:]
+    """The text without the largest part that can be removed, and whether there is one."""
+    for begin, end, replacement in _pieces(text):
+        smaller = text[:begin] + replacement + text[end:]
         if smaller != text and same(smaller):
             return smaller, True
     return text, False
 
 
 def _pieces(text: str) -> list[tuple[int, int, str]]:
-    """What could go, the longest first: (begin, end, what stands there instead)."""
+    """The parts that may be removable, largest first, as (begin, end, replacement)."""
     try:
         tree = parse(SourceFile("shrink", text))
     except NetdslError:
         return []
-    found: list[tuple[int, int, str]] = []
-    _collect(tree, text, found)
-    return sorted(found, key=lambda p: p[0] - p[1] + len(p[2]))
+    pieces: list[tuple[int, int, str]] = []
+    _collect(tree, text, pieces)
+    return sorted(pieces, key=lambda p: p[0] - p[1] + len(p[2]))
 
 
-def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
+def _collect(node: Any, text: str, pieces: list[tuple[int, int, str]]) -> None:
     if isinstance(node, tuple):
         for item in node:
-            _collect(item, text, found)
+            _collect(item, text, pieces)
         return
     if not isinstance(node, ast.Tree):
         return
@@ -74,42 +72,42 @@ def _collect(node: Any, text: str, found: list[tuple[int, int, str]]) -> None:
         isinstance(node, (ast.Statement, ast.Let, ast.Definition, ast.Alias, ast.Train, ast.Import))
         and span is not None
     ):
-        found.append((span.start, span.end, ""))
+        pieces.append((span.start, span.end, ""))
     if isinstance(node, ast.Chain):
-        _elements(node, text, found)
+        _elements(node, text, pieces)
     if isinstance(node, ast.Call):
-        _list([a.span for a in node.arguments], found)
+        _list([a.span for a in node.arguments], pieces)
     if isinstance(node, ast.Definition):
-        _list([p.span for p in node.parameters], found)
+        _list([p.span for p in node.parameters], pieces)
     if isinstance(node, ast.Body):
-        found.extend((arm.span.start, arm.span.end, "") for arm in node.arms)
+        pieces.extend((arm.span.start, arm.span.end, "") for arm in node.arms)
     if (
         isinstance(node, ast.Expr)
         and not isinstance(node, (ast.Literal, ast.Name))
         and span is not None
     ):
-        found.append((span.start, span.end, "1"))
+        pieces.append((span.start, span.end, "1"))
     for name in node.__match_args__:
         if name not in ("span", "source"):
-            _collect(getattr(node, name), text, found)
+            _collect(getattr(node, name), text, pieces)
 
 
-def _elements(chain: ast.Chain, text: str, found: list[tuple[int, int, str]]) -> None:
+def _elements(chain: ast.Chain, text: str, pieces: list[tuple[int, int, str]]) -> None:
     for element, following in zip(chain.elements, [*chain.elements[1:], None], strict=True):
         begin, end = element.span.start, element.span.end
-        found.append((begin, following.span.start if following else end, ""))
+        pieces.append((begin, following.span.start if following else end, ""))
         body = getattr(element, "body", None) or getattr(element, "then", None)
         if body is not None and not body.arms and body.statements:
-            found.append(
+            pieces.append(
                 (begin, end, text[body.statements[0].span.start : body.statements[-1].span.end])
             )
         if not isinstance(element, ast.TakeUp):
-            found.append((begin, end, "identity"))
+            pieces.append((begin, end, "identity"))
 
 
-def _list(spans: list[Span], found: list[tuple[int, int, str]]) -> None:
+def _list(spans: list[Span], pieces: list[tuple[int, int, str]]) -> None:
     for i, span in enumerate(spans):
-        found.append(
+        pieces.append(
             (span.start, spans[i + 1].start, "")
             if i + 1 < len(spans)
             else (spans[i - 1].end if i else span.start, span.end, "")
@@ -117,7 +115,7 @@ def _list(spans: list[Span], found: list[tuple[int, int, str]]) -> None:
 
 
 def shrunk_text(data: bytes) -> bytes:
-    """Fewer bytes with the same failure of `check`: ever smaller pieces are left out."""
+    """Fewer bytes with the same failure of `check`; removes smaller and smaller pieces."""
     failure = check.verdict(data)
     if failure is None:
         return data

@@ -1,6 +1,6 @@
-"""Random programs agree in every back end, arbitrary texts never bring `check` down.
+"""Random programs agree in every back end, and arbitrary texts never crash `check`.
 
-`python -m tests.fuzz` does the same by the ten thousand.
+`python -m tests.fuzz` tests tens of thousands.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 
 NETS, NET_CHUNK = 300, 20
 TEXTS, TEXT_CHUNK = 5_000, 500
-PAIRS = 1_200  # kinds that stood one after the other, in those nets
+PAIRS = 1_200  # the least number of pairs of adjacent kinds in those nets
 MINIMA = {
     "open_sizes": 40,
     "auxiliary": 10,
@@ -46,7 +46,7 @@ MINIMA = {
 
 @pytest.mark.parametrize("first", range(0, NETS, NET_CHUNK))
 def test_programs(first: int) -> None:
-    """What verification finds in random programs: nothing."""
+    """Random programs pass the verification."""
     _, failures, summary = run_seeds(first, NET_CHUNK)
     print(f"{summary['nets']} programs, {len(failures)} failures")
     assert [] == failures
@@ -55,9 +55,7 @@ def test_programs(first: int) -> None:
 
 @pytest.mark.parametrize("setting", ["ATen without vectors", "onnxruntime flushes"])
 def test_programs_in_other_settings(setting: str) -> None:
-    """A share of the programs where PyTorch adds in another order, and where small numbers are
-    lost.
-    """
+    """Random programs also pass if PyTorch sums in another order or subnormal numbers become 0."""
     command = [
         sys.executable,
         "-W",
@@ -70,18 +68,19 @@ def test_programs_in_other_settings(setting: str) -> None:
         setting,
     ]
     environment = os.environ | SETTINGS[setting].environment
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    assert (process.returncode, process.stderr) == (0, "")
     assert [] == lines[:-1]
     assert lines[-1]["nets"] == 40
 
 
 def test_coverage() -> None:
-    """The programs reach every kind, every argument given and left out, the blocks of the library,
-    and many pairs of neighbours.
+    """The programs use every kind, every argument, every library block, and many adjacent pairs.
+
+    Every optional argument is also left out at least once.
     """
     coverage = Coverage()
     for seed in range(NETS):
@@ -93,33 +92,34 @@ def test_coverage() -> None:
 
 
 def test_a_seed_is_a_program() -> None:
-    """A seed gives one text, whatever was generated before."""
-    again = program(17)
-    assert program(17) == again
+    """A seed always gives the same text, whatever was generated before."""
+    first = program(17)
+    assert program(17) == first
     assert text(17) == text(17)
     assert len({program(s) for s in range(50)}) == 50
 
 
 @pytest.mark.parametrize("first", range(0, TEXTS, TEXT_CHUNK))
 def test_texts(first: int) -> None:
-    """`check` takes arbitrary texts: a known exit code, errors at their places, bounded time and
-    memory, no traceback.
+    """On arbitrary texts, `check` has a documented exit code, errors with places, no traceback.
+
+    Its time and memory are bounded.
     """
     command = [sys.executable, "-m", "tests.fuzz.check", str(first), str(TEXT_CHUNK), "60"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    print(lines[-1] if lines else done.stderr)
-    # Other work on the machine makes them slow.
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    print(lines[-1] if lines else process.stderr)
+    # Other work on the machine can make a text slow.
     assert [] == [f for f in lines[:-1] if f["name"] != "slow"]
-    assert done.returncode == 0
+    assert process.returncode == 0
     assert lines[-1]["texts"] == TEXT_CHUNK
 
 
-# ---- what finds faults can find them
+# ---- planted faults are found
 
 
 def test_a_wrong_layer_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong limit in the ONNX of one kind is found, and its example is a few lines."""
+    """A wrong limit in the ONNX of one kind is found and shrunk to less than half the program."""
 
     def wrong(self: Any, g: Any, *xs: Any) -> str:
         return str(g.op("Clip", xs[0], g.floats(0.0), g.floats(0.5)))
@@ -142,14 +142,14 @@ def test_a_wrong_layer_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_wrong_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shape rule that is off by one differs from the generator's own."""
-    honest = LAYERS["slice"].infer
+    """A shape rule that is off by one makes an `expect` of the shape fail."""
+    right = LAYERS["slice"].infer
 
     def wrong(self: Any, *xs: Any) -> Any:
-        made = honest(self, *xs)
-        return made._replace(
+        type_ = right(self, *xs)
+        return type_._replace(
             shape=tuple(
-                d + 1 if i == 0 and isinstance(d, int) else d for i, d in enumerate(made.shape)
+                d + 1 if i == 0 and isinstance(d, int) else d for i, d in enumerate(type_.shape)
             )
         )
 
@@ -162,21 +162,19 @@ def test_a_wrong_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("no"), RecursionError("deep"), KeyError("key")])
 def test_a_traceback_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """An exception that leaves the compiler is a failure; of the text stays what brings it
-    about.
-    """
-    honest = vars(netdsl.commands.check)["open_program"]
+    """An exception in `check` is a failure, and shrinking keeps only the text that causes it."""
+    right = vars(netdsl.commands.check)["open_program"]
 
     def wrong(file: str, *rest: Any) -> Any:
         if b"@@" in Path(file).read_bytes():
             raise error
-        return honest(file, *rest)
+        return right(file, *rest)
 
     monkeypatch.setattr(netdsl.commands.check, "open_program", wrong)
     assert check.verdict(b"net A { input x: 3\nrelu }") is None
-    found = check.verdict(b"net A { @@ }")
-    assert found is not None
-    assert found.name.startswith(type(error).__name__)
+    failure = check.verdict(b"net A { @@ }")
+    assert failure is not None
+    assert failure.name.startswith(type(error).__name__)
     assert shrunk_text(b"net A { @@ }" * 20) == b"@@"
 
 
@@ -192,7 +190,7 @@ def test_a_traceback_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, error:
 def test_a_wrong_place_is_found(
     monkeypatch: pytest.MonkeyPatch, place: tuple[int | None, ...], name: str
 ) -> None:
-    """An error that points outside the file, backwards, or nowhere is a failure."""
+    """An error without a place, or with one outside the file or backwards, is a failure."""
 
     def wrong(arguments: Any) -> int:
         keys = dict(zip(("line", "column", "end_line", "end_column"), place, strict=True))
@@ -215,6 +213,6 @@ def test_a_wrong_place_is_found(
         return 1
 
     monkeypatch.setattr(netdsl.commands.check, "run", wrong)
-    found = check.verdict(b"relu")
-    assert found is not None
-    assert found.name == name
+    failure = check.verdict(b"relu")
+    assert failure is not None
+    assert failure.name == name

@@ -1,6 +1,6 @@
-"""Arbitrary texts: bytes, soups of tokens, and valid files bent out of shape.
+"""Arbitrary texts: random bytes, random tokens, and valid files with random changes.
 
-`text(seed)` gives one, always the same.
+`text(seed)` always gives the same text for a seed.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ _TOKEN = re.compile(r"\w+|->|\*\*|//|[=!<>]=|\s+|.", re.DOTALL)
 
 @cache
 def valid_files() -> tuple[str, ...]:
-    """All the library's files and the examples of the documents."""
+    """All files of the library, the examples, and the nets in the documentation."""
     files = [p.read_text() for p in sorted((ROOT / "nets").rglob("*.net"))] + [
         p.read_text() for p in sorted((ROOT / "examples").rglob("*.net"))
     ]
@@ -194,7 +194,7 @@ def valid_files() -> tuple[str, ...]:
 
 
 def text(seed: int) -> bytes:
-    """The bytes of the text of that seed."""
+    """The bytes of the text of a seed."""
     random = Random(f"text {seed}")
     return random.choices(list(_MAKERS), list(_MAKERS.values()))[0](random)
 
@@ -212,8 +212,10 @@ def _characters(random: Random) -> bytes:
             [(0, 0xD7FF), (0xE000, 0x10FFFF)],
         ]
     )
-    made = [chr(random.randint(*random.choice(ranges))) for _ in range(random.randint(0, 300))]
-    return "".join(made).encode("utf-8", "surrogatepass")
+    characters = [
+        chr(random.randint(*random.choice(ranges))) for _ in range(random.randint(0, 300))
+    ]
+    return "".join(characters).encode("utf-8", "surrogatepass")
 
 
 def _soup(random: Random) -> bytes:
@@ -294,11 +296,11 @@ def _expression(random: Random) -> bytes:
         "unknown",
     ]
 
-    def made(depth: int) -> str:
+    def expression(depth: int) -> str:
         r = random.random()
         if depth == 0 or r < 0.25:
             return random.choice(atoms)
-        inner = [made(depth - 1) for _ in range(3)]
+        inner = [expression(depth - 1) for _ in range(3)]
         if r < 0.55:
             return f"{inner[0]} {random.choice(operators)} {inner[1]}"
         if r < 0.7:
@@ -320,18 +322,18 @@ def _expression(random: Random) -> bytes:
 
     kind = random.choice(list(LAYERS))
     names = [a.name for a in LAYERS[kind].args] or ["out"]
-    value = made(random.randint(0, 4))
+    value = expression(random.randint(0, 4))
     lines = {
         "let": f"let v = {value}\nconv(3, 1)",
         "argument": f"{kind}({value})",
         "named": f"{kind}({random.choice(names)} = {value})",
-        "two": f"{kind}({value}, {made(2)})",
+        "two": f"{kind}({value}, {expression(2)})",
         "if": f"if {value} {{ relu }}",
         "repeat": f"repeat {value} {{ relu }}",
         "for": f"for i in {value} {{ relu }}",
         "expect": f"relu\nexpect {value}",
         "label": f"a{{{value}}}: relu",
-        "both": f"{kind}({', '.join(f'{n} = {made(1)}' for n in _several(random, names))})",
+        "both": f"{kind}({', '.join(f'{n} = {expression(1)}' for n in _several(random, names))})",
         "at": f"relu\nexpect params == 0 at {value}",
         "input": f"input b: {value}\nrelu",
     }
@@ -353,7 +355,7 @@ def _source(random: Random) -> str:
 
 
 def _mutated(random: Random) -> bytes:
-    """A valid file with some tokens dropped, doubled, exchanged or replaced."""
+    """A valid file with some tokens removed, doubled, swapped, inserted or replaced."""
     tokens = _tokens(_source(random))
     for _ in range(random.choice([1, 1, 1, 2, 3, 8])):
         i, j = random.randrange(len(tokens)), random.randrange(len(tokens))
@@ -377,7 +379,7 @@ def _mutated(random: Random) -> bytes:
 
 
 def _numbers(random: Random) -> bytes:
-    """A valid file with its numbers changed: structure whole, sizes wrong."""
+    """A valid file with other numbers, so that its structure is right but its sizes are wrong."""
     tokens = _tokens(_source(random))
     places = [i for i, t in enumerate(tokens) if t[:1].isdigit()]
     for i in random.sample(places, min(len(places), random.choice([1, 1, 2, 5]))):
@@ -401,14 +403,14 @@ def _bytes_changed(random: Random) -> bytes:
 
 
 def _spliced(random: Random) -> bytes:
-    one, other = _source(random), _source(random)
+    first, second = _source(random), _source(random)
     return (
-        one[: random.randrange(len(one) + 1)] + other[random.randrange(len(other) + 1) :]
+        first[: random.randrange(len(first) + 1)] + second[random.randrange(len(second) + 1) :]
     ).encode()
 
 
 def _deep(random: Random) -> bytes:
-    """Nesting, long chains, big counts: what might run away."""
+    """Deep nesting and long chains, which could exhaust the stack or the memory."""
     n = random.choice([10, 60, 70, 100, 1000, 5000, 100_000])
     opened, closed = random.choice(
         [
@@ -449,7 +451,7 @@ def _deep(random: Random) -> bytes:
 
 
 def _growth(random: Random) -> bytes:
-    """Short texts that ask for very much."""
+    """Short texts that describe something very large."""
     n = random.choice([3, 10, 30, 60])
     return random.choice(
         [
@@ -496,7 +498,7 @@ def _growth(random: Random) -> bytes:
     ).encode()
 
 
-_MAKERS: dict[Callable[[Random], bytes], int] = {  # and how often
+_MAKERS: dict[Callable[[Random], bytes], int] = {  # with their relative frequency
     _raw: 4,
     _characters: 4,
     _soup: 12,

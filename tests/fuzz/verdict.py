@@ -1,6 +1,4 @@
-"""Whether a program is right: it compiles to the types that the text expects, and `netdsl verify`
-finds every back end agreed.
-"""
+"""Whether a program passes: its `expect` lines are true and `netdsl verify` finds no difference."""
 
 from __future__ import annotations
 
@@ -25,33 +23,33 @@ _HEAD = re.compile(r"# (net|define|sizes|seed): (.*)")
 
 
 class Failure(NamedTuple):
-    """What is wrong: a short name that is the same for the same fault, and the whole story."""
+    """A failure: a short name, the same for every failure of this kind, and the details."""
 
     name: str
     story: str
 
 
 class Trial(NamedTuple):
-    """How a text says that it is tried."""
+    """How to compile a text."""
 
     net: str | None
     defines: dict[str, str]
     sizes: dict[str, int]
-    seed: int  # of the weights
+    seed: int  # the seed of the weights
 
 
 class Wrong(Exception):
-    """Something the text says of itself does not hold."""
+    """An `expect` of the text is false."""
 
 
 def trial(text: str) -> Trial:
-    """What the comment lines at the top say."""
+    """Read the comment lines at the top."""
     net, defines, sizes, seed = None, dict[str, str](), dict[str, int](), 0
     for line in text.split("\n"):
-        found = _HEAD.fullmatch(line)
-        if found is None:
+        match = _HEAD.fullmatch(line)
+        if match is None:
             break
-        key, value = found.groups()
+        key, value = match.groups()
         if key == "net":
             net = value
         elif key == "define":
@@ -65,14 +63,14 @@ def trial(text: str) -> Trial:
 
 
 def compiled(text: str, name: str = "fuzz.net") -> tuple[Program, str, Compiled]:
-    """The net that is meant, its `expect` lines held; raises `CompileError` or `Wrong`."""
-    how = trial(text)
-    program = program_of(SourceFile(name, text), how.defines)
-    net = program.pick(how.net)
-    made = compile_net(program, net)
-    facts: dict[object, Facts] = {None: Facts(made.graph, made.costs, made.labels)}
-    first = made.graph.inputs[0].name
-    for expectation in made.expects:
+    """Compile the chosen net and check its `expect` lines; raises `CompileError` or `Wrong`."""
+    settings = trial(text)
+    program = program_of(SourceFile(name, text), settings.defines)
+    net = program.pick(settings.net)
+    result = compile_net(program, net)
+    facts: dict[object, Facts] = {None: Facts(result.graph, result.costs, result.labels)}
+    first = result.graph.inputs[0].name
+    for expectation in result.expects:
         at = expectation.statement.at
         size = evaluate(at, expectation.env) if at is not None else None
         size = (size,) if isinstance(size, int) else size
@@ -83,42 +81,45 @@ def compiled(text: str, name: str = "fuzz.net") -> tuple[Program, str, Compiled]
         broken = facts[size].check(expectation)
         if broken is not None:
             raise Wrong(f"{expectation.statement.span.text}: {broken.message}")
-    return program, net, made
+    return program, net, result
 
 
-def tried_at(made: Compiled, sizes: dict[str, int]) -> dict[str, tuple[int, ...]]:
-    """The inputs' sizes where the open ones are as the text says."""
+def tried_at(result: Compiled, sizes: dict[str, int]) -> dict[str, tuple[int, ...]]:
+    """The sizes of the inputs, with numbers for the open sizes."""
     return {
         v.name: tuple(d if isinstance(d, int) else d.at(sizes) for d in v.type.shape)
-        for v in made.graph.inputs
+        for v in result.graph.inputs
     }
 
 
 def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | None]:
-    """What is wrong with a program, None where nothing is; and the net.
+    """How a program fails, or None if it passes, and the compiled net.
 
-    The threads are onnxruntime's.
+    `threads` is the number of threads of onnxruntime.
     """
-    made, how = None, trial(text)
+    result, settings = None, trial(text)
     try:
-        program, net, made = compiled(text)
+        program, net, result = compiled(text)
         try:
-            report = verify_graph(made.graph, seed=how.seed, threads=threads)
+            report = verify_graph(result.graph, seed=settings.seed, threads=threads)
         except NetdslError as error:
-            if error.diagnostics[-1].code not in ("no-valid-size", "open-size") or not how.sizes:
+            if (
+                error.diagnostics[-1].code not in ("no-valid-size", "open-size")
+                or not settings.sizes
+            ):
                 raise
             report = verify_graph(
-                compile_net(program, net, tried_at(made, how.sizes)).graph,
-                seed=how.seed,
+                compile_net(program, net, tried_at(result, settings.sizes)).graph,
+                seed=settings.seed,
                 threads=threads,
             )
-        emit_dot(made.graph)
+        emit_dot(result.graph)
     except Wrong as wrong:
-        return Failure("expect", str(wrong)), made
+        return Failure("expect", str(wrong)), result
     except NetdslError as error:
-        return Failure(f"error {error.diagnostics[0].code}", str(error)), made
+        return Failure(f"error {error.diagnostics[0].code}", str(error)), result
     except OpError as error:
-        return Failure(f"not lowered {error.code}", error.message), made
+        return Failure(f"not lowered {error.code}", error.message), result
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if "netdsl" in f.filename]
         return (
@@ -129,14 +130,14 @@ def verdict(text: str, threads: int = 1) -> tuple[Failure | None, Compiled | Non
                 ),
                 traceback.format_exc(),
             ),
-            made,
+            result,
         )
     if report.ok:
-        return None, made
+        return None, result
     story = "\n".join(
         f"{d.message}\n" + "\n".join(f"  {k}: {v}" for k, v in d.values.items())
         for d in report.differences()
     )
     first = report.first
     claim = next(c.name for c in report.claims if c.difference is not None)
-    return Failure(f"{claim}: {first.kind if first else ''}", story), made
+    return Failure(f"{claim}: {first.kind if first else ''}", story), result

@@ -1,6 +1,6 @@
-"""Values in many spellings: literals, names of `let`s and parameters, expressions.
+"""Writes values in many ways: as literals, as names of `let`s and parameters, as expressions.
 
-Scopes say which names are in sight.
+Frames track which names are visible.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ODD_NAMES = [
 ]
 
 USUAL = ("-1", "0", "1", "0.5", "2", "-0.25", "1/3")
-EXTREME = (  # literal weights at the ends of float32's range, beside usual ones
+EXTREME = (  # literal weights near the limits of float32, mixed with usual ones
     ("1e-44", "-1e-40", "1"),
     ("1e-38", "-2e-37", "0"),
     ("1e-25", "-1e-22", "1"),
@@ -48,8 +48,9 @@ EXTREME = (  # literal weights at the ends of float32's range, beside usual ones
 
 @dataclass
 class Label:
-    """Something a reference can take up; `entry` is the type that its module takes, where it can be
-    used again.
+    """A label that references can use.
+
+    `entry` is the input type of its layer if the label can be called again, or else None.
     """
 
     type: Type
@@ -58,21 +59,19 @@ class Label:
 
 @dataclass
 class Block:
-    """A block while it is written: its parameters, and for each the text of the argument in its
-    caller.
-    """
+    """A block while it is written: its parameters, and the text of each argument in the caller."""
 
     name: str
     parameters: list[str] = field(default_factory=list)
-    # None: the default will do.
+    # The text is None if the call uses the default.
     arguments: list[tuple[str, str | None]] = field(default_factory=list)
     caller: Frame | None = None
-    tensors: bool = False  # whether references are among the arguments
+    tensors: bool = False  # whether an argument is a reference
     kinds: bool = False
 
 
 class Frame:
-    """The names in sight of a body, and where its labels go."""
+    """The names that are visible in a body, and the scope of its labels."""
 
     def __init__(
         self, outer: Frame | None, *, block: Block | None = None, scope: bool = False
@@ -87,41 +86,42 @@ class Frame:
         self.entry: Type | None = None if block or outer is None else outer.entry
         self.depth: int = outer.depth + 1 if outer else 0
         self.in_aux: bool = outer.in_aux if outer else False
-        # Whether labels can stand here: not in a loop without a counter.
+        # Whether labels are allowed: not in a loop without a counter.
         self.can_name: bool = outer.can_name if outer else True
 
     def named(self, value: object) -> list[str]:
-        """The names in sight with that value."""
-        found: list[str] = []
+        """The visible names with that value."""
+        names: list[str] = []
         seen: set[str] = set()
         frame: Frame | None = self
         while frame is not None:
-            found += [
+            names += [
                 n
                 for n, v in frame.values.items()
                 if n not in seen and type(v) is type(value) and v == value
             ]
             seen |= set(frame.values)
             frame = frame.outer
-        return found
+        return names
 
     def visible(self) -> dict[str, Label]:
-        """Labels that references reach, by path: the scope's, then those around it up to the block
-        or net.
+        """The labels that references can use, from the scope and those around it.
+
+        A block does not see the labels of its caller.
         """
-        found: dict[str, Label] = {}
+        labels: dict[str, Label] = {}
         frame: Frame | None = self
         while frame is not None:
             for name, label in frame.labels.items():
-                found.setdefault(name, label)
+                labels.setdefault(name, label)
             if frame.begins_block:
                 break
             frame = frame.outer
-        return found
+        return labels
 
 
 class Writer:
-    """Spells values. `frame` is where the text stands."""
+    """Writes values; `frame` is the frame of the text that is being written."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -141,13 +141,13 @@ class Writer:
         return self.random.random() < p
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of them."""
+        """A random option; raises `Skip` if there is none."""
         if not options:
             raise Skip
         return self.random.choice(options)
 
     def fresh(self, stem: str) -> str:
-        """A name not used before; now and then one that is a word elsewhere."""
+        """A name that is not used yet, sometimes one that is reserved in Python or PyTorch."""
         self._count += 1
         if self._odd and stem in ("c", "g") and self.chance(0.3):
             self._odd = False
@@ -155,11 +155,11 @@ class Writer:
         return f"{stem}{self._count}"
 
     def mark(self) -> int:
-        """A point to come back to."""
+        """A point to which `back` can return."""
         return len(self._undo)
 
     def back(self, mark: int) -> None:
-        """Take back every name made since then."""
+        """Undo every name, let, parameter and input added since the mark."""
         while len(self._undo) > mark:
             self._undo.pop()()
 
@@ -174,7 +174,7 @@ class Writer:
     # ---- values
 
     def whole(self, value: int) -> str:
-        """An integer, spelled in one of many ways."""
+        """An integer, written in one of many ways."""
         r = self.random.random()
         if r < 0.62 or abs(value) > 500:
             return str(value)
@@ -224,7 +224,7 @@ class Writer:
         return self.pick(forms)
 
     def _named(self, value: object, text: str) -> str:
-        """A name in sight for the value, or a new `let` or parameter for it."""
+        """A visible name for the value, or a new `let` or parameter."""
         names = self.frame.named(value)
         if names and self.chance(0.7):
             return self.pick(names)
@@ -275,7 +275,7 @@ class Writer:
         return "[" + ", ".join(self.whole(v) for v in values) + "]"
 
     def dims(self, values: Sequence[int]) -> str:
-        """One number where all are equal, sizes, a list or a tuple."""
+        """One number if all are equal, or else sizes, a list or a tuple."""
         if len(set(values)) == 1 and self.chance(0.6):
             return self.whole(values[0])
         return self.sizes(values)
@@ -294,11 +294,11 @@ class Writer:
         return "(" + ", ".join(self.whole(v) for v in values) + ")"
 
     def pairs(self, pairs: Sequence[tuple[int, int]]) -> str:
-        """Begin and end pairs."""
+        """A list of pairs."""
         return "[" + ", ".join(f"({self.whole(a)}, {self.whole(b)})" for a, b in pairs) + "]"
 
     def real(self, value: float) -> str:
-        """A number; integers are numbers too."""
+        """A number, sometimes written as an integer."""
         if abs(value) < 1e15 and value == int(value) and self.chance(0.5):
             return self.whole(int(value))
         return self.pick(
@@ -312,7 +312,7 @@ class Writer:
         )
 
     def truth(self, value: bool) -> str:
-        """A truth value."""
+        """A Boolean, as a literal or an expression."""
         if self.chance(0.6):
             return "true" if value else "false"
         true = [
@@ -338,7 +338,7 @@ class Writer:
         )
 
     def nested(self, shape: Sequence[int]) -> str:
-        """Literal numbers of that shape, now and then of extreme scales."""
+        """Nested lists of literal numbers, sometimes extreme ones."""
         return self._nested(shape, self.pick(EXTREME) if self.chance(0.2) else USUAL)
 
     def _nested(self, shape: Sequence[int], numbers: Sequence[str]) -> str:

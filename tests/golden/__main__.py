@@ -1,4 +1,4 @@
-"""Write every golden file and the table in `docs/verify.md` anew: `python -m tests.golden`."""
+"""Rewrite every golden file and the table in `docs/verify.md`: `python -m tests.golden`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""What netdsl writes, kept word for word in this folder, so that any change of it is read in a
-diff.
+"""The golden files: outputs of netdsl, which are stored so that a diff shows every change.
 
-`python -m tests.golden` writes all of it anew, and the table in `docs/verify.md`. `layers/KIND.txt`
-holds, for each example of a layer, its type, its counts, its PyTorch source and its ONNX nodes;
-`nets/` holds nets with the table, the JSON, DOT, Mermaid, source and ONNX listing made of each;
-`tables/` holds the tables of nets in terminals of several widths.
+`python -m tests.golden` rewrites them and the table in `docs/verify.md`. `layers/KIND.txt` has the
+type, the counts, the PyTorch source and the ONNX nodes of each example of a layer. `nets/` has some
+nets, each with its table, JSON, DOT, Mermaid, PyTorch source and ONNX listings. `tables/` has the
+tables of some nets in terminals of several widths.
 """
 
 from __future__ import annotations
@@ -114,9 +113,7 @@ def _attribute(attribute: onnx.AttributeProto) -> str:
 
 
 def _tensor(tensor: onnx.TensorProto) -> str:
-    """Numbers that the emitter computed are written out; those that were drawn at random are
-    not.
-    """
+    """A tensor as text, with its numbers if the emitter computed them, but not for weights."""
     shape = "x".join(map(str, tensor.dims)) or "scalar"
     if tensor.HasField("raw_data") or tensor.data_location == onnx.TensorProto.EXTERNAL:
         return f"{tensor.name} {onnx.TensorProto.DataType.Name(tensor.data_type).lower()} {shape}"
@@ -132,7 +129,7 @@ def _brief(text: str) -> str:
 
 
 def layer(kind: str) -> str:
-    """What is made of every example of a layer."""
+    """The outputs for every example of a layer."""
     return "".join(_example(shapes, call) for shapes, call in LAYERS[kind].examples)
 
 
@@ -144,17 +141,17 @@ def _example(shapes: str, call: str) -> str:
     arguments = f"({', '.join(given)})" if given else ""
     text = f"net Example {{\n{inputs}    @x0 -> y: {name}{arguments}\n}}\n"
     net = netdsl.loads(text)
-    told = [
+    parts = [
         f"{text}",
         f"{net.graph.nodes[-1].type}, {net.params} params, {net.macs} MACs\n",
         net.pytorch_source(),
         listing(net.onnx()),
     ]
-    return "".join(told) + "\n"
+    return "".join(parts) + "\n"
 
 
-def made(net: Path, form: str) -> str:
-    """What a command makes of a net."""
+def output_of(net: Path, form: str) -> str:
+    """The output of a command for a net."""
     command = [word.format(net.stem) for word in COMMANDS[form]]
     name = f"{net.stem}.{form.removesuffix('.txt').rpartition('.')[2]}"
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -185,9 +182,7 @@ def _printed(command: list[str], width: str = "") -> str:
 
 
 def condensed(folded: str, whole: str) -> str:
-    """The JSON of a net with its rows at depth 1, a line for each row, and the digest of the JSON
-    with all rows.
-    """
+    """The JSON of a net with its rows at depth 1, and the digest of the JSON with all rows."""
     (net,) = json.loads(folded)["nets"]
     rows = ",\n  ".join(json.dumps(row) for row in net.pop("layers"))
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in net.items()]
@@ -197,7 +192,7 @@ def condensed(folded: str, whole: str) -> str:
 
 
 def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Every file that is kept, and what it is made of."""
+    """Every golden file and its source: a layer kind, or a net and a form."""
     for kind in LAYERS:
         yield FOLDER / "layers" / f"{kind}.txt", (kind,)
     for net in NETS:
@@ -208,10 +203,10 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
             yield FOLDER / "tables" / f"{name}.{form}.txt", (name, form)
 
 
-def make(what: tuple[str, ...]) -> str:
-    """The text of one of them."""
-    if len(what) == 1:
-        return layer(what[0])
-    if what[0] in TABLED:
-        return tabled(*what)
-    return made(Path(what[0]), what[1])
+def make(source: tuple[str, ...]) -> str:
+    """The text of a golden file."""
+    if len(source) == 1:
+        return layer(source[0])
+    if source[0] in TABLED:
+        return tabled(*source)
+    return output_of(Path(source[0]), source[1])

@@ -1,4 +1,4 @@
-"""What is written today is what is kept: see `pages.py`."""
+"""The outputs of netdsl equal the golden files of `pages.py`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ PAGES = list(pages())
 @pytest.mark.parametrize(
     ("path", "source"), PAGES, ids=[str(path.relative_to(FOLDER)) for path, _ in PAGES]
 )
-def test_as_kept(path: Path, source: tuple[str, ...]) -> None:
-    """A wanted change is written down by `python -m tests.golden` and read in the diff."""
+def test_golden_file(path: Path, source: tuple[str, ...]) -> None:
+    """The output equals the golden file.
+
+    After a wanted change, run `python -m tests.golden` and read the diff.
+    """
     assert make(source) == path.read_text(encoding="utf-8")
 
 
-def test_nothing_else_is_kept() -> None:
-    """No file is left of a layer, a net or a form that is gone."""
-    kept = {p for p in FOLDER.rglob("*") if p.is_file() and p.suffix not in (".net", ".py", ".pyc")}
-    assert kept == {path for path, _ in PAGES}
+def test_there_are_no_other_golden_files() -> None:
+    """There is no golden file of a layer, a net or a form that no longer exists."""
+    files = {
+        p for p in FOLDER.rglob("*") if p.is_file() and p.suffix not in (".net", ".py", ".pyc")
+    }
+    assert files == {path for path, _ in PAGES}
 
 
 def test_the_manual_has_the_formulas_of_the_layers() -> None:
-    """The table in `docs/verify.md` is what the docstrings of the rules give today."""
+    """The table in `docs/verify.md` equals the one made from the docstrings of the rules."""
     assert manual_tables.page() == manual_tables.PAGE.read_text(encoding="utf-8")
 
 
@@ -53,10 +58,10 @@ FAULTS: dict[str, tuple[str, str, Any]] = {
 def test_json_shows_a_wrong_rule(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong rule changes the rows of its layers, the totals, and the digest."""
     kind, rule, wrong = FAULTS[fault]
-    kept = json.loads((FOLDER / "nets" / "stages.json").read_text(encoding="utf-8"))
+    golden = json.loads((FOLDER / "nets" / "stages.json").read_text(encoding="utf-8"))
     monkeypatch.setattr(LAYERS[kind], rule, wrong(getattr(LAYERS[kind], rule)))
-    found = json.loads(make((str(FOLDER / "nets" / "stages.net"), "json")))
-    assert {key for key in kept if kept[key] != found[key]} >= {
+    changed = json.loads(make((str(FOLDER / "nets" / "stages.net"), "json")))
+    assert {key for key in golden if golden[key] != changed[key]} >= {
         "layers",
         "totals",
         "sha256 of the JSON with all layers",
@@ -64,9 +69,7 @@ def test_json_shows_a_wrong_rule(fault: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_json_shows_a_change_inside_a_folded_row() -> None:
-    """The digest changes with any character of the JSON with all layers, though no row that is kept
-    does.
-    """
+    """A change inside a folded row changes the digest, although the visible rows are the same."""
     folded = '{"nets": [{"name": "N", "layers": [{"name": "stage"}], "totals": {"params": 33}}]}'
     whole = '{"nets": [{"name": "N", "layers": [{"name": "stage.0", "params": 16}]}]}'
     assert condensed(folded, whole) != condensed(folded, whole.replace("16", "17"))

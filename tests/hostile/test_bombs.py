@@ -1,5 +1,6 @@
-"""Texts that would take for ever, or all memory: each is refused in little time and memory, with
-the limit and how to raise it.
+"""Texts that would need endless time or memory are refused quickly and in little memory.
+
+The error names the limit and explains how to raise it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from netdsl import limits
 from tests.support.bombs import HEAD, Bomb, bombs, generated
 
 BOMBS = bombs()
-MEMORY = 200e6  # bytes
-# times the CPU time of a small net: a test of order of magnitude, as other work on the machine
-# slows both
+MEMORY = 200e6  # the bound in bytes
+# The bound as a multiple of the CPU time of a small net. It is generous, since other work on the
+# machine can slow either.
 SLACK = 60
 
 
-# Of the process that asks. What wait4 gives counts the memory of the parent too, from before the
-# child becomes another program.
+# A process measures its own memory, since `wait4` includes the memory of the parent, which the
+# child has until it starts another program.
 PEAK = """
 import re, resource, sys
 def peak():
@@ -47,19 +48,17 @@ sys.exit(code)
 
 
 class Ended(NamedTuple):
-    """How a process ended: its exit code, CPU seconds, peak bytes, diagnostics and standard
-    error.
-    """
+    """The result of a process; `seconds` is its CPU time and `peak` its memory in bytes."""
 
     code: int
     seconds: float
     peak: float
-    said: list[dict[str, str]]
+    diagnostics: list[dict[str, str]]
     printed: str
 
 
 def check(target: Path | str, folder: Path) -> Ended:
-    """`netdsl check` in a process of its own, which is measured."""
+    """Run `netdsl check` in a new process and measure it."""
     out, err, size = folder / "out.json", folder / "err.txt", folder / "peak.txt"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
@@ -76,39 +75,42 @@ def check(target: Path | str, folder: Path) -> Ended:
     )
 
 
-def put(bomb: Bomb, folder: Path) -> Path:
-    """The bomb's files; the path of the one to check."""
+def write_bomb(bomb: Bomb, folder: Path) -> Path:
+    """Write the files of a bomb and return the path of the one to check."""
     for name, text in (("n.net", bomb.text), *bomb.files):
         (folder / name).write_text(text)
     return folder / "n.net"
 
 
-def refused(bomb: Bomb, said: list[dict[str, str]]) -> bool:
-    """Whether one of the diagnostics has the code, and names the limit."""
-    return any(d["code"] == bomb.code and bomb.names in f"{d['message']} {d['help']}" for d in said)
+def refused(bomb: Bomb, diagnostics: list[dict[str, str]]) -> bool:
+    """Whether one of the diagnostics has the expected code and names the limit."""
+    return any(
+        d["code"] == bomb.code and bomb.names in f"{d['message']} {d['help']}" for d in diagnostics
+    )
 
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> float:
-    """CPU seconds of LeNet-5, the least of three."""
+    """The CPU time of LeNet-5 in seconds, the least of three runs."""
     return min(check("lenet5", tmp_path_factory.mktemp("usual")).seconds for _ in range(3))
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb(name: str, usual: float, tmp_path: Path) -> None:
-    """Refused with its code; the limit is named, and how it is raised; little is printed, no
-    traceback; time and memory are small.
+    """A bomb is refused with its code, and the error names the limit and how to raise it.
+
+    The messages are short, there is no traceback, and time and memory are small.
     """
     bomb = BOMBS[name]
-    ended = check(put(bomb, tmp_path), tmp_path)
+    ended = check(write_bomb(bomb, tmp_path), tmp_path)
     assert (ended.code, ended.printed) == (1, "")
-    assert refused(bomb, ended.said), ended.said[:2]
+    assert refused(bomb, ended.diagnostics), ended.diagnostics[:2]
     assert ended.peak < MEMORY
     assert ended.seconds < SLACK * usual
-    assert sum(len(d["message"]) for d in ended.said) < 100_000
+    assert sum(len(d["message"]) for d in ended.diagnostics) < 100_000
     if bomb.names in limits.DEFAULTS:
         assert f"NETDSL_MAX_{bomb.names.upper()}" in next(
-            d["help"] for d in ended.said if d["code"] == bomb.code
+            d["help"] for d in ended.diagnostics if d["code"] == bomb.code
         )
 
 
@@ -138,9 +140,7 @@ def test_limits_can_be_set(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each limit does what its name says: the same text passes with more, and is refused with
-    less.
-    """
+    """A text that passes with the default of a limit is refused with a lower value."""
     from netdsl.cli import run
 
     path = tmp_path / "n.net"
@@ -149,8 +149,8 @@ def test_limits_can_be_set(
     monkeypatch.setenv(f"NETDSL_MAX_{limit.upper()}", str(value))
     capsys.readouterr()
     assert run(["check", str(path), "--format", "json"]) == 1
-    (said,) = json.loads(capsys.readouterr().out)["diagnostics"]
-    assert f"the limit `{limit}` is {value}; set NETDSL_MAX_{limit.upper()}" in said["help"]
+    (diagnostic,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert f"the limit `{limit}` is {value}; set NETDSL_MAX_{limit.upper()}" in diagnostic["help"]
 
 
 RUNNER = (
@@ -168,10 +168,8 @@ print(json.dumps([peak(), sorted(m for m in ("torch", "onnxruntime") if m in sys
 )
 
 
-def through(made: list[tuple[str, Bomb]], folder: Path) -> tuple[list[str], float]:
-    """The bombs of many that were not refused as they should be, and the peak memory of the one
-    process that read them all.
-    """
+def not_refused(bombs_to_try: list[tuple[str, Bomb]], folder: Path) -> tuple[list[str], float]:
+    """The bombs that were not refused as expected, and the peak memory of one process for all."""
     path = folder / "n.net"
     process = subprocess.Popen(
         [sys.executable, "-c", RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -179,13 +177,13 @@ def through(made: list[tuple[str, Bomb]], folder: Path) -> tuple[list[str], floa
     assert process.stdin is not None
     assert process.stdout is not None
     passed = []
-    for i, (family, bomb) in enumerate(made):
+    for i, (family, bomb) in enumerate(bombs_to_try):
         path.write_text(bomb.text)
         process.stdin.write(json.dumps(str(path)) + "\n")
         process.stdin.flush()
-        code, said = json.loads(process.stdout.readline())
-        if code != 1 or not refused(bomb, said):
-            passed.append(f"{i} {family}: {code} {said[:1]} {bomb.text[:200]!r}")
+        code, diagnostics = json.loads(process.stdout.readline())
+        if code != 1 or not refused(bomb, diagnostics):
+            passed.append(f"{i} {family}: {code} {diagnostics[:1]} {bomb.text[:200]!r}")
     process.stdin.close()
     peak, loaded = json.loads(process.stdout.readline())
     assert (process.wait(), loaded) == (0, [])
@@ -194,16 +192,16 @@ def through(made: list[tuple[str, Bomb]], folder: Path) -> tuple[list[str], floa
 
 
 def test_generated_bombs(tmp_path: Path) -> None:
-    """Bombs made by chance are refused, all of them, by one process that stays small."""
-    passed, peak = through(generated(200), tmp_path)
+    """Random bombs are all refused by one process, whose memory stays small."""
+    passed, peak = not_refused(generated(200), tmp_path)
     assert passed == []
     assert peak < MEMORY
 
 
 @pytest.mark.slow
 def test_ten_thousand_generated_bombs(tmp_path: Path) -> None:
-    """The same with 10,000; `pytest -m slow -s tests/hostile/test_bombs.py` prints the count."""
-    passed, peak = through(generated(10_000, seed=1), tmp_path)
+    """All of 10,000 bombs; `pytest -m slow -s tests/hostile/test_bombs.py` prints the count."""
+    passed, peak = not_refused(generated(10_000, seed=1), tmp_path)
     print(
         f"bombs: 10,000 generated, {len(passed)} got through; peak memory of the process that read"
         f" them {peak / 1e6:.0f} MB"

@@ -1,4 +1,4 @@
-"""The formulas of open sizes, as they are printed and as they are bounded."""
+"""The formulas of open sizes: how they are printed, and their bounds."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ FORMULAS: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("value", "text", "short"), FORMULAS)
 def test_formulas(value: Any, text: str, short: str) -> None:
-    """Both forms, and the number that the long one gives."""
+    """Both printed forms are correct; the long form, read as Python, has the formula's value."""
     assert (str(value), compact(value)) == (text, short)
     for h, w, t in product((1, 2, 7, 12, 30), (1, 5, 6), (1, 3, 9, 16)):
         at = {"H": h, "W": w, "T": t}
@@ -102,7 +102,7 @@ def test_formulas(value: Any, text: str, short: str) -> None:
 
 
 def test_sizes_in_a_shape() -> None:
-    """A size that is a sum stands in brackets, blanks are left out, numbers are plain."""
+    """In a shape, a sum is in parentheses, and there are no blanks and no thousands separators."""
     sizes = (
         3,
         H - 1,
@@ -119,11 +119,12 @@ def test_sizes_in_a_shape() -> None:
     assert (compact(12_345), str(3 * T), compact(-2_000 * T)) == ("12,345", "3 * T", "-2,000 T")
 
 
-def test_what_a_formula_is_made_of() -> None:
-    """Its symbols, how often its floors repeat, how long it is written out; too many terms are
-    refused.
+def test_properties_of_formulas() -> None:
+    """The symbols of formulas, the period of their floors, their length, and substitution.
+
+    A formula with too many terms is refused.
     """
-    made: list[Any] = [
+    formulas: list[Any] = [
         T,
         3 * T + 1,
         T // 4,
@@ -133,9 +134,9 @@ def test_what_a_formula_is_made_of() -> None:
         (T // 2) * (W // 5),
         T * T // 9,
     ]
-    assert [v.period() for v in made] == [1, 1, 4, 6, 24, 12, 10, 9]
-    assert [v.length for v in made] == [1, 1, 2, 2, 4, 4, 4, 3]
-    assert [v.symbols() for v in made] == [
+    assert [v.period() for v in formulas] == [1, 1, 4, 6, 24, 12, 10, 9]
+    assert [v.length for v in formulas] == [1, 1, 2, 2, 4, 4, 4, 3]
+    assert [v.symbols() for v in formulas] == [
         {"T"},
         {"T"},
         {"T"},
@@ -145,7 +146,7 @@ def test_what_a_formula_is_made_of() -> None:
         {"T", "W"},
         {"T"},
     ]
-    for value in made:
+    for value in formulas:
         for n in (1, 5, 23, 48):
             at = {"T": n, "H": n + 1, "W": n + 2}
             assert value.at(at) == subs(value, at) == subs(subs(value, {"T": n}), at)
@@ -158,7 +159,7 @@ def test_what_a_formula_is_made_of() -> None:
 
 
 def test_powers_of_open_sizes() -> None:
-    """A whole power is a product; with floats an open size makes nothing."""
+    """An open size can have an integer power, but cannot be combined with a float."""
     net = netdsl.loads(
         "net N {\n input x: H\n input y: W\n input z: [H ** 2, (H + W) ** 2 * W ** 0]\n @z ->"
         " relu\n}"
@@ -171,10 +172,8 @@ def test_powers_of_open_sizes() -> None:
                 operator(*pair)
 
 
-def test_symbols_of_a_product() -> None:
-    """A product is refused before it has more symbols than can be worked with, however few its
-    terms are.
-    """
+def test_products_with_many_factors_are_refused() -> None:
+    """A product of too many symbols is refused, even if it has only one term."""
     power: Any = H
     for _ in range(15):
         power = power * power

@@ -1,4 +1,4 @@
-"""Symbolic integers against plain ones."""
+"""Symbolic integers compared with plain integers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _quotient(a: Pair, k: int) -> Pair:
     return a[0] // k, lambda at: a[1](at) // k
 
 
-def _rest(a: Pair, k: int) -> Pair:
+def _remainder(a: Pair, k: int) -> Pair:
     return a[0] % k, lambda at: a[1](at) % k
 
 
@@ -51,7 +51,7 @@ def _grow(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
         st.builds(_difference, inner, inner),
         st.builds(_product, inner, st.one_of(_leaf(), inner)),
         st.builds(_quotient, inner, divisors),
-        st.builds(_rest, inner, divisors),
+        st.builds(_remainder, inner, divisors),
     )
 
 
@@ -60,23 +60,21 @@ PAIRS = st.recursive(_leaf(), _grow, max_leaves=8)
 
 @given(PAIRS, SIZES)
 def test_arithmetic(pair: Pair, at: dict[str, int]) -> None:
-    """A formula with numbers put in for its symbols is what plain integers give."""
+    """A formula whose symbols are replaced by numbers has the value that plain integers give."""
     value, plain = pair
     assert plain(at) == subs(value, at)
 
 
 @given(PAIRS, st.sampled_from(SYMBOLS), SIZES)
 def test_partial_substitution(pair: Pair, symbol: str, at: dict[str, int]) -> None:
-    """Numbers can be put in one after the other."""
+    """Symbols can be replaced by numbers one after the other."""
     value, plain = pair
     assert plain(at) == subs(subs(value, {symbol: at[symbol]}), at)
 
 
 @given(PAIRS)
 def test_canonical_form(pair: Pair) -> None:
-    """A formula is never a constant in disguise, has no zero terms, and equals what rebuilding it
-    gives.
-    """
+    """A formula has at least one symbol and no zero terms, and equals itself if it is rebuilt."""
     value, _ = pair
     if isinstance(value, int):
         return
@@ -90,7 +88,7 @@ def test_canonical_form(pair: Pair) -> None:
 
 @given(PAIRS, PAIRS, PAIRS)
 def test_laws(a: Pair, b: Pair, c: Pair) -> None:
-    """Equal forms compare equal however they were made, and print alike."""
+    """Formulas that the laws of arithmetic make equal compare equal and print the same text."""
     x, y, z = a[0], b[0], c[0]
     for one, other in (
         (x + y, y + x),
@@ -107,8 +105,10 @@ def test_laws(a: Pair, b: Pair, c: Pair) -> None:
 
 @given(PAIRS, st.integers(1, 12), st.integers(1, 12))
 def test_division_laws(pair: Pair, a: int, b: int) -> None:
-    """floor((k x) / k) = x, floor(floor(x / a) / b) = floor(x / (a b)), and quotient and rest make
-    the whole.
+    """Formulas satisfy three laws of integer division.
+
+    They are floor((a x) / a) = x, x = a floor(x / a) + x mod a, and
+    floor(floor(x / a) / b) = floor(x / (a b)).
     """
     x = pair[0]
     assert x == x * a // a
@@ -134,7 +134,7 @@ def test_printed_formula_evaluates(pair: Pair, at: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("k", [0, -1, Sym.var("H")])
 def test_division_needs_a_positive_number(k: int | Sym) -> None:
-    """Division by what is not a positive integer is refused, not computed wrongly."""
+    """Division by anything but a positive integer is an error."""
     with pytest.raises(ArithmeticError):
         Sym.var("W") // k
     with pytest.raises(ArithmeticError):
@@ -155,13 +155,13 @@ def test_division_needs_a_positive_number(k: int | Sym) -> None:
     ],
 )
 def test_printing(value: int | Sym, text: str, short: str) -> None:
-    """Formulas print in a form that people read, long and short."""
+    """The long and the short printed forms of formulas."""
     assert text == str(value)
     assert short == compact(value)
 
 
 def test_shape_text() -> None:
-    """Shapes print with x between sizes, formulas without blanks."""
+    """A shape is printed with x between its sizes, and formulas in it without blanks."""
     assert "3x⌈H/2⌉x7" == shape_text((3, (Sym.var("H") + 1) // 2, 7))
     assert "scalar" == shape_text(())
     assert TensorType((3, 4, 5)).size == 60

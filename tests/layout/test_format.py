@@ -1,5 +1,6 @@
-"""The formatter: golden layouts, comments everywhere, nothing lost or changed in meaning, a second
-run changes nothing; refusals.
+"""The formatter gives the expected layouts, keeps comments and meaning, and is stable.
+
+Stable means that formatting a formatted text changes nothing.
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ def formatted(text: str) -> str:
 
 
 def in_net(*lines: str) -> str:
-    """A net of these lines."""
+    """The text of a net with these lines, indented."""
     return "net A {\n" + "".join(f"    {line}\n" if line else "\n" for line in lines) + "}\n"
 
 
-# ---- what is laid out already
+# ---- files that are formatted already
 
 
 @pytest.mark.parametrize("path", NETS, ids=lambda p: p.stem)
 def test_the_library_is_canonical(path: Path) -> None:
-    """The nets and examples that ship are laid out as `fmt` has it."""
+    """Formatting changes no net of the library and no example."""
     text = path.read_text(encoding="utf-8")
     assert formatted(text) == text
 
@@ -56,8 +57,9 @@ def test_the_library_is_canonical(path: Path) -> None:
     "block", [b for b in BLOCKS if "-syntax]" not in b.text], ids=lambda b: str(b.line)
 )
 def test_the_reference_is_canonical(block: Block) -> None:
-    """The examples of the language reference are laid out so too; a fragment as the inside of a
-    net.
+    """Formatting changes no example of the language reference.
+
+    A fragment is formatted as the body of a net.
     """
     text = block.text + "\n" if block.inside is None else in_net(*block.text.split("\n"))
     assert formatted(text) == text
@@ -91,7 +93,7 @@ CASES = {
     ),
     "expect": ("expect shape( a )==[1,2]at 3x4", "expect shape(a) == [1, 2] at 3x4"),
     "a chain over lines": ("conv(1,1)\n->bn\n  -> relu", "conv(1, 1)\n    -> bn\n    -> relu"),
-    "a chain goes on after a body": (
+    "a chain continues after a body": (
         "repeat 2 {\nrelu\n}\n->bn\n->tanh",
         "repeat 2 {\n    relu\n}\n-> bn\n-> tanh",
     ),
@@ -103,7 +105,7 @@ CASES = {
         "if a {\nrelu\n}\nelse if b {tanh}\nelse {\nbn}",
         "if a {\n    relu\n} else if b {\n    tanh\n} else {\n    bn\n}",
     ),
-    "else with a remark": (
+    "else after a comment": (
         "if a {\nrelu\n} # why\nelse {tanh}",
         "if a {\n    relu\n}  # why\nelse {\n    tanh\n}",
     ),
@@ -123,7 +125,7 @@ CASES = {
         "x: {conv(1,1)->relu\ntanh->bn}",
         "x: { conv(1, 1) -> relu\n     tanh -> bn }",
     ),
-    "three are too many beside a brace": (
+    "three lines are too many beside a brace": (
         "x: { conv(1, 1)\nrelu\nbn }",
         "x: {\n    conv(1, 1)\n    relu\n    bn\n}",
     ),
@@ -155,7 +157,7 @@ CASES = {
 
 @pytest.mark.parametrize(("before", "after"), CASES.values(), ids=CASES)
 def test_layout(before: str, after: str) -> None:
-    """Lines inside a net; the formatted ones stay as they are."""
+    """The layout of lines inside a net; formatting them again changes nothing."""
     expected = in_net(*after.split("\n"))
     assert formatted("net A {\n" + before + "\n}") == expected
     assert formatted(expected) == expected
@@ -181,7 +183,7 @@ TOO_WIDE = {
         f"x: {{ repeat 3 {{ {WIDE} }} -> gap }}",
         f"x: {{\n    repeat 3 {{ {WIDE} }} -> gap\n}}",
     ),
-    "a line does not end there": (
+    "a body that does not end its line": (
         f"repeat 3 {{ {WIDE} }} -> bn -> relu",
         f"repeat 3 {{ {WIDE} }} -> bn -> relu",
     ),
@@ -194,13 +196,13 @@ TOO_WIDE = {
 
 @pytest.mark.parametrize(("before", "after"), TOO_WIDE.values(), ids=TOO_WIDE)
 def test_wide_bodies_are_opened(before: str, after: str) -> None:
-    """A body that ends a line of more than 120 columns stands over several."""
+    """A body at the end of a line of more than 120 columns is divided over several lines."""
     assert len("    " + before) > 120
     test_layout(before, after)
 
 
 def test_120_columns_fit() -> None:
-    """A body may reach column 120 and no further."""
+    """A body can be on one line up to column 120."""
     for stem, opened in [("x" * 36, False), ("x" * 37, True)]:
         line = (
             f"{stem}: {{ conv(64, 3, pad = 1, bias = false) -> bn -> relu -> dense(1000) ->"
@@ -211,7 +213,7 @@ def test_120_columns_fit() -> None:
 
 
 def test_train_sections() -> None:
-    """The entries' `=` stand in one column, remarks and lines that go on between them."""
+    """The `=` of all entries are in one column, also with comments and continued lines between."""
     text = (
         'train A{data=cifar10( root="a b" )\n# why\noptimizer   ='
         " sgd(lr=.1)\naugment=crop(1)\n->hflip\nmetrics=a,b}".replace("=.1", "=0.1")
@@ -223,8 +225,8 @@ def test_train_sections() -> None:
     )
 
 
-def test_heads_over_lines() -> None:
-    """The body of a net whose head goes over lines stands as far in as others."""
+def test_headers_over_several_lines() -> None:
+    """A header on several lines does not change the indentation of the body."""
     assert formatted("net A(b=1,\nc=2) {\nrelu\n}") == "net A(b = 1,\n      c = 2) {\n    relu\n}\n"
     assert (
         formatted("net A(\nb=1, c=2){\nrelu\n}") == "net A(\n    b = 1, c = 2\n) {\n    relu\n}\n"
@@ -281,13 +283,14 @@ train A {
 
 
 def test_comments_everywhere() -> None:
-    """Each place that can hold a comment keeps it there."""
+    """A comment stays at its place, wherever that is."""
     assert formatted(EVERYWHERE) == EVERYWHERE.replace("#second", "# second")
 
 
 def test_comments_stay_aligned() -> None:
-    """Comments that share a column share one when code grows past it; others keep theirs; one below
-    the other goes along.
+    """Comments in the same column stay aligned if formatting makes the code before them longer.
+
+    A comment on its own line belongs to the comment above it. Other comments keep their column.
     """
     before = in_net(
         "conv(8,3,pad=1,bias=false)->relu # a",
@@ -320,14 +323,14 @@ def test_comments_stay_aligned() -> None:
         "\t#a\r\n",
     ],
 )
-def test_little_texts(text: str) -> None:
-    """Texts of comments, or of nothing."""
-    made = formatted(text)
+def test_short_texts(text: str) -> None:
+    """A text can be empty or contain only comments."""
+    result = formatted(text)
     assert [c.strip("# \r") for c in comments_in(text)] == [
-        c.strip("# \r") for c in comments_in(made)
+        c.strip("# \r") for c in comments_in(result)
     ]
-    assert formatted(made) == made
-    assert not made or (made[0] not in " \n" and made[-2:] != "\n\n" and made[-1] == "\n")
+    assert formatted(result) == result
+    assert not result or (result[0] not in " \n" and result[-2:] != "\n\n" and result[-1] == "\n")
 
 
 # ---- nothing is lost
@@ -339,8 +342,9 @@ TEXTS = [d for path in NETS for d in definitions_in(path.read_text(encoding="utf
 
 @pytest.mark.parametrize("first", range(0, len(SEEDS), 50))
 def test_round_trips(first: int) -> None:
-    """Texts laid out at random keep their syntax tree and comments, and are formatted in one run;
-    `python -m tests.fuzz.format_deep` goes on.
+    """A text in a random layout keeps its syntax tree and comments, and is stable after one run.
+
+    `python -m tests.fuzz.format_deep` tries more seeds.
     """
     for seed in SEEDS[first : first + 50]:
         random = Random(seed)
@@ -354,9 +358,7 @@ def test_round_trips(first: int) -> None:
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda t: " ".join(t.split()[:2]))
 def test_blanks_do_not_matter(text: str) -> None:
-    """However the author spaced and indented the lines: the same layout, where nothing was
-    aligned.
-    """
+    """Blanks and indentation do not change the layout, if they align nothing."""
     one, other = (
         format_source(SourceFile("text.net", Relayout(Random(s), 0, 0, blanks=1).text(text).text))
         for s in (1, 2)
@@ -365,7 +367,7 @@ def test_blanks_do_not_matter(text: str) -> None:
 
 
 def test_the_round_trip_sees_losses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A comment, a token or a stable layout that is lost fails the round trip."""
+    """The round trip fails if a layout loses a comment, changes a token, or is not stable."""
     text = "net A {\n    conv(8, 3) # a\n}\n"
     for breaking in (
         lambda t: t.replace("# a", ""),
@@ -395,7 +397,7 @@ def test_the_round_trip_sees_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_same(one: str, other: str, equal: bool) -> None:
-    """Two trees are the same where they say the same; so says another way of comparing them."""
+    """`same` compares trees by meaning, and `differences` of the tests gives the same result."""
     trees = [parse(SourceFile("x", t)) for t in (one, other)]
     assert same(*trees) is equal
     assert (differences(*trees) is None) is equal
@@ -416,9 +418,7 @@ def test_a_wrong_layout_is_refused(
     breaking: object,
     why: str,
 ) -> None:
-    """Should the layout ever change what a file says, the file is left as it is and the user
-    told.
-    """
+    """If the layout would change the meaning of a file, `fmt` fails and does not write the file."""
     lay_out = formatter.lay_out
     monkeypatch.setattr(formatter, "lay_out", lambda pieces: breaking(lay_out(pieces)))  # type: ignore[operator]
     path = tmp_path / "a.net"
@@ -433,8 +433,9 @@ def test_a_wrong_layout_is_refused(
 
 
 def calls_to_lay_out(n: int) -> int:
-    """How many calls the layout of long lines, deep nesting, wide lists and many aligned lines
-    takes.
+    """The number of function calls that laying out a large text takes.
+
+    It has long lines, deep nesting, wide lists and many aligned lines.
     """
     chain = " -> ".join(["repeat 2 { conv(8, 3) }"] * n)
     nested = "repeat 2 { relu -> " * 60 + "relu" + " }" * 60
@@ -461,11 +462,11 @@ def calls_to_lay_out(n: int) -> int:
 
 
 def test_time_is_linear() -> None:
-    """Twice the text takes twice the calls."""
+    """A text of twice the length takes about twice as many calls."""
     assert calls_to_lay_out(400) < 2.1 * calls_to_lay_out(200)
 
 
 def test_syntax_errors_are_raised() -> None:
-    """The function raises what the parser found."""
+    """`format_source` raises the errors of the parser."""
     with pytest.raises(NetdslError):
         formatted("net A { conv( }")

@@ -1,4 +1,4 @@
-"""Sentences of the language reference from `let` on that its examples do not show."""
+"""Sentences of the language reference, from `let` on, that its examples do not show."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tests.support.small_nets import X, code_of, net, shape
 
 
 def test_let() -> None:
-    """A `let` is known to the end of its body and may be given again.
+    """A `let` is visible up to the end of its body and may be defined again.
 
-    At the top it is known in importing files and uses those above it.
+    A `let` at the top of a file can use those above it.
     """
     assert shape(X + "let n = 4\nconv(n, 1)\nlet n = n + 1\nconv(n, 1)") == "5x8x8"
     assert code_of(X + "if true { let n = 4\n relu }\nconv(n, 1)")[0] == "unknown-name"
@@ -33,9 +33,9 @@ def test_let() -> None:
 
 
 def test_rounds() -> None:
-    """Each round goes on from the one before; `repeat n as i` counts from 0.
+    """Each round continues from the one before; `repeat n as i` counts from 0.
 
-    `for` takes pairs apart; a false `if` passes the value on.
+    `for` unpacks pairs; an `if` whose condition is false passes the value on.
     """
     assert shape(X + "repeat 3 as i { conv(i + 1, 3) }") == "3x2x2"
     assert shape(X + "for (i, n) in [(1, 4), (3, 5)] { conv(n, i) }") == "5x6x6"
@@ -47,7 +47,7 @@ def test_rounds() -> None:
 
 
 def test_attributes() -> None:
-    """The attributes of a block's input, and those of a parameter that holds a tensor."""
+    """The input of a block has attributes, and so has a parameter that is a tensor."""
     block = (
         "block B(t) { flatten -> dense(in.channels + in.height + in.width + in.size) ->"
         " dense(t.channels * t.width) }"
@@ -70,10 +70,10 @@ def test_attributes() -> None:
         ("conv(4, 1) -> relu(1)", "", "too-many-arguments"),
     ],
 )
-def test_what_blocks_cannot(body: str, before: str, code: str) -> None:
-    """A block sees no names or labels of its caller, needs its parameters, has no ends of a net.
+def test_wrong_blocks_and_calls(body: str, before: str, code: str) -> None:
+    """A block sees no names or labels of its caller and needs its arguments.
 
-    A net is no layer.
+    It has no inputs, outputs or auxiliary heads. A net cannot be called as a layer.
     """
     assert code_of(X + body, before)[0] == code
 
@@ -87,9 +87,9 @@ def test_a_default_uses_parameters_before_it() -> None:
 
 
 def test_arms() -> None:
-    """An empty arm passes its input on; with two arms `residual` is `add`.
+    """An empty arm passes its input on; a `residual` with two arms adds them.
 
-    `concat` joins along the channels, or another axis.
+    `concat` joins along the channels or along another axis.
     """
     assert shape(X + "concat { | | conv(4, 1) }") == "7x8x8"
     assert shape(X + "concat(axis = 2) { | relu | tanh }") == "3x16x8"
@@ -104,8 +104,8 @@ def test_arms() -> None:
 # ---- References
 
 
-def test_where_references_look() -> None:
-    """A reference looks above it in its own scope, then outwards up to the block or net."""
+def test_scopes_of_references() -> None:
+    """A reference finds labels above it, first in its own scope, then in those around it."""
     assert shape(X + "a: conv(4, 1)\ng: { a: conv(5, 1) -> relu\n @a -> relu }") == "5x8x8"
     assert shape(X + "a: conv(4, 1)\ng: { conv(5, 1)\n @a -> relu }") == "4x8x8"
     code, _, advice = code_of(X + "conv(4, 1) -> add(@later)\nlater: relu")
@@ -116,13 +116,10 @@ def test_where_references_look() -> None:
 
 
 def test_ends() -> None:
-    """The first input is the current value.
-
-    Without an `output` the last value goes out as `output`.
-    """
-    made = net("input a: 4\ninput b: 5\ndense(2)")
-    assert [(o.name, str(o.value.type)) for o in made.outputs] == [("output", "2")]
-    assert made.graph.nodes[0].inputs[0].name == "a"
+    """The body begins with the first input; without an `output`, the last value is the output."""
+    compiled = net("input a: 4\ninput b: 5\ndense(2)")
+    assert [(o.name, str(o.value.type)) for o in compiled.outputs] == [("output", "2")]
+    assert compiled.graph.nodes[0].inputs[0].name == "a"
 
 
 # ---- Weights
@@ -130,45 +127,45 @@ def test_ends() -> None:
 
 def test_frozen() -> None:
     """`frozen` keeps training from changing the layer, block or group before it."""
-    made = net(X + "{ conv(4, 3) -> conv(5, 3) } -> frozen\nlast: conv(2, 1)")
-    assert [n for n, p in made.torch().named_parameters() if p.requires_grad] == [
+    frozen_net = net(X + "{ conv(4, 3) -> conv(5, 3) } -> frozen\nlast: conv(2, 1)")
+    assert [n for n, p in frozen_net.torch().named_parameters() if p.requires_grad] == [
         "last.weight",
         "last.bias",
     ]
 
 
 def test_used_again() -> None:
-    """In tables the layers of a second use have names of their own.
+    """The layers of a second use have their own names in tables.
 
-    Weights are counted once, multiply-accumulates each time.
+    Their weights are counted once, and their multiply-accumulates each time.
     """
-    made = net("input a: 4\ninput b: 4\ntower: { dense(3) -> relu }\n@b -> tower\nadd(@tower)")
-    assert [r.name for r in made.layers][:4] == ["tower.0", "tower.1", "tower@2.0", "tower@2.1"]
-    assert (made.params, made.macs) == (15, 24)
-    assert sorted(made.torch().state_dict()) == ["tower.0.bias", "tower.0.weight"]
+    shared = net("input a: 4\ninput b: 4\ntower: { dense(3) -> relu }\n@b -> tower\nadd(@tower)")
+    assert [r.name for r in shared.layers][:4] == ["tower.0", "tower.1", "tower@2.0", "tower@2.1"]
+    assert (shared.params, shared.macs) == (15, 24)
+    assert sorted(shared.torch().state_dict()) == ["tower.0.bias", "tower.0.weight"]
 
 
 # ---- Auxiliary heads
 
 
 def test_heads() -> None:
-    """The weight of a head is 1 where it is left out; the value after it is that before it.
+    """The weight of a head is 1 by default, and the value after a head is the one before it.
 
-    It counts for nothing and is not exported.
+    A head is left out of the counts and of the exported model.
     """
-    made = net(X + "conv(4, 1)\naux h { gap -> flatten -> dense(2) }\nrelu")
-    assert [h.weight for h in made.graph.aux] == [1.0]
-    assert (str(made.outputs[0].value.type), made.params) == ("4x8x8", 16)
-    assert {i.name for i in made.onnx().graph.initializer} == {"0.weight", "0.bias"}
+    with_head = net(X + "conv(4, 1)\naux h { gap -> flatten -> dense(2) }\nrelu")
+    assert [h.weight for h in with_head.graph.aux] == [1.0]
+    assert (str(with_head.outputs[0].value.type), with_head.params) == ("4x8x8", 16)
+    assert {i.name for i in with_head.onnx().graph.initializer} == {"0.weight", "0.bias"}
 
 
 # ---- Open sizes
 
 
 def test_one_name_is_one_size() -> None:
-    """One name is one size.
+    """A name is the same size everywhere.
 
-    `==` of open sizes is true where they are equal for every input, and `>` of one is an error.
+    `==` of open sizes is true if they are equal for every input, and `>` with one is an error.
     """
     assert net("input a: T\ninput b: T\nadd(@b)").graph.symbols == ["T"]
     assert shape("input x: 3xSxS\nif in.height == in.width { conv(4, 1) }") == "4xSxS"
@@ -183,7 +180,7 @@ FIGURES = "net N {\ninput x: 3x8x8\nlet depth = 7\nc: conv(2, 3)\nr: relu\n{} \n
 
 
 def test_names_of_figures() -> None:
-    """A `let` with the name of a figure stands before it; a label of a value has a shape only."""
+    """A `let` shadows the figure of the same name; labels have figures, or only a shape."""
     for line in (
         "expect depth == 7",
         "expect shape(r) == 2x6x6",
@@ -195,10 +192,7 @@ def test_names_of_figures() -> None:
 
 
 def test_not_checked_with_other_sizes(tmp_path: Path) -> None:
-    """With -D or --input, `expect` lines are not checked.
-
-    An `expect` that does not hold gives exit code 1.
-    """
+    """An `expect` that is false gives exit code 1, but `-D` and `--input` skip `expect` lines."""
     path = tmp_path / "n.net"
     path.write_text("net N(n = 4) {\ninput x: 3xHxW\nconv(n, 1)\nexpect params == 0\n}")
     assert [
@@ -210,7 +204,7 @@ def test_not_checked_with_other_sizes(tmp_path: Path) -> None:
 
 
 def test_the_library_is_listed() -> None:
-    """The page lists the blocks that need no import."""
+    """The page lists exactly the blocks that need no import."""
     text = LANGUAGE.read_text(encoding="utf-8")
     listed = re.search(r"blocks of the library need no import: ([^.]+)\.", text)
     assert listed is not None
@@ -218,10 +212,10 @@ def test_the_library_is_listed() -> None:
 
 
 def test_imports(tmp_path: Path) -> None:
-    """The file's own names win.
+    """The names of a file shadow imported ones.
 
-    Two meanings of one name are an error where it is used, and only there; circles and paths
-    outside are refused.
+    A name that two imports define is an error only where it is used. Circular imports and paths
+    outside the folder are refused.
     """
     (tmp_path / "a.net").write_text("block B() { conv(4, 1) }\nlet n = 1")
     (tmp_path / "b.net").write_text("block B() { conv(5, 1) }\nlet n = 2")
@@ -242,17 +236,17 @@ def test_imports(tmp_path: Path) -> None:
         path.write_text((both if "import" not in text else "") + text)
         try:
             netdsl.load(f"{path}:N", **({"n": 2} if "N(n)" in text else {}))
-            found = None
+            actual = None
         except netdsl.CompileError as error:
-            found = error.diagnostics[0].code
-        assert found == code, text
+            actual = error.diagnostics[0].code
+        assert actual == code, text
 
 
 # ---- train
 
 
 def test_entries_left_out() -> None:
-    """Without an entry a section has what the table's last column says."""
+    """The defaults of a `train` section are those in the last column of the page's table."""
     program = program_of(
         SourceFile(
             "n.net", "net N { input x: 1x28x28\n flatten -> dense(10) }\ntrain N { epochs = 10 }"
@@ -284,9 +278,9 @@ def test_entries_left_out() -> None:
 
 
 def test_order_of_names() -> None:
-    """Values of the body before blocks of the file, these before kinds and those of the library.
+    """Names are looked up in this order: values, blocks of the file, kinds and library blocks.
 
-    A label last.
+    Labels come last.
     """
     assert shape(X + "let B = conv\nB(4, 1)", "block B(n, k) { conv(9, 1) }") == "4x8x8"
     assert shape(X + "se(4)", "block se(n) { conv(n, 1) }") == "4x8x8"
@@ -300,10 +294,7 @@ def test_order_of_names() -> None:
 
 
 def test_what_depends_on_an_error_is_not_reported() -> None:
-    """A layer with an error has an unknown result.
-
-    What depends on it is not reported, the rest is checked.
-    """
+    """Layers that depend on one with an error are not reported; all others are checked."""
     with pytest.raises(netdsl.CompileError) as caught:
         net(X + "a: conv(4, 9)\nb: dense(3)\n@x -> conv(4, 10)")
     assert [d.span.first.line for d in caught.value.diagnostics if d.span] == [4, 6]
@@ -324,14 +315,14 @@ LAYOUTS = {
 def test_layout(case: str) -> None:
     """The layout keeps comments and lines, leaves at most one blank line, and is stable."""
     text = LAYOUTS[case]
-    made = format_source(SourceFile("n.net", text))
-    assert "\n\n\n" not in made
-    assert made.replace(" ", "").replace("\n", "") == text.replace(" ", "").replace("\n", "")
-    assert format_source(SourceFile("n.net", made)) == made
+    formatted = format_source(SourceFile("n.net", text))
+    assert "\n\n\n" not in formatted
+    assert formatted.replace(" ", "").replace("\n", "") == text.replace(" ", "").replace("\n", "")
+    assert format_source(SourceFile("n.net", formatted)) == formatted
 
 
 def test_wide_bodies_are_opened() -> None:
-    """A body that ends a line of more than 120 columns is opened; one of 120 stays."""
+    """A body on a line of more than 120 columns is split into several lines."""
     for width, lines in ((120, 1), (121, 3)):
         line = f"net N {{ input x: {'1' * 9} }}"
         padded = line.replace("input x:", "input " + "x" * (width - len(line) + 1) + ":")

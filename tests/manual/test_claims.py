@@ -1,7 +1,4 @@
-"""Sentences of the language reference that its examples do not show.
-
-One small test for each, by section.
-"""
+"""Sentences of the language reference that its examples do not show, section by section."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def value(expression: str) -> object:
-    """What an expression gives, read back as the argument of a net."""
-    made = netdsl.loads(f"net P(v) {{\ninput x: 4\nrelu\n}}\nnet N = P({expression})", "N")
-    return made.graph.arguments["v"]
+    """The value of an expression, which is read from the arguments of a net."""
+    compiled = netdsl.loads(f"net P(v) {{\ninput x: 4\nrelu\n}}\nnet N = P({expression})", "N")
+    return compiled.graph.arguments["v"]
 
 
 # ---- A first net
 
 
 def test_a_file_has_any_order() -> None:
-    """A file lists its parts in any order."""
+    """The definitions of a file may be in any order."""
     text = (
         "train N { epochs = 1 }\nnet N { input x: 3x8x8\n B(width) }\nblock B(n) { conv(n, 1)"
         " }\nlet width = 5\n"
@@ -42,10 +39,7 @@ def test_a_file_has_any_order() -> None:
 
 
 def test_comments_above_are_documentation() -> None:
-    """The comment lines right above a net are its documentation.
-
-    A blank line parts them from it.
-    """
+    """The comment lines directly above a net are its documentation, up to the first blank line."""
     assert (
         netdsl.loads("# no\n\n# first\n# second\nnet N { input x: 4\n relu }").graph.doc
         == "first\nsecond"
@@ -53,7 +47,7 @@ def test_comments_above_are_documentation() -> None:
 
 
 def test_the_batch_is_open() -> None:
-    """The batch dimension is left out, always there, and open."""
+    """Every model has a batch axis, which is open and which the text leaves out."""
     dims = net(X + "relu").onnx().graph.input[0].type.tensor_type.shape.dim
     assert dims[0].dim_param == "N"
     assert [d.dim_value for d in dims[1:]] == [3, 8, 8]
@@ -77,11 +71,8 @@ def test_an_arrow_at_the_end_does_not_continue() -> None:
         "conv(4, [1,\n3])",
     ],
 )
-def test_what_goes_on_in_the_next_line(body: str) -> None:
-    """A statement goes on inside brackets.
-
-    Where a line begins with `->`, `|`, `}` or `else`.
-    """
+def test_statements_of_several_lines(body: str) -> None:
+    """A statement continues inside brackets and where a line begins with `->`, `|`, `}`, `else`."""
     assert net(X + body).layers
 
 
@@ -108,15 +99,15 @@ POSITIONS = {
 
 @pytest.mark.parametrize("case", POSITIONS)
 def test_names_of_weights(case: str) -> None:
-    """Names of weights are those of `nn.Sequential`, with the labels."""
-    body, wanted = POSITIONS[case]
-    assert wanted in net(X + body).torch().state_dict()
+    """The names of weights are those of `nn.Sequential`, with labels in place of positions."""
+    body, expected = POSITIONS[case]
+    assert expected in net(X + body).torch().state_dict()
 
 
 # ---- Layers and their arguments
 
 
-# Where our name for an argument is not PyTorch's.
+# Our names of arguments that have another name in PyTorch.
 TORCH_NAMES = {
     "pad": "padding",
     "ceil": "ceil_mode",
@@ -125,7 +116,7 @@ TORCH_NAMES = {
     "output_pad": "output_padding",
     "layers": "num_layers",
 }
-# PyTorch has another default, or none: what the manual lists, and what PyTorch wants to be given.
+# Arguments whose default differs, as the manual lists, or for which PyTorch has no default.
 OTHER_DEFAULTS = {
     ("prelu", "shared"),
     ("rmsnorm", "eps"),
@@ -138,10 +129,10 @@ OTHER_DEFAULTS = {
 
 
 def defaults() -> Iterator[tuple[str, str, Any, Any]]:
-    """Kind, argument, our default and PyTorch's, of the arguments that both have."""
+    """The kind, the name, our default and PyTorch's default of each argument that both have."""
     for kind, cls in LAYERS.items():
         for example, call in cls.examples:
-            made = net(
+            example_net = net(
                 "\n".join(
                     f"input x{i}: {s if s != '[]' else '[]'}"
                     for i, s in enumerate(example.split(","))
@@ -149,7 +140,7 @@ def defaults() -> Iterator[tuple[str, str, Any, Any]]:
                 + "\n"
                 + _referring(call, example)
             )
-            (node,) = made.graph.nodes
+            (node,) = example_net.graph.nodes
             text = node.op.torch(SourceRecorder(), *node.types).module or ""
             module = re.match(r"nn\.(\w+)", text)
             if module is None:
@@ -168,10 +159,10 @@ def _referring(call: str, example: str) -> str:
 
 
 def test_defaults_are_pytorchs() -> None:
-    """Defaults are PyTorch's, but for those that the manual names."""
-    found = set(defaults())
-    assert len(found) > 30
-    assert {(k, a) for k, a, ours, theirs in found if ours != theirs} <= OTHER_DEFAULTS
+    """Our defaults are those of PyTorch, except for those that the manual lists."""
+    pairs = set(defaults())
+    assert len(pairs) > 30
+    assert {(k, a) for k, a, ours, theirs in pairs if ours != theirs} <= OTHER_DEFAULTS
     text = LANGUAGE.read_text(encoding="utf-8")
     assert "`prelu` learns a slope for each channel" in text
     assert bind(LAYERS["rmsnorm"], (), {}).given == {"eps": 1e-6}
@@ -235,7 +226,7 @@ VALUES = {
 
 @pytest.mark.parametrize("expression", VALUES)
 def test_values(expression: str) -> None:
-    """Operators bind as the table has it, and functions give what theirs has."""
+    """Operators have the precedence in the page's table, and functions give the values listed."""
     assert value(expression) == VALUES[expression]
     assert type(value(expression)) is type(VALUES[expression])
 
@@ -251,18 +242,18 @@ def test_values(expression: str) -> None:
     ],
 )
 def test_no_values(expression: str, code: str) -> None:
-    """What the page excludes.
+    """Expressions that the page excludes are errors.
 
-    Integers from 2^63 on, chains of comparisons, numbers as conditions, the step of a range by
-    name.
+    These are integers from 2^63 on, chains of comparisons, numbers as conditions, and the step of
+    `range` as a named argument.
     """
     assert code_of(f"{X}conv({expression}, 1)")[0] == code
 
 
 def test_a_name_that_could_be_sizes() -> None:
-    """What could be sizes and has a value of its own is that name.
+    """A word that looks like sizes is a name if it is defined.
 
-    Sizes cannot have parts with an x.
+    A name that contains an x cannot be part of sizes.
     """
     assert shape(X + "Extra", "block Extra() { conv(5, 1) }") == "5x8x8"
     assert shape(X + "let HxW = 4\nconv(HxW, 1)") == "4x8x8"

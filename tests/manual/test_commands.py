@@ -1,7 +1,4 @@
-"""Sentences of the README and of the manuals about the commands.
-
-One small test for each, by page.
-"""
+"""Sentences of the README and of the manuals about the commands, page by page."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ Failing = tuple[str, list[str], int]
 
 @pytest.fixture
 def small_folder(folder: Path) -> Path:
-    """A folder with a small net, in which the commands run."""
+    """A folder with a small net, which is the current folder."""
     (folder / "net.net").write_text(SMALL, encoding="utf-8")
     return folder
 
@@ -58,13 +55,13 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_table(command: str, small_folder: Path) -> None:
-    """The commands that need neither data nor a model run as they are written."""
+    """The commands in the README that need neither data nor a model run as they are written."""
     assert len(COMMANDS) >= 8
     assert run(shlex.split(command)[1:]) == 0
 
 
 def test_first_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """The table of LeNet-5 is what the command prints, but for the rows that are left out."""
+    """The command prints every line that the README shows of the table of LeNet-5."""
     shown = re.search(r"\$ netdsl check lenet5:LeNet5\n(.*?)```", README, re.DOTALL)
     assert shown is not None
     assert run(["check", "lenet5:LeNet5"]) == 0
@@ -75,7 +72,7 @@ def test_first_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_python_of_the_readme() -> None:
-    """The example in Python gives the figures beside it."""
+    """The Python example gives the figures in its comments."""
     net = netdsl.load("resnet:ResNet50", classes=10)
     assert f"# {net.params}, and a formula in H and W" in README
     assert {"H", "W"} <= set(re.findall(r"\w+", str(net.macs)))
@@ -87,19 +84,19 @@ def test_python_of_the_readme() -> None:
 
 
 def test_number_of_nets() -> None:
-    """The library has as many nets as the README counts."""
+    """The library has as many nets as the README states."""
     count = sum(len(open_program(name).nets()) for name in library_names())
     assert f"the whole library, {count} nets" in README
 
 
 def test_tree_of_the_code() -> None:
-    """Every part of the package that the README lists is there."""
+    """Every folder of the package that the README lists exists."""
     listed = re.findall(r"^  (\w+)/", README, re.MULTILINE)
     assert len(listed) >= 6
     assert [name for name in listed if not (ROOT / "netdsl" / name).is_dir()] == []
 
 
-# ---- docs/diagnostics.md: codes that the other tests do not reach
+# ---- docs/diagnostics.md: codes that no other test covers
 
 
 def of_text(text: str) -> Callable[[Path], Failing]:
@@ -123,14 +120,14 @@ def of_training(text: str) -> Callable[[Path], Failing]:
 
 
 def without_manifest(folder: Path) -> Failing:
-    """A model whose manifest is gone."""
+    """A model whose manifest is missing."""
     assert run(["export", "net.net", "-o", "m.onnx"]) == 0
     (folder / "m.onnx.manifest.json").unlink()
     return ("", ["verify", "m.onnx"], 1)
 
 
 def model_with(operator: str, domain: str, inputs: list[str]) -> Callable[[Path], Failing]:
-    """A model of one operator."""
+    """A model with a single operator."""
 
     def make(folder: Path) -> Failing:
         x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", 4]) for n in "xy")
@@ -162,7 +159,7 @@ CODES: dict[str, Callable[[Path], Failing]] = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_codes(code: str, small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command ends with the code of the page; what is wrong with a text has a place in it."""
+    """The command reports the code of the page; an error in a text has its place."""
     place, command, status = CODES[code](small_folder)
     capsys.readouterr()
     assert run(command) == status
@@ -175,7 +172,7 @@ def test_codes(code: str, small_folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_opsets(small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Opsets are those of the table; the default is printed."""
+    """The possible opsets are those of the page's table, and the command prints the opset."""
     opsets = f"{OPSETS[0]} to {OPSETS[-1]}. The default is {OPSET}."
     assert f"| `--opset N` | {opsets} The command prints the opset. |" in RUNNING
     assert run(["export", "net.net", "-o", "m.onnx"]) == 0
@@ -188,10 +185,7 @@ def test_opsets(small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_metadata(small_folder: Path) -> None:
-    """The model's metadata have the keys of the page.
-
-    Each node the line of the text that it comes from.
-    """
+    """The metadata of a model have the keys of the page, and those of a node have its line."""
     listed = re.search(r"The metadata of the model has (.*?)\. The metadata of", RUNNING, re.DOTALL)
     assert listed is not None
     (small_folder / "classes.txt").write_text("".join(f"c{i}\n" for i in range(10)))
@@ -205,9 +199,9 @@ def test_metadata(small_folder: Path) -> None:
 
 
 def test_manifest(small_folder: Path) -> None:
-    """The manifest has sums of the model, of the text, of what it imports, and of itself.
+    """The manifest has checksums of the model, the text, its imports, and of itself.
 
-    The library's files are left out.
+    Files of the library are left out.
     """
     (small_folder / "part.net").write_text("block part() { relu }\n")
     (small_folder / "net.net").write_text(f'import "part.net"\nimport resnet\n{SMALL}')
@@ -226,7 +220,7 @@ def test_manifest(small_folder: Path) -> None:
 
 
 def test_training_layers_are_gone() -> None:
-    """Dropout is gone from every model; `Net.onnx()` folds only with `fold=True`."""
+    """No model has dropout; `Net.onnx()` folds batch norms only with `fold=True`."""
     net = netdsl.loads(
         "net N {\ninput x: 3x8x8\nc: conv(4, 3, bias = false) -> bn -> dropout -> relu\n}"
     )
@@ -235,33 +229,30 @@ def test_training_layers_are_gone() -> None:
 
 
 def test_half_precision_keeps_its_ends(small_folder: Path) -> None:
-    """`--fp16` makes everything of 16 bits.
-
-    `--keep-io` leaves inputs and outputs in float32, as `--bf16` does.
-    """
-    for options, wanted in (
+    """`--fp16` converts inputs and outputs too; `--keep-io` and `--bf16` leave them in float32."""
+    for options, expected in (
         (["--fp16"], onnx.TensorProto.FLOAT16),
         (["--fp16", "--keep-io"], onnx.TensorProto.FLOAT),
         (["--bf16"], onnx.TensorProto.FLOAT),
     ):
         assert run(["export", "net.net", "-o", "m.onnx", *options]) == 0
         graph = onnx.load(small_folder / "m.onnx").graph
-        assert {v.type.tensor_type.elem_type for v in (*graph.input, *graph.output)} == {wanted}
+        assert {v.type.tensor_type.elem_type for v in (*graph.input, *graph.output)} == {expected}
     assert onnx.load(small_folder / "m.onnx").opset_import[0].version == 22
 
 
 def test_bench_names_every_provider(small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`bench --json` has the provider of every node."""
+    """`bench --json` names the provider of the nodes."""
     assert run(["bench", "net.net", "--batch", "1", "--rounds", "3", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert "CPUExecutionProvider" in json.dumps(found)
+    report = json.loads(capsys.readouterr().out)
+    assert "CPUExecutionProvider" in json.dumps(report)
 
 
 # ---- docs/verify.md
 
 
 def test_claims_of_the_page() -> None:
-    """The claims of `verify` are those of the page, and it looks at batches of 1, 2 and 7."""
+    """The claims of `verify` and its batch sizes, 1, 2 and 7, are those of the page."""
     program = program_of(SourceFile("n.net", SMALL))
     report = verify_graph(compile_net(program, "Small").graph)
     table = VERIFY[VERIFY.index("| claim |") :].split("\n\n")[0]
@@ -272,7 +263,7 @@ def test_claims_of_the_page() -> None:
 
 
 def test_one_setting_of_given_sizes() -> None:
-    """Open sizes have two settings, and `--input` gives one instead."""
+    """A net with open sizes is verified at two settings; with given sizes, at those only."""
     program = program_of(SourceFile("n.net", "net N {\ninput x: 3xHxW\nconv(4, 3)\n}"))
     assert len(verify_graph(compile_net(program, "N").graph).sizes) == 2
     assert verify_graph(compile_net(program, "N", {"": (3, 5, 6)}).graph).sizes == [{}]

@@ -1,6 +1,4 @@
-"""The language reference is a test: every example compiles, every fact that a comment states holds,
-every table is complete.
-"""
+"""The language reference is tested: its examples, the facts in their comments, and its tables."""
 
 from __future__ import annotations
 
@@ -33,11 +31,20 @@ if TYPE_CHECKING:
 
 DIAGNOSTICS = ROOT / "docs" / "diagnostics.md"
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
-RAISERS = {"NetdslError", "OpError", "Diagnostic", "SettingError", "fail", "stop"}
+RAISERS = {
+    "warning",
+    "unused",
+    "NetdslError",
+    "OpError",
+    "Diagnostic",
+    "SettingError",
+    "fail",
+    "stop",
+}
 
 
 class Fact(NamedTuple):
-    """A comment that states something: `kind` is shape, weights, error or valid for."""
+    """A fact that a comment states; `kind` is "shape", "weights", "error" or "valid for"."""
 
     kind: str
     line: int
@@ -48,7 +55,7 @@ FACT = re.compile(r"#\s(shape|weights|error|valid for): ([^#]+)$")
 
 
 def facts_of(block: Block) -> list[Fact]:
-    """The facts that comments of the block state, at their lines of the page."""
+    """The facts in the comments of a block, with their lines on the page."""
     lines = block.text.split("\n")
     return [
         Fact(m[1], block.line + i, m[2].strip())
@@ -58,42 +65,43 @@ def facts_of(block: Block) -> list[Fact]:
 
 
 class Outcome(NamedTuple):
-    """What compiling a block gave."""
+    """The nets and the diagnostics that a block compiles to."""
 
     compiled: list[Compiled]
     diagnostics: list[Diagnostic]
 
 
 def compile_block(block: Block, folder: Path) -> Outcome:
-    """Compile every net of a block, check its `expect` lines, and collect what is reported."""
+    """Compile every net of a block, check its `expect` lines, and collect the diagnostics."""
     compiled: list[Compiled] = []
-    found: dict[tuple[str, int], Diagnostic] = {}
+    diagnostics: dict[tuple[str, int], Diagnostic] = {}
     try:
         program = program_of(SourceFile("example.net", block.program, str(folder / "example.net")))
-        collect(found, program.reporter.diagnostics)
+        collect(diagnostics, program.reporter.diagnostics)
         for name in program.nets():
             try:
-                made = compile_net(program, name)
-                compiled.append(made)
-                collect(found, check_expects(made)[1])
+                net = compile_net(program, name)
+                compiled.append(net)
+                collect(diagnostics, check_expects(net)[1])
             except NetdslError as error:
-                collect(found, error.diagnostics)
+                collect(diagnostics, error.diagnostics)
     except NetdslError as error:
-        collect(found, error.diagnostics)
-    return Outcome(compiled, list(found.values()))
+        collect(diagnostics, error.diagnostics)
+    return Outcome(compiled, list(diagnostics.values()))
 
 
-def collect(found: dict[tuple[str, int], Diagnostic], new: list[Diagnostic]) -> None:
-    """Keep each diagnostic once, whichever nets report it."""
-    for diagnostic in new:
-        found.setdefault(
+def collect(diagnostics: dict[tuple[str, int], Diagnostic], reported: list[Diagnostic]) -> None:
+    """Add diagnostics, each only once even if several nets report it."""
+    for diagnostic in reported:
+        diagnostics.setdefault(
             (diagnostic.code, diagnostic.span.start if diagnostic.span else -1), diagnostic
         )
 
 
 def ends(site: Site | None) -> list[int]:
-    """The last lines of the text that made a value, and of the calls around it, where they stand in
-    the example itself.
+    """The last lines of the layer that makes a value and of the calls around it.
+
+    Lines of other files than the example are left out.
     """
     lines = []
     while site is not None:
@@ -104,15 +112,15 @@ def ends(site: Site | None) -> list[int]:
 
 
 def nodes_of(compiled: Compiled, line: int) -> list[Node]:
-    """The layers that the line of a program makes."""
+    """The layers that come from a line of a program."""
     return [n for n in compiled.graph.nodes if line in ends(n.output.site)]
 
 
 def value_after(compiled: Compiled, line: int) -> Value | None:
-    """The value after a line: of its last layer, or of the group that ends there."""
-    made = nodes_of(compiled, line)
-    if made:
-        return made[-1].output
+    """The value after a line: that of its last layer, or of the group that ends there."""
+    nodes = nodes_of(compiled, line)
+    if nodes:
+        return nodes[-1].output
     groups = [
         path
         for path, scope in compiled.graph.scopes.items()
@@ -121,39 +129,36 @@ def value_after(compiled: Compiled, line: int) -> Value | None:
     if groups:
         return compiled.labels[groups[-1]]
     label = re.match(r"\s*(\w+):", compiled.graph.site.span.file.line(line))
-    if (
-        label and label[1] in compiled.labels
-    ):  # a shared layer's second use keeps the place of the first
+    # The second use of a shared layer has the place of the first.
+    if label and label[1] in compiled.labels:
         return compiled.labels[label[1]]
     before = [n for n in compiled.graph.nodes if max(ends(n.output.site), default=0) < line]
     return before[-1].output if before and closes(compiled, line) else None
 
 
 def closes(compiled: Compiled, line: int) -> bool:
-    """Whether the line of the program is a closing brace alone: the value after it is the last one
-    made above.
-    """
+    """Whether a line has only a closing brace; the value after it is then the last one above."""
     return compiled.graph.site.span.file.line(line).split("#")[0].strip() == "}"
 
 
 @pytest.fixture(scope="module")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that examples import."""
-    made = tmp_path_factory.mktemp("docs")
+    folder = tmp_path_factory.mktemp("docs")
     for block in BLOCKS:
         if block.file:
-            (made / block.file).write_text(block.program, encoding="utf-8")
-    return made
+            (folder / block.file).write_text(block.program, encoding="utf-8")
+    return folder
 
 
 def name_of(block: Block) -> str:
-    """The line of the page, as a test's name."""
+    """A name for a test, with the line of the block on the page."""
     return f"line{block.line}"
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=name_of)
 def test_errors(block: Block, example_folder: Path) -> None:
-    """The example gives the errors that its comments state, at their lines, and no other."""
+    """The example has the errors that its comments state, at their lines, and no others."""
     stated = {}
     for fact in facts_of(block):
         if fact.kind == "error":
@@ -161,13 +166,13 @@ def test_errors(block: Block, example_folder: Path) -> None:
             assert match, f"line {fact.line}: an error is stated as `# error: [code]`"
             stated[(fact.line, match[1])] = match[2] or ""
     outcome = compile_block(block, example_folder)
-    found = {
+    actual = {
         (d.span.first.line + block.offset if d.span else 0, d.code): d.message
         for d in outcome.diagnostics
     }
-    assert sorted(found) == sorted(stated), "\n".join(found.values())
+    assert sorted(actual) == sorted(stated), "\n".join(actual.values())
     for place, part in stated.items():
-        assert part in found[place]
+        assert part in actual[place]
     assert outcome.compiled or stated, "the example has no net"
 
 
@@ -180,7 +185,7 @@ def test_errors(block: Block, example_folder: Path) -> None:
     ),
 )
 def test_an_error_reads_as_shown(text: str, shown: str, example_folder: Path) -> None:
-    """A block headed `text` after an example is what the compiler prints of it."""
+    """The compiler prints the text block that follows an example."""
     outcome = compile_block(Block("net", 1, text.rstrip("\n")), example_folder)
     assert "\n".join(render_text(d) for d in outcome.diagnostics) == shown
 
@@ -191,11 +196,9 @@ def test_an_error_reads_as_shown(text: str, shown: str, example_folder: Path) ->
     ids=name_of,
 )
 def test_shapes_and_weights(block: Block, example_folder: Path) -> None:
-    """The shapes and the weights that comments state are those of the net, for every net that has
-    the line.
-    """
+    """The shapes and weights that comments state are those of every net with that line."""
     outcome = compile_block(block, example_folder)
-    if not outcome.compiled:  # an example of an error: what stands before it is compiled alone
+    if not outcome.compiled:  # an example of an error: only the lines before it are compiled
         lines = block.text.split("\n")
         first = min(f.line for f in facts_of(block) if f.kind == "error")
         outcome = compile_block(
@@ -232,14 +235,14 @@ def test_valid_sizes(block: Block, example_folder: Path) -> None:
 
 @pytest.mark.parametrize("block", [b for b in BLOCKS if "\ntrain " in b.text], ids=name_of)
 def test_train_sections(block: Block, example_folder: Path) -> None:
-    """A `train` section of the page is one that training accepts."""
+    """Training accepts every `train` section of the page."""
     trained = [c for c in compile_block(block, example_folder).compiled if c.train is not None]
     assert trained
     for compiled in trained:
         assert isinstance(read_config(compiled), TrainConfig)
 
 
-# ---- the runner itself
+# ---- tests of the tests above
 
 
 @pytest.mark.parametrize(
@@ -254,16 +257,16 @@ def test_train_sections(block: Block, example_folder: Path) -> None:
         ("expect params == 3\nconv(8, 3)", test_errors),
     ],
 )
-def test_the_runner_sees_false_facts(
+def test_false_facts_are_noticed(
     text: str, test: Callable[[Block, Path], None], example_folder: Path
 ) -> None:
-    """A fact that does not hold fails the test."""
+    """A fact that is false makes its test fail."""
     with pytest.raises(AssertionError):
         test(Block("net fragment 3x32x32", 10, text), example_folder)
 
 
 def test_every_fact_is_read() -> None:
-    """No comment of the page looks like a fact and is passed over."""
+    """Every comment of the page that looks like a fact is recognised as one."""
     for block in BLOCKS:
         stated = sum(
             len(re.findall(r"# *(?:shape|weights|error|valid for)\b *:", line))
@@ -276,8 +279,9 @@ def test_every_fact_is_read() -> None:
 
 
 def codes_raised() -> dict[str, str]:
-    """Every code in the package with a file that raises it: literals given to what makes
-    diagnostics.
+    """Every code that the package raises, with a file that raises it.
+
+    The codes are literal arguments of the calls that create diagnostics.
     """
     trees = {
         str(path): python_ast.parse(path.read_text(encoding="utf-8"))
@@ -288,7 +292,7 @@ def codes_raised() -> dict[str, str]:
     raisers = RAISERS | {
         c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}
     }
-    found: dict[str, str] = {}
+    codes: dict[str, str] = {}
     for name, call in nodes:
         if (
             isinstance(call, python_ast.Call)
@@ -301,12 +305,12 @@ def codes_raised() -> dict[str, str]:
             ]
             code = next((v for v in literals if CODE.fullmatch(v)), None)
             if code is not None:
-                found.setdefault(code, name)
-    return found
+                codes.setdefault(code, name)
+    return codes
 
 
 def codes_documented() -> dict[str, str]:
-    """The codes of the page of diagnostics with what it says of them."""
+    """The codes on the page of diagnostics, with their descriptions."""
     rows = re.findall(
         r"^\| `([a-z-]+)` \| (.+) \|$", DIAGNOSTICS.read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -315,10 +319,10 @@ def codes_documented() -> dict[str, str]:
 
 
 def test_every_code_is_documented() -> None:
-    """The page of diagnostics and the code agree on which there are."""
+    """The page of diagnostics lists exactly the codes that the package raises."""
     from netdsl.train.config import KINDS
 
-    composed = {f"unknown-{what}" for what, _ in KINDS.values()} | {"unknown-dataset"}
+    composed = {f"unknown-{setting}" for setting, _ in KINDS.values()} | {"unknown-dataset"}
     raised = codes_raised()
     missing = {
         code: raised.get(code, "") for code in (set(raised) | composed) - set(codes_documented())
@@ -328,9 +332,7 @@ def test_every_code_is_documented() -> None:
 
 
 def test_tables_are_complete() -> None:
-    """Functions, element types, initialisers, limits and entries of `train` stand in the language
-    reference.
-    """
+    """The reference lists every function, element type, initialiser, limit and `train` entry."""
     text = LANGUAGE.read_text(encoding="utf-8")
     for name in function_names():
         assert f"`{name}(" in text, f"function {name}"
@@ -341,7 +343,7 @@ def test_tables_are_complete() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    """Every link of the pages is a file or a heading."""
+    """Every link on the pages leads to an existing file or heading."""
     for page in (LANGUAGE, DIAGNOSTICS):
         text = page.read_text(encoding="utf-8")
         headings = {

@@ -1,5 +1,6 @@
-"""`examples/lectures.md` prints what it says, and the slides' worked numbers come out of PyTorch
-and of onnxruntime.
+"""The commands and code in `examples/lectures.md` print what the page shows.
+
+PyTorch and onnxruntime compute the numbers of the worked examples.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ BLOCKS = re.findall(r"^```(\S.*)\n((?:(?!```).*\n)*)```$", PAGE, re.MULTILINE)
 
 
 class Command(NamedTuple):
-    """A command of the page with what it prints."""
+    """A command of the page with its output."""
 
     argv: tuple[str, ...]
     shown: str
 
 
 def commands() -> list[Command]:
-    """The commands of all console blocks: each begins with `$`."""
+    """The commands of all console blocks, which begin with `$`."""
     parts = [
         part
         for info, body in BLOCKS
@@ -44,7 +45,7 @@ def commands() -> list[Command]:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files of the page, as the current one, and a terminal of 80 columns."""
+    """The current folder, which has the files of the page, and a terminal of 80 columns."""
     for info, body in BLOCKS:
         if info.startswith("net file "):
             (tmp_path / info.removeprefix("net file ")).write_text(body, encoding="utf-8")
@@ -63,17 +64,19 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_prints_what_the_page_shows(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command, verbatim; those that show an error exit with 1."""
+    """Each command prints exactly the lines of the page and exits with 1 if they show an error."""
     assert command.argv[0] == "netdsl"
     code = run(list(command.argv[1:]))
-    made = capsys.readouterr()
-    assert command.shown == "\n".join(line.rstrip() for line in (made.out + made.err).splitlines())
+    printed = capsys.readouterr()
+    assert command.shown == "\n".join(
+        line.rstrip() for line in (printed.out + printed.err).splitlines()
+    )
     assert code == ("error[" in command.shown)
 
 
 @pytest.mark.usefixtures("files")
 def test_the_python_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each block of Python prints the block of text after it."""
+    """Each Python block prints the text block after it."""
     scope: dict[str, Any] = {}
     shown = [(body, BLOCKS[i + 1]) for i, (info, body) in enumerate(BLOCKS) if info == "python"]
     assert len(shown) > 5
@@ -84,7 +87,7 @@ def test_the_python_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_block_is_read() -> None:
-    """No fence of the page is of a kind that the tests pass over."""
+    """Every block of the page has a kind that these tests read, and every file is used."""
     assert PAGE.count("```") == 2 * len(BLOCKS)
     assert {info.partition(" ")[0] for info, _ in BLOCKS} == {"net", "console", "python", "text"}
     used = " ".join(" ".join(c.argv) for c in commands()) + "".join(
@@ -98,31 +101,32 @@ def test_every_block_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["--columns", "colour"], "no column colour: the columns are kind,output,"),
         (["--only", "conv,colour"], "no row has this kind; the kinds are conv, dense,"),
     ],
 )
-def test_columns_and_kinds_that_are_not_there(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_unknown_columns_and_kinds(
+    options: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wrong usage, with what there is."""
+    """An unknown column or kind is wrong usage, and the message lists the known ones."""
     try:
         code = run(["check", "alexnet", *options])
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
-    made = capsys.readouterr()
-    assert (code, made.out) == (2, "")
-    assert said in made.err
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert expected in printed.err
 
 
 @pytest.mark.parametrize(("width", "units"), [("90", "290,400"), ("70", "290K")])
 def test_figures_are_shortened_where_they_do_not_fit(
     width: str, units: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In full where there is room; no line of the table is wider than the terminal, no shape is
-    cut.
+    """Figures are printed in full if the terminal is wide enough.
+
+    No line of the table is wider than the terminal, and shapes are never shortened.
     """
     monkeypatch.setenv("COLUMNS", width)
     assert run(["check", "alexnet:AlexNet", "--show", "weights,units"]) == 0
@@ -136,18 +140,18 @@ def test_figures_are_shortened_where_they_do_not_fit(
 
 
 def rows(text: str) -> np.ndarray:
-    """`1 2 / 3 4` as an array."""
+    """An array from a text such as `1 2 / 3 4`."""
     return np.array([[float(v) for v in row.split()] for row in text.split("/")], dtype=np.float32)
 
 
 @cache
 def load(text: str) -> netdsl.Net:
-    """A net of the library, or the one of a text."""
+    """The net of a text, or a net of the library."""
     return netdsl.loads(text) if "{" in text else netdsl.load(text)
 
 
 def both(text: str, image: np.ndarray) -> list[np.ndarray]:
-    """What PyTorch and onnxruntime make of one image, or of one map of it."""
+    """The outputs of PyTorch and onnxruntime for one image."""
     net = load(text)
     module = net.torch().eval()
     inputs = [torch.from_numpy(image.reshape(-1, *image.shape[-2:]).astype(np.float32))[None]]
@@ -181,9 +185,9 @@ WORKED = [
     ("net", "image", "result"), WORKED, ids=[n.split("{")[-1].strip() for n, _, _ in WORKED]
 )
 def test_worked_examples(net: str, image: str, result: str) -> None:
-    """Convolutions and poolings give the slides' numbers."""
-    for found in both(net, rows(image)):
-        np.testing.assert_allclose(found[0], rows(result), rtol=1e-6)
+    """Convolutions and poolings give the numbers on the slides."""
+    for output in both(net, rows(image)):
+        np.testing.assert_allclose(output[0], rows(result), rtol=1e-6)
 
 
 FIFTH, NINTH = "1 4 6 4 1", " / ".join(["1 1 1"] * 3)
@@ -202,32 +206,32 @@ KERNELS = {
 
 
 def correlate(volume: np.ndarray, kernel: np.ndarray, pad: int, stride: int = 1) -> np.ndarray:
-    """The definition, window by window: the kernel is not flipped."""
+    """Cross-correlation by its definition, window by window; the kernel is not flipped."""
     padded = np.pad(volume, ((0, 0), (pad, pad), (pad, pad)))
     k = kernel.shape[-1]
     height, width = ((d + 2 * pad - k) // stride + 1 for d in volume.shape[1:])
-    made = [
+    sums = [
         [
             float((padded[:, i * stride :, j * stride :][:, :k, :k] * kernel).sum())
             for j in range(width)
         ]
         for i in range(height)
     ]
-    return np.array(made)
+    return np.array(sums)
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_on_a_picture(name: str) -> None:
-    """Each filter makes of a picture what the slides' numbers make of it."""
+    """Each filter gives the same picture as the kernel on the slides."""
     picture = np.random.default_rng(0).random((1, 11, 8)).astype(np.float32)
     kernel = KERNELS[name]
     expected = correlate(picture, kernel, kernel.shape[0] // 2)
-    for found in both(f"kernels:{name}", picture):
-        np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+    for output in both(f"kernels:{name}", picture):
+        np.testing.assert_allclose(output[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_letter_x() -> None:
-    """The slides' three filters, each nine where it matches everywhere."""
+    """The three filters on the slides give 9 where they match completely."""
     letter = np.full((9, 9), -1.0)
     letter[range(1, 8), range(1, 8)] = letter[range(1, 8), range(7, 0, -1)] = 1
     filters = [
@@ -235,15 +239,15 @@ def test_letter_x() -> None:
         rows("1 -1 1 / -1 1 -1 / 1 -1 1"),
         rows("-1 -1 1 / -1 1 -1 / 1 -1 -1"),
     ]
-    for found in both("kernels:LetterX", letter):
-        for made, kernel in zip(found, filters, strict=True):
-            np.testing.assert_allclose(made, correlate(letter[None], kernel, 0), atol=1e-5)
-        assert (found.max(axis=(1, 2)) == 9).all()
-        assert np.argwhere(found[1] == 9).tolist() == [[3, 3]]
+    for output in both("kernels:LetterX", letter):
+        for channel, kernel in zip(output, filters, strict=True):
+            np.testing.assert_allclose(channel, correlate(letter[None], kernel, 0), atol=1e-5)
+        assert (output.max(axis=(1, 2)) == 9).all()
+        assert np.argwhere(output[1] == 9).tolist() == [[3, 3]]
 
 
 def test_the_volume() -> None:
-    """5x5x3, padded by 1, two filters of 3x3x3 with biases 1 and 0, stride 2: 3x3x2."""
+    """Two filters with biases and stride 2 turn a padded 5x5x3 volume into one of 3x3x2."""
     random = np.random.default_rng(1)
     volume = random.integers(0, 3, (3, 5, 5)).astype(np.float32)
     weights = random.integers(-1, 2, (2, 3, 3, 3)).astype(np.float32)
@@ -253,7 +257,10 @@ def test_the_volume() -> None:
     state = {f"{name}.weight": torch.from_numpy(weights), f"{name}.bias": torch.tensor([1.0, 0.0])}
     module.load_state_dict(state)
     inputs = [torch.from_numpy(volume)[None]]
-    for found in (run_torch(module, inputs)[0][0], run_onnx(net.onnx(weights=state), inputs)[0][0]):
-        assert found.shape == (2, 3, 3)
-        for made, kernel, bias in zip(found, weights, [1, 0], strict=True):
-            np.testing.assert_allclose(made, correlate(volume, kernel, 1, 2) + bias, atol=1e-5)
+    for output in (
+        run_torch(module, inputs)[0][0],
+        run_onnx(net.onnx(weights=state), inputs)[0][0],
+    ):
+        assert output.shape == (2, 3, 3)
+        for channel, kernel, bias in zip(output, weights, [1, 0], strict=True):
+            np.testing.assert_allclose(channel, correlate(volume, kernel, 1, 2) + bias, atol=1e-5)

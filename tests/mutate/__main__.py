@@ -1,16 +1,16 @@
-"""Plant faults in netdsl, one at a time, and see whether the tests notice.
+"""Plant faults in netdsl, one at a time, and check that a test fails.
 
     python -m tests.mutate --count 240 --seed 1 --jobs 2
 
 A fault is one small change of one expression: `<` for `<=`, `+` for `-`, a constant off by one, a
-keyword argument left out, a check that never fires, a diagnostic of another code. Faults are drawn
-evenly from the shape rules, the counters, the emitters and the diagnostics. Each is loaded in a
-process of its own in place of the module that it changes; the files are not touched.
+keyword argument left out, a check that never fires, a diagnostic with another code. Faults are
+drawn evenly from the shape rules, the counters, the emitters and the diagnostics. A separate
+process loads each changed module; the files themselves do not change.
 
-The whole suite runs once, to learn which tests reach which line. A fault then meets those that
-reach its line: at most `--most` of them, the ones that reach few other lines first; what survives
-meets all of them. Survivors are printed with their change. Those that change nothing one can
-observe are listed in `mutations.md` beside this file, each with its reason.
+The whole suite runs once to record which tests reach which line. Then the tests that reach the line
+of a fault run with the fault: first at most `--most` of them, starting with those that reach few
+other lines, and if none fails, the rest. Faults that no test notices are printed. Those without any
+observable effect are listed in `mutations.md` beside this file, each with the reason.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 EXPLAINED = Path(__file__).parent / "mutations.md"
 BOUND = 0.99
-# These look at the text of the code, or start processes that the fault is not in.
+# These tests read the text of the code, or start processes that do not have the fault.
 LEFT_OUT = ("code", "hostile")
 
 
 class Reached:
-    """Which tests reach which line, learnt from one run of the suite under `coverage`."""
+    """Which tests reach which line, from one run of the suite under `coverage`."""
 
     def __init__(self, path: Path) -> None:
         import coverage
@@ -69,20 +69,21 @@ class Reached:
                 self.size.update(tests)
 
     def tests(self, fault: Fault) -> list[str]:
-        """Those that reach the fault's line, or its function where the line has no code of its own;
-        the most particular first.
+        """The tests that reach the line of a fault, starting with those that reach few others.
+
+        If the line has no code of its own, these are the tests that reach its function.
         """
         lines = self.files.get(str(fault.path.relative_to(ROOT / "netdsl")), {})
         begin, end = fault.function
-        found = set(lines.get(fault.line, ())) or {
+        reaching = set(lines.get(fault.line, ())) or {
             t for n in range(begin + 1, end + 1) for t in lines.get(n, ())
         }
-        names = {t.rpartition("|")[0] for t in found if t}
+        names = {t.rpartition("|")[0] for t in reaching if t}
         return sorted(names, key=lambda t: (self.size[f"{t}|run"], t))
 
 
 class Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Loads the changed text in place of one module's."""
+    """Loads a module with the changed text."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -99,7 +100,7 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 
 def child(fault: Fault | None, selected: Sequence[str], limit: int, report: Any) -> None:
-    """Run the tests with the fault planted; tell which test failed first."""
+    """Run the tests with the fault; sends the exit code and the first test that failed."""
     import resource
 
     import pytest
@@ -126,7 +127,7 @@ def child(fault: Fault | None, selected: Sequence[str], limit: int, report: Any)
 
 
 def try_one(fault: Fault | None, selected: Sequence[str], limit: int) -> tuple[bool, str]:
-    """Whether the fault was noticed, and by what."""
+    """Whether the fault was noticed, and by which test."""
     context = multiprocessing.get_context("fork")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=child, args=(fault, selected, limit, send))
@@ -145,9 +146,9 @@ def try_one(fault: Fault | None, selected: Sequence[str], limit: int) -> tuple[b
 
 
 def explained() -> dict[str, str]:
-    """Faults that change nothing one can observe:
+    """The faults without any observable effect, and the reasons.
 
-    `- file function: before => after` and the reason after a dash.
+    Each is a line `- file function: before => after`, a dash, and the reason.
     """
     if not EXPLAINED.is_file():
         return {}
@@ -163,27 +164,27 @@ def explained() -> dict[str, str]:
 
 
 def main() -> int:
-    """Plant, run, print; 1 where less than the bound was noticed."""
+    """Plant the faults and print the results; returns 1 if too few were noticed."""
     parser = argparse.ArgumentParser(description="plant faults and see whether the tests notice")
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--cpu-seconds", type=int, default=420, help="of one run of the tests")
     parser.add_argument("--list", action="store_true", help="print the faults and plant none")
-    parser.add_argument("--most", type=int, default=80, help="tests that a fault meets at first")
+    parser.add_argument("--most", type=int, default=80, help="tests that run first for a fault")
     parser.add_argument(
         "--coverage",
         type=Path,
-        help="keep what is learnt of the tests here, and use it where it is there",
+        help="a file that keeps which tests reach which line; it is used if it exists",
     )
     parser.add_argument(
         "--also",
         nargs="*",
         default=[],
         metavar="TEST",
-        help="tests that every fault meets first, such as new ones of which nothing is learnt yet",
+        help="tests that run first for every fault, such as tests newer than the coverage file",
     )
-    parser.add_argument("--only", help="faults whose line of print holds this text")
+    parser.add_argument("--only", help="only faults whose printed line contains this text")
     arguments = parser.parse_args()
     faults = [
         f
@@ -196,7 +197,7 @@ def main() -> int:
             sep="\n",
         )
         return 0
-    import kornia  # noqa: F401  # loaded once, before the processes part
+    import kornia  # noqa: F401  # loaded once, before the processes fork
     import onnxruntime  # noqa: F401
     import torch.utils.flop_counter  # noqa: F401
 
@@ -234,11 +235,12 @@ def main() -> int:
             )
     total = Counter(f.family for f in faults)
     print(*(f"{family:12} {killed[family]} of {total[family]}" for family in FAMILIES), sep="\n")
-    told = [f for f in survivors if f.key in reasons]
-    share = (sum(killed.values()) + len(told)) / max(1, len(faults))
+    harmless = [f for f in survivors if f.key in reasons]
+    share = (sum(killed.values()) + len(harmless)) / max(1, len(faults))
     print(
-        f"{sum(killed.values())} of {len(faults)} planted faults noticed, {len(told)} more change"
-        f" nothing that can be observed: {share:.1%}; bound {BOUND:.0%}; seed {arguments.seed}"
+        f"{sum(killed.values())} of {len(faults)} planted faults noticed, {len(harmless)} more"
+        f" change nothing that can be observed: {share:.1%}; bound {BOUND:.0%}; seed"
+        f" {arguments.seed}"
     )
     return 0 if share >= BOUND else 1
 

@@ -1,6 +1,4 @@
-"""The faults that can be planted: what each family of code may have wrong, one expression at a
-time.
-"""
+"""The faults that can be planted in each family of code; each changes one expression."""
 
 from __future__ import annotations
 
@@ -19,7 +17,8 @@ if TYPE_CHECKING:
 FAMILIES = ("shape rules", "counters", "emitters", "diagnostics")
 COUNTERS = {"macs", "params", "buffers", "connections", "units", "weights"}
 EMITTERS = {"torch", "onnx"}
-# How far a value may be off: only the first digits matter, so a small change shows nowhere.
+# Functions that bound rounding errors. Only the first digits matter, so no test notices a small
+# change.
 BOUNDS = set(
     """
     rounding carried next_state _direction _normalised _softmax _projections _sloped _hard_swish
@@ -57,8 +56,10 @@ WHOLE_FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """One change: the module, what kind of code it is in, the line, the text before and after, and
-    the syntax tree with what is replaced in it.
+    """One change of a module.
+
+    `function` has the first and last line of the function, whose name is `within`. `change` is the
+    syntax tree of the file, the node that is replaced and its replacement.
     """
 
     path: Path
@@ -72,7 +73,7 @@ class Fault:
 
     @property
     def source(self) -> str:
-        """The text of the whole file with the fault in it."""
+        """The text of the whole file with the fault."""
         return replaced(*self.change)
 
     @property
@@ -90,7 +91,7 @@ class Fault:
 
 
 def changes(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that may stand in this one's place."""
+    """The nodes that may replace a node."""
     match node:
         case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() | ast.FloorDiv()) if not isinstance(
             node.left, (ast.Constant, ast.JoinedStr)
@@ -141,7 +142,7 @@ COMPARISONS: dict[type, type] = {
 
 
 def family_of(path: str, function: str, node: ast.AST) -> str | None:
-    """What kind of code a node of that function is, `None` where no faults are planted."""
+    """The family of a node in a function, or `None` if no faults are planted there."""
     if function.startswith("__") or function in ("examples", "register"):
         return None
     if function in BOUNDS or path.endswith("rounding.py"):
@@ -164,7 +165,7 @@ def family_of(path: str, function: str, node: ast.AST) -> str | None:
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
-    """The functions and methods, outermost only."""
+    """The functions and methods, without those inside other functions."""
     for node in tree.body:
         for inner in node.body if isinstance(node, ast.ClassDef) else [node]:
             if isinstance(inner, ast.FunctionDef):
@@ -208,7 +209,7 @@ def faults_of(path: Path) -> Iterator[Fault]:
 
 
 def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:
-    """The simple statement, or the test and body of the `if`, that a node stands in."""
+    """The simple statement, or the `if`, that contains a node."""
     while not isinstance(node, ast.stmt) and id(node) in holders:
         node = holders[id(node)]
     if isinstance(node, (ast.For, ast.While, ast.With)):
@@ -217,35 +218,35 @@ def nearest_statement(node: ast.AST, holders: dict[int, ast.AST]) -> ast.AST:
 
 
 def brief(node: ast.AST) -> str:
-    """A node's text on one line."""
+    """The text of a node on one line."""
     text = " ".join(ast.unparse(node).split())
     return text if len(text) < 120 else text[:117] + "..."
 
 
 def replaced(tree: ast.Module, node: ast.AST, other: ast.AST) -> str:
-    """The file's text with one node in place of another."""
+    """The text of the file with one node replaced by another."""
 
     class Swap(ast.NodeTransformer):
         def visit(self, at: ast.AST) -> Any:
             return other if at is node else self.generic_visit(at)
 
-    memo: dict[int, Any] = {id(node): node}  # the copy keeps the node itself, so that it is found
+    memo: dict[int, Any] = {id(node): node}  # the copied tree has the node itself, not its copy
     return ast.unparse(ast.fix_missing_locations(Swap().visit(copy.deepcopy(tree, memo))))
 
 
 def drawn(count: int, seed: int) -> list[Fault]:
-    """So many faults, evenly from the families; none twice."""
+    """`count` different faults, spread evenly over the families."""
     rng = random.Random(seed)
-    found: dict[str, list[Fault]] = {f: [] for f in FAMILIES}
+    faults: dict[str, list[Fault]] = {f: [] for f in FAMILIES}
     for path in sorted((ROOT / "netdsl").rglob("*.py")):
         name = str(path.relative_to(ROOT / "netdsl"))
         if name.startswith("ops/") or name in WHOLE_FILES:
             for fault in faults_of(path):
-                found[fault.family].append(fault)
+                faults[fault.family].append(fault)
     chosen = [
         f
         for family in FAMILIES
-        for f in rng.sample(found[family], min(len(found[family]), -(-count // len(FAMILIES))))
+        for f in rng.sample(faults[family], min(len(faults[family]), -(-count // len(FAMILIES))))
     ]
     rng.shuffle(chosen)
     return chosen[:count]

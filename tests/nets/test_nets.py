@@ -1,8 +1,7 @@
-"""The library: every net of every file, typed, counted, drawn, lowered, exported; most also run by
-PyTorch and onnxruntime.
+"""Every net of the library: its types, counts, picture, PyTorch module and ONNX model.
 
-Counts and shapes of the PyTorch modules are taken on the `meta` device, which has no numbers: nets
-of any size in no time.
+Most nets also run in PyTorch and onnxruntime. Counts and shapes of the modules come from PyTorch's
+`meta` device, which computes no numbers and so is fast for nets of any size.
 """
 
 from __future__ import annotations
@@ -40,25 +39,25 @@ FOLDER = Path(resource("nets"))
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 ONE_SIZE = {"H": 64, "W": 96, "V": 11, "T": 7, "R": 3}
 OTHER_SIZE = {"H": 96, "W": 64, "V": 5, "T": 2, "R": 4}
-# Where the boxes lie decides what is read: no shapes without numbers.
+# The positions of boxes decide which elements are read, so these do not run on the `meta` device.
 ON_NUMBERS = {"rcnn:FastRCNN"}
 
-# Multiply-accumulates that PyTorch does beside ours: C3 multiplies absent connections by zeros;
-# distances are no products to it.
+# Multiply-accumulates that PyTorch counts in addition to ours: it multiplies the absent connections
+# of C3 by zeros, and it does not count distances.
 MORE_MACS = {"lenet5:LeNet5Original": 10 * 10 * 25 * (6 * 16 - 60) - 84 * 10}
 
-# To run, nets of a fixed size have a smaller one, and dense layers of 4096 units have 64.
+# Sizes at which nets of a fixed size are run. Their dense layers of 4096 units then have 64.
 RUN_AT = {"alexnet": 67, "googlenet:GoogLeNet": 96, "vgg": 32, "zfnet": 67, "rcnn:RCNN": 67}
-# 4 GB of weights; 1,202 layers like those of the 110.
+# The first has 4 GB of weights, the second 1,202 layers like those of CifarResNet110.
 NOT_RUN = {"perceptron:Megapixel", "resnet:CifarResNet1202"}
-# Few layers, small numbers: these agree element by element, the others in the scale of their
-# outputs.
+# Nets with few layers and small numbers, whose outputs are compared element by element. For the
+# others, differences are compared with the largest output.
 SHALLOW = ("convnetjs", "graphnet", "kernels", "lenet5", "neocognitron", "perceptron")
 
 
 @cache
 def load(name: str, size: tuple[int, ...] | None = None) -> Net:
-    """A net of the library, at another input size where one is given."""
+    """A net of the library, at an input size if one is given."""
     file, net = name.split(":")
     program = open_program(file)
     return Net(compile_net(program, net, {"": size} if size else None))
@@ -66,13 +65,13 @@ def load(name: str, size: tuple[int, ...] | None = None) -> Net:
 
 @cache
 def exported(name: str, size: tuple[int, ...] | None = None) -> Skeleton:
-    """Its ONNX model without the weights' numbers."""
+    """The ONNX model of a net, without the numbers of its weights."""
     return skeleton(load(name, size).graph)
 
 
 @cache
 def weightless(name: str) -> torch.nn.Module:
-    """Its module without the weights' numbers."""
+    """The PyTorch module of a net, without the numbers of its weights."""
     with torch.device("meta"):
         return load(name).torch()
 
@@ -80,31 +79,31 @@ def weightless(name: str) -> torch.nn.Module:
 def shapes_through(
     name: str, batch: int, sizes: dict[str, int], *, training: bool = False
 ) -> list[tuple[int, ...]]:
-    """The shapes that the module gives for a batch of that size."""
+    """The shapes of the module's outputs for a batch, with numbers for open sizes."""
     module = weightless(name).train(training)
     inputs = [t.to("meta") for t in inputs_for(load(name), batch, sizes)]
     with torch.no_grad():
-        made = module(*inputs)
-    return [tuple(t.shape) for t in (made if isinstance(made, tuple) else (made,))]
+        outputs = module(*inputs)
+    return [tuple(t.shape) for t in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
-# ---- typed, counted, drawn
+# ---- types, counts, pictures
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_expectations_hold(name: str) -> None:
-    """Each net has `expect` lines, its own or its family's, and all hold."""
+    """Each net has `expect` lines, its own or its family's, and all are true."""
     file, net = name.split(":")
     program = open_program(file)
     compiled = compile_net(program, net)
-    good, broken = check_expects(compiled)
-    assert not broken
-    assert good >= 1
+    passed, failed = check_expects(compiled)
+    assert not failed
+    assert passed >= 1
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_layer_is_drawn(name: str) -> None:
-    """The picture has a box for each layer, and the count of parameters."""
+    """The picture has a box for each layer and shows the number of parameters."""
     net = load(name)
     dot = emit_dot(net.graph)
     boxes = re.findall(r"^\s*n\d+ \[label=.*fillcolor=", dot, re.MULTILINE)
@@ -115,7 +114,7 @@ def test_every_layer_is_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_params_three_ways(name: str) -> None:
-    """Ours, the module's without its auxiliary heads, and the ONNX initialisers'."""
+    """Our count, the module's without auxiliary heads, and the initialisers' agree."""
     net = load(name)
     heads = tuple(f"{head.name}." for head in net.graph.aux)
     module = {
@@ -153,8 +152,9 @@ def test_buffers_of_the_module(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in NETS if load(n).graph.aux])
 def test_heads_in_training(name: str) -> None:
-    """In training the module gives the heads' scores after its outputs; at inference and in ONNX
-    they are gone.
+    """In training the module returns the heads' scores after its outputs, otherwise only outputs.
+
+    The ONNX model has no heads either.
     """
     net = load(name)
     assert (
@@ -171,7 +171,7 @@ def test_heads_in_training(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in NETS if n not in ON_NUMBERS])
 def test_macs_are_those_of_a_forward_pass(name: str) -> None:
-    """PyTorch's operators, counted while they run, multiply as often as we say."""
+    """PyTorch's counter of operations gives our number of multiply-accumulates."""
     net = load(name)
     counter = FlopCounterMode(display=False)
     with counter:
@@ -181,7 +181,7 @@ def test_macs_are_those_of_a_forward_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in NETS if n not in ON_NUMBERS])
 def test_shapes_are_the_modules(name: str) -> None:
-    """The module gives the shapes of the types, at two sizes and for two batches."""
+    """The module's outputs have the inferred shapes, for two settings of sizes and batch."""
     for batch, sizes in [(1, ONE_SIZE), (3, OTHER_SIZE)]:
         expected = [
             (batch, *(subs(d, sizes) for d in o.value.type.shape)) for o in load(name).outputs
@@ -191,17 +191,16 @@ def test_shapes_are_the_modules(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_shapes_are_those_that_onnx_infers(name: str) -> None:
-    """ONNX's strict inference finds the shape that we give, at every layer; where a size is open,
-    at one size.
-    """
+    """ONNX's strict inference gives our shape at every layer; open sizes are set to numbers."""
     graph = load(name).graph
     sizes = tuple(subs(d, ONE_SIZE) for d in graph.inputs[0].type.shape)
     size = None if sizes == graph.inputs[0].type.shape else sizes
-    graph, made = load(name, size).graph, exported(name, size)
+    graph, exported_model = load(name, size).graph, exported(name, size)
     model = onnx.ModelProto()
-    model.CopyFrom(made.model)
+    model.CopyFrom(exported_model.model)
     model.graph.input.extend(
-        onnx.helper.make_tensor_value_info(k, made.element, p.shape) for k, p in made.params.items()
+        onnx.helper.make_tensor_value_info(k, exported_model.element, p.shape)
+        for k, p in exported_model.params.items()
     )
     inferred = onnx.shape_inference.infer_shapes(
         model, check_type=True, strict_mode=True, data_prop=True
@@ -218,19 +217,20 @@ def test_shapes_are_those_that_onnx_infers(name: str) -> None:
     }
     for node in graph.nodes:
         if node.name in last:
-            # 0: open, or not inferred.
-            wanted = [d if isinstance(d, int) else 0 for d in node.type.shape]
-            found = shapes[last[node.name]][1:] or wanted
-            assert wanted == [w and f for w, f in zip(wanted, found, strict=True)] or 0 in found, (
-                node.name
-            )
+            # 0 is a size that is open or not inferred.
+            expected = [d if isinstance(d, int) else 0 for d in node.type.shape]
+            inferred_shape = shapes[last[node.name]][1:] or expected
+            assert (
+                expected == [w and f for w, f in zip(expected, inferred_shape, strict=True)]
+                or 0 in inferred_shape
+            ), node.name
 
 
-# ---- run
+# ---- results
 
 
 def small(name: str) -> Net:
-    """A net of the library made cheap to run."""
+    """A net of the library, with fewer units and a smaller input, so that it runs quickly."""
     file, net = name.split(":")
     text = re.sub(r"\b4096\b", "64", source_of(file))
     size = RUN_AT.get(name, RUN_AT.get(file))
@@ -240,9 +240,7 @@ def small(name: str) -> Net:
 
 
 def settle(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Give every weight and statistic a value of its own, of a size that keeps a deep net's numbers
-    finite.
-    """
+    """Give all weights and statistics random values that keep the numbers of deep nets finite."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
@@ -259,25 +257,21 @@ def settle(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
 
 
 def assert_agree_in_scale(net: Net, sizes: dict[str, int]) -> None:
-    """PyTorch and onnxruntime agree to 1e-4 of the largest output, which is a number, and not the
-    same for all.
-    """
+    """PyTorch and onnxruntime agree to 1e-4 of the largest output; outputs are finite and vary."""
     module = settle(net.torch())
     inputs = inputs_for(net, 1, sizes)
-    expected = run_torch(module, inputs)
-    actual = run_onnx(net.onnx(weights=module.state_dict()), inputs)
-    for one, other in zip(expected, actual, strict=True):
-        assert one.shape == other.shape
-        assert np.isfinite(one).all()
-        assert one.std() > 1e-3 * np.abs(one).max() > 0
-        assert np.abs(one - other).max() <= 1e-4 * np.abs(one).max()
+    from_torch = run_torch(module, inputs)
+    from_onnx = run_onnx(net.onnx(weights=module.state_dict()), inputs)
+    for ours, theirs in zip(from_torch, from_onnx, strict=True):
+        assert ours.shape == theirs.shape
+        assert np.isfinite(ours).all()
+        assert ours.std() > 1e-3 * np.abs(ours).max() > 0
+        assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(ours).max()
 
 
 @pytest.mark.parametrize("name", [n for n in NETS if n not in NOT_RUN])
 def test_back_ends_agree(name: str) -> None:
-    """PyTorch and onnxruntime give the same for the same weights, with random batch-norm
-    statistics.
-    """
+    """PyTorch and onnxruntime agree for random weights and random batch-norm statistics."""
     file = name.split(":", maxsplit=1)[0]
     net = small(name)
     if file in SHALLOW:
@@ -287,7 +281,7 @@ def test_back_ends_agree(name: str) -> None:
 
 
 def test_every_file_is_run() -> None:
-    """Nets that are not run have another of their file that is."""
+    """Every file has a net that runs."""
     assert {n.split(":")[0] for n in NETS} == {n.split(":")[0] for n in NETS if n not in NOT_RUN}
     assert set(NETS) >= NOT_RUN
 
@@ -303,8 +297,9 @@ SIZED = [
 
 
 def test_nets_of_one_size_take_another() -> None:
-    """Files with classes have a size as a parameter, or leave it open; LeNet-5 and the MLP stay
-    with the digits of their time.
+    """Files with a parameter `classes` have a parameter `size` or open sizes.
+
+    The exceptions, LeNet-5 and the perceptron, are for images of digits.
     """
     classed = {n.split(":")[0] for n in NETS if "classes" in load(n).graph.arguments}
     open_sized = {n.split(":")[0] for n in NETS if load(n).graph.symbols}
@@ -313,27 +308,25 @@ def test_nets_of_one_size_take_another() -> None:
 
 @pytest.mark.parametrize("name", SIZED)
 def test_classes_and_size(name: str) -> None:
-    """With both given, the net has that input and that output."""
+    """The parameters `size` and `classes` set the shapes of the input and the output."""
     file, net = name.split(":")
     graph = compile_net(open_program(file, {"size": "96", "classes": "7"}), net).graph
     assert graph.inputs[0].type.shape == (3, 96, 96)
     assert [o.value.type.shape for o in graph.outputs] == [(7,)]
 
 
-# ---- trained
+# ---- training
 
 
 def section_of(name: str) -> Compiled:
-    """The net with its `train` section, if it has one."""
+    """A net with its `train` section, if it has one."""
     file, net = name.split(":")
     return compile_net(open_program(file), net)
 
 
 @pytest.mark.parametrize("name", [n for n in NETS if section_of(n).train is not None])
 def test_train_sections(name: str) -> None:
-    """Each `train` section is one that training accepts, with the padding that its net needs of its
-    data.
-    """
+    """Training accepts each `train` section, and its data have the size of the net's input."""
     config = read_config(section_of(name))
     assert isinstance(config, TrainConfig)
     size = {"cifar10": 32}.get(config.data.name, 28) + 2 * config.data.kwargs.get("pad", 0)
@@ -341,8 +334,10 @@ def test_train_sections(name: str) -> None:
 
 
 def test_recipe_of_the_cifar_resnets() -> None:
-    """ResNet's section 4.2: 64,000 steps of 128 images at 0.1, with a tenth of the rate from 32,000
-    and 48,000 on; all members have it.
+    """CIFAR's ResNets have the recipe of section 4.2 of the paper.
+
+    It has 64,000 steps of 128 images at a rate of 0.1, which is divided by 10 after 32,000 and
+    after 48,000 steps.
     """
     config = read_config(section_of("resnet:CifarResNet110"))
     assert config.optimizer == SGD(lr=0.1, momentum=0.9, weight_decay=1e-4)
@@ -366,9 +361,7 @@ def source_of(file: str) -> str:
 
 @pytest.mark.parametrize("file", library_names())
 def test_a_file_cites_its_paper(file: str) -> None:
-    """The first comment names authors, what they call it, and the year; the filters are the
-    lectures'.
-    """
+    """The first comment has authors, title and year, or names the lectures in `kernels`."""
     head = re.match(r"(?:#.*\n)+", source_of(file))
     assert head is not None
     if file == "kernels":
@@ -381,23 +374,21 @@ def test_a_file_cites_its_paper(file: str) -> None:
 
 
 def lines_of(file: str, names: tuple[str, ...]) -> list[str]:
-    """The lines that define those nets, blocks and `let`s, without comments, blank lines and
-    `expect`.
-    """
-    kept = []
+    """The lines that define nets, blocks and `let`s, without comments, blank lines and `expect`."""
+    lines = []
     inside = False
     for line in source_of(file).splitlines():
-        begun = re.match(r"(net|block|let|train|import) (\w+)", line)
-        if begun:
-            inside = begun[1] != "train" and begun[2] in names
+        definition = re.match(r"(net|block|let|train|import) (\w+)", line)
+        if definition:
+            inside = definition[1] != "train" and definition[2] in names
         bare = line.split("#")[0].strip()
         if inside and bare and not bare.startswith("expect "):
-            kept.append(bare)
-    return kept
+            lines.append(bare)
+    return lines
 
 
 @pytest.mark.parametrize(
-    ("parts", "most"),
+    ("parts", "limit"),
     [
         ([("lenet5", ("LeNet5",))], 10),
         ([("vgg", ("VGG", "D", "VGG16"))], 12),
@@ -405,11 +396,11 @@ def lines_of(file: str, names: tuple[str, ...]) -> list[str]:
         ([("resnet", ("ResNet", "ResNet50")), ("lib/bottleneck", ("bottleneck",))], 20),
     ],
 )
-def test_nets_are_short(parts: list[tuple[str, tuple[str, ...]]], most: int) -> None:
-    """The nets of the papers in as many lines as their tables have."""
+def test_nets_are_short(parts: list[tuple[str, tuple[str, ...]]], limit: int) -> None:
+    """The nets of the papers take about as many lines as their tables have rows."""
     lines = [line for file, names in parts for line in lines_of(file, names)]
     assert len(lines) > 5
-    assert len(lines) <= most, "\n".join(lines)
+    assert len(lines) <= limit, "\n".join(lines)
 
 
 # ---- files
@@ -424,14 +415,14 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_nets(name: str) -> None:
-    """Nets of the library compute the same in both back ends, at sizes that they leave open."""
-    made = netdsl.load(name)
-    module, sizes = made.torch().eval(), WHOLE[name]
-    inputs = inputs_for(made, 1, sizes)
+    """Nets of the library agree in both back ends, with PyTorch's initial weights."""
+    net = netdsl.load(name)
+    module, sizes = net.torch().eval(), WHOLE[name]
+    inputs = inputs_for(net, 1, sizes)
     np.testing.assert_allclose(
-        run_onnx(made.onnx(weights=module.state_dict()), inputs)[0],
+        run_onnx(net.onnx(weights=module.state_dict()), inputs)[0],
         run_torch(module, inputs)[0],
         rtol=1e-3,
         atol=1e-4,
     )
-    assert made.params == sum(p.numel() for p in module.parameters())
+    assert net.params == sum(p.numel() for p in module.parameters())

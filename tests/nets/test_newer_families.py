@@ -1,4 +1,4 @@
-"""Whole nets of recurrent layers, attention, graphs and regions."""
+"""Whole nets with recurrent layers, attention, graphs and regions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ net Detector(classes = 4) {
 
 
 def test_caption_net() -> None:
-    """A picture as the first step of a sentence of any length, into an LSTM."""
+    """A picture is the first step of a sentence of any length, which an LSTM reads."""
     net = netdsl.loads(CAPTION)
     for length in (1, 6):
         assert (2, length + 1, 50) == assert_back_ends_agree(net, {"T": length})[0].shape
@@ -80,8 +80,9 @@ def test_caption_net() -> None:
 
 
 def test_transformer_net() -> None:
-    """Decoder blocks with residuals, causal and cross attention, their weights named as
-    `nn.TransformerDecoderLayer` names its own.
+    """Decoder blocks with causal and cross attention agree in both back ends.
+
+    Their weights have the names of those of `nn.TransformerDecoderLayer`.
     """
     net = netdsl.loads(DECODER)
     for sizes in ({"T": 5, "S": 3}, {"T": 1, "S": 8}):
@@ -90,17 +91,17 @@ def test_transformer_net() -> None:
     ours = {
         n.removeprefix("layers.0.") for n in net.torch().state_dict() if n.startswith("layers.0.")
     }
-    # The source's vectors have a length of their own.
+    # The source has vectors of another length, which need separate projections.
     cross = {f"multihead_attn.{n}_proj_weight" for n in "qkv"}
     assert ours ^ set(theirs.state_dict()) == {*cross, "multihead_attn.in_proj_weight"}
 
 
 def test_causal_net() -> None:
-    """What comes later changes nothing before it."""
+    """Later words do not change the scores of earlier ones."""
     module = randomise(netdsl.loads(DECODER).torch())
-    said, source = torch.tensor([[1, 2, 3, 4]]), torch.randn(1, 3, 6)
+    sentence, source = torch.tensor([[1, 2, 3, 4]]), torch.randn(1, 3, 6)
     (first,), (other,) = (
-        run_torch(module, [said, source]),
+        run_torch(module, [sentence, source]),
         run_torch(module, [torch.tensor([[1, 2, 9, 9]]), source]),
     )
     np.testing.assert_allclose(first[:, :2], other[:, :2], rtol=1e-4, atol=1e-5)
@@ -108,14 +109,14 @@ def test_causal_net() -> None:
 
 
 def test_graph_net() -> None:
-    """The net for Cora with any number of vertices."""
+    """The net for Cora agrees in both back ends for several numbers of vertices."""
     net = netdsl.loads(CORA.replace("2708", "V").replace("1433", "20"))
     for vertices in (2, 7):
         assert_back_ends_agree(net, {"V": vertices})
 
 
 def test_region_net() -> None:
-    """Fast R-CNN's head on pictures of any size with any number of boxes."""
+    """Fast R-CNN's head agrees in both back ends, with an open picture size and number of boxes."""
     net = netdsl.loads(DETECTOR)
     scores, moves = assert_back_ends_agree(net, {"H": 33, "W": 20, "R": 5})
     assert ((2, 5, 5), (2, 5, 16)) == (scores.shape, moves.shape)
@@ -125,7 +126,7 @@ def test_region_net() -> None:
     "text", [CAPTION, DECODER, CORA, DETECTOR], ids=["caption", "decoder", "cora", "detector"]
 )
 def test_source_stands_alone(text: str) -> None:
-    """The exported source of each net runs without netdsl, and has the same weights."""
+    """The exported source of each net runs without netdsl and has the same weights."""
     net = netdsl.loads(text)
     space: dict[str, Any] = {"__name__": "standalone"}
     exec(compile(net.pytorch_source(), "standalone.py", "exec"), space)

@@ -1,6 +1,4 @@
-"""The library against what others have published: checkpoints' names and shapes, counts, Caffe's
-descriptions, accuracies.
-"""
+"""Compares the library with published checkpoints, counts, Caffe descriptions and accuracies."""
 
 from __future__ import annotations
 
@@ -66,27 +64,27 @@ PAPERS = {
 
 @cache
 def compiled(name: str, size: tuple[int, ...] | None = None) -> Compiled:
-    """A net of the library, at an input size where one is given."""
+    """A net of the library, at an input size if one is given."""
     file, net = name.split(":")
     return compile_net(open_program(file), net, {"": size} if size else None)
 
 
 def macs(name: str, size: tuple[int, ...] = (3, 224, 224)) -> int:
-    """Its multiply-accumulates at that input size."""
-    found = compiled(name, size).costs.totals().macs
-    assert isinstance(found, int)
-    return found
+    """The multiply-accumulates of a net at an input size."""
+    total = compiled(name, size).costs.totals().macs
+    assert isinstance(total, int)
+    return total
 
 
 @cache
 def figures() -> list[dict[str, Any]]:
-    """The published figures."""
+    """The published figures, or none if the file is missing."""
     path = REFERENCE / "counts.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
 def entry(name: str, kind: str) -> dict[str, Any]:
-    """The figure of that name from that kind of source."""
+    """The published figures of a net from a kind of source."""
     return next(e for e in figures() if (e["name"], e["source_kind"]) == (name, kind))
 
 
@@ -98,8 +96,9 @@ def entry(name: str, kind: str) -> dict[str, Any]:
     "path", sorted((REFERENCE / "state_dicts").glob("*.txt")), ids=lambda p: p.stem
 )
 def test_names_of_checkpoints(path: Path) -> None:
-    """The keys and shapes of a published checkpoint; in its order too, but for heads that it keeps
-    at the end.
+    """A module has the keys and shapes of the published checkpoint, in the same order.
+
+    The order is not compared if there are auxiliary heads, which the checkpoint has at the end.
     """
     if path.stem not in TORCHVISION:
         pytest.skip("the library has no net for this checkpoint yet")
@@ -123,7 +122,7 @@ def test_names_of_checkpoints(path: Path) -> None:
     sorted({e["name"] for e in figures() if e["source_kind"] == "torchvision"} & set(TORCHVISION)),
 )
 def test_figures_of_torchvision(name: str) -> None:
-    """Parameters to the last one, multiply-accumulates to the last digit printed."""
+    """Parameters agree exactly, and multiply-accumulates to the last published digit."""
     published = entry(name, "torchvision")
     assert published["params"] == compiled(TORCHVISION[name]).costs.totals().params
     assert published["gmacs"] == round(macs(TORCHVISION[name], tuple(published["input"])) / 1e9, 3)
@@ -139,8 +138,9 @@ EXACT = [
 @needs_reference
 @pytest.mark.parametrize("published", EXACT, ids=lambda e: f"{e['name']}-{e['source_kind']}")
 def test_exact_counts(published: dict[str, Any]) -> None:
-    """Papers, ONNX's light models, Caffe's and Keras' tables: trainable parameters, and
-    multiply-accumulates where they stand.
+    """Exact counts of papers, ONNX's light models, Caffe and Keras agree with ours.
+
+    These are trainable parameters, and multiply-accumulates if they are published.
     """
     totals = compiled(PAPERS[published["name"]]).costs.totals()
     assert published["params"] == totals.trainable
@@ -151,8 +151,10 @@ def test_exact_counts(published: dict[str, Any]) -> None:
 @needs_reference
 @pytest.mark.parametrize("depth", [50, 101, 152])
 def test_counts_of_keras_resnets(depth: int) -> None:
-    """Keras adds for each normalised channel a bias of the convolution and the two running
-    statistics; ONNX's light model those two and a stray one.
+    """Keras and ONNX's light model also count numbers that we do not.
+
+    For each normalised channel, Keras counts a bias of the convolution and two running statistics.
+    ONNX's model counts the two statistics, and one additional number.
     """
     graph = compiled(f"resnet:ResNet{depth}").graph
     params = compiled(f"resnet:ResNet{depth}").costs.totals().params
@@ -170,9 +172,7 @@ def test_counts_of_keras_resnets(depth: int) -> None:
     ids=lambda e: f"{e['name']}-{e['variant']}",
 )
 def test_counts_of_cifar_models(published: dict[str, Any]) -> None:
-    """These have projections as shortcuts; parameters and multiply-accumulates to the digits
-    printed.
-    """
+    """Counts of CIFAR models with projection shortcuts agree to the published digits."""
     n = (int(published["name"].removeprefix("cifar_resnet")) - 2) // 6
     defines = {
         "n": str(n),
@@ -192,8 +192,9 @@ def test_counts_of_cifar_models(published: dict[str, Any]) -> None:
     ids=lambda e: e["name"],
 )
 def test_counts_of_table_6(published: dict[str, Any]) -> None:
-    """ResNet's paper, Table 6: millions of parameters, to the digits printed (0.27, 0.46, 0.66,
-    0.85, 1.7, 19.4).
+    """The parameters in Table 6 of the ResNet paper agree to the published digits.
+
+    They are 0.27, 0.46, 0.66, 0.85, 1.7 and 19.4 million.
     """
     digits = -4 if published["params"] < 1e6 else -5
     assert published["params"] == round(
@@ -229,23 +230,25 @@ net Paper = ResNet(first, {layers})
     ],
 )
 def test_macs_of_the_papers_bottlenecks(name: str, layers: list[int], scale: str) -> None:
-    """The papers stride in a block's first convolution, published checkpoints in the 3x3: as many
-    parameters, fewer products (3.8, 7.6, 11.3 billion).
+    """With the stride in a block's first convolution, the counts are those of the papers.
+
+    Published checkpoints have the stride in the 3x3 convolution, which gives the same parameters
+    and more products than the papers' 3.8, 7.6 and 11.3 billion.
     """
     program = program_of(
         SourceFile("<text>", STRIDE_FIRST.format(file="resnet", layers=layers, scale=scale))
     )
-    found = Net(compile_net(program, "Paper", {"": (3, 224, 224)}))
-    assert isinstance(found.macs, int)
-    assert abs(entry(name, "paper")["gmacs"] - found.macs / 1e9) < 0.06
+    paper_net = Net(compile_net(program, "Paper", {"": (3, 224, 224)}))
+    assert isinstance(paper_net.macs, int)
+    assert abs(entry(name, "paper")["gmacs"] - paper_net.macs / 1e9) < 0.06
     ours = {"": "resnet:ResNet", "-> se": "senet:SEResNet"}[scale] + name.rpartition("-")[2]
-    assert compiled(ours).costs.totals().params == found.params
+    assert compiled(ours).costs.totals().params == paper_net.params
 
 
 @needs_reference
 @pytest.mark.parametrize("name", ["ResNet-18", "ResNet-34"])
 def test_macs_of_table_1(name: str) -> None:
-    """ResNet's paper, Table 1: 1.8 and 3.6 billion (the second rounded down)."""
+    """Our counts, rounded down, are those in Table 1 of the ResNet paper: 1.8 and 3.6 billion."""
     assert entry(name, "paper")["gmacs"] == macs(f"resnet:{name.replace('-', '')}") // 10**8 / 10
 
 
@@ -255,7 +258,7 @@ def test_macs_of_table_1(name: str) -> None:
 def rows_with_weights(
     name: str, size: tuple[int, ...] | None = None, kinds: tuple[str, ...] = ("conv", "dense")
 ) -> list[tuple[str, tuple[Any, ...], int, Any]]:
-    """(name, output, params, macs) of the layers of those kinds."""
+    """The (name, output, params, macs) of each layer of some kinds, without auxiliary heads."""
     return [
         (n.name, n.type.shape, c.params, c.macs)
         for n, c in compiled(name, size).costs.rows()
@@ -268,7 +271,10 @@ def rows_with_weights(
     "name", ["VGG-A", "VGG-A-LRN", "VGG-B", "VGG-C", "VGG-D", "VGG-E", "AlexNet"]
 )
 def test_tables_of_layers(name: str) -> None:
-    """Output, parameters and multiply-accumulates of each layer with weights."""
+    """Each layer with weights has the output and counts of the paper.
+
+    AlexNet's paper has no multiply-accumulates.
+    """
     published = [(*r["out"], r["params"], r.get("macs")) for r in entry(name, "paper")["layers"]]
     ours = [
         (*shape, params, n if name != "AlexNet" else None)
@@ -279,9 +285,9 @@ def test_tables_of_layers(name: str) -> None:
 
 @needs_reference
 def test_table_of_lenet5() -> None:
-    """Output, parameters and connections of each layer of the paper."""
-    made = compiled("lenet5:LeNet5Original")
-    layers = {n.name: (n, c) for n, c in made.costs.rows()}
+    """Each layer of LeNet-5 has the output, parameters and connections of the paper."""
+    net = compiled("lenet5:LeNet5Original")
+    layers = {n.name: (n, c) for n, c in net.costs.rows()}
     for row in entry("LeNet-5", "paper")["layers"]:
         node, cost = layers["distances" if "RBF" in row["layer"] else row["layer"]]
         window = (
@@ -296,10 +302,12 @@ def test_table_of_lenet5() -> None:
 
 @needs_reference
 def test_table_of_googlenet() -> None:
-    """Table 1: outputs, weights and products of each module as arithmetic has them, and as printed
-    where the two agree.
+    """Each module of GoogLeNet has the output, weights and products of Table 1.
+
+    Weights and products are compared with exact values, and products also with the printed ones,
+    except where the paper is wrong.
     """
-    made = compiled("googlenet:GoogLeNet")
+    net = compiled("googlenet:GoogLeNet")
     for row in entry("GoogLeNet", "paper")["layers"]:
         words = row["layer"].split()
         labels = {
@@ -308,11 +316,11 @@ def test_table_of_googlenet() -> None:
             "linear": ["fc"],
             "inception": [f"inception{words[-1]}"],
         }[words[0]]
-        parts = [made.costs.of(label) for label in labels]
+        parts = [net.costs.of(label) for label in labels]
         products, weights = sum(p.macs for p in parts), sum(p.weights for p in parts)
         assert (row["weights_arith"], row["macs_arith"]) == (weights, products)
-        assert row["out"] == list(made.labels[labels[-1]].type.shape)
-        if words[-1] not in ("7x7/2", "5a"):  # the paper's own slips
+        assert row["out"] == list(net.labels[labels[-1]].type.shape)
+        if words[-1] not in ("7x7/2", "5a"):  # errors in the paper
             assert row["ops_published"] in {f"{round(products / 1e6)}M", f"{products // 10**6}M"}
 
 
@@ -398,21 +406,19 @@ def read_prototxt(text: str) -> dict[str, list[Any]]:
     rest = iter([t.strip("\"'") for t in tokens if not t.startswith("#") and t != ":"] + ["}"])
 
     def message() -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {}
+        fields: dict[str, list[Any]] = {}
         for key in rest:
             if key == "}":
                 break
             value = next(rest)
-            found.setdefault(key, []).append(message() if value == "{" else value)
-        return found
+            fields.setdefault(key, []).append(message() if value == "{" else value)
+        return fields
 
     return message()
 
 
 class Caffe:
-    """The shapes of a description's blobs and the parameters of its layers, as Caffe computes
-    them.
-    """
+    """The shapes of blobs and the parameters of layers, computed as Caffe computes them."""
 
     def __init__(self, path: str, **inputs: tuple[int, ...]) -> None:
         text = (CORPORA / path).read_text(encoding="utf-8")
@@ -426,7 +432,7 @@ class Caffe:
                 self._add(layer, layer["type"][0])
 
     def _add(self, layer: dict[str, list[Any]], kind: str) -> None:
-        given = [self.blobs[b] for b in layer["bottom"]]
+        inputs = [self.blobs[b] for b in layer["bottom"]]
         options = {
             k: v
             for key, value in layer.items()
@@ -434,7 +440,7 @@ class Caffe:
             for k, v in value[0].items()
         }
         rule = getattr(self, f"_{kind.lower()}", None)
-        shape, params = rule(options, *given) if rule else (given[0], 0)
+        shape, params = rule(options, *inputs) if rule else (inputs[0], 0)
         self.blobs[layer["top"][0]] = shape
         if params:
             self.rows.append((shape, params))
@@ -537,8 +543,9 @@ WITH_WEIGHTS = ("conv", "deconv", "dense", "bn")
     ids=[p.split("/")[-2] + "/" + n for n, p, _ in SAME_LAYERS],
 )
 def test_same_layers_as_caffes(name: str, path: str, size: tuple[int, ...]) -> None:
-    """In order, each layer with weights has the output and the parameters of the published
-    description; blobs of one name one shape.
+    """Each layer with weights has the output and parameters of the published description.
+
+    The layers have the same order, and blobs with the name of a label have its shape.
     """
     theirs = Caffe(path, data=size, rois=(5,))
     ours = [
@@ -569,12 +576,13 @@ SAME_BLOCKS = [
 @needs_reference
 @pytest.mark.parametrize(("name", "path"), SAME_BLOCKS, ids=[n for n, _ in SAME_BLOCKS])
 def test_same_blocks_as_caffes(name: str, path: str) -> None:
-    """Caffe's bottlenecks stride in another place: each layer's parameters and each block's output
-    are the same.
+    """Layers have the parameters, and blocks the outputs, of Caffe's description.
+
+    The outputs of layers differ, since Caffe's bottlenecks have their stride in another layer.
     """
     theirs = Caffe(path, data=IMAGE)
     ours = sorted(p for _, _, p, _ in rows_with_weights(name, IMAGE, WITH_WEIGHTS))
-    # The 50 has a bias there.
+    # The first convolution of Caffe's ResNet-50 has a bias.
     conv1 = [
         p - 64 if i == 0 and name.startswith("resnet:ResNet50") else p
         for i, (_, p) in enumerate(theirs.rows)
@@ -597,7 +605,7 @@ def test_same_blocks_as_caffes(name: str, path: str) -> None:
 def test_accuracy_on_cifar10(
     depth: int, accuracy: str, engine: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The third-party weights score what they score elsewhere, over all 10,000 test images."""
+    """Third-party weights have their published accuracy on all 10,000 test images."""
     folder = tmp_path_factory.getbasetemp() / "cifar10"
     if not folder.exists():
         subprocess.run([sys.executable, SHARED / "data" / "unpack_cifar10.py", folder], check=True)
@@ -612,8 +620,8 @@ def test_accuracy_on_cifar10(
         "--engine",
         engine,
     ]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "netdsl", *argv], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"accuracy {accuracy} %" in done.stdout
+    assert (process.returncode, process.stderr) == (0, "")
+    assert f"accuracy {accuracy} %" in process.stdout

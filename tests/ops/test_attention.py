@@ -1,4 +1,4 @@
-"""Attention against its formula, written out once more."""
+"""Attention compared with its formula, written out in numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.small_nets import message, net_of, weights_of
 def attended(
     w: dict[str, np.ndarray], x: np.ndarray, keys: np.ndarray, heads: int, *, causal: bool = False
 ) -> np.ndarray:
-    """Attention as the paper writes it, head by head."""
+    """Attention computed by the formula of the paper, head by head."""
     width = x.shape[1]
     parts = (
         np.split(w["in_proj_weight"], 3)
@@ -23,21 +23,22 @@ def attended(
         s @ p.T + b
         for s, p, b in zip((x, keys, keys), parts, np.split(w["in_proj_bias"], 3), strict=True)
     )
-    made = []
+    results = []
     for h in range(heads):
         part = slice(h * width // heads, (h + 1) * width // heads)
         scores = q[:, part] @ k[:, part].T / np.sqrt(width / heads)
         if causal:
             scores[np.triu_indices(len(x), 1)] = -np.inf
         shares = np.exp(scores - scores.max(1, keepdims=True))
-        made.append(shares / shares.sum(1, keepdims=True) @ v[:, part])
-    joined: np.ndarray = np.concatenate(made, axis=1) @ w["out_proj.weight"].T + w["out_proj.bias"]
-    return joined
+        results.append(shares / shares.sum(1, keepdims=True) @ v[:, part])
+    joined = np.concatenate(results, axis=1)
+    projected: np.ndarray = joined @ w["out_proj.weight"].T + w["out_proj.bias"]
+    return projected
 
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_formula(causal: bool) -> None:
-    """Self-attention is what the paper's formula gives, with and without a mask."""
+    """Self-attention gives the values of the paper's formula, with and without a mask."""
     x = numbers(1, 5, 6)
     w, y = both(net_of(f"attention(3, causal = {str(causal).lower()})", "5x6"), x)
     np.testing.assert_allclose(
@@ -47,15 +48,17 @@ def test_attention_formula(causal: bool) -> None:
 
 @pytest.mark.parametrize("width", [6, 4])
 def test_cross_attention_formula(width: int) -> None:
-    """Keys and values come from the reference, whose vectors may have another length."""
+    """Keys and values come from the reference, whose vectors can have another length."""
     x, keys = numbers(1, 5, 6), numbers(1, 3, width, seed=1)
     w, y = both(net_of("attention(2, @x1)", "5x6", f"3x{width}"), x, keys)
     np.testing.assert_allclose(y[0], attended(w, x[0], keys[0], 2), rtol=1e-4, atol=1e-5)
 
 
 def test_attention_counts() -> None:
-    """BERT-base's attention (Devlin et al. 2019), and cross attention with both lengths open,
-    counted by hand.
+    """Parameters, weights and MACs, counted by hand.
+
+    The nets are the attention of BERT-base (Devlin et al. 2019), and cross attention with two open
+    lengths.
     """
     net = net_of("attention(12)", "512x768")
     assert (net.params, weights_of(net), net.macs) == (
@@ -76,14 +79,14 @@ def test_attention_of_any_length(call: str) -> None:
 
 
 def test_cross_attention_of_any_length() -> None:
-    """Both lengths may be open."""
+    """Both lengths can be open."""
     net = net_of("attention(2, @x1)", "Tx4", "Sx6")
     for sizes in ({"T": 1, "S": 5}, {"T": 4, "S": 1}, {"T": 3, "S": 3}):
         assert_back_ends_agree(net, sizes)
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         (
             "attention(2)",
@@ -108,6 +111,6 @@ def test_cross_attention_of_any_length() -> None:
         ),
     ],
 )
-def test_attention_errors(call: str, shapes: list[str], wanted: str) -> None:
-    """What does not fit is said with both values."""
-    assert wanted == message(call, *shapes)
+def test_attention_errors(call: str, shapes: list[str], expected: str) -> None:
+    """The error names the values that do not fit."""
+    assert expected == message(call, *shapes)

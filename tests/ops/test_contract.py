@@ -1,8 +1,7 @@
-"""The contract of a layer kind: what its definition says of itself agrees with PyTorch and with
-ONNX, for every example.
+"""The contract of a layer kind: its definition agrees with PyTorch and ONNX for every example.
 
-Each check is a function over one example or one kind; `test_contract_catches` plants an error in a
-definition for each rule and sees that a check fails.
+Each check is a function of one example or one kind. `test_contract_catches` plants an error in a
+definition for each rule, and checks that the contract fails.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def given_arguments(cls: type[Op], call: str) -> set[str]:
 
 
 def check_arguments(cls: type[Op]) -> None:
-    """Everything is documented, and every argument occurs in an example."""
+    """Check that kind and arguments are documented, and that examples show every argument."""
     assert re.fullmatch(r"[^\n]{12,}\.", (cls.__doc__ or "").split("\n")[0]), (
         f"{cls.kind}: a sentence with the formula"
     )
@@ -61,24 +60,24 @@ def check_arguments(cls: type[Op]) -> None:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_arguments(kind: str) -> None:
-    """Every kind and argument is documented and shown in an example."""
+    """Every kind and argument is documented and occurs in an example."""
     check_arguments(LAYERS[kind])
 
 
 def check_rounding(cls: type[Op]) -> None:
-    """The kind has a rule of its own for how far float32 may be off, with both of its formulas."""
+    """Check that the kind has a rounding rule of its own, whose docstring has both formulas."""
     assert cls.rounding is not Op.rounding, f"{cls.kind} does not answer `rounding`"
     assert all(formulas(cls.rounding)), f"{cls.kind}: the docstring of `rounding` gives no formula"
 
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_rounding(kind: str) -> None:
-    """No shipped kind is left to the rule for kinds of other packages."""
+    """No kind of netdsl uses the default rounding rule, which is for kinds of other packages."""
     check_rounding(LAYERS[kind])
 
 
 def check_params(net: netdsl.Net) -> None:
-    """The learned and the stored tensors have the names and shapes of the module's."""
+    """Check the names and shapes of parameters and buffers against those of the module."""
     module = net.torch()
     (node,) = net.graph.nodes
     assert {f"y.{n}": p.shape for n, p in node.params().items()} == {
@@ -90,38 +89,35 @@ def check_params(net: netdsl.Net) -> None:
     assert net.params == sum(p.numel() for p in module.parameters())
 
 
-# PyTorch's counter knows matrix products and convolutions alone; these kinds multiply in other
-# ways.
-WITNESSES = {
+# PyTorch counts only matrix products and convolutions; these kinds multiply in other ways.
+COUNTERS = {
     "rbf": lambda module, inputs, result: inputs[0].numel() * result.shape[1] // inputs[0].shape[0]
 }
 
 
 def check_macs(net: netdsl.Net) -> None:
-    """The MACs are what PyTorch's counter, or the witness of the kind, sees in one sample."""
-    # Fused recurrent kernels, which the counter sees as nothing, take single precision alone.
+    """Check the MACs of one sample against PyTorch's counter, or that of `COUNTERS`."""
+    # PyTorch does not count fused recurrent kernels. They exist only for single precision.
     module = randomise(net.torch()).double()
     inputs = [x.double() if x.is_floating_point() else x for x in inputs_for(net, 1)]
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         result = module(*inputs)
     kind = net.layers[0].kind
-    seen = (
-        WITNESSES[kind](module, inputs, result)
-        if kind in WITNESSES
+    counted = (
+        COUNTERS[kind](module, inputs, result)
+        if kind in COUNTERS
         else counter.get_total_flops() // 2
     )
     layer = getattr(module, "y", None)
-    if isinstance(
-        layer, PartialConv
-    ):  # the counter sees the whole kernel, of which the connected maps are a part
+    if isinstance(layer, PartialConv):  # PyTorch counts the whole kernel, with its zeros
         kernel = layer.kernel()
-        seen = seen * int(kernel.count_nonzero()) // kernel.numel()
-    assert net.macs == seen
-    assert LAYERS[kind].multiplies == (seen > 0)
+        counted = counted * int(kernel.count_nonzero()) // kernel.numel()
+    assert net.macs == counted
+    assert LAYERS[kind].multiplies == (counted > 0)
 
 
 def check_torch(net: netdsl.Net) -> None:
-    """The source that stands alone computes what the module does, with the same weights."""
+    """Check that the PyTorch source gives the same values as the module, with the same weights."""
     module = randomise(net.torch())
     space: dict[str, Any] = {"__name__": "standalone"}
     exec(compile(net.pytorch_source(), "standalone.py", "exec"), space)
@@ -135,7 +131,7 @@ CHECKS = (check_shape, check_params, check_macs, check_torch, check_onnx)
 
 
 def check_kind(kind: str) -> None:
-    """The whole contract of a kind."""
+    """Check the whole contract of a kind."""
     test_arguments(kind)
     test_rounding(kind)
     for example in examples_of(kind):
@@ -149,14 +145,15 @@ def check_kind(kind: str) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_contract(example: Example, check: Any) -> None:
-    """What the definition says agrees with PyTorch and ONNX."""
+    """The definition agrees with PyTorch and ONNX."""
     check(example.net())
 
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_opsets(kind: str) -> None:
-    """Every example can be written in every opset that is offered, and onnxruntime computes the
-    same from each.
+    """Every example can be exported in every opset, and gives the same values in onnxruntime.
+
+    For the opsets above `NEWEST_THAT_RUNS`, onnxruntime has no kernel.
     """
     for example in examples_of(kind):
         net = example.net()
@@ -173,7 +170,7 @@ def test_opsets(kind: str) -> None:
             np.testing.assert_allclose(run_onnx(model, inputs)[0], expected, rtol=1e-4, atol=1e-5)
 
 
-# Onnxruntime has no later kernels of these operators.
+# The newest opset for which onnxruntime has a kernel of the operator.
 NEWEST_THAT_RUNS = {"roi_pool": 21, "roi_align": 21}
 
 
@@ -182,8 +179,8 @@ NEWEST_THAT_RUNS = {"roi_pool": 21, "roi_align": 21}
     [e for e in EXAMPLES if LAYERS[e.kind].params is not Op.params],
     ids=lambda e: f"{e.call} on {e.shapes}",
 )
-def test_weights_start_alike(example: Example) -> None:
-    """Fresh weights that are not random are equal in both back ends."""
+def test_fixed_initial_weights_are_equal(example: Example) -> None:
+    """Initial weights that are not random are equal in both back ends."""
     net = example.net()
     state = net.torch().state_dict()
     for tensor in net.onnx().graph.initializer:
@@ -216,10 +213,8 @@ CONNECTED = (
     ],
     ids=lambda w: w.partition("(")[0] if len(w) < 40 else "connected",
 )
-def test_weights_start_with_one_scale(call: str, init: str) -> None:
-    """Fresh weights and biases of both back ends have one mean and one standard deviation, whatever
-    the initialiser.
-    """
+def test_initial_weights_have_one_distribution(call: str, init: str) -> None:
+    """With every initialiser, both back ends give weights of the same mean and deviation."""
     shape = "300" if call.startswith("dense") else "64x5x5"
     net = Example("", shape, call.format(f", init = {init}")).net()
     torch.manual_seed(0)
@@ -231,7 +226,7 @@ def test_weights_start_with_one_scale(call: str, init: str) -> None:
             assert pytest.approx(theirs.mean(), abs=float(0.4 * theirs.std()) + 1e-9) == ours.mean()
 
 
-# Statistics, not windows.
+# These layers depend on whole axes, not on windows.
 ALONG_THE_AXES = {"softmax", "log_softmax", "layernorm", "rmsnorm", "groupnorm", "instancenorm"}
 WINDOWED = [
     e
@@ -244,9 +239,7 @@ WINDOWED = [
 
 @pytest.mark.parametrize("example", WINDOWED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_windows(example: Example) -> None:
-    """The gradient of the middle output reaches no input outside the window that the kind
-    declares.
-    """
+    """The middle output has no gradient for inputs outside the window that the kind declares."""
     net = example.net()
     (node,) = net.graph.nodes
     module = randomise(net.torch())
@@ -263,8 +256,8 @@ def test_windows(example: Example) -> None:
 # ---- the checks can fail
 
 
-def _plant(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, made: Any) -> None:
-    monkeypatch.setattr(LAYERS[kind], rule, made)
+def _plant(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, wrong: Any) -> None:
+    monkeypatch.setattr(LAYERS[kind], rule, wrong)
 
 
 def _without_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +334,7 @@ PLANTS = {
 
 @pytest.mark.parametrize("rule", PLANTS)
 def test_contract_catches(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error planted in a rule makes the contract fail, which holds without it."""
+    """The contract passes, and fails after an error is planted in a rule."""
     kind, plant = PLANTS[rule]
     check_kind(kind)
     plant(monkeypatch)

@@ -1,4 +1,4 @@
-"""Partial convolutions against their formula, written out once more."""
+"""Partial convolutions compared with their formula, written out in numpy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ C3 += [[(i + d) % 6 for d in (0, 1, 3, 4)] for i in range(3)] + [[0, 1, 2, 3, 4,
 
 
 def test_lenet_c3() -> None:
-    """LeNet-5's C3: 1,516 parameters and 151,600 connections, each bias being one; it is the
-    convolution that has zeros elsewhere.
+    """C3 of LeNet-5 has 1,516 parameters and 151,600 connections, including those of the biases.
+
+    It gives the values of a full convolution in which all other weights are 0.
     """
     net = net_of(f"conv(16, 5, connections = {C3})", "6x14x14")
     assert (net.params, weights_of(net), net.macs) == (1_516, 1_500, 150_000)
@@ -37,16 +38,16 @@ def test_lenet_c3() -> None:
 
 
 def test_connected_weights_learn() -> None:
-    """Every weight gets a gradient, and moves with the module."""
+    """Every weight has a gradient, and the initial weights are in ± 1 / sqrt(6 x 25)."""
     module = net_of(f"conv(16, 5, connections = {C3})", "6x14x14").torch()
     module(torch.randn(1, 6, 14, 14)).square().sum().backward()
-    assert all(bool((p.grad != 0).all()) for p in module.parameters() if p.grad is not None)
+    assert all(p.grad is not None and bool((p.grad != 0).all()) for p in module.parameters())
     bound = (6 * 25) ** -0.5
     assert bound * 0.9 < max(float(p.detach().abs().max()) for p in module.parameters()) <= bound
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "expected"),
     [
         (
             "2, 3, connections = [[0], [1], [2]]",
@@ -92,13 +93,13 @@ def test_connected_weights_learn() -> None:
         ),
     ],
 )
-def test_connection_errors(arguments: str, wanted: str) -> None:
-    """A table that does not fit is said with both values."""
-    assert wanted == message(f"conv({arguments})", "3x8x8")
+def test_connection_errors(arguments: str, expected: str) -> None:
+    """The error for a wrong table of connections names the values that do not fit."""
+    assert expected == message(f"conv({arguments})", "3x8x8")
 
 
 def test_depthwise_has_no_connections() -> None:
-    """The table belongs to `conv` alone."""
+    """Only `conv` has the argument `connections`."""
     assert codes("net A { input x: 3x8x8\n depthwise(3, connections = [[0], [1], [2]]) }") == [
         "unknown-argument"
     ]

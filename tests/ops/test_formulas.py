@@ -1,4 +1,4 @@
-"""Hold the formulas that `netdsl layers` prints, written out in numpy, against the layers."""
+"""Layers compared with the formulas that `netdsl layers` prints, written out in numpy."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def softplus(x: Array) -> Array:
 
 
 def normalised(x: Array, axes: tuple[int, ...], eps: float = 1e-5) -> Array:
-    """Mean 0 and variance 1 along axes."""
+    """The array, normalised to mean 0 and variance 1 along these axes."""
     centred = x - x.mean(axes, keepdims=True)
     return np.asarray(centred / np.sqrt(x.var(axes, keepdims=True) + eps))
 
 
 def windows(x: Array, k: int) -> Array:
-    """N x C x H x W to N x C x H/k x W/k x k*k."""
+    """The windows of an N x C x H x W array, as N x C x H/k x W/k x k*k."""
     n, c, h, w = x.shape
     cut = x.reshape(n, c, h // k, k, w // k, k).transpose(0, 1, 2, 4, 3, 5)
     return cut.reshape(n, c, h // k, w // k, k * k)
@@ -104,13 +104,13 @@ FORMULAS: dict[tuple[str, str], Callable[[Array, Weights], Array]] = {
 
 
 def test_the_ratio_is_rounded() -> None:
-    """Nearest takes the ratio of the sizes in single precision.
+    """Nearest-neighbour upsampling computes the ratio of the sizes in single precision.
 
-    Of 2 places and 82, place 41 is not the second yet.
+    If 2 elements become 82, element 41 is therefore a copy of the first; its exact position is 1.
     """
     module = netdsl.loads("net N {\ninput x: 1x2\nupsample(size = [82])\n}").torch()
-    made = module(torch.tensor([[[0.0, 1.0]]]))[0, 0]
-    assert [int(v) for v in made[40:43]] == [0, 0, 1]
+    result = module(torch.tensor([[[0.0, 1.0]]]))[0, 0]
+    assert [int(v) for v in result[40:43]] == [0, 0, 1]
     assert 41 * 2 // 82 == 1
 
 
@@ -128,7 +128,7 @@ def _adaptive(x: Array, out: int) -> Array:
 
 @pytest.mark.parametrize("case", FORMULAS, ids=" on ".join)
 def test_formula(case: tuple[str, str]) -> None:
-    """A layer computes its formula, with random weights, in double precision."""
+    """A layer gives the values of its formula, with random weights, in double precision."""
     call, shape = case
     module = netdsl.loads(f"net N {{\ninput x: {shape}\nl: {call}\n}}").torch().double().eval()
     generator = torch.Generator().manual_seed(0)
@@ -138,8 +138,8 @@ def test_formula(case: tuple[str, str]) -> None:
         x = 2 * torch.randn(
             2, *map(int, shape.split("x")), generator=generator, dtype=torch.float64
         )
-        made = module(x).numpy()
+        result = module(x).numpy()
     weights = {
         name.removeprefix("l."): tensor.numpy() for name, tensor in module.state_dict().items()
     }
-    np.testing.assert_allclose(made, FORMULAS[case](x.numpy(), weights), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(result, FORMULAS[case](x.numpy(), weights), rtol=1e-6, atol=1e-8)

@@ -1,4 +1,4 @@
-"""Graph layers against their formulas, written out once more."""
+"""Graph layers compared with their formulas, written out in numpy."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from netdsl.analysis.valid import valid_for
 from tests.support.back_ends import assert_back_ends_agree, both, numbers
 from tests.support.small_nets import message, net_of
 
-# A triangle, a tail, a vertex alone.
+# A triangle with a tail, and a vertex without edges.
 EDGES = np.array(
     [[0, 1, 1, 0, 0], [1, 0, 1, 0, 0], [1, 1, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]]
 )
 
 
 def test_gcn_formula() -> None:
-    """`normalize` makes D^(-1/2) (A + I) D^(-1/2); given that matrix, the plain layer computes the
-    same.
+    """`normalize` computes D^(-1/2) (A + I) D^(-1/2).
+
+    A layer without `normalize` gives the same values for this matrix.
     """
     x, looped = numbers(1, 5, 3), EDGES + np.eye(5)
     normal = looped / np.sqrt(np.outer(looped.sum(1), looped.sum(1)))
@@ -44,7 +45,7 @@ def test_cheb_formula(k: int) -> None:
 
 
 def test_sage_formula() -> None:
-    """Each vertex takes the mean of its neighbours, the one alone takes none."""
+    """Each vertex takes the mean of its neighbours; without neighbours the mean is 0."""
     x = numbers(1, 5, 3)
     w, y = both(net_of("sage(2, @x1)", "5x3", "5x5"), x, EDGES[None])
     for i, row in enumerate(EDGES):
@@ -58,8 +59,9 @@ def test_sage_formula() -> None:
 
 
 def test_graph_counts() -> None:
-    """MACs with the number of vertices open, counted by hand, and told in the vertices' symbol even
-    where the edges have one of their own.
+    """MACs for an open number of vertices, counted by hand.
+
+    They use the symbol of the vertices, even if the edges have a symbol of their own.
     """
     for shapes in (("Vx10", "VxV"), ("Vx10", "WxW")):
         assert [
@@ -68,17 +70,17 @@ def test_graph_counts() -> None:
         ] == ["4 * V * V + 40 * V", "20 * V * V + 120 * V", "10 * V * V + 80 * V"]
 
 
-def test_graph_weights_start() -> None:
-    """As PyTorch Geometric starts them:
+def test_initial_weights_of_graph_layers() -> None:
+    """The weights are initialised as in PyTorch Geometric.
 
-    Glorot's for gcn and cheb, their biases at 0; sage as a dense layer of that many features.
+    `gcn` and `cheb` use Glorot's method, with biases of 0; `sage` is initialised as a dense layer.
     """
-    started = {
+    initial = {
         call: {n: (p.shape, p.init) for n, p in node.op.params(*node.types).items()}
         for call in ("gcn(4, @x1)", "cheb(4, @x1, k = 2)", "sage(4, @x1)")
         for node in net_of(call, "5x3", "5x5").graph.nodes
     }
-    assert started == {
+    assert initial == {
         "gcn(4, @x1)": {"bias": ((4,), "zeros"), "lin.weight": ((4, 3), "xavier_uniform")},
         "cheb(4, @x1, k = 2)": {
             "bias": ((4,), "zeros"),
@@ -97,14 +99,14 @@ def test_graph_weights_start() -> None:
     "call", ["gcn(2, @x1, normalize = true)", "cheb(2, @x1, k = 3)", "sage(2, @x1)"]
 )
 def test_graphs_of_any_size(call: str) -> None:
-    """One model takes graphs of every size, each sample its own edges."""
+    """One model takes graphs of every size, and each sample has its own edges."""
     net = net_of(call, "Vx3", "VxV")
     for vertices in (1, 4, 9):
         assert_back_ends_agree(net, {"V": vertices})
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         (
             "gcn(2, @x1)",
@@ -138,13 +140,13 @@ def test_graphs_of_any_size(call: str) -> None:
         ),
     ],
 )
-def test_graph_errors(call: str, shapes: list[str], wanted: str) -> None:
-    """What does not fit is said with both values."""
-    assert wanted == message(call, *shapes)
+def test_graph_errors(call: str, shapes: list[str], expected: str) -> None:
+    """The error names the values that do not fit."""
+    assert expected == message(call, *shapes)
 
 
 def test_edges_must_be_square() -> None:
-    """Open sizes of the edges must be those of the vertices."""
+    """Open sizes of the edges must equal the number of vertices."""
     assert (
         valid_for(net_of("gcn(2, @x1)", "Vx3", "AxB").graph)
         == "V >= 1, A >= 1, B >= 1, A == V, B == V"

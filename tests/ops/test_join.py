@@ -1,4 +1,4 @@
-"""Joins against numpy: which shapes they take, what comes out, and what open sizes must satisfy."""
+"""Joins compared with numpy: accepted shapes, results, and the conditions on open sizes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ SHAPES = st.lists(st.sampled_from([1, 1, 2, 3, 4, H, W, H + 1, 2 * H]), min_size
 
 
 def at(shape: tuple[Size, ...], sizes: dict[str, int]) -> tuple[int, ...]:
-    """The shape for open sizes that are given."""
+    """The shape with numbers in place of its symbols."""
     return tuple(d if isinstance(d, int) else d.at(sizes) for d in shape)
 
 
 def inferred(op: Op, types: list[TensorType]) -> TensorType | None:
-    """The type of the join, `None` where it refuses."""
+    """The type of the join, or None if it refuses the inputs."""
     try:
         return op.infer(*types)
     except OpError as error:
@@ -42,31 +42,33 @@ def inferred(op: Op, types: list[TensorType]) -> TensorType | None:
         return None
 
 
-def holds(op: Op, types: list[TensorType], sizes: dict[str, int]) -> bool:
-    """Whether what the join needs of open sizes is so."""
+def is_valid(op: Op, types: list[TensorType], sizes: dict[str, int]) -> bool:
+    """Whether these sizes satisfy the conditions of the join."""
     return all(len(set(at(pair, sizes))) == 1 for pair in op.inferred(*types)[1].equal)
 
 
-def against(
+def check_shapes(
     op: Op, shapes: list[list[Size]], slow: Callable[[list[np.ndarray]], np.ndarray]
 ) -> None:
-    """The join refuses where no sizes fit; else it asks of the open sizes just what numpy needs,
-    and makes numpy's shape.
+    """Check that the join accepts the same sizes as numpy, and gives the same shape.
+
+    It refuses shapes that fit for no sizes.
     """
     types = [TensorType(tuple(s)) for s in shapes]
-    made = inferred(op, types)
+    result = inferred(op, types)
     for sizes in ASSIGNMENTS:
         try:
-            wanted = slow([np.zeros(at(t.shape, sizes)) for t in types])
+            expected = slow([np.zeros(at(t.shape, sizes)) for t in types])
         except (ValueError, IndexError):
-            assert made is None or not holds(op, types, sizes)
+            assert result is None or not is_valid(op, types, sizes)
         else:
-            assert made is not None
-            assert (wanted.shape if holds(op, types, sizes) else None) == at(made.shape, sizes)
+            assert result is not None
+            shape = expected.shape if is_valid(op, types, sizes) else None
+            assert shape == at(result.shape, sizes)
 
 
 def added(arrays: list[np.ndarray]) -> np.ndarray:
-    """The sum by numpy, of arrays of one rank."""
+    """The sum in numpy, which must have arrays of one rank."""
     if len({a.ndim for a in arrays}) > 1:
         raise ValueError("ranks")
     return sum(arrays[1:], start=arrays[0])
@@ -80,8 +82,8 @@ def added(arrays: list[np.ndarray]) -> np.ndarray:
     )
 )
 def test_elementwise_shapes(shapes: list[list[Size]]) -> None:
-    """Sizes are equal or 1, whichever arm is the smaller one."""
-    against(bind(LAYERS["add"], (), {}), shapes, added)
+    """The sizes along each axis are equal or 1, in any arm."""
+    check_shapes(bind(LAYERS["add"], (), {}), shapes, added)
 
 
 @given(
@@ -93,8 +95,8 @@ def test_elementwise_shapes(shapes: list[list[Size]]) -> None:
     st.sampled_from([1, 2, 3, -1, -2]),
 )
 def test_concat_shapes(shapes: list[list[Size]], axis: int) -> None:
-    """The sizes along the axis are summed, the others are equal."""
-    against(
+    """The sizes along the axis are added; the other sizes are equal."""
+    check_shapes(
         bind(LAYERS["concat"], (axis,), {}),
         shapes,
         lambda arrays: np.concatenate(arrays, axis if axis < 0 else axis - 1),
@@ -110,7 +112,7 @@ def test_concat_shapes(shapes: list[list[Size]], axis: int) -> None:
     [("1x4", "3x1", "3x4"), ("3x1", "1x1", "1x5"), ("2x1x3", "1x4x1", "2x4x3"), ("1", "7", "1")],
 )
 def test_elementwise_values(call: str, slow: np.ufunc, shapes: tuple[str, ...]) -> None:
-    """An axis of size 1 is repeated in any arm, the first too."""
+    """An axis of size 1 is repeated, in the first arm as in any other."""
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(2, *map(int, s.split("x")))) for s in shapes]
     _, y = both(net_of(f"{call}(@x1, @x2)", *shapes), *arrays)
@@ -132,7 +134,7 @@ def test_elementwise_values(call: str, slow: np.ufunc, shapes: tuple[str, ...]) 
     ],
 )
 def test_open_sizes(call: str, shapes: tuple[str, ...], valid: str) -> None:
-    """What a join needs of open sizes is told."""
+    """`valid_for` gives the conditions of a join on open sizes."""
     assert valid == valid_for(net_of(call, *shapes).graph)
 
 
@@ -145,12 +147,12 @@ def test_open_sizes(call: str, shapes: tuple[str, ...], valid: str) -> None:
     ],
 )
 def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int]) -> None:
-    """Both back ends join values whose sizes are open."""
+    """Both back ends join values of open sizes."""
     assert_back_ends_agree(net_of(call, *shapes), sizes)
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         (
             "concat(@x1, axis = 3)",
@@ -200,12 +202,12 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         ),
     ],
 )
-def test_join_errors(call: str, shapes: tuple[str, ...], wanted: str) -> None:
-    """What does not fit is said with both values, and with six of the arms at most."""
-    assert wanted == message(call, *shapes)
+def test_join_errors(call: str, shapes: tuple[str, ...], expected: str) -> None:
+    """The error names the values that do not fit, and at most six of the arms."""
+    assert expected == message(call, *shapes)
 
 
-def test_a_join_looks_at_one_place() -> None:
-    """Every value of a join depends on those at its own place, along each spatial axis."""
+def test_the_window_of_a_join() -> None:
+    """Each element of a join depends only on the elements at its own position."""
     (node,) = net_of("concat(@x1)", "3x8x9", "2x8x9").graph.nodes
     assert node.op.windows(*node.types) == (Window(1, 1, 0),) * 2

@@ -19,8 +19,9 @@ from tests.support.contract import EXAMPLES, Example, check_onnx, check_shape, e
 
 
 def opened(example: Example) -> tuple[list[str], dict[str, int]]:
-    """The example's input shapes with a symbol for each size after the channels (1 stays), and the
-    example's own sizes.
+    """The input shapes of the example with symbols, and the example's own sizes.
+
+    Each size after the channels becomes a symbol, except 1.
     """
     shapes, sizes = [], {}
     for i, text in enumerate(example.shapes.split(", ")):
@@ -35,7 +36,7 @@ def opened(example: Example) -> tuple[list[str], dict[str, int]]:
 
 
 OPENED = [e for e in EXAMPLES if opened(e)[1] and "x" in e.shapes]
-# Those that act on the last axis, or whose bounds may count from an end.
+# These kinds act on the last axis, or have bounds that can count from its end.
 MUST_KNOW_THE_SIZE = {
     "attention",
     "cheb",
@@ -53,7 +54,7 @@ MUST_KNOW_THE_SIZE = {
 
 
 def compiled_open(example: Example) -> netdsl.Net | None:
-    """The net with open sizes, or None where the kind must know them."""
+    """The net with open sizes, or None if the kind needs fixed sizes."""
     try:
         return netdsl.loads(example.text(opened(example)[0]))
     except netdsl.CompileError as error:
@@ -63,7 +64,7 @@ def compiled_open(example: Example) -> netdsl.Net | None:
 
 
 def inferred_at(net: netdsl.Net, sizes: dict[str, int]) -> TensorType | None:
-    """The type that the kind infers from plain integers, None where it refuses them."""
+    """The type that the kind infers from plain integers, or None if it refuses them."""
     (node,) = net.graph.nodes
     try:
         return node.op.infer(
@@ -75,31 +76,30 @@ def inferred_at(net: netdsl.Net, sizes: dict[str, int]) -> TensorType | None:
 
 @pytest.mark.parametrize("example", OPENED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_open_sizes(example: Example) -> None:
-    """At every size the formula gives what the rule gives for that number, and the net is valid
-    just where the rule accepts it.
+    """For every size, the formula of the result has the value that plain integers give.
+
+    The net is valid exactly for the sizes that the kind accepts as plain integers.
     """
     net = compiled_open(example)
     if net is None:
         return
     own = opened(example)[1]
-    wanted, rules = net.outputs[0].value.type, conditions(net.graph)
+    formulas, rules = net.outputs[0].value.type.shape, conditions(net.graph)
     for symbol in own:
         for size in (*range(1, 26), 31, 37, 64, 101, 224):
             sizes = own | {symbol: size}
-            made = inferred_at(net, sizes)
+            inferred = inferred_at(net, sizes)
             valid = all(c.holds(sizes) for c in rules)
             if valid:
-                assert made is not None
-                assert made.shape == tuple(subs(d, sizes) for d in wanted.shape)
+                assert inferred is not None
+                assert inferred.shape == tuple(subs(d, sizes) for d in formulas)
             elif len(net.graph.inputs) == 1:
-                assert made is None or min(d for d in made.shape if isinstance(d, int)) < 1
+                assert inferred is None or min(d for d in inferred.shape if isinstance(d, int)) < 1
 
 
 @pytest.mark.parametrize("example", OPENED, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_open_sizes_run(example: Example) -> None:
-    """One exported model with open sizes computes what PyTorch does at the example's sizes and at
-    larger ones.
-    """
+    """One exported model with open sizes gives PyTorch's values for several sizes."""
     net = compiled_open(example)
     if net is None:
         return
@@ -119,7 +119,7 @@ def test_open_sizes_run(example: Example) -> None:
     onnx.checker.check_model(model, full_check=True)
 
 
-# Windows that depend on the size; `ceil` with padding.
+# Their windows depend on the size; `maxpool` does so with `ceil` and padding.
 FIXED_IN_ONNX = {"adaptive_avgpool", "adaptive_maxpool", "spp", "maxpool"}
 
 
@@ -136,9 +136,7 @@ FIRST = [examples_of(kind)[0] for kind in LAYERS]
     "shape", ["12", "6x12", "6x8x12", "6x6x8x9", "6x4x5x6x7", "1", "1x1", "6x1x1", "6x5x1", "[]"]
 )
 def test_every_accepted_rank_works(example: Example, shape: str) -> None:
-    """An input that a kind does not refuse with a diagnostic is one that both back ends take, of
-    whatever rank.
-    """
+    """An input of any rank is refused with one diagnostic, or both back ends take it."""
     tried = Example(example.kind, shape, example.call)
     try:
         net = tried.net()

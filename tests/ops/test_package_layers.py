@@ -1,4 +1,4 @@
-"""A layer of another package answers what `verify` asks of a layer, as our own layers do."""
+"""`verify` takes the rounding rule and the sorts of inputs of a layer from another package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OFF = 1 + 50 * 2.0**-24  # 50 units of rounding
 
 
 class Twice(Op):
-    """2 x, whose ONNX form is off by 50 units."""
+    """2 x, with an error of 50 units in the ONNX form."""
 
     inputs = (1, 2)
 
@@ -42,38 +42,38 @@ class Twice(Op):
 
 @pytest.fixture
 def twice() -> Iterator[type[Op]]:
-    """The layer, among the kinds of a package."""
+    """The layer, registered as a package would do it."""
     kind = type("TwiceOfATest", (Twice,), {"__doc__": Twice.__doc__})
     yield layer("twice", family="package", examples=[("6", "twice")])(kind)
     del LAYERS["twice"]
 
 
 def differs() -> bool:
-    """Whether `verify` finds that the values of the layer differ."""
+    """Whether `verify` reports that the values of the layer differ."""
     report = verify_graph(netdsl.loads("net N {\ninput x: 6\ntwice\n}").graph, threads=1)
     assert {d.code for d in report.differences()} <= {"values-differ", "outputs-differ"}
     return any(d.code == "values-differ" for d in report.differences())
 
 
 def wide(_op: Op, e: Evaluation) -> Bound:
-    """A bound that covers the error."""
+    """A rounding rule whose bound covers the error."""
     return e.bound(4 * e.y.abs(), 1)
 
 
 @pytest.mark.parametrize(
-    ("rule", "found"),
+    ("rule", "is_reported"),
     [(None, True), (exact, True), (gated(1.0), True), (gated(8.0), False), (wide, False)],
 )
-def test_how_far_it_may_be_off(
-    rule: Any, found: bool, twice: type[Op], monkeypatch: pytest.MonkeyPatch
+def test_rounding_rules(
+    rule: Any, is_reported: bool, twice: type[Op], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The layer gives a rule that kinds share, or one of its own.
+    """A layer can use a rounding rule of netdsl, or have one of its own.
 
     Without a rule, 16 units of the largest value are allowed.
     """
     if rule is not None:
         monkeypatch.setattr(twice, "rounding", rule, raising=False)
-    assert differs() == found
+    assert differs() == is_reported
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ def test_how_far_it_may_be_off(
         (NUMBERS, lambda x: bool((x < 0).any())),
     ],
 )
-def test_what_its_inputs_are(
+def test_sorts_of_inputs(
     sort: Sort, fits: Any, twice: type[Op], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The random numbers of an input are of the sort that the layer asks for."""
+    """The random numbers for an input have the sort that the layer gives."""
     monkeypatch.setattr(twice, "sorts", lambda _: (NUMBERS, sort), raising=False)
     graph = netdsl.loads("net N {\ninput x: 2x8x8\ninput e: 4x4\n@x -> twice(@e)\n}").graph
     _, second = inputs_for(graph, 2, {}, 0).values()
     assert fits(second)
 
 
-def test_its_indices(twice: type[Op], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Integers are below the number that the layer gives, also if other layers pass them on."""
+def test_indices(twice: type[Op], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Integers are below the limit of the layer, even if another layer passes them on."""
     monkeypatch.setattr(twice, "sorts", lambda _: (indices(3),), raising=False)
     monkeypatch.setattr(twice, "any_dtype", True, raising=False)
     graph = netdsl.loads("net N {\ninput x: 50 int64\nslice(0, 40) -> twice\n}").graph
-    (made,) = inputs_for(graph, 2, {}, 0).values()
-    assert set(made.flatten().tolist()) == {0, 1, 2}
+    (integers,) = inputs_for(graph, 2, {}, 0).values()
+    assert set(integers.flatten().tolist()) == {0, 1, 2}
 
 
-def test_the_scale_of_its_weights(twice: type[Op]) -> None:
-    """Random weights with the role `value` are normal, and not scales around 1."""
+def test_the_distribution_of_weights(twice: type[Op]) -> None:
+    """Random weights with the role `value` have mean 0 and deviation 1, unlike scales."""
     (node,) = netdsl.loads("net N {\ninput x: 6\ntwice\n}").graph.nodes
     codes = torch.zeros(200)
     Settler(0).settle(node, {"codes": codes}, [torch.ones(2, 6)])

@@ -1,4 +1,4 @@
-"""Paddings that a layer does not have: the help gives what to write, with the layer's numbers."""
+"""If a layer does not have a form of padding, the help gives a replacement with its numbers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ NET = "net N {{\n    input x: {}\n    {}\n}}"
 def _advice(sizes: str, call: str) -> str:
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(NET.format(sizes, call))
-    (found,) = caught.value.diagnostics
-    assert found.help is not None
-    return found.help
+    (error,) = caught.value.diagnostics
+    assert error.help is not None
+    return error.help
 
 
 def _mended(call: str, pad: str, advice: str) -> str:
-    """The call as the help has it."""
+    """The call, changed as the help advises."""
     if advice.startswith("pad with zeros in a layer before it"):
         (border,) = re.findall("`(pad.*)`", advice)
         return f"{border} -> {call.replace(pad, '')}"
-    written = re.findall("^write `(.*?)`", advice)
-    mended = call.replace(pad, f", {written[0]}" if written else "")
-    cut = re.findall("then `(crop.*)`", advice)
-    return " -> ".join([mended, *cut])
+    paddings = re.findall("^write `(.*?)`", advice)
+    mended = call.replace(pad, f", {paddings[0]}" if paddings else "")
+    crops = re.findall("then `(crop.*)`", advice)
+    return " -> ".join([mended, *crops])
 
 
 @pytest.mark.parametrize("kind", ["maxpool", "avgpool", "sumpool", "avgpool(count_pad)"])
 @pytest.mark.parametrize("size", [8, 9, 10])
 def test_same_in_pooling(kind: str, size: int) -> None:
-    """With what the help has for `pad = same`, a size is the input's over the stride, rounded
-    up.
+    """With the replacement for `pad = same`, the size is that of the input over the stride.
+
+    It is rounded up.
     """
     name, _, more = kind.partition("(")
     tail = ", count_pad = false" if more else ""
@@ -42,23 +43,23 @@ def test_same_in_pooling(kind: str, size: int) -> None:
         for stride in range(1, k + 1):
             call = f"{name}({k}, {stride}, pad = same{tail})"
             mended = _mended(call, ", pad = same", _advice(f"3x{size}x{size}", call))
-            made = netdsl.loads(NET.format(f"3x{size}x{size}", mended)).outputs[0]
-            assert str(made.value.type) == f"3x{-(-size // stride)}x{-(-size // stride)}", mended
+            output = netdsl.loads(NET.format(f"3x{size}x{size}", mended)).outputs[0]
+            assert str(output.value.type) == f"3x{-(-size // stride)}x{-(-size // stride)}", mended
 
 
 @pytest.mark.parametrize("k", range(1, 6))
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_same_in_deconv(k: int, stride: int, dilation: int) -> None:
-    """With what the help has for `pad = same`, a size is the input's times the stride."""
+    """With the replacement for `pad = same`, the size is that of the input times the stride."""
     call = f"deconv(4, {k}, stride = {stride}, pad = same, dilation = {dilation})"
     mended = _mended(call, ", pad = same", _advice("3x8x8", call))
-    made = netdsl.loads(NET.format("3x8x8", mended)).outputs[0]
-    assert str(made.value.type) == f"4x{8 * stride}x{8 * stride}", mended
+    output = netdsl.loads(NET.format("3x8x8", mended)).outputs[0]
+    assert str(output.value.type) == f"4x{8 * stride}x{8 * stride}", mended
 
 
 @pytest.mark.parametrize(
-    ("sizes", "call", "wanted"),
+    ("sizes", "call", "expected"),
     [
         ("3x8x8", "maxpool(3, pad = [(1, 1), (1, 1)])", "write `pad = 1`"),
         ("3x8x8", "maxpool(3, pad = [(1, 0), (0, 1)])", "`pad([(1, 0), (0, 1)])`"),
@@ -77,6 +78,6 @@ def test_same_in_deconv(k: int, stride: int, dilation: int) -> None:
         ("3x8x8", "pad(same)", "`pad(1)`"),
     ],
 )
-def test_advice(sizes: str, call: str, wanted: str) -> None:
-    """Pairs, open sizes and words of other libraries have their advice too."""
-    assert wanted in _advice(sizes, call)
+def test_advice(sizes: str, call: str, expected: str) -> None:
+    """There is also advice for pairs, for open sizes, and for words of other libraries."""
+    assert expected in _advice(sizes, call)

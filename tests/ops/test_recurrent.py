@@ -1,4 +1,4 @@
-"""Recurrent layers against their formulas, written out once more."""
+"""Recurrent layers compared with their formulas, written out in numpy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.support.small_nets import message, net_of, weights_of
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + e^-x)."""
-    made: np.ndarray = 1 / (1 + np.exp(-x))
-    return made
+    result: np.ndarray = 1 / (1 + np.exp(-x))
+    return result
 
 
 def step(
@@ -48,8 +48,9 @@ def unrolled(kind: str, w: dict[str, np.ndarray], xs: np.ndarray, end: str) -> n
 
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 def test_recurrent_formula(kind: str) -> None:
-    """Two layers in both directions are what the formula gives, step by step; `last` is the final
-    state of both directions.
+    """Two layers in both directions give the values of the formula, step by step.
+
+    With `last`, the result is the final state of both directions.
     """
     x = numbers(1, 5, 3)
     w, y = both(net_of(f"{kind}(4, layers = 2, bidirectional = true)", "5x3"), x)
@@ -69,8 +70,9 @@ def test_recurrent_formula(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "gates"), [("rnn", 1), ("lstm", 4), ("gru", 3)])
 def test_recurrent_counts(kind: str, gates: int) -> None:
-    """Parameters and MACs of a published size, counted by hand, the length open or given; PyTorch's
-    checkpoints load.
+    """Parameters, weights and MACs of two layers, counted by hand for an open length.
+
+    The weights of PyTorch's modules can be loaded.
     """
     net = net_of(f"{kind}(256, layers = 2)", "Tx100")
     weights = gates * 256 * (100 + 256 + 256 + 256)
@@ -101,7 +103,7 @@ def test_recurrent_of_any_length(call: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "shape", "wanted"),
+    ("call", "shape", "expected"),
     [
         (
             "lstm(4)",
@@ -134,13 +136,13 @@ def test_recurrent_of_any_length(call: str) -> None:
         ),
     ],
 )
-def test_recurrent_errors(call: str, shape: str, wanted: str) -> None:
-    """What does not fit is said with both values."""
-    assert wanted == message(call, shape)
+def test_recurrent_errors(call: str, shape: str, expected: str) -> None:
+    """The error gives the value that does not fit, and what is allowed."""
+    assert expected == message(call, shape)
 
 
 def test_words_that_are_layers_too() -> None:
-    """A layer whose name is also a word of another kind can still be given to a block."""
+    """`relu` and `tanh` are words of `rnn` too, but can still be passed to a block as layers."""
     net = netdsl.loads(
         "block B(act) { conv(3, 3) -> act }\nnet A { input x: 3x8x8\n B(relu) -> B(act = tanh) }"
     )

@@ -1,4 +1,4 @@
-"""Layers of regions against their formulas, written out once more."""
+"""RoI layers compared with their formulas, written out in numpy."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ BOXES = np.array(
 
 
 def cround(value: np.float32) -> int:
-    """To the nearest integer, halves away from 0."""
+    """The nearest integer; halves are rounded away from 0."""
     return int(np.floor(abs(float(value)) + 0.5)) * (1 if value >= 0 else -1)
 
 
 def slow_roi_pool(
     x: np.ndarray, box: np.ndarray, size: tuple[int, int], scale: float
 ) -> np.ndarray:
-    """Fast R-CNN's pooling of one box, as Caffe's layer writes it."""
+    """Fast R-CNN's pooling of one box, computed as in Caffe."""
     x1, y1, x2, y2 = (cround(v * np.float32(scale)) for v in box)
-    made = np.zeros((x.shape[0], *size))
+    result = np.zeros((x.shape[0], *size))
     high, wide = (
         np.float32(max(b - a + 1, 1)) / np.float32(n)
         for a, b, n in ((y1, y2, size[0]), (x1, x2, size[1]))
@@ -51,12 +51,12 @@ def slow_roi_pool(
                 for k, w, a in ((i, high, y1), (j, wide, x1))
             )
             part = x[:, max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
-            made[:, i, j] = part.max((1, 2)) if part.size else 0
-    return made
+            result[:, i, j] = part.max((1, 2)) if part.size else 0
+    return result
 
 
 def interpolated(x: np.ndarray, row: float, column: float) -> np.ndarray:
-    """The value between four pixels, 0 more than one pixel outside."""
+    """The interpolated value at a point, or 0 if it is over one pixel outside the map."""
     if not (-1 <= row <= x.shape[1] and -1 <= column <= x.shape[2]):
         return np.zeros(x.shape[0])
     row, column = (min(max(v, 0), n - 1) for v, n in ((row, x.shape[1]), (column, x.shape[2])))
@@ -77,13 +77,13 @@ def slow_roi_align(
     *,
     aligned: bool,
 ) -> np.ndarray:
-    """The mean of the points of each bin of one box, one after the other."""
+    """The mean of the sampling points in each bin of one box, computed one after the other."""
     x1, y1, x2, y2 = (float(v) * scale - 0.5 * aligned for v in box)
     high, wide = (
         (b - a if aligned else max(b - a, 1)) / n
         for a, b, n in ((y1, y2, size[0]), (x1, x2, size[1]))
     )
-    made = np.zeros((x.shape[0], *size))
+    result = np.zeros((x.shape[0], *size))
     for i in range(size[0]):
         for j in range(size[1]):
             points = [
@@ -91,16 +91,18 @@ def slow_roi_align(
                 for p in range(samples)
                 for q in range(samples)
             ]
-            made[:, i, j] = np.mean([interpolated(x, *p) for p in points], axis=0)
-    return made
+            result[:, i, j] = np.mean([interpolated(x, *p) for p in points], axis=0)
+    return result
 
 
 @pytest.mark.parametrize(
     ("size", "scale"), [((2, 2), 0.25), ((7, 7), 0.25), ((3, 5), 0.5), ((1, 4), 0.125)]
 )
 def test_roi_pool_formula(size: tuple[int, int], scale: float) -> None:
-    """Boxes inside, across and outside the map, upside down and empty; corners on halves; each
-    sample its own boxes.
+    """RoI pooling gives the values of Caffe's formula.
+
+    The boxes are inside, across and outside the map, upside down and empty, and some corners fall
+    on halves. Each sample has its own boxes.
     """
     x, boxes = numbers(2, 3, 16, 17).astype(np.float32), np.stack([BOXES, BOXES[::-1]])
     _, y = both(net_of(f"roi_pool({size[0]}x{size[1]}, {scale}, @x1)", "3x16x17", "9x4"), x, boxes)
@@ -110,7 +112,7 @@ def test_roi_pool_formula(size: tuple[int, int], scale: float) -> None:
 
 
 def test_roi_pool_rounds_as_caffe() -> None:
-    """57 rows in 7 bins: in single precision the last reaches a row beyond the box."""
+    """57 rows in 7 bins: in single precision, the last bin extends one row beyond the box."""
     x = np.arange(64, dtype=np.float32).reshape(1, 1, 64, 1)
     _, y = both(net_of("roi_pool(7x1, 1, @x1)", "1x64x1", "1x4"), x, np.array([[[0, 0, 0, 56]]]))
     assert [8, 16, 24, 32, 40, 48, 57] == [int(v) for v in y.ravel()]
@@ -123,7 +125,9 @@ def test_roi_pool_rounds_as_caffe() -> None:
 def test_roi_align_formula(
     size: tuple[int, int], scale: float, samples: int, aligned: bool
 ) -> None:
-    """Boxes inside, across and outside the map, upside down and empty; each sample its own
+    """RoI align gives the values of its formula.
+
+    The boxes are inside, across and outside the map, upside down and empty. Each sample has its own
     boxes.
     """
     x, boxes = numbers(2, 3, 16, 17), np.stack([BOXES, BOXES[::-1]])
@@ -155,7 +159,7 @@ def test_regions_of_any_number(call: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         (
             "roi_pool(2, 1, @x1)",
@@ -184,11 +188,11 @@ def test_regions_of_any_number(call: str) -> None:
         ),
     ],
 )
-def test_region_errors(call: str, shapes: list[str], wanted: str) -> None:
-    """What does not fit is said with both values."""
-    assert wanted == message(call, *shapes)
+def test_region_errors(call: str, shapes: list[str], expected: str) -> None:
+    """The error gives the shape or value that does not fit, and what is needed."""
+    assert expected == message(call, *shapes)
 
 
 def test_boxes_have_four_corners() -> None:
-    """Where the length of a box is open it must be 4."""
+    """If the length of a box is an open size, it must be 4."""
     assert valid_for(net_of("roi_pool(2, 1, @x1)", "3x8x8", "RxB").graph) == "R >= 1, B == 4"

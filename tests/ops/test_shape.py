@@ -1,6 +1,4 @@
-"""Layers that move elements, against numpy: where each element comes from, with sizes known and
-open; and what they refuse.
-"""
+"""Layers that move elements, compared with numpy for fixed and open sizes, and their errors."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ VALUES: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize(("call", "shape"), VALUES)
 def test_values(call: str, shape: str) -> None:
-    """Each element is where numpy puts it."""
+    """Each element has the position that numpy gives it."""
     x = numbers(2, *map(int, shape.split("x"))).astype(np.float32)
     np.testing.assert_array_equal(both(net_of(call, shape), x)[1], VALUES[call, shape](x))
 
@@ -160,13 +158,11 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
 }
 
 
-@pytest.mark.parametrize("what", OPEN, ids=" on ".join)
-def test_open_sizes(what: tuple[str, ...]) -> None:
-    """The type and the sizes for which the net is valid; at such sizes both back ends put each
-    element where numpy does.
-    """
-    call, *shapes = what
-    shape, valid, sizes, slow = OPEN[what]
+@pytest.mark.parametrize("case", OPEN, ids=" on ".join)
+def test_open_sizes(case: tuple[str, ...]) -> None:
+    """The type of the result, the valid sizes, and the values in both back ends."""
+    call, *shapes = case
+    shape, valid, sizes, slow = OPEN[case]
     net = net_of(call, *shapes)
     assert (str(net.outputs[0].value.type), valid_for(net.graph)) == (shape, valid)
     rng = np.random.default_rng(0)
@@ -183,7 +179,7 @@ def test_open_sizes(what: tuple[str, ...]) -> None:
 
 
 def reached(net: netdsl.Net, axis: int, outputs: int) -> list[list[int]]:
-    """The places along an axis that each place of the output looks at."""
+    """The positions along an axis of the input that each position of the output depends on."""
     (node,) = net.graph.nodes
     x = torch.rand(
         1,
@@ -191,9 +187,9 @@ def reached(net: netdsl.Net, axis: int, outputs: int) -> list[list[int]]:
         generator=torch.Generator().manual_seed(0),
         requires_grad=True,
     )
-    made = net.torch().eval()(x)
+    result = net.torch().eval()(x)
     grads = [
-        torch.autograd.grad(made.select(axis + 2, place).sum(), x, retain_graph=True)[0]
+        torch.autograd.grad(result.select(axis + 2, place).sum(), x, retain_graph=True)[0]
         for place in range(outputs)
     ]
     return [
@@ -225,8 +221,10 @@ def reached(net: netdsl.Net, axis: int, outputs: int) -> list[list[int]]:
     ],
 )
 def test_windows(call: str, shape: str) -> None:
-    """The window of every output holds what it looks at, and no more: some output looks at its
-    first place, some at its last.
+    """The window of every output contains all the inputs that it depends on.
+
+    It is not too large: some output depends on the first position of its window, and some on the
+    last.
     """
     net = net_of(call, shape)
     (node,) = net.graph.nodes
@@ -263,7 +261,10 @@ def test_windows(call: str, shape: str) -> None:
     ],
 )
 def test_windows_of_open_sizes(call: str, shapes: list[str], window: Window) -> None:
-    """Where the place depends on an open size it counts as the first; a factor needs no sizes."""
+    """If the offset of a window depends on an open size, it is taken to be 0.
+
+    Upsampling by a factor does not depend on sizes.
+    """
     (node,) = net_of(call, *shapes).graph.nodes
     assert node.op.windows(*node.types) == (window,)
 
@@ -271,9 +272,10 @@ def test_windows_of_open_sizes(call: str, shapes: list[str], window: Window) -> 
 # ---- nearest and bilinear
 
 
-def test_nearest_takes_the_same() -> None:
-    """Between any two sizes up to 24, and where the ratio is not exact in single precision, all
-    three take the same places.
+def test_nearest_neighbours_are_those_of_pytorch() -> None:
+    """Both back ends choose the same elements as PyTorch's `interpolate`.
+
+    The sizes are below 25, or have a ratio that is inexact in single precision.
     """
     pairs = [(b, a) for b in (1, 2, 3, 5, 7, 10, 24) for a in (1, 2, 3, 6, 9, 15, 21, 24)] + [
         (3, 41),
@@ -286,21 +288,22 @@ def test_nearest_takes_the_same() -> None:
     for before, after in pairs:
         net = net_of(f"upsample(size = [{after}])", f"1x{before}")
         x = np.arange(2 * before, dtype=np.float32).reshape(2, 1, before)
-        wanted = torch.nn.functional.interpolate(torch.from_numpy(x), size=after).numpy()
-        np.testing.assert_array_equal(both(net, x)[1], wanted, err_msg=f"{before} to {after}")
+        expected = torch.nn.functional.interpolate(torch.from_numpy(x), size=after).numpy()
+        np.testing.assert_array_equal(both(net, x)[1], expected, err_msg=f"{before} to {after}")
 
 
-def test_the_last_place_of_many() -> None:
-    """5 places into millions: in single precision the last would lie behind the end, and is held
-    back as in PyTorch.
+def test_the_last_of_many_positions() -> None:
+    """If 5 elements become millions, the last is a copy of the fifth, as in PyTorch.
+
+    In single precision its position would be beyond the end.
     """
     after = 16_774_220
     assert np.float32(after - 1) * np.float32(5 / after) == 5
-    made = torch.nn.functional.interpolate(torch.arange(5.0)[None, None], size=after)[0, 0]
+    result = torch.nn.functional.interpolate(torch.arange(5.0)[None, None], size=after)[0, 0]
     assert (
         [_position(i, 5, after) for i in (after - 1, after // 2)]
         == [4, 2]
-        == [int(made[i]) for i in (-1, after // 2)]
+        == [int(result[i]) for i in (-1, after // 2)]
     )
 
 
@@ -315,18 +318,18 @@ def test_the_last_place_of_many() -> None:
     ],
 )
 def test_upsample_of_any_size(call: str) -> None:
-    """One model enlarges maps of every size, and makes them smaller."""
+    """One model resizes maps of every size, to larger or smaller ones."""
     for shape in ("2xHxW", "2x3xW", "2xHx4"):
         net = net_of(call, shape)
         for sizes in ({"H": 3, "W": 4}, {"H": 14, "W": 5}, {"H": 1, "W": 12}):
             assert_back_ends_agree(net, sizes)
 
 
-# ---- what is refused
+# ---- errors
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         (
             "reshape([-2, 3])",
@@ -458,6 +461,6 @@ def test_upsample_of_any_size(call: str) -> None:
         ),
     ],
 )
-def test_errors(call: str, shapes: list[str], wanted: str) -> None:
-    """What does not fit is said with both values."""
-    assert wanted == message(call, *shapes)
+def test_errors(call: str, shapes: list[str], expected: str) -> None:
+    """The error names the values that do not fit."""
+    assert expected == message(call, *shapes)

@@ -1,5 +1,6 @@
-"""What windows make of sizes and see of their input, against their definition and against PyTorch,
-at every small setting.
+"""The sizes that windows give, and the inputs that they cover, for all small settings.
+
+They are compared with their definition and with PyTorch.
 """
 
 from __future__ import annotations
@@ -37,59 +38,57 @@ def op(kind: str, *positional: object, **named: object) -> Any:
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["max", "avg"])
 def test_pooled_sizes(kind: str, axes: int, ceil_mode: bool) -> None:
-    """A pooled size is PyTorch's, and is refused just where PyTorch refuses."""
+    """The size of a pooled output is that of PyTorch, which refuses the same settings."""
     pool = getattr(F, f"{kind}_pool{axes}d")
     for k, s, p, size in product(range(1, 6), range(1, 6), range(4), range(1, 9)):
         try:
-            wanted = tuple(
+            expected = tuple(
                 pool(torch.zeros(1, 1, *(size,) * axes), k, s, p, ceil_mode=ceil_mode).shape[2:]
             )
         except RuntimeError:
-            wanted = None
+            expected = None
         try:
-            made = (
+            inferred = (
                 op(f"{kind}pool", k, stride=s, pad=p, ceil=ceil_mode)
                 .infer(TensorType((1, *(size,) * axes)))
                 .spatial
             )
         except OpError as error:
             assert error.code == ("bad-padding" if 2 * p > k else "window-too-large")
-            made = None
-        assert wanted == made, (k, s, p, size)
+            inferred = None
+        assert expected == inferred, (k, s, p, size)
 
 
 @pytest.mark.parametrize(("k", "s", "p"), SETTINGS)
 @pytest.mark.parametrize("kind", ["max", "avg"])
-def test_rounded_up_in_onnx(kind: str, k: int, s: int, p: int) -> None:
-    """A pooling of an open size that is rounded up is PyTorch's in onnxruntime at every size."""
+def test_ceil_in_onnxruntime(kind: str, k: int, s: int, p: int) -> None:
+    """A pooling of an open size with `ceil` gives PyTorch's values in onnxruntime at every size."""
     layer = f"{kind}pool({k}, stride = {s}, pad = {p}, ceil = true)"
     model = netdsl.loads(f"net N {{\n input x: 2xT\n y: {layer}\n}}").onnx()
     session = onnxruntime.InferenceSession(model.SerializeToString())
     pool = getattr(F, f"{kind}_pool1d")
     for size in range(max(1, k - 2 * p), 24):
         x = torch.randn(1, 2, size)
-        wanted = pool(x, k, s, p, ceil_mode=True)
-        (made,) = session.run(None, {"x": x.numpy()})
-        assert made.shape == wanted.shape, size
-        torch.testing.assert_close(torch.from_numpy(made), wanted)
+        expected = pool(x, k, s, p, ceil_mode=True)
+        (result,) = session.run(None, {"x": x.numpy()})
+        assert result.shape == expected.shape, size
+        torch.testing.assert_close(torch.from_numpy(result), expected)
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 7, 12])
-def test_rounded_up_computes_alike(size: int) -> None:
-    """The open model computes what PyTorch does, whether the last window reaches over the end or
-    not.
-    """
+def test_ceil_in_both_back_ends(size: int) -> None:
+    """Both back ends agree, whether the last window extends beyond the end or not."""
     assert_back_ends_agree(
         netdsl.loads("net N {\n input x: 2xT\n y: maxpool(4, stride = 3, pad = 1, ceil = true)\n}"),
         {"T": size},
     )
 
 
-# ---- what is seen
+# ---- the inputs that a window covers
 
 
 def assert_exact(window: Window, reached: dict[int, list[int]]) -> None:
-    """No output sees an input outside the window, and some see its first and its last."""
+    """Check that the window covers the inputs of every output, and is not too large."""
     slack = []
     for output, inputs in reached.items():
         first = ceil(Fraction(output * window.stride, window.up) - window.pad)
@@ -98,9 +97,11 @@ def assert_exact(window: Window, reached: dict[int, list[int]]) -> None:
 
 
 @pytest.mark.parametrize(("k", "d"), [(k, d) for k in range(1, 5) for d in range(1, 4)])
-def test_convolution_sees(k: int, d: int) -> None:
-    """Output o of `conv` sees input o stride - pad + j dilation for j below k; of `deconv` input i
-    is seen by output i stride - pad + j dilation.
+def test_windows_of_convolutions(k: int, d: int) -> None:
+    """The windows of `conv` and `deconv` are those of their definitions.
+
+    Output o of `conv` depends on the inputs o stride - pad + j dilation for j below k. Input i of
+    `deconv` affects the outputs i stride - pad + j dilation.
     """
     x = TensorType((1, 50))
     for s, p, more in product(range(1, 4), range(3), range(2)):
@@ -114,9 +115,10 @@ def test_convolution_sees(k: int, d: int) -> None:
 
 
 @pytest.mark.parametrize(("k", "s", "p"), SETTINGS)
-def test_pooling_sees(k: int, s: int, p: int) -> None:
-    """Output o of a pooling sees the k inputs from o stride - pad on, a subsampling those from o k
-    on.
+def test_windows_of_poolings(k: int, s: int, p: int) -> None:
+    """Output o of a pooling depends on the k inputs from o stride - pad on.
+
+    Output o of a subsampling depends on those from o k on.
     """
     x = TensorType((1, 50))
     (window,) = op("avgpool", k, stride=s, pad=p).windows(x)

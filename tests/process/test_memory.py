@@ -1,4 +1,4 @@
-"""Which failures mean that memory ran out."""
+"""Which failures mean that memory is exhausted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEVER = (ValueError("out of memory"), OSError(errno.EACCES, "no"), CrashedError(
 
 @pytest.mark.parametrize("limited", [False, True])
 def test_out_of_memory(limited: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failures that name memory always, those without a reason only where memory is limited."""
+    """Failures that name memory always count; those without a reason only under a memory limit."""
     monkeypatch.setattr(memory, "_is_limited", lambda: limited)
     assert all(map(is_out_of_memory, ALWAYS))
     assert [limited] * len(UNDER_A_LIMIT) == [is_out_of_memory(e) for e in UNDER_A_LIMIT]

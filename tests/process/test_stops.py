@@ -1,4 +1,4 @@
-"""Control-C and `kill`: every command ends at once with 130 or 143, and `train` saves first."""
+"""Control-C and `kill` end every command promptly with 130 or 143; `train` saves first."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ from onnx import TensorProto, helper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+from tests.support.paths import ROOT
 from tests.support.small_nets import TINY
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-HANGING = 60.0  # seconds after which a process counts as one that does not end
-ENDING = 10.0  # seconds within which a killed process is gone; the work in `heavy` takes longer
+HANGING = 60.0  # seconds after which a test assumes that a process does not end
+ENDING = 10.0  # seconds in which a killed process must end; the work in `heavy` takes longer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
 
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Commands inherit an ignored SIGINT, as a shell gives it to what it starts in the
-    background.
-    """
+    """Let commands receive SIGINT even if the tests run in the background, where it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -40,7 +39,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.fixture
 def heavy(model_folder: Path) -> Path:
-    """A folder with work for minutes: a product in onnxruntime, a net, a `dot` that never ends."""
+    """A folder with minutes of work: a model with products, a huge net, and an endless `dot`."""
     side = 5_000
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [side, side]) for n in ("0", "20")]
     nodes = [helper.make_node("MatMul", [str(i), "0"], [str(i + 1)]) for i in range(20)]
@@ -58,7 +57,7 @@ def heavy(model_folder: Path) -> Path:
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
-    """The command in a process group of its own."""
+    """Start a command in its own process group."""
     environment = {
         **os.environ,
         "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
@@ -76,17 +75,17 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def children(process: int) -> list[int]:
-    """The processes below one."""
+def descendants(process: int) -> list[int]:
+    """The descendants of a process."""
     try:
         own = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
-    except (FileNotFoundError, ProcessLookupError):  # it has ended since its parent listed it
+    except (FileNotFoundError, ProcessLookupError):  # it ended after its parent listed it
         return []
-    return [int(p) for p in own] + [q for p in own for q in children(int(p))]
+    return [int(p) for p in own] + [q for p in own for q in descendants(int(p))]
 
 
-def runs(process: int) -> bool:
-    """Whether a process has not ended; one that only waits to be collected (`Z`) has."""
+def is_running(process: int) -> bool:
+    """Whether a process has not ended; a zombie (`Z`) has."""
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
     except (FileNotFoundError, ProcessLookupError):
@@ -95,17 +94,17 @@ def runs(process: int) -> bool:
 
 
 def wait_until_ended(processes: list[int]) -> None:
-    """The kernel may still be taking a process apart when its parent has already gone."""
+    """Wait until processes have ended, which may take longer than the end of their parent."""
     deadline = time.monotonic() + ENDING
-    while left := [p for p in processes if runs(p)]:
+    while left := [p for p in processes if is_running(p)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.02)
 
 
-def busy(process: int) -> float:
-    """Seconds of processor time that a process and those below it have used."""
+def processor_time(process: int) -> float:
+    """The processor time in seconds that a process and its descendants have used."""
     ticks = 0
-    for number in (process, *children(process)):
+    for number in (process, *descendants(process)):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             fields = Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2]
             ticks += sum(int(f) for f in fields.split()[11:13])
@@ -113,10 +112,8 @@ def busy(process: int) -> float:
 
 
 def wait_until_busy(running: subprocess.Popen[str], seconds: float) -> None:
-    """Until so much processor time is used; a command that only waits counts when it has a
-    child.
-    """
-    while busy(running.pid) < seconds and running.poll() is None:
+    """Wait until a command has used a given processor time; it must still be running then."""
+    while processor_time(running.pid) < seconds and running.poll() is None:
         time.sleep(0.02)
     assert running.poll() is None, running.communicate()
 
@@ -136,60 +133,63 @@ COMMANDS = {
 def test_a_signal_ends_a_command(
     case: str, number: signal.Signals, group: bool, heavy: Path
 ) -> None:
-    """Wherever it is computing, sent to the process or as a terminal does to all of its group."""
+    """A signal ends a command, whether it is sent to the process or to its whole group.
+
+    A terminal sends it to the group. The command leaves no process and no temporary file.
+    """
     arguments, seconds = COMMANDS[case]
     running = start(arguments, heavy)
     wait_until_busy(running, seconds)
-    while case == "export" and not list(heavy.glob(".*")):  # it has begun to write
+    while case == "export" and not list(heavy.glob(".*")):  # until it begins to write
         assert running.poll() is None, running.communicate()
         time.sleep(0.01)
-    below = children(running.pid)
+    below = descendants(running.pid)
     (os.killpg if group else os.kill)(running.pid, number)
-    _, said = running.communicate(timeout=HANGING)
-    assert (running.returncode, said) == (CODES[number], f"{WORDS[number]}\n")
+    _, message = running.communicate(timeout=HANGING)
+    assert (running.returncode, message) == (CODES[number], f"{WORDS[number]}\n")
     wait_until_ended(below)
     assert not list((heavy / "tmp").glob("netdsl*"))
     assert not list(heavy.glob(".*")) + list(heavy.glob("v.onnx*"))
 
 
 def test_a_signal_ends_a_drawing(heavy: Path) -> None:
-    """The program `dot` ends too, to which only the terminal would send the signal."""
+    """A signal to the command also ends its child `dot`, which does not get the signal itself."""
     running = start(["draw", "tiny.net", "-o", "t.svg"], heavy)
-    while len(children(running.pid)) < 2:
+    while len(descendants(running.pid)) < 2:
         time.sleep(0.02)
-    below = children(running.pid)
+    below = descendants(running.pid)
     running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=HANGING)
-    assert (running.returncode, said) == (130, "interrupted\n")
+    _, message = running.communicate(timeout=HANGING)
+    assert (running.returncode, message) == (130, "interrupted\n")
     wait_until_ended(below)
     assert not (heavy / "t.svg").exists()
 
 
 def test_a_drawing_that_is_killed_leaves_no_process(heavy: Path) -> None:
-    """`SIGKILL` ends the process that draws before it can end `dot`."""
+    """`dot` ends even if its parent gets `SIGKILL` and so cannot end it."""
     running = start(["draw", "tiny.net", "-o", "t.svg"], heavy)
-    while len(children(running.pid)) < 2:
+    while len(descendants(running.pid)) < 2:
         time.sleep(0.02)
-    below = children(running.pid)
+    below = descendants(running.pid)
     os.kill(below[0], signal.SIGKILL)
-    _, said = running.communicate(timeout=HANGING)
+    _, message = running.communicate(timeout=HANGING)
     assert running.returncode == 1
-    assert said.startswith("error[killed]: the system ended the process with SIGKILL\n")
+    assert message.startswith("error[killed]: the system ended the process with SIGKILL\n")
     wait_until_ended(below)
 
 
 def test_the_worker_ends_with_its_parent(heavy: Path) -> None:
-    """A parent that is killed leaves no process that goes on computing."""
+    """If the parent is killed, the worker ends too."""
     running = start(["run", "heavy.onnx", "heavy.npy"], heavy)
     wait_until_busy(running, 3.0)
-    (worker,) = children(running.pid)
+    (worker,) = descendants(running.pid)
     running.kill()
-    running.communicate(timeout=HANGING)  # the worker would keep the pipes open
+    running.communicate(timeout=HANGING)  # returns when the worker closes the pipes
     wait_until_ended([worker])
 
 
 def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
-    """As a shell that starts a command in the background and `nohup` want it."""
+    """A command keeps ignoring signals that its parent ignores, as a shell and `nohup` expect."""
     command = f"trap '' INT HUP; exec {sys.executable} -m netdsl verify tiny.net"
     running = subprocess.Popen(
         ["bash", "-c", command],
@@ -202,29 +202,29 @@ def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
     wait_until_busy(running, 0.5)
     os.killpg(running.pid, signal.SIGINT)
     os.killpg(running.pid, signal.SIGHUP)
-    out, said = running.communicate(timeout=300)
-    assert (running.returncode, said) == (0, "")
+    out, message = running.communicate(timeout=300)
+    assert (running.returncode, message) == (0, "")
     assert "values compared" in out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
-    """Weights, log, checkpoint and curves are there, and the run goes on from them."""
+    """A signal during training writes weights, log, checkpoint and curves; `--resume` continues."""
     arguments = ["train", "lenet5", "--out", "t", "--set", "train.epochs=1000"]
     running = start(arguments, heavy)
     while not (heavy / "t" / "checkpoint.safetensors").exists():
         assert running.poll() is None, running.communicate()
         time.sleep(0.05)
     os.killpg(running.pid, number)
-    _, said = running.communicate(timeout=HANGING)
-    assert (running.returncode, said.splitlines()[-1]) == (CODES[number], WORDS[number])
+    _, message = running.communicate(timeout=HANGING)
+    assert (running.returncode, message.splitlines()[-1]) == (CODES[number], WORDS[number])
     names = {p.name for p in (heavy / "t").iterdir()}
     assert names == {"checkpoint.safetensors", "weights.safetensors", "log.jsonl", "curves.png"}
-    done = len((heavy / "t" / "log.jsonl").read_text().splitlines())
-    more = [*arguments[:-1], f"train.epochs={done + 1}", "--resume"]
+    epochs = len((heavy / "t" / "log.jsonl").read_text().splitlines())
+    more = [*arguments[:-1], f"train.epochs={epochs + 1}", "--resume"]
     resumed = start(more, heavy)
     assert resumed.communicate(timeout=300)[1] == ""
-    assert len((heavy / "t" / "log.jsonl").read_text().splitlines()) == done + 1
+    assert len((heavy / "t" / "log.jsonl").read_text().splitlines()) == epochs + 1
 
 
 SENDER = """
@@ -247,15 +247,15 @@ EARLY = [
 
 
 def _signalled(start: list[str], number: int, module: str, folder: Path) -> tuple[int, str]:
-    """The exit code and messages of Python that gets a signal while it imports a module."""
+    """The exit code and messages of a process that gets a signal while it imports a module."""
     (folder / "sitecustomize.py").write_text(SENDER)
-    paths = [str(folder), str(Path(__file__).parent.parent)]
+    paths = [str(folder), str(ROOT)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment["TEST_SIGNAL"] = f"{int(number)} {module}"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, *start], check=False, env=environment, capture_output=True, text=True
     )
-    return done.returncode, done.stderr
+    return process.returncode, process.stderr
 
 
 @pytest.mark.parametrize("module", EARLY)
@@ -265,22 +265,24 @@ def test_a_signal_during_imports(
     number: signal.Signals, start: str, module: str, tmp_path: Path
 ) -> None:
     """A signal while the first modules are imported ends the command, without a traceback."""
-    code, said = _signalled([*STARTS[start], "check", "lenet5"], number, module, tmp_path)
-    if number == signal.SIGTERM and code == -signal.SIGTERM:  # no handler yet: the system's own way
-        assert said == ""
+    code, message = _signalled([*STARTS[start], "check", "lenet5"], number, module, tmp_path)
+    if number == signal.SIGTERM and code == -signal.SIGTERM:  # no handler is installed yet
+        assert message == ""
     else:
-        assert (code, said) == (CODES[number], f"{WORDS[number]}\n")
+        assert (code, message) == (CODES[number], f"{WORDS[number]}\n")
 
 
 def test_the_package_imports_nothing() -> None:
-    """`import netdsl` loads no other module, so that the command soon reaches its own handler."""
+    """`import netdsl` loads no other module, so the command can install its handler early."""
     code = "import sys; before = {*sys.modules}; import netdsl; print({*sys.modules} - before)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "{'netdsl'}\n"
+    process = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert process.stdout == "{'netdsl'}\n"
 
 
 def test_the_package_installs_no_handler() -> None:
-    """`import netdsl` in a user's program leaves Control-C as it is."""
+    """netdsl does not change how a user's program handles Control-C."""
     code = (
         "import signal; before = [signal.getsignal(n) for n in (2, 15)]; import netdsl;"
         " netdsl.loads('net N {\\n input x: 3\\n relu\\n}');"

@@ -36,21 +36,21 @@ CLOSED = {"in": "<&-", "out": ">&-", "err": "2>&-", "all": "<&- >&- 2>&-"}
         "check t.net --format json",
     ],
 )
-def test_a_closed_stream_is_no_traceback(model_folder: Path, command: str, closed: str) -> None:
-    """Any of the three can be closed; results that cannot be printed are exit code 1, not 0."""
+def test_a_closed_stream_gives_no_traceback(model_folder: Path, command: str, closed: str) -> None:
+    """Any standard stream can be closed; the exit code is not 0 if results cannot be printed."""
     (model_folder / "t.net").write_text(TINY)
-    done = shell(f"{command} {closed}", model_folder)
-    assert done.returncode in (0, 1, 2)
+    process = shell(f"{command} {closed}", model_folder)
+    assert process.returncode in (0, 1, 2)
     if ">&-" in closed.replace("2>&-", "") and "fmt --check" not in command:
-        assert done.returncode != 0
+        assert process.returncode != 0
 
 
 @pytest.mark.parametrize("command", ["check", "fmt"])
 def test_reading_a_closed_standard_input(tmp_path: Path, command: str) -> None:
-    """The message names standard input."""
-    done = shell(f"{command} - <&-", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error[cannot-read]: cannot read standard input: it is closed")
+    """If standard input is closed, the message names it."""
+    process = shell(f"{command} - <&-", tmp_path)
+    assert process.returncode == 1
+    assert process.stderr.startswith("error[cannot-read]: cannot read standard input: it is closed")
 
 
 @pytest.mark.parametrize(
@@ -69,29 +69,25 @@ def test_reading_a_closed_standard_input(tmp_path: Path, command: str) -> None:
 )
 @pytest.mark.parametrize("to", [">/dev/full", ">&-"])
 def test_a_full_standard_output_is_named(model_folder: Path, command: str, to: str) -> None:
-    """What cannot be printed is an error that names standard output, once, whichever the
-    command.
-    """
+    """If results cannot be printed, one error names standard output, for every command."""
     (model_folder / "t.net").write_text(TINY)
-    done = shell(f"{command} {to}", model_folder)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error[cannot-write]: standard output: ")
-    assert done.stderr.count("\n") == 1
+    process = shell(f"{command} {to}", model_folder)
+    assert process.returncode == 1
+    assert process.stderr.startswith("error[cannot-write]: standard output: ")
+    assert process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("command", "code"), [("check none.net", 1), ("bogus", 2), ("check -D", 2)]
 )
 def test_a_full_standard_error_keeps_the_exit_code(tmp_path: Path, command: str, code: int) -> None:
-    """A message that cannot be printed changes nothing else."""
+    """If a message cannot be printed, the exit code is the same as otherwise."""
     for to in ("2>/dev/full", "2>&-"):
         assert shell(f"{command} {to}", tmp_path).returncode == code
 
 
 def test_a_closed_stream_is_not_given_to_a_file(model_folder: Path) -> None:
-    """The first file that is opened does not become standard output, which would be written into
-    it.
-    """
+    """With standard output closed, a file does not get its descriptor, and so not its text."""
     (model_folder / "t.net").write_text(TINY)
     shell("export t.net -o open.onnx", model_folder)
     shell("export t.net -o closed.onnx >&-", model_folder)
@@ -99,8 +95,8 @@ def test_a_closed_stream_is_not_given_to_a_file(model_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["nets", "verify lenet5", "layers", "check t.net"])
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path, command: str) -> None:
+def test_a_reader_that_stops_early_is_no_failure(tmp_path: Path, command: str) -> None:
     """`netdsl ... | head` ends with 0 and prints nothing on standard error."""
     (tmp_path / "t.net").write_text(TINY)
-    done = shell(f"{command} | true; exit ${{PIPESTATUS[0]}}", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    process = shell(f"{command} | true; exit ${{PIPESTATUS[0]}}", tmp_path)
+    assert (process.returncode, process.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Memory that does not suffice, and processes that end without a word."""
+"""Too little memory, and worker processes that crash."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ if TYPE_CHECKING:
 )
 @pytest.mark.parametrize("kilobytes", [150_000, 400_000, 600_000])
 def test_too_little_address_space(model_folder: Path, command: str, kilobytes: int) -> None:
-    """Importing PyTorch may abort in the C library, which only another process can report."""
+    """Too little address space gives neither a traceback nor an internal error.
+
+    An import of PyTorch may abort in the C library, which only another process can report.
+    """
     (model_folder / "t.net").write_text(TINY)
     (model_folder / "w.pt").touch()
-    done = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", f"ulimit -v {kilobytes}; {NETDSL} {command}"],
         cwd=model_folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode in (0, 1, 130)
-    assert "Traceback" not in done.stderr
-    assert "internal-error" not in done.stderr
+    assert process.returncode in (0, 1, 130)
+    assert "Traceback" not in process.stderr
+    assert "internal-error" not in process.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
@@ -58,7 +61,7 @@ def test_too_little_address_space(model_folder: Path, command: str, kilobytes: i
 def test_a_crash_is_reported_by_the_parent(
     tmp_path: Path, death: str, code: int, text: str
 ) -> None:
-    """The worker's end is a message with the Python stack in the log, and not silence."""
+    """The parent reports a crash of the worker, and the log has the worker's Python stack."""
     script = f"""
 import os
 from netdsl import cli
@@ -69,18 +72,18 @@ draw.run = dies
 cli.main(["draw", "x", "-o", "x.dot"])
 """
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
     )
-    assert (done.returncode, text in done.stderr) == (code, True)
+    assert (process.returncode, text in process.stderr) == (code, True)
     if code == 70:
         (log,) = tmp_path.rglob("*.txt")
         assert ("in dies" in log.read_text()) == ("_exit" not in death)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux a parent watches")
-def test_a_library_that_memory_is_too_small_for(tmp_path: Path) -> None:
-    """The loader of libraries exits with 127; under a limit, memory is the reason."""
+def test_a_library_that_does_not_fit_into_memory(tmp_path: Path) -> None:
+    """If the loader of libraries exits with 127 under a memory limit, the limit is reported."""
     script = """
 import os
 from netdsl import cli
@@ -89,9 +92,9 @@ draw.run = lambda arguments: os._exit(127)
 cli.main(["draw", "x", "-o", "x.dot"])
 """
     command = f"ulimit -v 4000000; {sys.executable} -c '{script}'"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert process.returncode == 1
     message = (
         "error[out-of-memory]: there is not enough memory: the system could not load a library\n"
     )
-    assert done.stderr.startswith(message)
+    assert process.stderr.startswith(message)

@@ -1,8 +1,7 @@
-"""Every fault that random programs and texts have found, by its smallest example: tests/regress
-holds them, one file a fault.
+"""Every fault that random programs and texts have found, as the smallest example in a file here.
 
-A file whose first line is `# error: code` is refused with that code; `# check alone` says that it
-is not run; any other is right in every back end. `check` takes each.
+If the first line of a file is `# error: code`, the file is refused with that code. If it is
+`# check alone`, the file is only checked. All other files give the right values in every back end.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FILES = sorted(REGRESS.glob("*.net"))
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_regress(path: Path) -> None:
-    """The fault has not come back."""
+    """The fault has not returned."""
     data = path.read_bytes()
     assert check_verdict(data, "text") is None
     first = data.decode("utf-8", "replace").split("\n")[0]
@@ -32,5 +31,5 @@ def test_regress(path: Path) -> None:
     assert [] == codes
     if first.startswith("# check alone"):
         return
-    found, _ = verdict(data.decode())
-    assert found is None, found
+    fault, _ = verdict(data.decode())
+    assert fault is None, fault

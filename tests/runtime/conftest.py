@@ -1,4 +1,4 @@
-"""Models and stand-ins for a GPU."""
+"""A small model, and a stand-in for a GPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def relu(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that takes every node, while the CPU does the work."""
+    """Pretend that there is a GPU that takes every node; the CPU does the work."""
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(
         providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]

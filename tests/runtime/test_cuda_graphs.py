@@ -1,4 +1,4 @@
-"""CUDA graphs of sessions: what is captured under which number."""
+"""CUDA graphs of sessions: which runs are captured, and under which number."""
 
 from __future__ import annotations
 
@@ -19,41 +19,42 @@ from tests.support.onnx_files import ones
 
 @pytest.fixture
 def numbers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The batch and the number of the graph of every run."""
-    made: list[tuple[int, int]] = []
+    """The batch size and the graph number of every run."""
+    runs: list[tuple[int, int]] = []
     plain = BoundSession.run
 
     def run(self: BoundSession) -> None:
-        made.append(
+        runs.append(
             (self._sizes["x"][0][0], int(self._options.get_run_config_entry("gpu_graph_id")))
         )
         plain(self)
 
     monkeypatch.setattr(BoundSession, "run", run)
-    return made
+    return runs
 
 
 @pytest.mark.usefixtures("pretended")
 def test_no_graph_is_replayed_for_other_sizes(relu: Path, numbers: list[tuple[int, int]]) -> None:
-    """A first batch runs plainly; from the second of the same sizes on there is a graph, whose
-    number no other binding has.
+    """A graph is captured at the second run of the same sizes, under a number of its own.
+
+    The first run of any sizes has no graph.
     """
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for batch in (2, 2, 2, 3, 3, 2):
         np.testing.assert_array_equal(opened.run(ones(batch, batch))[0], ones(batch, batch)["x"])
     opened.bind(ones(2)).run()
     opened.bind(ones(5)).run()
-    of = {g: {b for b, n in numbers if n == g} for _, g in numbers if g != NO_GRAPH}
-    assert of == {1: {2}, 2: {3}, 3: {2}, 4: {5}}
+    batches = {g: {b for b, n in numbers if n == g} for _, g in numbers if g != NO_GRAPH}
+    assert batches == {1: {2}, 2: {3}, 3: {2}, 4: {5}}
     assert [g for _, g in numbers[:6]] == [NO_GRAPH, NO_GRAPH, 1, 1, 1, NO_GRAPH]
     assert numbers[-2:] == [(5, 4), (5, 4)]
 
 
 @pytest.mark.usefixtures("pretended")
-def test_graphs_are_not_without_number(
+def test_the_number_of_graphs_is_limited(
     relu: Path, numbers: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sizes that change for ever do not fill the memory with graphs."""
+    """Inputs whose sizes keep changing do not fill the memory with graphs."""
     monkeypatch.setattr(session, "GRAPHS", 2)
     opened = open_session(relu, "cuda", settings=Settings(graph=True))
     for batch in (1, 1, 2, 2, 3, 3, 4, 4):
@@ -72,10 +73,10 @@ def test_without_graphs_nothing_is_captured(relu: Path, numbers: list[tuple[int,
 
 @pytest.mark.usefixtures("pretended")
 @pytest.mark.parametrize("how", ["run", "bind"])
-def test_what_cannot_be_captured_runs_without(
+def test_a_failed_capture_is_run_without_a_graph(
     relu: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The reason is kept, and the outputs come."""
+    """The outputs are right, and the session records the reason."""
     plain = BoundSession.run
 
     def run(self: BoundSession) -> None:
@@ -98,12 +99,10 @@ def test_what_cannot_be_captured_runs_without(
     assert "not permitted" in opened.no_graph
 
 
-def test_a_session_that_takes_no_graph_is_opened_without(
+def test_a_model_that_cannot_have_a_graph_is_opened_without_one(
     relu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """onnxruntime refuses graphs for models with nodes elsewhere; the rest of what it refuses stays
-    an error.
-    """
+    """onnxruntime refuses graphs for models with nodes on the CPU; other refusals stay errors."""
 
     def options(model: Model, device: str, settings: Settings) -> list[str]:
         if settings.graph:
@@ -121,7 +120,7 @@ def test_a_session_that_takes_no_graph_is_opened_without(
 
 @pytest.mark.usefixtures("pretended")
 def test_tensorrt_has_one_graph(relu: Path, numbers: list[tuple[int, int]]) -> None:
-    """It captures whatever the numbers say, so that a second size ends the graphs."""
+    """TensorRT ignores the numbers of graphs, so a second size switches its graph off."""
     opened = open_session(relu, "tensorrt", settings=Settings(graph=True))
     opened.bind(ones(2)).run()
     assert (opened.graph, opened.no_graph) == (True, "")
@@ -134,12 +133,12 @@ def test_tensorrt_has_one_graph(relu: Path, numbers: list[tuple[int, int]]) -> N
     assert numbers[-1] == (2, NO_GRAPH)
 
 
-# ---- weights in another file
+# ---- metadata
 
 
 @pytest.mark.parametrize("text", [f"[1{'0' * 400}]", "[1e39]", "[NaN]", '["1"]'])
-def test_numbers_beyond_all_bounds(relu: Path, text: str) -> None:
-    """Of metadata, which anyone can have written; the message stays short."""
+def test_wrong_numbers_in_the_metadata(relu: Path, text: str) -> None:
+    """Metadata without the right numbers is an error with a short message, however long it is."""
     opened = open_session(relu)
     opened.metadata["netdsl.mean"] = text
     with pytest.raises(NetdslError, match="must have 3 numbers") as caught:

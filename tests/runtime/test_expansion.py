@@ -1,6 +1,4 @@
-"""Models of a few bytes that ask for endless work: counted and refused before onnxruntime opens
-them.
-"""
+"""Small models that declare endless work are refused before onnxruntime opens them."""
 
 from __future__ import annotations
 
@@ -32,13 +30,13 @@ def model_of(
     nodes: list[onnx.NodeProto], functions: list[onnx.FunctionProto] | None = None, **numbers: Any
 ) -> onnx.ModelProto:
     """A model from x to y, with `numbers` as its initialisers."""
-    made = [onnx.numpy_helper.from_array(np.array(v), n) for n, v in numbers.items()]
-    graph = helper.make_graph(nodes, "g", [value("x")], [value("y")], made)
+    tensors = [onnx.numpy_helper.from_array(np.array(v), n) for n, v in numbers.items()]
+    graph = helper.make_graph(nodes, "g", [value("x")], [value("y")], tensors)
     return helper.make_model(graph, opset_imports=OPSETS, ir_version=8, functions=functions or [])
 
 
 def chain(count: int, calls: int) -> onnx.ModelProto:
-    """Functions each of which calls the one before so many times."""
+    """A model with `count` functions, each of which calls the one before `calls` times."""
     functions = [
         helper.make_function(
             "f", "f0", ["0"], ["1"], [helper.make_node("Relu", ["0"], ["1"])], OPSETS
@@ -55,7 +53,7 @@ def chain(count: int, calls: int) -> onnx.ModelProto:
 def loop(
     count: str = "count", begins: str = "", goes_on: str = "Identity", inside: Any = None
 ) -> onnx.NodeProto:
-    """A loop of `count` rounds, whose condition is what `goes_on` makes of the one before."""
+    """A loop of `count` rounds; the operator `goes_on` computes each condition from the last."""
     body = inside or [helper.make_node("Relu", ["v"], ["w"])]
     nodes = [helper.make_node(goes_on, ["c"], ["d"]), *body]
     inputs = [value("i", TensorProto.INT64, []), value("c", TensorProto.BOOL, []), value("v")]
@@ -64,7 +62,7 @@ def loop(
 
 
 def nested(count: int) -> onnx.ModelProto:
-    """Functions whose branches call the one before."""
+    """A model with `count` functions, each of which calls the one before in a branch."""
     relu = helper.make_node("Relu", ["a"], ["b"])
     functions = [helper.make_function("f", "f0", ["c", "a"], ["b"], [relu], OPSETS)]
     for i in range(1, count):
@@ -81,35 +79,35 @@ def nested(count: int) -> onnx.ModelProto:
 
 
 def circle(*names: str) -> onnx.ModelProto:
-    """Functions each of which calls the next, and the last the first."""
-    made = [
+    """A model with functions that each call the next one; the last one calls the first."""
+    functions = [
         helper.make_function(
-            "f", one, ["a"], ["b"], [helper.make_node(other, ["a"], ["b"], domain="f")], OPSETS
+            "f", caller, ["a"], ["b"], [helper.make_node(called, ["a"], ["b"], domain="f")], OPSETS
         )
-        for one, other in zip(names, (*names[1:], names[0]), strict=True)
+        for caller, called in zip(names, (*names[1:], names[0]), strict=True)
     ]
-    return model_of([helper.make_node(names[0], ["x"], ["y"], domain="f")], made)
+    return model_of([helper.make_node(names[0], ["x"], ["y"], domain="f")], functions)
 
 
 def counted(node: onnx.NodeProto, **numbers: Any) -> onnx.ModelProto:
-    """A loop whose trip count is what a node makes of constants."""
+    """A loop whose trip count a node computes from constants."""
     node.output[:] = ["count"]
     return model_of([node, loop()], **numbers)
 
 
-def made_of(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
-    """A node without a name for its result."""
+def unnamed(operator: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
+    """A node whose result has no name yet."""
     return helper.make_node(operator, inputs, [""], **attributes)
 
 
 CONSTANT_COUNTS = {
-    "a list of integers": counted(made_of("Constant", value_ints=[ENDLESS])),
-    "the same number": counted(made_of("Identity", "n"), n=ENDLESS),
+    "a list of integers": counted(unnamed("Constant", value_ints=[ENDLESS])),
+    "the same number": counted(unnamed("Identity", "n"), n=ENDLESS),
     "a number of 32 bits": counted(
-        made_of("Cast", "n", to=TensorProto.INT64), n=np.int32(2**31 - 1)
+        unnamed("Cast", "n", to=TensorProto.INT64), n=np.int32(2**31 - 1)
     ),
-    "a list of one": counted(made_of("Squeeze", "n"), n=[ENDLESS]),
-    "a product": counted(made_of("Mul", "n", "n"), n=2**31),
+    "a list of one": counted(unnamed("Squeeze", "n"), n=[ENDLESS]),
+    "a product": counted(unnamed("Mul", "n", "n"), n=2**31),
 }
 TRUE_AGAIN = {
     "or": [helper.make_node("Or", ["c", "c"], ["d"])],
@@ -120,12 +118,12 @@ TRUE_AGAIN = {
 
 def while_true(nodes: list[onnx.NodeProto]) -> onnx.ModelProto:
     """An endless loop whose condition those nodes compute."""
-    made = loop()
-    body = made.attribute[0].g
+    node = loop()
+    body = node.attribute[0].g
     kept = [n for n in body.node if n.output[0] != "d"]
     del body.node[:]
     body.node.extend([*nodes, *kept])
-    return model_of([made], count=ENDLESS)
+    return model_of([node], count=ENDLESS)
 
 
 INNER = [loop("count", "", "Identity")]
@@ -148,7 +146,7 @@ REFUSED = {
     "2^62 rounds": (model_of([loop()], count=ENDLESS), "has more than 10^18 node runs"),
     "10^8 rounds": (model_of([loop()], count=10**8), "has 200,000,001 node runs"),
     "10^5 rounds of 10^5 each": (model_of([loop(inside=INNER)], count=10**5), "node runs"),
-    "no count and no condition": (model_of([loop("")]), "has more than 10^18 node runs"),
+    "neither a count nor a condition": (model_of([loop("")]), "has more than 10^18 node runs"),
     "a condition that is true": (
         model_of([loop("count", "go")], count=ENDLESS, go=True),
         "has more than 10^18",
@@ -171,28 +169,26 @@ def test_endless_work_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The message has the number; onnxruntime would be busy for ever, or crash."""
+    """The message has the amount of work; onnxruntime would run forever, or crash."""
     monkeypatch.chdir(tmp_path)
     model, text = REFUSED[case]
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     np.save("x.npy", np.zeros((1, 4), np.float32))
     assert run(command) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(("error[model-too-large]: m.onnx ", "error[recursive-function]: "))
-    assert text in said
+    errors = capsys.readouterr().err
+    assert errors.startswith(("error[model-too-large]: m.onnx ", "error[recursive-function]: "))
+    assert text in errors
 
 
 def stops_by_itself() -> onnx.NodeProto:
-    """A loop as exporters write `while`: the largest count there is, and a condition from the
-    data.
-    """
+    """A `while` loop as exporters write it: the largest count, and a condition from the data."""
     return loop("count", "", "Not")
 
 
 ALLOWED = {
     "functions": chain(5, 2),
     "a loop of 1,000 rounds": model_of([loop()], count=1000),
-    "a loop that data end": model_of([stops_by_itself()], count=2**63 - 1),
+    "a loop that the data ends": model_of([stops_by_itself()], count=2**63 - 1),
     "a loop that never begins": model_of([loop("count", "go")], count=ENDLESS, go=False),
     "branches in branches": nested(10),
 }
@@ -202,7 +198,7 @@ ALLOWED = {
 def test_models_that_end_are_run(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large count is no reason where a condition from the data ends the loop, as in a `while`."""
+    """A loop may have a huge count if a condition from the data ends it, as in a `while`."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.onnx").write_bytes(ALLOWED[case].SerializeToString())
     np.save("x.npy", np.zeros((1, 4), np.float32))
@@ -210,7 +206,7 @@ def test_models_that_end_are_run(
 
 
 def test_the_count(tmp_path: Path) -> None:
-    """Nodes in calls, node runs and depth, by hand."""
+    """The nodes in calls, the node runs and the depth are as counted by hand."""
     assert work_of(chain(3, 2), tmp_path) == Work(4, 4, 3)
     assert work_of(model_of([loop()], count=10), tmp_path) == Work(0, 21, 1)
     assert work_of(model_of([loop(inside=INNER)], count=10), tmp_path) == Work(
@@ -221,7 +217,7 @@ def test_the_count(tmp_path: Path) -> None:
 def test_the_limit_can_be_raised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the variable that the message names."""
+    """The variable in the help raises the limit."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.onnx").write_bytes(chain(150, 1).SerializeToString())
     np.save("x.npy", np.zeros((1, 4), np.float32))
@@ -247,14 +243,14 @@ def declared(shape: list[Any]) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     "command", [["bench", "m.onnx", "--batch", "1"], ["run", "m.onnx", "x.npy"]]
 )
-def test_inputs_that_no_memory_holds(
+def test_inputs_larger_than_any_memory(
     shape: list[Any],
     command: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Sizes whose product overflows, and a fixed batch that would have to be filled up."""
+    """The product of the sizes overflows, or a batch would have to be padded to a huge size."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "m.onnx").write_bytes(declared(shape).SerializeToString())
     np.save("x.npy", np.zeros((1, 4), np.float32))
@@ -283,12 +279,10 @@ HUGE = {
 
 
 @pytest.mark.parametrize("case", HUGE)
-def test_weights_that_are_not_there(
+def test_weights_of_impossible_sizes(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tensors that declare more than the file has, or make more than memory has, are one
-    message.
-    """
+    """A tensor that is larger than its data, or than the memory, gives one message."""
     monkeypatch.chdir(tmp_path)
     nodes, tensor = HUGE[case]
     model = model_of(nodes)
@@ -305,14 +299,14 @@ def test_weights_that_are_not_there(
     ("key", "text"),
     [("length", str(2**62)), ("offset", str(2**62)), ("length", "-1"), ("length", "9" * 30)],
 )
-def test_weights_beside_the_model_that_end_too_far(
+def test_external_weights_beyond_the_end_of_the_file(
     key: str,
     text: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Lengths and offsets beyond the file are refused before it is mapped."""
+    """Lengths and offsets beyond the end are refused before the file is mapped."""
     monkeypatch.chdir(tmp_path)
     tensor = TensorProto(
         name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL
@@ -363,7 +357,7 @@ def npy(header: str) -> bytes:
 def test_wrong_headers_of_arrays(
     case: str, suffix: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever Python raises while it reads the header is one message that names the file."""
+    """Any exception while the header is read becomes one message that names the file."""
     data = npy(HEADERS[case])
     if suffix == ".npz":
         with zipfile.ZipFile("d.npz", "w") as archive:
@@ -371,11 +365,11 @@ def test_wrong_headers_of_arrays(
     else:
         (model_folder / "d.npy").write_bytes(data)
     assert run(["run", "m.onnx", f"d{suffix}"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(
+    errors = capsys.readouterr().err
+    assert errors.startswith(
         (f"error[bad-array]: d{suffix} ", "error[wrong-shape]: ", "error[array-too-large]")
     )
-    assert all(c.isprintable() or c == "\n" for c in said)
+    assert all(c.isprintable() or c == "\n" for c in errors)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +387,7 @@ def test_wrong_headers_of_arrays(
 def test_files_that_are_no_arrays(
     data: bytes, suffix: str, model_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Cut off after the first bytes, of an unknown version, an archive of nothing."""
+    """Files that are cut off after the first bytes, or have an unknown version."""
     (model_folder / f"d{suffix}").write_bytes(data)
     assert run(["run", "m.onnx", f"d{suffix}"]) == 1
     assert capsys.readouterr().err.startswith(f"error[bad-array]: d{suffix} ")

@@ -1,4 +1,4 @@
-"""Models whose weights lie in another file."""
+"""Models whose weights are in another file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.onnx_files import ones, write
 
 
 @pytest.mark.parametrize(
-    ("entries", "size", "code", "said"),
+    ("entries", "size", "code", "fact"),
     [
         ({}, 15, "corrupt-model", "m.bin has 15 bytes, `w` ends at byte 16"),
         ({"offset": "1"}, 16, "corrupt-model", "`w` ends at byte 17"),
@@ -28,25 +28,25 @@ from tests.support.onnx_files import ones, write
     ],
 )
 def test_weights_in_another_file(
-    tmp_path: Path, entries: dict[str, str], size: int | None, code: str, said: str
+    tmp_path: Path, entries: dict[str, str], size: int | None, code: str, fact: str
 ) -> None:
-    """What does not lie in it whole is said of the data file by name."""
+    """If the file does not contain all of a tensor, the error names the file."""
     path = external(tmp_path, entries)
     if size is not None:
         (tmp_path / "m.bin").write_bytes(bytes(size))
     with pytest.raises(NetdslError) as caught:
         open_session(path)
-    found = caught.value.diagnostics[0]
-    assert found.code == code
-    assert said in found.message
-    assert "m.bin" in found.message
-    assert "trust" not in str(found.help)
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.code == code
+    assert fact in diagnostic.message
+    assert "m.bin" in diagnostic.message
+    assert "trust" not in str(diagnostic.help)
 
 
 @pytest.mark.parametrize(
     "entries", [{}, {"offset": "4"}, {"length": "16"}, {"offset": "2", "length": "16"}]
 )
-def test_weights_that_lie_whole_in_another_file(tmp_path: Path, entries: dict[str, str]) -> None:
+def test_weights_that_are_complete_in_another_file(tmp_path: Path, entries: dict[str, str]) -> None:
     path = external(tmp_path, entries)
     (tmp_path / "m.bin").write_bytes(bytes(20))
     assert check_external(path) == [tmp_path / "m.bin"]
@@ -54,7 +54,7 @@ def test_weights_that_lie_whole_in_another_file(tmp_path: Path, entries: dict[st
 
 
 def external(folder: Path, entries: dict[str, str]) -> Path:
-    """A model whose four floats lie in `m.bin`."""
+    """A model with a weight of four floats in `m.bin`."""
     path = write(folder / "m.onnx", [helper.make_node("Add", ["x", "w"], ["y"], name="a")])
     model = onnx.load(path)
     tensor = model.graph.initializer.add(

@@ -1,4 +1,4 @@
-"""What stands in the way of a GPU is named."""
+"""The reasons why a GPU cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netdsl.runtime import gpu
 
 
 class Driver:
-    """A driver in place of libcuda."""
+    """A stand-in for libcuda."""
 
     def __init__(self, code: int, version: int) -> None:
         self.code, self.version = code, version
@@ -27,7 +27,7 @@ class Driver:
 
 
 @pytest.mark.parametrize(
-    ("code", "version", "what"),
+    ("code", "version", "fact"),
     [
         (100, 13000, "finds no GPU"),
         (0, 12040, "supports CUDA 12.4"),
@@ -36,10 +36,10 @@ class Driver:
         (0, 13000, "cannot be loaded"),
     ],
 )
-def test_what_stands_in_the_way_of_a_gpu_is_named(
-    monkeypatch: pytest.MonkeyPatch, code: int, version: int, what: str
+def test_why_a_gpu_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, code: int, version: int, fact: str
 ) -> None:
-    """No GPU, a driver too old, one that does not start, a library that is missing."""
+    """There is no GPU, the driver is too old or does not start, or a library is missing."""
 
     def load(name: str) -> Driver:
         if name != "libcuda.so.1":
@@ -52,7 +52,7 @@ def test_what_stands_in_the_way_of_a_gpu_is_named(
     )
     monkeypatch.setattr(ctypes, "CDLL", load)
     monkeypatch.setattr(gpu, "cuda_version", "13.0")
-    found = gpu.obstacle("cuda")
-    assert found is not None
-    assert what in found.fact
-    assert "--device cpu" in found.advice
+    obstacle = gpu.obstacle("cuda")
+    assert obstacle is not None
+    assert fact in obstacle.fact
+    assert "--device cpu" in obstacle.advice

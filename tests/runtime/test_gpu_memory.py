@@ -1,4 +1,4 @@
-"""What is said where the memory of a GPU does not suffice."""
+"""The errors of a GPU whose memory is too small."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ FULL = (
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A device for three samples, that is full for good where a failed batch is still held; the
-    batches that were tried.
+    """The sizes of the batches that were tried on a device with memory for three samples.
+
+    Every attempt fails while a failed batch is still in memory.
     """
     plain, tried = BoundSession.__init__, []
     held: list[Any] = []
@@ -45,14 +46,12 @@ def full(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("how", ["run", "bind"])
-def test_what_fits_into_the_memory_is_said(relu: Path, how: str) -> None:
-    """A batch that does not fit is halved until one does, with nothing left on the device of those
-    that did not.
-    """
+def test_the_help_has_the_batch_that_fits(relu: Path, how: str) -> None:
+    """A batch that does not fit is halved until one fits; failed batches are freed first."""
     with pytest.raises(NetdslError) as caught:
         getattr(open_session(relu), how)(ones(13))
-    found = caught.value.diagnostics[0]
-    assert (found.code, found.help) == ("out-of-memory", "a batch of 3 fits")
+    diagnostic = caught.value.diagnostics[0]
+    assert (diagnostic.code, diagnostic.help) == ("out-of-memory", "a batch of 3 fits")
 
 
 def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> None:
@@ -63,7 +62,7 @@ def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> No
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         FULL,
         "CUDA failure 2: out of memory",
@@ -72,12 +71,12 @@ def test_a_fixed_batch_has_no_smaller_one(tmp_path: Path, full: list[int]) -> No
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
     ],
 )
-def test_what_says_that_memory_is_full(said: str) -> None:
-    assert providers.is_full(RuntimeError(said))
+def test_messages_of_full_memory(message: str) -> None:
+    assert providers.is_full(RuntimeError(message))
 
 
 @pytest.mark.parametrize(
-    ("said", "help_"),
+    ("message", "help_"),
     [
         (
             "CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0",
@@ -87,13 +86,13 @@ def test_what_says_that_memory_is_full(said: str) -> None:
         ("the node has failed", None),
     ],
 )
-def test_a_failed_run_blames_who_failed(
-    relu: Path, monkeypatch: pytest.MonkeyPatch, said: str, help_: str | None
+def test_advice_for_a_failed_run(
+    relu: Path, monkeypatch: pytest.MonkeyPatch, message: str, help_: str | None
 ) -> None:
-    """Sizes are blamed for what is of sizes alone."""
+    """The help mentions sizes only if the message of onnxruntime is about sizes."""
 
     def run(self: BoundSession) -> None:
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
     monkeypatch.setattr(BoundSession, "run", run)
     with pytest.raises(NetdslError) as caught:

@@ -1,6 +1,4 @@
-"""The memory that batches are put together in: what stands in it, and that it is locked and let go
-of again on a GPU.
-"""
+"""The memory in which batches are assembled: its contents, and its locking and unlocking."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ GPU = obstacle("cuda")
 
 
 class Runtime:
-    """What the CUDA runtime does, as far as it is asked: the memory that is locked."""
+    """A stand-in for the CUDA runtime; `held` has the locked memory, as sizes by address."""
 
     def __init__(self, code: int = 0) -> None:
         self.code = code
@@ -49,63 +47,64 @@ class Runtime:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
-    """A CUDA runtime that is a machine's without a GPU."""
-    made = Runtime()
-    monkeypatch.setattr(host, "_runtime", lambda: made)
-    yield made
+    """A stand-in for the CUDA runtime; at the end of the test no memory may be locked."""
+    stand_in = Runtime()
+    monkeypatch.setattr(host, "_runtime", lambda: stand_in)
+    yield stand_in
     gc.collect()
-    assert made.held == {}
+    assert stand_in.held == {}
 
 
 def parts(*lengths: int) -> list[Any]:
-    """Arrays of that many samples, all of their numbers different."""
+    """Arrays of that many samples; all of their numbers are different."""
     ends = np.cumsum(lengths)
     return np.split(np.arange(12 * sum(lengths), dtype=np.float32).reshape(-1, 3, 4), ends[:-1])
 
 
 def test_joined(runtime: Runtime) -> None:
-    """Samples one after the other, whatever the batches before were; the memory is locked while it
-    is used, and one piece serves all that fit.
+    """The samples follow one another, whatever the earlier batches were.
+
+    The memory is locked while it is in use, and is reused for every batch that fits into it.
     """
     buffers = HostBuffers(locked=True)
     for lengths in [(2, 1), (1,), (3, 2), (5,), (0, 2)]:
-        made = buffers.joined("image", parts(*lengths))
-        np.testing.assert_array_equal(made, np.concatenate(parts(*lengths)))
+        batch = buffers.joined("image", parts(*lengths))
+        np.testing.assert_array_equal(batch, np.concatenate(parts(*lengths)))
         gc.collect()
-        start = made.__array_interface__["data"][0]
+        start = batch.__array_interface__["data"][0]
         assert runtime.held == {
             start: 4 * 12 * (5 if sum(lengths) == 5 or lengths == (0, 2) else 3)
         }
     names = buffers.joined("names", [np.array([[7]], np.int64)])
     assert (names.tolist(), names.dtype, len(runtime.held)) == ([[7]], np.dtype(np.int64), 2)
-    del buffers, made, names
+    del buffers, batch, names
 
 
 def test_no_more_memory_to_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system refuses, or there is no CUDA runtime, plain memory serves; no error stays
-    for onnxruntime to find.
+    """Ordinary memory is used if locking fails, or if there is no CUDA runtime.
+
+    The error of CUDA is cleared, so that onnxruntime does not find it.
     """
     for runtime in (Runtime(code=2), None):
         monkeypatch.setattr(host, "_runtime", lambda runtime=runtime: runtime)
-        made = HostBuffers(locked=True).joined("image", parts(2, 2))
-        np.testing.assert_array_equal(made, np.concatenate(parts(2, 2)))
+        batch = HostBuffers(locked=True).joined("image", parts(2, 2))
+        np.testing.assert_array_equal(batch, np.concatenate(parts(2, 2)))
         assert runtime is None or (runtime.last, runtime.held) == (0, {})
 
 
-def test_memory_is_locked_for_a_gpu_alone(runtime: Runtime) -> None:
-    """On the CPU there is nothing to lock for."""
+def test_memory_is_locked_only_for_a_gpu(runtime: Runtime) -> None:
     HostBuffers(locked=False).joined("image", parts(2))
     assert runtime.held == {}
 
 
 def test_batches_of_a_session(model_folder: Path, runtime: Runtime) -> None:
-    """What a session joins is what it runs, batch after batch in the same memory."""
+    """A session gives the same outputs for joined batches as for the parts on their own."""
     session = open_session(model_folder / "m.onnx")
-    one, two = (np.full((1, 1, 4, 4), v, np.float32) for v in (1, 2))
-    for batch in ([one, two], [two, one], [two]):
-        made = session.joined([{"image": b} for b in batch])
+    ones, twos = (np.full((1, 1, 4, 4), v, np.float32) for v in (1, 2))
+    for inputs in ([ones, twos], [twos, ones], [twos]):
+        batch = session.joined([{"image": p} for p in inputs])
         np.testing.assert_array_equal(
-            session.run(made)[0], np.concatenate([session.run({"image": b})[0] for b in batch])
+            session.run(batch)[0], np.concatenate([session.run({"image": p})[0] for p in inputs])
         )
     assert runtime.held == {}
 
@@ -113,7 +112,7 @@ def test_batches_of_a_session(model_folder: Path, runtime: Runtime) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(GPU is not None, reason=f"no GPU: {GPU.fact if GPU else ''}")
 def test_memory_is_locked_on_the_gpu(model_folder: Path) -> None:
-    """The CUDA runtime takes the memory, and batches from it give what the CPU gives."""
+    """The CUDA runtime locks the memory, and the outputs for its batches are those of the CPU."""
     library = host._runtime()
     assert library is not None
     session, plain = (
@@ -122,15 +121,17 @@ def test_memory_is_locked_on_the_gpu(model_folder: Path) -> None:
     )
     for value in (1, 2):
         feeds = [{"image": np.full((2, 1, 4, 4), value, np.float32)}] * 2
-        made = session.joined(feeds)
-        # It is registered already.
+        batch = session.joined(feeds)
+        # 712 is cudaErrorHostMemoryAlreadyRegistered.
         assert (
             library.cudaHostRegister(
-                ctypes.c_void_p(made["image"].ctypes.data), ctypes.c_size_t(made["image"].nbytes), 0
+                ctypes.c_void_p(batch["image"].ctypes.data),
+                ctypes.c_size_t(batch["image"].nbytes),
+                0,
             )
             == 712
         )
         assert library.cudaGetLastError() == 712
         np.testing.assert_allclose(
-            session.run(made)[0], plain.run(plain.joined(feeds))[0], rtol=1e-2, atol=1e-3
+            session.run(batch)[0], plain.run(plain.joined(feeds))[0], rtol=1e-2, atol=1e-3
         )

@@ -1,4 +1,4 @@
-"""How fast a device can multiply."""
+"""The measured peak speed of a device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netdsl.runtime.session import Settings
 
 
 def test_the_peak_of_a_small_device(bench_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the matrices do not fit, smaller ones are timed; that nothing fits is an error."""
+    """If the matrices do not fit, smaller ones are timed; if none fits, it is an error."""
     sides: list[int] = []
     plain = BoundSession.__init__
 

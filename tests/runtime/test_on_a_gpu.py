@@ -1,4 +1,4 @@
-"""What needs a GPU: numbers from it beside those of the CPU, by every way that leads there."""
+"""Tests that need a GPU: they compare its outputs with those of the CPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [
 
 
 def same(opened: Session, reference: Session, inputs: dict[str, Any], tolerance: float) -> None:
-    """Each output is the reference's but for a share of its largest number."""
+    """Check each output against the reference, within a fraction of its largest number."""
     for ours, theirs in zip(opened.run(inputs), reference.run(inputs), strict=True):
         np.testing.assert_allclose(
             ours.astype(np.float32), theirs, atol=tolerance * float(np.abs(theirs).max()), rtol=0
@@ -44,8 +44,9 @@ def exported(*options: str) -> Path:
 
 @pytest.mark.parametrize("graph", [False, True])
 def test_every_node_runs_on_the_gpu(bench_folder: Path, graph: bool) -> None:
-    """Also from a captured CUDA graph, whose inputs change between runs, and whose sizes change and
-    come back.
+    """The outputs are right, also from a CUDA graph.
+
+    The inputs change between runs; their sizes change and later return to earlier ones.
     """
     opened = open_session(
         bench_folder / "m.onnx", "cuda", settings=Settings(graph=graph, tf32=False)
@@ -59,26 +60,26 @@ def test_every_node_runs_on_the_gpu(bench_folder: Path, graph: bool) -> None:
     assert (opened.graph, opened.no_graph) == (graph, "")
 
 
-def test_bindings_do_not_replay_one_another(bench_folder: Path) -> None:
-    """Two of them, of other sizes, in turns, with new numbers each time."""
+def test_bindings_do_not_replay_each_other(bench_folder: Path) -> None:
+    """Two bindings of different sizes run in turns, with new inputs each time."""
     opened, reference = (
         open_session(bench_folder / "m.onnx", "cuda", settings=Settings(graph=True, tf32=False)),
         open_session(bench_folder / "m.onnx"),
     )
     bound = {batch: opened.bind(random_inputs(opened, batch, {"": (3, 8, 8)})) for batch in (2, 5)}
     for seed in range(3):
-        for batch, one in bound.items():
+        for batch, binding in bound.items():
             inputs = random_inputs(opened, batch, {"": (3, 8, 8)}, seed)
-            one.update(inputs)
-            one.run()
+            binding.update(inputs)
+            binding.run()
             np.testing.assert_allclose(
-                one.outputs()[0], reference.run(inputs)[0], rtol=1e-4, atol=1e-5
+                binding.outputs()[0], reference.run(inputs)[0], rtol=1e-4, atol=1e-5
             )
 
 
 @pytest.mark.parametrize("vs", ["torch", "torch-compile"])
 def test_bench_on_the_gpu(bench_folder: Path, capsys: pytest.CaptureFixture[str], vs: str) -> None:
-    made = json.loads(
+    report = json.loads(
         run_command(
             capsys,
             *BENCH,
@@ -94,16 +95,16 @@ def test_bench_on_the_gpu(bench_folder: Path, capsys: pytest.CaptureFixture[str]
             "--json",
         )[0]
     )
-    assert set(made["providers"]) == {"CUDAExecutionProvider"}
-    assert made["cuda_graphs"]
-    assert made["results"][0][f"ratio_{vs}"] > 0
+    assert set(report["providers"]) == {"CUDAExecutionProvider"}
+    assert report["cuda_graphs"]
+    assert report["results"][0][f"ratio_{vs}"] > 0
 
 
 @pytest.mark.parametrize("device", ["cuda", "auto"])
 def test_run_on_the_gpu(
     bench_folder: Path, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
-    """The command writes what it writes on the CPU; `auto` takes the GPU and says so."""
+    """`run` writes the same numbers as on the CPU; `auto` chooses the GPU and reports it."""
     np.save("x.npy", np.random.default_rng(0).standard_normal((7, 3, 16, 16), dtype=np.float32))
     assert run(["run", "m.onnx", "x.npy", "x.npy", "x.npy", "--batch", "3", "-o", "cpu.npz"]) == 0
     capsys.readouterr()
@@ -161,7 +162,7 @@ def test_exports_of_every_form_run_on_the_gpu(
 
 
 def test_bfloat16_on_the_gpu(bench_folder: Path) -> None:
-    """Of a net whose layers have it there, beside float32 on the CPU."""
+    """A net of layers that have bfloat16 kernels matches float32 on the CPU."""
     text = (
         "net N {\n input x: 3x16x16\n conv(8, 3) -> relu -> conv(8, 3, stride = 2) -> relu ->"
         " flatten\n output y: dense(5)\n}\n"
@@ -180,7 +181,7 @@ def test_bfloat16_on_the_gpu(bench_folder: Path) -> None:
 def test_nodes_without_a_kernel_on_the_gpu(
     bench_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Maximum pooling of opset 22: refused, then allowed, and right."""
+    """Max pooling of opset 22 is refused; with `--allow-cpu-nodes` it runs, and is right."""
     path = exported("--opset", "23")
     assert (
         "the model has opset 23"
@@ -219,9 +220,7 @@ def test_nodes_without_a_kernel_on_the_gpu(
 
 
 def test_fcn_on_the_gpu(bench_folder: Path) -> None:
-    """Its sums of sizes are the CPU's work, and no reason to refuse it; sizes change between
-    runs.
-    """
+    """Only nodes that compute sizes run on the CPU, and outputs are right as sizes change."""
     path = Path(netdsl.load("fcn:FCN8s").save_onnx("fcn.onnx", fold=True)[0])
     opened, reference = (
         open_session(path, "cuda", settings=Settings(graph=True, tf32=False)),
@@ -238,7 +237,7 @@ def test_fcn_on_the_gpu(bench_folder: Path) -> None:
 def test_memory_that_is_too_small(
     bench_folder: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """What is said to fit does, and twice as much does not."""
+    """The batch in the help fits, and twice as much does not."""
     plain = providers.options_of
 
     def small(model: providers.Model, device: str, settings: Settings) -> list[Any]:
@@ -252,9 +251,9 @@ def test_memory_that_is_too_small(
     inputs = random_inputs(opened, 1 << 15, {"": (3, 32, 32)})
     with pytest.raises(NetdslError) as caught:
         getattr(opened, how)(inputs)
-    found = caught.value.diagnostics[0]
-    assert found.code == "out-of-memory"
-    fits = int(str(found.help).removeprefix("a batch of ").removesuffix(" fits"))
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.code == "out-of-memory"
+    fits = int(str(diagnostic.help).removeprefix("a batch of ").removesuffix(" fits"))
     opened = open_session(bench_folder / "m.onnx", "cuda")
     opened.run({"image": inputs["image"][:fits]})
     with pytest.raises(NetdslError, match="out-of-memory"):
@@ -266,7 +265,7 @@ def test_memory_that_is_too_small(
 )
 @pytest.mark.parametrize("graph", [False, True])
 def test_tensorrt(bench_folder: Path, graph: bool) -> None:
-    """Its numbers, at sizes that change; its engines stand beside the model."""
+    """The outputs are right as sizes change; the engines are saved beside the model."""
     opened, reference = (
         open_session(bench_folder / "m.onnx", "tensorrt", settings=Settings(graph=graph)),
         open_session(bench_folder / "m.onnx"),

@@ -1,4 +1,4 @@
-"""Pictures as inputs: every mode is converted or refused, and every way in gives the same."""
+"""Pictures as inputs: every mode is converted or refused, and every route gives one result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netdsl.runtime.session import open_session
 
 Say = pytest.CaptureFixture[str]
 COLOUR = (200, 100, 50)
-GREY = 124  # what Pillow makes of it
+GREY = 124  # the grey to which Pillow converts COLOUR
 SIZE = (5, 4)
 
 
@@ -39,7 +39,7 @@ def array_picture(value: float, dtype: str) -> Image.Image:
 
 
 def seen(path: Path) -> tuple[int, tuple[int, ...]]:
-    """The first pixel as grey and as colour."""
+    """The first pixel, decoded as grey and as colour."""
     grey, colour = (np.asarray(decode(path, m, (None, None))) for m in ("L", "RGB"))
     assert (str(grey.dtype), str(colour.dtype), grey.shape) == ("uint8", "uint8", (4, 5))
     return int(grey[0, 0]), tuple(colour[0, 0].tolist())
@@ -85,7 +85,7 @@ READ: dict[str, tuple[Image.Image, dict[str, Any], int, tuple[int, ...]]] = {
 
 @pytest.mark.parametrize("name", READ)
 def test_modes_that_are_read(tmp_path: Path, name: str) -> None:
-    """What a viewer shows on white, as grey and as colour."""
+    """The pixels are those that a viewer shows on white, as grey and as colour."""
     picture, options, grey, colour = READ[name]
     picture.save(tmp_path / name, **options)
     assert seen(tmp_path / name) == (grey, colour)
@@ -101,7 +101,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def deep_png(colour_type: int, value: bytes, *others: bytes) -> bytes:
-    """A PNG of 5 x 4 equal pixels with 16 bits for each number."""
+    """A PNG of 5 x 4 equal pixels, with 16 bits for each channel."""
     lines = (b"\0" + value * 5) * 4
     head = struct.pack(">IIBBBBB", 5, 4, 16, colour_type, 0, 0, 0)
     chunks = [
@@ -114,7 +114,7 @@ def deep_png(colour_type: int, value: bytes, *others: bytes) -> bytes:
 
 
 def twelve_bits() -> bytes:
-    """A TIFF of 4 x 4 pixels, two in three bytes, each 2048 of 4095."""
+    """A TIFF of 4 x 4 pixels of 12 bits, each with the value 2048 of 4095."""
     data = bytes([0x80, 0x08, 0x00]) * 8
     entries = [
         (256, 3, 4),
@@ -134,7 +134,7 @@ def twelve_bits() -> bytes:
 
 
 def test_pictures_of_more_than_eight_bits(tmp_path: Path) -> None:
-    """Their white is white, also where it is not 65535, and their transparent grey is on white."""
+    """Values scale to 8 bits, also if the largest is not 65535; transparency is on white."""
     (tmp_path / "rgb.png").write_bytes(deep_png(2, bytes([200, 0, 100, 0, 50, 0])))
     assert seen(tmp_path / "rgb.png") == (GREY, COLOUR)
     (tmp_path / "la.png").write_bytes(deep_png(4, bytes([GREY, 0, 128, 0])))
@@ -148,7 +148,7 @@ def test_pictures_of_more_than_eight_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("dtype", ["<u1", "<u2"])
 def test_orientation_of_every_depth(tmp_path: Path, orientation: int, dtype: str) -> None:
-    """A turned picture of 16 bits is turned back as one of 8 bits is."""
+    """A rotated picture of 16 bits is turned upright, as one of 8 bits is."""
     values = np.arange(20, dtype=dtype).reshape(4, 5) * np.array(
         257 if dtype == "<u2" else 1, dtype
     )
@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[Image.Image, dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_modes_that_are_refused(model_folder: Path, capsys: Say, name: str) -> None:
-    """The message has the reason, which is not damage, and what to do."""
+    """The message has the reason, and the help has what to do."""
     picture, options, reason, help_ = REFUSED[name]
     picture.save(name, **options)
     assert run(["run", "m.onnx", name]) == 1
@@ -199,7 +199,7 @@ def test_modes_that_are_refused(model_folder: Path, capsys: Say, name: str) -> N
     assert help_ in err.partition("help: ")[2]
 
 
-# ---- every way into a model gives the same
+# ---- every route into a model gives the same numbers
 
 
 IDENTITY = "net Same {{\n input image: {shape}\n relu\n}}\n"
@@ -222,30 +222,30 @@ SIZES = [
 
 
 def samples(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Noise, and black and white, whose borders show most."""
+    """Noise, and pictures of black and white, whose edges show errors most clearly."""
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     corner = np.zeros(shape, np.uint8)
     corner[0, 0] = 255
     return [noise, np.where(noise > 127, np.uint8(255), np.uint8(0)), corner, 255 - corner]
 
 
-@pytest.mark.parametrize(("found", "wanted"), SIZES)
+@pytest.mark.parametrize(("size", "target"), SIZES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_resizing_in_the_graph_is_that_of_pillow(
-    model_folder: Path, found: tuple[int, int], wanted: tuple[int, int], channels: int
+def test_resizing_in_the_graph_matches_pillow(
+    model_folder: Path, size: tuple[int, int], target: tuple[int, int], channels: int
 ) -> None:
-    """In every pixel, within one level of 255; `run` gives the same to a model of floats."""
+    """Every pixel is within one level of 255; a model of floats gets Pillow's exact pixels."""
     (model_folder / "same.net").write_text(
-        IDENTITY.format(shape=f"{channels}x{wanted[0]}x{wanted[1]}")
+        IDENTITY.format(shape=f"{channels}x{target[0]}x{target[1]}")
     )
     assert run(["export", "same.net", "-o", "bytes.onnx", "--with-preprocess"]) == 0
     assert run(["export", "same.net", "-o", "floats.onnx"]) == 0
     session = open_session(Path("bytes.onnx"))
-    for picture in samples((*found, channels)):
-        made = Image.fromarray(picture if channels == 3 else picture[..., 0])
-        made.save("x.png")
-        pillow = np.asarray(made.resize(wanted[::-1], Image.Resampling.BILINEAR), np.float64)
-        pillow = pillow.reshape(*wanted, channels).transpose(2, 0, 1)
+    for picture in samples((*size, channels)):
+        image = Image.fromarray(picture if channels == 3 else picture[..., 0])
+        image.save("x.png")
+        pillow = np.asarray(image.resize(target[::-1], Image.Resampling.BILINEAR), np.float64)
+        pillow = pillow.reshape(*target, channels).transpose(2, 0, 1)
         graph = session.run({"image": picture[None]})[0][0].astype(np.float64) * 255
         assert np.abs(graph - pillow).max() <= 1 + 1e-4
         for model, bound in (("bytes.onnx", 1.0), ("floats.onnx", 0.0)):
@@ -254,7 +254,7 @@ def test_resizing_in_the_graph_is_that_of_pillow(
 
 
 def test_a_picture_of_its_own_size_is_not_changed(model_folder: Path) -> None:
-    """The graph, `run` and the data of a training run give the same numbers for one picture."""
+    """The graph, `run` and the data of training give the same numbers for a picture."""
     from netdsl.data.catalog import MNIST_NORMALISATION
     from netdsl.data.dataset import Dataset, Split
 
@@ -272,7 +272,7 @@ def test_a_picture_of_its_own_size_is_not_changed(model_folder: Path) -> None:
 
 
 def test_the_memory_of_a_picture_is_bounded(tmp_path: Path) -> None:
-    """More pixels than Pillow's limit are refused from the header, in every format."""
+    """In every format, a picture with more pixels than Pillow's limit is refused."""
     for name in ("x.png", "x.tif", "x.gif", "x.bmp"):
         Image.new("L", (40, 40)).save(tmp_path / name)
         with pytest.MonkeyPatch.context() as patch:
@@ -281,8 +281,8 @@ def test_the_memory_of_a_picture_is_bounded(tmp_path: Path) -> None:
                 decode(tmp_path / name, "L", (None, None))
 
 
-def test_a_net_of_pictures_is_exported_for_bytes() -> None:
-    """The resizing weighs no pixel outside the picture."""
+def test_the_resizing_of_an_exported_net() -> None:
+    """The `Resize` node is antialiased, and gives no weight to pixels outside the picture."""
     from netdsl.backends.onnx.form import Form, Pixels
     from netdsl.backends.onnx.graph import skeleton
 
@@ -298,7 +298,7 @@ def test_a_net_of_pictures_is_exported_for_bytes() -> None:
 
 
 def test_signed_numbers_are_refused(tmp_path: Path) -> None:
-    """Pillow reads the numbers of a TIFF of signed bytes as unsigned: -1 would become white."""
+    """Pillow reads the signed bytes of a TIFF as unsigned: -1 would become white."""
     path = tmp_path / "signed.tif"
     signed = 2  # of the tag SampleFormat
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(path, tiffinfo={339: signed})
@@ -307,7 +307,7 @@ def test_signed_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_of_tiff(tmp_path: Path) -> None:
-    """A TIFF that Pillow cannot read is called one, and the help does not list TIFF as read."""
+    """The message calls a TIFF that Pillow cannot read a TIFF of an unsupported kind."""
     path = tmp_path / "unknown.tif"
     path.write_bytes(b"II*\0" + bytes(20))
     with pytest.raises(NetdslError, match="is a TIFF of an unsupported kind"):

@@ -1,4 +1,4 @@
-"""Nodes that compute sizes, and nodes that a GPU does not take."""
+"""Nodes that compute only sizes, and nodes that a GPU does not support."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def sizes_of(path: Path) -> set[str]:
 
 
 def test_nodes_that_compute_sizes(tmp_path: Path) -> None:
-    """A few numbers from shapes and constants alone; what reads a tensor, or makes or takes many
-    numbers, is work.
+    """Nodes that compute a few numbers, only from shapes and constants, are recognised.
+
+    A node that reads the numbers of a tensor, or has a large operand or result, does not count.
     """
     nodes = [
         helper.make_node("Shape", ["x"], ["s"], name="shape"),
@@ -52,14 +53,15 @@ def test_nodes_that_compute_sizes(tmp_path: Path) -> None:
 
 
 def test_sizes_of_our_own_nets(tmp_path: Path) -> None:
-    """What CUDA leaves to the CPU of FCN-8s is sums of sizes."""
+    """The nodes of FCN-8s that CUDA leaves to the CPU compute only sums of sizes."""
     path = tmp_path / "fcn.onnx"
     netdsl.load("fcn:FCN8s").save_onnx(path)
     assert {"4/Add_1", "8/Add_1", "score/Add_1"} <= sizes_of(path)
     opened = onnxruntime.InferenceSession(
         str(path), _recording(), providers=["CPUExecutionProvider"]
     )
-    assert not any(n.sizes_alone for n in placement(opened, path))  # on the CPU it is no matter
+    # With only one provider, nodes that compute sizes are not looked for.
+    assert not any(n.sizes_alone for n in placement(opened, path))
 
 
 def _recording() -> onnxruntime.SessionOptions:
@@ -69,7 +71,7 @@ def _recording() -> onnxruntime.SessionOptions:
 
 
 def test_nodes_of_sizes_are_no_error(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are not refused, and `auto` does not count them."""
+    """Nodes that compute sizes may run on the CPU, and `auto` still chooses the GPU."""
     monkeypatch.setattr(session, "obstacle", lambda device: None)
     monkeypatch.setattr(
         providers, "options_of", lambda model, device, settings: ["CPUExecutionProvider"]
@@ -83,8 +85,8 @@ def test_nodes_of_sizes_are_no_error(relu: Path, monkeypatch: pytest.MonkeyPatch
     assert open_session(relu, "auto").chosen == "there is a GPU"
 
 
-@pytest.mark.parametrize(("opset", "said"), [(20, False), (22, True)])
-def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, said: bool) -> None:
+@pytest.mark.parametrize(("opset", "is_named"), [(20, False), (22, True)])
+def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, is_named: bool) -> None:
     path = write(
         tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"], name="r")], opset=opset
     )
@@ -94,11 +96,11 @@ def test_an_opset_without_kernels_is_named(tmp_path: Path, opset: int, said: boo
     ]
     with pytest.raises(NetdslError, match="1 of 2 nodes") as caught:
         providers.check_placement(placed, path, "m", "cuda", allow=False)
-    assert (f"opset {opset}" in str(caught.value)) == said
+    assert (f"opset {opset}" in str(caught.value)) == is_named
     assert "--allow-cpu-nodes" in str(caught.value)
 
 
-def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(
+def test_auto_chooses_the_cpu_if_the_gpu_runs_no_node(
     relu: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "obstacle", lambda device: None)
@@ -115,10 +117,10 @@ def test_auto_goes_to_the_cpu_where_the_gpu_takes_nothing(
     ("device", "advice"),
     [("cpu", "run with --device cuda, or export with --fp16"), ("cuda", "export with --fp16")],
 )
-def test_what_has_no_bfloat16_is_named(
+def test_an_operator_without_bfloat16_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, advice: str
 ) -> None:
-    """The operator and the device: not that onnxruntime were too old."""
+    """The error names the operator and the device, and does not blame an old onnxruntime."""
     path = Path(
         netdsl.loads("net N {\n input x: 3x8x8\n output y: conv(2, 3)\n}").save_onnx(
             tmp_path / "m.onnx", dtype="bfloat16"
@@ -130,16 +132,16 @@ def test_what_has_no_bfloat16_is_named(
     )
     with pytest.raises(NetdslError) as caught:
         open_session(path, device)
-    found = caught.value.diagnostics[0]
-    assert (found.code, found.message) == (
+    diagnostic = caught.value.diagnostics[0]
+    assert (diagnostic.code, diagnostic.message) == (
         "no-kernel",
         f"{path} uses `Conv`, which onnxruntime cannot compute on {device} at opset 22 of bfloat16",
     )
-    assert advice in str(found.help)
+    assert advice in str(diagnostic.help)
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("message", "shown"),
     [
         (
             (
@@ -155,5 +157,5 @@ def test_what_has_no_bfloat16_is_named(
         ),
     ],
 )
-def test_sources_of_onnxruntime_are_not_shown(said: str, shown: str) -> None:
-    assert providers.message_of(RuntimeError(said)) == shown
+def test_sources_of_onnxruntime_are_not_shown(message: str, shown: str) -> None:
+    assert providers.message_of(RuntimeError(message)) == shown

@@ -1,4 +1,4 @@
-"""What the machine has: cores, libraries, providers and their options."""
+"""The providers of onnxruntime: their options, their libraries and the cores they may use."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from netdsl.runtime.session import Settings, open_session
 
 
 def test_options_of_tensorrt(tmp_path: Path) -> None:
-    """onnxruntime takes `True` and `False` there, and `1` and `0` for CUDA; engines of other
-    weights have another name.
+    """Engines of other weights have another name.
+
+    TensorRT's flags are `True` and `False`, but those of CUDA are `1` and `0`.
     """
     path, data = tmp_path / "m.onnx", tmp_path / "m.onnx.data"
     path.write_bytes(b"model")
@@ -53,11 +54,11 @@ def test_options_of_tensorrt(tmp_path: Path) -> None:
 def test_tensorrt_takes_these_options(
     relu: Path, monkeypatch: pytest.MonkeyPatch, graph: bool
 ) -> None:
-    """onnxruntime reads them before it loads any of TensorRT's libraries."""
+    """onnxruntime parses the options before it loads any of TensorRT's libraries."""
     from onnxruntime.capi import onnxruntime_inference_collection as collection
 
-    class Without:
-        """Without the plug-ins, which are TensorRT's own."""
+    class WithoutPlugins:
+        """onnxruntime's bindings without the registration of TensorRT's plug-ins."""
 
         def __getattr__(self, name: str) -> Any:
             return (
@@ -67,7 +68,7 @@ def test_tensorrt_takes_these_options(
             )
 
     plain = collection.C
-    monkeypatch.setattr(collection, "C", Without())
+    monkeypatch.setattr(collection, "C", WithoutPlugins())
     onnxruntime.set_default_logger_severity(4)
     onnxruntime.InferenceSession(
         str(relu),
@@ -93,7 +94,7 @@ def test_tensorrt_takes_these_options(
 def test_cores_of_a_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: int
 ) -> None:
-    """Its quota of CPU time counts, begun cores as whole ones."""
+    """A quota of CPU time limits the cores; a fraction of a core counts as a whole core."""
     if text is not None:
         (tmp_path / "cpu.max").write_text(text + "\n")
     monkeypatch.setattr(providers, "QUOTA", tmp_path / "cpu.max")
@@ -102,18 +103,18 @@ def test_cores_of_a_container(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
-@pytest.mark.parametrize("lacking", ["libnvinfer.so.10", "libnvonnxparser.so.10", None])
+@pytest.mark.parametrize("missing", ["libnvinfer.so.10", "libnvonnxparser.so.10", None])
 def test_the_libraries_of_tensorrt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str | None
 ) -> None:
-    """Both are loaded, from the wheel where it is: onnxruntime finds them by name then.
+    """Both libraries are loaded from the wheel; the message names the one that is missing.
 
-    The one that is missing is named.
+    Once they are loaded, onnxruntime finds them by name.
     """
     loaded: list[str] = []
 
     def load(name: str) -> object:
-        if name.endswith(str(lacking)) or not name.startswith(str(tmp_path)):
+        if name.endswith(str(missing)) or not name.startswith(str(tmp_path)):
             raise OSError(f"{name}: cannot open shared object file")
         loaded.append(Path(name).name)
         return object()
@@ -122,19 +123,17 @@ def test_the_libraries_of_tensorrt(
     monkeypatch.setattr(
         gpu, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     )
-    found = gpu._tensorrt()
-    assert (found and found.fact) == (
-        f"TensorRT's library {lacking} cannot be loaded" if lacking else None
+    obstacle = gpu._tensorrt()
+    assert (obstacle and obstacle.fact) == (
+        f"TensorRT's library {missing} cannot be loaded" if missing else None
     )
-    if not lacking:
+    if not missing:
         assert loaded == ["libnvinfer.so.10", "libnvonnxparser.so.10"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")
-def test_a_provider_that_does_not_start_is_said_why(
-    relu: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """onnxruntime goes on without it, and keeps the reason to itself."""
+def test_a_provider_that_does_not_start(relu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error has the reason, although onnxruntime continues without the provider silently."""
 
     def load(name: str) -> object:
         raise OSError("libcufft.so.12: cannot open shared object file")

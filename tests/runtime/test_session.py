@@ -1,4 +1,4 @@
-"""Sessions: inputs and outputs that are bound, runs of other sizes, and threads."""
+"""Sessions: bound inputs and outputs, batches of different sizes, and threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netdsl.runtime.session import Settings, open_session
 
 
 def test_bound_inputs_and_outputs(bench_folder: Path) -> None:
-    """New numbers go in, the outputs keep their place; copies taken earlier stay as they were."""
+    """New inputs change the bound outputs; copies of the outputs taken earlier do not change."""
     opened = open_session(bench_folder / "m.onnx")
     inputs = random_inputs(opened, 2, {"": (3, 8, 8)})
     bound = opened.bind(inputs)
@@ -32,7 +32,7 @@ def test_bound_inputs_and_outputs(bench_folder: Path) -> None:
     np.testing.assert_allclose(first, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_runs_of_other_sizes_are_bound_anew(bench_folder: Path) -> None:
+def test_inputs_of_another_size_are_bound_again(bench_folder: Path) -> None:
     opened = open_session(bench_folder / "m.onnx")
     reference = onnxruntime.InferenceSession("m.onnx", providers=["CPUExecutionProvider"])
     for batch, size in ((2, 8), (2, 8), (3, 8), (1, 20)):
@@ -42,7 +42,8 @@ def test_runs_of_other_sizes_are_bound_anew(bench_folder: Path) -> None:
         )
 
 
-def test_threads_are_no_more_than_cores(bench_folder: Path) -> None:
+def test_number_of_threads(bench_folder: Path) -> None:
+    """A session has as many threads as cores, unless the settings have another number."""
     options = open_session(bench_folder / "m.onnx")._session.get_session_options()
     assert options.intra_op_num_threads == session.cores()
     assert (

@@ -1,4 +1,4 @@
-"""Nets with random weights, run by both back ends."""
+"""Runs nets with random weights in both back ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tests.fuzz.settings import chosen
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Give every weight and statistic a value of its own, so that none can be left out unseen; set
-    evaluation mode.
+    """Set every weight and statistic to random numbers, and the module to evaluation mode.
+
+    If a back end ignores one of these tensors, its outputs are wrong.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -28,60 +29,63 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
 def inputs_for(
     net: netdsl.Net, batch: int = 2, sizes: dict[str, int] | None = None, seed: int = 0
 ) -> list[torch.Tensor]:
-    """Random inputs of a net, its open sizes set by `sizes`; integers are small enough for any
-    embedding.
+    """Random inputs of a net; `sizes` gives its open sizes.
+
+    Integers are small enough for any embedding.
     """
     generator = torch.Generator().manual_seed(seed)
-    made = []
+    inputs = []
     for value in net.graph.inputs:
         shape = (batch, *(d if isinstance(d, int) else d.at(sizes or {}) for d in value.type.shape))
         if value.type.dtype == "float32":
-            made.append(torch.randn(shape, generator=generator))
+            inputs.append(torch.randn(shape, generator=generator))
         else:
             dtype = getattr(torch, value.type.dtype)
             high = 2 if dtype == torch.bool else 3
-            made.append(torch.randint(0, high, shape, generator=generator, dtype=dtype))
-    return made
+            inputs.append(torch.randint(0, high, shape, generator=generator, dtype=dtype))
+    return inputs
 
 
 def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.ndarray]:
     """The outputs of a module."""
     with torch.no_grad():
-        made = module(*inputs)
-    return [t.detach().numpy() for t in (made if isinstance(made, tuple) else (made,))]
+        result = module(*inputs)
+    outputs = result if isinstance(result, tuple) else (result,)
+    return [t.detach().numpy() for t in outputs]
 
 
 def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndarray]:
-    """The outputs of an ONNX model under onnxruntime."""
+    """The outputs of an ONNX model in onnxruntime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = chosen().threads
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    made: list[np.ndarray] = session.run(
+    outputs: list[np.ndarray] = session.run(
         None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)}
     )
-    return made
+    return outputs
 
 
 def assert_back_ends_agree(
     net: netdsl.Net, sizes: dict[str, int] | None = None, batch: int = 2
 ) -> list[np.ndarray]:
-    """PyTorch and onnxruntime give the same outputs for the same weights; returns them."""
+    """Check that PyTorch and onnxruntime give the same outputs; return those of PyTorch."""
     module = randomise(net.torch())
     inputs = inputs_for(net, batch, sizes)
     expected = run_torch(module, inputs)
     actual = run_onnx(net.onnx(weights=module.state_dict()), inputs)
     assert [o.shape for o in expected] == [o.shape for o in actual]
-    for one, other in zip(expected, actual, strict=True):
-        np.testing.assert_allclose(other, one, rtol=1e-3, atol=2e-5)
+    for ours, theirs in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5)
     return expected
 
 
 def both(net: netdsl.Net, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The weights without the `y.` (float64), and the output, on which PyTorch and onnxruntime
-    agree.
+    """The weights as float64, and the output, on which PyTorch and onnxruntime agree.
+
+    The names of the weights have no `y.` in front.
     """
     module = randomise(net.torch())
     tensors = [torch.from_numpy(x.astype(np.float32)) for x in inputs]
@@ -94,5 +98,5 @@ def both(net: netdsl.Net, *inputs: np.ndarray) -> tuple[dict[str, np.ndarray], n
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    """Normal numbers."""
+    """Random numbers with a normal distribution."""
     return np.random.default_rng(seed).normal(size=shape)

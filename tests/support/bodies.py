@@ -1,4 +1,4 @@
-"""Nets of one body on one input, and what tests ask of them."""
+"""Nets with a given body, and the facts about them that tests compare."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 def net(body: str, before: str = "", header: str = "N") -> netdsl.Net:
-    """A net of that body on an input `x` of 4x8x8, unless it declares its own."""
+    """A net with this body on an input `x` of 4x8x8, unless the body declares an input."""
     inputs = "" if "input " in body else "input x: 4x8x8\n"
     return netdsl.loads(f"{before}\nnet {header} {{\n{inputs}{body}\n}}")
 
 
-def names(made: netdsl.Net) -> list[str]:
-    """The layers' names."""
-    return [r.name for r in made.layers]
+def names(compiled: netdsl.Net) -> list[str]:
+    """The names of the layers."""
+    return [layer.name for layer in compiled.layers]
 
 
-def kinds(made: netdsl.Net) -> list[str]:
-    """The layers' kinds."""
-    return [r.kind for r in made.layers]
+def kinds(compiled: netdsl.Net) -> list[str]:
+    """The kinds of the layers."""
+    return [layer.kind for layer in compiled.layers]
 
 
-def keys(made: netdsl.Net) -> list[str]:
-    """The modules that hold weights, as the state dict names them."""
-    return list(dict.fromkeys(k.rpartition(".")[0] for k in made.torch().state_dict()))
+def keys(compiled: netdsl.Net) -> list[str]:
+    """The modules with weights, by their names in the state dict."""
+    return list(dict.fromkeys(k.rpartition(".")[0] for k in compiled.torch().state_dict()))
 
 
-def shape(made: netdsl.Net) -> tuple[int | Sym, ...]:
-    """The first output's shape."""
-    return made.outputs[0].value.type.shape
+def shape(compiled: netdsl.Net) -> tuple[int | Sym, ...]:
+    """The shape of the first output."""
+    return compiled.outputs[0].value.type.shape

@@ -1,6 +1,4 @@
-"""Texts that would take for ever, or all memory, were they not refused: by name, with the code of
-the refusal and what it must name.
-"""
+"""Texts that would take forever, or all memory, if the compiler did not refuse them."""
 
 from __future__ import annotations
 
@@ -12,8 +10,10 @@ FOOT = "\n}\n"
 
 
 class Bomb(NamedTuple):
-    """A text, its code, and the limit that the refusal names (and says how to raise), or a word of
-    its message.
+    """A text, and the code of the error that refuses it.
+
+    `names` is the limit that the error names, and whose variable raises it, or a part of the
+    message.
     """
 
     text: str
@@ -31,7 +31,7 @@ def _nested(opening: str, inner: str, closing: str, n: int) -> str:
 
 
 def _doubling(n: int) -> str:
-    """A block that calls the one before twice: 2^n layers in n lines."""
+    """Blocks that each call the one before twice: 2^n layers in n lines."""
     blocks = [
         "block b0() { relu }",
         *(f"block b{i}() {{ b{i - 1} -> b{i - 1} }}" for i in range(1, n + 1)),
@@ -63,7 +63,7 @@ def _doubling_words(n: int) -> str:
 
 
 def bombs() -> dict[str, Bomb]:
-    """All of them."""
+    """All bombs, by name."""
     million = 10**6
     return {
         # the text
@@ -78,7 +78,7 @@ def bombs() -> dict[str, Bomb]:
             "file-too-large",
             "source_bytes",
         ),
-        "as many blocks as a text holds": Bomb(
+        "as many blocks as fit into a text": Bomb(
             "".join(f"block b{i}(){{}}\n" for i in range(55_000)), "file-too-large", "tokens"
         ),
         "a name of a million characters": _inside(
@@ -94,11 +94,11 @@ def bombs() -> dict[str, Bomb]:
             f"conv({'9' * million}, 3)", "number-too-long", "18"
         ),
         "a size of many digits": _inside(f"conv(4, {'9' * 100_000}x3)", "number-too-long", "18"),
-        "digits apart": _inside(f"conv({'1_' * 300_000}1, 3)", "number-too-long", "18"),
+        "digits with underscores": _inside(f"conv({'1_' * 300_000}1, 3)", "number-too-long", "18"),
         "a hundred thousand errors": _inside(
             "\n    ".join(["qq(1)"] * 100_000), "file-too-large", "tokens"
         ),
-        "a hundred thousand unlike errors": _inside(
+        "forty thousand different errors": _inside(
             "\n    ".join(f"q{i}" for i in range(40_000)), "too-many-errors", "100"
         ),
         "a hundred thousand syntax errors": _inside(
@@ -114,7 +114,7 @@ def bombs() -> dict[str, Bomb]:
         "line breaks": Bomb("\n" * million, "no-net", "no net"),
         "comments": Bomb("#\n" * 500_000, "no-net", "no net"),
         "zero bytes": Bomb("\0" * million, "not-text", "zero byte"),
-        # nesting: as much as a text holds, and as little as is refused
+        # nesting: as deep as a text can have it, and just deep enough to be refused
         "70 braces": _inside(_nested("{", "relu", "}", 70), "nesting-too-deep", "nesting"),
         "20,000 braces": _inside(_nested("{", "relu", "}", 20_000), "nesting-too-deep", "nesting"),
         "20,000 parentheses": _inside(
@@ -153,7 +153,7 @@ def bombs() -> dict[str, Bomb]:
             "b",
         ),
         "braces": _inside(_nested("{", "relu", "}", 100_000), "file-too-large", "tokens"),
-        "open braces alone": _inside("{" * 500_000, "file-too-large", "tokens"),
+        "only opening braces": _inside("{" * 500_000, "file-too-large", "tokens"),
         "parentheses": _inside(
             f"conv({_nested('(', '1', ')', 100_000)}, 1)", "file-too-large", "tokens"
         ),
@@ -176,7 +176,7 @@ def bombs() -> dict[str, Bomb]:
         ),
         "repeats": _inside(_nested("repeat 1 {", "relu", "}", 50_000), "file-too-large", "tokens"),
         "joins": _inside(_nested("add{|", "relu", "|relu}", 50_000), "file-too-large", "tokens"),
-        "blocks that call on and on": Bomb(
+        "a long chain of blocks": Bomb(
             "block b0() { relu }\n"
             + "".join(f"block b{i}() {{ b{i - 1} }}\n" for i in range(1, 5000))
             + "net N {\n input x: 3\n b4999\n}\n",
@@ -191,13 +191,13 @@ def bombs() -> dict[str, Bomb]:
         "10^17 repeats": _inside(
             "repeat 100_000_000_000_000_000 { relu }", "too-many-layers", "layers"
         ),
-        "repeats by a name": _inside(
+        "repeats whose count is a name": _inside(
             "let n = 999_999\n    repeat n { repeat n { relu } }", "too-many-steps", "steps"
         ),
         "for in for": _inside(
             "for i in range(1000) { for j in range(1000) { relu } }", "too-many-layers", "layers"
         ),
-        "for in for by a name": _inside(
+        "for in for, the list a name": _inside(
             "let r = range(1000)\n    for i in r { for j in r { for k in r { relu } } }",
             "too-many-layers",
             "layers",
@@ -205,17 +205,17 @@ def bombs() -> dict[str, Bomb]:
         "blocks that double": Bomb(_doubling(60), "too-many-layers", "layers"),
         "arms that triple": Bomb(_arms(40), "too-many-layers", "layers"),
         "2^17 layers": Bomb(_doubling(17), "too-many-layers", "layers"),
-        "blocks that double and make nothing": Bomb(
+        "blocks that double and have no layers": Bomb(
             _doubling(60).replace("{ relu }", "{ }"), "too-many-steps", "steps"
         ),
         "repeats of nothing": _inside("repeat 1_000_000_000 { }", "too-many-steps", "steps"),
         "repeats of repeats of nothing": _inside(
             "repeat 99_999 { repeat 99_999 { } }", "too-many-steps", "steps"
         ),
-        "repeats by a name of nothing": _inside(
+        "repeats of nothing, the count a name": _inside(
             "let n = 99_999\n    repeat n { repeat n { } }", "too-many-steps", "steps"
         ),
-        "repeats of what is not taken": _inside(
+        "repeats of a branch that is not taken": _inside(
             "let n = 99_999\n    repeat n { repeat n { if false { relu } } }",
             "too-many-steps",
             "steps",
@@ -280,7 +280,7 @@ def bombs() -> dict[str, Bomb]:
             "a0.net",
             tuple((f"a{i}.net", f'import "a{(i + 1) % 50}.net"\n') for i in range(50)),
         ),
-        "files that import on and on": Bomb(
+        "a long chain of imports": Bomb(
             'import "a0.net"\n' + HEAD + "relu" + FOOT,
             "nesting-too-deep",
             "depth",
@@ -311,11 +311,11 @@ def bombs() -> dict[str, Bomb]:
         "a product": _inside(
             "conv(999_999_999_999_999_999 * 999_999_999_999_999_999, 1)", "number-too-large", "2^63"
         ),
-        "a float beyond all": _inside("dropout(1e308 * 10)", "number-too-large", "float"),
-        "a float written beyond all": _inside(
+        "a float beyond the largest": _inside("dropout(1e308 * 10)", "number-too-large", "float"),
+        "a literal float beyond the largest": _inside(
             "dropout(1e999999)", "number-too-large", "largest float"
         ),
-        "enumerating from far": _inside(
+        "enumerating from a huge start": _inside(
             "conv(enumerate([1], 999_999_999_999_999_999)[0][0], 1)", "bad-size", "2,147,483,647"
         ),
         "a power of an open size": Bomb(
@@ -410,10 +410,10 @@ def bombs() -> dict[str, Bomb]:
 
 
 def generated(count: int, seed: int = 0) -> list[tuple[str, Bomb]]:
-    """Bombs made by chance: a family, its sizes drawn anew each time."""
+    """Random bombs: a random kind of bomb, with random sizes."""
     draw = random.Random(seed)
-    made: list[tuple[str, Bomb]] = []
-    while len(made) < count:
+    chosen: list[tuple[str, Bomb]] = []
+    while len(chosen) < count:
         n = draw.randrange(65, 4000)
         big = draw.randrange(100_001, 10 ** draw.randrange(6, 18))
         word = draw.choice(["relu", "tanh", "conv(4, 1)", "bn", "dropout(0.1)", "a{i}: relu"])
@@ -580,5 +580,5 @@ def generated(count: int, seed: int = 0) -> list[tuple[str, Bomb]]:
                 ),
             ),
         ]
-        made.append(draw.choice(family))
-    return made
+        chosen.append(draw.choice(family))
+    return chosen

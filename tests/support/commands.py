@@ -1,4 +1,4 @@
-"""Commands, run as a user runs them but in this process."""
+"""Runs commands in this process, or in a shell as a user does."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_command(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> tuple[str, str]:
-    """What a command prints on standard output and on standard error; it ends with that exit
-    code.
-    """
+    """Run a command, check its exit code, and return its standard output and standard error."""
     assert run(list(words)) == code
     captured = capsys.readouterr()
     return captured.out, captured.err
@@ -30,7 +28,7 @@ NETDSL = f"{sys.executable} -m netdsl"
 
 
 def shell(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What a command prints in a shell, with its exit code; no traceback is among it."""
+    """Run a command in a shell, and check that it prints no traceback."""
     done = subprocess.run(
         ["bash", "-c", f"{NETDSL} {command}"],
         cwd=folder,

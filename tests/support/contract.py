@@ -1,4 +1,4 @@
-"""The examples of the layers, and the checks of them that several tests make."""
+"""The examples of the layers, and checks of them that several tests share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.support.back_ends import inputs_for, randomise, run_onnx, run_torch
 
 
 class Example(NamedTuple):
-    """One (input shapes, call) pair of a kind."""
+    """An example of a kind of layer: the shapes of its inputs, and a call."""
 
     kind: str
     shapes: str
     call: str
 
     def text(self, shapes: list[str] | None = None) -> str:
-        """A net of the call alone, labelled `y`, its further inputs given as references."""
+        """A net of only the call, with the label `y`; other inputs are given as references."""
         given = shapes or self.shapes.split(", ")
         lines = [f"    input x{i}: {shape}" for i, shape in enumerate(given)]
         references = ", ".join(f"@x{i}" for i in range(1, len(given)))
@@ -44,17 +44,17 @@ EXAMPLES = [e for kind in LAYERS for e in examples_of(kind)]
 
 
 def check_shape(net: netdsl.Net) -> None:
-    """The inferred type is that of PyTorch's result, whatever the batch."""
+    """Check that the inferred type is that of PyTorch's result, at two batch sizes."""
     module = randomise(net.torch())
-    wanted = net.outputs[0].value.type
+    inferred = net.outputs[0].value.type
     for batch in (1, 3):
-        (made,) = run_torch(module, inputs_for(net, batch))
-        assert (batch, *wanted.shape) == made.shape
-        assert wanted.dtype == str(made.dtype)
+        (output,) = run_torch(module, inputs_for(net, batch))
+        assert (batch, *inferred.shape) == output.shape
+        assert inferred.dtype == str(output.dtype)
 
 
 def onnx_shape(model: onnx.ModelProto, batch: int) -> tuple[int | str, ...]:
-    """The output's shape as ONNX infers it by itself for that batch."""
+    """The shape of the output that ONNX's own inference gives for that batch size."""
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     for value in bare.graph.input:
@@ -69,7 +69,7 @@ def onnx_shape(model: onnx.ModelProto, batch: int) -> tuple[int | str, ...]:
 
 
 def check_onnx(net: netdsl.Net) -> None:
-    """The model is well formed, infers our shape, and computes what PyTorch does."""
+    """Check that the model is valid, has the inferred shape, and gives PyTorch's outputs."""
     module = randomise(net.torch())
     model = net.onnx(weights=module.state_dict())
     onnx.checker.check_model(model, full_check=True)

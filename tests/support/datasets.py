@@ -1,4 +1,4 @@
-"""Data sets that tests write, and the errors of wrong ones."""
+"""Files of datasets that tests write, and the errors of wrong datasets."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Whether there is a GPU, and a stand-in for `torch.compile`."""
+"""The reason why there is no GPU, and a stand-in for `torch.compile`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netdsl.runtime import gpu
 GPU = gpu.obstacle("cuda")
 
 
-def recording(made: list[Any]) -> Any:
-    """What stands for `torch.compile`, and keeps how it was called."""
+def recording(calls: list[Any]) -> Any:
+    """A stand-in for `torch.compile` that appends the options of each call to `calls`."""
 
     def compiled(module: Any, **options: Any) -> Any:
-        made.append(options)
+        calls.append(options)
         return module
 
     return compiled

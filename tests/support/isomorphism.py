@@ -1,4 +1,4 @@
-"""When two graphs are the same net up to names."""
+"""Compares graphs without regard to names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ if TYPE_CHECKING:
 
 
 def nameless(graph: Graph) -> dict[str, list[Any]]:
-    """Everything that a graph says, with positions in place of names: equal for graphs that are the
-    same up to names.
+    """A description of a graph without its names, which is equal if graphs differ only in names.
 
-    Nodes are compared in their order, by kind, arguments, shapes, edges, weights, whose weights
-    they share, and what holds them fixed.
+    It lists the nodes in order: their kind, arguments, inputs, type, weights, the node with which
+    they share weights, whether they are frozen, and the auxiliary head that they belong to.
     """
     number: dict[int, str] = {id(v): f"input {i}" for i, v in enumerate(graph.inputs)}
     owner: dict[str, int] = {}
@@ -51,7 +50,7 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
 
 
 def arguments_of(node: Node, number: dict[int, str]) -> list[tuple[str, object]]:
-    """The arguments of a node; a tensor among them by its position."""
+    """The arguments of a node; an argument that is a tensor is given by its position."""
     values = [(a.name, getattr(node.op, a.name)) for a in node.op.args]
     return [
         (n, number.get(id(v), "a tensor")) if isinstance(v, Value) else (n, repr(v))
@@ -59,9 +58,9 @@ def arguments_of(node: Node, number: dict[int, str]) -> list[tuple[str, object]]
     ]
 
 
-def first_difference(one: Graph, other: Graph) -> str | None:
-    """Where two graphs differ first, or None where they are the same up to names."""
-    a, b = nameless(one), nameless(other)
+def first_difference(first: Graph, second: Graph) -> str | None:
+    """The first difference between two graphs, or None if they differ only in names."""
+    a, b = nameless(first), nameless(second)
     for part, items in a.items():
         for i, (x, y) in enumerate(zip(items, b[part], strict=False)):
             if x != y:

@@ -12,9 +12,7 @@ LANGUAGE = ROOT / "docs" / "language.md"
 
 
 class Block(NamedTuple):
-    """A fenced block of a page: its info string, the line of the page on which its text begins, and
-    the text.
-    """
+    """A fenced block of a page: its info string, the line where its text begins, and its text."""
 
     info: str
     line: int
@@ -22,7 +20,7 @@ class Block(NamedTuple):
 
     @property
     def inside(self) -> str | None:
-        """The shape of the input that a fragment is the inside of; None for whole files."""
+        """The shape of the input of a fragment, or None for a whole file."""
         kind, _, rest = self.info.partition(" fragment ")
         return rest if rest and kind == "net" else None
 
@@ -33,29 +31,26 @@ class Block(NamedTuple):
 
     @property
     def program(self) -> str:
-        """The text to compile, its lines numbered as those of the block are."""
+        """The text to compile. A fragment becomes the body of a net, and begins in line 2."""
         if self.inside is None:
             return self.text
-        head, *rest = self.text.split("\n")
-        # A fragment's first statement shares its line with the net's head, so that line numbers
-        # stay those of the page.
-        return "\n".join([f"net Example {{ input image: {self.inside}", head, *rest]) + "\n}"
+        return f"net Example {{ input image: {self.inside}\n{self.text}\n}}"
 
     @property
     def offset(self) -> int:
-        """What to add to a line of the program to have a line of the page."""
+        """The number to add to a line of the program for the line of the page."""
         return self.line - 1 - (self.inside is not None)
 
 
 def blocks_of(path: Path) -> list[Block]:
-    """The blocks of a page that are headed `net`."""
-    found = []
+    """The blocks of a page whose info string begins with `net`."""
+    blocks = []
     for match in re.finditer(
         r"^```(net\b.*)\n((?:.*\n)*?)```$", path.read_text(encoding="utf-8"), re.MULTILINE
     ):
         line = match.string.count("\n", 0, match.start(2)) + 1
-        found.append(Block(match[1].strip(), line, match[2].rstrip("\n")))
-    return found
+        blocks.append(Block(match[1].strip(), line, match[2].rstrip("\n")))
+    return blocks
 
 
 BLOCKS = blocks_of(LANGUAGE)

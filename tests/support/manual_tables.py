@@ -1,6 +1,7 @@
-"""The table of `docs/verify.md` that is made from the layers: how far the value of each may be off.
+"""The table in `docs/verify.md` of the rounding error that each layer may have.
 
-`python -m tests.golden` writes it anew, between the two comments that mark its place.
+It comes from the docstrings of the layers. `python -m tests.golden` updates it, between the two
+comments that mark its place.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ END = "<!-- the end of what is made -->\n"
 
 
 def formulas(rule: Callable[..., object]) -> tuple[str, str]:
-    """The bounds of rounding and of underflow that the docstring of a rule gives."""
+    """The bounds of rounding and of underflow in the docstring of a rule."""
     paragraphs = (inspect.getdoc(rule) or "").split("\n\n")
     texts = [" ".join(p.split()) for p in paragraphs]
-    lost = [t.removeprefix("Underflow: ") for t in texts if t.startswith("Underflow: ")]
-    kept = [t for t in texts if not t.startswith("Underflow: ")]
-    return " ".join(kept).removesuffix("."), " ".join(lost).removesuffix(".")
+    underflow = [t.removeprefix("Underflow: ") for t in texts if t.startswith("Underflow: ")]
+    rounding = [t for t in texts if not t.startswith("Underflow: ")]
+    return " ".join(rounding).removesuffix("."), " ".join(underflow).removesuffix(".")
 
 
 def table() -> str:
-    """A row for each pair of formulas, with the kinds that have it."""
+    """The table: a row for each pair of formulas, with the kinds of layers that have it."""
     own = [cls for cls in LAYERS.values() if cls.__module__.startswith("netdsl.")]
     rows: dict[tuple[str, str], list[str]] = {}
     for cls in sorted(own, key=lambda cls: FAMILIES.index(cls.family)):
@@ -42,7 +43,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """The page with the table of today."""
+    """The text of the page, with the current table."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

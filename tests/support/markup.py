@@ -1,4 +1,4 @@
-"""Names of layers that would act in a picture or a page if they were taken as markup."""
+"""Names of layers that look like markup, which pictures and pages must escape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory an action takes."""
+"""Measures how much memory an action takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def peak_of(action: Callable[[], object]) -> int:
-    """The bytes that an action allocates at most at one time."""
+    """The most bytes that an action has allocated at one time."""
     tracemalloc.start()
     try:
         action()

@@ -20,11 +20,14 @@ def write(
     shape: Any = ("N", 4),
     outputs: Any = None,
 ) -> Path:
-    """A model of `x`, a batch of vectors of four."""
+    """Write a model with the input `x`, by default a batch of vectors of four numbers.
+
+    The output is `y`, unless `outputs` are given. The constant `two` is [2].
+    """
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape[1:]])]
-    made = outputs or [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    outputs = outputs or [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
     graph = helper.make_graph(
-        nodes, "g", inputs, made, [helper.make_tensor("two", TensorProto.INT64, [1], [2])]
+        nodes, "g", inputs, outputs, [helper.make_tensor("two", TensorProto.INT64, [1], [2])]
     )
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10),
@@ -42,7 +45,7 @@ def operators(model: onnx.ModelProto) -> list[str]:
 
 
 def forward(path: str | Path, **inputs: np.ndarray) -> np.ndarray:
-    made: np.ndarray = onnxruntime.InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    ).run(None, inputs)[0]
-    return made
+    """The first output of a model."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    output: np.ndarray = session.run(None, inputs)[0]
+    return output

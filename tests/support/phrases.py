@@ -1,30 +1,30 @@
-"""The sentences that tell for which sizes a net is valid, such as `T >= 8, T divisible by 4`."""
+"""Evaluates the conditions for the sizes of a net, such as `T >= 8, T divisible by 4`."""
 
 from __future__ import annotations
 
 
 def says(phrase: str, size: int) -> bool:
-    """Whether a sentence such as `T >= 8, T divisible by 4` holds for a size."""
+    """Whether a condition such as `T >= 8, T divisible by 4` is true for a size."""
     for part in phrase.split(", T"):
         words = part.removeprefix("T").strip()
         if words.startswith(">="):
-            good = size >= int(words[2:])
+            is_true = size >= int(words[2:])
         elif words.startswith("divisible by"):
-            good = size % int(words[12:]) == 0
+            is_true = size % int(words[12:]) == 0
         elif words.startswith("%"):
             period, _, rest = words[1:].partition("==" if "==" in words else "in")
-            good = any(
+            is_true = any(
                 low <= size % int(period) <= high for low, high in map(_run, rest.split(", "))
             )
         elif words.startswith("in"):
-            good = size in map(int, words[2:].split(", "))
+            is_true = size in map(int, words[2:].split(", "))
         elif words.startswith("from"):
             low, high = words[4:].split(", ")[0].split(" to ")
-            good = int(low) <= size <= int(high)
+            is_true = int(low) <= size <= int(high)
         else:
             assert words.startswith("==")
-            good = size == int(words[2:])
-        if not good:
+            is_true = size == int(words[2:])
+        if not is_true:
             return False
     return True
 

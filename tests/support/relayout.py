@@ -1,6 +1,4 @@
-"""Valid texts laid out anew at random: blanks, line breaks and comments wherever the grammar lets
-them stand.
-"""
+"""Lays out valid texts at random: blanks, line breaks and comments wherever they are allowed."""
 
 from __future__ import annotations
 
@@ -43,26 +41,27 @@ def tokens_of(text: str) -> list[Token]:
 
 
 class Laid(NamedTuple):
-    """A text and the comments that were put into it, in order."""
+    """A text, and the comments that were inserted into it, in order."""
 
     text: str
     comments: list[str]
 
 
 class Relayout:
-    """Lays one text out anew.
+    """Lays one text out at random.
 
-    `breaks` and `comments` say how often those are put in, from 0 to 1; `blanks` the most in a row.
+    `breaks` and `comments` are the probabilities of line breaks and comments. `blanks` is the
+    largest number of blanks in a row.
     """
 
     def __init__(self, random: Random, breaks: float, comments: float, blanks: int = 4) -> None:
         self.random, self.breaks, self.comments, self.blanks = random, breaks, comments, blanks
-        self.made: list[str] = []
-        self.said: list[str] = []
+        self.pieces: list[str] = []
+        self.remarks: list[str] = []
         self.end_of_line = random.choice(["\n", "\n", "\n", "\r\n"])
 
     def text(self, text: str) -> Laid:
-        """The tokens of `text`, its own layout and comments dropped."""
+        """Lay out the tokens of `text`; its own layout and comments are dropped."""
         previous: Token | None = None
         open_: list[str] = []
         if self.random.random() < self.breaks:
@@ -76,7 +75,7 @@ class Relayout:
                 self.between(
                     previous, token, separates=separates, inside=bool(open_ and open_[-1] != "{")
                 )
-            self.made.append(self.token(token))
+            self.pieces.append(self.token(token))
             open_ += token if token in ("(", "[", "{") else ""
             if token in (")", "]", "}"):
                 open_.pop()
@@ -85,10 +84,10 @@ class Relayout:
             self.lines(self.random.randrange(2))
         elif self.random.random() < self.comments:
             self.comment()
-        return Laid("".join(self.made), self.said)
+        return Laid("".join(self.pieces), self.remarks)
 
     def between(self, before: Token, after: Token, *, separates: bool, inside: bool) -> None:
-        """What stands between two tokens."""
+        """Append blanks or line breaks between two tokens."""
         free = (
             inside
             or before.type in ("LBRACE", "VBAR")
@@ -102,36 +101,36 @@ class Relayout:
             self.blank(self.must_part(before, after))
 
     def must_part(self, before: Token, after: Token) -> bool:
-        """Whether the two would be read as something else without a blank between them."""
+        """Whether the two tokens would be read as something else without a blank between them."""
         words = re.search(r"\w$", before) and re.match(r"\w", after)
         return bool(words) or (before.type == "REFERENCE" and after.type in ("DOT", "LBRACE"))
 
     def blank(self, least: bool) -> None:
-        """Blanks on a line."""
+        """Append blanks, at least one if `least`."""
         count = self.random.randint(
             int(least), max(1, self.blanks) if self.random.random() < 0.3 else 1
         )
-        self.made.append(
+        self.pieces.append(
             "".join(self.random.choice("   \t" if self.blanks > 1 else " ") for _ in range(count))
         )
 
     def lines(self, least: int) -> None:
-        """Line breaks, with remarks before and between them."""
+        """Append line breaks, at least `least`, with comments before and between them."""
         for _ in range(max(least, self.random.choice([1, 1, 1, 1, 2, 3]) if self.breaks else 1)):
             if self.random.random() < self.comments:
                 self.comment()
-            self.made.append(self.random.choice(["", "", "", "  "]) + self.end_of_line)
-        self.made.append(self.random.choice(INDENTS))
+            self.pieces.append(self.random.choice(["", "", "", "  "]) + self.end_of_line)
+        self.pieces.append(self.random.choice(INDENTS))
 
     def comment(self) -> None:
-        """A remark; what is put in behind it is a line break, or the end of the text."""
+        """Append a comment; the caller continues with a line break or ends the text."""
         remark = self.random.choice(REMARKS)
         self.blank(least=False)
-        self.made.append(remark)
-        self.said.append(remark)
+        self.pieces.append(remark)
+        self.remarks.append(remark)
 
     def token(self, token: Token) -> str:
-        """A token as it is, or with blanks where a label may have them."""
+        """The text of a token; labels and references may get blanks inside."""
         text = str(token)
         if token.type == "LABEL" and self.random.random() < 0.2:
             text = text[:-1] + " :"
@@ -141,51 +140,50 @@ class Relayout:
 
 
 def bare(comment: str) -> str:
-    """What a comment says, without the blanks around it."""
+    """The text of a comment, without `#` and the blanks around it."""
     return comment.lstrip("#").strip()
 
 
 def comments_in(text: str) -> list[str]:
-    """Every comment of a text, found without the compiler: what follows a `#` outside of
-    strings.
-    """
+    """Every comment of a text, found without the compiler: a `#` outside strings begins one."""
     return [m for m in re.findall(r'"[^"\n]*"|#[^\n]*', text) if m.startswith("#")]
 
 
 def round_trip(laid: Laid) -> str:
-    """Format a text twice; returns the canonical text, having seen that nothing is lost and that it
-    stays as it is.
+    """Format a text and return the result.
+
+    Checks that its tree and comments are those of the text, and that formatting again changes
+    nothing.
     """
     source = SourceFile("laid.net", laid.text)
     tree, tokens = parse_with_tokens(source)
-    made = lay_out(pieces_of(laid.text, tokens))
-    again, tokens = parse_with_tokens(SourceFile("made.net", made))
+    formatted = lay_out(pieces_of(laid.text, tokens))
+    again, tokens = parse_with_tokens(SourceFile("made.net", formatted))
     assert differences(tree, again) is None
-    assert [bare(c) for c in laid.comments] == [bare(c) for c in comments_in(made)]
-    assert lay_out(pieces_of(made, tokens)) == made, "the second run changes what the first made"
-    assert not re.search(r"[ \t\r]\n|\n\n\n|\A\n|\n\n\Z|[^\n]\Z", made), (
-        "blanks at a line's end, or blank lines too many"
+    assert [bare(c) for c in laid.comments] == [bare(c) for c in comments_in(formatted)]
+    assert lay_out(pieces_of(formatted, tokens)) == formatted, "the second run changes the text"
+    assert not re.search(r"[ \t\r]\n|\n\n\n|\A\n|\n\n\Z|[^\n]\Z", formatted), (
+        "blanks at the end of a line, or too many blank lines"
     )
-    return made
+    return formatted
 
 
-def differences(one: object, other: object) -> tuple[object, object] | None:
-    """Where two syntax trees differ first, places in the text aside; the reprs are those of
-    slots.
-    """
-    if isinstance(one, (Span, SourceFile)):
+def differences(first: object, second: object) -> tuple[object, object] | None:
+    """The first parts in which two syntax trees differ, or None; places in the text may differ."""
+    if isinstance(first, (Span, SourceFile)):
         return None
-    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
-        return next((d for a, b in zip(one, other, strict=True) if (d := differences(a, b))), None)
-    names = getattr(type(one), "__match_args__", None)
-    if names is not None and type(one) is type(other):
+    if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
+        pairs = zip(first, second, strict=True)
+        return next((d for a, b in pairs if (d := differences(a, b))), None)
+    names = getattr(type(first), "__match_args__", None)
+    if names is not None and type(first) is type(second):
         return next(
-            (d for n in names if (d := differences(getattr(one, n), getattr(other, n)))), None
+            (d for n in names if (d := differences(getattr(first, n), getattr(second, n)))), None
         )
-    return None if type(one) is type(other) and one == other else (one, other)
+    return None if type(first) is type(second) and first == second else (first, second)
 
 
 def definitions_in(text: str) -> list[str]:
-    """A text's blocks, nets, `let`s and `train` sections, each on its own."""
+    """The text of each `let`, block, net and `train` section of a file."""
     tree = parse_with_tokens(SourceFile("text", text))[0]
     return [item.span.text for item in (*tree.lets, *tree.definitions, *tree.trains)]

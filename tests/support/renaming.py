@@ -1,4 +1,4 @@
-"""A program with other names."""
+"""Gives the names in a program a suffix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ WORDS = (
 
 
 def own_names(text: str) -> set[str]:
-    """The names that a file gives, but for those that are words elsewhere too."""
+    """The names that a file defines, except those that are also words of the language.
+
+    Names that begin like a computed label are left out, too.
+    """
     names: set[str] = set()
     computed: set[str] = set()
     for part in nodes_of(parse(SourceFile("text", text))):
@@ -42,14 +45,14 @@ def own_names(text: str) -> set[str]:
                 names.add(name)
             case ast.Pattern(pieces=pieces):
                 computed.update(p for p in pieces if isinstance(p, str))
-    made = {n for n in names for stem in computed if n.startswith(stem)}
-    return names - made - WORDS
+    computed_names = {n for n in names for stem in computed if n.startswith(stem)}
+    return names - computed_names - WORDS
 
 
 def renamed(text: str) -> str:
-    """Every name that the file gives, another."""
+    """The text with a suffix at every name that it defines."""
     names = own_names(text)
-    made, place = [], 0
+    pieces, place = [], 0
     for token in parse_with_tokens(SourceFile("text", text))[1]:
         if token.type in ("NAME", "LABEL", "REFERENCE", "DIMS", "WORDY_DIMS"):
             pattern = (
@@ -57,12 +60,12 @@ def renamed(text: str) -> str:
                 if "DIMS" in token.type and token not in names
                 else r"[^\W\d]\w*"
             )
-            made += [
+            pieces += [
                 text[place : token.start_pos],
                 re.sub(pattern, lambda m: m[0] + SUFFIX * (m[0] in names), token),
             ]
             place = token.end_pos or 0
-    return "".join([*made, text[place:]])
+    return "".join([*pieces, text[place:]])
 
 
 def nodes_of(item: object) -> Iterator[Any]:

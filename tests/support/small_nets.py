@@ -1,4 +1,4 @@
-"""Nets of a few lines, and the errors of wrong ones."""
+"""Nets of a few lines, and the errors of wrong nets."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ NORMED = (
 
 
 def net(body: str, before: str = "") -> netdsl.Net:
-    """The net of a body, with what stands before it in the file."""
+    """The net with this body; `before` is the text before the net in the file."""
     return netdsl.loads(f"{before}\nnet N {{\n{body}\n}}", "N")
 
 
 def shape(body: str, before: str = "") -> str:
-    """The type of the output."""
+    """The type of the first output."""
     return str(net(body, before).outputs[0].value.type)
 
 
 def code_of(body: str, before: str = "") -> tuple[str, int, str | None]:
-    """The code, the line in the body and the help of the one error."""
+    """The code, the line in the body and the help of the only error."""
     text = f"{before}\nnet N {{\n{body}\n}}"
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(text, "N")
-    (found,) = caught.value.diagnostics
-    assert found.span is not None
-    return found.code, found.span.first.line - before.count("\n") - 2, found.help
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span is not None
+    line = diagnostic.span.first.line - before.count("\n") - 2
+    return diagnostic.code, line, diagnostic.help
 
 
 def codes(text: str, net: str | None = None) -> list[str]:
@@ -49,18 +50,18 @@ def codes(text: str, net: str | None = None) -> list[str]:
 
 
 def net_of(call: str, *inputs: str) -> netdsl.Net:
-    """A net of one layer `y` on the first input, the others given as references in `call`."""
+    """A net of one layer `y` on the first input; `call` refers to the other inputs."""
     lines = [f"    input x{i}: {shape}" for i, shape in enumerate(inputs)]
     return netdsl.loads("\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"]))
 
 
 def weights_of(net: netdsl.Net) -> int:
-    """The weights without biases."""
+    """The number of weights, without biases."""
     return Costs(net.graph).totals().weights
 
 
 def message(call: str, *inputs: str) -> str:
-    """The one error of a layer, in full."""
+    """The code and message of the only error of a layer."""
     with pytest.raises(netdsl.CompileError) as caught:
         net_of(call, *inputs)
     (diagnostic,) = caught.value.diagnostics
@@ -68,7 +69,7 @@ def message(call: str, *inputs: str) -> str:
 
 
 def net_with(body: str, *inputs: str) -> netdsl.Net:
-    """A net of these lines on inputs `x0`, `x1` and so on."""
+    """A net with this body on inputs `x0`, `x1` and so on; the body begins at `x0`."""
     return netdsl.loads(
         "net N {\n"
         + "".join(f"input x{i}: {shape}\n" for i, shape in enumerate(inputs))

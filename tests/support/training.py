@@ -1,4 +1,4 @@
-"""A small data set, a small net, and training of it."""
+"""A small dataset, a small net, and the training of that net."""
 
 import io
 from pathlib import Path
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def tiny(count: int = 96, channels: int = 1, seed: int = 0) -> Dataset:
-    """8 x 8 images of three classes, told by which third of the rows is bright."""
+    """8 x 8 images of three classes; the class is the third of the rows that is bright."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     images = rng.integers(0, 120, (count, channels, 8, 8), np.uint8)
@@ -39,7 +39,7 @@ def net(seed: int = 0) -> nn.Module:
 
 
 def checked(section: dict[str, object]) -> TrainConfig:
-    """The configuration from the values of a section; what it leaves out has its default."""
+    """The configuration that a section gives; entries that it leaves out have their defaults."""
     values: dict[str, Any] = {key: check_entry(key, value) for key, value in section.items()}
     return TrainConfig(**values)
 

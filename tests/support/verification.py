@@ -1,4 +1,4 @@
-"""A net of several kinds, its verification, and a way to plant faults in it."""
+"""A net of several kinds of layers, its verification, and a way to plant faults in it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ CLAIMS = [
     "outputs",
 ]
 
-# A net of several kinds: what is wrong in one of them is to be found at its line, here the one in
-# brackets.
+# A fault in a layer of this net must be reported at its line.
 MIXED = """net Mixed {
     input image: 3x19x17
     stem: conv(6, 3, pad = [(0, 1), (1, 2)]) -> tanh
@@ -42,28 +41,28 @@ MIXED = """net Mixed {
 
 
 def verified(text: str, **arguments: Any) -> Report:
-    """The report of a text's only net."""
+    """The report of the only net of a text."""
     program = program_of(SourceFile("net.net", text))
     return verify_graph(compile_net(program, program.pick(None)).graph, threads=1, **arguments)
 
 
 def mixed() -> Report:
-    """The report of the net of several kinds."""
+    """The report of the net of several kinds of layers."""
     return verified(MIXED)
 
 
 def line_of(part: str, text: str = MIXED) -> int:
-    """The line that has that text."""
+    """The number of the first line that contains `part`."""
     return next(i for i, line in enumerate(text.splitlines(), start=1) if part in line)
 
 
-def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, made: Any) -> None:
-    """Put another rule in place of a kind's."""
-    monkeypatch.setattr(LAYERS[kind], rule, made)
+def replaced(monkeypatch: pytest.MonkeyPatch, kind: str, rule: str, replacement: Any) -> None:
+    """Replace a rule of a kind of layer."""
+    monkeypatch.setattr(LAYERS[kind], rule, replacement)
 
 
 def swapped_pads(self: Any, g: Any, x: Any) -> str:
-    """A convolution's ONNX lowering with the begins and ends of its padding exchanged."""
+    """The ONNX lowering of a convolution, with the start and end of its padding exchanged."""
     k, s, p, d = self.geometry(x.type)
     bias = [g.param("bias")] if self.bias else []
     result: str = g.op(

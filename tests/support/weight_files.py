@@ -1,4 +1,4 @@
-"""Files of weights that tests make: of one net, in every format that is read."""
+"""Weights of a small net as files, in every format that netdsl reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ State = dict[str, Any]
 
 
 def state(dtype: torch.dtype = torch.float32) -> State:
-    """A state dict of the net, with numbers that every element type has."""
+    """A state dict of the net, with numbers that every element type can represent."""
     tensors = netdsl.loads(NET).torch().state_dict()
     whole = {n: torch.arange(t.numel()).reshape(t.shape) % 7 + 1 for n, t in tensors.items()}
     return {n: t.to(dtype) if tensors[n].is_floating_point() else t for n, t in whole.items()}
@@ -45,22 +45,22 @@ def arrays(tensors: State) -> State:
 def export(
     capsys: pytest.CaptureFixture[str], weights: str, *options: str, code: int = 0
 ) -> tuple[str, str]:
-    """What `netdsl export` prints for the net with these weights; a failure leaves no model."""
+    """Export the net with these weights and return the output; a failure leaves no model."""
     command = ["export", "tiny.net", "-o", "m.onnx", "--no-fold", "--weights", weights]
     assert run([*command, *options]) == code
-    said = capsys.readouterr()
+    captured = capsys.readouterr()
     assert Path("m.onnx").exists() == (code == 0)
-    return said.out, said.err
+    return captured.out, captured.err
 
 
 def torch_file(value: object, **options: Any) -> bytes:
-    made = io.BytesIO()
-    torch.save(value, made, **options)
-    return made.getvalue()
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
 
 
 def old_file(value: object, **options: Any) -> bytes:
-    """A checkpoint as PyTorch wrote it before 1.6."""
+    """A checkpoint in the format of PyTorch before 1.6."""
     return torch_file(value, _use_new_zipfile_serialization=False, **options)
 
 
@@ -70,9 +70,9 @@ def safetensors_file(tensors: State) -> bytes:
 
 
 def npz_file(tensors: State) -> bytes:
-    made = io.BytesIO()
-    np.savez(made, **arrays(tensors))
-    return made.getvalue()
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays(tensors))
+    return buffer.getvalue()
 
 
 KINDS: dict[str, Callable[[State], bytes]] = {

@@ -1,6 +1,4 @@
-"""The words of syntax errors, apart from the grammar: what could have stood there, and where a line
-ends that should go on.
-"""
+"""The wording of syntax errors: what was expected, and where a line ends too early."""
 
 from __future__ import annotations
 
@@ -41,15 +39,16 @@ LAYER, VALUE, TOP = (
         (set(), "something else"),
     ],
 )
-def test_what_could_have_stood_there(expected: set[str], words: str) -> None:
-    """A kind of thing where all that begins it is allowed; else at most four words, brackets that
-    close first.
+def test_what_was_expected(expected: set[str], words: str) -> None:
+    """The names of tokens become words, at most four of them, and closing brackets come first.
+
+    If every token that can begin a layer or a value is allowed, the word is "a layer" or "a value".
     """
     assert describe(expected) == words
 
 
 def test_a_layer_at_the_top() -> None:
-    """Where only nets and blocks may stand, what stands there belongs into their braces."""
+    """The help for a layer outside every net and block is to move it into their braces."""
     source = SourceFile("n.net", "relu")
     assert (
         syntax_help(source, 0, TOP, "`relu`") == "layers belong in the braces of a `net` or `block`"
@@ -59,9 +58,10 @@ def test_a_layer_at_the_top() -> None:
 
 @pytest.mark.parametrize("word", ["->", "expect", "=", "+", "-", "*", "/", "and", "or", "not"])
 @pytest.mark.parametrize("expected", [LAYER, VALUE])
-def test_a_line_that_does_not_go_on(word: str, expected: set[str]) -> None:
-    """The error is where the line ends, however far the next word is; not where the word stands on
-    the same line or another could.
+def test_a_line_that_ends_too_early(word: str, expected: set[str]) -> None:
+    """If a line ends with a word that must be followed by another, the error is at its end.
+
+    This applies only if a layer or a value is expected, and if it is not on the same line.
     """
     text = f"relu\na {word}"
     for gap in ("\n", "  \n\n    "):

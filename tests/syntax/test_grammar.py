@@ -1,4 +1,4 @@
-"""The tables that are generated from the grammar, the parser that reads them, and no cache."""
+"""The tables that are generated from the grammar, the parser that uses them, and no cache."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TABLES = ROOT / "netdsl" / "syntax" / "tables.py"
 
 
 def test_tables_match_the_grammar() -> None:
-    """`netdsl/syntax/tables.py` is what the generator makes of the grammar as it is now."""
+    """`netdsl/syntax/tables.py` is what the generator writes for the current grammar."""
     assert TABLES.read_text() == runpy.run_path(str(GENERATOR))["tables_text"](), (
         "run `python grammars/generate.py`"
     )
 
 
 class LarkFilter:
-    """netdsl's token filter as lark takes it."""
+    """The token filter of netdsl with the interface that lark expects."""
 
     always_accept = ("_NL",)
 
@@ -58,7 +58,7 @@ def lark() -> Lark:
 
 
 def plain(tree: Any) -> object:
-    """A tree of lark's, or one of ours, as nested tuples with every name, text and place."""
+    """A tree of lark or of netdsl as nested tuples with every name, text and place."""
     if isinstance(tree, (Token, OurToken)):
         return str(tree), tree.type, tree.start_pos, tree.end_pos
     if isinstance(tree, ParseNode):
@@ -71,7 +71,7 @@ def plain(tree: Any) -> object:
 
 @pytest.mark.parametrize("number", range(0, len(valid_files()), 7))
 def test_trees_are_those_of_lark(number: int, lark: Lark) -> None:
-    """Our parser makes the tree that lark makes: the same nodes and tokens at the same places."""
+    """netdsl's parser gives the same nodes and tokens at the same places as lark."""
     text = valid_files()[number]
     ours = parse(text, "file", TokenFilter(SourceFile("n.net", text)).process)
     assert plain(lark.parse(text, start="file")) == plain(ours)
@@ -81,19 +81,19 @@ def test_trees_are_those_of_lark(number: int, lark: Lark) -> None:
     "text", ["netN { input x: 3 }", "letk = 3", "net N {\n input x: 3\n for i inlist { relu }\n}"]
 )
 def test_a_keyword_is_a_whole_word(text: str) -> None:
-    """A word that begins with a keyword is a name, where only the keyword is allowed too."""
+    """A word that begins with a keyword is a name, even if only the keyword is allowed there."""
     with pytest.raises(NetdslError, match="syntax-error"):
         parse_with_tokens(SourceFile("n.net", text))
 
 
 @pytest.mark.parametrize("word", ["input", "in", "net", "true", "let", "x"])
 def test_a_keyword_is_a_name_where_only_a_name_is_allowed(word: str) -> None:
-    """Keywords are free as names of parameters, which nothing else can be."""
-    made = parse_with_tokens(SourceFile("n.net", f"block B({word} = 3) {{ relu }}"))[0]
-    assert [word] == [p.name for d in made.definitions for p in getattr(d, "parameters", ())]
+    """Parameters can be named like keywords, because only a name can be there."""
+    tree = parse_with_tokens(SourceFile("n.net", f"block B({word} = 3) {{ relu }}"))[0]
+    assert [word] == [p.name for d in tree.definitions for p in getattr(d, "parameters", ())]
 
 
-# ---- nothing that is executed comes from the disk
+# ---- netdsl executes nothing that it reads from a file
 
 PROBE = """
 import sys
@@ -110,7 +110,7 @@ print(code, "pickle" in sys.modules, unwanted, file=sys.stderr)
 
 
 class Mark:
-    """A pickle of this makes a file when it is loaded."""
+    """A pickle of this creates a file when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -120,9 +120,7 @@ class Mark:
 
 
 def planted(folder: Path, mark: Path) -> Path:
-    """The user's cache folder with a pickle in every place where an earlier version kept its
-    grammar.
-    """
+    """A cache folder with a pickle wherever an earlier version cached the grammar."""
     cache = folder / "cache" / "netdsl"
     cache.mkdir(parents=True)
     for name in ("grammar.lark", "netdsl.lark", "tables.pickle"):
@@ -131,7 +129,7 @@ def planted(folder: Path, mark: Path) -> Path:
 
 
 def test_no_cache_is_read(tmp_path: Path) -> None:
-    """`check` opens nothing in the user's cache folder, leaves it as it is, and loads no pickle."""
+    """`check` opens nothing in the user's cache folder, does not change it, and loads no pickle."""
     mark = tmp_path / "mark"
     cache = planted(tmp_path, mark)
     before = {p.name: p.read_bytes() for p in cache.iterdir()}
@@ -159,9 +157,7 @@ HARMLESS = {"pickle.UnpicklingError"}  # what `torch.load` raises
 
 @pytest.mark.parametrize("path", sorted((ROOT / "netdsl").rglob("*.py")), ids=lambda p: p.stem)
 def test_nothing_is_unpickled(path: Path) -> None:
-    """No module imports what turns bytes into code or objects, and each loader that can do so is
-    told not to.
-    """
+    """No module imports a package that unpickles, and loaders that can unpickle may not."""
     import ast
 
     for node in ast.walk(ast.parse(path.read_text())):

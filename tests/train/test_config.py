@@ -1,4 +1,4 @@
-"""The `train` section as it is read, with its defaults and its errors."""
+"""The configuration that a `train` section gives, with its defaults and its errors."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A training run and its files, and going on after an interruption."""
+"""A training run, its files, and how it resumes after an interruption."""
 
 import io
 import json
@@ -90,7 +90,7 @@ OPTIMIZERS = [
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_an_interrupted_run_goes_on_exactly(
+def test_an_interrupted_run_resumes_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: SettingCall
 ) -> None:
     setup = config(epochs=4, augment=AUGMENT, optimizer=optimizer)
@@ -117,7 +117,7 @@ def test_an_interrupted_run_goes_on_exactly(
         assert torch.equal(value, rest.state_dict()[name]), name
 
 
-def test_the_seed_decides(tmp_path: Path) -> None:
+def test_the_seed_decides_the_results(tmp_path: Path) -> None:
     first, second, other = (
         numbers(run(net(), tmp_path / str(i), config(seed=seed)))
         for i, seed in enumerate((3, 3, 4))
@@ -142,7 +142,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_resume_refuses_what_is_not_the_same_run(tmp_path: Path) -> None:
+def test_resume_refuses_another_run(tmp_path: Path) -> None:
     def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
         with pytest.raises(SettingError) as caught:
             run(module, tmp_path, setup, resume=True)
@@ -171,7 +171,7 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
 
 
 class Hidden(nn.Module):
-    """A net in which a weight that becomes infinite changes no output."""
+    """A net with a weight that becomes NaN but changes no output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,12 +180,12 @@ class Hidden(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             self.lost.fill_(float("nan"))
-        made: torch.Tensor = self.main(images.flatten(1))
-        return made
+        logits: torch.Tensor = self.main(images.flatten(1))
+        return logits
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
-    """A loss that is finite does not hide them; no weights and no checkpoint are written."""
+    """Training stops and writes no weights and no checkpoint, although the loss is finite."""
     with pytest.raises(SettingError) as caught:
         run(Hidden(), tmp_path, config(epochs=1))
     assert caught.value.code == "diverged"
@@ -194,7 +194,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 
 class TwoHeads(nn.Module):
-    """Logits, and in training those of an auxiliary head with weights of its own."""
+    """Gives logits and, in training, also those of an auxiliary head with its own weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -229,7 +229,7 @@ def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
     assert len(run(module, tmp_path, config(epochs=1), data).history) == 1
 
 
-def test_misfits_are_told_before_training(tmp_path: Path) -> None:
+def test_misfits_are_reported_before_training(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="are 1 x 8 x 8, the net takes 1 x 12 x 12") as caught:
         run(net(), tmp_path, config(), expects=(1, 12, 12))
     assert "the `pad` of the dataset by 2" in (caught.value.help or "")
@@ -248,9 +248,7 @@ def test_a_terminal_shows_progress_and_keeps_the_lines(tmp_path: Path) -> None:
     assert "\x1b[" in output.getvalue()
 
 
-def test_cuda_is_refused_where_there_is_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cuda_is_refused_if_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
@@ -260,7 +258,7 @@ def test_cuda_is_refused_where_there_is_none(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_run_on_the_gpu_learns_and_goes_on(tmp_path: Path) -> None:
+def test_a_run_on_the_gpu_learns_and_resumes(tmp_path: Path) -> None:
     setup = config(epochs=3, augment=AUGMENT)
     run(net(), tmp_path, replace(setup, epochs=2), device="cuda")
     result = run(net(), tmp_path, setup, device="cuda", resume=True)

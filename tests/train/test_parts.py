@@ -1,4 +1,4 @@
-"""The parts of a training: schedules, losses, optimizers, and what is done to pictures."""
+"""The parts of training: schedules, losses, optimizers, augmentation and normalisation."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) ->
     return build_input(config(augment=augment).augment, data, CPU)(images)
 
 
-def test_plain_input_is_what_the_test_sees() -> None:
+def test_input_without_augmentation_is_that_of_the_test() -> None:
     data = tiny()
     images = torch.from_numpy(data.train.images)
     assert np.allclose(
@@ -72,7 +72,7 @@ def test_plain_input_is_what_the_test_sees() -> None:
     )
 
 
-def test_augmentations_do_what_they_say() -> None:
+def test_augmentations() -> None:
     data = replace(tiny(), mean=(0.0,), std=(1.0,))
     ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
     plain = ramp / 255
@@ -98,7 +98,7 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     data = setup.adapt(tiny())
     assert (data.mean, data.std) == ((0.5,), (0.25,))
     images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
-    # What follows `normalize` in the list works on normalised values: 0 there is what is erased.
+    # Augmentations after `normalize` work on normalised values: erased pixels are 0, others 2.
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
     with pytest.raises(

@@ -1,6 +1,4 @@
-"""The `train` section: what `check` and `train` say of its entries, and of those on the command
-line.
-"""
+"""The entries of `train` sections and of the command line, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -33,13 +31,13 @@ WRONG = (
 def configured(
     section: str, settings: Mapping[str, str] | None = None, data: str | None = None
 ) -> TrainConfig:
-    """The training of a section and the command line."""
+    """The configuration that a section and the settings of the command line give."""
     program = program_of(SourceFile("a.net", NET + f"train A {{\n{section}\n}}\n"))
     return read_config(compile_net(program, "A"), data, settings)
 
 
 def places(section: str, settings: Mapping[str, str] | None = None) -> list[tuple[str, str, int]]:
-    """The code, file and line of every error; the section begins in line 8."""
+    """The code, file and line of every error; the entries of the section begin in line 8."""
     with pytest.raises(NetdslError) as caught:
         configured(section, settings)
     return [
@@ -57,33 +55,33 @@ def wrong_folder(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", [["check"], ["train"]])
-def test_every_wrong_entry_is_told_at_once(
+def test_all_wrong_entries_are_reported(
     wrong_folder: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
-    """`check` looks into a section too, and neither stops at the first error."""
+    """Both `check` and `train` check the section, and do not stop at its first error."""
     assert run([*command, "a.net"]) == 1
-    said = capsys.readouterr().err
-    found = [
-        (code, f"a.net:{line}:" in said)
+    errors = capsys.readouterr().err
+    reported = [
+        (code, f"a.net:{line}:" in errors)
         for code, line in (
             ("unknown-entry", 8),
             ("unknown-loss", 9),
             ("bad-argument", 10),
             ("unknown-argument", 11),
         )
-        if f"error[{code}]" in said
+        if f"error[{code}]" in errors
     ]
-    assert found == [
+    assert reported == [
         ("unknown-entry", True),
         ("unknown-loss", True),
         ("bad-argument", True),
         ("unknown-argument", True),
     ]
-    assert said.count("error[") == 4
+    assert errors.count("error[") == 4
 
 
 def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
-    """Sections are checked without numpy, torch or data."""
+    """`check` loads neither numpy nor torch for a section, and reads no data."""
     (wrong_folder / "a.net").write_text(
         NET
         + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n'
@@ -101,8 +99,8 @@ def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
     )
 
 
-def test_an_entry_stands_once() -> None:
-    """The second of two is an error, with a note at the first."""
+def test_a_duplicate_entry() -> None:
+    """The second of two entries with the same name is an error, with a note at the first."""
     with pytest.raises(
         NetdslError,
         match=r"(?s)error.duplicate-name.*a.net:10:1.*the first is here\n --> a.net:8:1",
@@ -110,9 +108,10 @@ def test_an_entry_stands_once() -> None:
         configured("epochs = 1\nbatch = 2\nepochs = 3")
 
 
-def test_what_the_command_line_says_is_told_there() -> None:
-    """An entry that the command line replaces has no line in the text; the option is named, and
-    each is checked.
+def test_errors_in_settings_of_the_command_line() -> None:
+    """The error of an entry from the command line names its option, not a line of the text.
+
+    An entry of the text that the command line replaces is not checked.
     """
     section = "epochs = -1\nbatch = 0"
     assert places(section, {"epochs": "-2"}) == [
@@ -127,8 +126,8 @@ def test_what_the_command_line_says_is_told_there() -> None:
     assert configured("epochs = 1", {"epochs": "5"}).epochs == 5
 
 
-def test_functions_of_the_language_are_at_hand() -> None:
-    """`max` of two numbers is a number, not the name of an optimizer; a list is one of calls."""
+def test_entries_may_call_functions_of_the_language() -> None:
+    """`max` of two numbers is a number, not a setting; a list in brackets has several calls."""
     assert configured("optimizer = sgd(max(rate, 0.001))").optimizer == SGD(0.01)
     assert configured(
         "", {"optimizer": "sgd(min(rate, 1e-3))", "augment": "[hflip, rotation(3)]"}
@@ -153,7 +152,7 @@ def test_data_keeps_the_padding_of_the_text() -> None:
         "augment = normalize([1e39], [1])",
     ],
 )
-def test_numbers_that_no_back_end_holds(entry: str) -> None:
+def test_numbers_beyond_the_back_ends(entry: str) -> None:
     assert places(entry) == [("bad-argument", "a.net", 8)]
 
 
@@ -161,7 +160,7 @@ def test_numbers_that_no_back_end_holds(entry: str) -> None:
 def test_wrong_usage_of_set(
     wrong_folder: Path, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    """What is no entry of a section is wrong usage, before anything is trained."""
+    """An option that is not an entry of a section is wrong usage; nothing is trained."""
     assert run(["train", "lenet5", "--set", option]) == 2
     assert (
         f"--set takes train.KEY=VALUE such as train.epochs=3, found `{option}`"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def verified(body: str) -> Report:
-    """The report of a net of those statements."""
+    """The report of a net with those statements."""
     program = program_of(SourceFile("extreme.net", f"net N {{\n{body}\n}}\n"))
     return verify_graph(compile_net(program, program.pick(None)).graph, threads=1)
 
@@ -108,14 +108,14 @@ SCALED = "input x: 2x6x6\n c: conv(2, 1, bias = false, weight = [[[[{}]], [[0]]]
 
 @pytest.mark.parametrize("net", NETS)
 def test_nets(net: str, underflow: str) -> None:
-    """No alarm: every back end is right, as far as float32 goes."""
+    """There is no alarm, because every back end is right within the limits of float32."""
     assert underflow
     assert [] == [d.message for d in verified(NETS[net]).differences()]
 
 
 @pytest.mark.parametrize("layer", LAYERS_AFTER)
 def test_a_channel_of_extreme_scale(layer: str, underflow: str) -> None:
-    """A layer on one channel of an extreme scale and one of a usual one."""
+    """There is no alarm for a layer on one channel of extreme scale and one of usual scale."""
     assert underflow
     for scale in ("1e20", "3e37", "1e-19", "1e-23", "1e-44"):
         report = verified(f"{SCALED.format(scale)}\n y: {layer}")
@@ -127,7 +127,7 @@ CONFIDENT = sorted(REGRESS.glob("confident_softmax_*.net"))
 
 @pytest.mark.parametrize("path", CONFIDENT, ids=lambda p: p.stem)
 def test_confident_softmaxes(path: Path, underflow: str) -> None:
-    """Programs whose softmax gives shares below 2^-126, which a processor sets to zero."""
+    """There is no alarm for softmaxes with results below 2^-126, which may be set to zero."""
     assert underflow
     assert verdict(path.read_text(encoding="utf-8"))[0] is None
 
@@ -143,15 +143,15 @@ BEYOND = {
 
 @pytest.mark.parametrize("net", BEYOND)
 def test_not_compared(net: str) -> None:
-    """Where intermediate values overflow there is no alarm, and the layer is named."""
+    """If intermediate values overflow, there is no alarm and the report names the layer."""
     body, layer = BEYOND[net]
     report = verified(body)
     assert [] == [d.message for d in report.differences()]
     assert layer in report.beyond
 
 
-def test_what_is_not_compared_is_named() -> None:
-    """The report names the layers some of whose values float32 cannot represent, and no others."""
+def test_layers_that_are_not_compared_are_named() -> None:
+    """The report names exactly the layers with values that float32 cannot represent."""
     report = verified(f"{SCALED.format('1e20')}\n n: rmsnorm\n r: relu\n flatten -> dense(3)")
     assert report.beyond == {"n"}
     assert verified("input x: 8\n rmsnorm").beyond == set()
@@ -164,7 +164,7 @@ WEIGHTS = (None, 1e-38, 1e20)
 
 
 def scaled(tensor: torch.Tensor, scale: float) -> torch.Tensor:
-    """The numbers times that, none beyond float32."""
+    """The numbers times `scale`, limited to the range of float32."""
     return (tensor.double() * scale).clamp(-LARGEST, LARGEST).float()
 
 
@@ -184,7 +184,7 @@ class Extreme:
         self.weights = {n: t.clone() for n, t in state.items() if t.is_floating_point()}
 
     def scale(self, inputs: float, weights: float | None) -> dict[int, torch.Tensor]:
-        """Scale the weights, and return the scaled inputs; boxes and integers stay as they are."""
+        """Scale the weights, and return the scaled inputs; boxes and integers do not change."""
         state = self.torch.module.state_dict()
         for name, tensor in self.weights.items():
             state[name].copy_(tensor if weights is None else scaled(tensor, weights))
@@ -196,45 +196,45 @@ class Extreme:
         }
 
     def executors(self, inputs: dict[int, torch.Tensor]) -> tuple[Any, list[Executor]]:
-        """The layer, and what both executors make of it."""
+        """The layer, and its results in both executors."""
         state = self.torch.module.state_dict()
         session = self.onnx.session({n: state[n].numpy() for n in self.onnx.params}, threads=1)
-        made = self.onnx.run(session, {k: v.numpy() for k, v in inputs.items()})
+        results = self.onnx.run(session, {k: v.numpy() for k, v in inputs.items()})
         ((step, xs, y),) = list(self.torch.walk(dict(inputs)))
-        there = torch.from_numpy(np.asarray(made[self.onnx.tensor[id(step.node.output)]]))
-        fed = [torch.from_numpy(made[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
-        return step, [Executor("PyTorch", xs, y), Executor("onnxruntime", fed, there)]
+        onnx_y = torch.from_numpy(np.asarray(results[self.onnx.tensor[id(step.node.output)]]))
+        onnx_xs = [torch.from_numpy(results[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
+        return step, [Executor("PyTorch", xs, y), Executor("onnxruntime", onnx_xs, onnx_y)]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_every_kind(example: Example) -> None:
-    """Inputs and weights of extreme scales raise no alarm, nor do their values flushed to zero."""
+    """Extreme inputs and weights raise no alarm, also if small results are flushed to zero."""
     layer = Extreme(example)
     for inputs, weights in product(INPUTS, WEIGHTS if layer.weights else (None,)):
         step, executors = layer.executors(layer.scale(inputs, weights))
         flush = [Executor(e.name, e.xs, flushed(e.y)) for e in executors]
-        for made in (executors, flush):
-            found = compare_values(step, made, Report("N"))
-            assert {} == {who: (inputs, weights, d.values) for who, d in found.items()}
+        for pair in (executors, flush):
+            differences = compare_values(step, pair, Report("N"))
+            assert {} == {who: (inputs, weights, d.values) for who, d in differences.items()}
 
 
 # ---- faults nearby
 
 
 def off_by(share: float, kind: str) -> Any:
-    """An ONNX lowering whose result is off by that share."""
+    """An ONNX lowering with the relative error `share` in its result."""
     lower = LAYERS[kind].onnx
     return lambda self, g, *xs: g.op("Mul", lower(self, g, *xs), g.floats(1 + share))
 
 
 def plus(number: float, kind: str) -> Any:
-    """An ONNX lowering whose result has that number added."""
+    """An ONNX lowering that adds `number` to its result."""
     lower = LAYERS[kind].onnx
     return lambda self, g, *xs: g.op("Add", lower(self, g, *xs), g.floats(number))
 
 
 NEARBY = {
-    "squares of 1e-36, which float32 holds": ("l2pool(2)", "1e-18", off_by(1e-3, "l2pool")),
+    "squares of 1e-36, within float32": ("l2pool(2)", "1e-18", off_by(1e-3, "l2pool")),
     "far more than lost squares explain": ("l2pool(2)", "1e-25", plus(1e-17, "l2pool")),
     "squares of 1e36": ("rmsnorm", "1e18", off_by(1e-4, "rmsnorm")),
     "the other channel of an overflow": ("groupnorm(2)", "1e25", off_by(1e-4, "groupnorm")),
@@ -248,7 +248,7 @@ NEARBY = {
 
 @pytest.mark.parametrize("fault", NEARBY)
 def test_faults_nearby(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault in values that float32 can represent is found, however close they are to its ends."""
+    """A fault in values that float32 can represent is found, however extreme they are."""
     layer, scale, lowering = NEARBY[fault]
     kind = layer.rpartition("-> ")[2].partition("(")[0]
     body = f"{SCALED.format(scale)}\n y: {layer}"
@@ -260,7 +260,7 @@ def test_faults_nearby(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "value", "found"),
+    ("y", "value", "differs"),
     [
         (0.0, 0.9 * TINY, False),
         (0.0, 1.1 * TINY, True),
@@ -269,14 +269,14 @@ def test_faults_nearby(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_exact_layers_may_flush(
-    y: float, value: float, found: bool, monkeypatch: pytest.MonkeyPatch
+    y: float, value: float, differs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A layer that moves elements may set what is below 2^-126 to zero, and do nothing else."""
+    """A layer that computes exactly may set numbers below 2^-126 to zero, and change no others."""
     layer = Extreme(next(e for e in EXAMPLES if e.kind == "relu"))
     step, (executor, _) = layer.executors(layer.scale(1.0, None))
     monkeypatch.setattr(values, "witness", lambda *_: (torch.full((1, 1), value), None))
-    made = Executor("PyTorch", executor.xs, torch.full((1, 1), y))
-    assert bool(compare_values(step, [made], Report("N"))) == found
+    candidate = Executor("PyTorch", executor.xs, torch.full((1, 1), y))
+    assert bool(compare_values(step, [candidate], Report("N"))) == differs
 
 
 @pytest.mark.parametrize(
@@ -284,6 +284,6 @@ def test_exact_layers_may_flush(
     [(2e-20, 1e-20, False), (1.0001e-20, 1e-20, True), (0.0, 1e-38, True), (1e-33, 1e-34, False)],
 )
 def test_export_compares_small_outputs(ours: float, theirs: float, close: bool) -> None:
-    """`export --verify` judges outputs by their own scale, and allows what underflow changes."""
+    """`export --verify` compares small outputs relative to their scale, and allows underflow."""
     share = _difference(np.array([ours], np.float32), np.array([theirs], np.float32))
     assert (share <= CLOSE["float32"]) == close

@@ -1,4 +1,4 @@
-"""Whatever fault is planted in one back end is found at its node and line."""
+"""`verify` finds a fault planted in one back end, and names its node and line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGE = Path(netdsl.__file__).parent
 
 
 def assert_found(report: Report, claim: str, code: str, name: str, part: str) -> None:
-    """The first difference is of that claim, at that node and line; the claims before it hold."""
+    """Check that the first difference is of this claim, and at this node and line."""
     assert not report.ok
     first = report.first
     assert first is not None
@@ -31,7 +31,7 @@ def assert_found(report: Report, claim: str, code: str, name: str, part: str) ->
 
 
 def test_wrong_shape_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shape rule that is one off."""
+    """The shape rule of a layer gives sizes that are one too large."""
     infer = LAYERS["deconv"].infer
     replaced(
         monkeypatch,
@@ -46,8 +46,8 @@ def test_wrong_shape_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ["agree", "differ", *["not tried"] * 5] == [c.verdict for c in report.claims]
 
 
-def test_wrong_shape_in_onnx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attribute that gives ONNX another shape."""
+def test_wrong_shape_only_in_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ONNX lowering of a layer has another shape, because of an extra `Pad`."""
     lower = LAYERS["deconv"].onnx
     replaced(
         monkeypatch,
@@ -59,7 +59,7 @@ def test_wrong_shape_in_onnx_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_params(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A weight of another name than PyTorch's."""
+    """A weight has another name than in PyTorch."""
     params = LAYERS["dense"].params
     replaced(
         monkeypatch,
@@ -77,7 +77,7 @@ def test_wrong_params(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_weight_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A weight of another shape than PyTorch's."""
+    """A weight has another shape than in PyTorch."""
     params = LAYERS["dense"].params
     replaced(
         monkeypatch,
@@ -99,9 +99,7 @@ def test_wrong_weight_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_wrong_macs(kind: str, name: str, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Multiply-accumulates that are one too many, of layers that multiply and of one that does
-    not.
-    """
+    """A count of MACs that is one too high is found, also of a layer without any."""
     macs = LAYERS[kind].macs
     replaced(monkeypatch, kind, "macs", lambda self, y, *xs: macs(self, y, *xs) + 1)
     report = mixed()
@@ -110,13 +108,13 @@ def test_wrong_macs(kind: str, name: str, part: str, monkeypatch: pytest.MonkeyP
 
 
 def off_by(share: float, kind: str) -> Any:
-    """An ONNX lowering whose result is off by that share."""
+    """An ONNX lowering with the relative error `share` in its result."""
     lower = LAYERS[kind].onnx
     return lambda self, g, *xs: g.op("Mul", lower(self, g, *xs), g.floats(1 + share))
 
 
 def norm_with(**changed: Any) -> Any:
-    """Batch norm in ONNX with other attributes."""
+    """An ONNX lowering of batch norm with other attributes."""
     return lambda self, g, x: g.op(
         "BatchNormalization",
         x,
@@ -140,13 +138,13 @@ ONNX_FAULTS = {
         "local:",
     ),
     "a few roundings": ("conv", off_by(1e-4, "conv"), "stem", "stem:"),
-    "one rounding too many is fine, many are not": (
+    "more than one rounding": (
         "softmax",
         off_by(1e-5, "softmax"),
         "0",
         "softmax",
     ),
-    "pads at the end alone": (
+    "pads only at the end": (
         "maxpool",
         lambda self, g, x: g.op(
             "MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[0, 0, 2, 2]
@@ -160,11 +158,9 @@ ONNX_FAULTS = {
 
 @pytest.mark.parametrize("fault", ONNX_FAULTS)
 def test_wrong_onnx(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong attribute or operator in the ONNX lowering is found in onnxruntime's values, and
-    PyTorch's hold.
-    """
-    kind, made, name, part = ONNX_FAULTS[fault]
-    replaced(monkeypatch, kind, "onnx", made)
+    """A wrong attribute or operator in the ONNX lowering shows only in onnxruntime's values."""
+    kind, lowering, name, part = ONNX_FAULTS[fault]
+    replaced(monkeypatch, kind, "onnx", lowering)
     report = mixed()
     names = [n.name for n in netdsl.loads(MIXED).graph.nodes if n.op.kind == kind]
     assert_found(
@@ -177,13 +173,13 @@ def test_wrong_onnx(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_gates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gates of a recurrent layer in another order."""
+    """The gates of a recurrent layer are in another order."""
     replaced(monkeypatch, "lstm", "order", (0, 3, 2, 1))
     assert_found(mixed(), "values in onnxruntime", "values-differ", "memory", "memory:")
 
 
-def test_batch_written_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lowering that holds for one batch alone."""
+def test_a_fixed_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering is right for only one batch size."""
     replaced(monkeypatch, "flatten", "onnx", lambda self, g, x: g.op("Reshape", x, g.ints([2, -1])))
     assert_found(mixed(), "shapes", "shapes-differ", names_of("flatten")[0], "flatten")
 
@@ -194,7 +190,7 @@ def names_of(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "made"),
+    ("kind", "lowering"),
     [
         ("tanh", lambda self, t, x: t.module("Hardtanh")),
         (
@@ -207,9 +203,12 @@ def names_of(kind: str) -> list[str]:
         ("add", lambda self, t, *xs: t.inline("{0} + {1} * 1.001")),
     ],
 )
-def test_wrong_torch(kind: str, made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong PyTorch lowering is its own witness, and onnxruntime's value shows it."""
-    replaced(monkeypatch, kind, "torch", made)
+def test_wrong_torch(kind: str, lowering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault in a PyTorch lowering shows in onnxruntime's values.
+
+    The witness comes from the same lowering, so PyTorch agrees with it.
+    """
+    replaced(monkeypatch, kind, "torch", lowering)
     (name,) = names_of(kind)
     assert_found(
         mixed(),
@@ -221,7 +220,10 @@ def test_wrong_torch(kind: str, made: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_wrong_recurrent_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recurrent layers have a witness of their own: PyTorch's value shows a wrong lowering."""
+    """A wrong PyTorch lowering of a recurrent layer shows in PyTorch's values.
+
+    The witness of recurrent layers does not come from the lowering.
+    """
     torch_ = LAYERS["lstm"].torch
     replaced(
         monkeypatch,
@@ -234,7 +236,7 @@ def test_wrong_recurrent_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_behaviour_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lowering that acts at inference as in training."""
+    """A lowering behaves at inference as it does in training."""
     replaced(
         monkeypatch,
         "dropout",
@@ -247,7 +249,7 @@ def test_training_behaviour_left_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_samples_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lowering that lets samples of a batch see one another."""
+    """A lowering makes the samples of a batch depend on each other."""
     replaced(
         monkeypatch, "tanh", "torch", lambda self, t, x: t.inline("torch.tanh({0} - {0}.mean(0))")
     )
@@ -256,9 +258,7 @@ def test_samples_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("wrong", ["eps", "mean", "scale"])
 def test_wrong_folding(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batch norm folded with another formula: the model's layers hold, the exported model's does
-    not.
-    """
+    """Batch norm is folded with a wrong formula: only the folded layer is wrong."""
     right = fold._numbers
 
     def numbers(norm: Any, params: Any, chunks: Any) -> tuple[Any, Any]:
@@ -267,20 +267,12 @@ def test_wrong_folding(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fold, "_numbers", numbers)
     report = mixed()
-    (name,) = [
-        n.name
-        for n in netdsl.loads(MIXED).graph.nodes
-        if n.op.kind == "bn" and n.name.startswith("body")
-    ]
-    if wrong == "eps":  # the norm after a tanh cannot be folded
-        name = next(n for n in names_of("bn") if n.startswith("body"))
+    (name,) = [n for n in names_of("bn") if n.startswith("body")]
     assert_found(report, "folded batch norms", "values-differ", name, "body:")
 
 
 def test_wrong_wiring_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module put together wrongly from layers that are right: a variable is used again while its
-    value is still needed.
-    """
+    """A module of correct layers passes the wrong variable to one of them."""
     right = pytorch_source._Names.of
     monkeypatch.setattr(
         pytorch_source._Names,
@@ -298,7 +290,7 @@ def test_wrong_wiring_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_output_in_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two outputs of the model under one another's names."""
+    """The output `second` of the exported model is computed from `first`."""
     right = onnx._rename_outputs
 
     def rename(graph: Any, emitter: Any, names: Any, taken: Any) -> None:
@@ -318,7 +310,7 @@ def test_wrong_output_in_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REFUSED = {
-    "PyTorch while it runs": ("torch", lambda self, t, x: t.inline("{0}.no_such_thing()")),
+    "PyTorch at run time": ("torch", lambda self, t, x: t.inline("{0}.no_such_thing()")),
     "PyTorch's lowering": ("torch", lambda self, t, x: t.no_such_thing()),
     "ONNX's lowering": ("onnx", lambda self, g, x: g.op("LRN", x, g.param("none"))),
     "an attribute": ("onnx", lambda self, g, x: g.op("LRN", x, size=3, alpha="much")),
@@ -328,28 +320,30 @@ REFUSED = {
 
 @pytest.mark.parametrize("who", REFUSED)
 def test_back_end_fails(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a back end refuses is laid at the node, with what the back end says."""
+    """If a back end fails, the report names the node, its line, and the error."""
     replaced(monkeypatch, "lrn", *REFUSED[who])
     assert_found(mixed(), "shapes", "back-end-fails", "local", "local:")
 
 
-@pytest.mark.parametrize("what", ["session", "infer", "run"])
-def test_a_failure_without_a_layer_has_a_place(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a back end names no layer, the place is that of the net."""
+@pytest.mark.parametrize("method", ["session", "infer", "run"])
+def test_a_failure_without_a_layer_has_a_place(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a back end fails and names no layer, the line is that of the net."""
 
     def refuse(*_: object, **__: object) -> None:
         raise RuntimeError("it names no layer")
 
-    monkeypatch.setattr(OnnxSide, what, refuse)
+    monkeypatch.setattr(OnnxSide, method, refuse)
     first = verified("# a comment\nnet A {\n    input x: 4\n    dense(3)\n}").first
     assert first is not None
     assert (first.code, first.line) == ("back-end-fails", 2)
 
 
-def test_onnxruntime_writes_nothing_itself(
+def test_onnxruntime_logs_nothing(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What onnxruntime refuses at any stage is in the report, and its own log stays silent."""
+    """Errors of onnxruntime are in the report at every stage, and it prints no log."""
     for case in ("an operator", "an attribute"):
         replaced(monkeypatch, "lrn", *REFUSED[case])
         assert not mixed().ok
@@ -361,7 +355,7 @@ def test_onnxruntime_writes_nothing_itself(
 
 
 def test_every_session_is_quiet() -> None:
-    """Sessions are made from the options that silence onnxruntime's log, wherever they are made."""
+    """Every session has options from `quiet.py`, which switch the log of onnxruntime off."""
     makers = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
@@ -371,13 +365,14 @@ def test_every_session_is_quiet() -> None:
 
 
 def _fails_when_run(self: Any, g: Any, x: Any) -> str:
-    last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))  # of the samples
-    made: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))  # there is one number only
-    return made
+    """Gathers from a list of one number at the index of the last sample of the batch."""
+    last = g.op("Sub", g.op("Shape", x, start=0, end=1), g.ints([1]))
+    product: str = g.op("Mul", x, g.op("Gather", g.floats([1.0]), last))
+    return product
 
 
 def test_onnxruntime_fails_at_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What onnxruntime refuses while it runs is laid at the node that it names."""
+    """If onnxruntime fails while it runs, the report has the node that its error names."""
     replaced(monkeypatch, "lrn", "onnx", _fails_when_run)
     report = mixed()
     assert_found(report, "shapes", "back-end-fails", "local", "local:")

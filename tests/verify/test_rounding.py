@@ -1,4 +1,4 @@
-"""What `verify` takes for rounding, and what it does not."""
+"""Which differences `verify` accepts as rounding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PART = """net Part {
 
 
 @pytest.mark.parametrize(
-    ("made", "bound", "told"),
+    ("result", "bound", "is_error"),
     [
         (float("nan"), 1e46, False),
         (float("inf"), float("nan"), False),
@@ -36,11 +36,9 @@ PART = """net Part {
     ],
 )
 def test_rounding_beyond_every_float32(
-    monkeypatch: pytest.MonkeyPatch, made: float, bound: float, told: bool
+    monkeypatch: pytest.MonkeyPatch, result: float, bound: float, is_error: bool
 ) -> None:
-    """Where rounding alone may pass float32's range nothing is held against a value; anywhere else
-    infinities and not-a-numbers are told.
-    """
+    """An infinity or NaN is an error unless rounding alone can exceed float32's range."""
     node = netdsl.loads(PART).graph.nodes[0]
     monkeypatch.setattr(
         values,
@@ -52,14 +50,16 @@ def test_rounding_beyond_every_float32(
     )
     step: Any = SimpleNamespace(node=node)
     x = torch.ones(1, 1)
-    found = values.compare_values(
-        step, [values.Executor("PyTorch", [x], torch.tensor([[made]]))], Report("Part", sizes=[{}])
+    differences = values.compare_values(
+        step,
+        [values.Executor("PyTorch", [x], torch.tensor([[result]]))],
+        Report("Part", sizes=[{}]),
     )
-    assert list(found) == ["PyTorch"] * told
+    assert list(differences) == ["PyTorch"] * is_error
 
 
 @pytest.mark.parametrize(
-    ("all_", "off", "told"),
+    ("largest", "error", "differs"),
     [
         (3.0, 3.6e-7, False),
         (3.0, 2e-5, False),
@@ -72,25 +72,29 @@ def test_rounding_beyond_every_float32(
         (float("nan"), 3.6e-7, True),
     ],
 )
-def test_a_part_is_as_exact_as_what_it_was_taken_from(all_: float, off: float, told: bool) -> None:
-    """The exported model may differ from its layers by rounding: that of the largest number which
-    the output was chosen from, though the output be small.
+def test_a_part_is_as_exact_as_what_it_was_taken_from(
+    largest: float, error: float, differs: bool
+) -> None:
+    """The rounding error allowed for an output that is a slice depends on the whole tensor.
+
+    The exported model may differ from its layers by the rounding of the largest number of that
+    tensor, even if the numbers in the slice are small.
     """
     graph = netdsl.loads(PART).graph
     tensor = {id(v): v.name for v in graph.inputs} | {id(n.output): n.name for n in graph.nodes}
     small = np.full((2, 1, 4, 4), 1e-3, np.float32)
-    added = np.concatenate([small, np.full((2, 2, 4, 4), all_, np.float32)], axis=1)
+    added = np.concatenate([small, np.full((2, 2, 4, 4), largest, np.float32)], axis=1)
     values = {tensor[id(n.output)]: added if n.op.kind == "add" else small for n in graph.nodes}
     model = small.copy()
-    model[1, 0, 2, 3] += off
+    model[1, 0, 2, 3] += error
     (output,) = graph.outputs
     side: Any = SimpleNamespace(graph=graph, tensor=tensor)
-    found = compare_models(
+    difference = compare_models(
         side,
         values | {output.name: small},
         {output.name: model},
         {id(output.value): torch.from_numpy(small)},
         (),
     )
-    assert (found is not None) == told
-    assert found is None or (found.code, found.kind) == ("outputs-differ", "relu6")
+    assert (difference is not None) == differs
+    assert difference is None or (difference.code, difference.kind) == ("outputs-differ", "relu6")

@@ -1,4 +1,4 @@
-"""`netdsl verify`: nets of every kind agree, on inputs that suit them."""
+"""`netdsl verify` on correct nets: they agree, and their sizes, inputs and weights are suitable."""
 
 from __future__ import annotations
 
@@ -24,29 +24,30 @@ NEVER_RUN = {"perceptron:Megapixel"}  # 4 GB of weights
 
 
 def test_all_claims_hold() -> None:
-    """A net of many kinds: every claim is tried and holds, and every node is compared in both
-    executors.
+    """Every claim about a net of many kinds is tested and true.
+
+    Every node is compared in both executors.
     """
     report = mixed()
     assert [d.message for d in report.differences()] == []
     assert CLAIMS == [c.name for c in report.claims]
     assert report.ok
     nodes = len(netdsl.loads(MIXED).graph.nodes)
-    # And one norm folded: the other does not follow a layer with weights.
+    # One more for the folded norm. The other norm does not follow a layer with weights.
     assert 2 * nodes + 1 == report.comparisons
     assert 0.1 < report.worst < LIMIT
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
 def test_every_kind(example: Example) -> None:
-    """Every example of every kind agrees."""
+    """Every example of every kind of layer agrees."""
     report = verify_graph(example.net().graph, threads=1)
     assert [d.message for d in report.differences()] == []
     assert report.ok
 
 
 def test_open_sizes() -> None:
-    """Open sizes are verified at two settings, which differ."""
+    """Open sizes are verified at two different settings."""
     report = verified(
         "net A {\n    input x: 2xHxW\n    conv(3, 3, stride = 2) -> upsample(2)\n    residual {"
         " conv(3, 3, pad = 1) }\n}"
@@ -58,7 +59,7 @@ def test_open_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "holds"),
+    ("body", "is_valid"),
     [
         (
             "input x: 2xHxW\n conv(3, 7) -> maxpool(2)\n residual { conv(3, 3, pad = 1) }",
@@ -71,24 +72,22 @@ def test_open_sizes() -> None:
         ("input x: Vx3\n input e: UxU\n gcn(4, @e)", lambda s: s["U"] == s["V"]),
     ],
 )
-def test_settings_are_valid(body: str, holds: Any) -> None:
-    """The settings satisfy the net's conditions, whatever they are, and differ."""
+def test_settings_are_valid(body: str, is_valid: Any) -> None:
+    """The two settings differ, and both satisfy the conditions of the net."""
     settings = two_settings(netdsl.loads(f"net A {{\n {body}\n}}").graph)
     assert len(settings) == 2
     assert settings[0] != settings[1]
-    assert all(holds(s) for s in settings)
+    assert all(is_valid(s) for s in settings)
 
 
 def test_no_valid_setting() -> None:
-    """A net whose sizes lie beyond those that are tried says so."""
+    """It is an error if none of the sizes that are tried is valid."""
     with pytest.raises(NetdslError, match="no H from 2"):
         two_settings(netdsl.loads("net A {\n input x: 1xH\n conv(2, 5000)\n}").graph)
 
 
 def test_inputs_suit_their_layers() -> None:
-    """Integers are small enough for every embedding, boxes lie inside the image, edges are what
-    their layers take.
-    """
+    """Integers suit every embedding, boxes are inside the image, and edges suit their layers."""
     graph = netdsl.loads(
         "net A {\n input t: 50 int64\n input m: 2x9x9\n input b: 20x4\n @t -> slice(0, 40) -> e:"
         " embedding(5, 3)\n output o: @m -> roi_pool(2, 0.5, @b)\n output p: @e -> flatten\n}"
@@ -114,8 +113,9 @@ def test_inputs_suit_their_layers() -> None:
 
 
 def test_values_keep_their_scale() -> None:
-    """Random weights neither drown nor blow up the numbers of a deep net, and no statistic of batch
-    norm is one that can be left out.
+    """The numbers of a deep net neither vanish nor explode.
+
+    No batch norm has a mean of 0 or a variance of 1, so that a missing statistic shows.
     """
     graph = netdsl.loads(
         "net A {\n input x: 3x8x8\n repeat 60 {\n conv(8, 3, pad = 1) -> bn -> relu\n residual {"
@@ -140,10 +140,8 @@ def test_values_keep_their_scale() -> None:
         "gru(3, bidirectional = true)",
     ],
 )
-def test_recurrent_witness_is_its_own(call: str) -> None:
-    """The formulas of the recurrent witness give what PyTorch's module gives in double
-    precision.
-    """
+def test_recurrent_witness(call: str) -> None:
+    """The formulas of the recurrent witness agree with PyTorch's module in double precision."""
     graph = netdsl.loads(f"net A {{\n input x: 6x5\n {call}\n}}").graph
     side, settler = TorchSide(graph), Settler(0)
     ((step, xs, _),) = side.walk(

@@ -1,4 +1,4 @@
-"""Files of weights: read for what they hold, whatever their names, or refused with what to do."""
+"""Files of weights: the contents decide how a file is read, or why it is refused."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ from tests.support.weight_files import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LINE = "7 tensors loaded"
+LOADED = "7 tensors loaded"
 Say = pytest.CaptureFixture[str]
 
 
 def stored() -> State:
+    """The weights in the exported model."""
     return {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load("m.onnx").graph.initializer}
 
 
-# ---- a file is what it holds
+# ---- files that are read
 
 
 NAMES = [
@@ -63,13 +64,13 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_name_does_not_matter(net_folder: Path, capsys: Say, kind: str, name: str) -> None:
-    """The same bytes load under every name, and their numbers are those of the state dict."""
+    """A file loads under any name, and its numbers are those of the state dict."""
     (net_folder / name).write_bytes(KINDS[kind](state()))
-    assert f"{name}: {LINE}, none unused" in export(capsys, name)[0]
-    found = stored()
+    assert f"{name}: {LOADED}, none unused" in export(capsys, name)[0]
+    loaded = stored()
     for tensor, numbers in arrays(state()).items():
         if not tensor.endswith("num_batches_tracked"):
-            np.testing.assert_array_equal(found[tensor], numbers)
+            np.testing.assert_array_equal(loaded[tensor], numbers)
 
 
 WRAPPED: dict[str, tuple[Callable[[State], object], str]] = {
@@ -97,24 +98,24 @@ WRAPPED: dict[str, tuple[Callable[[State], object], str]] = {
 
 
 @pytest.mark.parametrize("case", WRAPPED)
-def test_where_checkpoints_keep_the_tensors(net_folder: Path, capsys: Say, case: str) -> None:
-    """In a dict with other things, and below a scope that the report names."""
+def test_wrapped_state_dicts(net_folder: Path, capsys: Say, case: str) -> None:
+    """The state dict is found inside other dicts, and below a prefix that the output names."""
     wrap, prefix = WRAPPED[case]
     torch.save(wrap(state()), "w.ckpt")
     under = f" from `{prefix}`" if prefix else ""
-    assert f"w.ckpt: {LINE}{under}, " in export(capsys, "w.ckpt")[0]
+    assert f"w.ckpt: {LOADED}{under}, " in export(capsys, "w.ckpt")[0]
     np.testing.assert_array_equal(stored()["c.weight"], state()["c.weight"].numpy())
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])
-def test_scopes_in_other_formats(net_folder: Path, capsys: Say, suffix: str) -> None:
-    """A scope before all names is taken off in every format."""
+def test_prefixes_in_other_formats(net_folder: Path, capsys: Say, suffix: str) -> None:
+    """A prefix that all names share is removed in every format."""
     (net_folder / "w").write_bytes(KINDS[suffix](below("module.", state())))
-    assert f"{LINE} from `module.`, none unused" in export(capsys, "w")[0]
+    assert f"{LOADED} from `module.`, none unused" in export(capsys, "w")[0]
 
 
 def test_counters_of_batches_are_not_reported(net_folder: Path, capsys: Say) -> None:
-    """They are in every checkpoint of PyTorch and no net uses them; others left are named."""
+    """The output names unused tensors, except the counters that batch norm has in PyTorch."""
     torch.save(state() | {"fc.weight": torch.ones(2)}, "w.pt")
     assert "7 tensors loaded, 1 unused: fc.weight\n" in export(capsys, "w.pt")[0]
     bare = {n: t for n, t in state().items() if "tracked" not in n}
@@ -123,7 +124,7 @@ def test_counters_of_batches_are_not_reported(net_folder: Path, capsys: Say) -> 
 
 
 def test_the_net_twice_in_a_file(net_folder: Path, capsys: Say) -> None:
-    """Which of the two is meant is not guessed."""
+    """A file with the tensors of the net twice is refused, because the choice is unclear."""
     torch.save(below("model.", state()) | below("ema.", state()), "w.pt")
     err = export(capsys, "w.pt", code=1)[1]
     assert "w.pt has the tensors of the net 2 times, under `model.` and `ema.`" in err
@@ -132,7 +133,7 @@ def test_the_net_twice_in_a_file(net_folder: Path, capsys: Say) -> None:
 
 
 def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
-    """What is missing is named by the net's own name below the scope that fits best."""
+    """The error names the missing tensor as the net does, without the prefix of the file."""
     tensors = below("module.", state())
     del tensors["module.y.bias"]
     torch.save(tensors, "w.pt")
@@ -141,36 +142,37 @@ def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
     assert "6 of 7 tensors fit, 0 in the file are unused" in err
 
 
-# ---- what is not read
+# ---- files that are not read
 
 
 def script() -> bytes:
-    made = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"):  # PyTorch would rather not have them any more
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated
         trace: Any = torch.jit.trace
-        torch.jit.save(trace(torch.nn.Linear(2, 3), torch.ones(1, 2)), made)
-    return made.getvalue()
+        torch.jit.save(trace(torch.nn.Linear(2, 3), torch.ones(1, 2)), buffer)
+    return buffer.getvalue()
 
 
 def tar() -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("tensors"), io.BytesIO())
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 def npy() -> bytes:
-    made = io.BytesIO()
-    np.save(made, np.ones(3))
-    return made.getvalue()
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    return buffer.getvalue()
 
 
 def model() -> bytes:
-    made: bytes = netdsl.loads(NET).onnx().SerializeToString()
-    return made
+    content: bytes = netdsl.loads(NET).onnx().SerializeToString()
+    return content
 
 
 def packed() -> bytes:
+    """A checkpoint whose parts are compressed."""
     members = {name: content + bytes(99) for name, content in unzipped(torch_file(state())).items()}
     return zip_file(members, zipfile.ZIP_DEFLATED)
 
@@ -277,7 +279,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
 @pytest.mark.parametrize("name", ["w.pt", "w.ckpt", "w"])
 @pytest.mark.parametrize("case", REFUSED)
 def test_files_that_are_not_read(net_folder: Path, capsys: Say, case: str, name: str) -> None:
-    """The message has what the file is, and the help what to do, without PyTorch's own advice."""
+    """The message has the kind of file, and the help what to do, without PyTorch's own advice."""
     content, reason, help_ = REFUSED[case]
     (net_folder / name).write_bytes(content())
     fact, _, advice = export(capsys, name, code=1)[1].partition("help: ")
@@ -287,8 +289,8 @@ def test_files_that_are_not_read(net_folder: Path, capsys: Say, case: str, name:
     assert "weights_only" not in fact + advice
 
 
-def test_sizes_that_lie(net_folder: Path, capsys: Say) -> None:
-    """A tensor in more bytes than its record has would get the numbers of another, or of none."""
+def test_a_tensor_larger_than_its_record(net_folder: Path, capsys: Say) -> None:
+    """A tensor that would get numbers from outside its record is refused."""
     content = torch_file({n: t for n, t in state().items() if "tracked" not in n})
     members = unzipped(content)
     first = next(name for name in members if "/data/" in name)
@@ -299,19 +301,19 @@ def test_sizes_that_lie(net_folder: Path, capsys: Say) -> None:
     )
 
 
-def test_what_is_not_used_is_not_read(net_folder: Path, capsys: Say) -> None:
-    """Arrays of an archive that the net has no use for are not read, whatever their size."""
-    made = arrays(state()) | {"other": np.zeros((1 << 20, 4), np.float32)}
-    np.savez_compressed("w.npz", **made)
+def test_unused_arrays_are_not_read(net_folder: Path, capsys: Say) -> None:
+    """An array that the net does not use may be larger than the limit."""
+    tensors = arrays(state()) | {"other": np.zeros((1 << 20, 4), np.float32)}
+    np.savez_compressed("w.npz", **tensors)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NETDSL_MAX_ARRAY_BYTES", "100000")
         assert "1 unused: other" in export(capsys, "w.npz")[0]
 
 
-def test_a_checkpoint_is_never_loaded_otherwise(
+def test_checkpoints_are_loaded_as_weights_only(
     net_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch's own reader gets `weights_only=True` for every file, by whatever name."""
+    """PyTorch's own reader gets `weights_only=True`, whatever the name of the file."""
     seen = []
     load = torch.load
 

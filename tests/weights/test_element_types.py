@@ -1,6 +1,4 @@
-"""Weights on their way into a model: what cannot be held in its numbers, what a checkpoint may
-hold, what stays in its file.
-"""
+"""Element types of weights: their ranges, the types in checkpoints, and the memory of reading."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ def test_a_number_too_large_for_half_precision_is_named(
     monkeypatch: pytest.MonkeyPatch,
     external: bool,
 ) -> None:
-    """With its tensor and its largest number, wherever that stands; and nothing is left of the
-    file.
-    """
+    """The error has the tensor and its largest number, wherever it is, and no file remains."""
     if external:
         monkeypatch.setattr("netdsl.backends.onnx.write.LIMIT", 10)
     monkeypatch.setattr("netdsl.weights.fresh.CHUNK", 2)
@@ -62,17 +58,17 @@ def test_a_number_too_large_for_half_precision_is_named(
     )
 
 
-def test_the_largest_numbers_that_half_precision_holds(
+def test_the_largest_numbers_of_half_precision(
     net_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What rounds to the largest number stays; infinities are taken where they are allowed."""
+    """A number that rounds to the largest float16 is accepted, as are infinities if allowed."""
     save_file(state(a_bias=np.array([65519, -65504, np.inf], np.float32)), "w.safetensors")
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", "--allow-nonfinite")
     bias = next(t for t in onnx.load("m.onnx").graph.initializer if t.name == "a.bias")
     assert onnx.numpy_helper.to_array(bias).tolist() == [65504, -65504, np.inf]
 
 
-# ---- what a checkpoint may hold
+# ---- types in a checkpoint
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "int8", "uint8", "int64", "bool"])
@@ -80,44 +76,45 @@ def test_the_largest_numbers_that_half_precision_holds(
 def test_numbers_that_are_no_floats(
     net_folder: Path, capsys: pytest.CaptureFixture[str], dtype: str, suffix: str
 ) -> None:
-    """Half of a complex number is not taken, and quantised weights not without their scale; what
-    the net has no use for may be anything.
+    """A weight must be a float, but tensors that the net does not use may have any type.
+
+    Complex numbers would lose a part, and quantised numbers need their scale.
     """
-    made = {n: torch.from_numpy(a) for n, a in state().items()}
+    tensors = {n: torch.from_numpy(a) for n, a in state().items()}
 
-    def save(tensors: dict[str, torch.Tensor]) -> None:
-        torch.save(tensors, "w.pt") if suffix == "pt" else save_tensors(tensors, "w.safetensors")
+    def save(state: dict[str, torch.Tensor]) -> None:
+        torch.save(state, "w.pt") if suffix == "pt" else save_tensors(state, "w.safetensors")
 
-    save(made | {"a.weight": made["a.weight"].to(getattr(torch, dtype))})
+    save(tensors | {"a.weight": tensors["a.weight"].to(getattr(torch, dtype))})
     assert (
         f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` has type {dtype} in the"
         " file, the net takes floats"
         in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
     )
-    save(made | {"other": made["a.weight"].to(getattr(torch, dtype))})
+    save(tensors | {"other": tensors["a.weight"].to(getattr(torch, dtype))})
     assert "1 unused: other" in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}")[0]
 
 
 def test_a_whole_module_is_refused_in_plain_words(
     net_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without what PyTorch makes bold on a terminal."""
+    """The message contains none of the terminal codes that PyTorch puts into its message."""
     torch.save(torch.nn.Linear(2, 3), "w.pt")
     err = run_command(capsys, *EXPORT, "--weights", "w.pt", code=1)[1]
-    what = (
+    contents = (
         "Python objects besides its tensors, of `torch.nn.modules.linear.Linear`; they are not"
         " loaded"
     )
-    assert f"error[corrupt-weights]: w.pt contains {what}" in err
+    assert f"error[corrupt-weights]: w.pt contains {contents}" in err
     assert "[1m" not in err
     assert "\ufffd" not in err
 
 
-# ---- what stays in its file
+# ---- the memory of reading
 
 
 def resident(path: Path) -> int:
-    """The bytes of a file that stand in this process's memory, as Linux counts them."""
+    """The bytes of a mapped file that are in the memory of this process, as Linux counts them."""
     total, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         if "-" in line.split(" ", 1)[0]:
@@ -128,12 +125,13 @@ def resident(path: Path) -> int:
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux", reason="elsewhere the system alone decides which pages of a file stay"
+    sys.platform != "linux", reason="other systems may keep the pages of a file in memory"
 )
 @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
-def test_pages_that_were_read_are_given_back(net_folder: Path, suffix: str) -> None:
-    """Of either format: a checkpoint of 32 MB leaves 4 MB at most, and its numbers are those of the
-    file, also when they are read again.
+def test_pages_that_were_read_are_released(net_folder: Path, suffix: str) -> None:
+    """After a checkpoint of 32 MB is read, at most 4 MB remain in memory.
+
+    Reading it again gives the same numbers.
     """
     values = np.random.default_rng(0).standard_normal((4, 2 * CHUNK), dtype=np.float32)
     path = net_folder / f"w.{suffix}"
@@ -151,7 +149,7 @@ def test_pages_that_were_read_are_given_back(net_folder: Path, suffix: str) -> N
 
 
 def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(net_folder: Path) -> None:
-    """A file of PyTorch before 1.6 is read into memory, of which nothing is given back."""
+    """A file of PyTorch before 1.6 is read into memory, and can be read in pieces twice."""
     values = np.random.default_rng(0).standard_normal((4, CHUNK), dtype=np.float32)
     torch.save({"a": torch.from_numpy(values)}, "w.pt", _use_new_zipfile_serialization=False)
     params = {"a": Param(values.shape)}
@@ -162,14 +160,14 @@ def test_a_checkpoint_that_cannot_be_mapped_keeps_its_numbers(net_folder: Path) 
         )
 
 
-# ---- numbers that float32 does not hold
+# ---- numbers beyond float32
 
 
 BN = "net Norm {\n input x: 3x4x4\n c: conv(2, 3) -> n: bn\n}\n"
 
 
 def test_folding_beyond_float32(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Finite numbers that folding makes infinite are an error; without folding they are none."""
+    """Finite numbers that folding makes infinite are an error, but not without folding."""
     (net_folder / "tiny.net").write_text(BN)
     tensors = netdsl.loads(BN).torch().state_dict()
     tensors |= {"c.weight": torch.full((2, 3, 3, 3), 1e38), "n.running_var": torch.zeros(2)}
@@ -182,7 +180,7 @@ def test_folding_beyond_float32(net_folder: Path, capsys: pytest.CaptureFixture[
 def test_folding_numbers_that_are_allowed(
     net_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Numbers that are not finite, where allowed, are folded without a warning of NumPy."""
+    """Numbers that are not finite, but allowed, are folded without a warning from NumPy."""
     (net_folder / "tiny.net").write_text(BN)
     cases = {"c.weight": np.inf, "n.weight": np.nan, "n.running_var": np.inf}
     for name, number in cases.items():
@@ -198,7 +196,7 @@ def test_folding_numbers_that_are_allowed(
 def test_an_infinity_hides_no_overflow(
     net_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The largest finite number is reported beside an infinity that is allowed."""
+    """The largest finite number is reported, even if the tensor has an infinity that is allowed."""
     save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
     options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
     err = run_command(capsys, *EXPORT, *options, code=1)[1]
@@ -209,7 +207,7 @@ def test_an_infinity_hides_no_overflow(
 def test_numbers_of_the_text_in_half_precision(
     net_folder: Path, capsys: pytest.CaptureFixture[str], call: str
 ) -> None:
-    """A layer's number that float16 cannot hold is refused as a weight is; bfloat16 takes it."""
+    """A number of a layer beyond float16 is refused as a weight is; bfloat16 can represent it."""
     (net_folder / "tiny.net").write_text(f"net Tiny {{\n input x: 1x300x300\n {call}\n}}\n")
     assert "error[weights-overflow]: `0" in run_command(capsys, *EXPORT, "--fp16", code=1)[1]
     run_command(capsys, *EXPORT, "--bf16")
@@ -227,7 +225,7 @@ LITERALS = [
 
 @pytest.mark.parametrize("call", LITERALS)
 def test_numbers_of_the_text_beyond_float32(call: str) -> None:
-    """Every back end would make an infinity of it: the text is at fault, at the argument."""
+    """The error is at the argument, because every back end would turn it into an infinity."""
     shape = "2" if "dense" in call else "1x4x4"
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"net N {{\n    input x: {shape}\n    {call}\n}}\n")

@@ -1,4 +1,4 @@
-"""Fresh weights: of single precision, in pieces, with their distribution."""
+"""Fresh weights: their element type, their pieces and their distributions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from netdsl.ir.op import Param
 from netdsl.ops.init import INITS
-from netdsl.weights import fresh as weights
+from netdsl.weights import fresh as fresh_module
 from netdsl.weights.fresh import fresh, fresh_chunks
 
 
@@ -15,11 +15,12 @@ from netdsl.weights.fresh import fresh, fresh_chunks
 def test_fresh_numbers_are_of_single_precision_in_pieces(
     init: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pieces of the size that is asked for, the last what is left; another seed or name draws
-    others, the same the same.
+    """The pieces are float32, have the size of `CHUNK`, and together are the whole tensor.
+
+    Random numbers depend on the seed and the name, and on nothing else.
     """
     param = Param((3, 5, 4, 4), init, tuple(range(240)) if init == "literal" else ())
-    monkeypatch.setattr(weights, "CHUNK", 100)
+    monkeypatch.setattr(fresh_module, "CHUNK", 100)
     pieces = list(fresh_chunks("a", param, 7))
     assert {p.dtype for p in pieces} == {np.dtype(np.float32)}
     assert [p.size for p in pieces] == (
@@ -29,9 +30,9 @@ def test_fresh_numbers_are_of_single_precision_in_pieces(
     assert whole.shape == param.shape
     assert whole.dtype == np.float32
     np.testing.assert_array_equal(whole.ravel(), np.concatenate(pieces))
-    drawn = init not in ("bilinear", "literal", "constant:0.5", "zeros", "ones")
-    assert drawn != np.array_equal(whole, fresh("a", param, 8))
-    assert drawn != np.array_equal(whole, fresh("b", param, 7))
+    is_random = init not in ("bilinear", "literal", "constant:0.5", "zeros", "ones")
+    assert is_random != np.array_equal(whole, fresh("a", param, 8))
+    assert is_random != np.array_equal(whole, fresh("b", param, 7))
     np.testing.assert_array_equal(fresh("a", param), fresh("a", param, 0))
 
 
@@ -51,10 +52,10 @@ def test_fresh_numbers_are_of_single_precision_in_pieces(
 def test_fresh_numbers_have_their_distribution(
     init: str, low: float, high: float, deviation: float
 ) -> None:
-    """200 x 100 numbers, by the papers' formulas: 100 go in, 200 come out."""
-    made = fresh("a", Param((200, 100), init))
-    assert low <= made.min() < 0 < made.max() <= high
-    assert float(made.std()) == pytest.approx(deviation, rel=0.03)
-    assert float(made.mean()) == pytest.approx(0, abs=deviation / 20)
+    """Their range and deviation are those of the formulas in the papers, for fans 100 and 200."""
+    weights = fresh("a", Param((200, 100), init))
+    assert low <= weights.min() < 0 < weights.max() <= high
+    assert float(weights.std()) == pytest.approx(deviation, rel=0.03)
+    assert float(weights.mean()) == pytest.approx(0, abs=deviation / 20)
     if low > -1:
-        assert (float(made.min()), float(made.max())) == pytest.approx((low, high), rel=0.01)
+        assert (float(weights.min()), float(weights.max())) == pytest.approx((low, high), rel=0.01)

@@ -1,4 +1,4 @@
-"""The numbers of weights, from files and from Python: finite, floats, and those of the net."""
+"""Checks of the numbers of weights, from files and from Python."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 Say = pytest.CaptureFixture[str]
 
 
-# ---- numbers that make no sense
+# ---- numbers that cannot be weights
 
 
 def spoilt(name: str, number: float, dtype: torch.dtype = torch.float32) -> State:
-    made = state(dtype)
-    made[name].view(-1)[-1] = number
-    return made
+    """A state dict of the net in which `number` is the last number of one tensor."""
+    tensors = state(dtype)
+    tensors[name].view(-1)[-1] = number
+    return tensors
 
 
 NUMBERS = [
@@ -44,7 +45,7 @@ NUMBERS = [
 def test_numbers_that_are_not_finite(
     net_folder: Path, capsys: Say, kind: str, number: float, shown: str
 ) -> None:
-    """The tensor and the number are named, by every command, and taken where that is allowed."""
+    """The error names the tensor and the number; `--allow-nonfinite` accepts them."""
     Path("w").write_bytes(KINDS[kind](spoilt("y.weight", number, torch.float64)))
     fact = f"error[not-finite]: `y.weight` has the number {shown}\n"
     err = export(capsys, "w", code=1)[1]
@@ -64,10 +65,10 @@ def test_numbers_that_are_not_finite(
     ],
 )
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_every_command_refuses_them(
+def test_every_command_refuses_numbers_that_are_not_finite(
     net_folder: Path, capsys: Say, command: list[str], number: float
 ) -> None:
-    """Every command that takes weights looks at their numbers before it uses them."""
+    """Every command that takes weights checks their numbers before it uses them."""
     save_file(spoilt("n.bias", number), "w.safetensors")
     np.save("x.npy", np.ones((3, 6, 6), np.float32))
     assert run([*command, "--weights", "w.safetensors"]) == 1
@@ -77,7 +78,7 @@ def test_every_command_refuses_them(
 
 
 def test_a_negative_variance(net_folder: Path, capsys: Say) -> None:
-    """No batch norm has one, and its root is not a number."""
+    """A negative variance in a batch norm is an error, because its square root is NaN."""
     save_file(spoilt("n.running_var", -0.5), "w.safetensors")
     for options in ([], ["--fp16"]):
         err = export(capsys, "w.safetensors", *options, code=1)[1]
@@ -90,20 +91,20 @@ def test_a_negative_variance(net_folder: Path, capsys: Say) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("given", [str, Path])
 def test_paths_from_python(net_folder: Path, kind: str, given: Callable[[str], Any]) -> None:
-    """Every function that takes weights takes the path of a file."""
+    """Every function that takes weights accepts the path of a file."""
     (net_folder / "w").write_bytes(KINDS[kind](below("module.", state())))
     net = netdsl.loads(NET)
     expected = net.onnx(weights=state())
     assert net.onnx(weights=given("w")) == expected
     net.save_onnx("m.onnx", given("w"))
     assert onnx.load("m.onnx") == expected
-    found = net.torch(given("w")).state_dict()
-    assert all(torch.equal(found[n], t) for n, t in state().items() if "tracked" not in n)
+    loaded = net.torch(given("w")).state_dict()
+    assert all(torch.equal(loaded[n], t) for n, t in state().items() if "tracked" not in n)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_state_dicts_of_every_type(dtype: torch.dtype) -> None:
-    """A state dict of PyTorch, in any type of floats, gives the same model."""
+    """A state dict of PyTorch gives the same model whatever the type of its floats."""
     net = netdsl.loads(NET)
     assert net.onnx(weights=state(dtype)) == net.onnx(weights=arrays(state()))
 
@@ -119,7 +120,7 @@ WRONG: list[tuple[object, str]] = [
 
 @pytest.mark.parametrize(("given", "message"), WRONG)
 def test_other_types_from_python(net_folder: Path, given: Any, message: str) -> None:
-    """They are refused at once, and no file is written."""
+    """Weights of other types are refused before any file is written."""
     net = netdsl.loads(NET)
     for call in (net.onnx, net.torch, lambda w: net.save_onnx("m.onnx", w)):
         with pytest.raises(TypeError, match=message):
@@ -128,7 +129,7 @@ def test_other_types_from_python(net_folder: Path, given: Any, message: str) -> 
 
 
 def test_numbers_from_python(net_folder: Path) -> None:
-    """State dicts are held to the same rules as files."""
+    """The same checks apply to state dicts as to files."""
     net = netdsl.loads(NET)
     for call in (net.onnx, net.torch, lambda w, **k: net.save_onnx("m.onnx", w, **k)):
         with pytest.raises(netdsl.CompileError, match=r"not-finite.*`y.bias` has the number nan"):
@@ -144,7 +145,7 @@ def test_numbers_from_python(net_folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
 def test_other_readers_of_the_weights(net_folder: Path, capsys: Say, kind: str) -> None:
-    """`export --verify` and `bench --vs torch` read the same numbers of every format."""
+    """`export --verify` and `bench --vs torch` read every format, too."""
     (net_folder / "w").write_bytes(KINDS[kind](state(torch.float64)))
     assert run(["export", "tiny.net", "-o", "m.onnx", "--weights", "w", "--verify"]) == 0
     options = ["--batch", "1", "--rounds", "1", "--vs", "torch"]

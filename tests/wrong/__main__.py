@@ -1,6 +1,6 @@
-"""Write into the catalogue what the compiler says now:
+"""Updates the diagnostics in the catalogue.
 
-`python -m tests.wrong`, then read the diff.
+Run `python -m tests.wrong`, then read the diff.
 """
 
 from __future__ import annotations

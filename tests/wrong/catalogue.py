@@ -1,11 +1,9 @@
-"""Reads the catalogue of wrong programs, the pages of this folder: each program with its diagnostic
-written below the line.
+"""Reads the catalogue of wrong programs: the pages of this folder, which also have the diagnostics.
 
-A block headed `net` is a whole file, one headed `net 3x8x8` the inside of a net whose input `image`
-has that shape, one headed `net file other.net` a file that lies beside the next block. Below the
-line at fault stand carets, the code and the message, and below that `= ` and the advice; `! [code]
-message` is a diagnostic without a place. `python -m tests.wrong` writes in what the compiler says
-now, to be read in the diff.
+A block with the info string `net` is a whole file. `net 3x8x8` is the body of a net whose input
+`image` has that shape, and `net file other.net` is a file beside the next block. Carets, the code
+and the message are below the wrong line, and `= ` with the help is below them. `! [code] message`
+is a diagnostic without a place. `python -m tests.wrong` updates the diagnostics; read the diff.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ _BLOCK = re.compile(r"^```net ?(?P<head>.*)\n(?P<text>(?:.*\n)*?)```$", re.MULTI
 _MARK = re.compile(r"^(?P<lead> *)(?P<carets>\^+|!) \[(?P<code>[a-z-]+)\] (?P<message>.*)$")
 _HELP = re.compile(r"^ *= (?P<help>.*)$")
 
-# Checks each file that is named; prints the names of the heavy modules that were loaded.
+# Checks the files named on standard input, and prints the heavy modules that this loaded.
 RUNNER = """
 import contextlib, io, json, sys
 from netdsl.cli import run
@@ -39,8 +37,8 @@ print(json.dumps(sorted(m for m in ("torch", "onnxruntime", "onnx", "numpy") if 
 """
 
 
-class Said(NamedTuple):
-    """A diagnostic: where it points, what it says, what it advises."""
+class Finding(NamedTuple):
+    """A diagnostic: its place, code, message and help."""
 
     line: int | None
     column: int | None
@@ -58,12 +56,12 @@ class Case:
     title: str
     head: str
     lines: list[str] = field(default_factory=list)
-    wanted: list[Said] = field(default_factory=list)
+    wanted: list[Finding] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """What the test is called."""
+        """The name of the test."""
         return f"{self.file}: {self.title}"
 
     @property
@@ -79,14 +77,12 @@ class Case:
 
     @property
     def offset(self) -> tuple[int, int]:
-        """How far the block's lines and columns are from those of the program."""
+        """The lines and columns to add to those of the block for those of the program."""
         return (2, 4) if self.head else (0, 0)
 
     @property
     def kinds(self) -> set[tuple[str, str]]:
-        """What it shows: codes with their messages, sizes taken out, so that other sizes make no
-        other kind.
-        """
+        """The codes and messages, without numbers: other numbers are not another kind."""
         return {(w.code, re.sub(r"\d+(?:[x,.]\d+)*", "#", w.message)) for w in self.wanted}
 
 
@@ -117,7 +113,7 @@ def _take(case: Case, line: str) -> None:
             (len(case.lines) + down, len(mark["lead"]) + 1 + right) if placed else (None, None)
         )
         case.wanted.append(
-            Said(
+            Finding(
                 line_,
                 column,
                 len(mark["carets"]) if placed else 0,
@@ -142,19 +138,23 @@ def load() -> list[Case]:
 
 
 def written(case: Case, folder: Path) -> str:
-    """Write the program and the files beside it into a folder; the program's path."""
+    """Write the program and the files beside it into a folder, and return its path."""
     for name, text in {**case.beside, "n.net": case.text}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return str(folder / "n.net")
 
 
-def check(case: Case, folder: Path) -> tuple[int, list[Said], str]:
-    """Exit code, diagnostics and standard error of a case."""
+def check(case: Case, folder: Path) -> tuple[int, list[Finding], str]:
+    """The exit code, diagnostics and standard error of `check` for a case."""
     path, out, err = written(case, folder), io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         code = run(["check", path, "--format", "json"])
-    return code, [_said(d, path) for d in json.loads(out.getvalue())["diagnostics"]], err.getvalue()
+    return (
+        code,
+        [_finding(d, path) for d in json.loads(out.getvalue())["diagnostics"]],
+        err.getvalue(),
+    )
 
 
 def heavy_modules(cases: list[Case], folder: Path) -> list[str]:
@@ -170,51 +170,56 @@ def heavy_modules(cases: list[Case], folder: Path) -> list[str]:
     return [str(name) for name in json.loads(done.stdout)]
 
 
-def _said(found: dict[str, object], path: str) -> Said:
+def _finding(diagnostic: dict[str, object], path: str) -> Finding:
     folder = path.removesuffix("n.net")
-    message, advice = (str(found[k] or "").replace(folder, "") for k in ("message", "help"))
-    line, column, end_line, end = (found[k] for k in ("line", "column", "end_line", "end_column"))
+    message, advice = (str(diagnostic[k] or "").replace(folder, "") for k in ("message", "help"))
+    line, column, end_line, end = (
+        diagnostic[k] for k in ("line", "column", "end_line", "end_column")
+    )
     if line is None or column is None:
-        return Said(None, None, 0, str(found["code"]), message, advice)
-    text = Path(str(found["file"])).read_text(encoding="utf-8-sig").split("\n")[int(str(line)) - 1]
+        return Finding(None, None, 0, str(diagnostic["code"]), message, advice)
+    lines = Path(str(diagnostic["file"])).read_text(encoding="utf-8-sig").split("\n")
+    text = lines[int(str(line)) - 1]
     length = (int(str(end)) if end_line == line else len(text) + 1) - int(str(column))
-    return Said(
-        int(str(line)), int(str(column)), max(1, length), str(found["code"]), message, advice
+    return Finding(
+        int(str(line)), int(str(column)), max(1, length), str(diagnostic["code"]), message, advice
     )
 
 
-def _marked(case: Case, said: list[Said]) -> str:
-    """The block with its diagnostics."""
+def _marked(case: Case, findings: list[Finding]) -> str:
+    """The text of the block, with its diagnostics."""
     down, right = case.offset
-    stray = [s for s in said if s.line is not None and not down < s.line <= down + len(case.lines)]
-    if stray or not said:
+    last = down + len(case.lines)
+    stray = [f for f in findings if f.line is not None and not down < f.line <= last]
+    if stray or not findings:
         raise SystemExit(f"{case.name}: {stray or 'no diagnostic'}; write it as a whole file")
     lines: list[str] = []
     for number, line in enumerate([*case.lines, None], start=1):
         if line is not None:
             lines.append(line)
-        for s in said:
-            placed = s.line is not None and s.column is not None
-            if (placed and line is not None and s.line == number + down) or (
+        for finding in findings:
+            placed = finding.line is not None and finding.column is not None
+            if (placed and line is not None and finding.line == number + down) or (
                 not placed and line is None
             ):
-                lead = " " * ((s.column or 1) - 1 - right)
-                lines.append(f"{lead}{'^' * s.length or '!'} [{s.code}] {s.message}")
-                lines += [f"{lead}= {s.help}"] if s.help else []
+                lead = " " * ((finding.column or 1) - 1 - right)
+                marks = "^" * finding.length or "!"
+                lines.append(f"{lead}{marks} [{finding.code}] {finding.message}")
+                lines += [f"{lead}= {finding.help}"] if finding.help else []
     return "\n".join(lines) + "\n"
 
 
 def accept() -> None:
-    """Write what the compiler says into the pages."""
+    """Write the diagnostics of the compiler into the pages."""
     for page in sorted(FOLDER.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         cases = read(text, page.stem)
         with tempfile.TemporaryDirectory() as folder:
-            left = iter([(c, check(c, Path(folder) / str(i))[1]) for i, c in enumerate(cases)])
+            checked = iter([(c, check(c, Path(folder) / str(i))[1]) for i, c in enumerate(cases)])
 
-        def block(match: re.Match[str], left: object = left) -> str:
+        def block(match: re.Match[str], checked: object = checked) -> str:
             if match["head"].startswith("file "):
                 return match[0]
-            return f"```net {match['head']}".rstrip() + "\n" + _marked(*next(left)) + "```"  # type: ignore[call-overload]
+            return f"```net {match['head']}".rstrip() + "\n" + _marked(*next(checked)) + "```"  # type: ignore[call-overload]
 
         page.write_text(_BLOCK.sub(block, text), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The help of an error can be followed: the text that it proposes is accepted."""
+"""The help of an error works: a text that is changed as the help proposes has no error."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from netdsl.errors import SettingError
 
 TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
 
-# What is wrong, a part of the help, and the text mended as the help has it.
-MENDED = {
+# The wrong text, a part of the help, and the text corrected as the help proposes.
+CORRECTED = {
     "a label is used as a layer where its value is meant": (
         TOKENS + "output logits: emb",
         "`emb` applies that layer again; write `@emb` for its value",
@@ -191,26 +191,26 @@ MENDED = {
 }
 
 
-@pytest.mark.parametrize("case", MENDED)
+@pytest.mark.parametrize("case", CORRECTED)
 def test_help_can_be_followed(case: str) -> None:
-    """The wrong text has one error with that help, and the text that follows the help has none."""
-    wrong, wanted, mended = MENDED[case]
+    """The wrong text has one error with that help, and the corrected text has none."""
+    wrong, help_, corrected = CORRECTED[case]
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(f"net N {{\n{wrong}\n}}")
-    (found,) = caught.value.diagnostics
-    assert wanted in (found.help or "")
-    netdsl.loads(f"net N {{\n{mended}\n}}")
+    (diagnostic,) = caught.value.diagnostics
+    assert help_ in (diagnostic.help or "")
+    netdsl.loads(f"net N {{\n{corrected}\n}}")
 
 
-def test_no_advice_where_there_is_none() -> None:
-    """Arms that no layer can make equal get no advice to convolve."""
+def test_an_error_without_help() -> None:
+    """Arms whose shapes no convolution can make equal get no advice to add one."""
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads("net N {\ninput a: 2x3x4x5x6\ninput b: 3x3x4x5x6\nx: @a -> add(@b)\n}")
     assert caught.value.diagnostics[0].help is None
 
 
 def test_the_padding_of_a_dataset() -> None:
-    """The help for images that are too small is right for a dataset that is padded already."""
+    """The help for images that are too small is right, also for a dataset with padding."""
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 1}))
     with pytest.raises(SettingError) as caught:
         check_shape(dataset, (1, 32, 32))
@@ -219,11 +219,11 @@ def test_the_padding_of_a_dataset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "wanted"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
+    ("outputs", "layers"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
 )
-def test_the_classes_of_a_dataset(outputs: tuple[int, ...], wanted: str) -> None:
-    """The help for a net of other outputs names the layers that give one number for each class."""
+def test_the_classes_of_a_dataset(outputs: tuple[int, ...], layers: str) -> None:
+    """The help for wrong outputs names the layers that give one number for each class."""
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {}))
     with pytest.raises(SettingError) as caught:
         check_classes(dataset, outputs)
-    assert wanted in (caught.value.help or "")
+    assert layers in (caught.value.help or "")

@@ -1,6 +1,4 @@
-"""The catalogue of wrong programs: each is refused at its place, with its code, its fact and its
-advice; nothing heavy is loaded.
-"""
+"""The catalogue of wrong programs: each is refused with the diagnostics in the catalogue."""
 
 from __future__ import annotations
 
@@ -18,28 +16,25 @@ if TYPE_CHECKING:
 
 CASES = catalogue.load()
 LEAST_KINDS = 390
-# What these say is all in the message: there is nothing more to advise.
-ADVICE = 0.65
+ADVICE = 0.65  # the least share of diagnostics with help; others need nothing beyond the message
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_case(case: Case, tmp_path: Path) -> None:
-    """The diagnostics are those of the page and no others: line, column, extent, code, message,
-    advice; exit code 1.
-    """
-    code, said, printed = catalogue.check(case, tmp_path)
+    """The diagnostics are exactly those of the page, and the exit code is 1."""
+    code, findings, printed = catalogue.check(case, tmp_path)
     assert case.wanted, "the page has no diagnostic for this program"
-    assert sorted(case.wanted, key=str) == sorted(said, key=str)
+    assert sorted(case.wanted, key=str) == sorted(findings, key=str)
     assert (code, printed) == (1, "")
 
 
 def test_nothing_heavy_is_loaded(tmp_path: Path) -> None:
-    """No wrong program reaches PyTorch, onnx or onnxruntime, nor even numpy."""
+    """Checking wrong programs imports neither PyTorch, onnx, onnxruntime nor numpy."""
     assert catalogue.heavy_modules(CASES, tmp_path) == []
 
 
 def test_number_of_kinds() -> None:
-    """The catalogue has as many kinds as it claims: sizes alone make no other kind."""
+    """The catalogue has enough kinds of errors; errors that differ only in sizes are one kind."""
     kinds = {kind for case in CASES for kind in case.kinds}
     print(
         f"{len(CASES)} wrong programs, {len(kinds)} kinds, {len({code for code, _ in kinds})} codes"
@@ -49,21 +44,22 @@ def test_number_of_kinds() -> None:
 
 
 def test_messages_read_well() -> None:
-    """A message is a fact: short, without a full stop, no address of an object in it; most have
-    advice that does not repeat it.
+    """Messages are short, without a full stop and without addresses of objects.
+
+    Most diagnostics have help, which does not repeat the message.
     """
-    said = [s for case in CASES for s in case.wanted]
+    findings = [f for case in CASES for f in case.wanted]
     assert [
-        s.message
-        for s in said
-        if s.message.endswith(".") or len(s.message) > 240 or " object at 0x" in s.message
+        f.message
+        for f in findings
+        if f.message.endswith(".") or len(f.message) > 240 or " object at 0x" in f.message
     ] == []
-    assert [s for s in said if s.help and s.help in s.message] == []
-    assert sum(bool(s.help) for s in said) >= ADVICE * len(said)
+    assert [f for f in findings if f.help and f.help in f.message] == []
+    assert sum(bool(f.help) for f in findings) >= ADVICE * len(findings)
 
 
-def test_shapes_that_clash_are_named() -> None:
-    """What is wrong with a size is said with the sizes themselves."""
+def test_messages_about_sizes_have_numbers() -> None:
+    """A message about a size contains sizes."""
     about_sizes = {
         "shape-mismatch",
         "window-too-large",
@@ -76,8 +72,8 @@ def test_shapes_that_clash_are_named() -> None:
         "index-out-of-range",
     }
     assert [
-        s.message
+        f.message
         for case in CASES
-        for s in case.wanted
-        if s.code in about_sizes and not any(c.isdigit() for c in s.message)
+        for f in case.wanted
+        if f.code in about_sizes and not any(c.isdigit() for c in f.message)
     ] == []

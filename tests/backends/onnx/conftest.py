@@ -1,4 +1,4 @@
-"""Fixtures of exports."""
+"""Fixtures for tests of exports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.small_nets import NORMED
 
 @pytest.fixture
 def weights_folder(folder: Path) -> Path:
-    """A folder with the net and a checkpoint, whose metadata tell classes and normalisation."""
+    """A folder with a net and a checkpoint, whose metadata have class names, mean and std."""
     (folder / "tiny.net").write_text(NORMED)
     save_file(
         randomise(netdsl.loads(NORMED).torch()).state_dict(),

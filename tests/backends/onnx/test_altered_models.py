@@ -1,4 +1,4 @@
-"""A model that was altered after its export, or has lost its parts, is told by its manifest."""
+"""The manifest shows whether a model was altered after its export, or has lost files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_any_flipped_bit_is_found(
     monkeypatch: pytest.MonkeyPatch,
     external: bool,
 ) -> None:
-    """In the model, its data, its text and the manifest itself."""
+    """One changed bit in the model, its data, its text or the manifest is an error."""
     model = exported(weights_folder, capsys, external=external, monkeypatch=monkeypatch)
     assert [f.name for f in verify_model(model).files] == ["m.onnx", "m.onnx.data"][: 1 + external]
     assert verify_model(model).notes == []
@@ -70,16 +70,17 @@ def test_any_flipped_bit_is_found(
 
 
 def equal_as_json(bad: bytes | bytearray, good: bytes) -> bool:
-    """White space that became another white space means nothing."""
+    """Whether both texts are the same JSON, for example if one blank became another."""
     try:
         return bool(json.loads(bad) == json.loads(good))
     except ValueError:
         return False
 
 
-def test_a_model_without_its_parts_is_told(
+def test_missing_files_of_a_model(
     weights_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A missing text gives a note; a missing data file or manifest is an error."""
     model = exported(weights_folder, capsys, external=True, monkeypatch=monkeypatch)
     (weights_folder / "tiny.net").unlink()
     assert "tiny.net is missing" in verify_model(model).notes[0]
@@ -91,9 +92,10 @@ def test_a_model_without_its_parts_is_told(
         verify_model(model)
 
 
-def test_a_manifest_names_files_of_its_folder_alone(
+def test_a_manifest_names_only_files_of_its_folder(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A manifest that lists a file of another folder is refused, although its sum is correct."""
     from netdsl.backends.onnx.manifest import _own_sum
 
     model = exported(weights_folder, capsys)
@@ -105,9 +107,10 @@ def test_a_manifest_names_files_of_its_folder_alone(
         verify_model(model)
 
 
-def test_a_model_written_anew_from_python_has_no_old_manifest(
+def test_a_model_written_again_from_python_has_no_old_manifest(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """`save_onnx` removes the manifest of the model that it replaces."""
     model = exported(weights_folder, capsys)
     netdsl.loads(NORMED).save_onnx(model)
     assert not manifest_path(model).exists()

@@ -1,4 +1,4 @@
-"""Export: half precision, pictures as inputs, metadata, and weights that stay in their file."""
+"""Export: half precision, pictures as inputs, metadata, and the kinds of checkpoints."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 # ---- precision, inputs, metadata
 
 
-def test_half_precision_with_and_without_its_inputs(
+def test_half_precision_with_and_without_keep_io(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A float16 model gives values close to float32, with and without `--keep-io`."""
     run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
     run_command(
         capsys,
@@ -74,7 +75,10 @@ def test_half_precision_with_and_without_its_inputs(
 def test_bfloat16_is_rounded_to_nearest(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Weights as torch rounds them; the model passes ONNX's full check."""
+    """Weights are rounded as PyTorch rounds them, and the model passes ONNX's full check.
+
+    bfloat16 needs opset 22, and inputs and outputs stay in float32.
+    """
     out, _ = run_command(
         capsys,
         "export",
@@ -106,8 +110,10 @@ def test_bfloat16_is_rounded_to_nearest(
 
 
 def test_pictures_go_in_as_bytes(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The graph resizes as Pillow does, scales and normalises, with the weights' own mean and
-    std.
+    """The graph resizes pictures as Pillow does, and scales and normalises them.
+
+    Mean and std are those in the metadata of the checkpoint. A net that takes no pictures is
+    refused.
     """
     run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors")
     run_command(
@@ -144,9 +150,11 @@ def failed(capsys: pytest.CaptureFixture[str], text: str, *options: str) -> str:
     return err
 
 
-def test_the_model_says_what_it_is(
-    weights_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_model_has_metadata(weights_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The metadata give net, file, parameters, classes, normalisation and MACs.
+
+    `--labels` and `--mean` take precedence over the metadata of the checkpoint.
+    """
     (weights_folder / "names.txt").write_text("x\ny\nz\n")
     run_command(
         capsys,
@@ -163,22 +171,23 @@ def test_the_model_says_what_it_is(
         "--mean",
         "0.1,0.2,0.3",
     )
-    found = {p.key: p.value for p in onnx.load("m.onnx").metadata_props}
-    assert found["netdsl.net"] == "Tiny"
-    assert found["netdsl.source"] == "tiny.net"
-    assert json.loads(found["netdsl.parameters"]) == {"classes": "3"}
-    assert json.loads(found["netdsl.classes"]) == ["x", "y", "z"]
-    assert json.loads(found["netdsl.mean"]) == [0.1, 0.2, 0.3]
-    assert json.loads(found["netdsl.std"]) == [0.25]
-    assert int(found["netdsl.macs"]) == 4 * 3 * 9 * 16 + 12
+    metadata = {p.key: p.value for p in onnx.load("m.onnx").metadata_props}
+    assert metadata["netdsl.net"] == "Tiny"
+    assert metadata["netdsl.source"] == "tiny.net"
+    assert json.loads(metadata["netdsl.parameters"]) == {"classes": "3"}
+    assert json.loads(metadata["netdsl.classes"]) == ["x", "y", "z"]
+    assert json.loads(metadata["netdsl.mean"]) == [0.1, 0.2, 0.3]
+    assert json.loads(metadata["netdsl.std"]) == [0.25]
+    assert int(metadata["netdsl.macs"]) == 4 * 3 * 9 * 16 + 12
 
 
 # ---- weights
 
 
 def test_weights_stay_in_their_file(weights_folder: Path) -> None:
-    """What is read of a safetensors file are views of it, of every element type, and released pages
-    come back when they are read.
+    """Arrays read from a safetensors file are views of the mapped file, for every element type.
+
+    After the pages of an array are released, reading the array still gives the same numbers.
     """
     tensors = {
         str(d): torch.arange(5000).to(d)
@@ -192,20 +201,21 @@ def test_weights_stay_in_their_file(weights_folder: Path) -> None:
         )
     }
     save_file(tensors | {"none": torch.empty(0, 3)}, "all.safetensors")
-    found = read_weights("all.safetensors").tensors
-    assert isinstance(found, Mapped)
-    assert found["none"].shape == (0, 3)
+    mapped = read_weights("all.safetensors").tensors
+    assert isinstance(mapped, Mapped)
+    assert mapped["none"].shape == (0, 3)
     for name, tensor in tensors.items():
-        assert not found[name].flags.owndata
-        np.testing.assert_array_equal(found[name].astype(np.float64), tensor.double().numpy())
-        found.release(name, 7, 3000)
-        np.testing.assert_array_equal(found[name].astype(np.float64), tensor.double().numpy())
+        assert not mapped[name].flags.owndata
+        np.testing.assert_array_equal(mapped[name].astype(np.float64), tensor.double().numpy())
+        mapped.release(name, 7, 3000)
+        np.testing.assert_array_equal(mapped[name].astype(np.float64), tensor.double().numpy())
 
 
 @pytest.mark.parametrize("kind", ["half.safetensors", "brain.safetensors", "brain.pt", "old.pt"])
 def test_checkpoints_of_other_kinds_give_the_same_model(
     weights_folder: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
+    """The weights of a checkpoint in 16 bits are exported as if it were stored in float32."""
     dtype = torch.float16 if "half" in kind else torch.bfloat16
     state = {
         n: t.to(dtype) if t.is_floating_point() else t
@@ -226,6 +236,7 @@ def test_checkpoints_of_other_kinds_give_the_same_model(
 def test_a_training_run_is_a_checkpoint(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """`--weights` takes the folder of a training run; a folder without weights is an error."""
     (weights_folder / "runs").mkdir()
     (weights_folder / "w.safetensors").rename(weights_folder / "runs" / "weights.safetensors")
     assert (

@@ -1,4 +1,4 @@
-"""Batch norms are folded away, and nothing else changes."""
+"""Folding removes batch norms and changes no results."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ STAYS = {
 
 @pytest.mark.parametrize("name", FOLDS)
 def test_batch_norms_fold_away_and_nothing_else_changes(name: str) -> None:
-    """The folded model has no batch norm, passes ONNX's check, and gives what PyTorch gives for
-    weights and statistics of all kinds.
-    """
+    """The folded model has no batch norm, passes ONNX's full check, and gives PyTorch's results."""
     net = netdsl.loads(f"net F {{\n {FOLDS[name]}\n}}")
     module = randomise(net.torch())
     model = net.onnx(weights=module.state_dict(), fold=True)
@@ -90,8 +88,9 @@ def test_a_convolution_used_twice_is_folded_for_each_batch_norm() -> None:
 
 
 def test_a_large_weight_is_folded_in_pieces() -> None:
-    """Weights of several pieces: the scale of each channel meets its own rows wherever a piece
-    begins.
+    """A weight is folded in several pieces, which can begin in the middle of a row.
+
+    Each row is still multiplied by the scale of its own channel.
     """
     net = netdsl.loads("net F {\n input x: 1100\n dense(1500) -> bn\n}")
     module = randomise(net.torch())
@@ -115,8 +114,9 @@ def test_a_large_weight_is_folded_in_pieces() -> None:
 )
 @pytest.mark.parametrize("shape", ["8x5x4", "6x9", "2x3x3x3"])
 def test_local_response_normalisation_becomes_products(call: str, shape: str) -> None:
-    """An export for speed has none of onnxruntime's slow kernel, and gives what PyTorch gives; half
-    precision keeps it, for its range.
+    """A folded export replaces `LRN`, which is slow in onnxruntime, and gives PyTorch's results.
+
+    A model in half precision keeps `LRN`, because squares overflow early in float16.
     """
     net = netdsl.loads(f"net F {{\n input x: {shape}\n {call}\n}}")
     inputs = [3 * t for t in inputs_for(net)]
@@ -134,8 +134,9 @@ def test_local_response_normalisation_becomes_products(call: str, shape: str) ->
 def test_names_are_those_of_the_checkpoint_unless_folded(
     weights_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without folding every tensor has its name; a folded one cannot be taken for one of a
-    checkpoint.
+    """Without folding, every tensor has its name in the checkpoint.
+
+    A folded tensor has a name of its own, so that nobody mistakes it for that of the checkpoint.
     """
     out, _ = run_command(
         capsys, "export", "tiny.net", "-o", "m.onnx", "--weights", "w.safetensors", "--verify"

@@ -1,4 +1,4 @@
-"""Blocks as functions of the model."""
+"""Blocks that are exported as functions of the ONNX model."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ net B {
 def test_blocks_are_functions_on_request(
     weights_folder: Path, capsys: pytest.CaptureFixture[str], fold: bool
 ) -> None:
-    """Equal blocks share one function, blocks of blocks call theirs, and the model computes the
-    same.
+    """Equal blocks share one function, and the model gives the same results as PyTorch.
+
+    The function of a block that contains another block calls the function of the inner one.
     """
     (weights_folder / "b.net").write_text(BLOCKS)
     net = netdsl.load("b.net")
@@ -63,12 +64,13 @@ def test_blocks_are_functions_on_request(
 
 
 def test_blocks_that_differ_are_functions_of_their_own() -> None:
+    """Blocks whose nodes are equal share a function; blocks with different nodes do not."""
     net = netdsl.loads(
         "block P(n) { conv(n, 1) -> relu }\nnet B {\n input x: 4x6x6\n P(4)\n P(5)\n P(5)\n}"
     )
-    made = skeleton(net.graph, Form(functions=True))
-    assert [n.op_type for n in made.model.graph.node] == ["P", "P", "P"]
-    assert len(made.model.functions) == 1  # the weights come in: what differs is their size alone
+    model = skeleton(net.graph, Form(functions=True)).model
+    assert [n.op_type for n in model.graph.node] == ["P", "P", "P"]
+    assert len(model.functions) == 1  # weights are inputs, and only their sizes differ
     net = netdsl.loads(
         "block P(k) { conv(4, k) -> relu }\nnet B {\n input x: 4x6x6\n P(1)\n P(3)\n}"
     )

@@ -1,6 +1,4 @@
-"""Manifests that are not as `netdsl export` writes them, and what they say of the texts of a
-model.
-"""
+"""Manifests: the `.net` files that they list, and manifests that `netdsl export` never writes."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ MORE = "block More() { relu }\n"
 def model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Path:
-    """An exported model, whose text imports two of the folder below its own and one of the
-    library.
-    """
+    """An exported model whose text imports files of a folder below its own, and of the library."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src" / "parts").mkdir(parents=True)
     (tmp_path / "out").mkdir()
@@ -43,7 +39,7 @@ def model(
 
 
 def forge(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """A manifest of another structure, whose own sum fits."""
+    """Change the manifest and correct its sum."""
     path = manifest_path(model)
     entries = json.loads(path.read_text())
     entries.pop("manifest")
@@ -51,16 +47,19 @@ def forge(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps({**entries, "manifest": _own_sum(entries)}))
 
 
-def found(model: Path, verify: Callable[[Path], object] = verify_model) -> str:
+def error_code(model: Path, verify: Callable[[Path], object] = verify_model) -> str:
+    """The code of the only error."""
     with pytest.raises(NetdslError) as caught:
         verify(model)
     assert len(caught.value.diagnostics) == 1
     return caught.value.diagnostics[0].code
 
 
-def test_imported_files_stand_in_it(model: Path) -> None:
-    """Named from the model's folder, those of the library left out; what has changed is named, what
-    is gone is said.
+def test_a_manifest_lists_imported_files(model: Path) -> None:
+    """A manifest lists the imported files, except those of the library.
+
+    Their paths are relative to the model's folder. A changed file is an error, a missing one gives
+    a note.
     """
     entries = json.loads(manifest_path(model).read_text())
     assert entries["source"]["name"] == "../src/tiny.net"
@@ -75,14 +74,15 @@ def test_imported_files_stand_in_it(model: Path) -> None:
         NetdslError, match=r"more\.net is not the text that the model was made from"
     ):
         verify_model(model)
-    verify_if_any(model)  # a run asks of the model alone
+    verify_if_any(model)  # `netdsl run` checks only the model
     more.unlink()
     assert verify_model(model).notes == [
         "the text ../src/parts/more.net is missing, so it was not compared"
     ]
 
 
-def test_a_manifest_of_before_imports(model: Path) -> None:
+def test_a_manifest_without_imports(model: Path) -> None:
+    """A manifest without the entry `imports`, as old versions wrote it, is valid."""
     forge(model, lambda e: e.pop("imports"))
     assert verify_model(model).notes == []
 
@@ -99,16 +99,13 @@ def test_a_manifest_of_before_imports(model: Path) -> None:
         lambda e: e.pop("files"),
     ],
 )
-def test_a_model_that_is_described_otherwise(
+def test_malformed_entries_of_the_model(
     model: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    """A sum that fits says nothing of what stands there:
-
-    `verify` and `run` both say that it is no manifest.
-    """
+    """`verify` and `run` refuse a manifest with malformed entries, although its sum is correct."""
     forge(model, change)
-    assert found(model) == "corrupt-manifest"
-    assert found(model, verify_if_any) == "corrupt-manifest"
+    assert error_code(model) == "corrupt-manifest"
+    assert error_code(model, verify_if_any) == "corrupt-manifest"
 
 
 @pytest.mark.parametrize(
@@ -126,11 +123,12 @@ def test_a_model_that_is_described_otherwise(
         lambda e: e.update(imports=None),
     ],
 )
-def test_a_text_that_is_described_otherwise(
+def test_malformed_entries_of_the_texts(
     model: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
+    """`verify` refuses malformed entries of the `.net` files too."""
     forge(model, change)
-    assert found(model) == "corrupt-manifest"
+    assert error_code(model) == "corrupt-manifest"
 
 
 @pytest.mark.parametrize(
@@ -147,13 +145,15 @@ def test_a_text_that_is_described_otherwise(
         "\x00",
     ],
 )
-def test_what_is_no_manifest(model: Path, text: str) -> None:
+def test_files_that_are_no_manifests(model: Path, text: str) -> None:
+    """A text that is no manifest, whether it is JSON or not, gives the same error."""
     manifest_path(model).write_text(text)
-    assert found(model) == "corrupt-manifest"
+    assert error_code(model) == "corrupt-manifest"
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "a\0b", "no/such.net", "x\x1b[2J"])
-def test_a_text_that_no_file_is_called(model: Path, name: str) -> None:
+def test_names_that_no_file_has(model: Path, name: str) -> None:
+    """If the source has a name that no file has, or none can have, there is one printable note."""
     forge(model, lambda e: e["source"].update(name=name))
     notes = verify_model(model).notes
     assert len(notes) == 1
@@ -164,7 +164,7 @@ def test_a_text_that_no_file_is_called(model: Path, name: str) -> None:
 def test_no_model_without_its_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], taken: str
 ) -> None:
-    """Where one of the two cannot be written, neither is."""
+    """If the model or its manifest cannot be written, neither is."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / taken).mkdir()
     assert run(["export", "lenet5", "-o", "m.onnx"]) == 1

@@ -1,5 +1,7 @@
-"""How numbers get into ONNX files: made or read in pieces, streamed behind the graph, of the net's
-types, and never of a checkpoint that does not fit.
+"""How weights are written to ONNX files.
+
+They are computed or read in pieces and written after the graph. A checkpoint that does not fit the
+net is refused.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ NET = (
 # ---- the numbers of a checkpoint
 
 
-class Told(dict[str, Any]):
-    """A state that remembers what it was told to release."""
+class RecordingState(dict[str, Any]):
+    """A state dict that records the calls of `release`."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         super().__init__(state)
@@ -47,12 +49,13 @@ class Told(dict[str, Any]):
 
 
 def test_a_checkpoint_is_read_in_pieces_that_are_no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A piece of the tensor's own memory at a time; each is released when the one after the next is
-    asked for, as it may still be being written.
+    """A tensor is read in pieces that share its memory.
+
+    A piece may still be in use while the next one is read, so it is released one piece later.
     """
     monkeypatch.setattr(weights, "CHUNK", 4)
     params = {"a": Param((2, 5)), "b": Param((3,))}
-    state = Told(
+    state = RecordingState(
         {"a": np.arange(10, dtype=np.float32).reshape(2, 5), "b": np.arange(3, dtype=np.float64)}
     )
     chunks = chunks_of(state)
@@ -68,7 +71,7 @@ def test_a_checkpoint_is_read_in_pieces_that_are_no_copies(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "made",
+    "make",
     [
         lambda: torch.arange(6.0).view(2, 3),
         lambda: torch.arange(6.0).view(3, 2).t().contiguous().requires_grad_(),
@@ -77,9 +80,9 @@ def test_a_checkpoint_is_read_in_pieces_that_are_no_copies(monkeypatch: pytest.M
         lambda: np.arange(6, dtype=np.float16).reshape(2, 3),
     ],
 )
-def test_tensors_of_all_kinds_are_read(made: Any) -> None:
-    """Torch's and numpy's, learned or not, of any type and order in memory."""
-    tensor = made()
+def test_tensors_of_all_kinds_are_read(make: Any) -> None:
+    """Tensors of PyTorch and NumPy are read, with any element type and any order in memory."""
+    tensor = make()
     (chunk,) = chunks_of({"a": tensor})("a", Param((2, 3)))
     assert chunk.dtype == np.float32
     np.testing.assert_array_equal(
@@ -108,7 +111,7 @@ def test_tensors_of_all_kinds_are_read(made: Any) -> None:
 def test_a_checkpoint_that_does_not_fit_is_refused(
     spoil: Any, message: str, tmp_path: Path
 ) -> None:
-    """What is missing, or of another shape, is named, and no file is left."""
+    """The error names each tensor that is missing or has another shape, and no file is left."""
     net = netdsl.loads(NET)
     state = net.torch().state_dict()
     spoil(state)
@@ -126,7 +129,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
 
 
 def written(net: netdsl.Net, path: Path, form: Form | None = None) -> dict[Path, str]:
-    """The sums of the files made."""
+    """The SHA-256 sums of the files that are written."""
     return write_model(skeleton(net.graph, form), path, fresh_weights(3))
 
 
@@ -143,8 +146,9 @@ def written(net: netdsl.Net, path: Path, form: Form | None = None) -> dict[Path,
 def test_a_file_is_the_model_in_memory(
     form: Form, pieces: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stream is what protobuf would write but for the order of its fields: as many bytes, and
-    the same model; the sum is that of the file.
+    """The file contains the same model, in as many bytes, as protobuf would write.
+
+    Only the order of the fields differs. The sum is that of the file.
     """
     from hashlib import sha256
 
@@ -153,58 +157,64 @@ def test_a_file_is_the_model_in_memory(
     sums = written(net, tmp_path / "m.onnx", form)
     data = (tmp_path / "m.onnx").read_bytes()
     assert sums == {tmp_path / "m.onnx": sha256(data).hexdigest()}
-    made = onnx.load(tmp_path / "m.onnx")
-    assert len(made.SerializeToString()) == len(data)
+    model = onnx.load(tmp_path / "m.onnx")
+    assert len(model.SerializeToString()) == len(data)
     expected = model_of(skeleton(net.graph, form), fresh_weights(3))
-    assert [(t.name, t.dims) for t in made.graph.initializer] == [
+    assert [(t.name, t.dims) for t in model.graph.initializer] == [
         (t.name, t.dims) for t in expected.graph.initializer
     ]
-    for ours, theirs in zip(made.graph.initializer, expected.graph.initializer, strict=True):
+    for ours, theirs in zip(model.graph.initializer, expected.graph.initializer, strict=True):
         kind = numpy_helper.to_array(ours).dtype
         np.testing.assert_array_equal(
             numpy_helper.to_array(ours), numpy_helper.to_array(theirs).astype(kind)
         )
-    del made.graph.initializer[:], expected.graph.initializer[:]
-    assert made == expected
+    del model.graph.initializer[:], expected.graph.initializer[:]
+    assert model == expected
 
 
 @pytest.mark.parametrize("name", ["y", "yy", "yyy", "yyyy"])
 def test_lengths_around_a_byte(name: str, tmp_path: Path) -> None:
-    """Lengths are written as protobuf writes them, also those of 127 and 128 bytes, where a second
-    byte begins.
+    """Lengths are written as protobuf writes them.
+
+    A length of 127 takes one byte, a length of 128 takes two.
     """
     for n in range(16, 36):
         written(
             netdsl.loads(f"net A {{\n input x: {n}\n {name}: dense(1, bias = false)\n}}"),
             tmp_path / "m.onnx",
         )
-        made = onnx.load(tmp_path / "m.onnx")
-        assert len(made.SerializeToString()) == (tmp_path / "m.onnx").stat().st_size
-        assert list(made.graph.initializer[0].dims) == [1, n]
+        model = onnx.load(tmp_path / "m.onnx")
+        assert len(model.SerializeToString()) == (tmp_path / "m.onnx").stat().st_size
+        assert list(model.graph.initializer[0].dims) == [1, n]
 
 
-def room_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What is asked of the disk beforehand, as it is asked."""
-    asked: list[tuple[int, int]] = []
+def record_reservations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """A list to which every later reservation of disk space is appended: its start and size."""
+    reserved: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        os, "posix_fallocate", lambda _, begin, size: asked.append((begin, size)), raising=False
+        os, "posix_fallocate", lambda _, begin, size: reserved.append((begin, size)), raising=False
     )
-    return asked
+    return reserved
 
 
-def test_the_room_is_taken_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exactly the bytes of the file: a disk that is too small is known before the work."""
-    asked = room_of(monkeypatch)
+def test_disk_space_is_reserved_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exact size of the file is reserved before any weights are written.
+
+    A disk that is too small therefore fails at once.
+    """
+    reserved = record_reservations(monkeypatch)
     written(netdsl.loads(NET), tmp_path / "m.onnx")
-    assert asked == [(0, (tmp_path / "m.onnx").stat().st_size)]
+    assert reserved == [(0, (tmp_path / "m.onnx").stat().st_size)]
 
 
 @pytest.mark.parametrize("align", [64, 4096])
 def test_a_large_model_has_its_numbers_beside_it(
     align: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above the limit, not at it: each tensor begins at a multiple of the alignment, names its
-    place, and is what it would be in one file.
+    """Only a model above the limit has a data file.
+
+    Each tensor begins at a multiple of the alignment, the model gives its place, and its bytes are
+    the same as in a single file.
     """
     from hashlib import sha256
 
@@ -215,7 +225,7 @@ def test_a_large_model_has_its_numbers_beside_it(
     monkeypatch.setattr(onnx_file, "LIMIT", size)
     assert list(written(net, small)) == [small]
     monkeypatch.setattr(onnx_file, "LIMIT", size - 1)
-    asked = room_of(monkeypatch)
+    reserved = record_reservations(monkeypatch)
     data = large.with_name("large.onnx.data")
     assert written(net, large) == {f: sha256(f.read_bytes()).hexdigest() for f in (large, data)}
     expected = {t.name: t for t in onnx.load(small).graph.initializer}
@@ -239,11 +249,11 @@ def test_a_large_model_has_its_numbers_beside_it(
         t.raw_data for t in expected.values()
     ]
     assert data.stat().st_size == end
-    assert asked == [(0, -(-end // align) * align)]
+    assert reserved == [(0, -(-end // align) * align)]
 
 
 def test_too_many_or_too_few_numbers_are_refused(tmp_path: Path) -> None:
-    """What gives the numbers of a tensor must give as many as it has; no file is left."""
+    """It is an error if a source gives a tensor the wrong number of elements; no file is left."""
     net = netdsl.loads("net A {\n input x: 3\n y: dense(2)\n}")
 
     def short(name: str, param: Param) -> Iterator[Any]:
@@ -259,27 +269,30 @@ def test_too_many_or_too_few_numbers_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opset", [17, 24])
 def test_other_opsets_are_refused(opset: int) -> None:
-    """Of an opset that is not written the range of those that are is told."""
+    """The error for an unsupported opset gives the range of the supported ones."""
     with pytest.raises(ValueError, match=f"^opset {opset} is not supported; it can be 18 to 23$"):
         netdsl.loads(NET).onnx(opset=opset)
 
 
-def test_the_text_above_a_net_goes_along() -> None:
-    """The comment above a net is the graph's description."""
+def test_the_comment_above_a_net_is_its_description() -> None:
+    """The comment above a net becomes the `doc_string` of the graph."""
     model = netdsl.loads("# LeNet, as drawn\n# in the lecture.\n" + NET).onnx()
     assert model.graph.doc_string == "LeNet, as drawn\nin the lecture."
     assert (model.graph.name, model.producer_name, model.ir_version) == ("A", "netdsl", 10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_the_first_input_alone_is_a_picture(dtype: str) -> None:
-    """Pictures of any size as bytes, channels last; other inputs are as they were."""
+def test_only_the_first_input_is_a_picture(dtype: str) -> None:
+    """The first input takes pictures of any size, as bytes with channels last.
+
+    The other inputs do not change.
+    """
     net = netdsl.loads(
         "net A {\n input x: 3x6x5\n input z: 3x6x5\n input words: 4 int64\n @words -> embedding(3,"
         " 2) -> flatten\n @x -> add(@z)\n}"
     )
     graph = skeleton(net.graph, Form(dtype=dtype, pixels=Pixels((0.5,), (0.25,)))).model.graph
-    found = {
+    inputs = {
         v.name: (
             v.type.tensor_type.elem_type,
             [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim],
@@ -287,7 +300,7 @@ def test_the_first_input_alone_is_a_picture(dtype: str) -> None:
         for v in graph.input
     }
     element = TensorProto.FLOAT if dtype == "float32" else TensorProto.FLOAT16
-    assert found == {
+    assert inputs == {
         "x": (TensorProto.UINT8, ["N", "height", "width", 3]),
         "z": (element, ["N", 3, 6, 5]),
         "words": (TensorProto.INT64, ["N", 4]),
@@ -296,8 +309,9 @@ def test_the_first_input_alone_is_a_picture(dtype: str) -> None:
 
 
 def test_the_full_check_is_done(tmp_path: Path) -> None:
-    """A file whose shapes contradict one another is refused, which the checker sees only where it
-    infers them.
+    """A file whose shapes contradict each other is refused.
+
+    ONNX's checker notices this only if it infers the shapes.
     """
     values = [
         helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", size])

@@ -1,6 +1,4 @@
-"""Auxiliary heads, wherever they stand in a net: in training they answer beside the outputs,
-elsewhere they are not run.
-"""
+"""Auxiliary heads anywhere in a net: they give results in training and do not run in inference."""
 
 from __future__ import annotations
 
@@ -12,9 +10,10 @@ from tests.support.paths import REGRESS
 NET = REGRESS / "heads_in_groups.net"
 
 
-def test_heads_in_groups_are_run_in_training_alone() -> None:
-    """Each head's value in the order of the text, with its weight; in inference no layer of a head
-    is called.
+def test_heads_in_groups_run_only_in_training() -> None:
+    """In training, the results of the heads follow the output, in the order of the text.
+
+    `aux_weights` has the same order. In inference, no layer of a head is called.
     """
     net = netdsl.load(str(NET))
     module = net.torch()

@@ -1,5 +1,6 @@
-"""The modules and functions that `torch.nn` has not, against the formulas of their docstrings
-written out once more; and the starting numbers of weights.
+"""The modules and functions that `torch.nn` lacks, and the initial values of weights.
+
+The results are compared with the formulas in the docstrings, which the tests write out again.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def made_of(call: str, *inputs: str) -> Any:
-    """The module of a net of one layer `y` on the first input."""
+def module_of(call: str, *inputs: str) -> Any:
+    """The module of a net with one layer, `y`, on the first input."""
     return netdsl.loads(
         "\n".join(
             [
@@ -36,9 +37,9 @@ def made_of(call: str, *inputs: str) -> Any:
     ).torch()
 
 
-# ---- every layer keeps to the device and the type of its input
+# ---- every layer keeps the device and the element type of its input
 
-NEEDS_NUMBERS = {"roi_pool"}  # the size of the largest box decides how much is looked at
+NEEDS_NUMBERS = {"roi_pool"}  # it reads the boxes to find the size of the largest bin
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -48,8 +49,9 @@ NEEDS_NUMBERS = {"roi_pool"}  # the size of the largest box decides how much is 
     ids=lambda e: f"{e.call} on {e.shapes}",
 )
 def test_a_layer_stays_on_the_device_of_its_input(example: Example, training: bool) -> None:
-    """Torch's device without numbers stands for a GPU here: nothing that a layer makes is on the
-    CPU, in training or out of it.
+    """No layer creates a tensor on the CPU, in training or in inference.
+
+    PyTorch's `meta` device, which computes only shapes, takes the place of a GPU.
     """
     net = example.net()
     module = net.torch().to("meta").train(training)
@@ -79,7 +81,7 @@ def test_a_layer_stays_on_the_device_of_its_input(example: Example, training: bo
     ids=lambda e: f"{e.call} on {e.shapes}",
 )
 def test_double_precision_stays(example: Example) -> None:
-    """A module in double precision gives double precision."""
+    """A module in double precision gives results in double precision."""
     net = example.net()
     assert net.torch().double()(*[x.double() for x in inputs_for(net)]).dtype == torch.float64
 
@@ -90,11 +92,12 @@ def test_double_precision_stays(example: Example) -> None:
 @pytest.mark.parametrize("shape", ["5", "3x4", "3x4x4"])
 @pytest.mark.parametrize("p", [0.25, 0.5])
 def test_drop_path_drops_whole_samples(shape: str, p: float) -> None:
-    """A sample is gone with probability p, or is scaled by 1 / (1 - p); out of training nothing
-    happens.
+    """A sample becomes 0 with probability p, and is scaled by 1 / (1 - p) otherwise.
+
+    In inference, samples do not change.
     """
     torch.manual_seed(0)
-    module = made_of(f"droppath({p})", shape)
+    module = module_of(f"droppath({p})", shape)
     x = torch.rand(400, *map(int, shape.split("x"))) + 0.5
     factors = (module(x) / x).flatten(1)
     assert torch.allclose(factors, factors[:, :1].expand_as(factors))
@@ -105,21 +108,21 @@ def test_drop_path_drops_whole_samples(shape: str, p: float) -> None:
 
 
 def test_drop_path_at_its_ends() -> None:
-    """p = 0 keeps every sample, p = 1 none."""
+    """p = 0 keeps every sample; p = 1 drops every sample."""
     x = torch.rand(50, 3)
-    assert torch.equal(made_of("droppath(0)", "3")(x), x)
+    assert torch.equal(module_of("droppath(0)", "3")(x), x)
     assert torch.equal(torch_modules.DropPath(1)(x), torch.zeros(50, 3))
 
 
-# ---- starting numbers
+# ---- initial values
 
 
 @pytest.mark.parametrize("window", [(1,), (2,), (3,), (4,), (5,), (3, 4), (4, 5), (2, 3, 4)])
 @pytest.mark.parametrize("channels", [(1, 1), (3, 3), (2, 3), (4, 2)])
 def test_bilinear_weights_interpolate(window: tuple[int, ...], channels: tuple[int, int]) -> None:
-    """Each channel has the product of tents of Long et al.
+    """The weights are those of Long et al. (2015), in PyTorch and in ONNX files.
 
-    (2015), every other weight is 0: in PyTorch, and in ONNX files.
+    The weight from a channel to itself is a product of tent functions; all other weights are 0.
     """
     weight = torch.rand(*channels, *window)
     torch_modules.bilinear_(weight)
@@ -139,10 +142,8 @@ def test_bilinear_weights_interpolate(window: tuple[int, ...], channels: tuple[i
 
 
 def test_an_enlarged_ramp_stays_a_ramp() -> None:
-    """What bilinear weights are for: doubling a ramp gives a ramp of half the step, but for its
-    ends.
-    """
-    module = made_of("deconv(1, 4, stride = 2, pad = 1, init = bilinear)", "1x8x8")
+    """Bilinear weights that double a ramp give a ramp of half the step, except at its ends."""
+    module = module_of("deconv(1, 4, stride = 2, pad = 1, init = bilinear)", "1x8x8")
     y = module.eval()(torch.arange(8.0).view(1, 1, 1, 8).expand(1, 1, 8, 8)).detach()
     assert torch.allclose(y[0, 0, 4, 1:-1].diff(), torch.tensor(0.5))
 
@@ -160,8 +161,11 @@ def test_an_enlarged_ramp_stays_a_ramp() -> None:
     ],
 )
 def test_partial_convolutions_start_as_convolutions_do(call: str, shape: str, bound: float) -> None:
-    """Uniform in one over the root of the inputs of the output with the most."""
-    module = made_of(call, shape)
+    """The weights are uniform in ± 1 / sqrt(n).
+
+    n is the number of inputs of the output that has the most inputs.
+    """
+    module = module_of(call, shape)
     numbers = torch.cat([p.detach().flatten() for p in module.parameters()])
     assert float(numbers.abs().max()) == pytest.approx(bound, rel=0.35)
     assert float(numbers.abs().max()) <= bound
@@ -169,7 +173,7 @@ def test_partial_convolutions_start_as_convolutions_do(call: str, shape: str, bo
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes", "wanted"),
+    ("call", "shapes", "expected"),
     [
         ("subsample(2)", ["3x4x4"], {"y.weight": 0.25, "y.bias": 0.0}),
         ("subsample(3)", ["3x9"], {"y.weight": 1 / 3, "y.bias": 0.0}),
@@ -177,10 +181,10 @@ def test_partial_convolutions_start_as_convolutions_do(call: str, shape: str, bo
         ("cheb(2, @x1, k = 3)", ["5x3", "5x5"], {"y.bias": 0.0}),
     ],
 )
-def test_what_starts_as_one_number(call: str, shapes: list[str], wanted: dict[str, float]) -> None:
-    """Subsampling starts as the mean of its window, biases of graph layers as 0."""
-    state = made_of(call, *shapes).state_dict()
-    for name, value in wanted.items():
+def test_constant_initial_values(call: str, shapes: list[str], expected: dict[str, float]) -> None:
+    """Subsampling starts as the mean of its window; the biases of graph layers start at 0."""
+    state = module_of(call, *shapes).state_dict()
+    for name, value in expected.items():
         assert torch.allclose(state[name], torch.tensor(value)), name
 
 
@@ -189,13 +193,13 @@ def test_what_starts_as_one_number(call: str, shapes: list[str], wanted: dict[st
     [("gcn(40, @x1)", ["5x60", "5x5"]), ("cheb(40, @x1, k = 3)", ["5x60", "5x5"])],
 )
 def test_graph_layers_start_as_glorot(call: str, shapes: list[str]) -> None:
-    """Uniform in the root of 6 over inputs and outputs."""
-    for name, weight in made_of(call, *shapes).named_parameters():
+    """The weights are uniform in ± sqrt(6 / (inputs + outputs))."""
+    for name, weight in module_of(call, *shapes).named_parameters():
         if name.endswith("weight"):
             assert float(weight.detach().abs().max()) == pytest.approx((6 / 100) ** 0.5, rel=0.01)
 
 
-# ---- cutting
+# ---- crops
 
 
 @pytest.mark.parametrize(
@@ -209,14 +213,15 @@ def test_graph_layers_start_as_glorot(call: str, shapes: list[str]) -> None:
         ("crop(5)", (1, 1), lambda x: x[:, :, 1:6, 2:7]),
     ],
 )
-def test_open_cuts(
+def test_crops_of_open_size(
     call: str, reference: tuple[int, int], cut: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    """A cut of a size that is known when it runs, from the middle or from an offset; what is left
-    over is cut at the end.
+    """A crop of an input of open size, from the middle or from an offset.
+
+    If the middle falls between two pixels, one more pixel is removed at the end.
     """
     inputs = [torch.rand(2, 3, 8, 9), torch.rand(2, 1, *reference)]
-    module = made_of(call, "3xHxW", "1xAxB") if "@x1" in call else made_of(call, "3xHxW")
+    module = module_of(call, "3xHxW", "1xAxB") if "@x1" in call else module_of(call, "3xHxW")
     assert torch.equal(module(*inputs[: 1 + ("@x1" in call)]), cut(inputs[0]))
 
 
@@ -224,7 +229,10 @@ def test_open_cuts(
 
 
 def test_a_point_one_pixel_outside_is_still_read() -> None:
-    """Points from -1 to the size of the map count, as onnxruntime has it: beyond are zeros."""
+    """Sampling points from -1 to the size of the map are read, as in onnxruntime.
+
+    A point farther outside counts as 0.
+    """
     x = torch.arange(1.0, 17.0).view(1, 1, 4, 4)
     boxes = torch.tensor([[[-2.0, -2.0, 2.0, 2.0], [-2.1, -2.1, 2.0, 2.0], [2.0, 2.0, 6.0, 6.0]]])
     y = torch_modules.roi_align(x, boxes, (2, 2), 1.0, 1, aligned=False)
@@ -233,9 +241,10 @@ def test_a_point_one_pixel_outside_is_still_read() -> None:
     assert torch.allclose(y[0, 2, 0], torch.tensor([[16.0, 0.0], [0.0, 0.0]]))
 
 
-def test_only_the_largest_bin_is_looked_at() -> None:
-    """Of a map of any size no more pixels are taken than the largest bin has: what training keeps
-    of one box of 2 x 3 pixels is 6.
+def test_roi_pooling_reads_only_as_many_pixels_as_the_largest_bin() -> None:
+    """The memory of RoI pooling depends on the size of the largest bin, not on that of the map.
+
+    For a bin of 2 x 3 pixels, training keeps a tensor of 6 elements.
     """
     x, kept = torch.rand(1, 1, 50, 60, requires_grad=True), []
 

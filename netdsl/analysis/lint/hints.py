@@ -1,0 +1,99 @@
+"""Hints: what is often, but not always, a mistake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.cost import Costs
+from netdsl.analysis.receptive import receptive_fields
+from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.ir.types import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.types import Sym
+
+FAR_LARGER = 4  # times the size of the input
+MOST = 0.5  # a share of the weights
+
+
+def hints(graph: Graph) -> Iterator[Diagnostic]:
+    """The hints about a net."""
+    uses = graph.uses()
+    for node in graph.nodes:
+        before = node.inputs[0].producer
+        if node.op.kind == "bn" and before is not None:
+            if len(uses[id(before.output)]) == 1 and "bias" in before.params():
+                yield _bias_before_norm(before, node)
+            if before.op.kind.startswith("dropout"):
+                yield _dropout_before_norm(before, node)
+    yield from _large_field(graph)
+    yield from _dominant_layer(graph)
+
+
+def _bias_before_norm(node: Node, norm: Node) -> Diagnostic:
+    return Diagnostic(
+        "bias-before-norm",
+        f"the bias of this `{node.op.kind}` has no effect: the batch norm after it subtracts the"
+        " mean",
+        node.span,
+        "info",
+        notes=(Annotation("the batch norm is here", norm.span),),
+        help="write `bias = false`",
+    )
+
+
+def _dropout_before_norm(node: Node, norm: Node) -> Diagnostic:
+    return Diagnostic(
+        "dropout-before-norm",
+        f"`{node.op.kind}` changes the variance in training only, so the batch norm after it"
+        " measures a variance that is wrong in use",
+        node.span,
+        "info",
+        notes=(Annotation("the batch norm is here", norm.span),),
+        help="put the dropout after the last batch norm (Li et al. 2018, arXiv:1801.05134)",
+    )
+
+
+def _large_field(graph: Graph) -> Iterator[Diagnostic]:
+    """The first layer whose receptive field is far larger than the input."""
+    if len(graph.inputs) != 1:
+        return
+    sizes = graph.inputs[0].type.spatial
+    for node, field in zip(graph.nodes, receptive_fields(graph), strict=True):
+        if len(field) == len(sizes) and any(map(_is_far_larger, field, sizes)):
+            yield Diagnostic(
+                "large-receptive-field",
+                f"the receptive field of this `{node.op.kind}` is {shape_text(field)}, more than"
+                f" {FAR_LARGER} times the input of {shape_text(sizes)}",
+                node.span,
+                "info",
+                help="use fewer strides and layers, or larger pictures",
+            )
+            return
+
+
+def _is_far_larger(extent: int | Sym, size: int | Sym) -> bool:
+    """Whether a receptive field is far larger than an input; open sizes are not compared."""
+    return isinstance(extent, int) and isinstance(size, int) and extent > FAR_LARGER * size
+
+
+def _dominant_layer(graph: Graph) -> Iterator[Diagnostic]:
+    """A dense layer with more than half of all weights."""
+    costs = graph.derived(Costs)
+    total = costs.totals().weights
+    dense = [(node, cost) for node, cost in costs.rows() if node.op.kind == "dense"]
+    if len([cost for _, cost in costs.rows() if cost.weights]) < 2:
+        return
+    for node, cost in dense:
+        if cost.weights > MOST * total:
+            yield Diagnostic(
+                "dominant-layer",
+                f"this `dense` has {cost.weights:,} of the {total:,} weights"
+                f" ({100 * cost.weights / total:.0f} %)",
+                node.span,
+                "info",
+                help="pool before it, for instance with `gap -> flatten`, or give it fewer units",
+            )

@@ -1,0 +1,90 @@
+"""Warnings about inputs whose axes seem to be in another tool's order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.ir.types import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.types import Sym
+
+COLOURS = (1, 3, 4)  # the channels of pictures: grey, RGB, RGB and transparency
+SMALLEST_PICTURE = 8  # pixels
+IMAGE_FAMILIES = ("convolution", "pooling", "normalisation")
+
+
+def input_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about the inputs of a net."""
+    uses = graph.uses()
+    for value in graph.inputs:
+        families = {node.op.family for node in uses.get(id(value), [])}
+        if families.intersection(IMAGE_FAMILIES):
+            yield from _channels_last(value)
+            yield from _batch_of_pictures(value)
+        if any(node.op.kind == "dense" for node in uses.get(id(value), [])):
+            yield from _batch_of_vectors(value, graph)
+
+
+def _channels_last(value: Value) -> Iterator[Diagnostic]:
+    """`224x224x3`, where netdsl puts channels first."""
+    shape = value.type.shape
+    if len(shape) != 3 or shape[2] not in COLOURS or not _is_picture(shape[0], shape[1]):
+        return
+    # Sequences of vectors can have a third size of 1.
+    if shape[2] != 1 or shape[0] == shape[1] or not isinstance(shape[0], int):
+        yield _warning(
+            "channels-last",
+            value,
+            f"input `{value.name}` has {shape[0]} channels of {shape[1]} x {shape[2]}, but looks"
+            " like height x width x channels",
+            f"write the channels first: {shape_text((shape[2], shape[0], shape[1]))}",
+        )
+
+
+def _batch_of_pictures(value: Value) -> Iterator[Diagnostic]:
+    """`1x3x224x224`, which would be a volume of 1 channel with a depth of 3."""
+    shape = value.type.shape
+    if len(shape) != 4:
+        return
+    if shape[1] in COLOURS and _is_picture(shape[2], shape[3]):
+        picture = shape[1:]
+    elif shape[3] in COLOURS and _is_picture(shape[1], shape[2]):
+        picture = (shape[3], shape[1], shape[2])
+    else:
+        return
+    yield _warning(
+        "batch-in-input",
+        value,
+        f"input `{value.name}` has four sizes, so its layers are three-dimensional; the first"
+        " looks like a batch",
+        f"leave the batch out: {shape_text(picture)}",
+    )
+
+
+def _batch_of_vectors(value: Value, graph: Graph) -> Iterator[Diagnostic]:
+    """`1x784` before `dense`, which would be a sequence of one vector up to the outputs."""
+    shapes = [value.type.shape, *(output.value.type.shape for output in graph.outputs)]
+    if all(len(shape) == 2 and shape[0] == 1 for shape in shapes):
+        shape = shapes[0]
+        yield _warning(
+            "batch-in-input",
+            value,
+            f"input `{value.name}` is a sequence of one vector; its first size looks like a batch",
+            f"leave the batch out: {shape_text(shape[1:])}",
+        )
+
+
+def _is_picture(height: int | Sym, width: int | Sym) -> bool:
+    """Whether two sizes look like those of a picture: equal and large, or open."""
+    if isinstance(height, int) and isinstance(width, int):
+        return height == width >= SMALLEST_PICTURE or min(height, width) >= 4 * SMALLEST_PICTURE
+    return not isinstance(height, int) and not isinstance(width, int)
+
+
+def _warning(code: str, value: Value, message: str, help: str) -> Diagnostic:
+    return Diagnostic(code, message, value.site.span, "warning", help=help)

@@ -1,0 +1,87 @@
+"""Warnings about single layers: windows, arguments in another tool's order, two activations."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation, Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Node
+
+WIDEST_KERNEL = 11  # of usual convolutions over all channels
+WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
+_NAMED = re.compile(r"\b(out|k|weight)\s*=")
+# An activation that is part of another: mish(x) = x tanh(softplus(x)).
+PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
+
+
+def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about the layers of a net, each on its own."""
+    for node in graph.nodes:
+        if node.op.family in ("convolution", "pooling"):
+            yield from _skipped_input(node)
+            yield from _argument_order(node)
+        elif node.op.family == "activation":
+            yield from _double_activation(node)
+
+
+def _skipped_input(node: Node) -> Iterator[Diagnostic]:
+    """A stride that is larger than the kernel, unless the kernel is 1."""
+    for window in node.op.windows(*node.types):
+        if window.up == 1 and 1 < window.extent < window.stride:
+            yield Diagnostic(
+                "skipped-input",
+                f"the stride of this `{node.op.kind}` is {window.stride}, but its kernel is only"
+                f" {window.extent} wide: parts of the input are never read",
+                node.span,
+                "warning",
+                help=f"make the kernel at least {window.stride} wide, or the stride at most"
+                f" {window.extent}",
+            )
+            return
+
+
+def _argument_order(node: Node) -> Iterator[Diagnostic]:
+    """`conv(3, 64, 3)`, which PyTorch reads as: from 3 channels to 64, with a kernel of 3."""
+    given = node.op.given
+    if "out" not in given or given["groups"] != 1 or _NAMED.search(node.span.text):
+        return
+    channels = node.inputs[0].type.shape[0]
+    widest, step = _largest(given["k"]), _largest(given["stride"])
+    if given["out"] == channels and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
+        kind = node.op.kind
+        yield Diagnostic(
+            "argument-order",
+            f"this `{kind}` has {channels} output channels, as many as its input, and a kernel of"
+            f" {widest}",
+            node.span,
+            "warning",
+            help="the arguments are output channels, kernel and stride: is this"
+            f" `{kind}({widest}, {step})`?",
+        )
+
+
+def _largest(sizes: int | tuple[int, ...]) -> int:
+    return sizes if isinstance(sizes, int) else max(sizes)
+
+
+def _double_activation(node: Node) -> Iterator[Diagnostic]:
+    """Two activations in a row."""
+    before = node.inputs[0].producer
+    if before is None or before.op.family != "activation":
+        return
+    first, second = before.op.kind, node.op.kind
+    if (first, second) in PARTS_OF_ACTIVATIONS:
+        return
+    yield Diagnostic(
+        "double-activation",
+        f"`{second}` follows `{first}`: these are two activations in a row",
+        node.span,
+        "warning",
+        notes=(Annotation(f"`{first}` is here", before.span),),
+        help="remove one of the two",
+    )

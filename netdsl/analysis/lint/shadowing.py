@@ -1,0 +1,79 @@
+"""Warnings about a `let` in a loop or other braces that hides a name which is read outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.analysis.lint.names import bodies_in, names_in, statements_of
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.elaborate.module import Module
+
+Names = frozenset[str]
+
+
+def shadowing_warnings(module: Module) -> Iterator[Diagnostic]:
+    """A warning for each `let` that hides a name whose outer value is read later."""
+    lets = frozenset(let.name for let in module.tree.lets)
+    for definition in module.tree.definitions:
+        if isinstance(definition, ast.Definition):
+            visible = lets | {p.name for p in definition.parameters}
+            yield from _in_body(definition.body, visible, frozenset())
+
+
+def _in_body(body: ast.Body, visible: Names, read_outside: Names) -> Iterator[Diagnostic]:
+    """The warnings of the bodies inside a body.
+
+    `visible` are the names that have a value before it, and `read_outside` those whose value is
+    read after it.
+    """
+    afters = {id(s): after for s, after in statements_of(body)}
+    for statement in body.statements:
+        after = read_outside | afters[id(statement)]
+        for owner, inner in bodies_in(statement):
+            yield from _hiding(owner, inner, visible, after)
+            yield from _in_body(inner, visible | _variables(owner), after)
+        if isinstance(statement, ast.Let):
+            visible = visible | {statement.name}
+    for arm in body.arms:
+        yield from _hiding(body, arm, visible, read_outside)
+        yield from _in_body(arm, visible, read_outside)
+
+
+def _variables(owner: ast.Tree) -> Names:
+    """The variables of a loop."""
+    if isinstance(owner, ast.For):
+        return frozenset(owner.targets)
+    if isinstance(owner, ast.Repeat) and owner.variable is not None:
+        return frozenset([owner.variable])
+    return frozenset()
+
+
+def _hiding(owner: ast.Tree, body: ast.Body, visible: Names, after: Names) -> Iterator[Diagnostic]:
+    """The warnings of the `let`s of one body."""
+    is_loop = isinstance(owner, (ast.Repeat, ast.For))
+    read_before: set[str] = set()  # in the body itself, so also in the next round of a loop
+    for statement in body.statements:
+        if isinstance(statement, ast.Let) and statement.name in visible - _variables(owner):
+            name = statement.name
+            in_next_round = is_loop and name in read_before | names_in([statement.value])
+            if name in after or in_next_round:
+                yield _warning(statement, is_loop=is_loop, in_next_round=in_next_round)
+            visible = visible - {name}
+        read_before |= names_in([statement])
+
+
+def _warning(let: ast.Let, *, is_loop: bool, in_next_round: bool) -> Diagnostic:
+    name = let.name
+    braces = "loop" if is_loop else "body"
+    message = f"this `let` makes a second `{name}` for this {braces}; the outer one does not change"
+    if in_next_round:
+        message = f"each round begins with the outer `{name}`, which this `let` does not change"
+    help_ = "choose another name"
+    if is_loop:
+        help_ += f", or compute `{name}` from the number of the round: `repeat 3 as i {{ ... }}`"
+    return Diagnostic("shadowed-let", message, let.span, "warning", help=help_)

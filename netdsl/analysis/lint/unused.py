@@ -1,0 +1,62 @@
+"""Warnings about layers and inputs whose values nothing uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.elaborate.bodies import Expectation
+    from netdsl.ir.graph import Graph
+    from netdsl.source import Span
+
+
+def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[Diagnostic]:
+    """A warning for each input, and for each last layer of a branch, that nothing uses.
+
+    A label in an `expect` is a use: some nets exist to show sizes.
+    """
+    used = {id(value) for node in graph.nodes for value in node.inputs}
+    used.update(id(output.value) for output in graph.outputs)
+    used.update(id(head.value) for head in graph.aux)
+    for value in graph.inputs:
+        if id(value) not in used:
+            yield Diagnostic(
+                "unused-value",
+                f"no layer uses the input `{value.name}`",
+                value.site.span,
+                "warning",
+                help=f"remove it, or refer to it with `@{value.name}`",
+            )
+    expected = _names_of(expects)
+    useful: set[Span] = {
+        node.span
+        for node in graph.nodes
+        if id(node.output) in used or not expected.isdisjoint(node.name.split("."))
+    }
+    for node in graph.nodes:
+        # In a loop or a block, one use of a layer's text is enough.
+        if id(node.output) not in used and node.span not in useful:
+            yield Diagnostic(
+                "unused-value",
+                f"nothing uses the result of this `{node.op.kind}`",
+                node.span,
+                "warning",
+                help="remove it and the layers that lead only to it, or make it an `output`",
+            )
+
+
+def _names_of(expects: list[Expectation]) -> set[str]:
+    """The labels, and other names, in `expect` lines."""
+    names: set[str] = set()
+    for expectation in expects:
+        for part in expectation.statement.condition.walk():
+            if isinstance(part, ast.Name):
+                names.add(part.id)
+            elif isinstance(part, ast.Attribute):
+                names.add(part.name)
+    return names

@@ -1,0 +1,86 @@
+"""Collects the warnings and hints about nets, without those that comments allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from netdsl.analysis.lint.allowed import Allowances
+from netdsl.analysis.lint.hints import hints
+from netdsl.analysis.lint.inputs import input_warnings
+from netdsl.analysis.lint.layers import layer_warnings
+from netdsl.analysis.lint.names import name_warnings
+from netdsl.analysis.lint.scores import score_warnings
+from netdsl.analysis.lint.shadowing import shadowing_warnings
+from netdsl.analysis.lint.unused import unused_value_warnings
+from netdsl.diagnostics import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.bodies import Expectation
+    from netdsl.elaborate.module import Module
+    from netdsl.ir.graph import Graph
+    from netdsl.source import SourceFile
+    from netdsl.syntax import ast
+
+HINTS = ("bias-before-norm", "dropout-before-norm", "large-receptive-field", "dominant-layer")
+
+
+class Linted(Protocol):
+    """A net with what its warnings depend on."""
+
+    @property
+    def graph(self) -> Graph:
+        """The net."""
+
+    @property
+    def train(self) -> ast.Train | None:
+        """Its `train` section."""
+
+    @property
+    def expects(self) -> list[Expectation]:
+        """Its `expect` lines."""
+
+
+def warnings_of(
+    module: Module, nets: Iterable[Linted], *, with_hints: bool = False, complete: bool = False
+) -> list[Diagnostic]:
+    """The warnings about nets of one file, each once, and the hints if asked for.
+
+    `complete` is whether these are all nets of the file. If so, comments that allow what does not
+    occur cause warnings too.
+    """
+    reporter = Reporter()
+    for diagnostic in _found(module, nets, with_hints=with_hints):
+        reporter.add(diagnostic)
+    allowances: dict[SourceFile, Allowances] = {module.source: Allowances(module.source)}
+    kept = []
+    for diagnostic in reporter.diagnostics:
+        assert diagnostic.span is not None
+        file = diagnostic.span.file
+        if file not in allowances:
+            allowances[file] = Allowances(file)
+        if not allowances[file].silences(diagnostic):
+            kept.append(diagnostic)
+    if complete:
+        unknown = () if with_hints else HINTS
+        kept += allowances[module.source].unused(unknown)
+    return sorted(kept, key=_place)
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int]:
+    assert diagnostic.span is not None
+    return diagnostic.span.file.name, diagnostic.span.start
+
+
+def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Iterator[Diagnostic]:
+    yield from name_warnings(module)
+    yield from shadowing_warnings(module)
+    for net in nets:
+        yield from input_warnings(net.graph)
+        yield from layer_warnings(net.graph)
+        yield from score_warnings(net.graph, net.train)
+        yield from unused_value_warnings(net.graph, net.expects)
+        if with_hints:
+            yield from hints(net.graph)

@@ -1,0 +1,249 @@
+"""Warnings and hints: each mistake causes its own, and correct programs cause none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netdsl.analysis.lint.warnings import warnings_of
+from netdsl.driver import compile_net, program_of
+from netdsl.errors import NetdslError
+from netdsl.library import library_names, open_source
+from netdsl.source import SourceFile
+from tests.fuzz.generate import program
+from tests.support.manual import LANGUAGE, blocks_of
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+
+# Each with the lines at which it is reported.
+WRONG = [
+    ("channels-last", [2], "net A {\n input image: 32x32x3\n conv(8, 3, pad = 1)\n}"),
+    ("channels-last", [2], "net A {\n input image: HxWx1\n maxpool(2, pad = 1)\n}"),
+    ("channels-last", [2], "net A {\n input image: 480x640x4\n bn\n}"),
+    ("batch-in-input", [2], "net A {\n input image: 1x3x224x224\n conv(8, 3) -> gap\n}"),
+    ("batch-in-input", [2], "net A {\n input image: 32x1x28x28\n conv(8, 3, pad = 1)\n}"),
+    ("batch-in-input", [2], "net A {\n input image: 8x32x32x3\n conv(8, 3, pad = 1)\n}"),
+    ("batch-in-input", [2], "net A {\n input x: 1x784\n dense(128) -> relu\n dense(10)\n}"),
+    ("argument-order", [3], "net A {\n input image: 3x99x99\n conv(3, 64, 3) -> relu\n}"),
+    ("argument-order", [3], "net A {\n input image: 1x28x28\n conv(1, 16)\n}"),
+    ("argument-order", [3], "net A {\n input image: 8x8x8\n deconv(8, 32, 2)\n}"),
+    ("double-activation", [4], "net A {\n input x: 4\n dense(4) -> relu\n tanh\n}"),
+    (
+        "double-activation",
+        [4],
+        "block B() { conv(8, 3) -> relu }\nnet A {\n input x: 3x9x9\n B -> relu6\n}",
+    ),
+    ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
+    ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
+    ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
+    ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
+    ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
+    ("unused-value", [3], "net A {\n input x: 4\n a: dense(8)\n @x -> dense(2)\n}"),
+    (
+        "unused-value",
+        [4],
+        "net A {\n input x: 4\n a: dense(8)\n @a -> relu -> dense(6)\n @a -> dense(2)\n}",
+    ),
+    ("unused-value", [3], "net A {\n input x: 4\n input y: 4\n @x -> dense(8)\n}"),
+    ("unused-let", [3], "net A {\n input x: 4\n let w = 3\n dense(2)\n}"),
+    ("unused-let", [4], "net A {\n input x: 4\n let w = 3\n let w = w + 1\n dense(2)\n}"),
+    ("unused-let", [4], "net A {\n input x: 4\n if true {\n let w = 3\n dense(2)\n }\n}"),
+    ("unused-let", [1], "let w = 3\nnet A { input x: 4 \n dense(2) }"),
+    ("unused-parameter", [1], "net A(w = 3) { input x: 4 \n dense(2) }"),
+    ("unused-parameter", [1], "block B(w) { dense(2) }\nnet A { input x: 4 \n B(3) }"),
+    ("unused-block", [1], "block B(w) { dense(w) }\nnet A { input x: 4 \n dense(2) }"),
+    ("unused-import", [1], "import resnet\nnet A { input x: 4 \n dense(2) }"),
+    ("unused-variable", [2], "net A { input x: 4\n repeat 2 as i { dense(3) } }"),
+    ("unused-variable", [2], "net A { input x: 4\n for i in range(2) { dense(3) } }"),
+    (
+        "shadowed-let",
+        [5],
+        "net A {\n input x: 4\n let w = 3\n repeat 2 {\n let w = 4\n dense(w)\n }\n dense(w)\n}",
+    ),
+    (
+        "shadowed-let",
+        [4],
+        "net A(w = 2) {\n input x: 4\n repeat 2 {\n let w = w * 2\n dense(w) }\n}",
+    ),
+    (
+        "shadowed-let",
+        [4],
+        "let w = 2\nnet A {\n input x: 4\n if true { let w = 3 \n dense(w) }\n dense(w)\n}",
+    ),
+    (
+        "shadowed-let",
+        [5],
+        "net A(w = 2) {\n input x: 4\n for k in [1, 2] {\n dense(w)\n let w = k\n dense(w) }\n}",
+    ),
+]
+TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
+TRAINED_WRONG = [
+    ("softmax-before-loss", "dense(10) -> softmax", "data = fashion_mnist"),
+    ("softmax-before-loss", "dense(10) -> log_softmax -> dropout", "loss = cross_entropy"),
+    (
+        "softmax-before-loss",
+        "dense(10) -> softmax",
+        "loss = cross_entropy(label_smoothing = 0.1)",
+    ),
+    ("activation-on-logits", "dense(10) -> relu", "data = fashion_mnist"),
+    ("activation-on-logits", "dense(10) -> sigmoid", "data = fashion_mnist"),
+]
+HINTED = [
+    ("bias-before-norm", [3], "net A {\n input image: 3x9x9\n conv(8, 3) -> bn\n}"),
+    ("bias-before-norm", [3], "net A {\n input x: 9\n dense(8) -> bn\n}"),
+    (
+        "dropout-before-norm",
+        [3],
+        "net A {\n input x: 9\n dense(8, false) -> relu -> dropout -> bn\n}",
+    ),
+    (
+        "large-receptive-field",
+        [3],
+        "net A {\n input image: 3x16x16\n repeat 40 { conv(8, 3, pad = 1) -> relu }\n}",
+    ),
+    (
+        "dominant-layer",
+        [4],
+        "net A {\n input image: 1x28x28\n conv(8, 3)\n flatten -> dense(99)\n}",
+    ),
+]
+RIGHT = [
+    "net Depth { input scan: 1x64x64x64 \n conv(8, 3) -> gap }",
+    "net Video { input clip: 3x16x112x112 \n conv(8, 3) -> gap }",
+    "net Last { input image: HxWx3 \n permute([3, 1, 2]) -> conv(8, 3) }",
+    "net Sequence { input x: 64x100x1 \n conv(8, 3x1) }",
+    "net Token { input x: 1x8 \n dense(4) -> flatten -> dense(2) }",
+    "net Blur { input image: 1x28x28 \n conv(k = 13, out = 1, pad = 6) }",
+    "net Depthwise { input image: 32x56x56 \n conv(32, 31, groups = 32) }",
+    "net Bilinear { input image: 21x8x8 \n deconv(21, 64, 32, bias = false) }",
+    "net Strided { input image: 3x9x9 \n conv(8, 1, stride = 2) -> maxpool(3, 3) }",
+    "net Mish { input x: 4 \n mul { | softplus -> tanh | identity } -> dense(2) }",
+    "net Regression { input x: 4 \n dense(1) -> relu }",
+    "net Multilabel { input x: 4 \n dense(5) -> sigmoid }",
+    "net Softmax { input x: 4 \n dense(5) -> softmax }",
+    "net Encoder { input x: 4 \n output code: dense(5) -> relu }",
+    "net Sizes { input x: 4 \n a: dense(5) \n @x -> dense(3) \n expect shape(a) == 5 }",
+    "net Underscore(_w = 3) { input x: 4 \n dense(5) }",
+    "net Later { input x: 4 \n expect params == n \n let n = 25 \n dense(5) }",
+    "net Label { input x: 4 \n repeat 2 as i { fc{i}: dense(5) } }",
+    "net Size(S = 4) { input x: 2xS \n dense(5) }",
+    "net Local { input x: 4 \n let w = 3 \n dense(w) \n repeat 2 { let w = 4 \n dense(w) } }",
+    "block B(w) { dense(w) }",
+    "block B(w, v) { dense(w) } \n block C(b) { b(3, 4) } \n net A { input x: 4 \n C(B) }",
+    (
+        "net Mean { input image: 1x28x28 \n flatten -> dense(10) -> softmax } \n"
+        "train Mean { loss = mse }"
+    ),
+]
+
+
+def _compiled(text: str) -> bool:
+    """Whether a text has no errors."""
+    try:
+        _warnings(text)
+    except NetdslError:
+        return False
+    return True
+
+
+def _warnings(text: str, *, with_hints: bool = False, complete: bool = True) -> list[Diagnostic]:
+    loaded = program_of(SourceFile("a.net", text))
+    nets = [compile_net(loaded, name) for name in loaded.nets()]
+    return warnings_of(loaded.module, nets, with_hints=with_hints, complete=complete)
+
+
+def _places(diagnostics: list[Diagnostic]) -> list[tuple[str, int]]:
+    return [(d.code, d.span.first.line) for d in diagnostics if d.span is not None]
+
+
+@pytest.mark.parametrize(("code", "lines", "text"), WRONG)
+def test_mistakes_cause_warnings(code: str, lines: list[int], text: str) -> None:
+    """Each mistake causes exactly its warning, at its line, with advice."""
+    diagnostics = _warnings(text)
+    assert _places(diagnostics) == [(code, line) for line in lines]
+    assert [d.severity for d in diagnostics] == ["warning"] * len(lines)
+    assert all(d.help for d in diagnostics)
+
+
+@pytest.mark.parametrize(("code", "layers", "entry"), TRAINED_WRONG)
+def test_losses_take_scores(code: str, layers: str, entry: str) -> None:
+    """The loss of a `train` section decides which layers may come last."""
+    assert _places(_warnings(TRAINED.format(layers, "", entry))) == [(code, 3)]
+
+
+@pytest.mark.parametrize(("code", "lines", "text"), HINTED)
+def test_hints(code: str, lines: list[int], text: str) -> None:
+    """A hint appears only if hints are asked for."""
+    assert _warnings(text) == []
+    diagnostics = _warnings(text, with_hints=True)
+    assert _places(diagnostics) == [(code, line) for line in lines]
+    assert {d.severity for d in diagnostics} == {"info"}
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_correct_programs_cause_none(text: str) -> None:
+    """Programs that look like a mistake but are none."""
+    assert _places(_warnings(text)) == []
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_library(name: str) -> None:
+    """No net of the library causes a warning."""
+    source = open_source(name)
+    assert _places(_warnings(source.text)) == []
+
+
+def test_manual() -> None:
+    """No program of the language reference causes a warning."""
+    programs = [b.program for b in blocks_of(LANGUAGE) if b.file is None]
+    valid = [text for text in programs if _compiled(text)]
+    assert len(valid) > 25
+    for text in valid:
+        assert _places(_warnings(text)) == []
+
+
+# What random programs do on purpose.
+RANDOM = {
+    "unused-let",
+    "unused-parameter",
+    "unused-value",
+    "unused-variable",
+    "double-activation",
+    "skipped-input",
+}
+
+
+def test_random_nets() -> None:
+    """Random nets cause no warning about inputs, arguments or outputs."""
+    codes = set()
+    for text in filter(_compiled, map(program, range(60))):
+        codes |= {d.code for d in _warnings(text)}
+    assert codes <= RANDOM
+
+
+def test_allow() -> None:
+    """A comment silences its code in its line only, with or without a reason after it."""
+    text = (
+        "net A {\n input x: 4\n"
+        " dense(4) -> relu -> relu  # allow: double-activation (as in the paper)\n"
+        " dense(4) -> tanh -> tanh # allow: unused-let, double-activation\n"
+        " dense(4) -> relu -> tanh\n"
+        " dense(2,\n  true) -> relu -> softmax  # allow:double-activation (why)\n}"
+    )
+    assert _places(_warnings(text)) == [("unused-allow", 4), ("double-activation", 5)]
+
+
+def test_allow_that_silences_nothing() -> None:
+    """It is a warning itself, unless part of the file, or the hints, were not looked at."""
+    text = (
+        "# allow: unused-let\n"
+        "net A {\n input x: 4  # allow: bias-before-norm\n dense(3)  # allow: shape-mismatch\n}\n"
+        "net B { input x: 4 \n dense(3) } # we allow: nothing"
+    )
+    assert _places(_warnings(text)) == [("unused-allow", 1), ("unused-allow", 4)]
+    everything = _warnings(text, with_hints=True)
+    assert _places(everything) == [("unused-allow", line) for line in (1, 3, 4)]
+    assert _warnings(text, complete=False) == []
+    assert "end of the line" in str(everything[0].help)
