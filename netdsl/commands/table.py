@@ -79,7 +79,9 @@ def overview(nets: list[tuple[str, Summary]]) -> Table:
 
 def _figures(summary: Summary, most: int | None) -> list[str]:
     t = summary.totals
-    macs = summary.macs_of_multiples().partition(" for ")[0] or figure(t.macs, most)
+    macs = summary.macs_of_multiples().partition(" for ")[0]
+    if not macs or (most is not None and len(macs) > most):
+        macs = figure(t.macs, most)
     return [outputs_of(summary), figure(t.params), macs, figure(t.depth)]
 
 

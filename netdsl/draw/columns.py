@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GAPS = (3, 2, 1)  # blanks between columns, by preference
 MOST = (None, MAX_FORMULA, 0)  # characters in a formula, by preference
+WIDEST = 100  # of a column; a longer formula passes its end, and the other rows stay narrow
 LEAST = 8  # no name is shortened below this width
 INDENT = 4  # of the lines below a row
 NOTE = "from"  # the head of the column with notes
@@ -67,11 +68,12 @@ class Table(NamedTuple):
 def laid_out(table: Table, width: int | None) -> list[TableLine]:
     """The lines of a table: its head, a rule, and its rows.
 
-    Without a `width`, every row is one line, however long it is. rich's own table would take a
-    tenth of a millisecond for each row, which is noticeable for some thousand rows.
+    Without a `width`, every row is one line, however long it is. If a formula is longer than a
+    column may be wide, it moves the cells after it, and only in its row. rich's own table would
+    take a tenth of a millisecond for each row, which is noticeable for some thousand rows.
     """
     if width is None:
-        return _with_notes_beside(table, table.cells(None)).lines(GAPS[0])
+        return _with_notes_beside(table, table.cells(None)).narrowed().lines(GAPS[0])
     for grid in _ways(table, width):
         for gap in GAPS:
             if grid.width(gap) <= width:
@@ -130,6 +132,13 @@ class _Grid:
         columns = zip(table.heads, *self.rows, strict=True)
         self.widths = [max(map(width_of, column)) for column in columns]
 
+    def narrowed(self) -> _Grid:
+        """The same, with no column wider than its widest cell of usual width."""
+        if max(self.widths) > WIDEST:
+            columns = zip(self.table.heads, *self.rows, strict=True)
+            self.widths = [_usual_width(list(map(width_of, column))) for column in columns]
+        return self
+
     def width(self, gap: int) -> int:
         """The width of the table with that gap between its columns."""
         return sum(self.widths) + gap * (len(self.widths) - 1)
@@ -162,6 +171,11 @@ class _Grid:
                 yield blanks + cell
 
 
+def _usual_width(widths: list[int]) -> int:
+    """The width of the widest cell, apart from those that are wider than any column."""
+    return max(width for width in widths if width <= WIDEST)
+
+
 def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
     """The text in lines of at most `width` columns.
 
@@ -184,7 +198,7 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
 
 def shortened(names: list[RowName], width: int) -> list[RowName] | None:
     """The names cut at the front to at most `width` columns; None if two would be equal."""
-    return _cut_to(names, width, _at_dots) or _cut_to(names, width, _anywhere)
+    return _cut_to(names, width, _between_parts) or _cut_to(names, width, _anywhere)
 
 
 def _cut_to(
@@ -205,12 +219,11 @@ def _cut_to(
     return made
 
 
-def _at_dots(text: str, room: int) -> str:
-    """The longest end of whole parts that fits, or else as many letters as fit."""
-    _, *starts = text.split(".")
-    ends = (".".join(starts[n:]) for n in range(len(starts)))
-    fitting = (end for end in ends if width_of(end) < room)
-    return next((f"…{end}" for end in fitting), None) or _anywhere(text, room)
+def _between_parts(text: str, room: int) -> str:
+    """The longest end of whole labels or folders that fits, or else as many letters as fit."""
+    ends = (text[n + 1 :] for n, sign in enumerate(text) if sign in "./")
+    fitting = (f"…{end}" for end in ends if width_of(end) < room)
+    return next(fitting, None) or _anywhere(text, room)
 
 
 def _anywhere(text: str, room: int) -> str:

@@ -178,6 +178,25 @@ def test_no_rows() -> None:
     assert texts(5, table)[0] == "layer"
 
 
+def test_a_long_formula_widens_only_its_row() -> None:
+    """In a file, a formula of hundreds of characters is whole, and the other rows stay narrow."""
+    formula = " + ".join(["1,728 H W"] * 20)
+    table = Table(
+        ["net", "MACs", "depth"],
+        1,
+        [RowName("a"), RowName("b")],
+        lambda _: [["12", "1"], [formula, "2"]],
+        [],
+        ["", ""],
+    )
+    assert texts(None, table) == [
+        "net   MACs   depth",
+        "─" * 18,
+        "a       12       1",
+        f"b     {formula}       2",
+    ]
+
+
 # ---- names
 
 
@@ -186,8 +205,11 @@ def names(*given: str, group: str = "") -> list[RowName]:
     return [RowName(name, group=group) for name in given]
 
 
-def test_names_are_cut_at_dots() -> None:
-    """A name loses whole parts if what is left fits, and letters otherwise."""
+def test_names_are_cut_between_parts() -> None:
+    """A name loses whole labels if what is left fits, and letters otherwise; paths lose folders."""
+    made = shortened(names("nets/vision/small.net:A", "nets/b.net:B"), 14)
+    assert made is not None
+    assert [name.text for name in made] == ["…small.net:A", "nets/b.net:B"]
     made = shortened(names("layer2.0.downsample.0", "fc", "a_long_name_without_dots"), 14)
     assert made is not None
     assert [name.text for name in made] == ["…downsample.0", "fc", "…_without_dots"]
