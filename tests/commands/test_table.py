@@ -255,6 +255,19 @@ def test_markdown(capsys: pytest.CaptureFixture[str], nets: str) -> None:
     assert len(overview) == 4
 
 
+def test_csv_of_several_files(capsys: pytest.CaptureFixture[str], nets: str) -> None:
+    """It is one table, with the file in the names of the nets, and the count of nets and files that
+    ends a report for people is left out; `--quiet` prints it too.
+    """
+    lines = table(capsys, nets, "lenet5", "--csv").splitlines()
+    assert lines[0] == "net,layer,kind,window,output,params,macs,from"
+    assert {line.partition(",")[0] for line in lines[1:]} == {
+        *("nets.net:First", "nets.net:Second"),
+        *("lenet5:LeNet5", "lenet5:LeNet5Original"),
+    }
+    assert table(capsys, nets, "lenet5", "--csv", "--quiet").splitlines() == lines
+
+
 def test_nothing_is_printed_of_a_wrong_file(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
