@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import figure, totals
 from netdsl.commands.output import say, say_styled
-from netdsl.draw.columns import RowName, Table, TableLine, laid_out
+from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import Choice
 from netdsl.draw.table import flat_lines, layer_table, longest, size_at, total_lines
 from netdsl.render import output_width
@@ -102,7 +102,9 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     if _is_tree(arguments):
         from netdsl.draw.tree import tree_lines as lines_of  # files and pipes get flat tables
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    say_styled((item.label, "bold"), (f"  {inputs}", ""))
+    first, *others = wrapped(inputs, width and width - len(item.label) - 2, ", ")
+    say_styled((item.label, "bold"), (f"  {first}", ""))
+    say(*(" " * (len(item.label) + 2) + other for other in others))
     _print_lines(layer_table(lines_of(summary, choice), choice, width))
     say("")
     units = "units" in choice.wanted

@@ -160,6 +160,26 @@ def test_a_row_names_what_it_takes(capsys: pytest.CaptureFixture[str], nets: str
     assert [r.cells["layer"] for r in folded if r.cells["from"]] == ["inception4b", "inception4e"]
 
 
+def test_many_inputs_and_long_totals_are_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """The line of the inputs and the totals are as narrow as the table, and whole in a file."""
+    inputs = "\n".join(f"input image{i}: 3xHxW" for i in range(6))
+    arms = " ".join(f"| @image{i}" for i in range(6))
+    text = f"net Many {{\n{inputs}\nconcat {{ {arms} }}\nconv(4, 3, stride = 2)\n}}\n"
+    (folder / "many.net").write_text(text, encoding="utf-8")
+    whole = table(capsys, "many.net").splitlines()
+    assert whole[0] == "Many  " + ", ".join(f"image{i} 3xHxW" for i in range(6))
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = table(capsys, "many.net").splitlines()
+    assert lines[:2] == [
+        "Many  image0 3xHxW, image1 3xHxW, image2 3xHxW,",
+        "      image3 3xHxW, image4 3xHxW, image5 3xHxW",
+    ]
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if line.startswith(" " * 16)]
+
+
 # ---- order
 
 
