@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -105,9 +106,21 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     first, *others = wrapped(inputs, width and width - len(item.label) - 2, ", ")
     say_styled((item.label, "bold"), (f"  {first}", ""))
     say(*(" " * (len(item.label) + 2) + other for other in others))
-    _print_lines(layer_table(lines_of(summary, choice), choice, width))
+    shown = layer_table(lines_of(summary, choice), choice, width)
+    _print_lines(shown)
     say("")
     units = "units" in choice.wanted
     lines = totals(summary, item.proven, item.asked, units=units, most=longest(width))
+    if width is not None:
+        lines += _left_out([line.text for line in shown])
     for label, text in total_lines(lines, width):
         say_styled((label, "bold"), (text, ""))
+
+
+def _left_out(texts: list[str]) -> list[tuple[str, str]]:
+    """A line that explains `f(H, W)`, if a table contains it."""
+    for text in texts:
+        found = re.search(r"(?<!\S)f\([\w, ]+\)", text)
+        if found is not None:
+            return [(found[0], "formulas that do not fit here; --input SIZES gives numbers")]
+    return []

@@ -95,12 +95,25 @@ def test_rows_of_a_terminal_can_be_chosen(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_summary_in_python() -> None:
-    """`summary()` prints the same tree on a terminal, without the header and the expectations."""
+    """`summary()` prints the same tree on a terminal, without what only the command has: the inputs
+    and the expectations.
+    """
     code = "import netdsl; netdsl.load('resnet:ResNet50').summary()"
-    text = on_a_terminal(90, "-c", code)
-    shown = on_a_terminal(90, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
+    text = on_a_terminal(120, "-c", code)
+    shown = on_a_terminal(120, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
     assert text.splitlines() == shown[1:-1]
     assert shown[-1].startswith("expect ")
+
+
+def test_formulas_that_are_left_out_are_explained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line below the table tells how to get numbers, if a formula of the table is left out."""
+    explained = "f(H, W)         formulas that do not fit here; --input SIZES gives numbers\n"
+    for width, is_there in (("80", True), ("200", False)):
+        monkeypatch.setenv("COLUMNS", width)
+        assert (explained in table(capsys, "resnet:ResNet18")) == is_there
+        assert "f(" not in table(capsys, "resnet:ResNet18", "--input", "3x64x64")
 
 
 # ---- files and pipes
