@@ -221,12 +221,14 @@ def _cut_to(
 
 def _between_parts(text: str, room: int) -> str:
     """The longest end of whole labels or folders that fits, or else as many letters as fit."""
-    ends = (text[n + 1 :] for n, sign in enumerate(text) if sign in "./")
+    last = text[-room:]
+    ends = (last[n + 1 :] for n, sign in enumerate(last) if sign in "./")
     fitting = (f"…{end}" for end in ends if width_of(end) < room)
     return next(fitting, None) or _anywhere(text, room)
 
 
 def _anywhere(text: str, room: int) -> str:
+    text = text[-room:]
     while width_of(text) >= room:
         text = text[1:]
     return f"…{text}"

@@ -91,7 +91,9 @@ class _Tree:
             branches.append(self._branch(name, members, level, above))
             above = members[-1].node.output
             level.labels[id(above)] = branches[-1].label
-        return self._folded(branches)
+        if "kind" in self.columns:  # where folded blocks are called the same
+            branches = self._folded(branches)
+        return branches
 
     def _branch(self, name: str, layers: list[Layer], level: _Level, above: Value | None) -> Branch:
         label = name.removeprefix(level.prefix)

@@ -215,6 +215,13 @@ def test_names_are_cut_between_parts() -> None:
     assert [name.text for name in made] == ["…downsample.0", "fc", "…_without_dots"]
 
 
+def test_names_of_any_length_are_cut() -> None:
+    """A name of a million letters or labels is cut without looking at all of it again and again."""
+    made = shortened(names("a." * 500_000 + "end", "b" * 1_000_000), 12)
+    assert made is not None
+    assert [name.text for name in made] == ["…a.a.a.a.end", "…" + "b" * 11]
+
+
 def test_names_stay_different() -> None:
     """Names that end alike are cut where they differ, or not at all."""
     alike = names("layer2.0.downsample.0", "layer3.0.downsample.0")

@@ -287,6 +287,13 @@ def test_columns_decide_what_is_equal() -> None:
         assert any("the same" in line.row.kind for line in lines) == folded
 
 
+def test_blocks_are_folded_only_where_this_is_told() -> None:
+    """Without the column of the kinds, every block is there: "the same" would not be."""
+    summary = summary_of(library("resnet:CifarResNet20"))
+    lines = tree_lines(summary, Choice(columns=("params",)))
+    assert [line.name for line in lines if line.indent == 2][:3] == ["0", "1", "2"]
+
+
 def test_shared_weights_count_once() -> None:
     """The second use of a block has no parameters, so it is another row than the first."""
     text = "net N {\ninput x: 8x4x4\na: { conv(8, 1) -> relu }\na\n}"
