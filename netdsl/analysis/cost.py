@@ -56,13 +56,13 @@ class Totals(NamedTuple):
 
     params: int
     trainable: int
+    buffers: int
     macs: int | Sym
     weights: int
     units: int | Sym
     depth: int
     activation_bytes: int | Sym
     peak_bytes: int | Sym
-    buffers: int
 
 
 class Costs:
@@ -119,6 +119,7 @@ class Costs:
         return Totals(
             params=sum(c.params for _, c in rows),
             trainable=sum(c.params for n, c in rows if not n.frozen),
+            buffers=sum(c.buffers for _, c in rows),
             macs=total(c.macs for _, c in rows),
             weights=sum(c.weights for _, c in rows),
             units=total(c.units for n, c in rows if n.op.multiplies),
@@ -127,7 +128,6 @@ class Costs:
                 [*(_bytes(v.type) for v in self.graph.inputs), *(c.bytes for _, c in rows)]
             ),
             peak_bytes=peak_bytes(self.graph),
-            buffers=sum(c.buffers for _, c in rows),
         )
 
 

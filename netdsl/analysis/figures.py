@@ -31,9 +31,10 @@ def totals(
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     macs = summary.macs_of_multiples() or long_figure(t.macs)
-    lines = [("params", f"{t.params:,}{frozen}"), ("MACs", macs)]
+    lines = [("params", f"{t.params:,}{frozen}")]
     if t.buffers:
         lines.append(("buffers", f"{t.buffers:,} stored, not learned"))
+    lines.append(("MACs", macs))
     if summary.aux_params:
         lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
     lines.append(("weights", f"{t.weights:,} without biases"))
