@@ -105,6 +105,14 @@ def test_summary_in_python() -> None:
     assert shown[-1].startswith("expect ")
 
 
+def test_summary_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Elsewhere, `summary()` prints the flat table with whole formulas, also those of the memory."""
+    netdsl.load("resnet:ResNet50").summary()
+    text = capsys.readouterr().out
+    assert text.splitlines() == table(capsys, "resnet:ResNet50").splitlines()[1:-1]
+    assert "f(H, W)" not in text
+
+
 def test_formulas_that_are_left_out_are_explained(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

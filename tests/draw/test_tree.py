@@ -14,6 +14,7 @@ from netdsl.draw.rows import Choice
 from netdsl.draw.table import flat_lines, layer_table
 from netdsl.draw.tree import tree_lines
 from netdsl.ir.types import shape_text
+from netdsl.render import width_of
 from tests.fuzz.generate import program
 from tests.fuzz.verdict import compiled
 from tests.golden.pages import NETS
@@ -305,13 +306,14 @@ def test_shared_weights_count_once() -> None:
 # ---- widths
 
 WIDTHS = (60, 72, 80, 100, 132)
+ALL = ("buffers", "weights", "units", "memory", "field")
 WIDE = [
     *("lenet5:LeNet5Original", "alexnet", "captioning", "neocognitron", "rcnn:FastRCNN"),
     *("senet:SEInception", "graphnet:ChebNet", "googlenet:GoogLeNetBN", "fcn:FCN16s"),
 ]
 
 
-@pytest.mark.parametrize("more", [(), ("buffers", "weights", "units", "memory", "field")])
+@pytest.mark.parametrize("more", [(), ALL])
 @pytest.mark.parametrize("name", WIDE)
 def test_tables_fit_and_lose_nothing(name: str, more: tuple[str, ...]) -> None:
     """In every width, no line is wider, no name of two layers is the same, and every output and
@@ -330,3 +332,15 @@ def test_tables_fit_and_lose_nothing(name: str, more: tuple[str, ...]) -> None:
             if make is flat_lines:
                 starts = [text.split()[0] for text in texts[2:] if text[0] != " "]
                 assert len(starts) == len(set(starts)) == len(lines)
+
+
+@pytest.mark.parametrize("more", [(), ALL])
+def test_tables_of_random_nets_fit(more: tuple[str, ...]) -> None:
+    """The same for nets of any form; there is a table in a terminal of any width."""
+    for seed in range(40):
+        made = compiled(program(seed))[2]
+        summary, choice = Summary(made.graph, made.costs, made.valid_for), Choice(more=more)
+        for lines in (flat_lines(summary, choice), tree_lines(summary, choice)):
+            for width in (1, 30, *WIDTHS):
+                widest = max(width_of(line.text) for line in layer_table(lines, choice, width))
+                assert width < 60 or widest <= width
