@@ -6,9 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.lint.names import names_in
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
-from netdsl.commands.checked import Checked, Findings
+from netdsl.commands.checked import Checked, Findings, Place
 from netdsl.commands.common import (
     UsageError,
     net_files,
@@ -53,25 +54,28 @@ class Wanted(NamedTuple):
 class Results(NamedTuple):
     """What was checked, and what was found.
 
-    `several` tells whether the user gave a folder or more than one name.
+    `several` tells whether the user gave a folder or more than one name. `used` are the places of
+    what other files than their own use.
     """
 
     files: list[Wanted]
     checked: list[Checked]
     findings: Findings
+    used: set[Place]
     several: bool
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every net that is named; returns the exit code."""
     _refuse_unused(arguments)
-    results = Results([], [], Findings(), several=_are_several(arguments.files))
+    results = Results([], [], Findings(), set(), several=_are_several(arguments.files))
     for wanted in _wanted_files(arguments.files, results.findings):
         results.files.append(wanted)
         try:
             results.checked.extend(_check_file(wanted, arguments, results))
         except NetdslError as error:
             results.findings.add(wanted.file, error.diagnostics)
+    results.findings.forget_unused(results.used)
     _report(arguments, results)
     return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
 
@@ -151,6 +155,7 @@ def _check_file(
     before = findings.count("error")
     program = open_program(wanted.file, parse_defines(arguments.define))
     findings.add(wanted.file, program.reporter.diagnostics)
+    results.used.update(_used_of_imports(program))
     nets: list[Checked] = []
     for name in _names(program, wanted):
         label = f"{wanted.file}:{name}" if results.several else name
@@ -164,6 +169,20 @@ def _check_file(
             return
     warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
     findings.add(wanted.file, warnings)
+
+
+def _used_of_imports(program: Program) -> Iterator[Place]:
+    """The blocks and `let`s of other files that a file uses."""
+    imports = program.module.imports
+    names = names_in([program.module.tree]) if imports else set()
+    for _, imported in imports:
+        path = imported.source.path
+        for let in imported.tree.lets:
+            if let.name in names:
+                yield path, let.span.start
+        for definition in imported.tree.definitions:
+            if definition.name in names:
+                yield path, definition.name_span.start
 
 
 def _check(
