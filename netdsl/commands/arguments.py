@@ -301,6 +301,21 @@ def _help(add: Add) -> None:
     )
 
 
+def _completion(add: Add) -> None:
+    command = add(
+        "completion",
+        "print the script that completes command lines in a shell",
+        "SHELL",
+        "Print the script with which bash or zsh completes commands, options, .net files and nets"
+        " of the library. The file ~/.bashrc or ~/.zshrc evaluates it.",
+        """
+        netdsl completion bash
+        netdsl completion zsh
+        """,
+    )
+    command.add_argument("shell", choices=["bash", "zsh"], help="the shell: bash or zsh")
+
+
 # ---- types of values
 
 
@@ -333,4 +348,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "layers": _layers,
     "nets": _nets,
     "help": _help,
+    "completion": _completion,
 }
