@@ -40,7 +40,7 @@ class Round(NamedTuple):
     """A round of a loop that is being unrolled; the first has the number 1."""
 
     number: int
-    count: int
+    total: int
     variables: dict[str, object]  # with their values in this round
     loop: ast.Repeat | ast.For
 
@@ -50,13 +50,13 @@ class Round(NamedTuple):
         It is None in the first round, unless the error is in a text that uses the loop's variables.
         """
         words = set() if span is None else set(re.findall(r"\w+", span.text))
-        if self.count == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
+        if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
             return None
         whole = self.loop.span
         head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
         place = Span(whole.file, whole.start, whole.start + len(head))
         values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
-        return Annotation(f"this is in round {self.number} of {self.count}{values}", place)
+        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
 
 class NetBuilder:
