@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.analysis.lint.names import names_in
+from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
 from netdsl.commands.checked import Checked, Findings, Place
@@ -185,7 +185,9 @@ def _check_program(
 def _used_of_imports(program: Program) -> Iterator[Place]:
     """The blocks and `let`s of other files that a file uses."""
     imports = program.module.imports
-    names = names_in([program.module.tree]) if imports else set()
+    if not imports:
+        return
+    names = Names().of(program.module.tree)
     for _, imported in imports:
         path = imported.source.path
         for let in imported.tree.lets:
