@@ -66,6 +66,10 @@ def _check(add: Add) -> None:
         default="text",
         help="output format (default: text); sarif and github contain only diagnostics",
     )
+    _add_finding_options(command)
+
+
+def _add_finding_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fix",
         action="store_true",

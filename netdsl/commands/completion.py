@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import argcomplete
+from argcomplete import autocomplete
 from argcomplete.completers import DirectoriesCompleter, FilesCompleter
+from argcomplete.shell_integration import shellcode
 
 from netdsl import library
 from netdsl.analysis.figures import SHOW, USUAL
@@ -32,7 +33,7 @@ NETS, MODELS = (".net",), (".net", ".onnx")
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the script for a shell; returns the exit code."""
-    sys.stdout.write(argcomplete.shellcode(["netdsl"], shell=arguments.shell))
+    sys.stdout.write(shellcode(["netdsl"], shell=arguments.shell))
     return 0
 
 
@@ -47,7 +48,7 @@ def complete() -> None:
             completer = _completer_of(action)
             if completer is not None:
                 action.completer = completer  # type: ignore[attr-defined]
-    argcomplete.autocomplete(parser, always_complete_options=False)
+    autocomplete(parser, always_complete_options=False)
 
 
 def _completer_of(action: argparse.Action) -> Completer | None:

@@ -207,6 +207,9 @@ def test_the_manual_names_every_key(folder: Path, capsys: pytest.CaptureFixture[
         (row,) = (line for line in manual.splitlines() if line.startswith(f"| `{name}` |"))
         documented = set(re.findall(r"`(\w+)`", row))
         assert keys_of(made) <= documented, name
+    (found,) = document(capsys, "check", "wrong.net", code=1)["diagnostics"]
+    (row,) = (part for part in manual.split("\n\n") if part.startswith("An entry of `diag"))
+    assert set(found) <= set(re.findall(r"`(\w+)`", row))
 
 
 def keys_of(made: dict[str, Any]) -> set[str]:
