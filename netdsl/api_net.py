@@ -11,6 +11,7 @@ from netdsl.api_parts import Drawing
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import CompileError, NetdslError
+from netdsl.render import output_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,9 @@ class Net(Figures):
     def summary(self, depth: int | None = None) -> None:
         """Print the layer table; with a `depth`, each deeper block is one row.
 
+        On a terminal, blocks are a tree that fits into it. Elsewhere, every layer has a row, and
+        the table is as wide as it has to be.
+
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").summary()
         layer   kind    output   params   MACs
@@ -69,7 +73,12 @@ class Net(Figures):
         depth           1 layer with weights
         memory          60 B params, 28 B activations, 28 B at the peak
         """
-        print(self._table(depth), end="")
+        width = output_width()
+        if width is None:
+            print(self._table(depth), end="")
+        else:
+            tree = import_module("netdsl.draw.tree")
+            print(tree.tree_text(self._summary, depth, width), end="")
 
     def _table(self, depth: int | None = None) -> str:
         return str(import_module("netdsl.draw.table").table_text(self._summary, depth))

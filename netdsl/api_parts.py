@@ -5,10 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
-from netdsl.analysis.figures import figure, memory
+from netdsl.analysis.figures import memory
 from netdsl.analysis.summary import Row
 from netdsl.diagnostics import did_you_mean
-from netdsl.draw.table import NARROW, table_of
+from netdsl.draw.rows import Choice
+from netdsl.draw.table import layer_table, lines_of
 from netdsl.ir.graph import Value
 from netdsl.ir.types import shape_text
 from netdsl.render import render_text
@@ -124,11 +125,8 @@ class Layers(list[Row]):
         raise KeyError(f"there is no layer {key!r}" + (f"; {advice}" if advice else ""))
 
     def __repr__(self) -> str:
-        heads = ["layer", "kind", "output", "params", "MACs"]
-        cells = [
-            [r.name, r.kind, shape_text(r.shape), figure(r.params), figure(r.macs)] for r in self
-        ]
-        return "\n".join(line.text for line in table_of(heads, cells, right=3, width=NARROW))
+        above = next((row.sources for row in self[:1] if len(row.sources) == 1), ())
+        return "\n".join(line.text for line in layer_table(lines_of(self, above), Choice(), None))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"
