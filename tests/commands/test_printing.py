@@ -197,6 +197,14 @@ def test_colours_of_every_printer(
     assert ESCAPE in always[0] + always[1]
 
 
+def test_forced_colours_bring_no_progress_into_a_pipe(folder: Path) -> None:
+    """Only a terminal gets a bar, which moves the cursor."""
+    env = {**os.environ, "FORCE_COLOR": "1"}
+    call = [*NETDSL, "run", "m.onnx", "one.npy", "ok.png", "ok.png"]
+    done = subprocess.run(call, capture_output=True, env=env, check=True)
+    assert done.stderr == b""
+
+
 @pytest.mark.parametrize("words", [["nets"], ["check", "wrong.net"]], ids=" ".join)
 def test_colours_on_a_terminal(words: list[str], folder: Path) -> None:
     """They are there, unless an option or the environment forbids them."""
