@@ -128,18 +128,29 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
 
 
 def respelled(span: Span, name: str, known: Iterable[str]) -> tuple[Edit, ...]:
-    """The fix of a misspelt name, if there is no doubt about what was meant.
+    """The fix of a misspelt name, if there is no doubt about what was meant."""
+    meant = nearest(name, known)
+    return () if meant is None else (Edit(span, meant),)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was certainly meant by a misspelt one, if there is one.
 
     That is so if exactly one known name differs by a single letter (by two, in names of six or more
-    letters), or only by capitals.
+    letters), or only by capitals. The digits must be the same: `conv2` is not a way to write
+    `conv1`.
     """
     allowed = 2 if len(name) >= LONG else 1
     distances = {other: _distance(name.lower(), other.lower()) for other in closest(name, known)}
     least = min(distances.values(), default=allowed + 1)
     best = [other for other, distance in distances.items() if distance == least]
-    if least > allowed or len(best) != 1:
-        return ()
-    return (Edit(span, best[0]),)
+    if least > allowed or len(best) != 1 or _digits(name) != _digits(best[0]):
+        return None
+    return best[0]
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 def _distance(a: str, b: str) -> int:

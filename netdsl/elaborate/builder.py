@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Abandoned, Annotation, did_you_mean, did_you_mean_path
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.faults import call_notes
 from netdsl.elaborate.functions import function_names
-from netdsl.elaborate.infer import Inference, call_notes
+from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.scope import Binding, Namespace
@@ -120,6 +121,11 @@ class NetBuilder:
             diagnostic.notes += tuple(note for note in rounds if note is not None)
             diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
             self.reporter.add(diagnostic)
+
+    @property
+    def is_only_use(self) -> bool:
+        """Whether the text that is being unrolled is used only once: no block or loop has it."""
+        return len(self.open) == 1 and all(r.total == 1 for r in self._rounds)
 
     @contextmanager
     def in_round(self, round_: Round) -> Iterator[None]:

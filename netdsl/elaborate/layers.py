@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.infer import as_fault
+from netdsl.elaborate.faults import as_fault
 from netdsl.elaborate.shortcut import unlike
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError, OpError
@@ -74,7 +74,8 @@ def _apply(
         fault = error
         if invocation.name == "residual" and len(invocation.arms) == 1:
             fault = unlike(xs[0].type, xs[1].type, error)
-        raise as_fault(fault, invocation.call, type(op), xs) from None
+        call, once = invocation.call, net.is_only_use
+        raise as_fault(fault, call, type(op), xs, only_use=once) from None
 
 
 def _add_node(
