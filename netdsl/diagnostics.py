@@ -149,6 +149,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return best[0]
 
 
+def nearest_path(path: str, known: Iterable[str]) -> str | None:
+    """The dotted path that was certainly meant by a wrong one, if there is one.
+
+    It is the only one that ends in it, or else the nearest.
+    """
+    paths = list(known)
+    inside = [other for other in paths if other.endswith(f".{path}")]
+    if len(inside) == 1:
+        return inside[0]
+    return None if inside else nearest(path, paths)
+
+
 def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 

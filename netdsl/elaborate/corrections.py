@@ -144,6 +144,24 @@ def _start(call: ast.Call) -> Span:
     return call.name_span if call.label is None else call.label.span
 
 
+def moved_line(line: Span, before: Span) -> tuple[Edit, ...]:
+    """The fix that moves a statement with a line of its own above another one."""
+    source, target = _line_of(line), _line_of(before)
+    if source is None or target is None:
+        return ()
+    return (Edit(source, ""), inserted(target, source.text))
+
+
+def _line_of(statement: Span) -> Span | None:
+    """The lines of a statement, with indentation, comment and line break, if it has them alone."""
+    text = statement.file.text
+    start = text.rfind("\n", 0, statement.start) + 1
+    after_ = re.compile(r"[ \t]*(#[^\n]*)?\n").match(text, statement.end)
+    if text[start : statement.start].strip() or after_ is None:
+        return None
+    return Span(statement.file, start, after_.end())
+
+
 # ---- arguments that follow named ones
 
 
