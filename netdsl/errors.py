@@ -107,13 +107,22 @@ class UnlikeShapesError(OpError):
 
 
 class SettingError(NetdslError):
-    """A setting of a training, or its data, is wrong; the place is the entry `key`."""
+    """A setting of a training, or its data, is wrong; the place is the entry `key`.
+
+    `respelling` is a misspelt name of the entry and the right one, if there is no doubt about it.
+    """
 
     def __init__(
-        self, code: str, message: str, key: str | None = None, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        key: str | None = None,
+        help: str | None = None,
+        respelling: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(code, message, help=help)
         self.key = key
+        self.respelling = respelling
 
 
 class Overrun(NetdslError):

@@ -144,6 +144,22 @@ def _start(call: ast.Call) -> Span:
     return call.name_span if call.label is None else call.label.span
 
 
+def added_arm(body: ast.Body, layer: str) -> tuple[Edit, ...]:
+    """The fix that makes the statements in braces an arm, and adds a second one."""
+    if not body.statements:
+        return ()
+    text = body.span.file.text
+    end = body.span.end - 1
+    indentation = re.search(r"(?<=\n)[ \t]*$", text[body.span.start : end])
+    arm = f"| {layer} "
+    if indentation is not None:
+        arm = f"    | {layer}\n{indentation[0]}"
+    return (
+        inserted(body.statements[0].span, "| "),
+        Edit(Span(body.span.file, end, end), arm),
+    )
+
+
 def moved_line(line: Span, before: Span) -> tuple[Edit, ...]:
     """The fix that moves a statement with a line of its own above another one."""
     source, target = _line_of(line), _line_of(before)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.elaborate.corrections import without
 from netdsl.elaborate.faults import as_fault
-from netdsl.elaborate.shortcut import unlike
+from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError, OpError
 from netdsl.ir.graph import Node, Site, Value
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Edit
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
@@ -35,7 +38,7 @@ def add_layer(
     if arguments.unknown:
         value = net.unknown(call.span)
     else:
-        value = _apply(net, invocation, _op(net, invocation, cls, arguments, len(xs)), xs, name)
+        value = _apply(net, invocation, _op(net, invocation, cls, arguments, xs), xs, name)
     if label is not None:
         net.remember(name, value, label, call, env)
     return value
@@ -46,7 +49,7 @@ def _op(
     invocation: Invocation,
     cls: type[Op],
     arguments: LayerArguments,
-    count: int,
+    xs: tuple[Value, ...],
 ) -> Op:
     """The layer with its arguments; raises `NetdslError`."""
     try:
@@ -56,8 +59,9 @@ def _op(
         faults = [as_fault(e, invocation.call, cls, ()) for e in errors]
         raise NetdslError.of([f.diagnostic for f in faults]) from None
     try:
-        _check_input_count(cls, count, invocation)
+        _check_input_count(cls, len(xs), invocation)
     except OpError as error:
+        error.diagnostic.fix = _without_reference(invocation.call, cls, xs)
         raise as_fault(error, invocation.call, cls, ()) from None
     return op
 
@@ -71,9 +75,7 @@ def _apply(
     try:
         return _add_node(net, invocation, op, xs, name)
     except OpError as error:
-        fault = error
-        if invocation.name == "residual" and len(invocation.arms) == 1:
-            fault = unlike(xs[0].type, xs[1].type, error)
+        fault = explained(error, invocation, xs)
         call, once = invocation.call, net.is_only_use
         raise as_fault(fault, call, type(op), xs, only_use=once) from None
 
@@ -98,6 +100,17 @@ def _add_node(
 
 
 # ---- the number of inputs
+
+
+def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
+    """The fix for one reference too many, if the layer takes that value already."""
+    references = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
+    if call.body is not None or len(xs) != cls.inputs[1] + 1 or len(references) != len(xs) - 1:
+        return ()
+    for number, reference in enumerate(references, start=1):
+        if any(xs[number] is x for x in xs[:number]):
+            return (without(call, call.arguments.index(reference)),)
+    return ()
 
 
 def _check_input_count(cls: type[Op], count: int, invocation: Invocation) -> None:

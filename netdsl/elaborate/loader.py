@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Reporter, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, nearest, respelled
+from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.module import BlockValue, KindValue, Module
@@ -90,7 +91,11 @@ class Loader:
         if path in self._loading:
             circle = [*self._loading[self._loading.index(path) :], path]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
+            error = NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
+            if path == self._loading[-1]:
+                error.diagnostic.help = "leave it out: a file sees its own definitions"
+                error.diagnostic.fix = (Edit(item.span, ""),)
+            raise error
         imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
         module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
@@ -120,27 +125,43 @@ def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module
 def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
     """The path of an imported file, and its name in messages."""
     if item.is_path:
-        path = library.import_path(module.source, item.target)
+        try:
+            path = library.import_path(module.source, item.target)
+        except NetdslError as fault:
+            if fault.code == "import-not-found":
+                fault.diagnostic.fix = _meant_import(module.source, item)
+            raise
         # Its name is relative if that of its importer is, so that models contain no absolute paths.
         return path, os.path.join(os.path.dirname(module.source.name), item.target)
     found = library.shipped(item.target)
     if found is not None:
         return found
-    if _is_beside(item.target, module.source):
+    if f"{item.target}.net" in library.files_beside(module.source):
         advice: str | None = (
             f'write `import "{item.target}.net"` to import the file in the same folder'
         )
     else:
         advice = did_you_mean(item.target, library.library_names())
     message = f"the library has no `{item.target}`"
-    raise NetdslError("import-not-found", message, item.span, help=advice)
+    fix = _meant_import(module.source, item)
+    raise NetdslError("import-not-found", message, item.span, help=advice, fix=fix)
 
 
-def _is_beside(name: str, source: SourceFile) -> bool:
-    """Whether the folder of a file has a file `name.net`."""
-    if source.path is None:
-        return False
-    return os.path.isfile(os.path.join(os.path.dirname(source.path), name + ".net"))
+def _meant_import(source: SourceFile, item: ast.Import) -> tuple[Edit, ...]:
+    """The fix for a misspelt import, and for one with quotes too many or too few."""
+    beside = library.files_beside(source)
+    name = item.target.removesuffix(".net")
+    is_file, is_shipped = f"{name}.net" in beside, name in library.library_names()
+    if item.is_path and is_shipped and not is_file:
+        target: str | None = name
+    elif is_file and not is_shipped:
+        target = f'"{name}.net"'
+    elif item.is_path:
+        file = nearest(item.target, beside)
+        target = file and f'"{file}"'
+    else:
+        target = nearest(name, library.library_names())
+    return () if target is None else (Edit(item.span, f"import {target}"),)
 
 
 def _duplicate(message: str, span: Span, first: Span, help: str | None = None) -> NetdslError:
@@ -198,9 +219,20 @@ def _let(module: Module, let: ast.Let) -> None:
     module.lets[let.name] = let
     try:
         module.env.values[let.name] = evaluate(let.value, module.env)
-    except NetdslError:
+    except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
+        if fault.code == "unknown-name" and not fault.diagnostic.fix:
+            fault.diagnostic.fix = _moved_up(module, let, fault.diagnostic.span)
         raise
+
+
+def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ...]:
+    """The fix that moves a `let` up to a `let` that uses its name; it must use none itself."""
+    lets = module.tree.lets
+    for other in lets[lets.index(let) + 1 :]:
+        if name is not None and other.name == name.text and is_written(other.value):
+            return moved_line(other.span, let.span)
+    return ()
 
 
 def _check_train(module: Module, train: ast.Train) -> None:
@@ -211,6 +243,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
             f"there is no net `{train.net}` to train",
             train.net_span,
             help=did_you_mean(train.net, module.definitions),
+            fix=respelled(train.net_span, train.net, _nets(module)),
         )
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
@@ -227,6 +260,11 @@ def _check_train(module: Module, train: ast.Train) -> None:
             first.net_span,
             "merge them into one",
         )
+
+
+def _nets(module: Module) -> list[str]:
+    definitions = module.definitions.items()
+    return [n for n, d in definitions if isinstance(d, ast.Alias) or d.is_net]
 
 
 # ---- names of layers and blocks
@@ -267,12 +305,14 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = _foreign(name) or did_you_mean(name, _layer_names(module, labels))
+    names = _layer_names(module, labels)
+    advice = _foreign(name) or did_you_mean(name, names)
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
         span,
         help=advice or "`netdsl layers` lists the layers",
+        fix=respelled(span, name, names) if _foreign(name) is None else (),
     )
 
 

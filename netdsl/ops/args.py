@@ -208,11 +208,11 @@ _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?(e-?\d{1,2})?")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
-def meant(declared: Arg, value: object) -> str | None:
+def meant(convert: Callable[[object], object], value: object) -> str | None:
     """What to write for a value of the wrong type, if there is no doubt about what was meant."""
     for candidate in _readings(value):
         try:
-            declared.convert(candidate)
+            convert(candidate)
         except WrongType:
             continue
         if isinstance(candidate, tuple) and isinstance(value, str):

@@ -173,7 +173,7 @@ def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> Op
     """The error of a value that does not have the type of the argument."""
     message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
     help = advice(declared, value)
-    text = meant(declared, value)
+    text = meant(declared.convert, value)
     correction = None
     if text is not None:
         help = help or f"write `{text}`"
