@@ -158,7 +158,7 @@ def nearest_path(path: str, known: Iterable[str]) -> str | None:
 
     It is the only one that ends in it, or else the nearest.
     """
-    paths = list(known)
+    paths = list(dict.fromkeys(known))
     inside = [other for other in paths if other.endswith(f".{path}")]
     if len(inside) == 1:
         return inside[0]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import (
     Abandoned,
-    Annotation,
     Edit,
     did_you_mean,
     did_you_mean_path,
@@ -25,6 +24,7 @@ from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
+from netdsl.elaborate.renaming import numbered, renamed
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -39,34 +39,12 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic, Reporter
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
+    from netdsl.elaborate.rounds import Round
     from netdsl.ir.graph import Graph, Node
 
 MAX_FAULTS = 1_000
 VALUE_CODES = ("wrong-type", "bad-arithmetic")  # of errors that depend on values
 MAX_ROUNDS = 4  # loops inside each other that an error names
-
-
-class Round(NamedTuple):
-    """A round of a loop that is being unrolled; the first has the number 1."""
-
-    number: int
-    total: int
-    variables: dict[str, object]  # with their values in this round
-    loop: ast.Repeat | ast.For
-
-    def note(self, span: Span | None) -> Annotation | None:
-        """A note that an error at `span` is in this round.
-
-        It is None in the first round, unless the error is in a text that uses the loop's variables.
-        """
-        words = set() if span is None else set(re.findall(r"\w+", span.text))
-        if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
-            return None
-        whole = self.loop.span
-        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
-        place = Span(whole.file, whole.start, whole.start + len(head))
-        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
-        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
 
 class NetBuilder:
@@ -221,9 +199,24 @@ class NetBuilder:
 
     def bind(self, name: str, value: Value, span: Span) -> Binding:
         """Bind a label; raises `NetdslError` if the scope already has it."""
-        binding = self.scope.bind(name, value, span)
+        try:
+            binding = self.scope.bind(name, value, span)
+        except NetdslError as fault:
+            if fault.code == "duplicate-label" and value.producer is not None:
+                self._rename(fault.diagnostic, name, span)
+            raise
         self.labels.setdefault(self.scope.join(name)[0], value)
         return binding
+
+    def _rename(self, diagnostic: Diagnostic, name: str, label: Span) -> None:
+        """Add a fix to the error of a label that occurs twice, if nothing refers to it."""
+        whole = self.open[-1].span
+        if self.scope.labels[name].span == label:
+            rounds = [r for r in self._rounds if r.total > 1]
+            diagnostic.fix = numbered(label, whole, rounds)
+        elif (other := renamed(label, whole)) is not None and label.text == name:
+            diagnostic.help = f"choose another label, such as `{other}`"
+            diagnostic.fix = (Edit(label, other),)
 
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""
@@ -339,6 +332,8 @@ class NetBuilder:
                 raise
             advice = self._name_advice(expr.id, env)
             fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
+            if (sizes := _as_sizes(expr.id, env)) is not None:
+                fix = (Edit(expr.span, sizes),)
             message = f"there is no `{expr.id}`"
             raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
 
@@ -353,9 +348,11 @@ class NetBuilder:
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
         known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
+        sizes = _as_sizes(name, env)
+        if sizes is not None:
+            return f"sizes begin with a digit or a capital letter: write `{sizes}`"
         return (
             _CAPITALS.get(name)
-            or _as_sizes(name, env)
             or did_you_mean(name, known)
             or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
         )
@@ -369,8 +366,8 @@ _CAPITALS = {
 
 
 def _as_sizes(name: str, env: Env) -> str | None:
-    """Advice for a name that looks like sizes but begins with a small letter."""
+    """The list for a name that looks like sizes but begins with a small letter."""
     parts = name.split("x")
     if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
-        return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`"
+        return f"[{', '.join(parts)}]"
     return None

@@ -44,7 +44,7 @@ def _change(call: ast.Call, cls: type[Op], name: str, text: str | None) -> Edit 
     """The change of one argument, or None if its value is not written in the call itself."""
     argument = argument_of(call, cls, name)
     if argument is None:
-        return None if text is None else _added(call, f"{name} = {text}")
+        return None if text is None else added(call, f"{name} = {text}")
     if not is_written(argument.value):
         return None
     if text is None:
@@ -126,7 +126,7 @@ def _brackets(call: ast.Call) -> Span:
     return Span(call.span.file, call.name_span.end, call.name_span.end + len(written))
 
 
-def _added(call: ast.Call, argument: str) -> Edit:
+def added(call: ast.Call, argument: str) -> Edit:
     """An argument added to those of a call."""
     file = call.span.file
     if call.arguments:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.builder import Round
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.rounds import Round
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import added_arm
+from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
 from netdsl.syntax import ast
 
@@ -24,15 +25,24 @@ class Projection(NamedTuple):
 
 def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> OpError:
     """The error of an `add`, reworded if it is that of a `residual` or has a shortcut as an arm."""
-    arms = invocation.arms
-    if invocation.name == "residual" and len(arms) == 1:
-        return _unlike(xs[0].type, xs[1].type, error, invocation.call)
-    if len(arms) == len(xs) == 2 and isinstance(error, UnlikeShapesError):
+    call, arms = invocation.call, invocation.arms
+    if call.name == "residual" and len(arms) == 1:
+        error = _unlike(xs[0].type, xs[1].type, error, call)
+    if not isinstance(error, UnlikeShapesError):
+        return error
+    fix = padded(call, xs)
+    if fix:
+        error.diagnostic.help = f"a window without padding shrinks its input: write `{_texts(fix)}`"
+        error.diagnostic.fix = fix
+    elif len(arms) == len(xs) == 2 and call.name != "concat":
         for i, arm in enumerate(arms):
-            shortcut = _only_identity(arm)
-            if shortcut is not None and invocation.name != "concat":
-                _project(error, shortcut, _projection(xs[1 - i].type, xs[i].type, invocation.call))
+            _project(error, arm, _projection(xs[1 - i].type, xs[i].type, call))
     return error
+
+
+def _texts(fix: tuple[Edit, ...]) -> str:
+    """The arguments that a fix adds, each once."""
+    return ", ".join(dict.fromkeys(edit.text.strip("(), ") for edit in fix))
 
 
 def _unlike(body: TensorType, source: TensorType, error: OpError, call: ast.Call) -> OpError:
@@ -59,9 +69,10 @@ def _only_identity(arm: ast.Body) -> ast.Call | None:
     return None
 
 
-def _project(error: OpError, shortcut: ast.Call, projection: Projection | None) -> None:
-    """Advise a layer in place of `identity`, if one is enough."""
-    if projection is not None and projection.layer is not None:
+def _project(error: OpError, arm: ast.Body, projection: Projection | None) -> None:
+    """Advise a layer in place of an arm with nothing but `identity`, if one is enough."""
+    shortcut = _only_identity(arm)
+    if shortcut is not None and projection is not None and projection.layer is not None:
         layer = projection.layer
         error.diagnostic.help = f"project the input: write `{layer}` in place of `identity`"
         error.diagnostic.fix = (Edit(shortcut.span, layer),)

@@ -211,11 +211,11 @@ def _check_range(declared: Arg, kind: str, number: float, value: object) -> None
     span = f"at least {declared.min:g}"
     if declared.max is not None:
         span = f"between {declared.min:g} and {declared.max:g}"
-    raise OpError(
-        "bad-argument",
-        f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}",
-        declared.name,
-    )
+    message = f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}"
+    help = correction = None
+    if value == 0 and declared.default == declared.min == 1:  # no stride is a stride of 1
+        help, correction = f"leave `{declared.name}` out", Correction({declared.name: None})
+    raise OpError("bad-argument", message, declared.name, help, correction)
 
 
 def _check_float(declared: Arg, kind: str, number: float) -> None:

@@ -126,9 +126,8 @@ class _Reader:
 
 def _respelled(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
     """The fix of a misspelt name in an entry, if it occurs only once."""
-    places = [
-        match.start() for match in re.finditer(rf"(?<!\w){re.escape(wrong)}(?!\w)", entry.text)
-    ]
+    word = rf"(?<![\w.]){re.escape(wrong)}(?![\w.])"
+    places = [match.start() for match in re.finditer(word, entry.text)]
     if len(places) != 1:
         return ()
     start = entry.start + places[0]
