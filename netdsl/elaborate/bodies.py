@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, did_you_mean, respelled
+from netdsl.diagnostics import Edit, did_you_mean
+from netdsl.elaborate.aux_weight import aux_weight
 from netdsl.elaborate.calls import Calls
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends
@@ -20,7 +21,6 @@ from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
 from netdsl.limits import limit, raise_help
-from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -49,6 +49,7 @@ class Elaborator:
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.ends = Ends(net, overrides)
+        net.is_resized = bool(overrides)
         self.calls = Calls(net, self)
         self.expects: list[Expectation] = []
         self._depth = 0
@@ -179,7 +180,7 @@ class Elaborator:
                 "an auxiliary head can only be in the body of a net",
                 statement.span,
             )
-        weight = _aux_weight(statement, env)
+        weight = aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
         try:
@@ -350,38 +351,3 @@ def _takes_label(element: ast.Element) -> bool:
     if isinstance(element, ast.Call):
         return element.name not in ("identity", "frozen")
     return isinstance(element, ast.Group)
-
-
-def _named_weight(argument: ast.Argument) -> tuple[Edit, ...]:
-    """The fix for the weight of an auxiliary head with a misspelt name, or none."""
-    name = argument.name
-    if name is None or respelled(argument.span, name, ["weight"]):
-        return (Edit(argument.span, f"weight = {argument.value.span.text}"),)
-    return ()
-
-
-def _aux_weight(statement: ast.Aux, env: Env) -> float:
-    """The factor of an auxiliary head's loss; raises `NetdslError`."""
-    weight = None
-    for argument in statement.arguments:
-        if argument.name != "weight":
-            raise NetdslError(
-                "unknown-argument",
-                "`aux` takes only `weight`",
-                argument.span,
-                help="write `aux name(weight = 0.3) { ... }`",
-                fix=_named_weight(argument),
-            )
-        if weight is not None:
-            message = "`weight` is given twice"
-            raise NetdslError(
-                "duplicate-argument", message, argument.span, help="remove one of the two"
-            )
-        value = evaluate(argument.value, env)
-        if value is UNKNOWN:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            message = f"`weight` must be a number, found {show(value)}"
-            raise NetdslError("wrong-type", message, argument.span)
-        weight = float(value)
-    return 1.0 if weight is None else weight

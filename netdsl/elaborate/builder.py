@@ -71,6 +71,7 @@ class NetBuilder:
         self._faults = 0
         self._rounds: list[Round] = []  # of the loops that are being unrolled
         self.max_layers = limit("layers")
+        self.is_resized = False  # whether the user, or an `expect`, gives sizes of the inputs
 
     def charge(self, layers: int, span: Span) -> None:
         """Raise `Overrun` if the net would have too many layers."""
@@ -116,15 +117,21 @@ class NetBuilder:
         is_used_again = len(self.open) > 1 or any(r.variables for r in self._rounds)
         if not is_used_again and not self.open[-1].parameters:
             return False
-        texts = [edit.span.text for edit in diagnostic.fix]
+        texts = [re.sub(r"^\w+ *=(?!=)", "", edit.span.text) for edit in diagnostic.fix]
         if diagnostic.code == "bad-arithmetic" and diagnostic.span is not None:
             texts.append(diagnostic.span.text)
         return any(re.search(r"[^\W\d]\w*", re.sub('"[^"]*"', "", text)) for text in texts)
 
     @property
     def is_only_use(self) -> bool:
-        """Whether the text that is being unrolled is used only once: no block or loop has it."""
-        return len(self.open) == 1 and all(r.total == 1 for r in self._rounds)
+        """Whether the text that is being unrolled has only one meaning.
+
+        A block, a loop, and a net with parameters or with sizes that the user gives can have
+        several.
+        """
+        if len(self.open) > 1 or self.open[0].parameters or self.is_resized:
+            return False
+        return all(r.total == 1 for r in self._rounds)
 
     @contextmanager
     def in_round(self, round_: Round) -> Iterator[None]:

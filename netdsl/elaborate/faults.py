@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LARGEST_KERNEL = 11  # of the kernels that nets have
 
 
-class Advice(NamedTuple):
-    """The help of an error, and its fix."""
+class Remedy(NamedTuple):
+    """What to do about an error: its help, and its fix."""
 
     help: str | None
     fix: tuple[Edit, ...] = ()
@@ -49,9 +49,9 @@ def as_fault(
     span = call.name_span if call.body is not None else call.span
     if argument is not None:
         span = argument.span
-    advice = Advice(error.help, error.diagnostic.fix)
+    advice = Remedy(error.help, error.diagnostic.fix)
     if error.correction is not None:
-        advice = Advice(error.help, fix_of(error.correction, call, cls))
+        advice = Remedy(error.help, fix_of(error.correction, call, cls))
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
             advice = _literal_advice(argument)
@@ -73,21 +73,21 @@ def _input_note(x: Value) -> Annotation:
     return Annotation(f"{maker} here gives {x.type}", x.site.span)
 
 
-def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Advice:
+def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding":
         if declared:
             help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-            return Advice(help_, with_dtype(declared[0], "int64"))
-        return Advice(
+            return Remedy(help_, with_dtype(declared[0], "int64"))
+        return Remedy(
             "only an input of the net can have integers, as in `input tokens: T int64`; layers"
             " compute floats"
         )
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
-        return Advice(None)
+        return Remedy(None)
     dtype = wrong[0].type.dtype
     help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if dtype.startswith("int"):
@@ -95,8 +95,8 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Advice:
     if dtype == "float16":
         help_ += "; `netdsl export --fp16` writes a 16-bit model"
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
-        return Advice(help_)  # these may be words
-    return Advice(help_, with_dtype(wrong[0], "float32"))
+        return Remedy(help_)  # these may be words
+    return Remedy(help_, with_dtype(wrong[0], "float32"))
 
 
 def _source(value: Value) -> Value:
@@ -115,32 +115,32 @@ def _first(value: Value) -> Value:
     return value
 
 
-def _rank_advice(error: OpError, advice: Advice, x: Value) -> Advice:
+def _rank_advice(error: OpError, advice: Remedy, x: Value) -> Remedy:
     """Advice for a wrong number of axes or sizes, where the net's input may be wrong instead."""
     declared = _first(x)
     batch = without_batch(declared)
     if batch:
-        return Advice(f"leave the batch out of the input: `{batch[0].text}`", batch)
+        return Remedy(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
     help_ = advice.help
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
-    return Advice(help_)
+    return Remedy(help_)
 
 
-def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Advice:
+def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remedy:
     """Advice for a window that does not fit: the sizes or arguments may have another order."""
     positional = [a for a in call.arguments if a.name is None]
     if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
         written = ", ".join(a.span.text for a in call.arguments[1:])
         channels = positional[0].span.text
         help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
-        return Advice(help_, (without(call, 0),))
+        return Remedy(help_, (without(call, 0),))
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-        return Advice(help_, with_channels_first(_first(x)))
-    return Advice(help_)
+        return Remedy(help_, with_channels_first(_first(x)))
+    return Remedy(help_)
 
 
 def _is_pytorch_order(arguments: list[ast.Argument], x: TensorType) -> bool:
@@ -157,26 +157,26 @@ def _channels_last(x: TensorType) -> bool:
     return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
 
 
-def _literal_advice(argument: ast.Argument) -> Advice:
+def _literal_advice(argument: ast.Argument) -> Remedy:
     """Advice for a value of the wrong type."""
     value = argument.value
     text = value.span.text
     if isinstance(value, ast.DimsLiteral) and text.startswith("0x") and is_written(value):
         number = str(int(text.replace("x", ""), 16)) if len(value.parts) == 2 else ""
         if number:
-            return Advice(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
+            return Remedy(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
     if isinstance(value, ast.DimsLiteral) or (
         isinstance(value, ast.NameOrDims) and value.reads_as_sizes
     ):
-        return Advice(
+        return Remedy(
             f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
         )
     if isinstance(value, ast.Reference):
-        return Advice(
+        return Remedy(
             "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
             " `in.height`, `in.width`"
         )
-    return Advice(None)
+    return Remedy(None)
 
 
 def call_notes(site: Site) -> tuple[Annotation, ...]:

@@ -23,26 +23,28 @@ def is_even(pad: Padding) -> TypeIs[Dims]:
     return isinstance(pad, int) or (isinstance(pad, tuple) and isinstance(pad[0], int))
 
 
-class Advice(NamedTuple):
+class OtherPadding(NamedTuple):
     """What to write instead of a padding, and the correction if it is only a change of the call."""
 
     help: str
     correction: Correction | None = None
 
 
-def refuse(kind: str, pad: UnevenPadding, advice: Advice) -> NoReturn:
+def refuse(kind: str, pad: UnevenPadding, advice: OtherPadding) -> NoReturn:
     """Raise the `OpError` for a padding that is `same` or has pairs."""
     message = f"`pad` of `{kind}` must be an integer or sizes such as 1x7, found {show(pad)}"
     raise OpError("wrong-type", message, "pad", *advice)
 
 
-def for_all_pairs(pairs: Pairs) -> Advice:
+def for_all_pairs(pairs: Pairs) -> OtherPadding:
     """Advice for a wrong number of (begin, end) pairs; one number is enough if all are equal."""
     numbers = {number for pair in pairs for number in pair}
     if len(numbers) > 1:
-        return Advice("give a (begin, end) pair for each axis")
+        return OtherPadding("give a (begin, end) pair for each axis")
     text = str(numbers.pop())
-    return Advice(f"one number is enough for all sides: write `{text}`", Correction({"pad": text}))
+    return OtherPadding(
+        f"one number is enough for all sides: write `{text}`", Correction({"pad": text})
+    )
 
 
 def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
@@ -59,7 +61,7 @@ def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
 
 def for_pooling(
     pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], *, ceil: bool
-) -> Advice:
+) -> OtherPadding:
     """Advice for pooling; `same` means the input's size divided by the stride, rounded up.
 
     `ceil` tells whether the layer can round its output size up.
@@ -77,7 +79,7 @@ def for_pooling(
             return _written(arguments)
     pairs = _missing(wanted, spatial, k, s)
     if pairs is None:
-        return Advice(f"write a number of at most {min(k) // 2}, half the window")
+        return OtherPadding(f"write a number of at most {min(k) // 2}, half the window")
     return _as_border(pairs)
 
 
@@ -98,7 +100,7 @@ def _missing(wanted: Sizes, spatial: Sizes, k: Sequence[int], s: Sequence[int]) 
 
 def for_deconv(
     pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], d: Sequence[int]
-) -> Advice:
+) -> OtherPadding:
     """Advice for `deconv`; `same` means the input's size times the stride."""
     most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # the largest `output_pad`
     if pad != "same":
@@ -114,10 +116,10 @@ def for_deconv(
     if all(isinstance(size, int) for size in sizes):
         cut = "x".join(map(str, sizes))
     p = [max(n // 2, 0) for n in surplus]
-    return Advice(f"{_written(_argument('pad', p)).help}, then `crop({cut})`")
+    return OtherPadding(f"{_written(_argument('pad', p)).help}, then `crop({cut})`")
 
 
-def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> Advice:
+def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> OtherPadding:
     output_pad = [begin - end for begin, end in pairs]
     fits = len(pairs) == len(most)
     if fits and all(0 <= more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
@@ -125,7 +127,9 @@ def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> Advice:
         arguments = {"pad": sizes_text(begins), "output_pad": sizes_text(output_pad)}
         return _written(arguments)
     smaller = [min(pair) for pair in pairs]
-    return Advice(f"{_written(_argument('pad', smaller)).help}, and cut the rest with `slice`")
+    return OtherPadding(
+        f"{_written(_argument('pad', smaller)).help}, and cut the rest with `slice`"
+    )
 
 
 # ---- how advice is written
@@ -136,28 +140,28 @@ def _argument(name: str, values: Sequence[int]) -> dict[str, str]:
     return {name: sizes_text(values)} if any(values) else {}
 
 
-def _written(arguments: Mapping[str, str]) -> Advice:
+def _written(arguments: Mapping[str, str]) -> OtherPadding:
     """Advice to write these arguments in place of the padding that was found."""
     correction = Correction({"pad": None, **arguments})
     if not arguments:
-        return Advice("leave `pad` out", correction)
+        return OtherPadding("leave `pad` out", correction)
     instead = "" if "pad" in arguments else " in place of `pad`"
     text = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    return Advice(f"write `{text}`{instead}", correction)
+    return OtherPadding(f"write `{text}`{instead}", correction)
 
 
-def _as_numbers(pairs: Pairs) -> Advice | None:
+def _as_numbers(pairs: Pairs) -> OtherPadding | None:
     """Advice for pairs of equal numbers."""
     if any(begin != end for begin, end in pairs):
         return None
     text = sizes_text([begin for begin, _ in pairs])
-    return Advice(f"write `pad = {text}`", Correction({"pad": text}))
+    return OtherPadding(f"write `pad = {text}`", Correction({"pad": text}))
 
 
-def _as_border(pairs: Iterable[tuple[int, int]]) -> Advice:
+def _as_border(pairs: Iterable[tuple[int, int]]) -> OtherPadding:
     """Advice to pad in a layer of its own."""
     written = ", ".join(f"({begin}, {end})" for begin, end in pairs)
-    return Advice(f"pad with zeros in a layer before it: `pad([{written}])`")
+    return OtherPadding(f"pad with zeros in a layer before it: `pad([{written}])`")
 
 
 def sizes_text(values: Sequence[int]) -> str:
