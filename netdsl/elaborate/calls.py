@@ -239,7 +239,8 @@ def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:
 
 def _as_reference(call: ast.Call, path: str) -> tuple[Edit, ...]:
     """The fix for a label without `@`, at the beginning of a chain."""
-    before = call.span.file.text[: call.span.start].rstrip()
+    start = call.span.start if call.label is None else call.label.span.start
+    before = call.span.file.text[:start].rstrip()
     if before.endswith("->") or call.arguments or call.body is not None:
         return ()
     return (Edit(call.name_span, f"@{path}"),)

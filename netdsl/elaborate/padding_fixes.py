@@ -9,10 +9,11 @@ from netdsl.ops.padding import sizes_text
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from netdsl.diagnostics import Edit
     from netdsl.ir.graph import Node, Value
+    from netdsl.ir.types import Sym
     from netdsl.source import Span
 
 
@@ -21,12 +22,11 @@ def padded(join: ast.Call, xs: Sequence[Value]) -> tuple[Edit, ...]:
 
     The windows must be odd and have stride 1, as in `concat { | conv(8, 1) | conv(8, 3) }`.
     """
-    spatial = [x.type.spatial for x in xs]
     if len({x.type.channels for x in xs}) > 1 and (join.name != "concat" or join.arguments):
         return ()
-    if any(not isinstance(size, int) for sizes in spatial for size in sizes):
-        return ()
-    if len({len(sizes) for sizes in spatial}) != 1:
+    spatial = [_numbers(x.type.spatial) for x in xs]
+    ranks = {len(x.type.spatial) for x in xs}
+    if {len(sizes) for sizes in spatial} != ranks or len(ranks) != 1:
         return ()
     largest = [max(sizes) for sizes in zip(*spatial, strict=True)]
     calls = {part.span: part for part in join.walk() if isinstance(part, ast.Call)}
@@ -40,6 +40,11 @@ def padded(join: ast.Call, xs: Sequence[Value]) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
+def _numbers(sizes: Iterable[int | Sym]) -> list[int]:
+    """The sizes that are numbers."""
+    return [size for size in sizes if isinstance(size, int)]
+
+
 def _padding(
     node: Node | None, missing: list[int], calls: Mapping[Span, ast.Call]
 ) -> list[Edit] | None:
@@ -49,9 +54,10 @@ def _padding(
         if node is None or node.output.site.span not in calls or min(missing) < 0:
             return None
         (x, *others), call = node.inputs, calls[node.output.site.span]
-        if others:
+        before, after = _numbers(x.type.spatial), _numbers(node.type.spatial)
+        if others or not len(before) == len(after) == len(missing):
             return None
-        lost = [a - b for a, b in zip(x.type.spatial, node.type.spatial, strict=False)]
+        lost = [a - b for a, b in zip(before, after, strict=True)]
         if any(lost):
             if not _loses_only_borders(node, call, lost):
                 return None
