@@ -19,12 +19,11 @@ from netdsl.elaborate.attributes import attribute
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
-from netdsl.elaborate.faults import call_notes
 from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.renaming import numbered, renamed
+from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic, Reporter
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
-    from netdsl.elaborate.rounds import Round
+    from netdsl.elaborate.notes import Round
     from netdsl.ir.graph import Graph, Node
 
 MAX_FAULTS = 1_000
@@ -217,6 +216,8 @@ class NetBuilder:
 
     def _rename(self, diagnostic: Diagnostic, name: str, label: Span) -> None:
         """Add a fix to the error of a label that occurs twice, if nothing refers to it."""
+        from netdsl.elaborate.renaming import numbered, renamed  # only such errors need it
+
         whole = self.open[-1].span
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]

@@ -12,12 +12,16 @@ from netdsl.elaborate.input_fixes import (
     with_dtype,
     without_batch,
 )
+from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.arguments import LayerArguments
+    from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import OpError
-    from netdsl.ir.graph import Site, Value
+    from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
@@ -31,18 +35,52 @@ class Remedy(NamedTuple):
     fix: tuple[Edit, ...] = ()
 
 
-def as_fault(
-    error: OpError,
-    call: ast.Call,
-    cls: type[Op],
-    xs: tuple[Value, ...],
-    *,
-    only_use: bool = True,
+def of_arguments(
+    error: OpError, invocation: Invocation, cls: type[Op], arguments: LayerArguments
 ) -> NetdslError:
+    """Everything that is wrong with the arguments of a call, of which one error is known."""
+    errors = WrongArguments(invocation, cls, arguments, error).errors
+    faults = [_fault(error, invocation.call, cls, ()) for error in errors]
+    return NetdslError.of([fault.diagnostic for fault in faults])
+
+
+def of_references(
+    error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]
+) -> NetdslError:
+    """The error of a call with a wrong number of references or arms."""
+    error.diagnostic.fix = _without_reference(call, cls, xs)
+    return _fault(error, call, cls, ())
+
+
+def of_inputs(
+    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...], *, only_use: bool
+) -> NetdslError:
+    """The error of a layer that does not take these inputs.
+
+    It has no fix unless this is the `only_use` of the call: in a block, the call may have other
+    inputs.
+    """
+    fault = _fault(explained(error, invocation, xs), invocation.call, cls, xs)
+    if not only_use:
+        fault.diagnostic.fix = ()
+    return fault
+
+
+def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
+    """The fix for one reference too many, if the layer takes that value already."""
+    references = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
+    if call.body is not None or len(xs) != cls.inputs[1] + 1 or len(references) != len(xs) - 1:
+        return ()
+    for number, reference in enumerate(references, start=1):
+        if any(xs[number] is x for x in xs[:number]):
+            return (without(call, call.arguments.index(reference)),)
+    return ()
+
+
+def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
     """The error of a layer at its place, which is the argument at fault or else the call.
 
-    Notes tell where the shapes of the inputs come from. It has no fix unless this is the `only_use`
-    of the call: in a block, the call may have other inputs.
+    Notes tell where the shapes of the inputs come from.
     """
     notes = tuple(_input_note(x) for x in xs[:3])
     argument = None if error.arg is None else argument_of(call, cls, error.arg)
@@ -61,9 +99,9 @@ def as_fault(
             advice = _rank_advice(error, advice, xs[0])
         case "window-too-large" if xs and advice.help is not None:
             advice = _window_advice(advice.help, call, cls, xs[0])
-    fix = advice.fix if only_use else ()
     place = error.diagnostic.span or span
-    return NetdslError(error.code, error.message, place, help=advice.help, notes=notes, fix=fix)
+    help_, fix = advice
+    return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
 
 
 def _input_note(x: Value) -> Annotation:
@@ -177,13 +215,3 @@ def _literal_advice(argument: ast.Argument) -> Remedy:
             " `in.height`, `in.width`"
         )
     return Remedy(None)
-
-
-def call_notes(site: Site) -> tuple[Annotation, ...]:
-    """Notes of the block calls that lead to a place, innermost first; at most eight."""
-    notes: list[Annotation] = []
-    caller = site.caller
-    while caller is not None and len(notes) < 8:
-        notes.append(Annotation("reached through this call", caller.span))
-        caller = caller.caller
-    return tuple(notes)

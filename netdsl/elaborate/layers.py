@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.corrections import without
-from netdsl.elaborate.faults import as_fault
-from netdsl.elaborate.shortcut import explained
-from netdsl.elaborate.wrong_arguments import WrongArguments
-from netdsl.errors import NetdslError, OpError
+from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
-from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Edit
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
@@ -55,14 +49,15 @@ def _op(
     try:
         op = net.inference.op(cls, arguments.positional, arguments.keywords)
     except OpError as error:
-        errors = WrongArguments(invocation, cls, arguments, error).errors
-        faults = [as_fault(e, invocation.call, cls, ()) for e in errors]
-        raise NetdslError.of([f.diagnostic for f in faults]) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_arguments(error, invocation, cls, arguments) from None
     try:
         _check_input_count(cls, len(xs), invocation)
     except OpError as error:
-        error.diagnostic.fix = _without_reference(invocation.call, cls, xs)
-        raise as_fault(error, invocation.call, cls, ()) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_references(error, invocation.call, cls, xs) from None
     return op
 
 
@@ -75,9 +70,10 @@ def _apply(
     try:
         return _add_node(net, invocation, op, xs, name)
     except OpError as error:
-        fault = explained(error, invocation, xs)
-        call, once = invocation.call, net.is_only_use
-        raise as_fault(fault, call, type(op), xs, only_use=once) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        only_use = net.is_only_use
+        raise faults.of_inputs(error, invocation, type(op), xs, only_use=only_use) from None
 
 
 def _add_node(
@@ -100,17 +96,6 @@ def _add_node(
 
 
 # ---- the number of inputs
-
-
-def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
-    """The fix for one reference too many, if the layer takes that value already."""
-    references = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
-    if call.body is not None or len(xs) != cls.inputs[1] + 1 or len(references) != len(xs) - 1:
-        return ()
-    for number, reference in enumerate(references, start=1):
-        if any(xs[number] is x for x in xs[:number]):
-            return (without(call, call.arguments.index(reference)),)
-    return ()
 
 
 def _check_input_count(cls: type[Op], count: int, invocation: Invocation) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
-from netdsl.elaborate.rounds import Round
+from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
 

@@ -11,7 +11,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.rounds import Round
+    from netdsl.elaborate.notes import Round
 
 
 def numbered(label: Span, whole: Span, rounds: list[Round]) -> tuple[Edit, ...]:

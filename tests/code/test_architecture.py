@@ -222,6 +222,8 @@ BOUNDARY = {
     "data.catalog",
     "data.metrics",
     "diagnostics",
+    "elaborate.builder",
+    "elaborate.layers",
     "ir.op",
     "render",
     "weights.checkpoints",

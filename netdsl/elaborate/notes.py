@@ -1,4 +1,4 @@
-"""The rounds of loops, which errors name."""
+"""Notes of errors: the rounds of loops and the calls of blocks that lead to a place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from netdsl.ops.args import show
 from netdsl.source import Span
 
 if TYPE_CHECKING:
+    from netdsl.ir.graph import Site
     from netdsl.syntax import ast
 
 
@@ -34,3 +35,13 @@ class Round(NamedTuple):
         place = Span(whole.file, whole.start, whole.start + len(head))
         values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
         return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
+
+
+def call_notes(site: Site) -> tuple[Annotation, ...]:
+    """Notes of the block calls that lead to a place, innermost first; at most eight."""
+    notes: list[Annotation] = []
+    caller = site.caller
+    while caller is not None and len(notes) < 8:
+        notes.append(Annotation("reached through this call", caller.span))
+        caller = caller.caller
+    return tuple(notes)
