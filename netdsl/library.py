@@ -176,7 +176,10 @@ def files_beside(source: SourceFile) -> list[str]:
 
 
 def _others(folder: str, but: str) -> list[str]:
-    return [f for f in os.listdir(folder) if f.endswith(".net") and f != but]
+    try:
+        return [f for f in os.listdir(folder) if f.endswith(".net") and f != but]
+    except OSError:  # the text may come from another machine
+        return []
 
 
 def _import_advice(target: str, folder: str, importer: str) -> str | None:

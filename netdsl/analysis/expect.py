@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
 
-_OF_LABEL = ("shape", "params", "macs", "weights", "units")
+_OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
 MOST = 16  # how many sizes of a list a message shows
@@ -59,6 +59,11 @@ class Facts:
             if diagnostic.code == "wrong-type":
                 diagnostic.fix = ()  # what the author expects is not certain
             return diagnostic
+
+    def value(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression with figures and labels; raises `NetdslError`."""
+        self.start = ""
+        return evaluate(expr, Env(env, self._special))
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None

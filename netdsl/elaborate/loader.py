@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, nearest, respelled
+from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, respelled
 from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.module import BlockValue, KindValue, Module
 from netdsl.errors import NetdslError, UnreadableError
@@ -20,7 +20,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from netdsl.source import SourceFile, Span
 
@@ -29,11 +29,22 @@ BUILT_IN = ("residual", "identity", "frozen")
 WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
 
-class Loader:
-    """Reads each file once, and reports the errors of its top level."""
+# Who imports what: the `key` of a file, the name that it imports, and whether that is a path.
+Reference = tuple[str, str, bool]
 
-    def __init__(self, reporter: Reporter) -> None:
+
+class Loader:
+    """Reads each file once, and reports the errors of its top level.
+
+    `files` has the file behind each import. Those that it has at first are not read again, so that
+    a program that is stored with its files means the same elsewhere.
+    """
+
+    def __init__(
+        self, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+    ) -> None:
         self.reporter = reporter
+        self.files: dict[Reference, SourceFile] = dict(files or {})
         self._modules: dict[str, Module] = {}
         self._loading: list[str] = []
         self._meter = Meter()
@@ -44,17 +55,16 @@ class Loader:
 
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `NetdslError` if its text cannot be read."""
-        key = source.path or source.name
         if len(self._loading) >= limit("depth"):
             raise NetdslError(
                 "nesting-too-deep",
                 f"imports are nested more than {limit('depth')} levels deep",
                 help=raise_help("depth"),
             )
-        self._loading.append(key)
+        self._loading.append(source.key)
         try:
             tree = parse(source)
-            module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
+            module = self._modules[source.key] = Module(source, tree, Env(meter=self._meter))
             self._load_items(module, tree)
         finally:
             self._loading.pop()
@@ -87,81 +97,53 @@ class Loader:
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
-        path, shown = _import_target(module, item)
-        if path in self._loading:
-            circle = [*self._loading[self._loading.index(path) :], path]
+        reference = module.source.key, item.target, item.is_path
+        if reference not in self.files:
+            self.files[reference] = self._read(*import_target(module.source, item))
+        source = self.files[reference]
+        if source.key in self._loading:
+            circle = [*self._loading[self._loading.index(source.key) :], source.key]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
             error = NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
-            if path == self._loading[-1]:
+            if source.key == self._loading[-1]:
                 error.diagnostic.help = "leave it out: a file sees its own definitions"
                 error.diagnostic.fix = (Edit(item.span, ""),)
             raise error
-        imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
+        imported = self._modules.get(source.key) or self.load(source)
         module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
 
+    def _read(self, path: str, shown: str) -> SourceFile:
+        module = self._modules.get(path)
+        return library.read(path, shown=shown) if module is None else module.source
+
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import, such as `se`, with the file that defines it."""
-        path = library.block_file(name)
-        if path is None:
-            return None
-        module = self._modules.get(path)
-        if module is None:
-            module = self.load(library.read(path, shown=f"nets/lib/{name}.net"))
+        reference = "", name, False
+        if reference not in self.files:
+            path = library.block_file(name)
+            if path is None:
+                return None
+            self.files[reference] = self._read(path, f"nets/lib/{name}.net")
+        source = self.files[reference]
+        module = self._modules.get(source.key) or self.load(source)
         definition = module.definitions.get(name)
         return (definition, module) if isinstance(definition, ast.Definition) else None
 
 
-def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
-    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read."""
-    loader = Loader(reporter)
+def load_program(
+    source: SourceFile, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+) -> tuple[Loader, Module]:
+    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read.
+
+    `files` are those of `Loader`.
+    """
+    loader = Loader(reporter, files)
     return loader, loader.load(source)
 
 
 # ---- the top level of a file
-
-
-def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
-    """The path of an imported file, and its name in messages."""
-    if item.is_path:
-        try:
-            path = library.import_path(module.source, item.target)
-        except NetdslError as fault:
-            if fault.code == "import-not-found":
-                fault.diagnostic.fix = _meant_import(module.source, item)
-            raise
-        # Its name is relative if that of its importer is, so that models contain no absolute paths.
-        return path, os.path.join(os.path.dirname(module.source.name), item.target)
-    found = library.shipped(item.target)
-    if found is not None:
-        return found
-    if f"{item.target}.net" in library.files_beside(module.source):
-        advice: str | None = (
-            f'write `import "{item.target}.net"` to import the file in the same folder'
-        )
-    else:
-        advice = did_you_mean(item.target, library.library_names())
-    message = f"the library has no `{item.target}`"
-    fix = _meant_import(module.source, item)
-    raise NetdslError("import-not-found", message, item.span, help=advice, fix=fix)
-
-
-def _meant_import(source: SourceFile, item: ast.Import) -> tuple[Edit, ...]:
-    """The fix for a misspelt import, and for one with quotes too many or too few."""
-    beside = library.files_beside(source)
-    name = item.target.removesuffix(".net")
-    is_file, is_shipped = f"{name}.net" in beside, name in library.library_names()
-    if item.is_path and is_shipped and not is_file:
-        target: str | None = name
-    elif is_file and not is_shipped:
-        target = f'"{name}.net"'
-    elif item.is_path:
-        file = nearest(item.target, beside)
-        target = file and f'"{file}"'
-    else:
-        target = nearest(name, library.library_names())
-    return () if target is None else (Edit(item.span, f"import {target}"),)
 
 
 def _duplicate(message: str, span: Span, first: Span, help: str | None = None) -> NetdslError:
@@ -305,7 +287,7 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    names = _layer_names(module, labels)
+    names = layer_names(module, labels)
     advice = _foreign(name) or did_you_mean(name, names)
     raise NetdslError(
         "unknown-layer",
@@ -327,7 +309,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
     )
 
 
-def _layer_names(module: Module, labels: Iterable[str]) -> list[str]:
+def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
     blocks = [
         name
