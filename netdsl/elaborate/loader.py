@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Reporter, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, respelled
+from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.module import BlockValue, KindValue, Module
 from netdsl.errors import NetdslError, UnreadableError
@@ -98,12 +99,16 @@ class Loader:
     def _import(self, module: Module, item: ast.Import) -> None:
         reference = module.source.key, item.target, item.is_path
         if reference not in self.files:
-            self.files[reference] = self._read(*_import_target(module, item))
+            self.files[reference] = self._read(*import_target(module.source, item))
         source = self.files[reference]
         if source.key in self._loading:
             circle = [*self._loading[self._loading.index(source.key) :], source.key]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
+            error = NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
+            if source.key == self._loading[-1]:
+                error.diagnostic.help = "leave it out: a file sees its own definitions"
+                error.diagnostic.fix = (Edit(item.span, ""),)
+            raise error
         imported = self._modules.get(source.key) or self.load(source)
         module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
@@ -139,32 +144,6 @@ def load_program(
 
 
 # ---- the top level of a file
-
-
-def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
-    """The path of an imported file, and its name in messages."""
-    if item.is_path:
-        path = library.import_path(module.source, item.target)
-        # Its name is relative if that of its importer is, so that models contain no absolute paths.
-        return path, os.path.join(os.path.dirname(module.source.name), item.target)
-    found = library.shipped(item.target)
-    if found is not None:
-        return found
-    if _is_beside(item.target, module.source):
-        advice: str | None = (
-            f'write `import "{item.target}.net"` to import the file in the same folder'
-        )
-    else:
-        advice = did_you_mean(item.target, library.library_names())
-    message = f"the library has no `{item.target}`"
-    raise NetdslError("import-not-found", message, item.span, help=advice)
-
-
-def _is_beside(name: str, source: SourceFile) -> bool:
-    """Whether the folder of a file has a file `name.net`."""
-    if source.path is None:
-        return False
-    return os.path.isfile(os.path.join(os.path.dirname(source.path), name + ".net"))
 
 
 def _duplicate(message: str, span: Span, first: Span, help: str | None = None) -> NetdslError:
@@ -222,9 +201,20 @@ def _let(module: Module, let: ast.Let) -> None:
     module.lets[let.name] = let
     try:
         module.env.values[let.name] = evaluate(let.value, module.env)
-    except NetdslError:
+    except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
+        if fault.code == "unknown-name" and not fault.diagnostic.fix:
+            fault.diagnostic.fix = _moved_up(module, let, fault.diagnostic.span)
         raise
+
+
+def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ...]:
+    """The fix that moves a `let` up to a `let` that uses its name; it must use none itself."""
+    lets = module.tree.lets
+    for other in lets[lets.index(let) + 1 :]:
+        if name is not None and other.name == name.text and is_written(other.value):
+            return moved_line(other.span, let.span)
+    return ()
 
 
 def _check_train(module: Module, train: ast.Train) -> None:
@@ -235,6 +225,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
             f"there is no net `{train.net}` to train",
             train.net_span,
             help=did_you_mean(train.net, module.definitions),
+            fix=respelled(train.net_span, train.net, _nets(module)),
         )
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
@@ -251,6 +242,11 @@ def _check_train(module: Module, train: ast.Train) -> None:
             first.net_span,
             "merge them into one",
         )
+
+
+def _nets(module: Module) -> list[str]:
+    definitions = module.definitions.items()
+    return [n for n, d in definitions if isinstance(d, ast.Alias) or d.is_net]
 
 
 # ---- names of layers and blocks
@@ -291,12 +287,14 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = _foreign(name) or did_you_mean(name, layer_names(module, labels))
+    names = layer_names(module, labels)
+    advice = _foreign(name) or did_you_mean(name, names)
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
         span,
         help=advice or "`netdsl layers` lists the layers",
+        fix=respelled(span, name, names) if _foreign(name) is None else (),
     )
 
 

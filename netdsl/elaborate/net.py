@@ -76,7 +76,7 @@ def _with_defines(
     env: Env,
 ) -> tuple[ast.Argument, ...]:
     """The arguments of a net in the file `own`, where those of `-D` replace those of the text."""
-    check_order(arguments)
+    check_order(arguments, definition.parameters)
     declared = [p.name for p in definition.parameters]
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(declared):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
 from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
-from netdsl.ops.padding import is_even
+from netdsl.ops.padding import for_all_pairs, is_even, sizes_text
 from netdsl.ops.rounding import sum_of_products
 from netdsl.ops.window_text import number_text, padding_text, window_text
 from netdsl.words import counted, do
@@ -66,7 +66,7 @@ class Windowed(Op):
                 f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
                 f" {counted(len(k), 'spatial axis')}",
                 "pad",
-                "give a (begin, end) pair for each axis",
+                *for_all_pairs(self.pad),
             )
         return self.pad
 
@@ -96,11 +96,14 @@ def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
     totals = [d * (k_ - 1) for k_, d in zip(k, dilation, strict=True)]
     halves = [total // 2 for total in totals]
     if any(s != 1 for s in stride):
+        text = sizes_text(halves)
+        is_even = all(total % 2 == 0 for total in totals)
         raise OpError(
             "bad-padding",
             f"`pad = same` needs stride 1, the stride is {brief(stride)}",
             "pad",
-            f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`",
+            f"give the padding as numbers: `pad = {text}`",
+            Correction({"pad": text}) if is_even else None,
         )
     return tuple((half, total - half) for half, total in zip(halves, totals, strict=True))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.config import SettingCall
-from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
@@ -115,6 +116,8 @@ class _Reader:
         try:
             self.values[key] = check_entry(key, self._entry_value(key, exprs))
         except NetdslError as error:
+            if isinstance(error, SettingError) and error.respelling is not None:
+                error.diagnostic.fix = _respelled(*error.respelling, span)
             error.diagnostic.span = error.diagnostic.span or span
             self.errors += error.diagnostics
 
@@ -126,6 +129,16 @@ class _Reader:
         if key == "data":
             return _with_padding(values[0], self.values.get(key))
         return values[0]
+
+
+def _respelled(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
+    """The fix of a misspelt name in an entry, if it occurs only once."""
+    word = rf"(?<![\w.]){re.escape(wrong)}(?![\w.])"
+    places = [match.start() for match in re.finditer(word, entry.text)]
+    if len(places) != 1:
+        return ()
+    start = entry.start + places[0]
+    return (Edit(Span(entry.file, start, start + len(wrong)), right),)
 
 
 def _with_padding(call: object, own: object) -> object:

@@ -223,6 +223,8 @@ BOUNDARY = {
     "data.catalog",
     "data.metrics",
     "diagnostics",
+    "elaborate.builder",
+    "elaborate.layers",
     "ir.op",
     "render",
     "weights.checkpoints",
