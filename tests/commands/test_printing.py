@@ -132,7 +132,6 @@ def test_quiet_commands_print_errors(
         ["verify", "tiny.net", "--format", "json"],
         ["run", "m.onnx", "one.npy", "--json"],
         ["layers", "conv", "--format", "json"],
-        ["nets", "--format", "json"],
         ["fmt", "--diff", "wrong.net"],
     ],
     ids=" ".join,
@@ -164,7 +163,6 @@ def test_quiet_references_are_names(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["check", "lenet5:LeNet5"],
         ["check", "wrong.net"],
-        ["nets"],
         ["layers", "conv"],
         ["verify", "tiny.net"],
         ["fmt", "--diff", "wrong.net"],
@@ -205,7 +203,7 @@ def test_forced_colours_bring_no_progress_into_a_pipe(folder: Path) -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("words", [["nets"], ["check", "wrong.net"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["layers", "conv"], ["check", "wrong.net"]], ids=" ".join)
 def test_colours_on_a_terminal(words: list[str], folder: Path) -> None:
     """They are there, unless an option or the environment forbids them."""
     assert ESCAPE in on_a_terminal(*words)
