@@ -259,6 +259,29 @@ def _nets(add: Add) -> None:
     )
 
 
+def _explain(add: Add) -> None:
+    command = add(
+        "explain",
+        "explain the code of an error, a warning or a hint",
+        "[--format json] [CODE]",
+        "Explain a code, such as the one in `error[shape-mismatch]`, with a wrong and a right"
+        " example. Without a code, list all of them.",
+        """
+        netdsl explain shape-mismatch
+        netdsl explain
+        """,
+    )
+    command.add_argument(
+        "code", nargs="?", metavar="CODE", help="a code, such as shape-mismatch (default: all)"
+    )
+    command.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="output format (default: text)",
+    )
+
+
 # ---- types of values
 
 
@@ -290,4 +313,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "test": _test,
     "layers": _layers,
     "nets": _nets,
+    "explain": _explain,
 }
