@@ -32,10 +32,11 @@ class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice.
 
     Its severity is `error`, `warning`, `info` (a hint) or `note`. `fix` is the correction, if there
-    is no doubt about it.
+    is no doubt about it. `file` is the name of the file that a finding without a span is about, if
+    it is known.
     """
 
-    __slots__ = ("code", "fix", "help", "message", "notes", "severity", "span")
+    __slots__ = ("code", "file", "fix", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
+        self.file: str | None = None
         self.fix = fix
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from netdsl.commands.common import UsageError, terminal_width
-from netdsl.commands.manual import Section, plain, sections
-from netdsl.commands.output import say, say_json, say_styled
+from netdsl.commands.manual import BLOCKS, Section, plain, sections
+from netdsl.commands.output import printing, say, say_always, say_json, say_styled
 from netdsl.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
     import argparse
 
 READABLE = 100  # columns: longer lines of text are hard to read
-_PARTS = re.compile(r"^(```.*\n(?:.*\n)*?```)$", re.MULTILINE)
 _NAMES = {"error": "error", "warning": "warning", "info": "hint"}
 
 
@@ -26,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = sections()
     as_json = arguments.format == "json"
     if arguments.code is None and as_json:
-        say_json([_as_json(section) for section in known], indent=2)
+        say_json({"codes": [_as_json(section) for section in known]}, indent=2)
     elif arguments.code is None:
         _print_list(known)
     elif as_json:
@@ -57,6 +55,9 @@ def _as_json(section: Section) -> dict[str, Any]:
 
 
 def _print_list(known: list[Section]) -> None:
+    if printing().quiet:
+        say_always(*(section.code for section in known))
+        return
     width = max(len(section.code) for section in known) + 4
     for group, members in groupby(known, attrgetter("group")):
         say_styled((group, "bold"))
@@ -69,23 +70,25 @@ def _print_list(known: list[Section]) -> None:
 
 
 def _print_section(section: Section) -> None:
+    if printing().quiet:
+        say_always(plain(section.summary))
+        return
     say_styled((section.code, "bold"), (f" ({_NAMES[section.severity]})", ""))
-    for part in _PARTS.split(f"{section.body}\n"):
+    for part in BLOCKS.split(section.body):
         if part.startswith("```"):
             lines = part.splitlines()[1:-1]
             say("", *(f"    {line}".rstrip() for line in lines))
         else:
-            for paragraph in filter(None, part.split("\n\n")):
-                _print_paragraph(paragraph)
+            for paragraph in part.split("\n\n"):
+                _print_paragraph(plain(paragraph).strip())
 
 
-def _print_paragraph(paragraph: str) -> None:
-    text = " ".join(plain(paragraph).split())
-    say("")
+def _print_paragraph(text: str) -> None:
     if text in ("Wrong:", "Right:"):
+        say("")
         say_styled((text, "bold"))
-    else:
-        say(*_wrapped(text))
+    elif text:
+        say("", *_wrapped(text))
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from netdsl.library import resource
 
 _GROUP = re.compile(r"^## (.+)\n", re.MULTILINE)
 _SECTION = re.compile(r"^### `([a-z-]+)`\n", re.MULTILINE)
+BLOCKS = re.compile(r"^(```.*\n(?:.*\n)*?```)$", re.MULTILINE)  # of code
 _EXAMPLES = re.compile(r"^(Wrong|Right):\n", re.MULTILINE)
 _FENCED = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.])\s")
@@ -25,28 +26,25 @@ class Example(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The section on one code; `body` is its Markdown without the heading."""
+    """The section on one code.
+
+    `severity` is `error`, `warning` or `info`, and `body` the Markdown without the heading.
+    """
 
     code: str
     group: str
+    severity: str
     body: str
 
     @property
-    def severity(self) -> str:
-        """The severity of the code: `error`, `warning` or `info`."""
-        marked = _SEVERITY.match(self.body)
-        return _SEVERITIES[marked[1]] if marked else "error"
-
-    @property
     def text(self) -> str:
-        """The Markdown before the examples, without the severity."""
-        return _SEVERITY.sub("", _EXAMPLES.split(self.body)[0]).strip()
+        """The Markdown before the examples."""
+        return _EXAMPLES.split(self.body)[0].strip()
 
     @property
     def summary(self) -> str:
         """The first sentence of the text."""
-        paragraph = " ".join(self.text.split("\n\n")[0].split())
-        return _SENTENCE.split(paragraph)[0]
+        return _SENTENCE.split(" ".join(self.text.split()))[0]
 
     @property
     def wrong(self) -> list[Example]:
@@ -72,8 +70,23 @@ def sections() -> list[Section]:
     for group, content in zip(groups[1::2], groups[2::2], strict=True):
         parts = _SECTION.split(content)
         for code, body in zip(parts[1::2], parts[2::2], strict=True):
-            found.append(Section(code, group, body.strip()))
+            found.append(_section(code, group, body.strip()))
     return found
+
+
+def _section(code: str, group: str, body: str) -> Section:
+    marked = _SEVERITY.match(body)
+    if marked is None:
+        return Section(code, group, "error", _unwrapped(body))
+    return Section(code, group, _SEVERITIES[marked[1]], _unwrapped(body[marked.end() :]))
+
+
+def _unwrapped(markdown: str) -> str:
+    """A Markdown text with one line for each paragraph; blocks of code stay as they are."""
+    return "".join(
+        part if part.startswith("```") else re.sub(r"(?<=\S)\n(?=\S)", " ", part)
+        for part in BLOCKS.split(markdown)
+    )
 
 
 def _page() -> str:
@@ -82,5 +95,6 @@ def _page() -> str:
 
 
 def plain(markdown: str) -> str:
-    """A Markdown text without links and emphasis; names stay in backticks."""
-    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", markdown).replace("**", "")
+    """A Markdown text without emphasis and links; addresses of web pages stay, in parentheses."""
+    with_addresses = re.sub(r"\[([^\]]+)\]\((https:[^)]+)\)", r"\1 (\2)", markdown)
+    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", with_addresses).replace("**", "")
