@@ -26,7 +26,7 @@ def fix_errors(source: SourceFile, diagnose: Callable[[SourceFile], list[Diagnos
 
     A text without errors stays as it is.
     """
-    count = 0
+    total = 0
     seen = {source.text}
     for _ in range(MAX_PASSES):
         fixes = [d.fix for d in diagnose(source) if d.severity == "error" and d.fix]
@@ -34,9 +34,9 @@ def fix_errors(source: SourceFile, diagnose: Callable[[SourceFile], list[Diagnos
         if text in seen:
             break
         seen.add(text)
-        count += applied
+        total += applied
         source = SourceFile(source.name, text, source.path)
-    return Fixed(source, count)
+    return Fixed(source, total)
 
 
 def apply(source: SourceFile, fixes: Iterable[tuple[Edit, ...]]) -> tuple[str, int]:
@@ -60,6 +60,4 @@ def _is_free(edit: Edit, source: SourceFile, chosen: list[Edit]) -> bool:
     span = edit.span
     if span.file.text != source.text or (span.file.path or "") != (source.path or ""):
         return False
-    return all(
-        span.end < other.span.start or other.span.end < span.start for other in chosen
-    )
+    return all(span.end < other.span.start or other.span.end < span.start for other in chosen)

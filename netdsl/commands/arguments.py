@@ -67,6 +67,12 @@ def _check(add: Add) -> None:
         help="output format (default: text); sarif and github contain only diagnostics",
     )
     command.add_argument(
+        "--fix",
+        action="store_true",
+        help="correct the errors that have a certain correction in the files, and print what"
+        " changed; a valid file is never changed",
+    )
+    command.add_argument(
         "--deny",
         default="errors",
         choices=("errors", "warnings"),

@@ -17,11 +17,11 @@ from netdsl.commands.common import (
     print_diagnostics,
     split_name,
 )
-from netdsl.commands.output import say, say_always, say_json
+from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
-from netdsl.driver import check_expects, compile_net, open_program
+from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
-from netdsl.library import library_file
+from netdsl.library import library_file, open_source
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
 from netdsl.words import counted
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.elaborate.program import Program
+    from netdsl.source import SourceFile
 
 
 TABLE_OPTIONS = ("depth", "only", "show", "columns")
@@ -65,6 +66,8 @@ class Results(NamedTuple):
 def run(arguments: argparse.Namespace) -> int:
     """Check every net that is named; returns the exit code."""
     _refuse_unused(arguments)
+    if arguments.fix and "-" in arguments.files:
+        raise UsageError("--fix changes files; standard input cannot be changed")
     results = Results([], [], Findings(), several=_are_several(arguments.files))
     for wanted in _wanted_files(arguments.files, results.findings):
         results.files.append(wanted)
@@ -147,9 +150,17 @@ def _check_file(
     wanted: Wanted, arguments: argparse.Namespace, results: Results
 ) -> Iterator[Checked]:
     """Check the nets of a file, until it has too many errors; raises `NetdslError`."""
+    if arguments.fix:
+        _fix(wanted, arguments)
+    program = open_program(wanted.file, parse_defines(arguments.define))
+    yield from _check_program(program, wanted, arguments, results)
+
+
+def _check_program(
+    program: Program, wanted: Wanted, arguments: argparse.Namespace, results: Results
+) -> Iterator[Checked]:
     findings = results.findings
     before = findings.count("error")
-    program = open_program(wanted.file, parse_defines(arguments.define))
     findings.add(wanted.file, program.reporter.diagnostics)
     nets: list[Checked] = []
     for name in _names(program, wanted):
@@ -164,6 +175,33 @@ def _check_file(
             return
     warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
     findings.add(wanted.file, warnings)
+
+
+def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
+    """Write a file with the certain fixes of its errors, and print what changed.
+
+    Raises `NetdslError` if the file cannot be read or written.
+    """
+    from netdsl.commands.texts import print_difference, write_text  # few runs fix anything
+    from netdsl.fixes import fix_errors
+
+    def diagnose(source: SourceFile) -> list[Diagnostic]:
+        results = Results([], [], Findings(), several=False)
+        try:
+            program = program_of(source, parse_defines(arguments.define))
+            list(_check_program(program, wanted, arguments, results))
+        except NetdslError as error:
+            results.findings.add(wanted.file, error.diagnostics)
+        return results.findings.diagnostics
+
+    source = open_source(wanted.file)
+    fixed = fix_errors(source, diagnose)
+    if not fixed.applied or source.path is None:
+        return
+    if arguments.format == "text":
+        print_difference(source.path, source, fixed.source.text)
+    write_text(source.path, fixed.source.text)
+    note(f"fixed {counted(fixed.applied, 'error')} in {source.name}")
 
 
 def _check(

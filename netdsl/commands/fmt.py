@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from itertools import zip_longest
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
 from netdsl.commands.common import UsageError, net_files, print_diagnostics
-from netdsl.commands.output import say, say_difference
+from netdsl.commands.output import say
+from netdsl.commands.texts import has_mark, print_difference, write_text
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
 from netdsl.files import replacing
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.source import SourceFile
-
-_MARK = b"\xef\xbb\xbf"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,7 +79,7 @@ def _layout(name: str) -> Layout:
     """The layout of a file; raises `NetdslError`."""
     source = library.open_source("-") if name == "-" else library.read(name)
     text = format_source(source)
-    changes = text != source.text or (name != "-" and _has_mark(name))
+    changes = text != source.text or (name != "-" and has_mark(name))
     return Layout(name, source, text, changes)
 
 
@@ -89,7 +87,7 @@ def _finish(layout: Layout, arguments: argparse.Namespace) -> list[Diagnostic]:
     """Do with a formatted text what the options ask for; returns what is wrong."""
     name, text = layout.name, layout.text
     if arguments.diff and layout.changes:
-        _print_difference(layout)
+        print_difference(name, layout.source, text)
     if arguments.check and layout.changes:
         return [_difference(layout.source, text)]
     if arguments.check or arguments.diff:
@@ -102,47 +100,9 @@ def _finish(layout: Layout, arguments: argparse.Namespace) -> list[Diagnostic]:
             temporary.write_bytes(text.encode())
         say(f"{output}: {name} in the canonical layout")
     elif layout.changes:
-        _write(name, text)
+        write_text(name, text)
         say(f"formatted {name}")
     return []
-
-
-def _lines(text: str) -> list[str]:
-    """The lines with their line breaks; `splitlines` would also split at other characters."""
-    *lines, last = text.split("\n")
-    return [f"{line}\n" for line in lines] + ([last] if last else [])
-
-
-def _has_mark(name: str) -> bool:
-    """Whether a file begins with a byte order mark, which `library.read` drops."""
-    with open(name, "rb") as file:
-        return file.read(len(_MARK)) == _MARK
-
-
-def _write(name: str, text: str) -> None:
-    """Replace the file's text; links are followed, and the permissions stay."""
-    path = os.path.realpath(name)
-    if not os.access(path, os.W_OK):
-        raise NetdslError("cannot-write", f"`{name}` is read-only")
-    with replacing(Path(path), stat.S_IMODE(os.stat(path).st_mode)) as temporary:
-        temporary.write_bytes(text.encode())
-
-
-def _print_difference(layout: Layout) -> None:
-    """Print the changes of a file as a unified diff, which `patch` can apply."""
-    from difflib import unified_diff  # few runs need it
-
-    before = layout.source.text
-    if layout.name != "-" and _has_mark(layout.name):
-        before = _MARK.decode() + before
-    lines = unified_diff(
-        _lines(before),
-        _lines(layout.text),
-        layout.source.name,
-        layout.source.name,
-    )
-    for line in lines:
-        say_difference(line)
 
 
 def _difference(source: SourceFile, text: str) -> Diagnostic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Annotation, Edit, closest, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError, Overrun
@@ -113,10 +113,10 @@ class _Binding:
         help_ = did_you_mean(name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
-        near = closest(name, declared)
-        if len(near) == 1 and near[0] not in self._given:
-            self._given.add(near[0])
-            text = f"{near[0]} = {argument.value.span.text}"
+        near = respelled(argument.span, name, set(declared) - self._given)
+        if near:
+            self._given.add(near[0].text)
+            text = f"{near[0].text} = {argument.value.span.text}"
             error.diagnostic.fix = (Edit(argument.span, text),)
         self.add(error)
 

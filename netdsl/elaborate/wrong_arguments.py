@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Edit, closest, did_you_mean
+from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import OpError
 from netdsl.ir.graph import Value
@@ -157,11 +157,11 @@ class WrongArguments:
 
     def _misspelt(self, number: int, argument: ast.Argument, name: str) -> None:
         help_ = ELSEWHERE.get(name) or did_you_mean(name, self._known)
-        near = closest(name, self._known)
+        near = respelled(argument.span, name, self._known.keys() - self._given)
         correction = None
-        if name not in ELSEWHERE and len(near) == 1 and near[0] not in self._given:
-            correction = _Correction(f"{near[0]} = {argument.value.span.text}")
-            self._given.add(near[0])
+        if name not in ELSEWHERE and near:
+            correction = _Correction(f"{near[0].text} = {argument.value.span.text}")
+            self._given.add(near[0].text)
         self._unknown(number, name, help_ or f"write `{signature(self.cls)}`", correction)
 
     def _unknown(self, number: int, name: str, help_: str, correction: _Correction | None) -> None:

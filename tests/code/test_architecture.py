@@ -24,7 +24,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 # From the bottom layer to the top: a module imports only from its own line or a line above it.
 LAYERS = (
     ("version", "config", "words", "source"),
-    ("diagnostics", "render"),
+    ("diagnostics", "render", "fixes"),
     ("errors",),
     ("limits", "files"),
     ("process", "arrays", "library"),

@@ -145,6 +145,13 @@ def perform(command: Command, capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     return code, [line.rstrip() for line in (captured.out + captured.err).splitlines()]
 
 
+def is_shown(shown: str, line: str) -> bool:
+    """Whether the page shows a line, or its beginning and `...`."""
+    if shown.endswith("..."):
+        return line.startswith(shown.removesuffix("..."))
+    return line == shown
+
+
 @pytest.mark.parametrize("section", of_kind("console"), ids=code_of)
 def test_wrong_command(
     section: Section,
@@ -160,10 +167,12 @@ def test_wrong_command(
         FAULTS[section.code](monkeypatch)
     code, printed = perform(last, capsys)
     assert code == (2 if section.code == "wrong-limit" else 1), printed
-    assert last.shown[0] in printed, printed
-    start = printed.index(last.shown[0])
-    assert last.shown == printed[start : start + len(last.shown)]
+    assert last.shown
     assert section.code == "wrong-limit" or f"[{section.code}]" in last.shown[0]
+    starts = [i for i, line in enumerate(printed) if is_shown(last.shown[0], line)]
+    assert starts, printed
+    there = printed[starts[0] : starts[0] + len(last.shown)]
+    assert [s for s, line in zip(last.shown, there, strict=True) if not is_shown(s, line)] == []
 
 
 @pytest.mark.parametrize("section", of_kind("console"), ids=code_of)
@@ -173,14 +182,14 @@ def test_right_command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The right commands succeed, and print the lines that are shown."""
+    """The right commands succeed."""
     if section.code == "broken-plugin":
         install_package(monkeypatch)
     for command in commands_of(section.right, example_folder):
         code, printed = perform(command, capsys)
         assert code == 0, printed
         assert "error[" not in "".join(printed)
-        assert [line for line in command.shown if line not in printed] == []
+        assert command.shown == []
 
 
 # ---- the page
@@ -214,7 +223,6 @@ def test_every_summary_is_short() -> None:
 def test_table_of_contents() -> None:
     """The page begins with links to its groups and codes, in their order."""
     groups = re.findall("^## (.+)$", TEXT, re.MULTILINE)
-    linked = re.findall(r"^- \[(.+)\]\(#([\w-]+)\)", TEXT, re.MULTILINE)
-    assert [name for name, _ in linked] == groups
+    assert re.findall(r"^- \[([^`]+?)\]\(#[\w-]+\)", TEXT, re.MULTILINE) == groups
     codes = re.findall(r"\[`([a-z-]+)`\]\(#\1\)", TEXT[: TEXT.index("\n## ")])
     assert codes == list(SECTIONS)

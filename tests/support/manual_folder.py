@@ -33,6 +33,7 @@ net Tiny {
 }
 
 train Tiny {
+    data   = mnist(root = "mnist")
     epochs = 1
 }
 """
