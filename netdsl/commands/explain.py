@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
 READABLE = 100  # columns: longer lines of text are hard to read
-_NAMES = {"error": "error", "warning": "warning", "info": "hint"}
+_NAMES = {"error": "error", "warning": "warning", "info": "hint", "note": "note"}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,9 +39,7 @@ def _find(known: list[Section], code: str) -> Section:
         if section.code == code:
             return section
     advice = did_you_mean(code, [section.code for section in known])
-    raise UsageError(
-        f"there is no code `{code}`: {advice or '`netdsl explain` lists all codes'}"
-    )
+    raise UsageError(f"there is no code `{code}`: {advice or '`netdsl explain` lists all codes'}")
 
 
 def _as_json(section: Section) -> dict[str, Any]:

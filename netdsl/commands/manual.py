@@ -7,15 +7,17 @@ import re
 from typing import NamedTuple
 
 from netdsl.library import resource
+from netdsl.render import RulePage
 
 _GROUP = re.compile(r"^## (.+)\n", re.MULTILINE)
 _SECTION = re.compile(r"^### `([a-z-]+)`\n", re.MULTILINE)
 BLOCKS = re.compile(r"^(```.*\n(?:.*\n)*?```)$", re.MULTILINE)  # of code
 _EXAMPLES = re.compile(r"^(Wrong|Right):\n", re.MULTILINE)
 _FENCED = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 _SENTENCE = re.compile(r"(?<=[.])\s")
-_SEVERITY = re.compile(r"^\*\*(Warning|Hint)\.\*\* ")
-_SEVERITIES = {"Warning": "warning", "Hint": "info"}
+_SEVERITY = re.compile(r"^\*\*(Warning|Hint|Note)\.\*\* ")
+_SEVERITIES = {"Warning": "warning", "Hint": "info", "Note": "note"}
 
 
 class Example(NamedTuple):
@@ -28,7 +30,7 @@ class Example(NamedTuple):
 class Section(NamedTuple):
     """The section on one code.
 
-    `severity` is `error`, `warning` or `info`, and `body` the Markdown without the heading.
+    `severity` is `error`, `warning`, `info` or `note`, and `body` the Markdown without the heading.
     """
 
     code: str
@@ -74,6 +76,11 @@ def sections() -> list[Section]:
     return found
 
 
+def rule_pages() -> dict[str, RulePage]:
+    """The sections by code, in the form of SARIF's rules."""
+    return {s.code: RulePage(plain(s.summary), plain(s.text), plain(s.body)) for s in sections()}
+
+
 def _section(code: str, group: str, body: str) -> Section:
     marked = _SEVERITY.match(body)
     if marked is None:
@@ -95,6 +102,12 @@ def _page() -> str:
 
 
 def plain(markdown: str) -> str:
-    """A Markdown text without emphasis and links; addresses of web pages stay, in parentheses."""
-    with_addresses = re.sub(r"\[([^\]]+)\]\((https:[^)]+)\)", r"\1 (\2)", markdown)
-    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", with_addresses).replace("**", "")
+    """A Markdown text without links; the addresses of web pages stay, in parentheses."""
+    return "".join(
+        part if part.startswith("```") else _LINK.sub(_without_link, part)
+        for part in BLOCKS.split(markdown)
+    )
+
+
+def _without_link(link: re.Match[str]) -> str:
+    return f"{link[1]} ({link[2]})" if link[2].startswith("https:") else link[1]

@@ -208,7 +208,10 @@ def _write_broken_models() -> None:
 def _write_models_with_data() -> None:
     """Write two models with their weights in a file: one names it, the other a path outside."""
     onnx.save(
-        onnx.load("tiny.onnx"), "beside.onnx", save_as_external_data=True, location="weights.bin",
+        onnx.load("tiny.onnx"),
+        "beside.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
         size_threshold=0,
     )
     model = onnx.load("beside.onnx", load_external_data=False)
@@ -229,18 +232,14 @@ def _function(name: str, inner: str) -> onnx.FunctionProto:
     return helper.make_function("local", name, ["x"], ["y"], nodes, opsets)
 
 
-def _write_model(
-    name: str, nodes: list[onnx.NodeProto], *functions: onnx.FunctionProto
-) -> None:
+def _write_model(name: str, nodes: list[onnx.NodeProto], *functions: onnx.FunctionProto) -> None:
     """Write a model whose input is a batch of 28x28 grey pictures."""
     x, y = (
         helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 1, 28, 28]) for n in ("x", "y")
     )
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("local", 1)]
     graph = helper.make_graph(nodes, "g", [x], [y])
-    model = helper.make_model(
-        graph, opset_imports=opsets, ir_version=10, functions=list(functions)
-    )
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=list(functions))
     onnx.save(model, name)
 
 
