@@ -122,6 +122,9 @@ def fill(folder: Path) -> None:
     for name, text in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+    umlaut = f"# für Ziffern\n{TINY}"
+    (folder / "utf8.net").write_text(umlaut, encoding="utf-8")
+    (folder / "windows.net").write_text(umlaut, encoding="cp1252")
     shutil.copy(ROOT / "examples" / "custom_layer" / "swish.net", folder)
     _write_pictures(folder)
     _write_arrays(folder)
