@@ -24,6 +24,7 @@ from netdsl.api_arguments import checked, texts_of
 from netdsl.driver import Compiled, compile_picked, open_program, program_of
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import check_environment
+from netdsl.render import output_width
 from netdsl.source import SourceFile
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ class Net:
 
         A row has the fields `name`, `kind`, `shape` (of the output, without the batch), `params`,
         `macs`, `weights`, `units`, `bytes` (of the output in float32), `field` (the receptive field
-        along each axis, in elements of the input), `line` and `aux`.
+        along each axis, in elements of the input), `line` and `aux`. `window` is the window and
+        its stride, as in `7x7/2`. `sources` are the names of what the layer takes, and `buffers` is
+        the number of stored numbers that are not learned.
 
         >>> import netdsl
         >>> row = netdsl.load("lenet5").layers[0]
@@ -120,6 +123,9 @@ class Net:
     def summary(self, depth: int | None = None) -> None:
         """Print the layer table; with a `depth`, each deeper block is one row.
 
+        On a terminal, blocks are a tree that fits into it. Elsewhere, every layer has a row, and
+        the table is as wide as it has to be.
+
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").summary()
         layer   kind    output   params   MACs
@@ -132,7 +138,12 @@ class Net:
         depth           1 layer with weights
         memory          60 B params, 28 B activations, 28 B at the peak
         """
-        print(self._table(depth), end="")
+        width = output_width()
+        if width is None:
+            print(self._table(depth), end="")
+        else:
+            tree = import_module("netdsl.draw.tree")
+            print(tree.tree_text(self._summary, depth, width), end="")
 
     def _table(self, depth: int | None = None) -> str:
         return str(import_module("netdsl.draw.table").table_text(self._summary, depth))

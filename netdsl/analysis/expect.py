@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
 
-_OF_LABEL = ("shape", "params", "macs", "weights", "units")
+_OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
 MOST = 16  # how many sizes of a list a message shows

@@ -18,6 +18,7 @@ from netdsl.commands.common import (
     split_name,
 )
 from netdsl.commands.output import note, say, say_always, say_json
+from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile
 
 
-TABLE_OPTIONS = ("depth", "only", "show", "columns")
 NOUNS = {"error": "error", "warning": "warning", "info": "hint"}  # by severity
 _DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
-USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
 
 class Wanted(NamedTuple):
@@ -65,7 +64,7 @@ class Results(NamedTuple):
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every net that is named; returns the exit code."""
-    _refuse_unused(arguments)
+    check_table_options(arguments)
     if arguments.fix and "-" in arguments.files:
         raise UsageError("--fix changes files; standard input cannot be changed")
     results = Results([], [], Findings(), several=_are_several(arguments.files))
@@ -106,19 +105,6 @@ def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
             if key not in known:
                 known.add(key)
                 yield Wanted(path, net, is_folder)
-
-
-def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Raise `UsageError` for an option that has no effect on the chosen format.
-
-    JSON output has rows to choose from and always every column. SARIF and GitHub's format have only
-    diagnostics.
-    """
-    used = USED_OPTIONS.get(arguments.format, ())
-    for option in TABLE_OPTIONS:
-        if option not in used and _is_given(arguments, option):
-            has = "has every column" if arguments.format == "json" else "has no table"
-            raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
 
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
@@ -261,16 +247,19 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
 
 def _report_text(arguments: argparse.Namespace, results: Results) -> None:
     """Print the tables and the diagnostics; for several files, a table with a line for each net."""
-    from netdsl.commands.table import print_nets, print_overview
-
-    if results.several and not any(_is_given(arguments, option) for option in TABLE_OPTIONS):
-        print_overview(results.checked)
+    for_programs = arguments.csv or arguments.markdown
+    if for_programs:
+        from netdsl.commands.table_formats import print_nets
     else:
-        print_nets(results.checked, arguments)
+        from netdsl.commands.table import print_nets
+
+    if results.several and not any(is_given(arguments, option) for option in TABLE_OPTIONS):
+        arguments.depth = 0
+    print_nets(results.checked, arguments)
     sys.stdout.flush()
     print_diagnostics(results.findings.diagnostics)
     _point_to_explanations(results.findings.diagnostics)
-    if results.several:
+    if results.several and not for_programs:
         if any(checked.summary for checked in results.checked):
             say("")
         say(_conclusion(results))
@@ -295,7 +284,3 @@ def _conclusion(results: Results) -> str:
     counts = {noun: results.findings.count(severity) for severity, noun in NOUNS.items()}
     found = [counted(count, noun) for noun, count in counts.items() if count]
     return f"{counted(nets, 'net')} in {counted(files, 'file')}: {', '.join(found) or 'no errors'}"
-
-
-def _is_given(arguments: argparse.Namespace, option: str) -> bool:
-    return getattr(arguments, option) not in (None, ())

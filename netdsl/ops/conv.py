@@ -14,6 +14,7 @@ from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatia
 from netdsl.ops.init import INITS, shaped
 from netdsl.ops.padding import is_even
 from netdsl.ops.rounding import sum_of_products
+from netdsl.ops.window_text import number_text, padding_text, window_text
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
@@ -72,6 +73,22 @@ class Windowed(Op):
     def windows(self, x: TensorType) -> tuple[Window, ...]:
         axes = zip(*self.geometry(x), strict=True)
         return tuple(Window((k - 1) * d + 1, s, begin) for k, s, (begin, _), d in axes)
+
+    def window_text(self, x: TensorType) -> str:
+        k, stride, _, dilation = self.geometry(x)
+        return window_text(
+            k,
+            stride,
+            number_text("d", dilation, 1),
+            # For `depthwise`, whose number of groups is fixed, it is not an argument.
+            number_text("g", [self.given.get("groups", 1)], 1),
+            self.padding_text(x),
+        )
+
+    def padding_text(self, x: TensorType) -> str:
+        """The padding, if it neither is 0 nor keeps the size."""
+        k, _, pairs, dilation = self.geometry(x)
+        return padding_text(pairs, k, dilation)
 
 
 def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pairs:

@@ -106,7 +106,7 @@ def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> str:
     fits = len(pairs) == len(most)
     if fits and all(0 <= more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
         begins = [begin for begin, _ in pairs]
-        return f"write `pad = {_sizes(begins)}, output_pad = {_sizes(output_pad)}`"
+        return f"write `pad = {sizes_text(begins)}, output_pad = {sizes_text(output_pad)}`"
     smaller = [min(pair) for pair in pairs]
     return f"{_written(_argument('pad', smaller))}, and cut the rest with `slice`"
 
@@ -116,7 +116,7 @@ def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> str:
 
 def _argument(name: str, values: Sequence[int]) -> list[str]:
     """`pad = 1`, or nothing if all numbers are the default, 0."""
-    return [f"{name} = {_sizes(values)}"] if any(values) else []
+    return [f"{name} = {sizes_text(values)}"] if any(values) else []
 
 
 def _written(arguments: Sequence[str]) -> str:
@@ -131,7 +131,7 @@ def _as_numbers(pairs: Pairs) -> str:
     """Advice for pairs of equal numbers; "" for others."""
     if any(begin != end for begin, end in pairs):
         return ""
-    return f"write `pad = {_sizes([begin for begin, _ in pairs])}`"
+    return f"write `pad = {sizes_text([begin for begin, _ in pairs])}`"
 
 
 def _as_border(pairs: Iterable[tuple[int, int]]) -> str:
@@ -140,6 +140,6 @@ def _as_border(pairs: Iterable[tuple[int, int]]) -> str:
     return f"pad with zeros in a layer before it: `pad([{written}])`"
 
 
-def _sizes(values: Sequence[int]) -> str:
+def sizes_text(values: Sequence[int]) -> str:
     """One number if all axes have the same, else sizes such as 1x2."""
     return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
