@@ -58,6 +58,9 @@ class Diagnostic:
         self.file: str | None = None
         self.fix = fix
 
+    def __repr__(self) -> str:
+        return f"<{self.severity}[{self.code}]: {self.message}>"
+
 
 class Abandoned(Exception):
     """Compiling stops; the reporter has the errors found so far."""

@@ -39,6 +39,9 @@ class NetdslError(Exception):
         error.diagnostics = diagnostics
         return error
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).of, ([],), self.__dict__
+
     def __str__(self) -> str:
         return render_all(self.diagnostics)
 
@@ -100,7 +103,19 @@ class UnreadableError(NetdslError):
 
 
 class CompileError(NetdslError):
-    """The error that the Python API raises, with all diagnostics of a text."""
+    """Something is wrong with a text, its parameters, weights or environment variables.
+
+    Printed, it shows every error with its place, as the commands do. `diagnostics` is the list of
+    these: each has a `code`, a `message`, a `span` (its place), a `help` and `notes`. `code`,
+    `message` and `help` are those of the first.
+
+    >>> import netdsl
+    >>> try:
+    ...     netdsl.load("lenet6")
+    ... except netdsl.CompileError as error:
+    ...     error.code, error.message
+    ('file-not-found', 'there is no file or library net `lenet6`')
+    """
 
 
 class CannotWriteError(OSError):

@@ -621,7 +621,6 @@ def test_control_characters_are_not_printed(
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["nothing"],
         ["check"],
         ["check", "lenet5", "--format", "xml"],

@@ -50,6 +50,11 @@ class Facts:
                 diagnostic.help = _AT
             return diagnostic
 
+    def value(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression with figures and labels; raises `NetdslError`."""
+        self.start = ""
+        return evaluate(expr, Env(env, self._special))
+
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
         if isinstance(condition, ast.Operation) and _is_comparison(condition):

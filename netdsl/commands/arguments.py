@@ -67,6 +67,10 @@ def _check(add: Add) -> None:
         default="text",
         help="output format (default: text); sarif and github contain only diagnostics",
     )
+    _add_finding_options(command)
+
+
+def _add_finding_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fix",
         action="store_true",
@@ -295,6 +299,21 @@ def _help(add: Add) -> None:
     )
 
 
+def _completion(add: Add) -> None:
+    command = add(
+        "completion",
+        "print the script that completes command lines in a shell",
+        "SHELL",
+        "Print the script with which bash or zsh completes commands, options, .net files and nets"
+        " of the library. The file ~/.bashrc or ~/.zshrc evaluates it.",
+        """
+        netdsl completion bash
+        netdsl completion zsh
+        """,
+    )
+    command.add_argument("shell", choices=["bash", "zsh"], help="the shell: bash or zsh")
+
+
 # In the order of the help.
 COMMANDS: dict[str, Callable[[Add], None]] = {
     "check": _check,
@@ -307,4 +326,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "nets": _nets,
     "explain": _explain,
     "help": _help,
+    "completion": _completion,
 }

@@ -6,9 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
-from netdsl.commands.checked import Checked, Findings
+from netdsl.commands.checked import Checked, Findings, Place
 from netdsl.commands.common import (
     UsageError,
     net_files,
@@ -53,12 +54,14 @@ class Wanted(NamedTuple):
 class Results(NamedTuple):
     """What was checked, and what was found.
 
-    `several` tells whether the user gave a folder or more than one name.
+    `several` tells whether the user gave a folder or more than one name. `used` are the places of
+    what other files than their own use.
     """
 
     files: list[Wanted]
     checked: list[Checked]
     findings: Findings
+    used: set[Place]
     several: bool
 
 
@@ -67,13 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     check_table_options(arguments)
     if arguments.fix and "-" in arguments.files:
         raise UsageError("--fix changes files; standard input cannot be changed")
-    results = Results([], [], Findings(), several=_are_several(arguments.files))
+    results = Results([], [], Findings(), set(), several=_are_several(arguments.files))
     for wanted in _wanted_files(arguments.files, results.findings):
         results.files.append(wanted)
         try:
             results.checked.extend(_check_file(wanted, arguments, results))
         except NetdslError as error:
             results.findings.add(wanted.file, error.diagnostics)
+    results.findings.forget_unused(results.used)
     _report(arguments, results)
     return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
 
@@ -148,6 +152,7 @@ def _check_program(
     findings = results.findings
     before = findings.count("error")
     findings.add(wanted.file, program.reporter.diagnostics)
+    results.used.update(_used_of_imports(program))
     nets: list[Checked] = []
     for name in _names(program, wanted):
         label = f"{wanted.file}:{name}" if results.several else name
@@ -163,6 +168,22 @@ def _check_program(
     findings.add(wanted.file, warnings)
 
 
+def _used_of_imports(program: Program) -> Iterator[Place]:
+    """The blocks and `let`s of other files that a file uses."""
+    imports = program.module.imports
+    if not imports:
+        return
+    names = Names().of(program.module.tree)
+    for _, imported in imports:
+        path = imported.source.path
+        for let in imported.tree.lets:
+            if let.name in names:
+                yield path, let.span.start
+        for definition in imported.tree.definitions:
+            if definition.name in names:
+                yield path, definition.name_span.start
+
+
 def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     """Write a file with the certain fixes of its errors, and print what changed.
 
@@ -172,7 +193,7 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     from netdsl.fixes import fix_errors
 
     def diagnose(source: SourceFile) -> list[Diagnostic]:
-        results = Results([], [], Findings(), several=False)
+        results = Results([], [], Findings(), set(), several=False)
         try:
             program = program_of(source, parse_defines(arguments.define))
             list(_check_program(program, wanted, arguments, results))
@@ -184,7 +205,7 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     fixed = fix_errors(source, diagnose)
     if not fixed.applied or source.path is None:
         return
-    if arguments.format == "text":
+    if arguments.format == "text" and not arguments.quiet:
         print_difference(source.path, source, fixed.source.text)
     write_text(source.path, fixed.source.text)
     note(f"fixed {counted(fixed.applied, 'error')} in {source.name}")

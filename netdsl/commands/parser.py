@@ -92,6 +92,10 @@ class Parser(argparse.ArgumentParser):
                 self.error(_unknown_option(word, self.options()))
             self.error(f"unexpected argument `{word}`")
 
+    def actions(self) -> list[argparse.Action]:
+        """All arguments."""
+        return self._actions
+
     def options(self) -> list[str]:
         """The names of all options."""
         return [name for action in self._actions for name in action.option_strings]

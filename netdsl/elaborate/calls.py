@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, Env
 from netdsl.elaborate.invocation import (
@@ -14,8 +14,8 @@ from netdsl.elaborate.invocation import (
 )
 from netdsl.elaborate.joins import join, residual
 from netdsl.elaborate.layers import add_layer
-from netdsl.elaborate.loader import is_known, resolve
-from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.loader import is_known, layer_names, resolve
+from netdsl.elaborate.module import BlockValue, KindValue, layer_of
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site
@@ -44,7 +44,8 @@ class Calls:
             return self._identity(invocation)
         if call.name == "residual":
             return residual(self.net, self.bodies, invocation)
-        known, target = env.find(call.name, call.name_span)
+        known, found = env.find(call.name, call.name_span)
+        target = layer_of(found)
         if not known:
             binding = self._binding(call.name)
             if binding is not None:
@@ -56,8 +57,11 @@ class Calls:
             return self._block(invocation, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
+        advice = None
+        if isinstance(target, str):
+            advice = did_you_mean(target, layer_names(self.net.module, ()))
         message = f"`{call.name}` is {show(target)}, not a layer or block"
-        raise NetdslError("not-a-layer", message, call.name_span)
+        raise NetdslError("not-a-layer", message, call.name_span, help=advice)
 
     def _binding(self, name: str) -> Binding | None:
         """What a label refers to, unless a layer or a block has the same name."""

@@ -125,7 +125,8 @@ class Ends:
                     f"input `{name}` is given as {shape_text(given)}, but `{value.name}`, which"
                     " shares open sizes with it, is not given",
                     span,
-                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
+                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...` (in"
+                    f' Python `inputs={{"{value.name}": ...}}`)',
                 )
 
     def _refuse_change(

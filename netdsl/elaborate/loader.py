@@ -19,7 +19,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from netdsl.source import SourceFile, Span
 
@@ -28,11 +28,22 @@ BUILT_IN = ("residual", "identity", "frozen")
 WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
 
-class Loader:
-    """Reads each file once, and reports the errors of its top level."""
+# Who imports what: the `key` of a file, the name that it imports, and whether that is a path.
+Reference = tuple[str, str, bool]
 
-    def __init__(self, reporter: Reporter) -> None:
+
+class Loader:
+    """Reads each file once, and reports the errors of its top level.
+
+    `files` has the file behind each import. Those that it has at first are not read again, so that
+    a program that is stored with its files means the same elsewhere.
+    """
+
+    def __init__(
+        self, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+    ) -> None:
         self.reporter = reporter
+        self.files: dict[Reference, SourceFile] = dict(files or {})
         self._modules: dict[str, Module] = {}
         self._loading: list[str] = []
         self._meter = Meter()
@@ -43,17 +54,16 @@ class Loader:
 
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `NetdslError` if its text cannot be read."""
-        key = source.path or source.name
         if len(self._loading) >= limit("depth"):
             raise NetdslError(
                 "nesting-too-deep",
                 f"imports are nested more than {limit('depth')} levels deep",
                 help=raise_help("depth"),
             )
-        self._loading.append(key)
+        self._loading.append(source.key)
         try:
             tree = parse(source)
-            module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
+            module = self._modules[source.key] = Module(source, tree, Env(meter=self._meter))
             self._load_items(module, tree)
         finally:
             self._loading.pop()
@@ -86,31 +96,45 @@ class Loader:
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
-        path, shown = _import_target(module, item)
-        if path in self._loading:
-            circle = [*self._loading[self._loading.index(path) :], path]
+        reference = module.source.key, item.target, item.is_path
+        if reference not in self.files:
+            self.files[reference] = self._read(*_import_target(module, item))
+        source = self.files[reference]
+        if source.key in self._loading:
+            circle = [*self._loading[self._loading.index(source.key) :], source.key]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
             raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
-        imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
+        imported = self._modules.get(source.key) or self.load(source)
         module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
 
+    def _read(self, path: str, shown: str) -> SourceFile:
+        module = self._modules.get(path)
+        return library.read(path, shown=shown) if module is None else module.source
+
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import, such as `se`, with the file that defines it."""
-        path = library.block_file(name)
-        if path is None:
-            return None
-        module = self._modules.get(path)
-        if module is None:
-            module = self.load(library.read(path, shown=f"nets/lib/{name}.net"))
+        reference = "", name, False
+        if reference not in self.files:
+            path = library.block_file(name)
+            if path is None:
+                return None
+            self.files[reference] = self._read(path, f"nets/lib/{name}.net")
+        source = self.files[reference]
+        module = self._modules.get(source.key) or self.load(source)
         definition = module.definitions.get(name)
         return (definition, module) if isinstance(definition, ast.Definition) else None
 
 
-def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
-    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read."""
-    loader = Loader(reporter)
+def load_program(
+    source: SourceFile, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+) -> tuple[Loader, Module]:
+    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read.
+
+    `files` are those of `Loader`.
+    """
+    loader = Loader(reporter, files)
     return loader, loader.load(source)
 
 
@@ -267,7 +291,7 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = _foreign(name) or did_you_mean(name, _layer_names(module, labels))
+    advice = _foreign(name) or did_you_mean(name, layer_names(module, labels))
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
@@ -287,7 +311,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
     )
 
 
-def _layer_names(module: Module, labels: Iterable[str]) -> list[str]:
+def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
     blocks = [
         name

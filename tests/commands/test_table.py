@@ -106,7 +106,7 @@ def test_summary_in_python() -> None:
 
 
 def test_summary_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """Elsewhere, `summary()` prints the flat table with whole formulas, also those of the memory."""
+    """Elsewhere, `summary()` prints the flat table, with whole formulas everywhere."""
     netdsl.load("resnet:ResNet50").summary()
     text = capsys.readouterr().out
     assert text.splitlines() == table(capsys, "resnet:ResNet50").splitlines()[1:-1]
