@@ -31,6 +31,7 @@ QUIET = {
     "test": "print only errors, and JSON if --format asks for it",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",
+    "explain": "print only codes, or the first sentence about the one CODE",
 }
 
 
