@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
@@ -12,10 +12,12 @@ from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Abandoned, Reporter
-from netdsl.elaborate.loader import load_program
+from netdsl.elaborate.loader import Loader, load_program
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import Program
 from netdsl.errors import NetdslError
+from netdsl.syntax import ast
+from netdsl.syntax.parser import MendedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
     from netdsl.ir.graph import Graph, Value
     from netdsl.source import SourceFile
-    from netdsl.syntax import ast
+
+# The errors that a mended syntax error cannot cause.
+_OF_NAMES = ("unknown-layer", "unknown-name", "unknown-function", "unknown-argument")
 
 
 class Compiled(NamedTuple):
@@ -67,8 +71,35 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
     """The program of a text; raises `NetdslError`."""
     reporter = Reporter()
     with _collecting(reporter):
-        loader, module = load_program(source, reporter)
+        try:
+            loader, module = load_program(source, reporter)
+        except MendedError as error:
+            raise NetdslError.of([*error.diagnostics, *_wrong_names(source, error)]) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
+
+
+def _wrong_names(source: SourceFile, mended: MendedError) -> list[Diagnostic]:
+    """The errors about names in a text with syntax errors, which are no consequences of these."""
+    if mended.tree.source is not source:
+        return []
+    reporter = Reporter()
+    loader = Loader(reporter)
+    with suppress(Abandoned, NetdslError):
+        program = Program(source, loader, loader.define(source, mended.tree), reporter, {})
+        for name in program.module.own:
+            definition = program.module.definitions[name]
+            if isinstance(definition, ast.Definition) and definition.is_net:
+                with suppress(NetdslError):
+                    elaborate(program, name, {}, reporter)
+    return [d for d in reporter.diagnostics if _is_independent(d, mended.blanked)]
+
+
+def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
+    """Whether a name is wrong for another reason than that the lines `blanked` could not be read."""
+    if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
+        return False
+    name = diagnostic.span.text.partition("=")[0].strip()
+    return name not in blanked
 
 
 def compile_picked(

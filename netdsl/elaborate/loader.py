@@ -52,11 +52,15 @@ class Loader:
             )
         self._loading.append(key)
         try:
-            tree = parse(source)
-            module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
-            self._load_items(module, tree)
+            return self.define(source, parse(source))
         finally:
             self._loading.pop()
+
+    def define(self, source: SourceFile, tree: ast.File) -> Module:
+        """The module of a file with this tree; raises `NetdslError` if an import has no text."""
+        key = source.path or source.name
+        module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
+        self._load_items(module, tree)
         return module
 
     def _load_items(self, module: Module, tree: ast.File) -> None:

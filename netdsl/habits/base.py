@@ -1,0 +1,104 @@
+"""A habit: what people write, and what to write here."""
+
+from __future__ import annotations
+
+import re
+from string import Template
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Change = tuple[int, int, str]  # a text to write in place of the characters from here to there
+
+
+class Found(NamedTuple):
+    """A line with a habit: the match in its code, the whole text, and where the line begins."""
+
+    match: re.Match[str]
+    text: str
+    start: int
+
+    def __getitem__(self, group: str) -> str:
+        return self.match[group] or ""
+
+    def place(self, *groups: str) -> tuple[int, int]:
+        """Where the first of these groups is in the text that the pattern has; else the match."""
+        for group in groups:
+            if group in self.match.re.groupindex and self.match.start(group) >= 0:
+                return self.start + self.match.start(group), self.start + self.match.end(group)
+        return self.start + self.match.start(), self.start + self.match.end()
+
+
+Fix = str | None | list[Change]
+
+
+class Habit(NamedTuple):
+    """One row of the tables.
+
+    `pattern` matches a part of a line, and `example` has a line that it matches, with ‹ › around
+    the place of the error: the group `at`, or else the whole match. `advice`, `fact` and `fix` are
+    templates with the groups of the pattern. `fix` is what to write in place of the group `fix`, or
+    else of the whole match, if there is no doubt about it. `$fix` in the advice is the result. A
+    function can compute it. If it returns None, `otherwise` is the advice; without that, the row
+    does not apply.
+    """
+
+    pattern: str
+    example: str
+    advice: str
+    fact: str = ""
+    fix: str | Callable[[Found], Fix] | None = None
+    otherwise: str = ""
+    top: bool | None = None  # whether it is only where a net could begin, or never there
+
+
+class Advice(NamedTuple):
+    """What a habit means for a line: the fact, the place, the advice and the changes."""
+
+    fact: str
+    place: tuple[int, int]
+    help: str
+    changes: list[Change]
+
+
+def advice_for(habit: Habit, found: Found) -> Advice | None:
+    """The advice for a line that matches a habit, or None if the habit does not apply to it."""
+    words = {name: value or "" for name, value in found.match.groupdict().items()}
+    fix = habit.fix
+    if isinstance(fix, str):
+        fix = Template(fix).safe_substitute(words)
+    elif fix is not None:
+        fix = fix(found)
+    changes: list[Change] = []
+    help_ = habit.advice
+    if isinstance(fix, str):
+        changes = [(*found.place("fix"), fix)]
+        words["fix"] = " ".join(fix.split())
+    elif fix is not None:
+        changes = fix
+    elif habit.fix is not None:
+        if not habit.otherwise:
+            return None
+        help_ = habit.otherwise
+    fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
+    return Advice(fact, found.place("at"), help_, changes)
+
+
+def look_up(
+    habits: Iterable[Habit], text: str, start: int, code: str, at: int, *, top: bool
+) -> Advice | None:
+    """The advice for the first habit that the code of a line has at the offset `at` in it.
+
+    `start` is where the line begins in the text. A habit elsewhere in the line is not the reason
+    for the error.
+    """
+    for habit in habits:
+        if habit.top is not None and habit.top != top:
+            continue
+        for match in re.finditer(habit.pattern, code):
+            if match.start() <= at <= match.end() + 1:  # a blank may come between
+                advice = advice_for(habit, Found(match, text, start))
+                if advice is not None:
+                    return advice
+    return None

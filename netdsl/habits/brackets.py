@@ -1,0 +1,124 @@
+"""Rewrites lines whose brackets are those of other languages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Change, Fix, Found
+
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def parts(text: str, separator: str = ",") -> list[str]:
+    """The parts of a text between separators that are in no bracket, without blanks around them."""
+    depth, start, found = 0, 0, []
+    for position, character in enumerate(text):
+        depth += (character in _OPEN) - (character in _CLOSE)
+        if depth == 0 and text.startswith(separator, position):
+            found.append(text[start:position].strip())
+            start = position + len(separator)
+    return [*found, text[start:].strip()]
+
+
+def closing(text: str, opening: int) -> int | None:
+    """Where the bracket that is opened at an offset is closed."""
+    depth = 0
+    for position in range(opening, len(text)):
+        depth += (text[position] in _OPEN) - (text[position] in _CLOSE)
+        if depth == 0:
+            return position
+    return None
+
+
+def braced(found: Found) -> Fix:
+    """Braces in place of a colon and an indented body, as in Python."""
+    colon = found.place("at")[1] - 1
+    end_of_line = found.text.find("\n", colon)
+    head = found.text[found.start : colon]
+    indentation = head[: len(head) - len(head.lstrip())]
+    if found.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
+        return None
+    end = _end_of_body(found.text, end_of_line, len(indentation))
+    if end is None:
+        return None
+    return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
+
+
+def _end_of_body(text: str, start: int, indentation: int) -> int | None:
+    """The end of the last line that is indented more; None if there is no such line."""
+    end = None
+    position = start + 1
+    while 0 < position < len(text):
+        stop = text.find("\n", position)
+        stop = len(text) if stop < 0 else stop
+        line = text[position:stop]
+        if line.strip():
+            if len(line) - len(line.lstrip()) <= indentation:
+                break
+            end = position + len(line.rstrip())
+        position = stop + 1
+    return end
+
+
+def moved_brace(found: Found) -> Fix:
+    """The brace of the next line at the end of this one."""
+    end = found.start + len(found.match.string.rstrip())
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\s*\n\s*(\{)").match(found.text, end)
+    if following is None:
+        return None
+    changes: list[Change] = [(end, end, " {"), (*following.span(1), "")]
+    return changes
+
+
+def arms(found: Found) -> Fix:
+    """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
+    text, start = found.text, found.place("open")[0]
+    end = closing(text, start)
+    if end is None or "\n" in text[start:end]:
+        return None
+    inside = text[start + 1 : end]
+    members = parts(inside, "|" if "|" in inside and "," not in inside else ",")
+    members = [member for member in members if member]
+    if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
+        return None
+    joined = " ".join(f"| {member}" for member in members)
+    begin = found.place("fix")[0]
+    return [(begin, end + 1, f"{found['join']} {{ {joined} }}")]
+
+
+def body(found: Found) -> Fix:
+    """`residual { F }` for `residual(F)` and `residual F`."""
+    text = found.text
+    begin, start = found.place("fix")[0], found.place("open")[0]
+    end = closing(text, start)
+    if end is None or "\n" in text[start:end]:
+        return None
+    return [(begin, end + 1, f"{found['join']} {{ {text[start + 1 : end].strip()} }}")]
+
+
+def else_if(found: Found) -> Fix:
+    """`else if c {` for `elif c:`, with the body in braces."""
+    changes = braced(found)
+    if not isinstance(changes, list):
+        return None
+    return [(*found.place("word"), "else if"), *changes]
+
+
+def unclosed(found: Found) -> Fix:
+    """A `)` before an arrow, if one parenthesis of the line is open there."""
+    before = found.text[found.start : found.place("at")[0]]
+    if before.count("(") != before.count(")") + 1 or before.count("[") != before.count("]"):
+        return None
+    end = found.start + len(before.rstrip())
+    return [(end, end, ")")]
+
+
+def moved_arrow(found: Found) -> Fix:
+    """An arrow at the end of a line, moved to the beginning of the next one."""
+    start, end = found.place("fix")
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\n[ \t]*(?=[A-Za-z_@{])").match(found.text, end)
+    if following is None:
+        return None
+    return [(start, end, ""), (following.end(), following.end(), "-> ")]

@@ -1,0 +1,7 @@
+"""All habits in one list. The first row that applies to an error gives its advice."""
+
+from __future__ import annotations
+
+from netdsl.habits import formats, grammar, python, symbols
+
+HABITS = (*symbols.HABITS, *python.HABITS, *formats.HABITS, *grammar.HABITS)
