@@ -74,7 +74,8 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
         try:
             loader, module = load_program(source, reporter)
         except MendedError as error:
-            raise NetdslError.of([*error.diagnostics, *_wrong_names(source, error)]) from None
+            diagnostics = [*error.diagnostics, *_wrong_names(source, error)]
+            raise NetdslError.of(sorted(diagnostics, key=_start)) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
 
 
@@ -92,6 +93,10 @@ def _wrong_names(source: SourceFile, mended: MendedError) -> list[Diagnostic]:
                 with suppress(NetdslError):
                     elaborate(program, name, {}, reporter)
     return [d for d in reporter.diagnostics if _is_independent(d, mended.blanked)]
+
+
+def _start(diagnostic: Diagnostic) -> int:
+    return 0 if diagnostic.span is None else diagnostic.span.start
 
 
 def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:

@@ -76,8 +76,8 @@ class NetBuilder:
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
-    def report(self, fault: NetdslError, span: Span) -> None:
-        """Report an error, at `span` if it has no place of its own.
+    def report(self, fault: NetdslError, part: ast.Statement | ast.Element) -> None:
+        """Report an error, at the place of this part of the text if it has no place of its own.
 
         Raises `Overrun` if the error is one, and `Abandoned` after too many errors.
         """
@@ -87,8 +87,11 @@ class NetBuilder:
         if self._faults > MAX_FAULTS:
             raise Abandoned  # a loop may have the same error in each round
         diagnostic = fault.diagnostic
-        diagnostic.span = diagnostic.span or span
+        diagnostic.span = diagnostic.span or part.span
         diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+        from netdsl.elaborate.slips import advise  # only texts with errors need it
+
+        advise(diagnostic, part, self.scope.first_paths())
         self.reporter.add(diagnostic)
 
     def unknown(self, span: Span) -> Value:
@@ -259,18 +262,10 @@ class NetBuilder:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
         known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
         return (
-            _CAPITALS.get(name)
-            or _as_sizes(name, env)
+            _as_sizes(name, env)
             or did_you_mean(name, known)
             or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
         )
-
-
-_CAPITALS = {
-    "True": "it is written `true`",
-    "False": "it is written `false`",
-    "None": "leave the argument out",
-}
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

@@ -85,8 +85,11 @@ class Loader:
         except UnreadableError:
             raise
         except NetdslError as fault:
+            from netdsl.elaborate.slips import advise  # only texts with errors need it
+
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or span
+            advise(diagnostic, None)
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
@@ -271,7 +274,7 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = _foreign(name) or did_you_mean(name, _layer_names(module, labels))
+    advice = did_you_mean(name, _layer_names(module, labels))
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
@@ -301,39 +304,6 @@ def _layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     return [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *blocks]
 
 
-_FOREIGN = {
-    "conv1d": "conv",
-    "conv2d": "conv",
-    "conv3d": "conv",
-    "convolution": "conv",
-    "linear": "dense",
-    "fc": "dense",
-    "innerproduct": "dense",
-    "batchnorm": "bn",
-    "batchnorm2d": "bn",
-    "batch_norm": "bn",
-    "maxpool2d": "maxpool",
-    "avgpool2d": "avgpool",
-    "max_pool": "maxpool",
-    "avg_pool": "avgpool",
-    "globalavgpool": "gap",
-    "global_avg_pool": "gap",
-    "adaptiveavgpool2d": "adaptive_avgpool",
-    "cat": "concat",
-    "skip": "residual",
-    "shortcut": "residual",
-    "swish": "silu",
-    "convtranspose2d": "deconv",
-    "conv_transpose": "deconv",
-    "view": "reshape",
-    "transpose": "permute",
-    "leakyrelu": "leaky_relu",
-    "hardswish": "hard_swish",
-    "layer_norm": "layernorm",
-    "group_norm": "groupnorm",
-}
-
-
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:
     return NetdslError(
         "broken-plugin",
@@ -341,8 +311,3 @@ def _plugin_failed(error: Exception, span: Span) -> NetdslError:
         span,
         help="`pip list` shows what is installed; update or remove the package",
     )
-
-
-def _foreign(name: str) -> str | None:
-    ours = _FOREIGN.get(name.lower())
-    return f"it is called `{ours}` here" if ours else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_NO_CODE = re.compile(r'"[^"\n]*"|#.*')
 Change = tuple[int, int, str]  # a text to write in place of the characters from here to there
 
 
@@ -50,7 +51,7 @@ class Habit(NamedTuple):
     fact: str = ""
     fix: str | Callable[[Found], Fix] | None = None
     otherwise: str = ""
-    top: bool | None = None  # whether it is only where a net could begin, or never there
+    where: str = ""  # `top`, `body`, `train`: only outside of braces, in a net or block, or there
 
 
 class Advice(NamedTuple):
@@ -73,32 +74,48 @@ def advice_for(habit: Habit, found: Found) -> Advice | None:
     changes: list[Change] = []
     help_ = habit.advice
     if isinstance(fix, str):
-        changes = [(*found.place("fix"), fix)]
+        start, end = found.place("fix")
+        if fix == found.text[start:end]:
+            return None
+        changes = [(start, end, fix)]
         words["fix"] = " ".join(fix.split())
     elif fix is not None:
         changes = fix
+        words["fix"] = " ".join(changes[0][2].split())
     elif habit.fix is not None:
         if not habit.otherwise:
             return None
         help_ = habit.otherwise
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
-    return Advice(fact, found.place("at"), help_, changes)
+    return Advice(fact, found.place("at", "fix"), help_, changes)
 
 
 def look_up(
-    habits: Iterable[Habit], text: str, start: int, code: str, at: int, *, top: bool
+    habits: Iterable[Habit], text: str, start: int, code: str, at: int
 ) -> Advice | None:
     """The advice for the first habit that the code of a line has at the offset `at` in it.
 
     `start` is where the line begins in the text. A habit elsewhere in the line is not the reason
     for the error.
     """
+    where = _place_of(text[:start])
     for habit in habits:
-        if habit.top is not None and habit.top != top:
+        if habit.where not in ("", where):
             continue
         for match in re.finditer(habit.pattern, code):
-            if match.start() <= at <= match.end() + 1:  # a blank may come between
-                advice = advice_for(habit, Found(match, text, start))
+            found = Found(match, text, start)
+            begin = found.place("fix")[0] - start
+            if begin <= at <= match.end() + 1:  # a blank may come between
+                advice = advice_for(habit, found)
                 if advice is not None:
                     return advice
     return None
+
+
+def _place_of(before: str) -> str:
+    """Whether a text ends outside of all braces, in a `train` section, or in a net or block."""
+    code = _NO_CODE.sub("", before)
+    if code.count("{") <= code.count("}"):
+        return "top"
+    openings = re.findall(r"^\s*(net|block|train)\b", code, re.MULTILINE)
+    return "train" if openings[-1:] == ["train"] else "body"

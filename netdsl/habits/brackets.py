@@ -79,6 +79,8 @@ def arms(found: Found) -> Fix:
     if end is None or "\n" in text[start:end]:
         return None
     inside = text[start + 1 : end]
+    if inside.lstrip().startswith("|"):
+        return None
     members = parts(inside, "|" if "|" in inside and "," not in inside else ",")
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):

@@ -84,6 +84,8 @@ def _chain(node: ast.expr) -> Chain:
         return start._replace(layers=start.layers + _function(node.func.attr, node.args, node))
     if path is None or path.startswith("self."):
         raise Unclear
+    if key_of(path) in ("activation", "act"):
+        return Chain(_layer(path, node.args, node))
     if _takes_value(path, node):
         start = _chain(node.args[0])
         return start._replace(layers=start.layers + _function(path, node.args[1:], node))

@@ -40,7 +40,7 @@ def paper(found: Found) -> Fix:
     line = re.sub(r"\s*[×✕*]\s*", "x", found["line"]).strip().rstrip(",.")
     words = line.lower()
     for pattern, kind in _PHRASES:
-        match = re.search(rf"(?<![a-z]){pattern.replace('(?:', '(?:')}(?![a-z])", words)
+        match = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", words)
         if match is not None:
             return _described(kind, words[: match.start()] + " " + words[match.end() :])
     return None
@@ -94,14 +94,6 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
     return kind if not numbers else None
 
 
-def clear_paper(found: Found) -> Fix:
-    """`paper`, where nothing is left out: a convolution does not state its padding."""
-    layer = paper(found)
-    if not isinstance(layer, str) or (layer.startswith(("conv", "deconv")) and "pad" not in layer):
-        return None
-    return layer
-
-
 def digits(found: Found) -> Fix:
     """`25_000_000` for `25M`."""
     value = float(found["n"].replace("_", "")) * _UNITS[found["unit"].lower()]
@@ -127,6 +119,8 @@ _DARKNET = "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` i
 _CAFFE = "write the layer with its name: `conv1: conv(20, 5)`; its input is the value above"
 _YAML = "write a net as `net Name { input image: 3x224x224 ... }`, with one layer on each line"
 
+_PAPER = r"(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|norm|dense|max|drop|relu|bn|linear))"
+
 HABITS = (
     Habit(r"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,.*)", "‹[-1, 1, Conv, [64, 3, 2]]›",
           "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
@@ -136,12 +130,12 @@ HABITS = (
           "this is a row of a YOLO file"),
     Habit(r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET,
           "this is a section of a Darknet file"),
-    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", top=True),
+    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", where="top"),
     Habit(r"^\s*(?P<at>(?:name|type|bottom|top)\s*:\s*\").*", "‹name: \"›conv1\"", _CAFFE,
           "this is a line of a Caffe file"),
-    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", top=False),
-    Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", "‹{\"name\": \"N\"}›", _YAML, "this is JSON", top=True),
-    Habit(r"^\s*(?P<at>[\w-]+\s*:)(?:\s|$).*", "‹layers:›", _YAML, "this is YAML", top=True),
+    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {› 3 }", _CAFFE, "this is a layer of Caffe", where="body"),
+    Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", "‹{\"name\": \"N\"}›", _YAML, "this is JSON", where="top"),
+    Habit(r"^\s*(?P<at>[\w-]+\s*:)(?:\s|$).*", "‹layers:›", _YAML, "this is YAML", where="top"),
     Habit(
         r"^\s*(?P<fix>(?P<at>[-*•+]\s+|\d+[.)]\s+)?(?P<kind>\w+)\s*:\s*\{(?P<pairs>[^{}]*)\})\s*$",
         "‹- ›conv: {out: 8, k: 3}",
@@ -149,7 +143,7 @@ HABITS = (
         "this is a layer of YAML or JSON",
         mapping,
         "write the layer with its arguments in parentheses: `conv(8, 3)`",
-        top=False,
+        where="body",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>-|[*•+]|\d+[.)])\s+)(?=[A-Za-z_@])",
@@ -157,20 +151,12 @@ HABITS = (
         "write each layer on a line of its own, without a mark before it",
         "found `$at` before a layer, but a net is not a list",
         "",
-        top=False,
+        where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<line>(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|connected|dense|norm|softmax|dropout|relu|bn|linear))"
-        r"[\w ,/×✕*x.=:-]+?))\s*$",
-        "‹FC-4096›",
-        "write the layer as `$fix`",
-        "this is a layer as papers write it",
-        clear_paper,
-    ),
-    Habit(
-        r"^\s*(?P<line>(?=[^#]*(?i:conv|filters|kernels|pool))[\w ,/×✕*x.=:-]+?)\s*$",
+        rf"^\s*(?P<fix>(?P<line>{_PAPER}\w[\w ,/×✕*x.=:-]*?))\s*$",
         "‹3x3 conv, 64, /2›",
-        "",
+        "write the layer as `$fix`",
         "this is a layer as papers write it",
         paper,
     ),

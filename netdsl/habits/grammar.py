@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import arms, body, moved_arrow, moved_brace, unclosed
-from netdsl.habits.statements import summed
+from netdsl.habits.statements import put_out, summed
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -87,13 +87,20 @@ def repeated(found: Found) -> Fix:
 
 HABITS = (
     Habit(
+        r"^\s*input\s+(?P<name>[A-Za-z_]\w*)\s*(?P<at>:?)\s*$",
+        "input image‹:›",
+        "give its sizes: `input $name: 3x224x224`",
+        "input `$name` has no sizes",
+        where="body",
+    ),
+    Habit(
         r"^(?P<fix>inputs?\b(?P<rest>.*))".replace("^", r"^\s*"),
         "‹input image = 3x8x8›",
         "write an input as `$fix`",
         "an input has a name, a colon and its sizes",
         declared_input,
         "write an input as `input image: 3x224x224`",
-        top=False,
+        where="body",
     ),
     Habit(
         r"^\s*(?P<at>net\b)\s*(?P<fix>)(?=[({:]|$)",
@@ -101,14 +108,14 @@ HABITS = (
         "give the net a name: `net Net { ... }`",
         "a net has no name",
         lambda found: [(found.place("at")[1], found.place("at")[1], " Net")],
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<at>block\b)\s*(?=[({:]|$)",
         "‹block› (w) { relu }",
         "give the block a name: `block Name(...) { ... }`",
         "a block has no name",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?:net|block|train)\s+(?P<fix>(?P<at>\"(?P<text>\w+)\"))",
@@ -116,7 +123,7 @@ HABITS = (
         "write the name without quotes: `$text`",
         "the name is in quotes",
         "$text",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?:net|block|train)\s+(?P<fix>(?P<at>(?P<name>\w+(?:[-.@]\w+)+)))(?P<rest>)",
@@ -124,7 +131,7 @@ HABITS = (
         "names consist of letters, digits and `_`: `$fix`",
         "`$name` is not a name",
         identifier,
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?:net|block)\s+(?P<fix>(?P<at>(?P<name>\d\w*)))(?P<rest>)",
@@ -132,14 +139,13 @@ HABITS = (
         "a name begins with a letter: `$fix`",
         "`$name` is not a name",
         identifier,
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?:net|block|train|repeat|if|for|else|aux|residual|concat|add|mul)\b[^{]*$",
         "net N‹\n›{ input x: 3 }",
         "write the `{` at the end of the line before",
-        "the `{` is on a line of its own",
-        moved_brace,
+        fix=moved_brace,
     ),
     Habit(
         r"^\s*train\s*(?P<fix>(?P<at>\()\s*(?P<name>\w+)\s*\))",
@@ -147,7 +153,7 @@ HABITS = (
         "write the name of the net without parentheses: `train $name { ... }`",
         "found `(` after `train`",
         " $name",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?:data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)(?P<at>\s*:)\s",
@@ -166,7 +172,7 @@ HABITS = (
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>\())).*->.*",
         "residual‹(›conv(8, 3) -> relu)",
-        "write the layers in braces: `$join {{ ... }}`".replace("{{", "{").replace("}}", "}"),
+        "write `$fix`",
         "layers cannot be arguments: `$join` has them in braces",
         lambda found: body(found) if found["join"] == "residual" else arms(found),
         "write the arms in braces: `add { | conv(8, 3) | relu }`",
@@ -174,10 +180,9 @@ HABITS = (
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>[\[{{]))).*",
         "concat ‹[›relu, tanh]",
-        "write each arm after a `|`: `$join { | ... | ... }`",
+        "write `$fix`",
         "the arms of `$join` are in braces, each after a `|`",
         arms,
-        "write each arm after a `|`: `concat { | relu | tanh }`",
     ),
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s+(?P<at>@(?P<name>[\w.]+)))\s*$",
@@ -195,7 +200,7 @@ HABITS = (
     ),
     Habit(r"^\s*import\s+(?P<fix>(?P<at>(?P<path>\w[\w/]*\.\w+)))\s*$", "import ‹heads.net›",
           'write the path of a file in quotes: `import "$path"`',
-          "the path of a file is not in quotes", '"$path"', top=True),
+          "the path of a file is not in quotes", '"$path"', where="top"),
     Habit(
         r"(?P<fix>(?P<a>\b[\w.]+)\s*(?P<s><=?|>=?)\s*(?P<b>[\w.]+)\s*(?P<at>(?P<t><=?|>=?))\s*(?P<c>[\w.]+))",
         "if 1 < in.channels ‹<› 4 { relu }",
@@ -252,7 +257,7 @@ HABITS = (
         "the parameters are not in parentheses",
         "($parameters) ",
     ),
-    Habit(r"^\s+import\b", "import ‹resnet›", "imports belong at the top of the file, outside of nets", top=False),
+    Habit(r"^\s+import\b", "import ‹resnet›", "imports belong at the top of the file, outside of nets", where="body"),
     Habit(r"^\s*(?P<at>else)\b", "‹else› { relu }", "write `else` after the `}` of its `if`",
           "an `else` has no `if`"),
     Habit(r"\brepeat\s*(?P<at>\{)", "repeat ‹{› relu }", "give the number of repetitions: `repeat 3 { ... }`",
@@ -266,8 +271,8 @@ HABITS = (
         fix="@$name",
     ),
     Habit(r"^\s*(?P<at>\|)(?!>)", "‹|› relu", "begin every arm with `|`, and write nothing before the first one"),
-    Habit(r"^\s*let\s+\w+\s*$", "let a", "give it a value: `let k = 3`"),
-    Habit(r"(?P<fix>\s*(?P<at>->))\s*$", "relu ->", "a line cannot end with `->`; begin the next line with it instead",
+    Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
+    Habit(r"(?P<fix>\s*(?P<at>->))\s*$", "relu ->‹\n›", "a line cannot end with `->`; begin the next line with it instead",
           "", moved_arrow, "a line cannot end with `->`; begin the next line with it instead"),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
@@ -275,7 +280,7 @@ HABITS = (
         "a label consists of letters, digits and `_`: `$fix`",
         "`$name` is not a label",
         identifier,
-        top=False,
+        where="body",
     ),
     Habit(
         r"(?:->\s*|^\s*|:\s*)(?P<fix>(?P<a>@?[A-Za-z_][\w.]*(?:\([^()]*\))?)\s*(?P<at>(?P<sign>[-+*]))\s*(?P<b>@?[A-Za-z_][\w.]*(?:\([^()]*\))?))\s*(?=->|$|\})",
@@ -313,7 +318,7 @@ HABITS = (
         called,
     ),
     Habit(
-        START + r"(?P<fix>(?P<name>[A-Za-z_]\w*)\s+(?P<at>-?[\d.]+)(?P<arguments>[\w\s,.]*))\s*$",
+        START + r"(?P<fix>(?P<name>[A-Za-z_]\w*)\s+(?P<at>-?\.?\d[\d.]*)(?P<arguments>[\w\s,.]*))\s*$",
         "conv ‹8›, 3",
         "write arguments in parentheses: `$fix`",
         "the arguments of `$name` are not in parentheses",
@@ -324,13 +329,6 @@ HABITS = (
         START + r"[A-Za-z_]\w*(?P<at>\s*\[)",
         "conv‹[›8, 3",
         "write arguments in parentheses: `conv(64, 3)`",
-    ),
-    Habit(
-        r"\{\s*(?P<fix>)[^|{}\s][^|{}]*(?P<at>\|)",
-        "concat { relu ‹|› tanh }",
-        "begin every arm with `|`, even the first: `concat { | relu | tanh }`",
-        "the first arm has no `|`",
-        "| ",
     ),
     Habit(
         START + r"\w+\([^()]*\)(?P<fix>\s*(?P<at>[.,|])\s*)(?=[a-z@]|$)",
@@ -348,7 +346,7 @@ HABITS = (
         lambda found: [(*found.place("at", "comma"), "->" if found["at"] else " ->")] if found.match.string[found.match.end():].strip() else [(*found.place("fix"), "")],
     ),
     Habit(
-        r"(?<!\w)\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)(?P<at>(?P<second>[a-z_]\w*))",
+        START + r"\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)(?P<at>(?P<second>[a-z_]\w*))",
         "conv(4, 3) ‹relu›",
         "write `->` between two layers",
         "`->` is missing before `$second`",
@@ -364,11 +362,12 @@ HABITS = (
         "found `output` in the middle of a chain",
     ),
     Habit(
-        r"^\s*(?P<fix>output\s*(?P<at>[=:])\s*)",
+        r"^\s*(?P<fix>output\s*(?P<at>[=:])\s*(?P<value>.*?))\s*$",
         "output ‹=› relu",
-        "write `output` before the layer: `output logits: dense(10)`",
+        "write `$fix`; a name can follow: `output logits: dense(10)`",
         "found `$at` after `output`",
-        "output ",
+        put_out,
+        "write `output @label`, or `output logits: dense(10)`",
     ),
     Habit(
         r"\((?:[^()]*,)?\s*(?P<at>in)\s*[,)]",
@@ -376,8 +375,6 @@ HABITS = (
         "only its sizes can be used, such as `in.channels`; to add the input, write `residual { ... }`",
         "`in` itself is not a value",
     ),
-    Habit(r"\bin(?P<at>)\s*(?=[^.\s]|$)", "conv(in, 3)", "write one of its sizes, such as `in.channels`",
-          "`in` itself is not a value"),
     Habit(
         r"\([^()]*(?P<at>->)",
         "conv(8, 3 ‹->› relu",

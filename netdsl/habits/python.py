@@ -12,8 +12,9 @@ _PACKAGES = (
 )
 _MODULES = r"(?:torch|nn|F|tf|keras|layers|L|K|tensorflow|functional|mx|gluon|flax|jax)"
 _TYPES = r"(?:int|float|str|bool|number|string|list|tuple|List|Tuple|Tensor|nn\.Module|torch\.Tensor|Any|Callable|Optional)"
-_WORDS = r"(?:let|const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|local|set|define|dim)"
+_WORDS = r"(?:const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|local|set|define|dim)"
 _BODY = "write the body in braces: `{ ... }`"
+_BRACED = "write `$head {`, and `}` below the body"
 _TRAIN = "leave it out; how a net is trained is in its section `train Net { epochs = 3 }`"
 
 HABITS = (
@@ -36,7 +37,7 @@ HABITS = (
         "‹class Net(nn.Module):›",
         "write the net as `net $name { input image: 3x224x224 ... }`, with its layers in order",
         "this is a class of Python",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<at>def\s+(?:__init__|forward|call|build)\b.*|super\(\).*|super\b.*)",
@@ -50,7 +51,7 @@ HABITS = (
         "define a named part as a block: `block $name(...) { ... }`",
         "found `$at`, but a named part begins with `block`",
         "block $name",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|module|component|macro|struct)\s+(?P<name>\w+))\s*(?=\{)",
@@ -58,7 +59,7 @@ HABITS = (
         "define a named part as a block: `block $name() { ... }`",
         "found `$at`, but a named part begins with `block`",
         "block $name() ",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<at>def|class|function|fn|func|fun)\b.*",
@@ -72,7 +73,7 @@ HABITS = (
         "write `net` in small letters",
         "found `$at`, but a net begins with `net`",
         "net",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>Block|BLOCK|blk|blocks|subnet|submodule))\s+\w+",
@@ -80,7 +81,7 @@ HABITS = (
         "write `block` in small letters",
         "found `$at`, but a block begins with `block`",
         "block",
-        top=True,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<word>elif|elseif|elsif|else\s+if)\s+(?P<c>[^:{}]+?)\s*(?P<at>:)\s*$",
@@ -98,25 +99,25 @@ HABITS = (
         "else if",
     ),
     Habit(
-        r"^\s*(?:\}\s*)?else\b\s*(?P<at>:)\s*$",
+        r"^\s*(?:\}\s*)?(?P<head>else)\b\s*(?P<at>:)\s*$",
         "else‹:›",
-        _BODY,
+        _BRACED,
         "found `:`, but bodies are in braces",
         braced,
         _BODY,
     ),
     Habit(
-        r"^\s*for\s+\w+(?:\s*,\s*\w+)*\s+in\s+[^{}]*?(?P<at>:)\s*$",
+        r"^\s*(?P<head>for\s+\w+(?:\s*,\s*\w+)*\s+in\s+[^{}]*?)\s*(?P<at>:)\s*$",
         "for i in range(3)‹:›",
-        _BODY,
+        _BRACED,
         "found `:`, but bodies are in braces",
         braced,
         _BODY,
     ),
     Habit(
-        r"^\s*(?:if|repeat|net|block)\b[^{}]*?(?P<at>\s*:)\s*$",
+        r"^\s*(?P<head>(?:if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:)\s*$",
         "if true‹:›",
-        _BODY,
+        _BRACED,
         "found `:`, but bodies are in braces",
         braced,
         _BODY,
@@ -198,7 +199,7 @@ HABITS = (
     Habit(
         r"^\s*(?P<fix>(?P<at>\w+\s*\.\s*(?:add|append|add_module|push|insert|push_back)\s*)(?P<open>\()).*",
         "‹model.add›(conv(32, 3))",
-        "write only the layer; layers follow each other in the order of the lines",
+        "write only the layer: `$fix`",
         "this is a call of Python: nothing is added to a net by a call",
         added,
         "write only the layer; layers follow each other in the order of the lines",
@@ -212,26 +213,31 @@ HABITS = (
         "write the layer with its name, where its input comes from the line above: `$name: relu`",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<name>\w+)\s*(?P<at>:=|<-|=)\s*(?P<value>.+?))\s*$",
+        r"^\s*(?P<fix>(?P<name>(?!(?:let|output|input|expect|train|net|block|import|if|for)\b)\w+)"
+        r"\s*(?P<at>:=|<-|=(?!=))\s*(?P<value>.+?))\s*$",
         "x ‹=› conv(4, 3)",
         "write `$fix`",
         "found `$at` after `$name`: a layer gets its name with a colon, and a number with `let`",
         assignment,
         "name a layer with a colon, `$name: conv(8, 3)`, and a number with `let $name = 3`",
+        where="body",
     ),
     Habit(
-        rf"(?:^|->|\{{|:\s)\s*(?P<fix>(?P<at>(?:{_MODULES}\s*\.\s*)+\w+)\s*\(.*)",
+        r"^\s*(?P<fix>(?P<name>(?!(?:let|net|block|import|train)\b)\w+)\s*(?P<at>:=|<-|=(?!=))\s*(?P<value>.*))$",
+        "k ‹:=› 3",
+        "write `$fix`",
+        "found `$at` after `$name`: a value gets its name with `let`",
+        lambda found: fix if str(fix := assignment(found)).startswith("let") else None,
+        "write a net as `net Name { input image: 3x224x224 ... }`, with its layers in order",
+        where="top",
+    ),
+    Habit(
+        rf"(?:^|->|\{{|:\s)\s*(?P<fix>(?P<at>(?:{_MODULES}\s*\.\s*)+\w+)\s*(?:\(.*)?)",
         "‹nn.ReLU›()",
         "write `$fix`",
         "`$at` is not a layer here: layers have short names without a module",
         expression,
         "write a layer like `conv(64, 3)`: the channels of the input are inferred",
-    ),
-    Habit(
-        rf"(?P<at>\b(?:{_MODULES}\s*\.\s*)+)\w+",
-        "conv(8, ‹nn.›k)",
-        "write the name without the module: layers are `conv(64, 3)` or `relu`",
-        "found `$at`, but there are no modules",
     ),
     Habit(
         r"(?:^|->)\s*(?P<fix>(?P<at>self\s*\.\s*)\w+\s*\(.*)",
@@ -242,7 +248,7 @@ HABITS = (
         "write the layer itself where its input is the value above: `conv(8, 3) -> relu`",
     ),
     Habit(
-        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^=]*?\))(?P<at>\s*\.\s*(?=[A-Za-z_]\w*)).*)",
+        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^=]*?\))(?P<at>\s*\.\s*(?=[A-Za-z_]\w*\s*\()).*)",
         "conv(8, 3)‹.›relu()",
         "chain layers with `->`: `$fix`",
         "found `.` after a layer, but a layer has no methods",
@@ -290,7 +296,7 @@ HABITS = (
         "",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<at>let\s+{_WORDS}|{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*(?P<value>[^=].*?))\s*$",
+        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*(?P<value>[^=].*?))\s*$",
         "‹const› k = 3",
         "write `let $name = $value`",
         "found `$at`, but a value gets its name with `let`",

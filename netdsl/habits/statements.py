@@ -10,7 +10,7 @@ from netdsl.habits.calls import Chain, chain_of
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Change, Fix, Found
+    from netdsl.habits.base import Fix, Found
 
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[^\[\]]*\]")
 
@@ -57,22 +57,25 @@ def _with_label(found: Found, name: str, chain: str) -> str:
 
 
 def expression(found: Found) -> Fix:
-    """The chain of layers of an expression."""
-    start, _ = found.place("fix", "value")
-    opening = found.text.find("(", start)
-    chain = None
-    if opening >= 0:
-        end = _end_of_calls(found.text, opening)
-        chain = None if end is None else chain_of(found.text[start:end])
-    if chain is None or opening < 0 or end is None:
+    """The chain of layers of an expression, which may lack its parentheses."""
+    start = found.place("fix")[0]
+    name = re.compile(r"[\w.]+\s*").match(found.text, start)
+    if name is None:
         return None
-    written = str(chain)
+    end: int | None = start + len(name[0].rstrip())
+    written = f"{name[0].strip()}()"
+    if found.text.startswith("(", name.end()):
+        end = _end_of_calls(found.text, name.end())
+        written = found.text[start:end]
+    chain = chain_of(written)
+    if chain is None or end is None:
+        return None
+    layers = str(chain)
     if chain.name is not None:
-        written = f"{chain.name}: {written}"
+        layers = f"{chain.name}: {layers}"
     if chain.start is not None and chain.start in labels_above(found):
-        written = f"@{chain.start} -> {written}"
-    changes: list[Change] = [(start, end, written)]
-    return changes
+        layers = f"@{chain.start} -> {layers}"
+    return [(start, end, layers)]
 
 
 def _end_of_calls(text: str, opening: int) -> int | None:
@@ -148,3 +151,9 @@ def untyped(found: Found) -> Fix:
         return None
     inside = re.compile(r"(?<=\w)\s*:\s*[\w.]+(?:\[[^\]]*\])?")
     return [(*match.span(), "") for match in inside.finditer(found.text, opening, end)]
+
+
+def put_out(found: Found) -> Fix:
+    """`output` before the value of `output = value`."""
+    value = returned(found)
+    return f"output {value}" if isinstance(value, str) and value else None

@@ -95,7 +95,8 @@ HABITS = (
         r"expect\b.*?(?P<fix>(?P<at>=>|≥))",
         "expect params ‹=>› 3",
         "write `>=`",
-        fix=">=",
+        "found `$at`, but `>=` compares values",
+        ">=",
     ),
     Habit(
         r"(?P<at>\|\s*>|=>|>>|~>|-->|-\s+>|:>|>>=|\|\|>|⊳|▷)",
@@ -240,7 +241,7 @@ HABITS = (
         "found `\\`, but lines are not continued with it",
         "",
     ),
-    Habit(r"(?P<at>\$$)\{?(?P<name>\w*)\}?", "conv(‹$›k, 3)", "write a name without `$$`",
+    Habit(r"(?P<at>\$)\{?(?P<name>\w+)\}?", "conv(‹$›k, 3)", "write a name without `$$`",
           "found `$$`", "$name"),
     Habit(
         r"(?P<at>;+)\s*$",

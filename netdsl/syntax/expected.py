@@ -178,7 +178,8 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     brace = unclosed_brace(source, start, expected, found)
     bracket = brace or unclosed_bracket(source, start, expected, found)
     help_ = bracket or general_help(expected, found)
-    make = _advised if brace is None else _plain
+    is_above = bracket is not None and found not in ("`}`", "`->`")
+    make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
     problem.leaves_open = bracket is not None and not problem.changes
     problem.is_top_level = is_top_level(expected)
@@ -218,10 +219,7 @@ def _habit(source: SourceFile, offset: int) -> Advice | None:
     number, column = source.location(offset)
     code = _code(source.line(number))
     at = min(column - 1, len(code))
-    start = source.start_of(number)
-    before = _NO_CODE.sub("", source.text[:start])
-    at_top = before.count("{") <= before.count("}")
-    return look_up(HABITS, source.text, start, code, at, top=at_top)
+    return look_up(HABITS, source.text, source.start_of(number), code, at)
 
 
 def _code(line: str) -> str:
@@ -262,6 +260,9 @@ def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     if "\n" not in text[len(before) : start]:
         return None
     last = before.rpartition("\n")[2]
-    if not last.strip() or "#" in last or last.split()[-1] not in _OPERATORS:
+    if not last.strip() or "#" in last:
+        return None
+    is_comma = last.endswith(",") and "RPAR" not in expected and "RSQB" not in expected
+    if last.split()[-1] not in _OPERATORS and not is_comma:
         return None
     return len(before)

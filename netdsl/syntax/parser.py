@@ -231,6 +231,7 @@ class Mending:
 
     def _without_line(self, problem: Problem) -> Mending:
         problem.is_blanked = True
+        problem.diagnostics[0].fix = ()
         self.draft = self.draft.without_line(problem.start)
         self.blanked.append(self.source.line(self.source.location(problem.start).line))
         return self
