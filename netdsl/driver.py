@@ -15,7 +15,7 @@ from netdsl.diagnostics import Abandoned, Reporter
 from netdsl.elaborate.loader import Loader, load_program
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import Program
-from netdsl.errors import NetdslError
+from netdsl.errors import NetdslError, UnreadableError
 from netdsl.syntax import ast
 from netdsl.syntax.parser import MendedError
 
@@ -73,7 +73,12 @@ def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> 
     with _collecting(reporter):
         try:
             loader, module = load_program(source, reporter)
-        except MendedError as error:
+        except UnreadableError as error:
+            other = library.other_language(source)
+            if other is not None:
+                raise other from None
+            if not isinstance(error, MendedError):
+                raise
             diagnostics = [*error.diagnostics, *_wrong_names(source, error)]
             raise NetdslError.of(sorted(diagnostics, key=_start)) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
