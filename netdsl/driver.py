@@ -105,7 +105,7 @@ def _start(diagnostic: Diagnostic) -> int:
 
 
 def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
-    """Whether a name is wrong for another reason than that the lines `blanked` could not be read."""
+    """Whether the lines `blanked`, which could not be read, are not why a name is wrong."""
     if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
         return False
     name = diagnostic.span.text.partition("=")[0].strip()

@@ -147,7 +147,9 @@ def _refuse_other_kinds(name: str, data: bytes) -> None:
 
     kind = binary_kind(name, data)
     if kind is not None:
-        raise NetdslError("wrong-format", f"`{name}` is {kind.name}, not a .net text", help=kind.help)
+        raise NetdslError(
+            "wrong-format", f"`{name}` is {kind.name}, not a .net text", help=kind.help
+        )
 
 
 def other_language(source: SourceFile) -> NetdslError | None:

@@ -100,7 +100,8 @@ class Facts:
                 "unknown-name",
                 f"there is no figure or name `{expr.id}`",
                 expr.span,
-                help=did_you_mean(expr.id, Totals._fields)
+                help=_shape_help(expr.id)
+                or did_you_mean(expr.id, Totals._fields)
                 or f"the figures are {', '.join(Totals._fields)} and shape(label)",
             )
         if isinstance(expr, ast.Function):
@@ -204,6 +205,13 @@ def _what_to_ask(value: Value) -> str:
     if value.producer is None:
         return "it is an input of the net, which has only a `shape`"
     return f"name the layer that computes it, `{value.producer.name}`"
+
+
+def _shape_help(name: str) -> str | None:
+    """Advice for a figure that only a label has."""
+    if name in ("shape", "output_shape", "sizes", "size"):
+        return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
+    return None
 
 
 def shown(value: object) -> str:

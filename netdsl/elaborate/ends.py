@@ -198,7 +198,7 @@ def _dtype(statement: ast.Input) -> str:
 
 
 def _refuse_sizes(name: str, span: Span, env: Env) -> None:
-    """Raise `NetdslError` for sizes such as `zx1x1`, which are a name because of their first letter."""
+    """Raise `NetdslError` for sizes such as `zx1x1`: their first letter makes them a name."""
     parts = name.split("x")
     if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
         written = f"[{', '.join(parts)}]"

@@ -97,7 +97,9 @@ def _layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
     written = None if call is None else _written(call)
     row = find(name)
     before = span.file.text[: span.start].rstrip()
-    if call is not None and written is not None and (row is not None or key_of(name) in ADVICE):
+    if call is not None and key_of(name) in ("output", "outputs"):
+        _output(diagnostic, call, before)
+    elif call is not None and written is not None and (row is not None or key_of(name) in ADVICE):
         is_same = row is not None and written != row.ours and written.startswith(row.ours)
         diagnostic.help = f"write `{written}`"
         if row is not None and is_same:
@@ -107,12 +109,38 @@ def _layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
         diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
     elif key_of(name) in ADVICE:
         diagnostic.help = ADVICE[key_of(name)]
+        if call is not None and "leave" in ADVICE[key_of(name)] and _is_line(call.span):
+            _fix(diagnostic, call.span, "")
     elif row is not None:
         diagnostic.help = f"it is called `{row.ours}` here"
         if call is not None and not call.arguments and call.body is None:
             _fix(diagnostic, span, row.ours)
     else:
         _closest(diagnostic, span)
+
+
+def _output(diagnostic: Diagnostic, call: ast.Call, before: str) -> None:
+    """Advice for `output` at the end of a chain."""
+    diagnostic.help = "name the output at the beginning of a line: `output logits: dense(10)`"
+    span = call.span
+    number = span.file.location(span.start).line
+    line, start = span.file.line(number), span.file.start_of(number)
+    chain = span.file.text[start : len(before)].strip()
+    if call.arguments:
+        arguments = span.text.partition("(")[2]
+        diagnostic.help = f"write the layer: `dense({arguments}`; `output` names the last value"
+        _fix(diagnostic, span, f"dense({arguments}")
+    elif chain.endswith("->") and line.rstrip().endswith(span.text):
+        begin = start + len(line) - len(line.lstrip())
+        written = f"output {chain.removesuffix('->').rstrip()}"
+        diagnostic.help = f"an output begins its line: `{written}`"
+        _fix(diagnostic, Span(span.file, begin, span.end), written)
+
+
+def _is_line(span: Span) -> bool:
+    """Whether a place is a whole line, so that it can be left out."""
+    number = span.file.location(span.start).line
+    return span.file.line(number).strip() == span.text
 
 
 def _written(call: ast.Call) -> str | None:
@@ -157,9 +185,7 @@ def _is_layer(text: str) -> bool:
 # ---- names of values
 
 
-def _name(
-    diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
-) -> None:
+def _name(diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]) -> None:
     name = span.text
     argument = None if call is None else _argument_at(call, span)
     if name in VALUES:
@@ -173,7 +199,7 @@ def _name(
         diagnostic.help = (
             "`identity` cannot be an argument, but a block without layers can: `block none() { }`"
         )
-    elif _is_for_label(diagnostic, call, span):
+    elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
         _fix(diagnostic, span, "same")
@@ -184,7 +210,7 @@ def _name(
         _closest(diagnostic, span)
 
 
-def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None, span: Span) -> bool:
+def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
     """Whether a name stands where a join has a reference."""
     if call is None or call.name not in JOINS:
         return False
@@ -254,10 +280,11 @@ def _import(diagnostic: Diagnostic, span: Span) -> None:
     if len(words) == 2 and words[1] in _PACKAGES:
         diagnostic.help = "leave it out: the layers need no import"
         _fix(diagnostic, span, "")
-    elif (first := re.match(r"did you mean `([^`]+)`", diagnostic.help or "")) is not None:
-        if first[1] == words[-1].lower():
-            diagnostic.help = f"write `import {first[1]}`"
-            _fix(diagnostic, span, f"import {first[1]}")
+        return
+    first = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
+    if first is not None and first[1] == words[-1].lower():
+        diagnostic.help = f"write `import {first[1]}`"
+        _fix(diagnostic, span, f"import {first[1]}")
 
 
 # ---- functions
@@ -287,9 +314,7 @@ def _function(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None
 # ---- arguments of the wrong type
 
 
-def _argument(
-    diagnostic: Diagnostic, span: Span, call: ast.Call, labels: Iterable[str]
-) -> None:
+def _argument(diagnostic: Diagnostic, span: Span, call: ast.Call, labels: Iterable[str]) -> None:
     argument = next((a for a in call.arguments if a.span == span), None)
     cls = LAYERS.get(call.name)
     if argument is None or cls is None:
@@ -301,6 +326,8 @@ def _argument(
         if all(name[1:].split(".")[0] in {*labels} for name in inside):
             diagnostic.help = f"write references without a list: `{call.name}({', '.join(inside)})`"
             _fix(diagnostic, value.span, ", ".join(inside))
+    elif diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
+        diagnostic.fix = (Edit(_with_comma(call, argument), ""),)
     elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
         _word(diagnostic, word, call, argument, cls)
     elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
@@ -332,7 +359,8 @@ def _word(
 def _percent(diagnostic: Diagnostic, value: ast.Literal, call: ast.Call) -> None:
     """Advice for a probability that is written as a percentage."""
     number = value.value
-    if call.name in ("dropout", "dropout2d", "droppath") and isinstance(number, int | float):
-        if 2 <= number <= 100:
-            diagnostic.help = f"a probability is a fraction: write `{number / 100:g}`"
-            _fix(diagnostic, value.span, f"{number / 100:g}")
+    if call.name not in ("dropout", "dropout2d", "droppath"):
+        return
+    if isinstance(number, int | float) and 2 <= number <= 100:
+        diagnostic.help = f"a probability is a fraction: write `{number / 100:g}`"
+        _fix(diagnostic, value.span, f"{number / 100:g}")

@@ -31,6 +31,12 @@ class Found(NamedTuple):
         return self.start + self.match.start(), self.start + self.match.end()
 
 
+class Guess(str):
+    """A text for the advice that is too much in doubt to be written without asking."""
+
+    __slots__ = ()
+
+
 Fix = str | None | list[Change]
 
 
@@ -73,7 +79,9 @@ def advice_for(habit: Habit, found: Found) -> Advice | None:
         fix = fix(found)
     changes: list[Change] = []
     help_ = habit.advice
-    if isinstance(fix, str):
+    if isinstance(fix, Guess):
+        words["fix"] = fix
+    elif isinstance(fix, str):
         start, end = found.place("fix")
         if fix == found.text[start:end]:
             return None
@@ -87,12 +95,10 @@ def advice_for(habit: Habit, found: Found) -> Advice | None:
             return None
         help_ = habit.otherwise
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
-    return Advice(fact, found.place("at", "fix"), help_, changes)
+    return Advice(fact, found.place("at", "dot", "comma", "fix"), help_, changes)
 
 
-def look_up(
-    habits: Iterable[Habit], text: str, start: int, code: str, at: int
-) -> Advice | None:
+def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) -> Advice | None:
     """The advice for the first habit that the code of a line has at the offset `at` in it.
 
     `start` is where the line begins in the text. A habit elsewhere in the line is not the reason

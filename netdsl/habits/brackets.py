@@ -81,7 +81,9 @@ def arms(found: Found) -> Fix:
     inside = text[start + 1 : end]
     if inside.lstrip().startswith("|"):
         return None
-    members = parts(inside, "|" if "|" in inside and "," not in inside else ",")
+    members = parts(inside, "|")
+    if len(members) == 1:
+        members = parts(inside)
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
         return None

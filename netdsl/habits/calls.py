@@ -40,6 +40,8 @@ _ACTIVATIONS = {
     "linear": "", "logsoftmax": "log_softmax", "hardswish": "hard_swish", "hswish": "hard_swish",
 }  # fmt: skip
 
+_JOINS = {ast.Add: "add", ast.Mult: "mul", ast.Sub: "sub", ast.BitOr: "concat"}
+
 
 class Unclear(Exception):
     """The call has no certain counterpart."""
@@ -72,14 +74,19 @@ def chain_of(text: str) -> Chain | None:
 def _chain(node: ast.expr) -> Chain:
     if isinstance(node, ast.Name):
         return Chain([], node.id)
+    if isinstance(node, ast.BinOp) and type(node.op) in _JOINS:
+        return _joined(_JOINS[type(node.op)], [node.left, node.right])
     if not isinstance(node, ast.Call):
         raise Unclear
     if isinstance(node.func, ast.Call):  # `Conv2D(8, 3)(x)`
         return _after(node.args, node.func)
     path = _path(node.func)
+    join = find(path or "")
+    if join is not None and join.ours in _JOINS.values() and node.args:
+        return _joined(join.ours, node.args)
     if path is not None and key_of(path) == "sequential":
         return _in_sequence(node)
-    if isinstance(node.func, ast.Attribute) and not _is_module(path, node.func):
+    if isinstance(node.func, ast.Attribute) and not _is_module(path):
         start = _chain(node.func.value)  # a method of a value: `x.view(1, 2)`
         return start._replace(layers=start.layers + _function(node.func.attr, node.args, node))
     if path is None or path.startswith("self."):
@@ -96,9 +103,25 @@ def _after(arguments: list[ast.expr], call: ast.Call) -> Chain:
     """The chain of a layer that is applied to a value."""
     if len(arguments) != 1:
         raise Unclear
+    join = find(_path(call.func) or "")
+    if join is not None and join.ours in _JOINS.values():
+        return _joined(join.ours, arguments)
     start = _chain(arguments[0])
     inner = _chain(call)
     return Chain(start.layers + inner.layers, start.start, inner.name)
+
+
+def _joined(kind: str, arguments: list[ast.expr]) -> Chain:
+    """The join of values, such as `torch.cat([x, y], 1)` or `Add()([x, y])`."""
+    members = arguments
+    if isinstance(arguments[0], ast.List | ast.Tuple):
+        members = arguments[0].elts
+    chains = [_chain(member) for member in members]
+    first, *others = chains
+    if not others or any(other.layers or other.start is None for other in others):
+        raise Unclear
+    references = ", ".join(f"@{other.start}" for other in others)
+    return first._replace(layers=[*first.layers, f"{kind}({references})"])
 
 
 def _in_sequence(node: ast.Call) -> Chain:
@@ -122,7 +145,7 @@ def _path(node: ast.expr) -> str | None:
     return None
 
 
-def _is_module(path: str | None, node: ast.Attribute) -> bool:
+def _is_module(path: str | None) -> bool:
     """Whether a dotted name begins with a module, and not with a value."""
     return path is not None and path.partition(".")[0] in (*_MODULES, "self")
 
@@ -143,8 +166,6 @@ def _function(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]
     key = key_of(path)
     if key in ("view", "reshape", "flatten"):
         return _flattening(key, arguments)
-    if key in ("cat", "concat", "add", "sub", "mul", "stack"):
-        raise Unclear
     torch = find(path)
     if torch is not None and torch.torch is not None:
         # Functions take no channels: these belong to the constructor of the layer.
@@ -230,9 +251,9 @@ def _put(values: dict[str, str], name: str, node: ast.expr) -> None:
 
 def _written(kind: str, values: dict[str, str]) -> list[str]:
     """The call of a layer, and what replaces some calls."""
-    if kind in ("lstm", "gru", "rnn"):
-        if values.pop("return_sequences", "false") == "false" and "layers" not in values:
-            values["last"] = "true"
+    is_sequence = values.pop("return_sequences", "false") == "true" or "layers" in values
+    if kind in ("lstm", "gru", "rnn") and not is_sequence:
+        values["last"] = "true"
     if kind == "adaptive_avgpool" and values.get("size") == "1":
         return ["gap"]
     if kind == "adaptive_maxpool" and values.get("size") == "1":

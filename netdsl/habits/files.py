@@ -1,4 +1,4 @@
-"""Files that are not texts of this language: how to recognise them, and which command reads them."""
+"""Files of other kinds: how to recognise them, and which command reads them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ class FileKind(NamedTuple):
 
 BINARY = (
     FileKind((".onnx",), rb"\x08[\x01-\x0f][\x12:B\"].{0,2000}", "an ONNX model", _MODEL),
-    FileKind((".pt", ".pth", ".ckpt", ".bin"), rb"PK\x03\x04.{26}[^/]{0,80}/(?:data\.pkl|version|byteorder|\.)",
-             "a PyTorch checkpoint", _WEIGHTS),
-    FileKind((".pt", ".pth", ".pkl", ".ckpt"), rb"\x80[\x02-\x05]", "a pickled file of Python", _WEIGHTS),
+    FileKind(
+        (".pt", ".pth", ".ckpt", ".bin"),
+        rb"PK\x03\x04.{26}[^/]{0,80}/(?:data\.pkl|version|byteorder|\.)",
+        "a PyTorch checkpoint",
+        _WEIGHTS,
+    ),
+    FileKind(
+        (".pt", ".pth", ".pkl", ".ckpt"), rb"\x80[\x02-\x05]", "a pickled file of Python", _WEIGHTS
+    ),
     FileKind((".keras",), rb"PK\x03\x04.{26}(?:metadata|config)\.json", "a Keras model", _KERAS),
     FileKind((".npz",), rb"PK\x03\x04.{26}[^/]{0,80}\.npy", "an archive of arrays", _ARRAY),
     FileKind((".safetensors",), rb".{3}\x00\x00\x00\x00\x00\{", "a safetensors file", _WEIGHTS),
@@ -47,22 +53,38 @@ BINARY = (
     FileKind((".tif", ".tiff"), rb"II\*\x00|MM\x00\*", "a picture", _PICTURE),
     FileKind((".pdf",), rb"%PDF", "a PDF document", _OTHER),
     FileKind((".gz", ".tgz"), rb"\x1f\x8b", "a compressed file", "unpack it first"),
-    FileKind((".zip", ".whl"), rb"PK\x03\x04", "a ZIP archive", "unpack it, and name a .net file in it"),
+    FileKind(
+        (".zip", ".whl"), rb"PK\x03\x04", "a ZIP archive", "unpack it, and name a .net file in it"
+    ),
     FileKind((".caffemodel",), None, "a Caffe model", _OTHER),
     FileKind((".weights",), None, "the weights of a Darknet model", _OTHER),
     FileKind((".engine", ".plan"), None, "a TensorRT engine", _OTHER),
-)  # fmt: skip
+)
 
 # Texts, by their suffix or by a line of another language that occurs in no net.
 TEXTS = (
     FileKind((".ipynb",), rb'\s*\{\s*"(?:cells|nbformat|metadata)"', "a notebook", _PYTHON),
-    FileKind((".py", ".pyi"), rb"(?m)^(?:import torch|from torch|import tensorflow|from keras|class \w+\(.*\):)",
-             "a program in Python", _PYTHON),
-    FileKind((".prototxt",), rb"(?m)^\s*layers?\s*\{\s*(?:\n\s*)?(?:name|type|bottom|top)\s*:",
-             "a net of Caffe", _CAFFE),
-    FileKind((".cfg",), rb"(?m)^\s*\[(?:net|network|convolutional)\]", "a net of Darknet", _DARKNET),
-    FileKind((".yaml", ".yml"), rb"(?m)^(?:backbone|layers|model|nc|net|network)\s*:\s*(?:#.*|\d*)$",
-             "a YAML file", _YOLO),
+    FileKind(
+        (".py", ".pyi"),
+        rb"(?m)^(?:(?:import|from) (?:torch|tensorflow|keras)|class \w+\(.*\):)",
+        "a program in Python",
+        _PYTHON,
+    ),
+    FileKind(
+        (".prototxt",),
+        rb"(?m)^\s*layers?\s*\{\s*(?:\n\s*)?(?:name|type|bottom|top)\s*:",
+        "a net of Caffe",
+        _CAFFE,
+    ),
+    FileKind(
+        (".cfg",), rb"(?m)^\s*\[(?:net|network|convolutional)\]", "a net of Darknet", _DARKNET
+    ),
+    FileKind(
+        (".yaml", ".yml"),
+        rb"(?m)^(?:backbone|layers|model|nc|net|network)\s*:\s*(?:#.*|\d*)$",
+        "a YAML file",
+        _YOLO,
+    ),
     FileKind((".json",), rb'\s*\{\s*"', "a JSON file", _OTHER),
     FileKind((".pbtxt",), None, "a TensorFlow graph", _OTHER),
     FileKind((".toml", ".ini"), None, "a configuration file", _OTHER),
@@ -70,9 +92,28 @@ TEXTS = (
     FileKind((".mmd", ".dot"), None, "a drawing", "it is drawn by `netdsl draw` from a .net file"),
     FileKind((".csv", ".tsv"), None, "a table", _OTHER),
     FileKind((".md", ".rst", ".tex"), None, "a document", _OTHER),
-    FileKind((".c", ".cpp", ".cc", ".h", ".hpp", ".js", ".ts", ".jl", ".rs", ".go", ".java", ".m",
-              ".lua", ".sh"), None, "a program in another language", _OTHER),
-)  # fmt: skip
+    FileKind(
+        (
+            ".c",
+            ".cpp",
+            ".cc",
+            ".h",
+            ".hpp",
+            ".js",
+            ".ts",
+            ".jl",
+            ".rs",
+            ".go",
+            ".java",
+            ".m",
+            ".lua",
+            ".sh",
+        ),
+        None,
+        "a program in another language",
+        _OTHER,
+    ),
+)
 _START = 4096  # the bytes that are looked at
 
 

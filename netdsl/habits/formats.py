@@ -23,7 +23,7 @@ _PHRASES = (
     (r"(?:average|avg|mean)[ _-]?pool\w*", "avgpool"),
     (r"(?:depthwise|dw)[ _-]?conv\w*", "depthwise"),
     (r"(?:transposed|deconv|up)[ _-]?conv\w*|deconv\w*", "deconv"),
-    (r"conv\w*|convolution\w*|filters|kernels|feature maps", "conv"),
+    (r"conv(?=\d)|conv[a-z_]*|filters|kernels|feature maps", "conv"),
     (r"(?:fully[ -]?connected|inner product|fc|dense|linear)(?:[ -]layers?)?", "dense"),
     (r"batch[ _-]?norm\w*|bn", "bn"),
     (r"layer[ _-]?norm\w*", "layernorm"),
@@ -38,9 +38,11 @@ _PHRASES = (
 def paper(found: Found) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
     line = re.sub(r"\s*[×✕*]\s*", "x", found["line"]).strip().rstrip(",.")
+    if line in LAYERS:
+        return None
     words = line.lower()
     for pattern, kind in _PHRASES:
-        match = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", words)
+        match = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z_])", words)
         if match is not None:
             return _described(kind, words[: match.start()] + " " + words[match.end() :])
     return None
@@ -122,19 +124,38 @@ _YAML = "write a net as `net Name { input image: 3x224x224 ... }`, with one laye
 _PAPER = r"(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|norm|dense|max|drop|relu|bn|linear))"
 
 HABITS = (
-    Habit(r"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,.*)", "‹[-1, 1, Conv, [64, 3, 2]]›",
-          "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
-          "this is a row of a YOLO file"),
-    Habit(r"^\s*(?P<at>-\s*\[.*)", "‹- [-1, 1, Conv, [64, 3, 2]]›",
-          "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
-          "this is a row of a YOLO file"),
-    Habit(r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET,
-          "this is a section of a Darknet file"),
-    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", where="top"),
-    Habit(r"^\s*(?P<at>(?:name|type|bottom|top)\s*:\s*\").*", "‹name: \"›conv1\"", _CAFFE,
-          "this is a line of a Caffe file"),
-    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {› 3 }", _CAFFE, "this is a layer of Caffe", where="body"),
-    Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", "‹{\"name\": \"N\"}›", _YAML, "this is JSON", where="top"),
+    Habit(
+        r"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,.*)",
+        "‹[-1, 1, Conv, [64, 3, 2]]›",
+        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "this is a row of a YOLO file",
+    ),
+    Habit(
+        r"^\s*(?P<at>-\s*\[.*)",
+        "‹- [-1, 1, Conv, [64, 3, 2]]›",
+        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "this is a row of a YOLO file",
+    ),
+    Habit(
+        r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET, "this is a section of a Darknet file"
+    ),
+    Habit(
+        r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", where="top"
+    ),
+    Habit(
+        r"^\s*(?P<at>(?:name|type|bottom|top)\s*:\s*\").*",
+        '‹name: "›conv1"',
+        _CAFFE,
+        "this is a line of a Caffe file",
+    ),
+    Habit(
+        r"^\s*(?P<at>layers?\s*\{)",
+        "‹layer {› 3 }",
+        _CAFFE,
+        "this is a layer of Caffe",
+        where="body",
+    ),
+    Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", '‹{"name": "N"}›', _YAML, "this is JSON", where="top"),
     Habit(r"^\s*(?P<at>[\w-]+\s*:)(?:\s|$).*", "‹layers:›", _YAML, "this is YAML", where="top"),
     Habit(
         r"^\s*(?P<fix>(?P<at>[-*•+]\s+|\d+[.)]\s+)?(?P<kind>\w+)\s*:\s*\{(?P<pairs>[^{}]*)\})\s*$",
@@ -174,4 +195,4 @@ HABITS = (
         "a number has no unit",
         "",
     ),
-)  # fmt: skip
+)

@@ -24,9 +24,7 @@ class Layer(NamedTuple):
     keras: str | None = None
 
 
-_TORCH_CONV = (
-    "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
-)
+_TORCH_CONV = "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
 _KERAS_CONV = (
     "filters=out kernel_size=k strides=stride padding=pad data_format=- dilation_rate=dilation"
     " groups activation use_bias=bias kernel_initializer=init"
@@ -34,6 +32,8 @@ _KERAS_CONV = (
 _POOL = "kernel_size=k stride padding=pad"
 _KERAS_POOL = "pool_size=k strides=stride padding=pad"
 _RNN = "input_size=- hidden_size=hidden num_layers=layers"
+_TORCH_LSTM = _RNN + " bias=! batch_first=- dropout bidirectional"
+_KERAS_LSTM = "units=hidden return_sequences"
 _RATE = "rate=p"
 
 LAYERS = (
@@ -68,7 +68,7 @@ LAYERS = (
     ),
     Layer(
         "dense",
-        "linear fc fullyconnected innerproduct ip connected fclayer lazylinear ff affine output",
+        "linear fc fullyconnected innerproduct ip connected fclayer lazylinear ff affine",
         "in_features=- out_features=units bias",
         "units activation use_bias=bias kernel_initializer=init",
     ),
@@ -79,18 +79,27 @@ LAYERS = (
         "num_embeddings=n embedding_dim=dim",
         "input_dim=n output_dim=dim",
     ),
-    Layer("maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL),
+    Layer(
+        "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
+    ),
     Layer(
         "avgpool",
         "averagepooling avgpooling averagepool meanpool meanpooling",
         _POOL + " ceil_mode=ceil count_include_pad=count_pad",
         _KERAS_POOL,
     ),
-    Layer("gap", "globalavgpool globalaveragepool globalavgpooling globalpool globalpooling avgpoolglobal"),
+    Layer(
+        "gap",
+        "globalavgpool globalaveragepool globalavgpooling globalpool globalpooling avgpoolglobal",
+    ),
     Layer("gap -> flatten", "globalaveragepooling", None, ""),
     Layer("gmp -> flatten", "globalmaxpooling", None, ""),
     Layer("gmp", "globalmaxpool gmaxpool"),
-    Layer("adaptive_avgpool", "adaptiveavgpool adaptiveaveragepool adaptiveaveragepooling", "output_size=size"),
+    Layer(
+        "adaptive_avgpool",
+        "adaptiveavgpool adaptiveaveragepool adaptiveaveragepooling",
+        "output_size=size",
+    ),
     Layer("adaptive_maxpool", "adaptivemaxpool adaptivemaxpooling", "output_size=size"),
     Layer(
         "bn",
@@ -98,9 +107,19 @@ LAYERS = (
         "num_features=- eps momentum affine track_running_stats=-",
         "axis=- momentum=- epsilon=- center=- scale=-",
     ),
-    Layer("layernorm", "layernormalization layernormalisation ln", "normalized_shape=- eps affine", "axis=- epsilon=eps"),
+    Layer(
+        "layernorm",
+        "layernormalization layernormalisation ln",
+        "normalized_shape=- eps affine",
+        "axis=- epsilon=eps",
+    ),
     Layer("rmsnorm", "rmsnormalization", "normalized_shape=- eps"),
-    Layer("groupnorm", "groupnormalization groupnormalisation", "num_groups=groups num_channels=- eps affine", "groups axis=- epsilon=eps"),
+    Layer(
+        "groupnorm",
+        "groupnormalization groupnormalisation",
+        "num_groups=groups num_channels=- eps affine",
+        "groups axis=- epsilon=eps",
+    ),
     Layer("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
     Layer("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
     Layer("dropout", "drop alphadropout", "p", _RATE),
@@ -112,7 +131,12 @@ LAYERS = (
     ),
     Layer("droppath", "stochasticdepth droppaths", "drop_prob=p"),
     Layer("relu", "rectifier rectifiedlinear rectlinear", "", ""),
-    Layer("leaky_relu", "leaky lrelu leakyrelu", "negative_slope=slope", "alpha=slope negative_slope=slope"),
+    Layer(
+        "leaky_relu",
+        "leaky lrelu leakyrelu",
+        "negative_slope=slope",
+        "alpha=slope negative_slope=slope",
+    ),
     Layer("hard_swish", "hardswish hswish", "", ""),
     Layer("hard_sigmoid", "hardsigmoid hsigmoid", "", ""),
     Layer("silu", "swish", "", ""),
@@ -125,18 +149,28 @@ LAYERS = (
     Layer("sub", "subtract minus", None, ""),
     Layer("max", "maximum maxout", None, ""),
     Layer("residual", "skip shortcut residualblock resblock skipconnection residualconnection"),
-    Layer("upsample", "upsampling upsamplingnearest interpolate resize unpool upscale", "size scale_factor=scale mode align_corners=-", "size=scale data_format=- interpolation=mode"),
+    Layer(
+        "upsample",
+        "upsampling upsamplingnearest interpolate resize unpool upscale",
+        "size scale_factor=scale mode align_corners=-",
+        "size=scale data_format=- interpolation=mode",
+    ),
     Layer("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
-    Layer("reshape", "view unflatten", None, None),
+    Layer("reshape", "view unflatten", None, "target_shape=shape"),
     Layer("permute", "transpose swapaxes", None, "dims=order"),
     Layer("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
     Layer("crop", "cropping centercrop"),
     Layer("split", "chunk"),
     Layer("channel_shuffle", "channelshuffle shufflechannels", "groups"),
-    Layer("attention", "multiheadattention mha selfattention multihead", "embed_dim=- num_heads=heads dropout bias", "num_heads=heads key_dim=-"),
+    Layer(
+        "attention",
+        "multiheadattention mha selfattention multihead",
+        "embed_dim=- num_heads=heads dropout bias",
+        "num_heads=heads key_dim=-",
+    ),
     Layer("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
-    Layer("lstm", "longshorttermmemory", _RNN + " bias=! batch_first=- dropout bidirectional", "units=hidden return_sequences"),
-    Layer("gru", "gatedrecurrentunit", _RNN + " bias=! batch_first=- dropout bidirectional", "units=hidden return_sequences"),
+    Layer("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
+    Layer("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
     Layer("identity", "noop passthrough pass", "", ""),
     Layer("bottleneck", "bottleneckblock"),
     Layer("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
@@ -150,7 +184,7 @@ LAYERS = (
     Layer("roi_pool", "roipool roipooling"),
     Layer("roi_align", "roialign"),
     Layer("tokens", "patches totokens sequence"),
-)  # fmt: skip
+)
 
 # Names without one layer as their counterpart, with advice.
 _ACTIVATION = "write the activation itself as a layer, such as `relu`"
@@ -162,7 +196,7 @@ ADVICE = {
     **dict.fromkeys(("activation", "act", "nonlinearity", "activationlayer"), _ACTIVATION),
     **dict.fromkeys(("input", "inputlayer", "inputs", "placeholder", "inputspec"),
                     "declare the input at the top of the net: `input image: 3x224x224`"),
-    **dict.fromkeys(("return", "yield", "result", "out", "outputs"), _RESULT),
+    **dict.fromkeys(("return", "yield", "result", "out", "outputs", "output"), _RESULT),
     **dict.fromkeys(("print", "summary", "show", "display", "echo", "printf", "log"), _PRINT),
     **dict.fromkeys(("sequential", "modulelist", "functional", "model", "module", "graph", "layers",
                      "layer", "chain", "parallel"), _SEQUENCE),
@@ -177,6 +211,7 @@ ADVICE = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if` after the `}` of the `if`"),
     **dict.fromkeys(("switch", "case", "match", "select"),
                     "write `if k == 1 { ... } else if k == 2 { ... } else { ... }`"),
+    "upsamplingbilinear": "write `upsample(2, mode = bilinear)`",
     "bidirectional": "write `lstm(32, bidirectional = true)`",
     "timedistributed": "`dense` works on every vector of a sequence; write the layer itself",
     "lambda": "write the calculation as layers, or as a `block` with parameters",
@@ -215,9 +250,7 @@ def key_of(name: str) -> str:
     return re.sub(r"[123]d(?=$|transpose$)", "", last)
 
 
-_BY_NAME = {
-    name: row for row in LAYERS for name in (*row.names.split(), row.ours.replace("_", ""))
-}
+_BY_NAME = {name: row for row in LAYERS for name in (*row.names.split(), row.ours.replace("_", ""))}
 
 
 def find(name: str) -> Layer | None:

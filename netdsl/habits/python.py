@@ -11,8 +11,14 @@ _PACKAGES = (
     r"__future__|lasagne|theano|caffe|timm)"
 )
 _MODULES = r"(?:torch|nn|F|tf|keras|layers|L|K|tensorflow|functional|mx|gluon|flax|jax)"
-_TYPES = r"(?:int|float|str|bool|number|string|list|tuple|List|Tuple|Tensor|nn\.Module|torch\.Tensor|Any|Callable|Optional)"
-_WORDS = r"(?:const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|local|set|define|dim)"
+_TYPES = (
+    r"(?:int|float|str|bool|number|string|list|tuple|List|Tuple|Tensor|nn\.Module|torch\.Tensor|"
+    r"Any|Callable|Optional)"
+)
+_WORDS = (
+    r"(?:const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|"
+    r"local|set|define|dim)"
+)
 _BODY = "write the body in braces: `{ ... }`"
 _BRACED = "write `$head {`, and `}` below the body"
 _TRAIN = "leave it out; how a net is trained is in its section `train Net { epochs = 3 }`"
@@ -64,13 +70,13 @@ HABITS = (
     Habit(
         r"^\s*(?P<at>def|class|function|fn|func|fun)\b.*",
         "‹def› B():",
-        "define a named part at the top of the file, as `block Name(...) { ... }`",
+        "write a part as `block Name(...) { ... }` and a net as `net Name { ... }`",
         "found `$at`, but a named part begins with `block`",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>Net|NET|network|Network|model|Model|graph|architecture|nets|neural_net))\s+\w+",
         "‹Net› N { input x: 3 }",
-        "write `net` in small letters",
+        "write `net`",
         "found `$at`, but a net begins with `net`",
         "net",
         where="top",
@@ -78,7 +84,7 @@ HABITS = (
     Habit(
         r"^\s*(?P<fix>(?P<at>Block|BLOCK|blk|blocks|subnet|submodule))\s+\w+",
         "‹Block› B() { relu }",
-        "write `block` in small letters",
+        "write `block`",
         "found `$at`, but a block begins with `block`",
         "block",
         where="top",
@@ -150,9 +156,9 @@ HABITS = (
         "this is a loop of C",
     ),
     Habit(
-        r"\bfor\s+\w+\s+in\s+(?P<at>\w+\s*\.\.+[=<]?\s*\w+)",
+        r"\bfor\s+\w+\s+in\s+(?P<at>(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
         "for i in ‹0..3› { relu }",
-        "`range(3)` counts from 0 to 2, and `range(1, 4)` from 1 to 3",
+        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
         "found `$at`, but a list of numbers is written with `range`",
     ),
     Habit(
@@ -203,6 +209,12 @@ HABITS = (
         "this is a call of Python: nothing is added to a net by a call",
         added,
         "write only the layer; layers follow each other in the order of the lines",
+    ),
+    Habit(
+        r"^\s*(?P<at>\w+\s*=\s*.*\bself\.\w+\s*\().*",
+        "‹x = F.relu(self.conv1(›x))",
+        "write each layer once, in the order of the data: `conv1: conv(8, 3) -> relu`",
+        "this calls layers of PyTorch, but a layer takes the value above it without a call",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>self\s*\.\s*(?P<name>\w+)\s*=)\s*(?P<value>.+?))\s*$",
@@ -278,9 +290,13 @@ HABITS = (
         returned,
         "the result is the last value: leave out `return`; a net names its results with `output`",
     ),
-    Habit(r"^\s*(?P<at>assert|require|ensure|check|verify)\s+(?=\w+\s*[=<>!(])", "‹assert› params == 80",
-          "write `expect`", "found `$at`, but a fact about a net begins with `expect`",
-          lambda found: [(*found.place("at"), "expect")]),
+    Habit(
+        r"^\s*(?P<at>assert|require|ensure|check|verify)\s+(?=\w+\s*[=<>!(])",
+        "‹assert› params == 80",
+        "write `expect`",
+        "found `$at`, but a fact about a net begins with `expect`",
+        lambda found: [(*found.place("at"), "expect")],
+    ),
     Habit(
         rf"\b(?:block|net)\s+\w+\s*\([^)]*?\w(?P<at>\s*:\s*{_TYPES}(?:\[[^\]]*\])?)",
         "block B(w‹: int›) {{ relu }}".replace("{{", "{").replace("}}", "}"),
@@ -296,7 +312,7 @@ HABITS = (
         "",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*(?P<value>[^=].*?))\s*$",
+        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*(?P<value>[^=].*?));*\s*$",
         "‹const› k = 3",
         "write `let $name = $value`",
         "found `$at`, but a value gets its name with `let`",
@@ -314,7 +330,9 @@ HABITS = (
         "let k‹:› 3",
         "write `=`: `let k = 3`",
         "found `$at`, but `let` takes `=`",
-        lambda found: [(*found.place("fix"), "= " if found.text[found.place("fix")[0] - 1] == " " else " = ")],
+        lambda found: [
+            (*found.place("fix"), "= " if found.text[found.place("fix")[0] - 1] == " " else " = ")
+        ],
     ),
     Habit(
         r"^\s*let\s+(?P<name>[A-Za-z_]\w*)\s+(?P<at>[\d\"\[])",
@@ -323,13 +341,34 @@ HABITS = (
         "`=` is missing after `let $name`",
         lambda found: [(*(found.place("at")[0],) * 2, "= ")],
     ),
-    Habit(r"^\s*let\s+(?P<at>=)", "let ‹=› 3", "give the value a name: `let k = 3`",
-          "a name is missing after `let`"),
-    Habit(r"(?P<at>\blambda\b).*", "let f = ‹lambda› x: x", "write a calculation where its value is needed, or a `block` with parameters",
-          "found `lambda`, but there are no functions of your own"),
-    Habit(r"[\[(][^\[\]]*(?P<at>\bfor\s+\w+\s+in\b)[^\[\]]*", "let a = [i ‹for i in› range(3)]",
-          "write the list itself: `[8, 16, 32]`, or `for i in range(3) { ... }` around layers",
-          "a list cannot contain a loop"),
-    Habit(r"[(,]\s*(?P<at>\*\*?(?=[A-Za-z_]))\w+", "conv(‹*›args)", "write every argument",
-          "found `$at`, but arguments cannot be unpacked"),
-)  # fmt: skip
+    Habit(
+        r"^\s*let\s+(?P<at>=)",
+        "let ‹=› 3",
+        "give the value a name: `let k = 3`",
+        "a name is missing after `let`",
+    ),
+    Habit(
+        r"(?P<at>\blambda\b).*",
+        "let f = ‹lambda› x: x",
+        "write a calculation where its value is needed, or a `block` with parameters",
+        "found `lambda`, but there are no functions of your own",
+    ),
+    Habit(
+        r"=\s*[^=]*?\S\s+(?P<at>if\b(?!.*\belse\b)).*",
+        "let n = 3 ‹if› true",
+        "write both values: `a if c else b`",
+        "a choice has no `else`",
+    ),
+    Habit(
+        r"[\[(][^\[\]]*(?P<at>\bfor\s+\w+\s+in\b)[^\[\]]*",
+        "let a = [i ‹for i in› range(3)]",
+        "write the list itself: `[8, 16, 32]`, or `for i in range(3) { ... }` around layers",
+        "a list cannot contain a loop",
+    ),
+    Habit(
+        r"[(,]\s*(?P<at>\*\*?(?=[A-Za-z_]))\w+",
+        "conv(‹*›args)",
+        "write every argument",
+        "found `$at`, but arguments cannot be unpacked",
+    ),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.habits.base import Guess
 from netdsl.habits.brackets import closing
 from netdsl.habits.calls import Chain, chain_of
 from netdsl.ops import LAYERS
@@ -40,13 +41,15 @@ def _own_chain(found: Found, name: str, value: str) -> Fix:
 
 
 def _assigned(found: Found, name: str, chain: Chain) -> Fix:
-    if chain.start not in (None, name):
-        if chain.start not in labels_above(found):
-            return None
-        return f"{name}: @{chain.start} -> {chain}"
-    if chain.start == name:
-        return str(chain)
-    return _with_label(found, name, str(chain))
+    labels = labels_above(found)
+    is_clear = {*re.findall(r"@(\w+)", str(chain))} <= labels
+    written = str(chain)
+    if chain.start is None:
+        written = _with_label(found, name, written)
+    elif chain.start != name:
+        is_clear = is_clear and chain.start in labels
+        written = f"{name}: @{chain.start} -> {chain}"
+    return written if is_clear else Guess(written)
 
 
 def _with_label(found: Found, name: str, chain: str) -> str:
@@ -73,8 +76,13 @@ def expression(found: Found) -> Fix:
     layers = str(chain)
     if chain.name is not None:
         layers = f"{chain.name}: {layers}"
-    if chain.start is not None and chain.start in labels_above(found):
+    labels = labels_above(found)
+    if chain.start in labels:
         layers = f"@{chain.start} -> {layers}"
+    if not {*re.findall(r"@(\w+)", layers)} <= labels:
+        if chain.start is not None:
+            layers = f"@{chain.start} -> {layers}"
+        return Guess(layers)
     return [(start, end, layers)]
 
 

@@ -128,7 +128,9 @@ HABITS = (
         "sizes have a small `x` between them",
         lambda found: None if "X" not in found["sizes"] else _sizes(found),
     ),
-    Habit(rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"),
+    Habit(
+        rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"
+    ),
     Habit(
         r"(?P<fix>(?:(?P<kind>[fFrRbB])(?=['\"]))?['‘’“”«»„`](?P<text>[^'\"‘’“”«»„`\n]*)['‘’“”«»`])",
         "gelu(‹'tanh'›)",
@@ -139,7 +141,7 @@ HABITS = (
     Habit(
         r"(?P<at>[fFrRbB]\"[^\"\n]*\")",
         'let s = ‹f"conv{3}"›',
-        "write the string without the letter before it; only labels contain `{...}`: `conv{i}: relu`",
+        "leave out the letter before it; only labels contain `{...}`: `conv{i}: relu`",
         "a string has a letter before its quotes",
     ),
     Habit(
@@ -159,7 +161,7 @@ HABITS = (
         r'"""',
         '‹"""›A net.',
         "begin every line of a comment with `#`",
-        "`\"\"\"` begins no text here",
+        '`"""` begins no text here',
     ),
     Habit(
         r"^\s*(?P<at>/\*).*",
@@ -169,8 +171,14 @@ HABITS = (
         _comment,
         "begin every line of a comment with `#`",
     ),
-    Habit(r"/\*", "relu ‹/*› a */", "write comments after `#`", "`/*` begins no comment here",
-          _comment, "begin every line of a comment with `#`"),
+    Habit(
+        r"/\*",
+        "relu ‹/*› a */",
+        "write comments after `#`",
+        "`/*` begins no comment here",
+        _comment,
+        "begin every line of a comment with `#`",
+    ),
     Habit(
         r"(?P<at>//)(?=\s*[A-Za-z]\w*\s+[A-Za-z].*|\s*$|\W*[A-Za-z]).*",
         "relu ‹//› the activation",
@@ -199,11 +207,21 @@ HABITS = (
         "found `||`, but conditions are joined with words",
         "or",
     ),
-    Habit(r"(?P<at>!)\s*(?!=)", "if ‹!›true { relu }", "write `not`",
-          "found a single `!`: a condition is negated with a word", "not "),
+    Habit(
+        r"(?P<at>!)\s*(?!=)",
+        "if ‹!›true { relu }",
+        "write `not`",
+        "found a single `!`: a condition is negated with a word",
+        "not ",
+    ),
     Habit(r"(?P<at>===)", "expect params ‹===› 3", "write `==`", "found `===`", "=="),
-    Habit(r"(?P<at>!==|<>|≠|=/=|/=(?=\s*\d)|\bis\s+not\b)", "expect params ‹<>› 3", "write `!=`",
-          "found `$at`, but `!=` compares values that differ", "!="),
+    Habit(
+        r"(?P<at>!==|<>|≠|=/=|/=(?=\s*\d)|\bis\s+not\b)",
+        "expect params ‹<>› 3",
+        "write `!=`",
+        "found `$at`, but `!=` compares values that differ",
+        "!=",
+    ),
     Habit(r"(?P<at>≤|=<)", "expect params ‹≤› 3", "write `<=`", "found `$at`", "<="),
     Habit(r"(?P<at>≥)", "if 3 ‹≥› 2 { relu }", "write `>=`", "found `≥`", ">="),
     Habit(
@@ -220,11 +238,11 @@ HABITS = (
         "$a ** $b",
     ),
     Habit(
-        r"(?P<fix>(?P<c>[^=,({]+?)\s*(?P<at>\?)\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)\s*(?=[,){}]|$))",
+        r"(?P<fix>(?P<c>[^=,({\s][^=,({]*?)\s*(?P<at>\?)\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)\s*(?=[,){}]|$))",
         "conv(3 > 2 ‹?› 8 : 4, 1)",
         "write `$a if $c else $b`",
         "found `?`, but a choice is written with words",
-        lambda found: f" {found['a']} if {found['c'].strip()} else {found['b']}",
+        "$a if $c else $b",
     ),
     Habit(
         r"(?P<name>\w+)\s*(?P<at>\+\+|--|[-+*/%]=)",
@@ -232,8 +250,12 @@ HABITS = (
         "a name keeps its value; give the new value another name with `let`",
         "found `$at`, but values do not change",
     ),
-    Habit(r"(?P<at>\.\.\.|…)", "relu ‹...›", "write all layers, or `repeat 3 { ... }` for equal ones",
-          "found `...`, but nothing can be left out"),
+    Habit(
+        r"(?P<at>\.\.\.|…)",
+        "relu ‹...›",
+        "write all layers, or `repeat 3 { ... }` for equal ones",
+        "found `...`, but nothing can be left out",
+    ),
     Habit(
         r"(?P<fix>\s*(?P<at>\\))\s*$",
         "conv(8, 3) ‹\\›",
@@ -241,8 +263,13 @@ HABITS = (
         "found `\\`, but lines are not continued with it",
         "",
     ),
-    Habit(r"(?P<at>\$)\{?(?P<name>\w+)\}?", "conv(‹$›k, 3)", "write a name without `$$`",
-          "found `$$`", "$name"),
+    Habit(
+        r"(?P<at>\$)\{?(?P<name>\w+)\}?",
+        "conv(‹$›k, 3)",
+        "write a name without `$$`",
+        "found `$$`",
+        "$name",
+    ),
     Habit(
         r"(?P<at>;+)\s*$",
         "relu -> tanh‹;›",
@@ -250,8 +277,13 @@ HABITS = (
         "found `;`, but nothing ends with it",
         "",
     ),
-    Habit(r"\([^()]*(?P<fix>(?P<at>;))[^()]*\)", "conv(8‹;› 3)", "separate arguments with commas",
-          "found `;` between arguments", ","),
+    Habit(
+        r"\([^()]*(?P<fix>(?P<at>;))[^()]*\)",
+        "conv(8‹;› 3)",
+        "separate arguments with commas",
+        "found `;` between arguments",
+        ",",
+    ),
     Habit(
         r"(?P<fix>\s*(?P<at>;)\s*)(?=\S)",
         "relu‹;› tanh",
@@ -260,4 +292,4 @@ HABITS = (
         _statements,
         "write each statement on a line of its own, without `;`",
     ),
-)  # fmt: skip
+)

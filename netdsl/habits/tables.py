@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from netdsl.habits import formats, grammar, python, symbols
+from netdsl.habits import chains, formats, grammar, python, symbols
 
-HABITS = (*symbols.HABITS, *python.HABITS, *formats.HABITS, *grammar.HABITS)
+HABITS = (
+    *symbols.HABITS,
+    *python.HABITS,
+    *formats.HABITS,
+    *grammar.HABITS,
+    *chains.HABITS,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from netdsl.syntax.lexer import UnexpectedCharacter, UnexpectedToken
@@ -69,7 +70,7 @@ class Draft:
     def with_changes(self, changes: list[Change]) -> Draft | None:
         """The draft with more changes, or None if they overlap with others."""
         draft = sorted([*self.changes, *changes])
-        if any(end > start for (_, end, _), (start, _, _) in zip(draft, draft[1:], strict=False)):
+        if any(end > start for (_, end, _), (start, _, _) in pairwise(draft)):
             return None
         return Draft(self.original, draft)
 

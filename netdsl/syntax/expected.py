@@ -41,6 +41,7 @@ _WORDS = {
     "NET": "`net`",
     "IN": "`in`",
     "COMPARE": "`==`",
+    "ELSE": "`else`",
 }
 END = "the end of the file"
 _OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # a line cannot end so
@@ -186,9 +187,7 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     return problem
 
 
-def _advised(
-    source: SourceFile, place: tuple[int, int], message: str, help: str | None
-) -> Problem:
+def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:
     """The problem at a place, with the advice for the habit that it shows, if it shows one."""
     problem = _plain(source, place, message, help)
     advice = _habit(source, place[0])
@@ -205,9 +204,7 @@ def _advised(
     return problem
 
 
-def _plain(
-    source: SourceFile, place: tuple[int, int], message: str, help: str | None
-) -> Problem:
+def _plain(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:
     start, end = place
     span = Span(source, start, min(end, len(source.text)))
     diagnostic = Diagnostic("syntax-error", message, span, help=help)

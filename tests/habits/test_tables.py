@@ -6,13 +6,12 @@ from string import Template
 
 import pytest
 
+from netdsl.diagnostics import Diagnostic
+from netdsl.errors import NetdslError
 from netdsl.habits.base import Habit
 from netdsl.habits.tables import HABITS
 from netdsl.source import SourceFile
-from netdsl.syntax.expected import Problem
 from netdsl.syntax.parser import parse
-from netdsl.errors import NetdslError
-from netdsl.diagnostics import Diagnostic
 from tests.support.edits import applied
 
 BODY = "net N {{\n    input image: 3x8x8\n    {}\n    relu\n}}\n"
@@ -60,9 +59,21 @@ def test_example(habit: Habit) -> None:
     assert habit.example.count("‹") == habit.example.count("›") == 1
     contexts = WHERE.get(habit.where, CONTEXTS)
     every = [found(habit, context) for context in contexts]
-    right = [d for d in every if d is not None and (has(d.help, habit.advice) or has(d.help, habit.otherwise))]
+    right = [
+        d
+        for d in every
+        if d is not None and (has(d.help, habit.advice) or has(d.help, habit.otherwise))
+    ]
     seen = {(d.message, d.help) for d in every if d is not None}
-    assert right, seen or {c: [(d.message, d.help, d.span.text) for d in diagnostics(CONTEXTS[c].format(habit.example.replace("‹", "").replace("›", "")))] for c in CONTEXTS}
+    assert right, seen or {
+        c: [
+            (d.message, d.help, d.span.text)
+            for d in diagnostics(
+                CONTEXTS[c].format(habit.example.replace("‹", "").replace("›", ""))
+            )
+        ]
+        for c in CONTEXTS
+    }
     diagnostic = right[0]
     assert not habit.fact or has(diagnostic.message, habit.fact), diagnostic.message
     if diagnostic.fix:
@@ -73,4 +84,6 @@ def test_example(habit: Habit) -> None:
 
 def has(text: str | None, template: str) -> bool:
     """Whether a text comes from a template."""
-    return bool(template) and all(piece.replace("$$", "$") in (text or "") for piece in pieces(template))
+    return bool(template) and all(
+        piece.replace("$$", "$") in (text or "") for piece in pieces(template)
+    )

@@ -1,0 +1,237 @@
+"""Slips in chains of layers, in joins and in arguments."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.brackets import arms, body, moved_arrow, unclosed
+from netdsl.habits.statements import summed
+from netdsl.ops import LAYERS
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Found
+
+START = (  # before a layer
+    r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
+)
+CHAIN = (
+    r"(?:^|->|:|[|{]\s)\s*(?:output\s+)?(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
+)
+JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
+
+
+def called(found: Found) -> Fix:
+    """`conv(8, 3)` for `conv 8, 3`."""
+    kind = found["name"]
+    if kind not in LAYERS:
+        return None
+    arguments = ", ".join(re.findall(r"[^\s,]+", found["arguments"]))
+    return f"{kind}({arguments})"
+
+
+def chained(found: Found) -> Fix:
+    """An arrow before the second of two layers."""
+    name = found["second"]
+    if name not in LAYERS and not re.search(rf"\bblock\s+{name}\b", found.text):
+        return None
+    return [(*found.place("fix"), " -> ")]
+
+
+def repeated(found: Found) -> Fix:
+    """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)`."""
+    layer = found["layer"]
+    if re.split(r"\W", layer)[0] not in LAYERS:
+        return None
+    return f"repeat {found['n']} {{ {layer} }}"
+
+
+HABITS = (
+    Habit(
+        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>\())).*->.*",
+        "residual‹(›conv(8, 3) -> relu)",
+        "write `$fix`",
+        "layers cannot be arguments: `$join` has them in braces",
+        lambda found: body(found) if found["join"] == "residual" else arms(found),
+        "write the arms in braces: `add { | conv(8, 3) | relu }`",
+    ),
+    Habit(
+        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>[\[{{]))).*",
+        "concat ‹[›relu, tanh]",
+        "write `$fix`",
+        "the arms of `$join` are in braces, each after a `|`",
+        arms,
+    ),
+    Habit(
+        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s+(?P<at>@(?P<name>[\w.]+)))\s*$",
+        "add ‹@a›",
+        "write references in parentheses: `$join(@$name)`",
+        "found a reference after `$join`",
+        "$join(@$name)",
+    ),
+    Habit(
+        r"(?:^|->|:)\s*(?P<fix>(?P<name>[a-z]\w*)\s*(?P<at>[\[<{])\s*(?P<arguments>[\w\s,.]+)[\]>}])\s*$",
+        "conv‹[›8, 3]",
+        "write arguments in parentheses: `$fix`",
+        "found `$at` after a layer",
+        called,
+    ),
+    Habit(
+        r"(?P<fix>(?P<a>\b[\w.]+)\s*(?P<s><=?|>=?)\s*(?P<b>[\w.]+)\s*(?P<at>(?P<t><=?|>=?))\s*(?P<c>[\w.]+))",
+        "if 1 < in.channels ‹<› 4 { relu }",
+        "comparisons cannot be chained: write `$fix`",
+        "found a second comparison",
+        "$a $s $b and $b $t $c",
+    ),
+    Habit(
+        r"(?<![-=])[<>]=?[^<>=]*[^<>=-](?P<at>[<>]=?)",
+        "if 1 + 1 < 2 + 2 ‹<› 4 { relu }",
+        "comparisons cannot be chained: write `a < b and b < c`",
+        "found a second comparison",
+    ),
+    Habit(
+        r"\b(?P<at>\d{1,3}(?:,\d{3})+)\b",
+        "expect params == ‹61,706›",
+        "separate digits with underscores: `$fix`",
+        "a number contains commas",
+        lambda found: found["at"].replace(",", "_"),
+    ),
+    Habit(
+        r"[(,]\s*[\w.\])]+(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
+        "conv(4 ‹3›)",
+        "a comma is missing between two arguments",
+        fix=", ",
+    ),
+    Habit(
+        r"(?<![\w)\]])(?P<fix>(?P<at>\.)(?P<n>\d+))",
+        "dropout(‹.›5)",
+        "a number needs digits on both sides of its decimal point: `0.$n`",
+        "a number begins with its point",
+        "0.$n",
+    ),
+    Habit(
+        r"(?<!\w)(?P<fix>(?P<n>\d+)(?P<at>\.))(?!\w)",
+        "dropout(1‹.›)",
+        "a number needs digits on both sides of its decimal point: `$n.0`",
+        "a number ends with its point",
+        "$n.0",
+    ),
+    Habit(
+        r",\s*(?P<fix>(?P<at>,))",
+        "conv(8,‹,› 3)",
+        "leave out one comma, or give the value between them",
+        "a value is missing between two commas",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<name>\w+\.[\w.]+))\s*->",
+        "a‹.›b -> relu",
+        "refer to the value at a label with `@`: `@$name`",
+        fix="@$name",
+    ),
+    Habit(
+        r"^\s*(?P<at>\|)(?!>)",
+        "‹|› relu",
+        "begin every arm with `|`, and write nothing before the first one",
+    ),
+    Habit(
+        r"(?P<fix>\s*(?P<at>->))\s*$",
+        "relu ->‹\n›",
+        "a line cannot end with `->`; begin the next line with it instead",
+        "",
+        moved_arrow,
+        "a line cannot end with `->`; begin the next line with it instead",
+    ),
+    Habit(
+        r"(?:->\s*|^\s*|:\s*)(?P<fix>(?P<a>@?[A-Za-z_][\w.]*(?:\([^()]*\))?)\s*(?P<at>(?P<sign>[-+*]))\s*(?P<b>@?[A-Za-z_][\w.]*(?:\([^()]*\))?))\s*(?=->|$|\})",
+        "conv(8, 3) ‹+› relu",
+        "write `$fix`",
+        "found `$sign` between values, but values are joined by `add`, `mul` and `sub`",
+        summed,
+        "add values with a join, `add { | conv(8, 3) | relu }`, or labels with `@a -> add(@b)`",
+    ),
+    Habit(
+        START + r"@?[A-Za-z_][\w.]*(?:\s*\([^()]*\))?\s*(?P<at>\+)",
+        "conv(8, 3) ‹+› relu + 3",
+        "add values with a join: `add { | conv(8, 3) | relu }`",
+        "found `+` between layers",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<n>\w+)\s*(?P<at>[*x×])\s*(?P<layer>[a-z]\w*(?:\([^()]*\))?))\s*$",
+        "3 ‹*› conv(8, 3)",
+        "repeat layers with `$fix`",
+        "found `$at` before a layer",
+        repeated,
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<layer>[a-z]\w*(?:\([^()]*\))?)\s*(?P<at>[*x×])\s*(?P<n>\d+))\s*$",
+        "conv(8, 3) ‹x› 3",
+        "repeat layers with `$fix`",
+        "found `$at` after a layer",
+        repeated,
+    ),
+    Habit(
+        START
+        + r"(?P<fix>(?P<name>[A-Za-z_]\w*)\s+(?P<arguments>(?P<at>-?\.?\d[\d.]*)[\w\s,.]*))\s*$",
+        "conv ‹8›, 3",
+        "write arguments in parentheses: `$fix`",
+        "the arguments of `$name` are not in parentheses",
+        called,
+        "write arguments in parentheses: `conv(64, 3)`",
+    ),
+    Habit(
+        START + r"[A-Za-z_]\w*(?P<at>\s*\[)",
+        "conv‹[›8, 3",
+        "write arguments in parentheses: `conv(64, 3)`",
+    ),
+    Habit(
+        CHAIN + r"\w+(?:\([^()]*\))?(?P<fix>\s*(?P<at>[.,|:]))\s*$",
+        "relu‹,›",
+        "leave it out: a layer ends with its line",
+        "found `$at` after a layer",
+        "",
+    ),
+    Habit(
+        CHAIN + r"\w+(?:\([^()]*\)(?P<fix>\s*(?P<at>[.,|:])\s*)"
+        r"|(?P<gap>\s+(?P<dot>[.,])\s+|(?P<comma>,)\s*))(?=[a-z@])",
+        "conv(8, 3)‹,› relu",
+        "chain layers with `->`",
+        "found `$at$dot$comma` after a layer",
+        lambda found: [(*found.place("fix", "gap"), " -> ")],
+    ),
+    Habit(
+        START + r"\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)(?P<at>(?P<second>[a-z_]\w*))",
+        "conv(4, 3) ‹relu›",
+        "write `->` between two layers",
+        "`->` is missing before `$second`",
+        chained,
+    ),
+    Habit(
+        r"\brepeat\s+\w+\s+(?P<fix>(?P<at>[a-z]\w*)(?P<rest>.*))$",
+        "repeat 3 ‹relu›",
+        "write the repeated part in braces: `repeat 3 { $at$rest }`",
+        "the repeated part is not in braces",
+        "{ $at$rest }",
+    ),
+    Habit(
+        r"\((?:[^()]*,)?\s*(?P<at>in)\s*[,)]",
+        "add(‹in›)",
+        "it only has sizes, such as `in.channels`; `residual { ... }` adds the input itself",
+        "`in` itself is not a value",
+    ),
+    Habit(
+        r"\([^()]*(?P<at>->)",
+        "conv(8, 3 ‹->› relu",
+        "write `)` before the `->`",
+        "a `(` is not closed before `->`",
+        unclosed,
+        "a `(` before this is not closed",
+    ),
+    Habit(
+        r"[(,]\s*\w+(?P<at>\s*:)\s*(?=[\w\"(\[-])",
+        "conv(8, 3, stride‹:› 2)",
+        "write an argument with `=`: `stride = 2`",
+        "found `:` after the name of an argument",
+        lambda found: [(*found.place("at"), " =")],
+    ),
+)
