@@ -209,7 +209,7 @@ def _what_to_ask(value: Value) -> str:
 
 def _shape_help(name: str) -> str | None:
     """Advice for a figure that only a label has."""
-    if name in ("shape", "output_shape", "sizes", "size"):
+    if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
         return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
     return None
 

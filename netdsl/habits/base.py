@@ -20,8 +20,9 @@ class Found(NamedTuple):
     text: str
     start: int
 
-    def __getitem__(self, group: str) -> str:
-        return self.match[group] or ""
+    def group(self, name: str) -> str:
+        """The text of a group; empty if the group took no part in the match."""
+        return self.match[name] or ""
 
     def place(self, *groups: str) -> tuple[int, int]:
         """Where the first of these groups is in the text that the pattern has; else the match."""

@@ -83,13 +83,17 @@ def arms(found: Found) -> Fix:
         return None
     members = parts(inside, "|")
     if len(members) == 1:
-        members = parts(inside)
+        members = parts(inside.replace(";", ","))
+    if found.group("join") == "residual" and len(members) == 1 and text[start] != "{":
+        return body(found)
+    if found.group("join") == "residual" and "|" not in inside and text[start] == "{":
+        return [(start + 1, end, f" {' -> '.join(members)} ")]
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
         return None
     joined = " ".join(f"| {member}" for member in members)
     begin = found.place("fix")[0]
-    return [(begin, end + 1, f"{found['join']} {{ {joined} }}")]
+    return [(begin, end + 1, f"{found.group('join')} {{ {joined} }}")]
 
 
 def body(found: Found) -> Fix:
@@ -99,7 +103,7 @@ def body(found: Found) -> Fix:
     end = closing(text, start)
     if end is None or "\n" in text[start:end]:
         return None
-    return [(begin, end + 1, f"{found['join']} {{ {text[start + 1 : end].strip()} }}")]
+    return [(begin, end + 1, f"{found.group('join')} {{ {text[start + 1 : end].strip()} }}")]
 
 
 def else_if(found: Found) -> Fix:

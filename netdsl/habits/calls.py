@@ -8,7 +8,8 @@ import warnings
 from contextlib import suppress
 from typing import NamedTuple
 
-from netdsl.habits.layers import NOTHING, Layer, find, key_of
+from netdsl.habits.layers import Layer, find, key_of
+from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
 
 MAX_LENGTH = 400  # characters of a call
@@ -178,7 +179,7 @@ def _flattening(key: str, arguments: list[ast.expr]) -> list[str]:
     """`flatten` for `torch.flatten(x, 1)` and `x.view(-1, 400)`, which keep only the batch."""
     if key == "flatten":
         return ["flatten"]
-    if len(arguments) == 2 and any(ast.unparse(argument) == "-1" for argument in arguments):
+    if 1 <= len(arguments) <= 2 and any(ast.unparse(node) == "-1" for node in arguments):
         return ["flatten"]
     raise Unclear
 
@@ -186,6 +187,8 @@ def _flattening(key: str, arguments: list[ast.expr]) -> list[str]:
 def _layer(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
     """The layers of a constructor such as `nn.Conv2d(3, 8, 3)`."""
     key = key_of(path)
+    if key == "view":
+        return _flattening(key, arguments)
     if key in ("activation", "act"):
         return _activation(arguments[0]) if len(arguments) == 1 else _unclear()
     row = find(path)

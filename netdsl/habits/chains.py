@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import arms, body, moved_arrow, unclosed
-from netdsl.habits.statements import summed
+from netdsl.habits.statements import is_layer, listed_layers, summed
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -19,41 +19,124 @@ START = (  # before a layer
 CHAIN = (
     r"(?:^|->|:|[|{]\s)\s*(?:output\s+)?(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
 )
+_OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
 JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
 
 
 def called(found: Found) -> Fix:
     """`conv(8, 3)` for `conv 8, 3`."""
-    kind = found["name"]
+    kind = found.group("name")
     if kind not in LAYERS:
         return None
-    arguments = ", ".join(re.findall(r"[^\s,]+", found["arguments"]))
+    arguments = ", ".join(re.findall(r"[^\s,]+", found.group("arguments")))
     return f"{kind}({arguments})"
 
 
 def chained(found: Found) -> Fix:
     """An arrow before the second of two layers."""
-    name = found["second"]
-    if name not in LAYERS and not re.search(rf"\bblock\s+{name}\b", found.text):
+    name = found.group("second")
+    if not is_layer(found, name):
         return None
     return [(*found.place("fix"), " -> ")]
 
 
 def repeated(found: Found) -> Fix:
     """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)`."""
-    layer = found["layer"]
+    layer = found.group("layer")
     if re.split(r"\W", layer)[0] not in LAYERS:
         return None
-    return f"repeat {found['n']} {{ {layer} }}"
+    return f"repeat {found.group('n')} {{ {layer} }}"
+
+
+def without_word(found: Found) -> Fix:
+    """The layer without the word before or after it."""
+    return "" if is_layer(found, found.group("layer")) else None
 
 
 HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?P<list>(?P<at>[\[(]).*[\])]))\s*,?\s*$",
+        "‹[›conv(8, 3), relu]",
+        "layers need no list: write `$fix`",
+        "found `$at` before a layer",
+        listed_layers,
+        where="body",
+    ),
+    Habit(
+        r"(?:\)|\w)(?P<fix>\s+(?P<at>then|and|followed\s+by|to|into|&)\s+)(?=(?P<layer>[a-z_]\w*))",
+        "conv(8, 3) ‹then› relu",
+        "chain layers with `->`",
+        "found `$at` between layers",
+        lambda found: " -> " if is_layer(found, found.group("layer")) else None,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>new|call|apply|use|do|run|layer|add|then|and)\s+)(?=(?P<layer>[A-Za-z_]\w*))",
+        "‹use› conv(8, 3)",
+        "write only the layer, without `$at`",
+        "found `$at` before a layer",
+        without_word,
+        where="body",
+    ),
+    Habit(
+        r"->\s*(?P<fix>(?P<at>\+)\s*@?(?P<b>[A-Za-z_][\w.]*))\s*(?=->|$|\})",
+        "a: relu -> ‹+› a",
+        "write `add(@$b)`",
+        "found `+`, but values are joined by `add`",
+        "add(@$b)",
+        where="body",
+    ),
+    Habit(
+        r"(?P<fix>\s*(?P<at>[,;])\s*)(?=\|)",
+        "concat { | relu‹,› | tanh }",
+        "leave out `$at`: each arm begins with `|`",
+        "found `$at` between arms",
+        " ",
+        where="body",
+    ),
+    Habit(
+        r"(?:^|->|:)\s*(?P<at>parallel|branch|branches|split|fork|merge|arms|inception|tower)\s*\{.*",
+        "‹split› { relu | tanh }",
+        "join branches with `concat { | relu | tanh }`, or with `add`, `mul`, `max`",
+        "`$at` does not join branches",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>repeat\s+(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s+(?P<at>(?P<n>\d+))(?:\s+times)?)\s*$",
+        "repeat relu ‹3› times",
+        "write `$fix`",
+        "the number of rounds follows `repeat`",
+        repeated,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>(?P<n>\d+)\s*[x×*]|loop\s+(?P<m>\w+)|times\s+(?P<k>\w+)))\s*\{",
+        "‹3x› { relu }",
+        "write `repeat $n$m$k { ... }`",
+        "found `$at` before braces",
+        "repeat $n$m$k",
+        where="body",
+    ),
+    Habit(
+        r"[(,]\s*(?P<n>\w+)(?P<fix>\s+(?P<at>filters?|channels?|units?|neurons?|maps?|features?|classes|outputs?|kernels?|px))\b",
+        "conv(8 ‹filters›, 3)",
+        "leave out `$at`: `$n`",
+        "a number has no unit such as `$at`",
+        "",
+    ),
+    Habit(
+        r"(?P<fix>(?P<at>(?P<n>\d+(?:\.\d+)?)\s*%))(?=\s*(?:[,)]|$))",
+        "dropout(‹50%›)",
+        "write a fraction: `$fix`",
+        "found a percentage",
+        lambda found: f"{float(found.group('n')) / 100:g}",
+    ),
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>\())).*->.*",
         "residual‹(›conv(8, 3) -> relu)",
         "write `$fix`",
         "layers cannot be arguments: `$join` has them in braces",
-        lambda found: body(found) if found["join"] == "residual" else arms(found),
+        lambda found: body(found) if found.group("join") == "residual" else arms(found),
         "write the arms in braces: `add { | conv(8, 3) | relu }`",
     ),
     Habit(
@@ -95,7 +178,7 @@ HABITS = (
         "expect params == ‹61,706›",
         "separate digits with underscores: `$fix`",
         "a number contains commas",
-        lambda found: found["at"].replace(",", "_"),
+        lambda found: found.group("at").replace(",", "_"),
     ),
     Habit(
         r"[(,]\s*[\w.\])]+(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
@@ -143,7 +226,8 @@ HABITS = (
         "a line cannot end with `->`; begin the next line with it instead",
     ),
     Habit(
-        r"(?:->\s*|^\s*|:\s*)(?P<fix>(?P<a>@?[A-Za-z_][\w.]*(?:\([^()]*\))?)\s*(?P<at>(?P<sign>[-+*]))\s*(?P<b>@?[A-Za-z_][\w.]*(?:\([^()]*\))?))\s*(?=->|$|\})",
+        rf"(?:->\s*|^\s*|:\s*)(?P<fix>(?P<sum>{_OPERAND}\s*(?P<at>(?P<sign>[-+*]))\s*{_OPERAND}"
+        rf"(?:\s*(?P=sign)\s*{_OPERAND})*))\s*(?=->|$|\}})",
         "conv(8, 3) ‹+› relu",
         "write `$fix`",
         "found `$sign` between values, but values are joined by `add`, `mul` and `sub`",

@@ -37,7 +37,7 @@ _PHRASES = (
 
 def paper(found: Found) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
-    line = re.sub(r"\s*[×✕*]\s*", "x", found["line"]).strip().rstrip(",.")
+    line = re.sub(r"\s*[×✕*]\s*", "x", found.group("line")).strip().rstrip(",.")
     if line in LAYERS:
         return None
     words = line.lower()
@@ -98,20 +98,22 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
 
 def digits(found: Found) -> Fix:
     """`25_000_000` for `25M`."""
-    value = float(found["n"].replace("_", "")) * _UNITS[found["unit"].lower()]
+    value = float(found.group("n").replace("_", "")) * _UNITS[found.group("unit").lower()]
     return f"{round(value):_}"
 
 
 def mapping(found: Found) -> Fix:
     """`conv(out = 8, k = 3)` for `conv: {out: 8, k: 3}`."""
-    kind = found["kind"]
+    kind = found.group("kind")
     row = find(kind)
     if kind not in LAYERS:
         if row is None:
             return None
         kind = row.ours
     known = {declared.name for declared in LAYERS[kind].args} if kind in LAYERS else set()
-    pairs = [re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(found["pairs"]) if part]
+    pairs = [
+        re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(found.group("pairs")) if part
+    ]
     if not all(len(pair) == 2 and pair[0].strip('"') in known for pair in pairs):
         return None
     return f"{kind}({', '.join(f'{name.strip(chr(34))} = {value}' for name, value in pairs)})"
@@ -187,6 +189,13 @@ HABITS = (
         "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
         "numbers have no unit such as `$unit`",
         digits,
+    ),
+    Habit(
+        r"\bexpect\s+(?P<fix>(?P<n>\d[\d_]*)\s*(?P<at>(?P<figure>params|macs|weights|units|depth)))\s*$",
+        "expect 224 ‹params›",
+        "write `expect $figure == $n`",
+        "a comparison is missing",
+        "$figure == $n",
     ),
     Habit(
         r"(?P<fix>\s*(?P<at>params|parameters|weights|macs|flops|px|pixels|%))(?=\s*$)",

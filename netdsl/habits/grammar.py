@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
-from netdsl.habits.brackets import moved_brace
-from netdsl.habits.statements import put_out
+from netdsl.habits.base import Guess, Habit
+from netdsl.habits.brackets import moved_brace, parts
+from netdsl.habits.statements import put_out, several
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -18,35 +18,142 @@ TYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
 
 def declared_input(found: Found) -> Fix:
     """`input image: 3x32x32` for other ways to write it."""
-    rest = found["rest"]
-    words = [
-        word for word in re.findall(r"\b[A-Za-z_]\w*", rest) if not re.fullmatch(r"x|[A-Z]", word)
-    ]
-    words = [
-        w for w in words if w not in (*TYPES, "shape", "size", "input", "Input", "tensor", "float")
-    ]
-    dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), None)
-    sizes = re.search(r"(?:\d+|[A-Z]\b)(?:\s*[xX×*,]\s*(?:\d+|[A-Z]\b))*", rest)
-    if sizes is None or len(words) > 1:
+    rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", found.group("rest"))
+    dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), "")
+    rest = rest.replace(dtype, " ") if dtype else rest
+    name = re.match(r"[\s:=]*(?P<name>[A-Za-z_]\w+|[a-wyz]\b|x(?=\s*[:=\[(]))", rest)
+    if name is not None:
+        rest = rest[name.end() :]
+    sizes = re.findall(r"\d+|\b[A-Z]\b|(?<=x)[A-Z]\b", rest)
+    if not sizes or re.search(r"[^\dA-Z\sxX×*,;:=()\[\]{}]", rest):
         return None
-    name = words[0] if words else "image"
-    if re.search(rf"\b{name}\s*:", found.text) and not words:
+    written = "image" if name is None else name["name"]
+    if name is None and re.search(r"^\s*input\s+image\b", found.text, re.MULTILINE):
         return None
-    written = "x".join(re.findall(r"\d+|[A-Z]", sizes[0]))
-    return f"input {name}: {written}" + (f" {dtype}" if dtype else "")
+    return f"input {written}: {'x'.join(sizes)}" + (f" {dtype}" if dtype else "")
+
+
+def called_input(found: Found) -> Fix:
+    """`input image: 3x8x8` for `image = Input(3, 8, 8)`, with Keras' channels moved first."""
+    sizes = re.findall(r"\d+|\b[A-Z]\b", found.group("rest").replace("x", " "))
+    if not sizes:
+        return None
+    written = f"input {found.group('name')}: {'x'.join(sizes)}"
+    if len(sizes) == 3 and len(sizes[2]) == 1 < len(sizes[0]):
+        return Guess(f"input {found.group('name')}: {sizes[2]}x{sizes[0]}x{sizes[1]}")
+    return written
+
+
+def trained_net(found: Found) -> Fix:
+    """The name of the only net after `train`."""
+    nets = re.findall(r"^\s*net\s+(\w+)", found.text, re.MULTILINE)
+    return f" {nets[0]} " if len(nets) == 1 else None
 
 
 def identifier(found: Found) -> Fix:
     """A name of letters, digits and `_`."""
-    name = re.sub(r"\W+", "_", found["name"].strip()).strip("_")
+    name = re.sub(r"\W+", "_", found.group("name").strip()).strip("_")
     if not name or name in LAYERS:
         return None
     if name[0].isdigit():
         name = f"_{name}"
-    return name + found["rest"]
+    return name + found.group("rest")
 
 
 HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?P<name>\w+)\s*(?P<at>[=:])\s*[Ii]nput\w*\s*\((?P<rest>.*)\))\s*$",
+        "image ‹=› Input(3, 8, 8)",
+        "write an input as `$fix`",
+        "an input is declared by a line that begins with `input`",
+        called_input,
+        "write an input as `input image: 3x224x224`",
+        where="body",
+    ),
+    Habit(
+        r"^\s*output\s+(?P<name>\w+)(?P<fix>\s*(?P<at>:=|=|<-)\s*)(?=\S)",
+        "output y ‹=› relu",
+        "write a colon: `output $name: dense(10)`",
+        "found `$at` after the name of an output",
+        ": ",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?:net|block)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)(?=\{)",
+        "net N ‹=› { input x: 3 }",
+        "leave out `$at`: `net Name { ... }`, `block Name(...) { ... }`",
+        "found `$at` before the `{`",
+        " ",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?:let\s+net|net)\s*(?P<at>=)\s*(?P<name>[A-Z]\w*)?\s*)(?=\{)",
+        "net ‹=› N { input x: 3 }",
+        "write `net Name { ... }`",
+        "found `=` after `net`",
+        lambda found: f"net {found.group('name') or 'Net'} ",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?:net|block)\s+\w+(?P<fix>\s*(?P<at>[\[{])(?P<parameters>[\w\s,=.]*)[\]}]\s*)(?=\{)",
+        "block B ‹{›w} { relu }",
+        "write parameters in parentheses: `($parameters)`",
+        "found `$at` before the parameters",
+        "($parameters) ",
+        where="top",
+    ),
+    Habit(
+        r"^\s*net\s+\w+\s*\(\s*(?:inputs?|x|image)?\s*(?P<at>[:=]?\s*\(?\d.*)",
+        "net N(‹3, 8, 8) { }›",
+        "parameters have names, `net N(classes = 10)`; write the input as `input image: 3x8x8`",
+        "a number stands where the name of a parameter is expected",
+        where="top",
+    ),
+    Habit(
+        r"^\s*train(?P<fix>(?P<at>\s*))(?=\{)",
+        "net A {\n    input x: 3\n    relu\n}\ntrain‹ ›{ }",
+        "name the net: `train $fix { ... }`",
+        "a `train` section has no net",
+        trained_net,
+        "name the net: `train Net { ... }`",
+        where="top",
+    ),
+    Habit(
+        r"^\s*train\s+\w+(?P<fix>\s*(?P<at>\()(?P<entries>[^()]*(?:\([^()]*\)[^()]*)*)\))\s*$",
+        "train N ‹(›epochs = 3)",
+        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
+        "found `(` after the name of the net",
+        lambda found: (
+            None
+            if len(parts(found.group("entries"))) > 1
+            else f" {{\n    {found.group('entries')}\n}}"
+        ),
+        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics|seed)\s*=).*",
+        "‹epochs =› 3",
+        "settings of the training are outside of the net, in `train Net { epochs = 3 }`",
+        "an entry of a `train` section is in a net or block",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>:)\s*(?P<value>-?\d[\d_.]*|\"[^\"]*\"|true|false))\s*$",
+        "n‹:› 10",
+        "write `let $name = $value`",
+        "a number gets its name with `let`, not with a colon",
+        "let $name = $value",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>let\s+(?P<at>\(?)(?P<names>\w+(?:\s*,\s*\w+)+)\)?\s*=\s*(?P<values>.*))$",
+        "let ‹(›a, b) = (1, 2)",
+        "write one `let` for each name",
+        "a `let` has several names",
+        several,
+        "write one `let` for each name",
+    ),
     Habit(
         r"^\s*input\s+(?P<name>[A-Za-z_]\w*)\s*(?P<at>:?)\s*$",
         "input image‹:›",

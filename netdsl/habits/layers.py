@@ -199,7 +199,7 @@ ADVICE = {
     **dict.fromkeys(("return", "yield", "result", "out", "outputs", "output"), _RESULT),
     **dict.fromkeys(("print", "summary", "show", "display", "echo", "printf", "log"), _PRINT),
     **dict.fromkeys(("sequential", "modulelist", "functional", "model", "module", "graph", "layers",
-                     "layer", "chain", "parallel"), _SEQUENCE),
+                     "layer", "chain"), _SEQUENCE),
     **dict.fromkeys(("compile", "fit", "train", "optimizer", "loss", "adam", "sgd", "adamw",
                      "rmsprop", "crossentropyloss", "crossentropy", "mseloss", "nllloss",
                      "bceloss", "softmaxwithloss", "accuracy", "backward", "step"), _TRAIN),
@@ -208,6 +208,10 @@ ADVICE = {
                     "bodies are written in braces: `repeat 3 { ... }`; leave this out"),
     **dict.fromkeys(("while", "loop", "until", "do", "foreach", "map"),
                     "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
+    **dict.fromkeys(("parallel", "branch", "branches", "fork", "merge", "join", "arms", "tower"),
+                    "branches are joined by `concat { | relu | tanh }`, `add`, `mul` or `max`"),
+    **dict.fromkeys(("assert", "require", "check", "verify"),
+                    "write `expect params == 80` for a fact about the net"),
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if` after the `}` of the `if`"),
     **dict.fromkeys(("switch", "case", "match", "select"),
                     "write `if k == 1 { ... } else if k == 2 { ... } else { ... }`"),
@@ -229,19 +233,6 @@ ADVICE = {
     "null": "leave it out; `identity` is the value itself, unchanged",
     "none": "leave it out; `identity` is the value itself, unchanged",
 }  # fmt: skip
-
-# Words for values in other languages.
-VALUES = {
-    "True": "true",
-    "TRUE": "true",
-    "yes": "true",
-    "on": "true",
-    "False": "false",
-    "FALSE": "false",
-    "no": "false",
-    "off": "false",
-}
-NOTHING = frozenset(("None", "none", "null", "nil", "NULL", "undefined", "nullptr"))
 
 
 def key_of(name: str) -> str:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from netdsl.habits.base import Habit
-from netdsl.habits.brackets import braced, else_if
-from netdsl.habits.statements import added, assignment, expression, returned, untyped
+from netdsl.habits.statements import (
+    added,
+    added_value,
+    assignment,
+    backwards,
+    expression,
+    is_layer,
+    net_or_block,
+    returned,
+    untyped,
+)
 
 _PACKAGES = (
     r"(?:torch\w*|tensorflow|tf|keras|numpy|np|jax|flax|mxnet|paddle|netdsl|nn|os|sys|math|typing|"
@@ -19,8 +30,6 @@ _WORDS = (
     r"(?:const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|"
     r"local|set|define|dim)"
 )
-_BODY = "write the body in braces: `{ ... }`"
-_BRACED = "write `$head {`, and `}` below the body"
 _TRAIN = "leave it out; how a net is trained is in its section `train Net { epochs = 3 }`"
 
 HABITS = (
@@ -52,19 +61,12 @@ HABITS = (
         "this is a method of Python, but a net has none",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|module|layer|component|macro|struct)\s+(?P<name>\w+))\s*\((?!\s*self\b)[^()]*\)\s*\{",
+        r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|module|layer|component|macro|struct)"
+        r"\s+(?P<name>\w+)\s*(?P<parameters>(?:\((?!\s*self\b)[^()]*\))?)\s*)(?=\{)",
         "‹def› B() { relu }",
-        "define a named part as a block: `block $name(...) { ... }`",
-        "found `$at`, but a named part begins with `block`",
-        "block $name",
-        where="top",
-    ),
-    Habit(
-        r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|module|component|macro|struct)\s+(?P<name>\w+))\s*(?=\{)",
-        "‹def› B { relu }",
-        "define a named part as a block: `block $name() { ... }`",
-        "found `$at`, but a named part begins with `block`",
-        "block $name() ",
+        "write `$fix { ... }`",
+        "found `$at`, but a named part begins with `block`, and a whole net with `net`",
+        net_or_block,
         where="top",
     ),
     Habit(
@@ -90,101 +92,12 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*(?P<word>elif|elseif|elsif|else\s+if)\s+(?P<c>[^:{}]+?)\s*(?P<at>:)\s*$",
-        "elif true‹:›",
-        "write `} else if $c {`, with the bodies in braces",
-        "found `:`, but bodies are in braces",
-        else_if,
-        "write `} else if $c {`, with the bodies in braces",
-    ),
-    Habit(
-        r"(?P<fix>(?P<at>\b(?:elif|elseif|elsif|elsf|elif)\b))",
-        "if true { relu } ‹elif› false { tanh }",
-        "write `else if`",
-        "found `$at`",
-        "else if",
-    ),
-    Habit(
-        r"^\s*(?:\}\s*)?(?P<head>else)\b\s*(?P<at>:)\s*$",
-        "else‹:›",
-        _BRACED,
-        "found `:`, but bodies are in braces",
-        braced,
-        _BODY,
-    ),
-    Habit(
-        r"^\s*(?P<head>for\s+\w+(?:\s*,\s*\w+)*\s+in\s+[^{}]*?)\s*(?P<at>:)\s*$",
-        "for i in range(3)‹:›",
-        _BRACED,
-        "found `:`, but bodies are in braces",
-        braced,
-        _BODY,
-    ),
-    Habit(
-        r"^\s*(?P<head>(?:if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:)\s*$",
-        "if true‹:›",
-        _BRACED,
-        "found `:`, but bodies are in braces",
-        braced,
-        _BODY,
-    ),
-    Habit(
-        r"^\s*(?:if|for|else|repeat)\b[^{}]*?(?P<at>:)\s*(?P<body>[^{}:\s][^{}:]*)$",
-        "if true‹:› relu",
-        "write the body in braces: `{ $body }`",
-        "found `:`, but bodies are in braces",
-        lambda found: [(*found.place("at"), " {"), (*(found.place("body")[1],) * 2, " }")],
-    ),
-    Habit(
-        r"(?P<fix>(?P<at>while|until|loop|foreach|do)\b)",
-        "‹while› true { relu }",
-        "write a loop as `repeat 3 { ... }` or `for x in list { ... }`",
-        "found `$at`, but the number of rounds of a loop must be known",
-    ),
-    Habit(
-        r"^\s*(?P<fix>for\s*(?P<at>\()\s*(?:\w+\s+)?(?P<i>\w+)\s*=\s*0\s*;\s*(?P=i)\s*<\s*(?P<n>\w+)\s*;"
-        r"\s*(?:\+\+(?P=i)|(?P=i)\s*(?:\+\+|\+=\s*1))\s*\))",
-        "for ‹(›int i = 0; i < 3; i++) { relu }",
-        "write `$fix { ... }`",
-        "this is a loop of C",
-        "for $i in range($n)",
-    ),
-    Habit(
-        r"^\s*(?P<at>for\s*\([^{}]*;[^{}]*\))",
-        "‹for (i = 1; i < 4; i += 2)› { relu }",
-        "write `for i in range(1, 4) { ... }`",
-        "this is a loop of C",
-    ),
-    Habit(
-        r"\bfor\s+\w+\s+in\s+(?P<at>(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
-        "for i in ‹0..3› { relu }",
-        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
-        "found `$at`, but a list of numbers is written with `range`",
-    ),
-    Habit(
-        r"^\s*for\s+\w+\s*(?P<at>=|:=|:|of\b|from\b).*",
-        "for i ‹=› 1:3 { relu }",
-        "write `for x in list { ... }`, such as `for i in range(3) { ... }`",
-        "found `$at`, but `for` needs the word `in`",
-    ),
-    Habit(
-        r"^\s*repeat\s+\w+(?P<fix>\s+(?P<at>times|x|rounds|layers))\b",
-        "repeat 3 ‹times› { relu }",
-        "leave out `$at`: `repeat 3 { ... }`",
-        "found `$at` after the number of rounds",
-        "",
-    ),
-    Habit(
-        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await|goto|unless)\b.*",
-        "‹switch› k { relu }",
-        "write a choice as `if k == 1 { ... } else { ... }`",
-        "found `$at`, which the language does not have",
-    ),
-    Habit(
-        r"\bif\b[^{}]*?(?P<at>\bthen\b)",
-        "if true ‹then› relu end",
-        _BODY,
-        "found `then`, but bodies are in braces",
+        r"^\s*(?P<fix>(?P<name>\w+)\s*(?P<at>(?P<sign>[-+*])=)\s*(?P<value>.+?))\s*$",
+        "x ‹+=› skip",
+        "write `$fix`, where `@` begins a reference",
+        "found `$at`, but values are joined by layers such as `add`",
+        added_value,
+        where="body",
     ),
     Habit(
         r"^\s*(?P<at>(?:model|net|network|optimizer|optim|criterion|loss|trainer|history|m)\s*\.\s*"
@@ -215,6 +128,16 @@ HABITS = (
         "‹x = F.relu(self.conv1(›x))",
         "write each layer once, in the order of the data: `conv1: conv(8, 3) -> relu`",
         "this calls layers of PyTorch, but a layer takes the value above it without a call",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<a>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at><-+|<)\s*(?P<b>[A-Za-z_@]\w*(?:\([^()]*\))?))\s*$",
+        "relu ‹<-› conv(8, 3)",
+        "data flows to the right: write `$fix`",
+        "found `$at`, but arrows point to the right",
+        lambda found: (
+            backwards(found) if is_layer(found, re.split(r"\W", found.group("a"))[0]) else None
+        ),
+        where="body",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>self\s*\.\s*(?P<name>\w+)\s*=)\s*(?P<value>.+?))\s*$",
@@ -250,6 +173,15 @@ HABITS = (
         "`$at` is not a layer here: layers have short names without a module",
         expression,
         "write a layer like `conv(64, 3)`: the channels of the input are inferred",
+    ),
+    Habit(
+        r"(?:^|->)\s*(?P<fix>(?P<at>(?:x|out|h|y|input|image|net|model|feat|features)\s*\.\s*)\w+\s*\(.*)",
+        "‹x.›view(-1)",
+        "write `$fix`",
+        "found `$at`, but a layer takes the value above it",
+        expression,
+        "write only the layer, such as `flatten`",
+        where="body",
     ),
     Habit(
         r"(?:^|->)\s*(?P<fix>(?P<at>self\s*\.\s*)\w+\s*\(.*)",

@@ -6,38 +6,71 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess
-from netdsl.habits.brackets import closing
+from netdsl.habits.brackets import closing, parts
 from netdsl.habits.calls import Chain, chain_of
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Found
 
-_NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[^\[\]]*\]")
+_NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[\d\s,._-]*\]")
 
 
 def labels_above(found: Found) -> set[str]:
     """The labels and inputs above a line, judging by their colons."""
-    return set(re.findall(r"(\w+)[ \t]*:", found.text[: found.start]))
+    return set(re.findall(r"(\w+)[ \t]*[:=](?![=])", found.text[: found.start]))
 
 
 def assignment(found: Found) -> Fix:
     """A `let` for a number, and a labelled chain for a call."""
-    name, value = found["name"], found["value"].strip().rstrip(",;")
+    name, value = found.group("name"), found.group("value").strip().rstrip(",;")
     if _NUMBER.fullmatch(value):
         return f"let {name} = {value}"
+    if re.fullmatch(r"@?[A-Za-z_]\w*", value) and value not in LAYERS:
+        return _named_value(found, name, value)
     chain = chain_of(value)
     if chain is not None:
         return _assigned(found, name, chain)
     return _own_chain(found, name, value)
 
 
+def _named_value(found: Found, name: str, value: str) -> Fix:
+    """A label for a value: `skip: @a`, or `skip: identity` for the value at hand."""
+    if value.startswith("@") or value in labels_above(found):
+        return f"{name}: @{value.lstrip('@')}"
+    if value in ("x", "out", "h", "y", "identity", "input", "inputs", "residual", "current"):
+        return f"{name}: identity"
+    return Guess(f"{name}: @{value}")
+
+
 def _own_chain(found: Found, name: str, value: str) -> Fix:
     """The labelled chain for `a = conv(1x3, 8) -> relu`, which is a chain already."""
+    layers = listed(value)
+    if layers is not None:
+        return Guess(layers)
     first = re.match(r"[A-Za-z_]\w*", value)
-    if first is None or first[0] not in LAYERS or "=" in re.sub(r"\([^()]*\)", "", value):
+    if first is None or not is_layer(found, first[0]) or "=" in re.sub(r"\([^()]*\)", "", value):
         return None
     return _with_label(found, name, value)
+
+
+def is_layer(found: Found, name: str) -> bool:
+    """Whether a name is a layer of the language, or a block of the text."""
+    return name in {*LAYERS, "residual", "identity"} or bool(
+        re.search(rf"^\s*block\s+{re.escape(name)}\b", found.text, re.MULTILINE)
+    )
+
+
+def listed(text: str) -> str | None:
+    """`a -> b` for `[a, b]`, `(a, b)` and `a, b`, if all are layers."""
+    text = text.strip()
+    if text[:1] in ("[", "(") and closing(text, 0) == len(text) - 1:
+        text = text[1:-1]
+    members = [member for member in parts(text) if member]
+    names = [re.match(r"\w+", member) for member in members]
+    if len(members) < 2 or not all(name is not None and name[0] in LAYERS for name in names):
+        return None
+    return " -> ".join(members)
 
 
 def _assigned(found: Found, name: str, chain: Chain) -> Fix:
@@ -116,11 +149,11 @@ def added(found: Found) -> Fix:
 
 def returned(found: Found) -> Fix:
     """What is returned, without the word; nothing for a plain name."""
-    value = found["value"].strip()
+    value = found.group("value").strip()
     name = re.match(r"\w+", value)
     if not value or value in ("None", "self"):
         return ""
-    if value in labels_above(found):
+    if re.search(rf"\b{re.escape(value)}[ \t]*:", found.text[: found.start]):
         return f"@{value}"
     if re.fullmatch(r"\w+", value) and value not in LAYERS:
         return ""
@@ -132,16 +165,61 @@ def returned(found: Found) -> Fix:
 
 def summed(found: Found) -> Fix:
     """A join for `a + b`: each is a label, an input, a reference or a layer."""
-    kind = {"+": "add", "*": "mul", "-": "sub"}[found["sign"]]
+    sign = found.group("sign")
+    kind = {"+": "add", "*": "mul", "-": "sub"}[sign]
     labels = labels_above(found)
-    first, second = (_operand(found[group], labels) for group in ("a", "b"))
-    if first is None or second is None:
+    operands = [_operand(text, labels) for text in parts(found.group("sum"), sign)]
+    known = [operand for operand in operands if operand is not None]
+    if len(known) < len(operands):
         return None
-    if first.startswith("@") and second.startswith("@"):
-        return f"{first} -> {kind}({second})"
-    if second.startswith("@"):
-        return f"{first} -> {kind}({second})"
-    return f"{kind} {{ | {first} | {second} }}"
+    first, *others = known
+    if all(other.startswith("@") for other in others):
+        return f"{first} -> {kind}({', '.join(others)})"
+    return f"{kind} {{ {' '.join(f'| {operand}' for operand in known)} }}"
+
+
+def added_value(found: Found) -> Fix:
+    """`add(@skip)` for `x += skip`."""
+    value = found.group("value").strip().lstrip("@")
+    kind = {"+": "add", "*": "mul", "-": "sub"}.get(found.group("sign"))
+    if kind is None or not re.fullmatch(r"[A-Za-z_][\w.]*", value):
+        return None
+    written = f"{kind}(@{value})"
+    return written if value in labels_above(found) else Guess(written)
+
+
+def listed_layers(found: Found) -> Fix:
+    """The chain of a list of layers."""
+    return listed(found.group("list"))
+
+
+def net_or_block(found: Found) -> Fix:
+    """`net Name {` or `block Name(...) {` for a definition of another language."""
+    opening = found.text.find("{", found.start)
+    end = closing(found.text, opening) if opening >= 0 else None
+    inside = found.text[opening:end]
+    parameters = found.group("parameters")
+    if re.search(r"^\s*input\b", inside, re.MULTILINE):
+        return f"net {found.group('name')}{parameters if parameters.strip('() ') else ''} "
+    return f"block {found.group('name')}{parameters or '()'} "
+
+
+def backwards(found: Found) -> Fix:
+    """`a -> b` for `b <- a`."""
+    first, second = found.group("b").strip(), found.group("a").strip()
+    if first in labels_above(found):
+        first = f"@{first}"
+    return f"{first} -> {second}"
+
+
+def several(found: Found) -> Fix:
+    """One `let` for each of `let (a, b) = (1, 2)`."""
+    names, values = (parts(found.group(group).strip("()[] ")) for group in ("names", "values"))
+    if len(names) != len(values):
+        return None
+    indentation = re.match(r"\s*", found.match.string)
+    blank = indentation[0] if indentation is not None else ""
+    return f"\n{blank}".join(f"let {n} = {v}" for n, v in zip(names, values, strict=True))
 
 
 def _operand(text: str, labels: set[str]) -> str | None:

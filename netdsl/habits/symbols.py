@@ -43,7 +43,7 @@ def _wide(found: Found) -> Fix:
 
 def _sizes(found: Found) -> Fix:
     """Sizes with the letter `x` and without blanks, if all parts can be written so."""
-    parts = re.split(rf"\s*[{_TIMES}xX*]\s*", found["sizes"].strip())
+    parts = re.split(rf"\s*[{_TIMES}xX*]\s*", found.group("sizes").strip())
     if not re.fullmatch(r"\d+|[A-Z]\w*", parts[0]) or any("x" in part.lower() for part in parts):
         return None
     return "x".join(parts)
@@ -126,7 +126,7 @@ HABITS = (
         "conv(8, ‹3X3›)",
         "write a small `x` between sizes: `$fix`",
         "sizes have a small `x` between them",
-        lambda found: None if "X" not in found["sizes"] else _sizes(found),
+        lambda found: None if "X" not in found.group("sizes") else _sizes(found),
     ),
     Habit(
         rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"
@@ -191,7 +191,7 @@ HABITS = (
         "relu ‹--› the activation",
         "write comments after `#`",
         "found `$at`, which begins no comment here",
-        lambda found: [(*found.place("at"), " #" if found["at"][0] == " " else "#")],
+        lambda found: [(*found.place("at"), " #" if found.group("at")[0] == " " else "#")],
     ),
     Habit(
         r"(?P<at>&&?|\bAND\b)",
@@ -245,7 +245,7 @@ HABITS = (
         "$a if $c else $b",
     ),
     Habit(
-        r"(?P<name>\w+)\s*(?P<at>\+\+|--|[-+*/%]=)",
+        r"(?P<name>\w+)\s*(?P<at>\+\+|--|[-+*/%]=(?!\s*@?[A-Za-z]))",
         "k ‹+=› 1",
         "a name keeps its value; give the new value another name with `let`",
         "found `$at`, but values do not change",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from netdsl.habits import chains, formats, grammar, python, symbols
+from netdsl.habits import chains, control, formats, grammar, python, symbols
 
 HABITS = (
     *symbols.HABITS,
+    *control.HABITS,
+    *grammar.HABITS,
     *python.HABITS,
     *formats.HABITS,
-    *grammar.HABITS,
     *chains.HABITS,
 )

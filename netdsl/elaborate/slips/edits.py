@@ -1,0 +1,70 @@
+"""Changes to the text that several kinds of advice share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit, closest
+from netdsl.habits.brackets import parts
+from netdsl.ops import LAYERS
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.syntax import ast
+    from netdsl.diagnostics import Diagnostic
+
+JOINS = ("concat", "add", "mul", "sub", "max", "residual")
+
+
+def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
+    diagnostic.fix = (Edit(span, text),)
+
+
+def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
+    """Make the only suggestion of the advice the fix."""
+    suggested = re.fullmatch(r"did you mean `([^`]+)`\?", diagnostic.help or "")
+    if suggested is not None and closest(span.text.lstrip("@"), [suggested[1].lstrip("@")]):
+        set_fix(diagnostic, span, suggested[1])
+
+
+def reference(name: str) -> str:
+    return name if name.startswith("@") else f"@{name}"
+
+
+def argument_at(call: ast.Call, span: Span) -> ast.Argument | None:
+    """The argument whose whole value is at a place."""
+    return next((a for a in call.arguments if a.value.span == span), None)
+
+
+def with_comma(call: ast.Call, argument: ast.Argument) -> Span:
+    """The place of an argument with the comma before or after it."""
+    text, span = argument.span.file.text, argument.span
+    before = text[call.span.start : span.start].rstrip()
+    if before.endswith(","):
+        return Span(span.file, call.span.start + len(before) - 1, span.end)
+    after = re.compile(r"\s*,\s*").match(text, span.end)
+    return span if after is None else Span(span.file, span.start, after.end())
+
+
+def is_layer(text: str) -> bool:
+    name = re.match(r"\w+", text)
+    return name is not None and name[0] in LAYERS
+
+
+def joined(kind: str, call: ast.Call) -> str | None:
+    """A join of layers that are written as arguments, or of references."""
+    texts = [argument.value.span.text for argument in call.arguments if argument.name is None]
+    if len(texts) == 1 and texts[0].startswith("["):
+        texts = [text for text in parts(texts[0][1:-1]) if text]
+    if not texts or len(texts) < len(call.arguments):
+        return kind if call.arguments == () and call.span.text == call.name else None
+    if all(text.startswith("@") for text in texts):
+        return f"{kind}({', '.join(texts)})"
+    if not all(is_layer(text) for text in texts):
+        return None
+    if kind == "residual" and len(texts) == 1:
+        return f"residual {{ {texts[0]} }}"
+    if len(texts) == 1:
+        return None
+    return f"{kind} {{ {' '.join(f'| {text}' for text in texts)} }}"

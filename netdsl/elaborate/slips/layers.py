@@ -1,0 +1,156 @@
+"""Advice for names of layers and functions of other tools."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.slips.edits import (
+    JOINS,
+    fix_closest,
+    is_layer,
+    joined,
+    set_fix,
+)
+from netdsl.habits.calls import chain_of
+from netdsl.habits.layers import ADVICE, find, key_of
+from netdsl.habits.words import FUNCTIONS
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+
+LIKE = 0.7  # the least likeness of a name to one that advice suggests
+
+
+def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
+    name = span.text
+    path = re.match(r"write `(@[^`]+)` for the value", diagnostic.help or "")
+    if path is not None:
+        if call is not None:
+            set_fix(diagnostic, call.span, path[1])
+        return
+    written = None if call is None else _written(call)
+    row = find(name)
+    ratio = _likeness(diagnostic, name)
+    if ratio < LIKE:
+        diagnostic.help = "`netdsl layers` lists the layers"
+    before = span.file.text[: span.start].rstrip()
+    if call is not None and key_of(name) in ("output", "outputs"):
+        _output(diagnostic, call, before)
+    elif call is not None and written is not None and (row is not None or key_of(name) in ADVICE):
+        is_same = row is not None and written != row.ours and written.startswith(row.ours)
+        diagnostic.help = f"write `{written}`"
+        if row is not None and is_same:
+            diagnostic.help = f"it is called `{row.ours}` here: write `{written}`"
+        set_fix(diagnostic, call.span, written)
+    elif before.endswith("output") and call is not None and not call.arguments:
+        diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
+    elif key_of(name) in ADVICE:
+        diagnostic.help = ADVICE[key_of(name)]
+        if call is not None and "leave" in ADVICE[key_of(name)] and _is_line(call.span):
+            set_fix(diagnostic, call.span, "")
+        elif key_of(name) == "assert" and call is not None and _is_line(call.span):
+            written = f"expect {call.span.text.removeprefix(name).strip('()')}"
+            diagnostic.help = f"a fact about the net begins with `expect`: write `{written}`"
+            set_fix(diagnostic, call.span, written)
+        elif key_of(name) in ("input", "inputlayer") and call is not None:
+            _input(diagnostic, call)
+    elif row is not None:
+        diagnostic.help = f"it is called `{row.ours}` here"
+        if row.ours == "conv" and call is not None and call.arguments:
+            diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
+        if call is not None and not call.arguments and call.body is None:
+            set_fix(diagnostic, span, row.ours)
+    elif call is not None and call.body is not None and ratio < LIKE:
+        diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
+    else:
+        fix_closest(diagnostic, span)
+
+
+def _likeness(diagnostic: Diagnostic, name: str) -> float:
+    """How much the first name that the advice suggests is like this one, from 0 to 1."""
+    suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
+    if suggested is None:
+        return 1
+    return SequenceMatcher(None, name.lower(), suggested[1].lower()).ratio()
+
+
+def _output(diagnostic: Diagnostic, call: ast.Call, before: str) -> None:
+    """Advice for `output` at the end of a chain."""
+    diagnostic.help = "name the output at the beginning of a line: `output logits: dense(10)`"
+    span = call.span
+    number = span.file.location(span.start).line
+    line, start = span.file.line(number), span.file.start_of(number)
+    chain = span.file.text[start : len(before)].strip()
+    if call.arguments:
+        arguments = span.text.partition("(")[2]
+        diagnostic.help = f"write the layer: `dense({arguments}`; `output` names the last value"
+        set_fix(diagnostic, span, f"dense({arguments}")
+    elif chain.endswith("->") and line.rstrip().endswith(span.text):
+        begin = start + len(line) - len(line.lstrip())
+        written = f"output {chain.removesuffix('->').rstrip()}"
+        diagnostic.help = f"an output begins its line: `{written}`"
+        set_fix(diagnostic, Span(span.file, begin, span.end), written)
+
+
+def _input(diagnostic: Diagnostic, call: ast.Call) -> None:
+    """The declaration for `Input(3, 8, 8)`."""
+    sizes = re.findall(r"\d+", call.span.text.partition("(")[2])
+    if 1 <= len(sizes) <= 4:
+        written = f"input image: {'x'.join(sizes)}"
+        if len(sizes) == 3 and len(sizes[2]) == 1 < len(sizes[0]):
+            written = f"input image: {sizes[2]}x{sizes[0]}x{sizes[1]}"
+        diagnostic.help = f"declare the input at the top of the net: `{written}`"
+
+
+def _is_line(span: Span) -> bool:
+    """Whether a place is a whole line, so that it can be left out."""
+    number = span.file.location(span.start).line
+    return span.file.line(number).strip() == span.text
+
+
+def _written(call: ast.Call) -> str | None:
+    """The call as it is written here, with its label if it has none and gives its name."""
+    text = call.span.text
+    row = find(call.name)
+    if row is not None and row.ours in JOINS and call.body is None:
+        return joined(row.ours, call)
+    if call.body is not None:
+        return None
+    chain = chain_of(text if call.arguments or text.endswith(")") else f"{text}()")
+    if chain is None:
+        return None
+    if chain.name is not None and call.label is None:
+        return f"{chain.name}: {chain}"
+    return str(chain)
+
+
+def advise_function(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, part: ast.Tree | None
+) -> None:
+    name = span.text.split("(")[0]
+    if not is_layer(span.text) and find(name) is None:
+        if name in FUNCTIONS:
+            diagnostic.help = FUNCTIONS[name]
+        return
+    diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
+    diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"
+    if isinstance(part, ast.Let):
+        diagnostic.message = f"`{name}` is a layer, and `let` gives names to numbers and lists"
+        diagnostic.help = f"a layer gets its name with a colon: `{part.name}: {span.text}`"
+        if part.value.span == span:
+            set_fix(diagnostic, part.span, f"{part.name}: {span.text}")
+    if call is None:
+        return
+    if call.name in JOINS:
+        diagnostic.help = f"write each in an arm: `{call.name} {{ | relu | conv(8, 3) }}`"
+        written = joined(call.name, call)
+    else:
+        chain = chain_of(call.span.text)
+        written = None if chain is None or chain.start is not None else str(chain)
+    if written is not None:
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, call.span, written)
