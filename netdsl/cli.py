@@ -5,136 +5,29 @@ The module of a command is imported when the command runs, so that `check` loads
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
 from contextlib import suppress
-from functools import cache, partial
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from netdsl.commands.arguments import COMMANDS
-from netdsl.commands.common import UsageError, terminal_width
+from netdsl.commands.common import UsageError
+from netdsl.commands.output import Printing, print_as
+from netdsl.commands.parser import parse
 from netdsl.limits import check_environment
 from netdsl.process.stops import Stopped, leave_on_stop, raise_on_stop
 from netdsl.process.streams import open_standard
-from netdsl.source import printable
-from netdsl.version import __version__
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
     from types import ModuleType
 
 STOPPED = 128  # the exit code is this plus the number of the signal that ended a command
 CLEANS_UP = ("draw", "fmt", "train")  # after a signal, these save or remove what they have begun
-UNWATCHED = ("check", "layers", "nets")  # a signal ends these at once: there is nothing to clean up
-
-
-DESCRIPTION = (
-    "netdsl compiles a text that describes a neural network into checked shapes, counts, a PyTorch"
-    " module and an ONNX model."
-)
-EPILOG = """
-examples:
-  netdsl check lenet5
-  netdsl draw lenet5 -o lenet5.svg
-  netdsl export resnet:ResNet50 -o resnet50.onnx
-
-`netdsl COMMAND --help` explains a command.
-
-exit codes:
-  0    success
-  1    something is wrong with a text, an `expect` line, weights, data or a file
-  2    the command line is wrong
-  70   netdsl itself failed
-  130  interrupted
-  143  terminated
-""".strip()
-
-
-class _HelpFormatter(argparse.HelpFormatter):
-    """Wraps the paragraphs of a text, but keeps the lines of examples as they are."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        paragraphs = []
-        for paragraph in text.split("\n\n"):
-            if "\n" in paragraph:
-                paragraphs.append(paragraph)
-            else:
-                paragraphs.append(super()._fill_text(paragraph, width, indent))
-        return "\n\n".join(paragraphs)
-
-    def _format_action(self, action: argparse.Action) -> str:
-        """List the commands like options, without the line `COMMAND` above them."""
-        text = super()._format_action(action)
-        if action.nargs == argparse.PARSER:
-            return "".join(line[2:] for line in text.splitlines(keepends=True)[1:])
-        return text
-
-
-class _ArgumentParser(argparse.ArgumentParser):
-    """A parser whose messages cannot control the terminal: arguments may be names of files."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
-
-
-@cache
-def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, or of one, which starts faster.
-
-    It is cached for callers that run several commands in one process.
-    """
-    # Without a given width, argparse would ask for that of the terminal at every option.
-    formatter = partial(_HelpFormatter, width=terminal_width() - 2)
-    parser = _ArgumentParser(
-        prog="netdsl",
-        usage="netdsl COMMAND [options]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        allow_abbrev=False,
-        formatter_class=formatter,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"netdsl {__version__}",
-        help="show the version and exit",
-    )
-    commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True, prog="netdsl"
-    )
-
-    def add(
-        name: str, summary: str, usage: str, description: str, examples: str
-    ) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name,
-            usage=f"netdsl {name} {usage}".rstrip(),
-            help=summary,
-            description=description,
-            epilog=_epilog(examples),
-            allow_abbrev=False,
-            formatter_class=formatter,
-        )
-
-    for name, declare in COMMANDS.items():
-        if command in (None, name):
-            declare(add)
-    return parser
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    command = None
-    if argv and argv[0] in COMMANDS:
-        command = argv[0]
-    return build_parser(command).parse_args(argv)
-
-
-def _epilog(examples: str) -> str:
-    lines = [f"  {line.strip()}" for line in examples.strip().splitlines()]
-    return "\n".join(["examples:", *lines])
+# A signal ends these at once: there is nothing to clean up.
+UNWATCHED = ("check", "help", "layers", "nets")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -167,7 +60,9 @@ def run(argv: list[str]) -> int:
 def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> int:
     try:
         try:
-            arguments = _parse(argv)
+            print_as(Printing())
+            arguments = parse(argv)
+            print_as(_printing(arguments))
             _check_together(arguments)
             check_environment()
             code = perform(arguments)
@@ -178,6 +73,15 @@ def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> i
     except BaseException as error:
         code = _report(error, argv)
     return code
+
+
+def _printing(arguments: argparse.Namespace) -> Printing:
+    return Printing(
+        quiet=arguments.quiet,
+        color=arguments.color,
+        is_file=getattr(arguments, "output", None) == "-",
+        json=getattr(arguments, "format", None) == "json",
+    )
 
 
 def _check_together(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_ERRORS = 100
 MANY = 1_000  # the most names that a wrong name is compared with
 CLOSEST = 3  # the most names that advice suggests
+LONG = 6  # letters of a name in which two may be wrong
 
 
 class Annotation(NamedTuple):
@@ -32,10 +33,11 @@ class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice.
 
     Its severity is `error`, `warning`, `info` (a hint) or `note`. `fix` is the correction, if there
-    is no doubt about it.
+    is no doubt about it. `file` is the name of the file that a finding without a span is about, if
+    it is known.
     """
 
-    __slots__ = ("code", "fix", "help", "message", "notes", "severity", "span")
+    __slots__ = ("code", "file", "fix", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
+        self.file: str | None = None
         self.fix = fix
 
 
@@ -122,6 +125,38 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
 
     folded = {n.lower(): n for n in names}
     return [folded[c] for c in get_close_matches(name[:64].lower(), folded, CLOSEST)]
+
+
+def respelled(span: Span, name: str, known: Iterable[str]) -> tuple[Edit, ...]:
+    """The fix of a misspelt name, if there is no doubt about what was meant.
+
+    That is so if exactly one known name differs by a single letter (by two, in names of six or more
+    letters), or only by capitals.
+    """
+    allowed = 2 if len(name) >= LONG else 1
+    distances = {other: _distance(name.lower(), other.lower()) for other in closest(name, known)}
+    least = min(distances.values(), default=allowed + 1)
+    best = [other for other, distance in distances.items() if distance == least]
+    if least > allowed or len(best) != 1:
+        return ()
+    return (Edit(span, best[0]),)
+
+
+def _distance(a: str, b: str) -> int:
+    """The letters to add, remove, change or swap with their neighbour to turn one into the other.
+
+    This is the optimal string alignment distance (Boytsov 2011).
+    """
+    rows = [list(range(len(b) + 1))]
+    for i, left in enumerate(a, start=1):
+        row = [i]
+        for j, right in enumerate(b, start=1):
+            least = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (left != right))
+            if i > 1 and j > 1 and a[i - 2 : i] == right + b[j - 2]:
+                least = min(least, rows[-2][j - 2] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def _question(names: list[str]) -> str | None:

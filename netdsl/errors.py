@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from netdsl.diagnostics import Diagnostic
-from netdsl.render import render_text
+from netdsl.render import render_all
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Annotation, Edit
@@ -40,7 +40,7 @@ class NetdslError(Exception):
         return error
 
     def __str__(self) -> str:
-        return "\n".join(render_text(d) for d in self.diagnostics)
+        return render_all(self.diagnostics)
 
     @property
     def diagnostic(self) -> Diagnostic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from netdsl.source import printable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     Paint = Callable[[str, str], str]  # a text and the escape code of its colour
     Json = dict[str, Any]
 
+MANY_PLACES = 4  # the same message at so many places is printed once
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
 _COLOURS = {
@@ -40,6 +42,8 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     ]
     if diagnostic.span is not None:
         lines += _excerpt(diagnostic.span, "^", paint, tone)
+    elif diagnostic.file is not None and diagnostic.file not in diagnostic.message:
+        lines.append(f" --> {_safe(diagnostic.file)}")
     for note in diagnostic.notes:
         if note.span is None:
             lines.append(f"  = note: {_safe(note.message)}")
@@ -49,6 +53,41 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
     if diagnostic.help:
         lines.append(paint("help", "\x1b[1;32m") + f": {_safe(diagnostic.help)}")
     return "\n".join(lines) + "\n"
+
+
+def render_all(diagnostics: list[Diagnostic], *, colour: bool = False) -> str:
+    """The diagnostics for people; many that differ only in their place are printed as one."""
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    for diagnostic in diagnostics:
+        key: tuple[object, ...] = (diagnostic.code, diagnostic.message, diagnostic.help)
+        if diagnostic.span is None:
+            key = (len(groups),)
+        groups.setdefault(key, []).append(diagnostic)
+    texts = []
+    for group in groups.values():
+        if len(group) < MANY_PLACES:
+            texts += [render_text(diagnostic, colour=colour) for diagnostic in group]
+        else:
+            places = f"  = and at {len(group) - 1} other places: {_places(group)}\n"
+            texts.append(render_text(group[0], colour=colour) + places)
+    return "\n".join(texts)
+
+
+def _places(group: list[Diagnostic]) -> str:
+    """The lines of all but the first diagnostic, those of other files after the file's name."""
+    lines: dict[str, list[int]] = {}
+    for diagnostic in group[1:]:
+        if diagnostic.span is not None:
+            span = diagnostic.span
+            lines.setdefault(span.file.name, []).append(span.first.line)
+    home = group[0].span
+    texts = []
+    for name, numbers in lines.items():
+        listed = ", ".join(map(str, dict.fromkeys(numbers)))
+        word = "line" if len(set(numbers)) == 1 else "lines"
+        is_elsewhere = home is None or name != home.file.name
+        texts.append(f"{_safe(name)}, {word} {listed}" if is_elsewhere else f"{word} {listed}")
+    return "; ".join(texts)
 
 
 def _excerpt(span: Span, mark: str, paint: Paint, tone: str) -> list[str]:
@@ -115,7 +154,7 @@ def as_json(diagnostic: Diagnostic) -> Json:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        **_place(diagnostic.span),
+        **_place(diagnostic.span, diagnostic.file),
         **_end(diagnostic.span),
         "notes": [{"message": note.message, **_place(note.span)} for note in diagnostic.notes],
         "help": diagnostic.help,
@@ -129,9 +168,9 @@ def _edit(edit: Edit) -> Json:
     return {"file": span.file.name, "start": span.start, "end": span.end, "text": edit.text}
 
 
-def _place(span: Span | None) -> Json:
+def _place(span: Span | None, file: str | None = None) -> Json:
     if span is None:
-        return {"file": None, "line": None, "column": None}
+        return {"file": file, "line": None, "column": None}
     return {"file": span.file.name, "line": span.first.line, "column": span.first.column}
 
 
@@ -158,15 +197,23 @@ def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
     }
 
 
+def _sarif_locations(diagnostic: Diagnostic) -> list[Json]:
+    if diagnostic.span is not None:
+        return [_sarif_place(diagnostic.span)]
+    if diagnostic.file is not None:
+        artifact = {"uri": _uri(diagnostic.file, os.path.abspath(diagnostic.file))}
+        return [{"physicalLocation": {"artifactLocation": artifact}}]
+    return []
+
+
 def _sarif_result(diagnostic: Diagnostic, rule: int) -> Json:
     """A diagnostic; `rule` is the index of its code in the list of rules."""
-    span = diagnostic.span
     result = {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
         "level": _SARIF_LEVELS[diagnostic.severity],
         "message": {"text": _with_help(diagnostic)},
-        "locations": [] if span is None else [_sarif_place(span)],
+        "locations": _sarif_locations(diagnostic),
         "relatedLocations": [
             {**_sarif_place(note.span), "message": {"text": note.message}}
             for note in diagnostic.notes
@@ -186,7 +233,7 @@ def _sarif_fix(diagnostic: Diagnostic) -> Json:
             "deletedRegion": _sarif_region(edit.span),
             "insertedContent": {"text": edit.text},
         }
-        changes.setdefault(_sarif_uri(edit.span), []).append(replacement)
+        changes.setdefault(_uri(edit.span.file.name, edit.span.file.path), []).append(replacement)
     return {
         "description": {"text": diagnostic.help or diagnostic.message},
         "artifactChanges": [
@@ -199,16 +246,23 @@ def _sarif_fix(diagnostic: Diagnostic) -> Json:
 def _sarif_place(span: Span) -> Json:
     return {
         "physicalLocation": {
-            "artifactLocation": {"uri": _sarif_uri(span)},
+            "artifactLocation": {"uri": _uri(span.file.name, span.file.path)},
             "region": _sarif_region(span),
         }
     }
 
 
-def _sarif_uri(span: Span) -> str:
-    from urllib.parse import quote  # only this format needs it
+def _uri(name: str, path: str | None) -> str:
+    """The address of a file, relative to the working folder if the file is in it."""
+    from pathlib import Path  # only this format needs it
+    from urllib.parse import quote
 
-    return quote(span.file.name, errors="surrogateescape")
+    if path is None:
+        return quote(name, errors="surrogateescape")
+    file, here = Path(path), Path.cwd()
+    if file.is_relative_to(here):
+        return quote(file.relative_to(here).as_posix(), errors="surrogateescape")
+    return file.as_uri()
 
 
 def _sarif_region(span: Span) -> Json:
@@ -237,6 +291,8 @@ def as_github(diagnostic: Diagnostic) -> str:
             f"endColumn={last.column}",
             *properties,
         ]
+    elif diagnostic.file is not None:
+        properties = [f"file={_property(diagnostic.file)}", *properties]
     level = _GITHUB_LEVELS[diagnostic.severity]
     return f"::{level} {','.join(properties)}::{_escaped(_with_help(diagnostic))}"
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netdsl.cli import build_parser, run
+from netdsl.cli import run
 from netdsl.commands.options import natural, positive, thread_count
+from netdsl.commands.parser import build_parser
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -106,7 +106,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "argument": (
         NET + "conv(4, 3, strides = 2)\n}",
-        Expected("unknown-argument", 3, 16, "no argument `strides`", "did you mean `stride`?"),
+        Expected("unknown-argument", 3, 16, "no argument `strides`", "it is called `stride` here"),
     ),
     "label": (
         NET + "stem: conv(4, 3)\n    add(@stm)\n}",
@@ -474,12 +474,12 @@ def test_link_out_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder, a missing file and a file of 100 MB each have their own code."""
+    """A folder before `:NET`, a missing file and a file of 100 MB each have their own code."""
     huge = tmp_path / "huge.net"
     with huge.open("wb") as file:
         file.truncate(100_000_000)
     for path, code in (
-        (tmp_path, "not-a-file"),
+        (tmp_path.with_name(f"{tmp_path.name}:N"), "not-a-file"),
         (tmp_path / "none.net", "file-not-found"),
         (huge, "file-too-large"),
     ):

@@ -20,7 +20,7 @@ from netdsl.diagnostics import (
     did_you_mean,
 )
 from netdsl.draw.table import table_of
-from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_text
+from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_all, render_text
 from netdsl.source import SourceFile, Span
 
 TEXT = SourceFile("n.net", "net N {\n\tinput\timage: 3\n}\n")
@@ -272,6 +272,18 @@ def test_sarif() -> None:
     assert run["results"] == [bare, full, bare]
 
 
+def test_the_same_message_at_many_places() -> None:
+    """It is printed once, with the lines of the others; two or three are printed as they are."""
+    other = SourceFile("m.net", "a\nb\nc\n")
+    at = [Span(TEXT, 0, 3), Span(TEXT, 15, 20), Span(TEXT, 16, 20), Span(other, 4, 5)]
+    same = [Diagnostic("bad-size", "no", span, help="go") for span in at]
+    assert render_all([*same[:3], BARE]).count("error[bad-size]: no") == 3
+    text = render_all([BARE, *same, BARE, BARE, BARE])
+    assert text.count("error[bad-size]: no") == 1
+    assert "help: go\n  = and at 3 other places: line 2; m.net, line 3\n" in text
+    assert text.count("there is no file") == 4
+
+
 FILE = SourceFile("n.net", "cnv(8, 3)\n")
 FIXED = Diagnostic(
     "unknown-layer",
@@ -344,6 +356,31 @@ def test_github() -> None:
         == "::notice file=a%2Cb%3A%25c.net,line=1,col=1,endLine=1,endColumn=5,title=c::100 %25, so:"
         " %0D%0A\ufffd"
     )
+
+
+# ---- without a place
+
+
+def test_a_file_without_a_place() -> None:
+    """A diagnostic about a whole file names it in every format; in text only once."""
+    plain = Diagnostic("no-net", "there is no net", help="write one")
+    plain.file = "sub/a b.net"
+    assert render_text(plain).split("\n") == [
+        "error[no-net]: there is no net",
+        " --> sub/a b.net",
+        "help: write one",
+        "",
+    ]
+    assert as_json(plain)["file"] == "sub/a b.net"
+    assert as_json(plain)["line"] is None
+    ((result,),) = [run["results"] for run in as_sarif([plain], "1")["runs"]]
+    assert result["locations"] == [
+        {"physicalLocation": {"artifactLocation": {"uri": "sub/a%20b.net"}}}
+    ]
+    assert as_github(plain).startswith("::error file=sub/a b.net,title=no-net::")
+    named = Diagnostic("no-net", "`a.net` has no net")
+    named.file = "a.net"
+    assert render_text(named) == "error[no-net]: `a.net` has no net\n"
 
 
 # ---- which diagnostics are kept

@@ -13,9 +13,11 @@ from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
     add_device,
+    add_format,
     add_input,
     add_net,
     add_output,
+    add_parameters,
     add_weights,
     natural,
     positive,
@@ -33,19 +35,29 @@ if TYPE_CHECKING:
 def _check(add: Add) -> None:
     command = add(
         "check",
-        "check a net; print its layers, parameters and MACs",
-        "[options] FILE[:NET]",
+        "check nets; print their layers, parameters and MACs",
+        "[options] FILE[:NET]...",
         "Check a net, or all nets of a file. Prints the layers with their output shapes, parameters"
         " and multiply-accumulates (MACs), the totals, and the input sizes for which the net is"
-        " valid. Verifies every `expect` line.",
+        " valid. Verifies every `expect` line.\n\n"
+        "Given a folder or several files, check all of them, and print one line for each net,"
+        " unless an option asks for tables.",
         """
         netdsl check lenet5
+        netdsl check nets/ other.net --format sarif
         netdsl check resnet:ResNet50 -D classes=10 --depth 2
         netdsl check vgg --depth 0
         netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
         """,
     )
-    add_net(command)
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE[:NET]",
+        help="a .net file, a folder with .net files, a name from the library such as lenet5, or -"
+        " for standard input; NET picks one of several nets",
+    )
+    add_parameters(command)
     add_input(command)
     _add_table_options(command)
     command.add_argument(
@@ -53,6 +65,12 @@ def _check(add: Add) -> None:
         choices=["text", "json", "sarif", "github"],
         default="text",
         help="output format (default: text); sarif and github contain only diagnostics",
+    )
+    command.add_argument(
+        "--fix",
+        action="store_true",
+        help="correct the errors that have a certain correction in the files, and print what"
+        " changed; a valid file is never changed",
     )
     command.add_argument(
         "--deny",
@@ -105,17 +123,16 @@ def _draw(add: Add) -> None:
         "draw",
         "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
         "[options] FILE[:NET] -o FILE",
-        "Draw a net. All formats except .dot and .mmd need the program `dot` of Graphviz.",
+        "Draw a net. A .mmd file is for Mermaid, and .html is one page with the picture, the table"
+        " and the text. All formats except .dot and .mmd need the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
+        netdsl draw lenet5 -o - --to dot
         """,
     )
     add_net(command)
-    add_output(
-        command,
-        ".svg, .png, .pdf, .dot, .mmd (Mermaid) or .html (picture, table and text on one page)",
-    )
+    add_output(command, (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html"))
     add_input(command)
     command.add_argument(
         "--depth",
@@ -129,11 +146,12 @@ def _fmt(add: Add) -> None:
     command = add(
         "fmt",
         "format .net files",
-        "[--check] FILE...",
+        "[options] FILE...",
         "Format .net files in place, in the one canonical layout. Comments are kept.",
         """
         netdsl fmt net.net
         netdsl fmt --check nets/
+        netdsl fmt --diff nets/
         """,
     )
     command.add_argument(
@@ -144,6 +162,17 @@ def _fmt(add: Add) -> None:
             "a .net file, a folder with .net files, or - to read standard input and write standard"
             " output"
         ),
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the text of the one file to FILE, or with - to standard output",
+    )
+    command.add_argument(
+        "--diff",
+        action="store_true",
+        help="write nothing; print what would change, and exit with 1 if anything would",
     )
     command.add_argument(
         "--check",
@@ -215,6 +244,7 @@ def _test(add: Add) -> None:
         metavar="N",
         help="run N images at a time (default: 256)",
     )
+    add_format(command)
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
@@ -233,7 +263,7 @@ def _layers(add: Add) -> None:
     command = add(
         "layers",
         "print the reference of the layers",
-        "[KIND]",
+        "[options] [KIND]",
         "List all kinds of layers, or print the arguments, inputs and examples of one.",
         """
         netdsl layers
@@ -243,19 +273,37 @@ def _layers(add: Add) -> None:
     command.add_argument(
         "kind", nargs="?", metavar="KIND", help="a kind of layer, such as conv (default: all)"
     )
+    add_format(command)
 
 
 def _nets(add: Add) -> None:
-    add(
+    command = add(
         "nets",
         "list the nets of the library with their figures",
-        "",
+        "[options]",
         "List the nets of the library with their parameters, MACs and years. Every command accepts"
         " these names in place of a file.",
         """
         netdsl nets
         netdsl check resnet:ResNet50
         """,
+    )
+    add_format(command)
+
+
+def _help(add: Add) -> None:
+    command = add(
+        "help",
+        "explain a command",
+        "[COMMAND]",
+        "Explain a command and its options, or list all commands.",
+        """
+        netdsl help
+        netdsl help check
+        """,
+    )
+    command.add_argument(
+        "topic", nargs="?", metavar="COMMAND", help="the command to explain (default: all)"
     )
 
 
@@ -290,4 +338,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "test": _test,
     "layers": _layers,
     "nets": _nets,
+    "help": _help,
 }

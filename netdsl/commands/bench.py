@@ -45,12 +45,12 @@ def run(arguments: Namespace) -> int:
             inputs = random_inputs(session, batch, sizes)
             measured = _measure(session, inputs, rival, arguments.rounds)
             added = _results(session, inputs, batch, measured, top)
-            if not arguments.json:
+            if arguments.format == "text":
                 if not results:
                     print_head(session, threads, top)
                 print_results(added)
             results += added
-    if arguments.json:
+    if arguments.format == "json":
         say_json(document(session, threads, top, results), indent=1)
     return 0
 

@@ -86,6 +86,7 @@ def document(
         "nodes": [node._asdict() for node in placed],
         "peak": {"flops": top.flops, "bytes_per_s": top.bytes},
         "results": [result.as_json() for result in results],
+        "diagnostics": [],
     }
 
 

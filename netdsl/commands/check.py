@@ -2,57 +2,110 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
-from netdsl.commands.checked import Checked
+from netdsl.commands.checked import Checked, Findings
 from netdsl.commands.common import (
     UsageError,
+    net_files,
     parse_defines,
     parse_inputs,
     print_diagnostics,
     split_name,
 )
-from netdsl.commands.output import say, say_json
+from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
-from netdsl.driver import check_expects, compile_net, open_program
+from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
+from netdsl.library import library_file, open_source
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from netdsl.elaborate.program import Program
+    from netdsl.source import SourceFile
 
 
 TABLE_OPTIONS = ("depth", "only", "show", "columns")
+NOUNS = {"error": "error", "warning": "warning", "info": "hint"}  # by severity
 _DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
 USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
 
+class Wanted(NamedTuple):
+    """A file to check, and the one net of it that is meant, if not all.
+
+    A file that was found in a folder may have no net: others may import it.
+    """
+
+    file: str
+    net: str | None
+    is_found: bool
+
+
+class Results(NamedTuple):
+    """What was checked, and what was found.
+
+    `several` tells whether the user gave a folder or more than one name.
+    """
+
+    files: list[Wanted]
+    checked: list[Checked]
+    findings: Findings
+    several: bool
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Check the named nets; returns the exit code."""
+    """Check every net that is named; returns the exit code."""
     _refuse_unused(arguments)
-    diagnostics: list[Diagnostic] = []
-    checked: list[Checked] = []
-    try:
-        file, net = split_name(arguments.file)
-        program = open_program(file, parse_defines(arguments.define))
-        diagnostics += program.reporter.diagnostics
-        for name in _names(program, net):
-            checked.append(_check(program, name, arguments, diagnostics))
-            if sum(d.severity == "error" for d in diagnostics) >= MAX_ERRORS:
-                message = f"stopped after {MAX_ERRORS} errors"
-                diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
-                break
-        diagnostics += _warnings(program, checked, arguments, complete=net is None)
-    except NetdslError as error:
-        _add_new(diagnostics, error.diagnostics)
-    _report(arguments, checked, diagnostics)
-    return int(any(d.severity in _DENIED[arguments.deny] for d in diagnostics))
+    if arguments.fix and "-" in arguments.files:
+        raise UsageError("--fix changes files; standard input cannot be changed")
+    results = Results([], [], Findings(), several=_are_several(arguments.files))
+    for wanted in _wanted_files(arguments.files, results.findings):
+        results.files.append(wanted)
+        try:
+            results.checked.extend(_check_file(wanted, arguments, results))
+        except NetdslError as error:
+            results.findings.add(wanted.file, error.diagnostics)
+    _report(arguments, results)
+    return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
+
+
+# ---- what to check
+
+
+def _are_several(names: list[str]) -> bool:
+    return len(names) > 1 or _is_folder(names[0])
+
+
+def _is_folder(name: str) -> bool:
+    """Whether a name is that of a folder; a name from the library takes precedence."""
+    return os.path.isdir(name) and library_file(name) is None
+
+
+def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
+    """The files that the user names, each once; folders without any are reported."""
+    known: set[tuple[str, str | None]] = set()
+    for name in names:
+        file, net = split_name(name)
+        files = [file]
+        is_folder = net is None and _is_folder(file)
+        if is_folder:
+            files, errors = net_files(file)
+            findings.add(file, errors)
+        for path in files:
+            key = (os.path.abspath(path), net)
+            if key not in known:
+                known.add(key)
+                yield Wanted(path, net, is_folder)
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -63,7 +116,7 @@ def _refuse_unused(arguments: argparse.Namespace) -> None:
     """
     used = USED_OPTIONS.get(arguments.format, ())
     for option in TABLE_OPTIONS:
-        if option not in used and getattr(arguments, option) not in (None, ()):
+        if option not in used and _is_given(arguments, option):
             has = "has every column" if arguments.format == "json" else "has no table"
             raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
 
@@ -80,11 +133,11 @@ def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> Non
             )
 
 
-def _names(program: Program, net: str | None) -> list[str]:
-    if net is not None:
-        return [program.pick(net)]
+def _names(program: Program, wanted: Wanted) -> list[str]:
+    if wanted.net is not None:
+        return [program.pick(wanted.net)]
     nets = program.nets()
-    if nets:
+    if nets or wanted.is_found:
         return nets
     if program.module.own and not any(
         getattr(d, "is_net", True) for d in program.module.definitions.values()
@@ -93,25 +146,82 @@ def _names(program: Program, net: str | None) -> list[str]:
     return [program.pick(None)]
 
 
+def _check_file(
+    wanted: Wanted, arguments: argparse.Namespace, results: Results
+) -> Iterator[Checked]:
+    """Check the nets of a file, until it has too many errors; raises `NetdslError`."""
+    if arguments.fix:
+        _fix(wanted, arguments)
+    program = open_program(wanted.file, parse_defines(arguments.define))
+    yield from _check_program(program, wanted, arguments, results)
+
+
+def _check_program(
+    program: Program, wanted: Wanted, arguments: argparse.Namespace, results: Results
+) -> Iterator[Checked]:
+    findings = results.findings
+    before = findings.count("error")
+    findings.add(wanted.file, program.reporter.diagnostics)
+    nets: list[Checked] = []
+    for name in _names(program, wanted):
+        label = f"{wanted.file}:{name}" if results.several else name
+        nets.append(Checked(name, label))
+        yield nets[-1]
+        _check(nets[-1], program, arguments, findings)
+        if findings.count("error") - before >= MAX_ERRORS:
+            message = f"stopped after {MAX_ERRORS} errors"
+            stop = Diagnostic("too-many-errors", message, severity="note")
+            findings.add(wanted.file, [stop])
+            return
+    warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
+    findings.add(wanted.file, warnings)
+
+
+def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
+    """Write a file with the certain fixes of its errors, and print what changed.
+
+    Raises `NetdslError` if the file cannot be read or written.
+    """
+    from netdsl.commands.texts import print_difference, write_text  # few runs fix anything
+    from netdsl.fixes import fix_errors
+
+    def diagnose(source: SourceFile) -> list[Diagnostic]:
+        results = Results([], [], Findings(), several=False)
+        try:
+            program = program_of(source, parse_defines(arguments.define))
+            list(_check_program(program, wanted, arguments, results))
+        except NetdslError as error:
+            results.findings.add(wanted.file, error.diagnostics)
+        return results.findings.diagnostics
+
+    source = open_source(wanted.file)
+    fixed = fix_errors(source, diagnose)
+    if not fixed.applied or source.path is None:
+        return
+    if arguments.format == "text":
+        print_difference(source.path, source, fixed.source.text)
+    write_text(source.path, fixed.source.text)
+    note(f"fixed {counted(fixed.applied, 'error')} in {source.name}")
+
+
 def _check(
-    program: Program, name: str, arguments: argparse.Namespace, diagnostics: list[Diagnostic]
-) -> Checked:
-    checked = Checked(name)
+    checked: Checked, program: Program, arguments: argparse.Namespace, findings: Findings
+) -> None:
+    file = program.source.name
     try:
         checked.sizes = parse_inputs(arguments.input)
-        compiled = checked.compiled = compile_net(program, name, checked.sizes)
+        compiled = checked.compiled = compile_net(program, checked.name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         checked.proven, broken = check_expects(compiled)
         if checked.proven or broken:
             checked.asked = len(compiled.expects)
-        _add_new(diagnostics, broken)
+        findings.add(file, broken)
         if compiled.train is not None:
             from netdsl.train.section import read_config  # few nets have one
 
             read_config(compiled)
     except NetdslError as error:
-        _add_new(diagnostics, error.diagnostics)
-    return checked
+        findings.add(file, error.diagnostics)
 
 
 def _warnings(
@@ -125,26 +235,14 @@ def _warnings(
     return warnings_of(program.module, nets, with_hints=with_hints, complete=complete)
 
 
-def _add_new(diagnostics: list[Diagnostic], more: list[Diagnostic]) -> None:
-    """Add diagnostics, without those that another net of the same file has already caused."""
-    diagnostics += [d for d in more if not _is_in(diagnostics, d)]
+# ---- the report
 
 
-def _is_in(diagnostics: list[Diagnostic], new: Diagnostic) -> bool:
-    return any(
-        (d.code, d.span, d.message) == (new.code, new.span, new.message) for d in diagnostics
-    )
-
-
-def _has_errors(diagnostics: list[Diagnostic]) -> bool:
-    return any(d.severity == "error" for d in diagnostics)
-
-
-def _report(
-    arguments: argparse.Namespace, checked: list[Checked], diagnostics: list[Diagnostic]
-) -> None:
-    summaries = [c.summary for c in checked if c.summary is not None]
-    if summaries and not _has_errors(diagnostics):  # errors matter more than a wrong `--only`
+def _report(arguments: argparse.Namespace, results: Results) -> None:
+    summaries = [c.summary for c in results.checked if c.summary is not None]
+    diagnostics = results.findings.diagnostics
+    # Errors matter more than a wrong `--only`.
+    if summaries and not results.findings.count("error"):
         _check_kinds(arguments, summaries)
     match arguments.format:
         case "json":
@@ -154,10 +252,34 @@ def _report(
             say_json(as_sarif(diagnostics, __version__), indent=2)
         case "github":
             for diagnostic in diagnostics:
-                say(as_github(diagnostic))
+                say_always(as_github(diagnostic))
         case _:
-            from netdsl.commands.table import print_nets
+            _report_text(arguments, results)
 
-            print_nets(checked, arguments)
-            sys.stdout.flush()
-            print_diagnostics(diagnostics)
+
+def _report_text(arguments: argparse.Namespace, results: Results) -> None:
+    """Print the tables and the diagnostics; for several files, a table with a line for each net."""
+    from netdsl.commands.table import print_nets, print_overview
+
+    if results.several and not any(_is_given(arguments, option) for option in TABLE_OPTIONS):
+        print_overview(results.checked)
+    else:
+        print_nets(results.checked, arguments)
+    sys.stdout.flush()
+    print_diagnostics(results.findings.diagnostics)
+    if results.several:
+        if any(checked.summary for checked in results.checked):
+            say("")
+        say(_conclusion(results))
+
+
+def _conclusion(results: Results) -> str:
+    """The line that ends the report about several files."""
+    nets, files = len(results.checked), len({wanted.file for wanted in results.files})
+    counts = {noun: results.findings.count(severity) for severity, noun in NOUNS.items()}
+    found = [counted(count, noun) for noun, count in counts.items() if count]
+    return f"{counted(nets, 'net')} in {counted(files, 'file')}: {', '.join(found) or 'no errors'}"
+
+
+def _is_given(arguments: argparse.Namespace, option: str) -> bool:
+    return getattr(arguments, option) not in (None, ())

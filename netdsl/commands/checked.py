@@ -1,21 +1,62 @@
-"""The results of `netdsl check` for one net."""
+"""The results of `netdsl check`: those of one net, and the diagnostics of all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.analysis.summary import Summary
+    from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
 
 
 class Checked:
-    """The result for one net: its summary, or None if it has errors, and its `expect` lines."""
+    """The result for one net: its summary, or None if it has errors, and its `expect` lines.
 
-    def __init__(self, name: str) -> None:
+    `label` is its name in tables, which contains the file if several were checked.
+    """
+
+    def __init__(self, name: str, label: str) -> None:
         self.name = name
+        self.label = label
         self.compiled: Compiled | None = None
         self.summary: Summary | None = None
         self.proven = 0  # how many of the `asked` lines hold
         self.asked = 0
         self.sizes: dict[str, tuple[int, ...]] = {}
+
+
+class Findings:
+    """The diagnostics of all files.
+
+    Those that two nets have in common, or two files that import a third, are kept once.
+    """
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self._seen: set[tuple[object, ...]] = set()
+
+    def add(self, file: str, diagnostics: Iterable[Diagnostic]) -> None:
+        """Keep the diagnostics of a file; those without a place get its name."""
+        for diagnostic in diagnostics:
+            if diagnostic.span is None and diagnostic.file is None:
+                diagnostic.file = file
+            key = _identity(diagnostic)
+            if key not in self._seen:
+                self._seen.add(key)
+                self.diagnostics.append(diagnostic)
+
+    def count(self, severity: str) -> int:
+        """The number of diagnostics of that severity."""
+        return sum(d.severity == severity for d in self.diagnostics)
+
+
+def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
+    """What equal diagnostics have in common: a file that is read twice is the same file."""
+    span = diagnostic.span
+    place: tuple[object, ...] = (diagnostic.file,)
+    if span is not None:
+        place = (span.file.path or span.file.name, span.start, span.end)
+    return (diagnostic.code, diagnostic.message, *place)

@@ -7,19 +7,18 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.commands.output import note_lines, use_colour
+from netdsl.commands.output import note_lines, printing, say_json, use_colour
+from netdsl.diagnostics import Diagnostic
 from netdsl.draw.table import NARROW
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
-from netdsl.render import render_text
+from netdsl.render import as_json, render_all
 
 if TYPE_CHECKING:
     import argparse
-
-    from netdsl.diagnostics import Diagnostic
 
 
 MAX_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
@@ -38,6 +37,26 @@ def split_name(text: str) -> tuple[str, str | None]:
     if colon and len(file) > 1 and re.fullmatch(r"\w+", net):
         return file, net
     return text, None
+
+
+def net_files(folder: str) -> tuple[list[str], list[Diagnostic]]:
+    """The `.net` files in a folder and below, sorted, and why others cannot be found.
+
+    Files and folders whose names begin with a dot are left out.
+    """
+    paths: list[str] = []
+    errors: list[Diagnostic] = []
+
+    def unreadable(error: OSError) -> None:
+        errors.append(Diagnostic("cannot-read", f"{error.filename}: {error.strerror}"))
+
+    for inside, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [f for f in folders if not f.startswith(".")]  # `walk` visits only these
+        visible = [f for f in files if f.endswith(".net") and not f.startswith(".")]
+        paths += [os.path.join(inside, f).removeprefix("./") for f in visible]
+    if not paths and not errors:
+        errors.append(Diagnostic("file-not-found", f"there is no .net file in `{folder}`"))
+    return sorted(paths), errors
 
 
 def suffix_of(name: str) -> str:
@@ -108,9 +127,12 @@ def terminal_width() -> int:
 
 
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:
-    """Print diagnostics to standard error, with carets."""
+    """Print diagnostics to standard error, with carets, or as JSON to standard output."""
+    if printing().json and diagnostics:
+        say_json({"diagnostics": [as_json(d) for d in diagnostics]})
+        return
     colour = use_colour(sys.stderr)
-    note_lines("\n".join(render_text(d, colour=colour) for d in diagnostics))
+    note_lines(render_all(diagnostics, colour=colour))
 
 
 def read_labels(path: str) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, RenderHook
 from rich.segment import Segment
 
 from netdsl.commands.common import terminal_width
+from netdsl.commands.output import printing, use_colour
 from netdsl.source import printable
 
 if TYPE_CHECKING:
@@ -16,11 +18,29 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """A console on standard output that is as wide as all tables."""
+    coloured = use_colour(sys.stdout)
     out = _Screen(
-        width=terminal_width(), highlight=False, markup=False, emoji=False, soft_wrap=False
+        width=terminal_width(),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+        quiet=printing().hides_text,
+        # The environment can make rich regard a pipe as a terminal, and write progress to it.
+        force_terminal=sys.stdout.isatty(),
+        color_system=_color_system(coloured=coloured),
+        no_color=not coloured,
     )
     out.push_render_hook(_Hook(_Printable))
     return out
+
+
+def _color_system(*, coloured: bool) -> Literal["auto", "standard"] | None:
+    if not coloured:
+        return None
+    if printing().color == "auto" and sys.stdout.isatty():
+        return "auto"  # rich asks the terminal
+    return "standard"
 
 
 def listing() -> Console:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch.source import emit_source
-from netdsl.commands.common import UsageError, load_one, suffix_of
+from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.destinations import STANDARD_OUTPUT, destination, format_of
 from netdsl.commands.export_metadata import Given, as_texts, check_classes, given_by, numbers_for
 from netdsl.commands.output import say
 from netdsl.files import replacing
@@ -15,6 +15,7 @@ from netdsl.source import is_utf8
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+    from pathlib import Path
 
     from netdsl.backends.onnx.form import Form, Pixels
     from netdsl.driver import Compiled
@@ -40,33 +41,35 @@ ONNX_ONLY = (
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file that `-o` names, in the format of its suffix."""
-    path, kind = Path(arguments.output), suffix_of(arguments.output)
-    if kind not in (".onnx", ".py"):
-        raise UsageError(f"-o takes a name that ends in .onnx or .py, found `{path}`")
+    kind = format_of(arguments.output, arguments.to, (".onnx", ".py"))
     if not is_utf8(arguments.output):
         raise UsageError(
-            f"-o takes a name in UTF-8, because the manifest contains it, found `{path}`"
+            "-o takes a name in UTF-8, because the manifest contains it, found"
+            f" `{arguments.output}`"
         )
     if kind == ".py":
-        return _export_source(arguments, path)
+        return _export_source(arguments)
     if arguments.bf16 and arguments.verify:
         raise UsageError(
             "--verify cannot run a bfloat16 model: onnxruntime has no bfloat16 convolution on the"
             " CPU"
         )
     given = given_by(arguments)
-    return _export_onnx(arguments, load_one(arguments), path, given)
+    compiled = load_one(arguments)
+    with destination(arguments.output, kind) as path:
+        return _export_onnx(arguments, compiled, path, given)
 
 
-def _export_source(arguments: argparse.Namespace, path: Path) -> int:
+def _export_source(arguments: argparse.Namespace) -> int:
     option = _onnx_option(arguments)
     if option is not None:
         raise UsageError(
             f"{option} applies only to .onnx: PyTorch source is the net as it is, without weights"
         )
     compiled = load_one(arguments)
-    with replacing(path) as temporary:
-        temporary.write_text(emit_source(compiled.graph), encoding="utf-8")
+    source = emit_source(compiled.graph)
+    with destination(arguments.output, ".py") as path, replacing(path) as temporary:
+        temporary.write_text(source, encoding="utf-8")
     say(f"{path}: PyTorch source of {compiled.graph.name}")
     return 0
 
@@ -176,7 +179,12 @@ def _finish(
     form: Form,
     sums: Mapping[Path, str],
 ) -> None:
-    """Write the manifest of the model's files, and print what was written."""
+    """Write the manifest of the model's files, and print what was written.
+
+    There is no manifest beside standard output.
+    """
+    if arguments.output == STANDARD_OUTPUT:
+        return
     from netdsl.backends.onnx.manifest import write_manifest
 
     weights = arguments.weights

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from netdsl.commands.common import UsageError, print_diagnostics
-from netdsl.commands.output import note, note_lines
+from netdsl.commands.output import Printing, complain, note_lines, print_as
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import CannotWriteError, NetdslError
 from netdsl.limits import WrongLimit
@@ -28,22 +28,23 @@ def report(error: BaseException, words: list[str]) -> int:
     """Print why a command failed and return the exit code; `words` are its command line."""
     match error:
         case Stopped():
-            note(stop_word(error.number))
+            complain(stop_word(error.number))
             return 128 + error.number
         case KeyboardInterrupt():
-            note("interrupted")
+            complain("interrupted")
             return 128 + signal.SIGINT
         case UsageError():
-            note(f"netdsl: {error}")
+            complain(f"netdsl: {error}")
             return 2
         case WrongLimit():
-            note(f"netdsl: {error.diagnostics[0].message}")
+            complain(f"netdsl: {error.diagnostics[0].message}")
             return 2
         case BrokenPipeError():  # the reader has closed the output, which is no failure
             discard_output()
             return 0
     if isinstance(error, CannotWriteError) and error.filename == OUTPUT:
         discard_output()
+        print_as(Printing())  # even if errors should be JSON: nobody would see them
     diagnostics = _diagnostics(error)
     if not diagnostics:
         return _report_fault(error, words)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
-from netdsl.commands.common import print_diagnostics
+from netdsl.commands.common import UsageError, net_files, print_diagnostics
 from netdsl.commands.output import say
+from netdsl.commands.texts import has_mark, print_difference, write_text
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
 from netdsl.files import replacing
@@ -24,75 +24,85 @@ if TYPE_CHECKING:
 
     from netdsl.source import SourceFile
 
-_MARK = b"\xef\xbb\xbf"
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Format each file; a file with an error is reported and left as it is."""
     diagnostics: list[Diagnostic] = []
-    for name in arguments.files:
+    files = list(_files(arguments.files, diagnostics))
+    _check_options(arguments, files)
+    changed = False
+    for name in files:
         try:
-            for file in _files(name):
-                diagnostics += _format(file, check=arguments.check)
-        except NetdslError as fault:
-            diagnostics.append(fault.diagnostic)
+            layout = _layout(name)
+            changed |= layout.changes
+            diagnostics += _finish(layout, arguments)
+        except NetdslError as error:
+            diagnostics += error.diagnostics
+        except OSError as error:
+            diagnostics.append(Diagnostic("cannot-write", f"{name}: {error.strerror or error}"))
+    sys.stdout.flush()
     print_diagnostics(diagnostics)
-    return int(bool(diagnostics))
+    return int(bool(diagnostics) or (arguments.diff and changed))
 
 
-def _files(name: str) -> Iterator[str]:
-    """The file of that name, or every `.net` file in the folder of that name, sorted."""
-    if name == "-" or not os.path.isdir(name):
-        yield name
+def _files(names: list[str], diagnostics: list[Diagnostic]) -> Iterator[str]:
+    """The named files and those in the named folders; errors are added to `diagnostics`."""
+    for name in names:
+        if name == "-" or not os.path.isdir(name):
+            yield name
+            continue
+        files, errors = net_files(name)
+        diagnostics += errors
+        yield from files
+
+
+def _check_options(arguments: argparse.Namespace, files: list[str]) -> None:
+    """Check the options against each other; raises `UsageError`."""
+    if arguments.output is None:
         return
-    paths = []
-    for folder, inside, files in os.walk(name):
-        inside[:] = [f for f in inside if not f.startswith(".")]  # `os.walk` visits only these
-        visible = [f for f in files if f.endswith(".net") and not f.startswith(".")]
-        paths += [os.path.join(folder, f) for f in visible]
-    if not paths:
-        raise NetdslError("file-not-found", f"there is no .net file in `{name}`")
-    yield from sorted(paths)
+    if arguments.check or arguments.diff:
+        raise UsageError("-o writes the text, --check and --diff write nothing: leave one out")
+    if len(files) > 1:
+        raise UsageError(f"-o takes the text of one file, found {len(files)}")
 
 
-def _format(name: str, *, check: bool) -> list[Diagnostic]:
-    try:
-        source = library.open_source("-") if name == "-" else library.read(name)
-        text = format_source(source)
-        changes = text != source.text or (name != "-" and _has_mark(name))
-        if check and changes:
-            return [_difference(source, text)]
-        if not check:
-            _replace(name, text, changes=changes)
-    except NetdslError as error:
-        return error.diagnostics
-    except OSError as error:
-        return [Diagnostic("cannot-write", f"{name}: {error.strerror or error}")]
-    return []
+class Layout(NamedTuple):
+    """A file as it is and in the canonical layout, and whether these differ."""
+
+    name: str
+    source: SourceFile
+    text: str
+    changes: bool
 
 
-def _replace(name: str, text: str, *, changes: bool) -> None:
-    """Put the formatted text in place of a file, or print that of standard input."""
-    if name == "-":
+def _layout(name: str) -> Layout:
+    """The layout of a file; raises `NetdslError`."""
+    source = library.open_source("-") if name == "-" else library.read(name)
+    text = format_source(source)
+    changes = text != source.text or (name != "-" and has_mark(name))
+    return Layout(name, source, text, changes)
+
+
+def _finish(layout: Layout, arguments: argparse.Namespace) -> list[Diagnostic]:
+    """Do with a formatted text what the options ask for; returns what is wrong."""
+    name, text = layout.name, layout.text
+    if arguments.diff and layout.changes:
+        print_difference(name, layout.source, text)
+    if arguments.check and layout.changes:
+        return [_difference(layout.source, text)]
+    if arguments.check or arguments.diff:
+        return []
+    output = arguments.output or name
+    if output == "-":
         sys.stdout.buffer.write(text.encode())
-    elif changes:
-        _write(name, text)
+    elif output != name:
+        with replacing(Path(output)) as temporary:
+            temporary.write_bytes(text.encode())
+        say(f"{output}: {name} in the canonical layout")
+    elif layout.changes:
+        write_text(name, text)
         say(f"formatted {name}")
-
-
-def _has_mark(name: str) -> bool:
-    """Whether a file begins with a byte order mark, which `library.read` drops."""
-    with open(name, "rb") as file:
-        return file.read(len(_MARK)) == _MARK
-
-
-def _write(name: str, text: str) -> None:
-    """Replace the file's text; links are followed, and the permissions stay."""
-    path = os.path.realpath(name)
-    if not os.access(path, os.W_OK):
-        raise NetdslError("cannot-write", f"`{name}` is read-only")
-    with replacing(Path(path), stat.S_IMODE(os.stat(path).st_mode)) as temporary:
-        temporary.write_bytes(text.encode())
+    return []
 
 
 def _difference(source: SourceFile, text: str) -> Diagnostic:

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.commands.consoles import listing
+from netdsl.commands.output import say_always, say_json
 from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.loader import load_program, resolve
@@ -96,10 +97,45 @@ WORDS = (
 def run(arguments: argparse.Namespace) -> int:
     """Print the table of all kinds, or the page of one; returns the exit code."""
     if arguments.kind is None:
-        _print_all(listing(), entries())
+        items = entries()
     else:
-        _print_entry(listing(), entry(arguments.kind))
+        items = [entry(arguments.kind)]
+    if arguments.format == "json":
+        say_json({"layers": [_as_json(item) for item in items], "diagnostics": []}, indent=2)
+    elif arguments.quiet:
+        for item in items:
+            say_always(item.name if arguments.kind is None else item.call)
+    elif arguments.kind is None:
+        _print_all(listing(), items)
+    else:
+        _print_entry(listing(), items[0])
     return 0
+
+
+def _as_json(item: LayerEntry) -> dict[str, object]:
+    """An entry under the keys of the JSON output."""
+    return {
+        "kind": item.name,
+        "family": item.family,
+        "call": item.call,
+        "doc": item.doc,
+        "arguments": [_argument_json(*row) for row in item.arguments],
+        "inputs": item.inputs,
+        "examples": [
+            {"inputs": shapes.split(", "), "call": call, "output": result}
+            for shapes, call, result in outcomes(item)
+        ],
+    }
+
+
+def _argument_json(name: str, type_: str, default: str, meaning: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "type": type_ or None,
+        "required": default == "required",
+        "default": None if default in ("required", "none") else default,
+        "doc": meaning or None,
+    }
 
 
 # ---- the entries

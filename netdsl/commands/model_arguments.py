@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.options import (
     add_device,
+    add_format,
     add_input,
     add_labels,
     add_net,
@@ -36,10 +37,11 @@ def _export(add: Add) -> None:
         netdsl export resnet:ResNet50 -o resnet50.onnx --weights resnet50.safetensors
         netdsl export lenet5 -o lenet5.onnx --weights runs/LeNet5 --fp16 --verify
         netdsl export lenet5 -o lenet5.py
+        netdsl export lenet5 -o - --to py
         """,
     )
     add_net(command)
-    add_output(command, ".onnx or .py")
+    add_output(command, (".onnx", ".py"))
     add_input(command)
     command.add_argument(
         "--opset",
@@ -140,12 +142,7 @@ def _verify(add: Add) -> None:
         metavar="N",
         help="seed of random weights and inputs (default: 0)",
     )
-    command.add_argument(
-        "--format",
-        choices=["text", "json"],
-        default="text",
-        help="output format (default: text)",
-    )
+    add_format(command)
 
 
 def _run(add: Add) -> None:
@@ -179,11 +176,19 @@ def _run(add: Add) -> None:
         "--top", type=positive, default=5, metavar="N", help="print the N best classes (default: 5)"
     )
     add_labels(command, "those stored in the model")
+    add_format(command, alias=True, lines=True)
     command.add_argument(
-        "--json", action="store_true", help="print one line of JSON for each sample"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="also write all outputs to a .npz file; - writes them to standard output, and nothing"
+        " else",
     )
     command.add_argument(
-        "-o", "--output", metavar="FILE", help="also write all outputs to a .npz file"
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="also run the pictures in the subfolders of a folder",
     )
 
 
@@ -220,7 +225,7 @@ def _bench(add: Add) -> None:
         metavar="N",
         help="time each engine N times (default: 20; fewer if a round takes long)",
     )
-    command.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_format(command, alias=True)
 
 
 def _add_model(command: argparse.ArgumentParser, help_: str, without: str = "") -> None:

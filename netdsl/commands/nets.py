@@ -14,13 +14,16 @@ from netdsl.analysis.sizes import USUAL
 from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
+from netdsl.commands.output import say_always, say_json
 from netdsl.driver import compile_net, open_program
 from netdsl.errors import NetdslError
 from netdsl.ir.types import subs
 from netdsl.library import library_names
+from netdsl.render import as_json
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Iterator
 
     from rich.console import Console
 
@@ -41,23 +44,59 @@ class NetLine(NamedTuple):
     macs: int | None
     year: str
 
+    def as_json(self, file: str, cited: str) -> dict[str, object]:
+        """The line under the keys of the JSON output."""
+        return {
+            "name": self.name.rpartition(":")[2],
+            "file": file,
+            "net": self.name,
+            "params": self.params,
+            "macs": self.macs,
+            "year": int(self.year) if self.year else None,
+            "paper": cited,
+        }
 
-def run(_: argparse.Namespace) -> int:
+
+class Shipped(NamedTuple):
+    """The nets of one shipped file."""
+
+    source: str
+    cited: str
+    lines: list[NetLine]
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print the nets of the library, file by file; returns the exit code."""
-    out = listing()
     diagnostics: list[Diagnostic] = []
-    _print_head(out)
+    files = _shipped(diagnostics)
+    if arguments.format == "json":
+        nets = [line.as_json(f.source, f.cited) for f in files for line in f.lines]
+        say_json({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]}, indent=2)
+    elif arguments.quiet:
+        for file in files:
+            say_always(*(line.name for line in file.lines))
+        print_diagnostics(diagnostics)
+    else:
+        _print(listing(), files)
+        print_diagnostics(diagnostics)
+    return int(bool(diagnostics))
+
+
+def _shipped(diagnostics: list[Diagnostic]) -> Iterator[Shipped]:
+    """The shipped files one by one; the errors of those that are wrong go to `diagnostics`."""
     for name in library_names():
         try:
             program = open_program(name)
-            lines = net_lines(name, program)
+            yield Shipped(program.source.name, paper(program) or name, net_lines(name, program))
         except NetdslError as error:
             diagnostics += error.diagnostics
-            continue
-        _print_file(out, name, paper(program), lines)
+
+
+def _print(out: Console, files: Iterable[Shipped]) -> None:
+    _print_head(out)
+    for file in files:
+        _print_file(out, file)
     out.print(Text(NOTE))
-    print_diagnostics(diagnostics)
-    return int(bool(diagnostics))
 
 
 def net_lines(file: str, program: Program) -> list[NetLine]:
@@ -105,10 +144,10 @@ def _first_comment(text: str) -> list[str]:
     return lines
 
 
-def _print_file(out: Console, name: str, cited: str, lines: list[NetLine]) -> None:
-    out.print(Text(cited or name, style="bold"))
+def _print_file(out: Console, file: Shipped) -> None:
+    out.print(Text(file.cited, style="bold"))
     table = _table()
-    for line in lines:
+    for line in file.lines:
         macs = "open" if line.macs is None else figure(line.macs)
         table.add_row(Text(line.name), figure(line.params), macs, line.year)
     out.print(Padding(table, (0, 0, 1, 2)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     # Makes the parser of a command from its name, summary, usage, description and examples.
     Add = Callable[[str, str, str, str, str], argparse.ArgumentParser]
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 MAX_NUMBER = 10**9  # back ends store such numbers in 32 bits
 MAX_THREADS = 512  # onnxruntime takes seconds to start more
+
+
+QUIET = {
+    "check": "print only diagnostics, unless --format asks for more",
+    "draw": "print only errors",
+    "fmt": "print only errors, and what --diff or - asks for",
+    "export": "print only errors",
+    "verify": "print only errors, and JSON if --format asks for it",
+    "run": "print only errors, and JSON if --format asks for it",
+    "bench": "print only errors, and JSON if --format asks for it",
+    "train": "print only errors",
+    "test": "print only errors, and JSON if --format asks for it",
+    "layers": "print only names, or the call of the one KIND",
+    "nets": "print only names",
+}
 
 
 def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:
@@ -35,6 +50,47 @@ def positive(text: str) -> int:
 def thread_count(text: str) -> int:
     """A number of threads; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1, MAX_THREADS)
+
+
+def add_printing(parser: argparse.ArgumentParser, command: str | None = None) -> None:
+    """Add the options of every command, which can also precede the command."""
+    missing: object = argparse.SUPPRESS  # what a command does not set, netdsl itself has set
+    quiet, color = missing, missing
+    if command is None:
+        quiet, color = False, "auto"
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        default=quiet,
+        help=QUIET.get(command or "", "print only errors, and results that are for programs"),
+    )
+    parser.add_argument(
+        "--color",
+        choices=["auto", "always", "never"],
+        default=color,
+        metavar="WHEN",
+        help="print colours auto, always or never (default: auto, on a terminal)",
+    )
+
+
+def add_format(command: Options, *, alias: bool = False, lines: bool = False) -> None:
+    """Add `--format`; with `alias` also `--json`. With `lines`, JSON has a line for each result."""
+    what = "; json prints one line for each sample" if lines else ""
+    command.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help=f"output format (default: text){what}",
+    )
+    if alias:
+        command.add_argument(
+            "--json",
+            dest="format",
+            action="store_const",
+            const="json",
+            help="the same as --format json",
+        )
 
 
 def add_net(command: Options) -> None:
@@ -70,14 +126,21 @@ def add_input(command: Options) -> None:
     )
 
 
-def add_output(command: Options, formats: str) -> None:
-    """Add the required `-o`; `formats` lists the suffixes, for the help."""
+def add_output(command: Options, formats: Sequence[str]) -> None:
+    """Add the required `-o`, and `--to` for standard output; `formats` are suffixes."""
     command.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="FILE",
-        help=f"the file to write; its suffix is the format: {formats}",
+        help=f"the file to write; its suffix is the format: {', '.join(formats)}; - writes to"
+        " standard output, in the format of --to",
+    )
+    command.add_argument(
+        "--to",
+        choices=[suffix.removeprefix(".") for suffix in formats],
+        metavar="FORMAT",
+        help="the format with -o -, such as " + formats[0].removeprefix("."),
     )
 
 

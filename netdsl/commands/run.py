@@ -19,13 +19,15 @@ from netdsl.commands.common import (
     read_labels,
     suffix_of,
 )
+from netdsl.commands.destinations import STANDARD_OUTPUT, destination, refuse_terminal
 from netdsl.commands.models import open_model
-from netdsl.commands.output import note, say
+from netdsl.commands.output import note, printing, say, say_always
 from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable
 from netdsl.process.streams import discard_output
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
 from netdsl.runtime.outputs import has_rows, write_outputs
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,18 +39,29 @@ MAX_SAMPLES = 100  # samples that are printed for one input
 BATCH = 64  # samples of an array that run at once
 PICTURES = 16  # pictures that run at once
 MAX_VALUES = 8  # an output with more values is summarised
+SUFFIX = ".npz"  # of the file of outputs
 NUMBERS = "bfiu"  # the numeric kinds of NumPy's types
 
 
 def run(arguments: Namespace) -> int:
     """Print the model's result for each input; if one fails, name it and run the others."""
-    if arguments.output and suffix_of(arguments.output) != ".npz":
-        raise UsageError(f"-o takes a name that ends in .npz, found `{arguments.output}`")
-    if arguments.output:
-        check_replaceable(Path(arguments.output))
+    _check_output(arguments)
     with ExitStack() as stack:
         session, _, _ = open_model(arguments, stack)
         return _ModelRun(session, arguments).all(arguments.inputs)
+
+
+def _check_output(arguments: Namespace) -> None:
+    """Raise `UsageError` or `CannotWriteError` now rather than after the work."""
+    output = arguments.output
+    if output == STANDARD_OUTPUT:
+        if arguments.format == "json":
+            raise UsageError("`-o -` and --format json both write to standard output")
+        refuse_terminal(SUFFIX)
+    elif output:
+        if suffix_of(output) != SUFFIX:
+            raise UsageError(f"-o takes a name that ends in {SUFFIX}, found `{output}`")
+        check_replaceable(Path(output))
 
 
 class _ModelRun:
@@ -57,7 +70,8 @@ class _ModelRun:
     def __init__(self, session: Session, arguments: Namespace) -> None:
         self.session = session
         self.names = _names(arguments.labels, session)
-        self.top, self.json, self.output = arguments.top, arguments.json, arguments.output
+        self.top, self.output = arguments.top, arguments.output
+        self.json, self.recursive = arguments.format == "json", arguments.recursive
         self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
         self.failed = False
         self.unread = False  # whether the reader has closed standard output
@@ -68,7 +82,8 @@ class _ModelRun:
         paths = [path for name in names for path in self._paths(name)]
         console = Console(stderr=True)
         # On the same terminal, result lines show the progress, and would run into the bar.
-        hidden = not console.is_terminal or sys.stdout.isatty() or len(paths) < 2
+        is_shown = console.is_terminal and not printing().quiet
+        hidden = not is_shown or sys.stdout.isatty() or len(paths) < 2
         with Progress(
             console=console, transient=True, disable=hidden, redirect_stdout=False
         ) as progress:
@@ -84,18 +99,23 @@ class _ModelRun:
 
     def _write(self) -> None:
         names = [output.name for output in self.session.outputs]
-        for renamed in write_outputs(Path(self.output), names, self.kept):
-            note(f"note: {renamed}")
+        with destination(self.output, SUFFIX) as path:
+            renamed = write_outputs(path, names, self.kept)
+        for name, other in renamed.items():
+            which = f"the output `{name}` is called `{other}` in {self.output}"
+            note(f"note: {which}, because the name `{name}` is taken")
 
     def _paths(self, name: str) -> list[Path]:
         try:
-            files = expand(name)
+            files = expand(name, recursive=self.recursive)
         except NetdslError as error:
-            self._report_failure(error)
+            self._report_failure(error, name)
             return []
         if files.others:
             count = f"{files.others} of the {files.others + len(files.paths)} files in {name}"
             note(f"note: skipped {count}, which do not have the suffix of a picture")
+        if files.folders:
+            note(f"note: skipped {counted(files.folders, 'subfolder')} of {name}; -r enters them")
         return files.paths
 
     def _items(self, paths: list[Path]) -> Iterator[Item]:
@@ -103,7 +123,7 @@ class _ModelRun:
             try:
                 yield load_item(path, self.session)
             except NetdslError as error:
-                self._report_failure(error)
+                self._report_failure(error, str(path))
 
     def _run_batch(self, items: list[Item]) -> None:
         try:
@@ -113,7 +133,7 @@ class _ModelRun:
                 for item in items:  # run each by itself, so that only the one at fault fails
                     self._run_batch([item])
             else:
-                self._report_failure(error)
+                self._report_failure(error, ", ".join(str(item.path) for item in items))
             return
         for item, outputs in zip(items, results, strict=True):
             self._finish(item, outputs)
@@ -123,20 +143,23 @@ class _ModelRun:
         try:
             _check(item, self.session, outputs, self.names)
         except NetdslError as error:
-            self._report_failure(error)
+            self._report_failure(error, str(item.path))
             return
         if self.output:
             self.kept.append((item, outputs))
-        make = _json_lines if self.json else _text_lines
+        print_lines, make = (say_always, _json_lines) if self.json else (say, _text_lines)
         try:
-            say(*make(item, self.session, outputs, self.names, self.top))
+            print_lines(*make(item, self.session, outputs, self.names, self.top))
             sys.stdout.flush()
         except BrokenPipeError:  # nobody reads the output any more, but files are still written
             self.unread = True
             discard_output()
 
-    def _report_failure(self, error: NetdslError) -> None:
+    def _report_failure(self, error: NetdslError, name: str) -> None:
         self.failed = True
+        for diagnostic in error.diagnostics:
+            if diagnostic.span is None:
+                diagnostic.file = name
         sys.stdout.flush()
         print_diagnostics(error.diagnostics)
 

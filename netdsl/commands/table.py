@@ -20,12 +20,19 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     width = terminal_width()
     valid = [c for c in checked if c.summary is not None]
     if arguments.depth == 0:
-        _print_lines(_overview(valid, width))
+        print_overview(checked)
         return
     for i, item in enumerate(valid):
         if i:
             say("")
         _print_net(width, item, arguments)
+
+
+def print_overview(checked: list[Checked]) -> None:
+    """Print one line for each net that has no errors."""
+    valid = [c for c in checked if c.summary is not None]
+    if valid:
+        _print_lines(_overview(valid, terminal_width()))
 
 
 def _print_lines(lines: list[TableLine]) -> None:
@@ -41,7 +48,7 @@ def _overview(checked: list[Checked], width: int) -> list[TableLine]:
         outputs = ", ".join(str(o.value.type) for o in summary.graph.outputs)
         params, depth = figure(summary.totals.params), figure(summary.totals.depth)
         macs = summary.macs_of_multiples().partition(" for ")[0] or figure(summary.totals.macs)
-        rows.append([item.name, outputs, params, macs, depth])
+        rows.append([item.label, outputs, params, macs, depth])
     return table_of(["net", "output", "params", "MACs", "depth"], rows, right=2, width=width)
 
 
@@ -49,7 +56,7 @@ def _print_net(width: int, item: Checked, arguments: argparse.Namespace) -> None
     summary = item.summary
     assert summary is not None
     inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    say_styled((item.name, "bold"), (f"  {inputs}", ""))
+    say_styled((item.label, "bold"), (f"  {inputs}", ""))
     columns = arguments.columns or (*USUAL, *(c for c in SHOW if c in arguments.show))
     _print_lines(layer_table(summary, width, arguments.depth, columns, arguments.only))
     say("")

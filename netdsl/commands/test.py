@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import load_one
-from netdsl.commands.output import note, say
+from netdsl.commands.output import note, say, say_json
 from netdsl.data.catalog import open_dataset
 from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from netdsl.data.dataset import Dataset
     from netdsl.data.evaluate import Forward
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
@@ -36,12 +37,23 @@ def run(arguments: argparse.Namespace) -> int:
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     try:
-        results = _evaluate(arguments, compiled, config, weights)
+        dataset, results = _evaluate(arguments, compiled, config, weights)
     except SettingError as error:
         replaced = () if arguments.data is None else ("data",)
         raise placed(error, compiled, replaced) from None
-    metrics = [f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()]
     name = compiled.graph.name
+    if arguments.format == "json":
+        net = {
+            "name": name,
+            "file": compiled.program.source.name,
+            "weights": arguments.weights,
+            "engine": arguments.engine,
+            "data": dataset.name,
+            "images": len(dataset.test.images),
+            "metrics": results,
+        }
+        say_json({"nets": [net], "diagnostics": []}, indent=2)
+    metrics = [f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()]
     say(f"{name} with {arguments.weights} in {arguments.engine}: {', '.join(metrics)}")
     return 0
 
@@ -51,8 +63,11 @@ def _evaluate(
     compiled: Compiled,
     config: TrainConfig,
     weights: Mapping[str, object],
-) -> dict[str, float]:
-    """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
+) -> tuple[Dataset, dict[str, float]]:
+    """The data, and the metrics as fractions of 1, by name.
+
+    Raises `SettingError` and `NetdslError`.
+    """
     dataset = config.adapt(open_dataset(config.data))
     say(dataset.note)
     shape = compiled.graph.inputs[0].type.shape
@@ -61,7 +76,8 @@ def _evaluate(
         check_shape(dataset, sizes)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
     forward = engine(compiled.graph, weights, arguments.device)
-    return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+    results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+    return dataset, results
 
 
 def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
-from netdsl.errors import NetdslError
+from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ops.base import advice
 from netdsl.syntax import ast
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.meter import Meter
     from netdsl.ir.op import Arg, Op
     from netdsl.source import Span
@@ -49,61 +50,95 @@ def bind_parameters(
 ) -> None:
     """Give the parameters of a block or net their values in `frame`.
 
-    `env` is the caller's, and `span` the place of the call. Raises `NetdslError`.
+    `env` is the caller's, and `span` the place of the call. Raises `NetdslError` with every
+    argument that is wrong.
     """
     check_order(arguments)
-    given = _bind_positional(frame, signature, arguments, env)
+    binding = _Binding(frame, signature, env)
+    binding.bind_positional([argument for argument in arguments if argument.name is None])
     for argument in arguments:
         if argument.name is not None:
-            _check_named(signature, argument, argument.name, given)
-            given.add(argument.name)
-            frame.values[argument.name] = evaluate(argument.value, env)
-    for parameter in signature.parameters:
-        if parameter.name in given:
-            continue
-        if parameter.default is None:
-            message = f"`{signature.name}` needs `{parameter.name}`"
-            raise signature.fault("missing-argument", message, span, f"write `{signature}`")
-        frame.values[parameter.name] = evaluate(parameter.default, frame)
+            binding.bind_named(argument, argument.name)
+    missing = binding.missing()
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        message = f"`{signature.name}` needs {listed}"
+        binding.add(signature.fault("missing-argument", message, span, f"write `{signature}`"))
+    if binding.errors:
+        raise NetdslError.of(binding.errors)
+    binding.bind_defaults()
 
 
-def _bind_positional(
-    frame: Env, signature: Signature, arguments: tuple[ast.Argument, ...], env: Env
-) -> set[str]:
-    """Bind the arguments by position, and return the names of their parameters."""
-    positional = [argument for argument in arguments if argument.name is None]
-    count = len(signature.parameters)
-    if len(positional) > count:
-        raise signature.fault(
-            "too-many-arguments",
-            f"`{signature.name}` takes {counted(count, 'argument')}, found {len(positional)}",
-            positional[count].span,
-            f"write `{signature}`",
-        )
-    given = set()
-    for parameter, argument in zip(signature.parameters, positional, strict=False):
-        given.add(parameter.name)
-        frame.values[parameter.name] = evaluate(argument.value, env)
-    return given
+class _Binding:
+    """Binds the arguments of one call to parameters, and collects what is wrong with them."""
 
+    def __init__(self, frame: Env, signature: Signature, env: Env) -> None:
+        self.errors: list[Diagnostic] = []
+        self._frame = frame
+        self._signature = signature
+        self._env = env
+        self._given: set[str] = set()
 
-def _check_named(signature: Signature, argument: ast.Argument, name: str, given: set[str]) -> None:
-    """Raise `NetdslError` if there is no parameter of that name, or it has a value already."""
-    declared = {p.name for p in signature.parameters}
-    if name not in declared:
-        raise signature.fault(
-            "unknown-argument",
-            f"`{signature.name}` has no parameter `{name}`",
-            argument.span,
-            did_you_mean(name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}",
-        )
-    if name in given:
-        raise NetdslError(
-            "duplicate-argument",
-            f"`{name}` of `{signature.name}` is given twice",
-            argument.span,
-            help="remove one of the two; the first may be given by position",
-        )
+    def add(self, error: NetdslError) -> None:
+        """Add the diagnostics of an error."""
+        self.errors += error.diagnostics
+
+    def bind_positional(self, arguments: list[ast.Argument]) -> None:
+        """Bind the arguments without names."""
+        signature = self._signature
+        count = len(signature.parameters)
+        if len(arguments) > count:
+            message = (
+                f"`{signature.name}` takes {counted(count, 'argument')}, found {len(arguments)}"
+            )
+            span = arguments[count].span
+            self.add(signature.fault("too-many-arguments", message, span, f"write `{signature}`"))
+        for parameter, argument in zip(signature.parameters, arguments, strict=False):
+            self._bind(parameter.name, argument)
+
+    def bind_named(self, argument: ast.Argument, name: str) -> None:
+        """Bind an argument with a name, unless no parameter has it or its value is known."""
+        declared = [p.name for p in self._signature.parameters]
+        if name not in declared:
+            self._unknown(argument, name, declared)
+        elif name in self._given:
+            message = f"`{name}` of `{self._signature.name}` is given twice"
+            help_ = "remove one of the two; the first may be given by position"
+            self.add(NetdslError("duplicate-argument", message, argument.span, help=help_))
+        else:
+            self._bind(name, argument)
+
+    def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
+        signature = self._signature
+        help_ = did_you_mean(name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
+        message = f"`{signature.name}` has no parameter `{name}`"
+        error = signature.fault("unknown-argument", message, argument.span, help_)
+        near = respelled(argument.span, name, set(declared) - self._given)
+        if near:
+            self._given.add(near[0].text)
+            text = f"{near[0].text} = {argument.value.span.text}"
+            error.diagnostic.fix = (Edit(argument.span, text),)
+        self.add(error)
+
+    def _bind(self, name: str, argument: ast.Argument) -> None:
+        self._given.add(name)
+        try:
+            self._frame.values[name] = evaluate(argument.value, self._env)
+        except Overrun:
+            raise
+        except NetdslError as error:
+            self.add(error)
+
+    def missing(self) -> list[str]:
+        """The parameters without a value and without a default."""
+        parameters = self._signature.parameters
+        return [p.name for p in parameters if p.default is None and p.name not in self._given]
+
+    def bind_defaults(self) -> None:
+        """Give the other parameters their defaults, which can use those before them."""
+        for parameter in self._signature.parameters:
+            if parameter.name not in self._given and parameter.default is not None:
+                self._frame.values[parameter.name] = evaluate(parameter.default, self._frame)
 
 
 def check_order(arguments: tuple[ast.Argument, ...]) -> None:
@@ -139,14 +174,21 @@ class LayerArguments(NamedTuple):
 
 
 def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> LayerArguments:
-    """Evaluate the arguments of a layer; raises `NetdslError`."""
+    """Evaluate the arguments of a layer; raises `NetdslError` with every one that has no value."""
     if not call.arguments:
         return LayerArguments((), {}, ())
     positional: list[object] = []
     keywords: dict[str, object] = {}
     tensors: list[Value] = []
+    errors: list[Diagnostic] = []
     for argument in call.arguments:
-        value = _layer_argument(argument, env, cls, len(positional))
+        try:
+            value = _layer_argument(argument, env, cls, len(positional))
+        except Overrun:
+            raise
+        except NetdslError as error:
+            errors += error.diagnostics
+            value = UNKNOWN
         if isinstance(value, tuple):
             meter.charge(len(value) // ELEMENTS, argument.span)
         if argument.name is not None:
@@ -160,6 +202,8 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             raise _misplaced(argument)
         else:
             positional.append(value)
+    if errors:
+        raise NetdslError.of(errors)
     return LayerArguments(tuple(positional), keywords, tuple(tensors))
 
 

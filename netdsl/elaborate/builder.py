@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Abandoned, did_you_mean, did_you_mean_path
+from netdsl.diagnostics import Abandoned, Annotation, did_you_mean, did_you_mean_path
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.functions import function_names
@@ -18,18 +19,44 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.diagnostics import Reporter
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import Sym, TensorType
-    from netdsl.source import Span
 
 MAX_FAULTS = 1_000
+MAX_ROUNDS = 4  # loops inside each other that an error names
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+
+
+class Round(NamedTuple):
+    """A round of a loop that is being unrolled; the first has the number 1."""
+
+    number: int
+    total: int
+    variables: dict[str, object]  # with their values in this round
+    loop: ast.Repeat | ast.For
+
+    def note(self, span: Span | None) -> Annotation | None:
+        """A note that an error at `span` is in this round.
+
+        It is None in the first round, unless the error is in a text that uses the loop's variables.
+        """
+        words = set() if span is None else set(re.findall(r"\w+", span.text))
+        if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
+            return None
+        whole = self.loop.span
+        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
+        place = Span(whole.file, whole.start, whole.start + len(head))
+        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
+        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
 
 class NetBuilder:
@@ -54,6 +81,7 @@ class NetBuilder:
         self.meter = Meter()
         self.estimate = Estimate()
         self._faults = 0
+        self._rounds: list[Round] = []  # of the loops that are being unrolled
         self.max_layers = limit("layers")
 
     def charge(self, layers: int, span: Span) -> None:
@@ -86,13 +114,24 @@ class NetBuilder:
         self._faults += 1
         if self._faults > MAX_FAULTS:
             raise Abandoned  # a loop may have the same error in each round
-        diagnostic = fault.diagnostic
-        diagnostic.span = diagnostic.span or part.span
-        diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
         from netdsl.elaborate.slips import advise  # only texts with errors need it
 
-        advise(diagnostic, part, self.scope.first_paths())
-        self.reporter.add(diagnostic)
+        for diagnostic in fault.diagnostics:
+            diagnostic.span = diagnostic.span or part.span
+            advise(diagnostic, part, self.scope.first_paths())
+            rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
+            diagnostic.notes += tuple(note for note in rounds if note is not None)
+            diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+            self.reporter.add(diagnostic)
+
+    @contextmanager
+    def in_round(self, round_: Round) -> Iterator[None]:
+        """Unroll a round of a loop: errors inside name it."""
+        self._rounds.append(round_)
+        try:
+            yield
+        finally:
+            self._rounds.pop()
 
     def unknown(self, span: Span) -> Value:
         """The value of an element with an error."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.diagnostics import Annotation
 from netdsl.errors import NetdslError, OpError
 from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 from netdsl.ops.args import clipped
-from netdsl.ops.base import bind, signature
+from netdsl.ops.base import bind
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def _check_names(cls: type[Op], keywords: dict[str, object]) -> None:
                 "unknown-argument",
                 f"`{cls.kind}` has no argument `{name}`",
                 name,
-                _foreign(name, known) or did_you_mean(name, known) or f"write `{signature(cls)}`",
             )
 
 
@@ -167,11 +166,13 @@ def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...
             help_ = _literal_help(argument)
     else:
         span = call.name_span if call.body is not None else call.span
+    span = error.diagnostic.span or span
     if error.code == "wrong-dtype":
         help_ = _dtype_help(cls, xs)
     if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-    return NetdslError(error.code, error.message, span, help=help_, notes=notes)
+    fix = error.diagnostic.fix
+    return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=fix)
 
 
 def _input_note(x: Value) -> Annotation:
@@ -216,42 +217,6 @@ def _channels_last(x: TensorType) -> bool:
     """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
     known = [d for d in x.shape[1:] if isinstance(d, int)]
     return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
-
-
-_FOREIGN = {
-    "kernel_size": "k",
-    "kernel": "k",
-    "window": "k",
-    "filters": "out",
-    "out_channels": "out",
-    "channels": "out",
-    "features": "out",
-    "padding": "pad",
-    "out_features": "units",
-    "hidden_size": "hidden",
-    "num_layers": "layers",
-    "num_heads": "heads",
-    "rate": "p",
-    "activation": "nonlinearity",
-    "negative_slope": "slope",
-    "use_bias": "bias",
-    "kernel_initializer": "init",
-}
-_ELSEWHERE = {
-    "activation": "an activation is a layer of its own: write `-> relu` after this one",
-    "in_channels": "leave it out: it is known from the input",
-    "in_features": "leave it out: it is known from the input",
-    "input_shape": "it is in the net's `input`: `input image: 3x224x224`",
-    "name": "write the name before the layer: `name: conv(8, 3)`",
-}
-
-
-def _foreign(name: str, known: set[str]) -> str | None:
-    """Advice for the name that another library gives to an argument."""
-    ours = _FOREIGN.get(name)
-    if ours in known:
-        return f"it is called `{ours}` here"
-    return _ELSEWHERE.get(name)
 
 
 def _literal_help(argument: ast.Argument) -> str | None:

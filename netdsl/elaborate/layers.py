@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.elaborate.infer import as_fault
 from netdsl.elaborate.shortcut import unlike
-from netdsl.errors import OpError
+from netdsl.elaborate.wrong_arguments import WrongArguments
+from netdsl.errors import NetdslError, OpError
 from netdsl.ir.graph import Node, Site, Value
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ def _op(
     """The layer with its arguments; raises `NetdslError`."""
     try:
         op = net.inference.op(cls, arguments.positional, arguments.keywords)
+    except OpError as error:
+        errors = WrongArguments(invocation, cls, arguments, error).errors
+        faults = [as_fault(e, invocation.call, cls, ()) for e in errors]
+        raise NetdslError.of([f.diagnostic for f in faults]) from None
+    try:
         _check_input_count(cls, count, invocation)
     except OpError as error:
         raise as_fault(error, invocation.call, cls, ()) from None

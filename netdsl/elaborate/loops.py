@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.elaborate.builder import Round
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
@@ -29,9 +30,10 @@ def repeat(
     for i in range(count):
         net.meter.charge(1, element.span)
         frame = Env(env)
-        if element.variable:
+        if element.variable is not None:
             frame.values[element.variable] = i
-        x = bodies.body(element.body, frame, x)
+        with net.in_round(Round(i + 1, count, dict(frame.values), element)):
+            x = bodies.body(element.body, frame, x)
     return x
 
 
@@ -51,11 +53,12 @@ def each(
         )
     _check_targets(element)
     _charge_rounds(net, len(values), element, env)
-    for value in values:
+    for i, value in enumerate(values):
         net.meter.charge(1, element.span)
         frame = Env(env)
         frame.values.update(zip(element.targets, _parts(value, element), strict=True))
-        x = bodies.body(element.body, frame, x)
+        with net.in_round(Round(i + 1, len(values), dict(frame.values), element)):
+            x = bodies.body(element.body, frame, x)
     return x
 
 

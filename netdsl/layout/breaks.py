@@ -14,6 +14,7 @@ Parentheses and lists are `BLOCK` if the opening bracket ends its line, else `HA
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from netdsl.layout.pieces import Piece
 
 ONE, HANG, BLOCK = "ONE", "HANG", "BLOCK"
+ALLOW = re.compile(r"#\s*allow:")  # a comment that silences a warning in its line
 
 
 class Breaks:
@@ -38,6 +40,7 @@ class Breaks:
         self.match: dict[int, int] = {}
         self.arms: dict[int, list[int]] = {}  # the `|` of each body
         self.further: dict[int, list[int]] = {}  # the statements of each body after its first
+        self._allowing = {p.line for p in pieces if any(map(ALLOW.match, p.comments))}
         self._find_brackets()
         self.form: dict[int, str] = {}
         self.before = [piece.newline and self._kept(i) for i, piece in enumerate(pieces)]
@@ -131,8 +134,16 @@ class Breaks:
         """The braces that are opened together with this one."""
         return self._chains[brace]
 
+    def _is_pinned(self, brace: int) -> bool:
+        """Whether a body is on one line with a comment that allows something in this line."""
+        line = self.pieces[brace].line
+        return line in self._allowing and self.pieces[self.match[brace]].line == line
+
     def open(self, brace: int) -> None:
-        """Turn a body into a block."""
+        """Turn a body into a block, unless it would part a comment `# allow:` from its line."""
+        if self._is_pinned(brace):
+            self.form[brace] = ONE
+            return
         self.form[brace] = BLOCK
         for i in (brace + 1, self.match[brace], *self.arms.get(brace, ())):
             self.before[i] = True

@@ -12,7 +12,7 @@ from netdsl.ir.op import NUMBERS, Op, Sort, boxes
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number
-from netdsl.ops.base import arg, layer, spread
+from netdsl.ops.base import INT64, arg, layer, spread
 from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class RoIAlign(_Regions):
     def onnx(self, g: Emitter, x: TypedName, regions: TypedName) -> str:
         rows, samples = _rows(g, regions)
         height, width = self.bins()
-        sample_of_row = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=7)  # int64
+        sample_of_row = g.op("Cast", g.op("Squeeze", samples, g.ints([1])), to=INT64)
         mode = "half_pixel" if self.aligned else "output_half_pixel"
         pooled = g.op(
             "RoiAlign",

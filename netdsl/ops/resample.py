@@ -10,15 +10,13 @@ from netdsl.ir.op import Op, Window, ratio
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import arg, fixed, layer, spatial_rank
+from netdsl.ops.base import FLOAT, INT64, arg, fixed, layer, spatial_rank
 from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
-
-FLOAT, INT64 = 1, 7  # element types of ONNX
 
 
 @layer(

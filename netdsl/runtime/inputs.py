@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -51,20 +51,22 @@ class Item(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The files that an argument names, and the number of other files in the folder."""
+    """The files that an argument names, and the numbers of others and of folders left out."""
 
     paths: list[Path]
     others: int = 0
+    folders: int = 0
 
 
-def expand(name: str) -> Found:
+def expand(name: str, *, recursive: bool = False) -> Found:
     """The files that an argument names: a folder, a pattern or a file.
 
-    Raises `NetdslError` with the code `no-inputs` if a folder or pattern has none.
+    The pictures in the subfolders of a folder are included if `recursive`. Raises `NetdslError`
+    with the code `no-inputs` if a folder or pattern has none, and `cannot-read` for a folder.
     """
     path = Path(name)
     if os.path.isdir(path):
-        return _pictures_of(path)
+        return _pictures_of(path, recursive=recursive)
     if not os.path.exists(path) and set(name) & WILD:
         paths = sorted(Path(p) for p in glob.glob(name, recursive=True) if Path(p).is_file())
         if not paths:
@@ -73,16 +75,27 @@ def expand(name: str) -> Found:
     return Found([path])
 
 
-def _pictures_of(folder: Path) -> Found:
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+def _pictures_of(folder: Path, *, recursive: bool) -> Found:
+    files: list[Path] = []
+    skipped = 0
+    for inside, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [f for f in folders if not f.startswith(".")]  # `walk` visits only these
+        files += [Path(inside, n) for n in names if not n.startswith(".")]
+        if not recursive:
+            skipped = len(folders)
+            folders.clear()
+    files = sorted(p for p in files if p.is_file())
     pictures = [p for p in files if p.suffix.lower() in SUFFIXES]
     if not pictures:
-        raise NetdslError(
-            "no-inputs",
-            f"the folder {folder} has no pictures",
-            help=f"pictures end in {', '.join(SUFFIXES)}",
-        )
-    return Found(pictures, len(files) - len(pictures))
+        help_ = f"pictures end in {', '.join(SUFFIXES)}"
+        if skipped:
+            help_ = f"-r also runs the pictures in its {counted(skipped, 'subfolder')}"
+        raise NetdslError("no-inputs", f"the folder {folder} has no pictures", help=help_)
+    return Found(pictures, len(files) - len(pictures), skipped)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise NetdslError("cannot-read", f"{error.filename}: {error.strerror}")
 
 
 def load_item(path: Path, session: Session) -> Item:

@@ -25,28 +25,25 @@ def has_rows(output: np.ndarray, item: Item) -> bool:
 
 def write_outputs(
     path: Path, names: Iterable[str], kept: list[tuple[Item, list[np.ndarray]]]
-) -> list[str]:
+) -> dict[str, str]:
     """Write the outputs of all items to a `.npz` file, under the `names` of the outputs.
 
     An output is one array with a row for each sample if all its rows have the same size, else an
     array for each item, with the number of the item appended to the name. The array `inputs`
     contains the file of each sample.
 
-    Returns a note for each output that got another name because its own was taken.
+    Returns the outputs that got other names because theirs were taken, with these names.
     """
     arrays = {INPUTS: np.array([str(item.path) for item, _ in kept for _ in range(item.samples)])}
-    notes = []
+    renamed = {}
     for index, name in enumerate(names):
         for wanted, array in _arrays_of(name, index, kept).items():
             free = _free(wanted, arrays)
             arrays[free] = array
             if free != wanted:
-                notes.append(
-                    f"the output `{wanted}` is called `{free}` in {path}, because the name"
-                    f" `{wanted}` is taken"
-                )
+                renamed[wanted] = free
     _write(path, arrays)
-    return notes
+    return renamed
 
 
 def _arrays_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from netdsl.source import SourceFile, Span
 
@@ -27,21 +27,22 @@ class Tree:
 
     def children(self) -> Iterator[Tree]:
         """The parts directly inside it, in the order of the text."""
-        waiting = list(reversed(self.__dict__.values()))
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, Tree):
-                yield part
-            elif type(part) is tuple:
-                waiting += reversed(part)
+        return _trees(self.__dict__.values())
 
     def walk(self) -> Iterator[Tree]:
         """Itself and all parts inside it, each before its own parts."""
-        waiting: list[Tree] = [self]
-        while waiting:
-            tree = waiting.pop()
-            yield tree
-            waiting += reversed(list(tree.children()))
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+
+def _trees(values: Iterable[object]) -> Iterator[Tree]:
+    """The trees among some values, and in the tuples among them."""
+    for value in values:
+        if isinstance(value, Tree):
+            yield value
+        elif type(value) is tuple:
+            yield from _trees(value)
 
 
 class Expr(Tree):

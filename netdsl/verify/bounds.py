@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from netdsl.errors import NetdslError
 from netdsl.ir.rounding import Bound, Known, lifted, unless_beyond
 from netdsl.ops.norm import BatchNorm
 
@@ -44,7 +45,23 @@ def witness(step: Step, xs: list[Tensor]) -> Witness:
     if bound is None:
         return step(xs), None
     y = evaluated.y if bound.value is None else bound.value
+    if not bound.rounding.shape == bound.underflow.shape == y.shape:
+        raise _misshapen(step, bound, y)
     return y, bound._replace(rounding=unless_beyond(bound.rounding, y.abs()))
+
+
+def _misshapen(step: Step, bound: Bound, y: Tensor) -> NetdslError:
+    """The error of a rule of a kind that gives a bound for something other than the result."""
+    kind = step.node.op.kind
+    shapes = {tuple(bound.rounding.shape), tuple(bound.underflow.shape)} - {tuple(y.shape)}
+    return NetdslError(
+        "broken-layer",
+        f"the rule `rounding` of `{kind}` gives a bound of shape {shapes.pop()}, but the result"
+        f" has shape {tuple(y.shape)}",
+        step.node.span,
+        help="the rule is part of the package that adds the layer: it needs a bound for each"
+        " element of the result",
+    )
 
 
 @torch.no_grad()

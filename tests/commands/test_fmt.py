@@ -171,3 +171,61 @@ def test_fmt_loads_little() -> None:
         "numpy",
         "rich",
     }
+
+
+# ---- --diff
+
+UGLY = {
+    "a.net": b"net A{relu}",
+    "b.net": b"net B { relu }\n",
+    "sub/c.net": b"\xef\xbb\xbfnet C {\r\n  relu # \xe2\x80\xa8 one line\r\n}\r\n",
+}
+
+
+def test_diff_can_be_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`patch` makes of each file what `fmt` makes of it, also of its line breaks and marks; the
+    files themselves stay, and the exit code tells whether anything would change.
+    """
+    monkeypatch.chdir(tmp_path)
+    for name, data in UGLY.items():
+        write(tmp_path / name, data)
+    assert run(["fmt", "--diff", "."]) == 1
+    made, errors = capfd.readouterr()
+    assert errors == ""
+    assert {name: (tmp_path / name).read_bytes() for name in UGLY} == UGLY
+    assert [line for line in made.splitlines() if line.startswith("--- ")] == [
+        "--- a.net",
+        "--- sub/c.net",
+    ]
+    subprocess.run(["patch", "-p0", "--binary"], input=made.encode(), check=True)
+    assert run(["fmt", "--check", "."]) == 0
+    assert run(["fmt", "--diff", "."]) == 0
+    assert (tmp_path / "a.net").read_bytes() == b"net A { relu }\n"
+
+
+def test_diff_of_standard_input_and_wrong_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with errors is reported as ever, and the others are compared."""
+    wrong = write(tmp_path / "a.net", b"net A{conv(}")
+    ugly = write(tmp_path / "b.net", b"net B{relu}\n")
+    assert run(["fmt", "--diff", str(wrong), str(ugly)]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"--- {ugly}\n+++ {ugly}\n@@ -1 +1 @@\n-net B{{relu}}\n+net B {{ relu }}\n"
+    assert "error[syntax-error]" in said.err
+    command = [sys.executable, "-m", "netdsl", "fmt", "--diff", "-"]
+    done = subprocess.run(command, input=b"net A{relu}", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"--- <stdin>\n+++ <stdin>\n")
+    assert b"-net A{relu}\n\\ No newline at end of file\n" in done.stdout
+
+
+def test_diff_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Together they print the changes, and report the files that would change."""
+    ugly = write(tmp_path / "b.net", b"net B{relu}\n")
+    assert run(["fmt", "--diff", "--check", str(ugly)]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("--- ")
+    assert "error[not-formatted]" in said.err

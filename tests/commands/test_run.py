@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -370,6 +371,7 @@ def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[
     ]
     assert (
         err == "note: skipped 1 of the 5 files in many, which do not have the suffix of a picture\n"
+        "note: skipped 1 subfolder of many; -r enters them\n"
     )
     assert run_command(capsys, "run", "m.onnx", "many/?.png", "--top", "1")[0].startswith(
         "many/a.png\n"
@@ -380,6 +382,52 @@ def test_folders_and_patterns(model_folder: Path, capsys: pytest.CaptureFixture[
     )
     out, err = run_command(capsys, "run", "m.onnx", "*.webp", "one.npy", code=1)
     assert "error[no-inputs]" in err
+    assert out.startswith("one.npy")
+
+
+def test_subfolders(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-r` runs the pictures below a folder too, except in hidden folders; without it, a note
+    counts the subfolders, or an error suggests it.
+    """
+    for name in ("a.png", "deep/b.png", "deep/er/c.jpg", ".hidden/d.png", "deep/notes.txt"):
+        path = model_folder / "many" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.touch()
+        else:
+            Image.new("RGB", (5, 5)).save(path)
+    out, err = run_command(capsys, "run", "m.onnx", "many", "-r", "--top", "1")
+    assert [line for line in out.splitlines() if "%" not in line] == [
+        "many/a.png",
+        "many/deep/b.png",
+        "many/deep/er/c.jpg",
+    ]
+    assert "skipped 1 of the 4 files in many" in err
+    assert "subfolder" not in err
+    out, err = run_command(capsys, "run", "m.onnx", "many", "--top", "1")
+    assert "deep" not in out
+    assert err == "note: skipped 1 subfolder of many; -r enters them\n"
+    (model_folder / "many" / "a.png").unlink()
+    _, err = run_command(capsys, "run", "m.onnx", "many", code=1)
+    assert "error[no-inputs]: the folder many has no pictures" in err
+    assert "help: -r also runs the pictures in its 1 subfolder\n" in err
+
+
+def test_a_subfolder_that_cannot_be_read(
+    model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named, and the other inputs are run."""
+    (model_folder / "many" / "deep").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    out, err = run_command(capsys, "run", "m.onnx", "-r", "many", "one.npy", code=1)
+    assert "error[cannot-read]: many/deep: Permission denied\n" in err
     assert out.startswith("one.npy")
 
 

@@ -132,7 +132,7 @@ def test_folder_called_as_a_net_of_the_library(
 ) -> None:
     """A file takes precedence over a net of the library with the same name; a folder does not.
 
-    A folder with another name is an error.
+    A folder with another name is checked; it must have nets.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lenet5").mkdir()
@@ -140,7 +140,7 @@ def test_folder_called_as_a_net_of_the_library(
     assert run(["check", "lenet5"]) == 0
     assert run(["check", "lenet5:LeNet5"]) == 0
     assert run(["check", "mine"]) == 1
-    assert "error[not-a-file]: `mine` is a folder" in capsys.readouterr().err
+    assert "error[file-not-found]: there is no .net file in `mine`" in capsys.readouterr().err
     (tmp_path / "alexnet").write_text("net Own {\ninput x: 3\nrelu\n}")
     assert run(["check", "alexnet"]) == 0
     assert "Own" in capsys.readouterr().out

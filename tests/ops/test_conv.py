@@ -41,7 +41,7 @@ def test_connected_weights_learn() -> None:
     """Every weight has a gradient, and the initial weights are in ± 1 / sqrt(6 x 25)."""
     module = net_of(f"conv(16, 5, connections = {C3})", "6x14x14").torch()
     module(torch.randn(1, 6, 14, 14)).square().sum().backward()
-    assert all(bool((p.grad != 0).all()) for p in module.parameters() if p.grad is not None)
+    assert all(p.grad is not None and bool((p.grad != 0).all()) for p in module.parameters())
     bound = (6 * 25) ** -0.5
     assert bound * 0.9 < max(float(p.detach().abs().max()) for p in module.parameters()) <= bound
 

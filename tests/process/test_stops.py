@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+from tests.support.paths import ROOT
 from tests.support.small_nets import TINY
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -248,7 +249,7 @@ EARLY = [
 def _signalled(start: list[str], number: int, module: str, folder: Path) -> tuple[int, str]:
     """The exit code and messages of a process that gets a signal while it imports a module."""
     (folder / "sitecustomize.py").write_text(SENDER)
-    paths = [str(folder), str(Path(__file__).parent.parent)]
+    paths = [str(folder), str(ROOT)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment["TEST_SIGNAL"] = f"{int(number)} {module}"
     process = subprocess.run(

@@ -10,8 +10,12 @@ import pytest
 import torch
 
 import netdsl
+from netdsl.errors import NetdslError
 from netdsl.ir.rounding import Bound
+from netdsl.ops import LAYERS
+from netdsl.ops.rounding import gated
 from netdsl.verify import Report, values
+from netdsl.verify.check import verify_graph
 from netdsl.verify.outputs import compare_models
 
 PART = """net Part {
@@ -98,3 +102,15 @@ def test_a_part_is_as_exact_as_what_it_was_taken_from(
     )
     assert (difference is not None) == differs
     assert difference is None or (difference.code, difference.kind) == ("outputs-differ", "relu6")
+
+
+def test_a_bound_of_another_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of a kind whose bound does not fit the result is an error that names the kind."""
+    text = "net A {\n input image: 3x4x4\n gap\n}"
+    monkeypatch.setattr(LAYERS["gap"], "rounding", gated(1.0))
+    with pytest.raises(
+        NetdslError, match=r"broken-layer.*`rounding` of `gap`.*\(\d+, 3, 4, 4\)"
+    ) as e:
+        verify_graph(netdsl.loads(text).graph)
+    assert e.value.diagnostic.span is not None
+    assert e.value.diagnostic.span.first.line == 3

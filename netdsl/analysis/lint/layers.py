@@ -21,10 +21,14 @@ PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
 
 def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the layers of a net, each on its own."""
+    examined: set[tuple[object, ...]] = set()  # layers of repeated blocks are alike
     for node in graph.nodes:
         if node.op.family in ("convolution", "pooling"):
-            yield from _skipped_input(node)
-            yield from _argument_order(node)
+            key = (node.op, node.span, node.inputs[0].type)
+            if key not in examined:
+                examined.add(key)
+                yield from _skipped_input(node)
+                yield from _argument_order(node)
         elif node.op.family == "activation":
             yield from _double_activation(node)
 
@@ -47,12 +51,12 @@ def _skipped_input(node: Node) -> Iterator[Diagnostic]:
 
 def _argument_order(node: Node) -> Iterator[Diagnostic]:
     """`conv(3, 64, 3)`, which PyTorch reads as: from 3 channels to 64, with a kernel of 3."""
-    given = node.op.given
-    if "out" not in given or given["groups"] != 1 or _NAMED.search(node.span.text):
-        return
     channels = node.inputs[0].type.shape[0]
+    if getattr(node.op, "out", None) != channels or _NAMED.search(node.span.text):
+        return
+    given = node.op.given
     widest, step = _largest(given["k"]), _largest(given["stride"])
-    if given["out"] == channels and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
+    if given["groups"] == 1 and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
         kind = node.op.kind
         yield Diagnostic(
             "argument-order",

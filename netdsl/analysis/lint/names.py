@@ -14,38 +14,80 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-def name_warnings(module: Module) -> Iterator[Diagnostic]:
+NO_NAMES: frozenset[str] = frozenset()
+
+
+class Names:
+    """The names that each part of a text uses, without those of labels; computed once.
+
+    `values` are those that stand for themselves and are not called, in all parts seen so far.
+    """
+
+    def __init__(self) -> None:
+        self.values: set[str] = set()
+        self._known: dict[int, frozenset[str]] = {}  # by the id of the part
+
+    def of(self, part: ast.Tree) -> frozenset[str]:
+        """The names in a part of the text."""
+        names = self._known.get(id(part))
+        if names is None:
+            names = _own_names(part)
+            if isinstance(part, ast.Name):
+                self.values.add(part.id)
+            for child in part.children():
+                inner = self.of(child)
+                if inner:
+                    names = names | inner
+            self._known[id(part)] = names
+        return names
+
+    def of_all(self, parts: Iterable[ast.Tree]) -> frozenset[str]:
+        """The names in several parts."""
+        return NO_NAMES.union(*map(self.of, parts))
+
+    def read_after(self, body: ast.Body) -> Iterator[tuple[ast.Statement, frozenset[str]]]:
+        """The statements of a body, the last first, each with the names that are read after it.
+
+        An `expect` is evaluated when the net is complete, so its names count as read at the end.
+        """
+        after = self.of_all(s for s in body.statements if isinstance(s, ast.Expect))
+        for statement in reversed(body.statements):
+            yield statement, after
+            if isinstance(statement, ast.Let):
+                after = after - {statement.name}  # what follows reads this one
+            after = after | self.of(statement)
+
+
+def _own_names(part: ast.Tree) -> frozenset[str]:
+    """The names that a part uses itself."""
+    match part:
+        case ast.NameOrDims():
+            return frozenset([part.id, *(p for p in part.parts if isinstance(p, str))])
+        case ast.Name():
+            return frozenset([part.id])
+        case ast.DimsLiteral():
+            return frozenset(p for p in part.parts if isinstance(p, str))
+        case ast.Call() | ast.Function():
+            return frozenset([part.name])
+        case ast.Alias():
+            return frozenset([part.target])
+        case ast.Train():
+            return frozenset([part.net])
+    return NO_NAMES
+
+
+def name_warnings(module: Module, names: Names) -> Iterator[Diagnostic]:
     """The warnings about the names of a file. Names that begin with `_` cause none."""
     tree = module.tree
+    names.of(tree)
     for definition in tree.definitions:
         if isinstance(definition, ast.Definition):
-            if not _is_argument(definition.name, tree):
-                yield from _unused_parameters(definition)
-            yield from _unused_in_body(definition.body)
+            # If a block is given to another one, the calls there determine its parameters.
+            if definition.name not in names.values:
+                yield from _unused_parameters(definition, names)
+            yield from _unused_in_body(definition.body, names)
     if any(isinstance(d, ast.Alias) or d.is_net for d in tree.definitions):
-        yield from _unused_in_file(module)  # a file without nets is there for other files
-
-
-def names_in(trees: Iterable[ast.Tree]) -> set[str]:
-    """Every name that these parts of a text use, except the names of labels."""
-    names: set[str] = set()
-    for tree in trees:
-        for part in tree.walk():
-            match part:
-                case ast.NameOrDims():
-                    names.add(part.id)
-                    names.update(p for p in part.parts if isinstance(p, str))
-                case ast.Name():
-                    names.add(part.id)
-                case ast.DimsLiteral():
-                    names.update(p for p in part.parts if isinstance(p, str))
-                case ast.Call() | ast.Function():
-                    names.add(part.name)
-                case ast.Alias():
-                    names.add(part.target)
-                case ast.Train():
-                    names.add(part.net)
-    return names
+        yield from _unused_in_file(module, names)  # a file without nets is there for other files
 
 
 def bodies_in(statement: ast.Tree) -> Iterator[tuple[ast.Tree, ast.Body]]:
@@ -60,27 +102,8 @@ def bodies_in(statement: ast.Tree) -> Iterator[tuple[ast.Tree, ast.Body]]:
                 waiting.append(child)
 
 
-def statements_of(body: ast.Body) -> Iterator[tuple[ast.Statement, set[str]]]:
-    """The statements of a body, the last first, each with the names that are read after it.
-
-    An `expect` is evaluated when the net is complete, so its names count as read at the end.
-    """
-    after = names_in(s for s in body.statements if isinstance(s, ast.Expect))
-    for statement in reversed(body.statements):
-        yield statement, after
-        if isinstance(statement, ast.Let):
-            after = after - {statement.name}  # what follows reads this one
-        after = after | names_in([statement])
-
-
-def _is_argument(name: str, tree: ast.File) -> bool:
-    """Whether a block is given to another one, whose calls then determine its parameters."""
-    return any(isinstance(p, ast.Name) and p.id == name for p in tree.walk())
-
-
-def _unused_parameters(definition: ast.Definition) -> Iterator[Diagnostic]:
-    defaults = [p.default for p in definition.parameters if p.default is not None]
-    used = names_in([definition.body, *defaults])
+def _unused_parameters(definition: ast.Definition, names: Names) -> Iterator[Diagnostic]:
+    used = names.of(definition)
     for parameter in definition.parameters:
         if parameter.name not in used:
             kind = "net" if definition.is_net else "block"
@@ -88,20 +111,20 @@ def _unused_parameters(definition: ast.Definition) -> Iterator[Diagnostic]:
             yield from _unused("unused-parameter", parameter.name, message, parameter.span)
 
 
-def _unused_in_body(body: ast.Body) -> Iterator[Diagnostic]:
+def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:
     """The warnings about the `let`s and loop variables of a body and of those inside it."""
-    for statement, after in statements_of(body):
+    for statement, after in names.read_after(body):
         if isinstance(statement, ast.Let) and statement.name not in after:
             message = f"nothing uses `{statement.name}` after this `let`"
             yield from _unused("unused-let", statement.name, message, statement.span)
         for owner, inner in bodies_in(statement):
-            yield from _unused_variable(owner)
-            yield from _unused_in_body(inner)
+            yield from _unused_variable(owner, names)
+            yield from _unused_in_body(inner, names)
     for arm in body.arms:
-        yield from _unused_in_body(arm)
+        yield from _unused_in_body(arm, names)
 
 
-def _unused_variable(loop: ast.Tree) -> Iterator[Diagnostic]:
+def _unused_variable(loop: ast.Tree, names: Names) -> Iterator[Diagnostic]:
     match loop:
         case ast.Repeat(variable=str(name)):
             help_ = "leave `as` out"
@@ -109,28 +132,27 @@ def _unused_variable(loop: ast.Tree) -> Iterator[Diagnostic]:
             help_ = "write `repeat` and a number"
         case _:
             return
-    if name not in names_in([loop.body]):
+    if name not in names.of(loop.body):
         message = f"nothing in this loop uses `{name}`"
         yield from _unused("unused-variable", name, message, loop.span, help_)
 
 
-def _unused_in_file(module: Module) -> Iterator[Diagnostic]:
+def _unused_in_file(module: Module, names: Names) -> Iterator[Diagnostic]:
     tree = module.tree
     for item, imported in module.imports:
-        names = {*imported.definitions, *imported.env.values}
-        if not names & names_in([tree]):
+        if names.of(tree).isdisjoint([*imported.definitions, *imported.env.values]):
             message = f"nothing uses what `{item.target}` defines"
             yield from _unused("unused-import", "", message, item.span)
     for let in tree.lets:
         others = [part for part in tree.children() if part is not let]
-        if let.name not in names_in(others):
+        if let.name not in names.of_all(others):
             message = f"nothing in this file uses `{let.name}`"
             yield from _unused("unused-let", let.name, message, let.span)
     for definition in tree.definitions:
         if isinstance(definition, ast.Alias) or definition.is_net:
             continue
         others = [part for part in tree.children() if part is not definition]
-        if definition.name not in names_in(others):
+        if definition.name not in names.of_all(others):
             message = f"nothing in this file uses the block `{definition.name}`"
             yield from _unused("unused-block", definition.name, message, definition.name_span)
 

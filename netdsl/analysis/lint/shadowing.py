@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.lint.names import bodies_in, names_in, statements_of
+from netdsl.analysis.lint.names import Names, bodies_in
 from netdsl.diagnostics import Diagnostic
 from netdsl.syntax import ast
 
@@ -13,38 +13,40 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.module import Module
 
-Names = frozenset[str]
+NameSet = frozenset[str]
 
 
-def shadowing_warnings(module: Module) -> Iterator[Diagnostic]:
+def shadowing_warnings(module: Module, names: Names) -> Iterator[Diagnostic]:
     """A warning for each `let` that hides a name whose outer value is read later."""
     lets = frozenset(let.name for let in module.tree.lets)
     for definition in module.tree.definitions:
         if isinstance(definition, ast.Definition):
             visible = lets | {p.name for p in definition.parameters}
-            yield from _in_body(definition.body, visible, frozenset())
+            yield from _in_body(definition.body, names, visible, frozenset())
 
 
-def _in_body(body: ast.Body, visible: Names, read_outside: Names) -> Iterator[Diagnostic]:
+def _in_body(
+    body: ast.Body, names: Names, visible: NameSet, read_outside: NameSet
+) -> Iterator[Diagnostic]:
     """The warnings of the bodies inside a body.
 
     `visible` are the names that have a value before it, and `read_outside` those whose value is
     read after it.
     """
-    afters = {id(s): after for s, after in statements_of(body)}
+    afters = {id(s): after for s, after in names.read_after(body)}
     for statement in body.statements:
         after = read_outside | afters[id(statement)]
         for owner, inner in bodies_in(statement):
-            yield from _hiding(owner, inner, visible, after)
-            yield from _in_body(inner, visible | _variables(owner), after)
+            yield from _hiding(owner, inner, names, visible, after)
+            yield from _in_body(inner, names, visible | _variables(owner), after)
         if isinstance(statement, ast.Let):
             visible = visible | {statement.name}
     for arm in body.arms:
-        yield from _hiding(body, arm, visible, read_outside)
-        yield from _in_body(arm, visible, read_outside)
+        yield from _hiding(body, arm, names, visible, read_outside)
+        yield from _in_body(arm, names, visible, read_outside)
 
 
-def _variables(owner: ast.Tree) -> Names:
+def _variables(owner: ast.Tree) -> NameSet:
     """The variables of a loop."""
     if isinstance(owner, ast.For):
         return frozenset(owner.targets)
@@ -53,18 +55,20 @@ def _variables(owner: ast.Tree) -> Names:
     return frozenset()
 
 
-def _hiding(owner: ast.Tree, body: ast.Body, visible: Names, after: Names) -> Iterator[Diagnostic]:
+def _hiding(
+    owner: ast.Tree, body: ast.Body, names: Names, visible: NameSet, after: NameSet
+) -> Iterator[Diagnostic]:
     """The warnings of the `let`s of one body."""
     is_loop = isinstance(owner, (ast.Repeat, ast.For))
     read_before: set[str] = set()  # in the body itself, so also in the next round of a loop
     for statement in body.statements:
         if isinstance(statement, ast.Let) and statement.name in visible - _variables(owner):
             name = statement.name
-            in_next_round = is_loop and name in read_before | names_in([statement.value])
+            in_next_round = is_loop and name in read_before | names.of(statement.value)
             if name in after or in_next_round:
                 yield _warning(statement, is_loop=is_loop, in_next_round=in_next_round)
             visible = visible - {name}
-        read_before |= names_in([statement])
+        read_before |= names.of(statement)
 
 
 def _warning(let: ast.Let, *, is_loop: bool, in_next_round: bool) -> Diagnostic:

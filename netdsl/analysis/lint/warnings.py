@@ -8,7 +8,7 @@ from netdsl.analysis.lint.allowed import Allowances
 from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
-from netdsl.analysis.lint.names import name_warnings
+from netdsl.analysis.lint.names import Names, name_warnings
 from netdsl.analysis.lint.scores import score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
 from netdsl.analysis.lint.unused import unused_value_warnings
@@ -75,8 +75,9 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int]:
 
 
 def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Iterator[Diagnostic]:
-    yield from name_warnings(module)
-    yield from shadowing_warnings(module)
+    names = Names()
+    yield from name_warnings(module, names)
+    yield from shadowing_warnings(module, names)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)

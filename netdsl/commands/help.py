@@ -1,0 +1,23 @@
+"""`netdsl help`: explains a command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.commands.common import UsageError
+from netdsl.commands.output import say_always
+from netdsl.commands.parser import build_parser, unknown_command
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the help of the command, or of netdsl itself; returns the exit code."""
+    parser = build_parser()
+    if arguments.topic is not None:
+        if arguments.topic not in parser.commands:
+            raise UsageError(unknown_command(arguments.topic))
+        parser = parser.commands[arguments.topic]
+    say_always(*parser.format_help().splitlines())
+    return 0

@@ -1,0 +1,218 @@
+"""The parser of the command line, whose errors suggest what the user may have meant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import cache, partial
+from typing import TYPE_CHECKING, NoReturn
+
+from netdsl.commands.arguments import COMMANDS
+from netdsl.commands.common import terminal_width
+from netdsl.commands.options import add_printing
+from netdsl.diagnostics import closest
+from netdsl.library import library_file
+from netdsl.source import printable
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DESCRIPTION = (
+    "netdsl compiles a text that describes a neural network into checked shapes, counts, a PyTorch"
+    " module and an ONNX model."
+)
+EPILOG = """
+examples:
+  netdsl check lenet5
+  netdsl draw lenet5 -o lenet5.svg
+  netdsl export resnet:ResNet50 -o resnet50.onnx
+
+`netdsl help COMMAND` explains a command.
+
+exit codes:
+  0    success
+  1    something is wrong with a text, an `expect` line, weights, data or a file
+  2    the command line is wrong
+  70   netdsl itself failed
+  130  interrupted
+  143  terminated
+""".strip()
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """Wraps the paragraphs of a text, but keeps the lines of examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = []
+        for paragraph in text.split("\n\n"):
+            if "\n" in paragraph:
+                paragraphs.append(paragraph)
+            else:
+                paragraphs.append(super()._fill_text(paragraph, width, indent))
+        return "\n\n".join(paragraphs)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """List the commands like options, without the line `COMMAND` above them."""
+        text = super()._format_action(action)
+        if action.nargs == argparse.PARSER:
+            return "".join(line[2:] for line in text.splitlines(keepends=True)[1:])
+        return text
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages teach, and cannot control the terminal.
+
+    `commands` are the parsers of the commands, by name.
+    """
+
+    commands: dict[str, Parser]
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and the usage, and exit with code 2."""
+        self.exit(2, f"{printable(f'{self.prog}: {message}')}\n{self.format_usage()}")
+
+    def refuse_unknown(self, words: Sequence[str]) -> None:
+        """Report a long option that does not exist.
+
+        argparse itself would first ask for a required argument, such as the one that the user
+        misspelt.
+        """
+        for word in words:
+            name = word.partition("=")[0]
+            if word == "--":
+                return
+            if name.startswith("--") and " " not in word and name not in self.options():
+                self.error(_unknown_option(name, self.options()))
+
+    def refuse_rest(self, words: Sequence[str]) -> None:
+        """Report what is left after all arguments have been recognised."""
+        for word in words:
+            if word.startswith("-"):
+                self.error(_unknown_option(word, self.options()))
+            self.error(f"unexpected argument `{word}`")
+
+    def options(self) -> list[str]:
+        """The names of all options."""
+        return [name for action in self._actions for name in action.option_strings]
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            message = f"`{value}` is not one of {', '.join(known)}"
+            advice = _advice(str(value), known)
+            if advice:
+                message += f"; {advice}"
+            raise argparse.ArgumentError(action, message)
+
+
+def _unknown_option(name: str, known: Iterable[str]) -> str:
+    """The message about an option that does not exist, with similar ones or those who have it."""
+    message = f"there is no option `{name}`"
+    advice = _advice(name, known)
+    owners = [n for n, c in build_parser().commands.items() if name in c.options()]
+    if advice:
+        message += f"; {advice}"
+    elif owners:
+        message += f"; it is an option of {', '.join(owners)}"
+    return message
+
+
+def unknown_command(name: str) -> str:
+    """The message about a command that does not exist."""
+    advice = _advice(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+    if os.path.isfile(name) or library_file(name.partition(":")[0]):
+        advice = f"did you mean `netdsl check {name}`?"
+    return f"there is no command `{name}`; {advice}"
+
+
+def _advice(name: str, known: Iterable[str]) -> str | None:
+    """A question about the names that begin with this one, or else that are like it."""
+    names = {long: option for option in known if len(long := option.strip("-")) > 1}
+    word = name.strip("-").lower()
+    likely = [n for n in names if word and n.startswith(word)] or closest(word, names)
+    if not likely:
+        return None
+    return "did you mean " + " or ".join(f"`{names[n]}`" for n in likely) + "?"
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command line; raises `SystemExit` after printing an error or a help."""
+    words = list(argv) or ["--help"]
+    position = _command_position(words)
+    name = words[position] if position < len(words) else None
+    if name is not None and name not in COMMANDS:
+        build_parser().error(unknown_command(name))
+    parser = build_parser(name)
+    parser.refuse_unknown(words[:position])
+    if name is None:
+        return parser.parse_args(words)
+    command = parser.commands[name]
+    command.refuse_unknown(words[position + 1 :])
+    arguments, rest = parser.parse_known_args(words)
+    command.refuse_rest(rest)
+    return arguments
+
+
+def _command_position(words: Sequence[str]) -> int:
+    """The place of the command, which options with or without a value can precede."""
+    is_value = False
+    for i, word in enumerate(words):
+        if not is_value and not word.startswith("-"):
+            return i
+        is_value = word == "--color"
+    return len(words)
+
+
+@cache
+def build_parser(command: str | None = None) -> Parser:
+    """The parser of all commands, or of one, which starts faster.
+
+    It is cached for callers that run several commands in one process.
+    """
+    # Without a given width, argparse would ask for that of the terminal at every option.
+    formatter = partial(_HelpFormatter, width=terminal_width() - 2)
+    parser = Parser(
+        prog="netdsl",
+        usage="netdsl COMMAND [options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        allow_abbrev=False,
+        formatter_class=formatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"netdsl {__version__}",
+        help="show the version and exit",
+    )
+    add_printing(parser)
+    parser.commands = {}
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, prog="netdsl"
+    )
+
+    def add(
+        name: str, summary: str, usage: str, description: str, examples: str
+    ) -> argparse.ArgumentParser:
+        parser.commands[name] = commands.add_parser(
+            name,
+            usage=f"netdsl {name} {usage}".rstrip(),
+            help=summary,
+            description=description,
+            epilog=_epilog(examples),
+            allow_abbrev=False,
+            formatter_class=formatter,
+        )
+        return parser.commands[name]
+
+    for name, declare in COMMANDS.items():
+        if command in (None, name):
+            declare(add)
+            add_printing(parser.commands[name], name)
+    return parser
+
+
+def _epilog(examples: str) -> str:
+    lines = [f"  {line.strip()}" for line in examples.strip().splitlines()]
+    return "\n".join(["examples:", *lines])

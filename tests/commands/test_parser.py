@@ -1,0 +1,157 @@
+"""Wrong command lines: the message suggests what was meant, and ends with the usage."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netdsl.cli import run
+from netdsl.commands.arguments import COMMANDS
+from tests.support.commands import run_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USAGE = "usage: netdsl COMMAND [options]\n"
+CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
+WRONG = {
+    "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
+    "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",
+    "exp lenet5": f"netdsl: there is no command `exp`; did you mean `export`?\n{USAGE}",
+    "-q chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
+    "lenet5": f"netdsl: there is no command `lenet5`; did you mean `netdsl check lenet5`?\n{USAGE}",
+    "lenet5:LeNet5 --depth 1": (
+        "netdsl: there is no command `lenet5:LeNet5`; did you mean `netdsl check lenet5:LeNet5`?\n"
+        f"{USAGE}"
+    ),
+    "zzz": (f"netdsl: there is no command `zzz`; the commands are {', '.join(COMMANDS)}\n{USAGE}"),
+    "--ver": f"netdsl: there is no option `--ver`; did you mean `--version`?\n{USAGE}",
+    "--quite check lenet5": (
+        f"netdsl: there is no option `--quite`; did you mean `--quiet`?\n{USAGE}"
+    ),
+    "--color alway check lenet5": (
+        "netdsl: argument --color: `alway` is not one of auto, always, never; did you mean"
+        f" `always`?\n{USAGE}"
+    ),
+    "check --dept 2": (
+        f"netdsl check: there is no option `--dept`; did you mean `--depth`?\n{CHECK}"
+    ),
+    "check lenet5 --dept=2": (
+        f"netdsl check: there is no option `--dept`; did you mean `--depth`?\n{CHECK}"
+    ),
+    "check lenet5 --Depth 2": (
+        f"netdsl check: there is no option `--Depth`; did you mean `--depth`?\n{CHECK}"
+    ),
+    "check lenet5 --form json": (
+        f"netdsl check: there is no option `--form`; did you mean `--format`?\n{CHECK}"
+    ),
+    "check lenet5 --format jsn": (
+        "netdsl check: argument --format: `jsn` is not one of text, json, sarif, github; did you"
+        f" mean `json`?\n{CHECK}"
+    ),
+    "check lenet5 --format=xml": (
+        "netdsl check: argument --format: `xml` is not one of text, json, sarif, github\n" + CHECK
+    ),
+    "check lenet5 --weights w.pt": (
+        "netdsl check: there is no option `--weights`; it is an option of export, verify, run,"
+        f" bench, test\n{CHECK}"
+    ),
+    "check lenet5 -x": f"netdsl check: there is no option `-x`\n{CHECK}",
+    "check": f"netdsl check: the following arguments are required: FILE[:NET]\n{CHECK}",
+    # The misspelt option comes before the required one that is missing.
+    "draw lenet5 --ouput x.svg": (
+        "netdsl draw: there is no option `--ouput`; did you mean `--output` or `--input`?\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    "draw lenet5 vgg -o x.svg": (
+        "netdsl draw: unexpected argument `vgg`\nusage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    "run m.onnx a.png --batch-size 4": (
+        "netdsl run: there is no option `--batch-size`; did you mean `--batch`?\n"
+        "usage: netdsl run [options] MODEL INPUT...\n"
+    ),
+    "bench m.onnx --allow-cpu": (
+        "netdsl bench: there is no option `--allow-cpu`; did you mean `--allow-cpu-nodes`?\n"
+        "usage: netdsl bench [options] MODEL\n"
+    ),
+    "layers conv pool": (
+        "netdsl layers: unexpected argument `pool`\nusage: netdsl layers [options] [KIND]\n"
+    ),
+    "help chek": "netdsl: there is no command `chek`; did you mean `check`?\n",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_command_lines(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, nothing on standard output, and on standard error the whole message."""
+    assert run_command(capsys, *shlex.split(line), code=2) == ("", WRONG[line])
+
+
+def test_a_file_in_place_of_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what `check` takes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chek.net").write_text("net A { relu }\n", encoding="utf-8")
+    _, err = run_command(capsys, "chek.net", code=2)
+    assert "there is no command `chek.net`; did you mean `netdsl check chek.net`?" in err
+
+
+def test_words_that_are_no_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows `--` names files, and a value with a blank is a value."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "--dept").write_text("net A {\n    input x: 3\n    relu\n}\n", encoding="utf-8")
+    run_command(capsys, "check", "--", "--dept")
+    _, err = run_command(capsys, "check", "lenet5", "--only", "--a b", code=2)
+    assert err.startswith("netdsl: --only --a b: no row has this kind")
+
+
+# ---- help
+
+
+def test_netdsl_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """So do `--help` and `help`."""
+    alone = run_command(capsys)
+    assert alone == run_command(capsys, "--help") == run_command(capsys, "help")
+    assert alone[0].startswith(USAGE)
+    assert alone[1] == ""
+    for name in COMMANDS:
+        assert f"\n  {name} " in alone[0]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`netdsl help COMMAND` is `netdsl COMMAND --help`, even with `--quiet`."""
+    out, err = run_command(capsys, "help", name)
+    assert (out, err) == run_command(capsys, name, "--help")
+    assert (out, err) == run_command(capsys, "-q", "help", name)
+    assert out.startswith(f"usage: netdsl {name}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_same_options_of_printing(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The help of each explains what `--quiet` leaves."""
+    out, _ = run_command(capsys, "help", name)
+    assert "  -q, --quiet " in out
+    assert "  --color WHEN " in out
+
+
+def test_options_of_printing_before_and_after_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Both places have the same effect."""
+    coloured = run_command(capsys, "check", "lenet5:LeNet5", "--color", "always")
+    assert "\x1b[1m" in coloured[0]
+    assert coloured == run_command(capsys, "--color", "always", "check", "lenet5:LeNet5")
+    assert coloured == run_command(capsys, "--color=always", "check", "lenet5:LeNet5")
+    assert run_command(capsys, "-q", "check", "lenet5") == ("", "")
+    assert run_command(capsys, "check", "--quiet", "lenet5") == ("", "")
+    assert run(["check", "lenet5"]) == 0
+    assert os.linesep + "C1" in capsys.readouterr().out, "a run does not change the next one"
