@@ -13,7 +13,7 @@ _NO_CODE = re.compile(r'"[^"\n]*"|#.*')
 Change = tuple[int, int, str]  # a text to write in place of the characters from here to there
 
 
-class Found(NamedTuple):
+class Matched(NamedTuple):
     """A line with a habit: the match in its code, the whole text, and where the line begins."""
 
     match: re.Match[str]
@@ -56,7 +56,7 @@ class Habit(NamedTuple):
     example: str
     advice: str
     fact: str = ""
-    fix: str | Callable[[Found], Fix] | None = None
+    fix: str | Callable[[Matched], Fix] | None = None
     otherwise: str = ""
     where: str = ""  # `top`, `body`, `train`: only outside of braces, in a net or block, or there
 
@@ -70,7 +70,7 @@ class Advice(NamedTuple):
     changes: list[Change]
 
 
-def advice_for(habit: Habit, found: Found) -> Advice | None:
+def advice_for(habit: Habit, found: Matched) -> Advice | None:
     """The advice for a line that matches a habit, or None if the habit does not apply to it."""
     words = {name: value or "" for name, value in found.match.groupdict().items()}
     fix = habit.fix
@@ -110,7 +110,7 @@ def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) 
         if habit.where not in ("", where):
             continue
         for match in re.finditer(habit.pattern, code):
-            found = Found(match, text, start)
+            found = Matched(match, text, start)
             begin = found.place("fix")[0] - start
             if begin <= at <= match.end() + 1:  # a blank may come between
                 advice = advice_for(habit, found)

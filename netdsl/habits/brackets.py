@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Change, Fix, Found
+    from netdsl.habits.base import Change, Fix, Matched
 
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -32,7 +32,7 @@ def closing(text: str, opening: int) -> int | None:
     return None
 
 
-def braced(found: Found) -> Fix:
+def braced(found: Matched) -> Fix:
     """Braces in place of a colon and an indented body, as in Python."""
     colon = found.place("at")[1] - 1
     end_of_line = found.text.find("\n", colon)
@@ -62,7 +62,7 @@ def _end_of_body(text: str, start: int, indentation: int) -> int | None:
     return end
 
 
-def moved_brace(found: Found) -> Fix:
+def moved_brace(found: Matched) -> Fix:
     """The brace of the next line at the end of this one."""
     end = found.start + len(found.match.string.rstrip())
     following = re.compile(r"[ \t]*(?:#[^\n]*)?\s*\n\s*(\{)").match(found.text, end)
@@ -72,7 +72,7 @@ def moved_brace(found: Found) -> Fix:
     return changes
 
 
-def arms(found: Found) -> Fix:
+def arms(found: Matched) -> Fix:
     """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
     text, start = found.text, found.place("open")[0]
     end = closing(text, start)
@@ -96,7 +96,7 @@ def arms(found: Found) -> Fix:
     return [(begin, end + 1, f"{found.group('join')} {{ {joined} }}")]
 
 
-def body(found: Found) -> Fix:
+def body(found: Matched) -> Fix:
     """`residual { F }` for `residual(F)` and `residual F`."""
     text = found.text
     begin, start = found.place("fix")[0], found.place("open")[0]
@@ -106,7 +106,7 @@ def body(found: Found) -> Fix:
     return [(begin, end + 1, f"{found.group('join')} {{ {text[start + 1 : end].strip()} }}")]
 
 
-def else_if(found: Found) -> Fix:
+def else_if(found: Matched) -> Fix:
     """`else if c {` for `elif c:`, with the body in braces."""
     changes = braced(found)
     if not isinstance(changes, list):
@@ -114,7 +114,7 @@ def else_if(found: Found) -> Fix:
     return [(*found.place("word"), "else if"), *changes]
 
 
-def unclosed(found: Found) -> Fix:
+def unclosed(found: Matched) -> Fix:
     """A `)` before an arrow, if one parenthesis of the line is open there."""
     before = found.text[found.start : found.place("at")[0]]
     if before.count("(") != before.count(")") + 1 or before.count("[") != before.count("]"):
@@ -123,7 +123,7 @@ def unclosed(found: Found) -> Fix:
     return [(end, end, ")")]
 
 
-def moved_arrow(found: Found) -> Fix:
+def moved_arrow(found: Matched) -> Fix:
     """An arrow at the end of a line, moved to the beginning of the next one."""
     start, end = found.place("fix")
     following = re.compile(r"[ \t]*(?:#[^\n]*)?\n[ \t]*(?=[A-Za-z_@{])").match(found.text, end)

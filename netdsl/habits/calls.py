@@ -48,7 +48,7 @@ class Unclear(Exception):
     """The call has no certain counterpart."""
 
 
-class Chain(NamedTuple):
+class Translation(NamedTuple):
     """Layers one after the other, the value that they start from, and the name of the first."""
 
     layers: list[str]
@@ -59,7 +59,7 @@ class Chain(NamedTuple):
         return " -> ".join(self.layers)
 
 
-def chain_of(text: str) -> Chain | None:
+def chain_of(text: str) -> Translation | None:
     """What a Python expression computes as a chain of layers, or None if that is not certain."""
     if len(text) > MAX_LENGTH or "\\" in text:
         return None
@@ -72,9 +72,9 @@ def chain_of(text: str) -> Chain | None:
     return chain if chain.layers else None
 
 
-def _chain(node: ast.expr) -> Chain:
+def _chain(node: ast.expr) -> Translation:
     if isinstance(node, ast.Name):
-        return Chain([], node.id)
+        return Translation([], node.id)
     if isinstance(node, ast.BinOp) and type(node.op) in _JOINS:
         return _joined(_JOINS[type(node.op)], [node.left, node.right])
     if not isinstance(node, ast.Call):
@@ -93,14 +93,14 @@ def _chain(node: ast.expr) -> Chain:
     if path is None or path.startswith("self."):
         raise Unclear
     if key_of(path) in ("activation", "act"):
-        return Chain(_layer(path, node.args, node))
+        return Translation(_layer(path, node.args, node))
     if _takes_value(path, node):
         start = _chain(node.args[0])
         return start._replace(layers=start.layers + _function(path, node.args[1:], node))
-    return Chain(_layer(path, node.args, node), name=_name(node))
+    return Translation(_layer(path, node.args, node), name=_name(node))
 
 
-def _after(arguments: list[ast.expr], call: ast.Call) -> Chain:
+def _after(arguments: list[ast.expr], call: ast.Call) -> Translation:
     """The chain of a layer that is applied to a value."""
     if len(arguments) != 1:
         raise Unclear
@@ -109,10 +109,10 @@ def _after(arguments: list[ast.expr], call: ast.Call) -> Chain:
         return _joined(join.ours, arguments)
     start = _chain(arguments[0])
     inner = _chain(call)
-    return Chain(start.layers + inner.layers, start.start, inner.name)
+    return Translation(start.layers + inner.layers, start.start, inner.name)
 
 
-def _joined(kind: str, arguments: list[ast.expr]) -> Chain:
+def _joined(kind: str, arguments: list[ast.expr]) -> Translation:
     """The join of values, such as `torch.cat([x, y], 1)` or `Add()([x, y])`."""
     members = arguments
     if isinstance(arguments[0], ast.List | ast.Tuple):
@@ -125,15 +125,15 @@ def _joined(kind: str, arguments: list[ast.expr]) -> Chain:
     return first._replace(layers=[*first.layers, f"{kind}({references})"])
 
 
-def _in_sequence(node: ast.Call) -> Chain:
+def _in_sequence(node: ast.Call) -> Translation:
     """The chain of `Sequential(a, b)` or `Sequential([a, b])`."""
     members = node.args
     if len(members) == 1 and isinstance(members[0], ast.List):
         members = members[0].elts
     chains = [_chain(member) for member in members]
     if any(chain.start is not None for chain in chains):
-        chains = [c if c.start is None else Chain([_bare(c.start)]) for c in chains]
-    return Chain([layer for chain in chains for layer in chain.layers])
+        chains = [c if c.start is None else Translation([_bare(c.start)]) for c in chains]
+    return Translation([layer for chain in chains for layer in chain.layers])
 
 
 def _path(node: ast.expr) -> str | None:

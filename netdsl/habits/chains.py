@@ -11,7 +11,7 @@ from netdsl.habits.statements import is_layer, listed_layers, summed
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Found
+    from netdsl.habits.base import Fix, Matched
 
 START = (  # before a layer
     r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
@@ -23,7 +23,7 @@ _OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
 JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
 
 
-def called(found: Found) -> Fix:
+def called(found: Matched) -> Fix:
     """`conv(8, 3)` for `conv 8, 3`."""
     kind = found.group("name")
     if kind not in LAYERS:
@@ -32,7 +32,7 @@ def called(found: Found) -> Fix:
     return f"{kind}({arguments})"
 
 
-def chained(found: Found) -> Fix:
+def chained(found: Matched) -> Fix:
     """An arrow before the second of two layers."""
     name = found.group("second")
     if not is_layer(found, name):
@@ -40,7 +40,7 @@ def chained(found: Found) -> Fix:
     return [(*found.place("fix"), " -> ")]
 
 
-def repeated(found: Found) -> Fix:
+def repeated(found: Matched) -> Fix:
     """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)`."""
     layer = found.group("layer")
     if re.split(r"\W", layer)[0] not in LAYERS:
@@ -48,7 +48,7 @@ def repeated(found: Found) -> Fix:
     return f"repeat {found.group('n')} {{ {layer} }}"
 
 
-def without_word(found: Found) -> Fix:
+def without_word(found: Matched) -> Fix:
     """The layer without the word before or after it."""
     return "" if is_layer(found, found.group("layer")) else None
 
@@ -71,7 +71,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<at>new|call|apply|use|do|run|layer|add|then|and)\s+)(?=(?P<layer>[A-Za-z_]\w*))",
+        r"^\s*(?P<fix>(?P<at>new|call|apply|use|do|run|layer|add|then|and)\s+)(?="
+        r"(?P<layer>[A-Za-z_]\w*))",
         "‹use› conv(8, 3)",
         "write only the layer, without `$at`",
         "found `$at` before a layer",
@@ -95,14 +96,16 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"(?:^|->|:)\s*(?P<at>parallel|branch|branches|split|fork|merge|arms|inception|tower)\s*\{.*",
+        r"(?:^|->|:)\s*(?P<at>parallel|branch|branches|split|fork|merge|arms|inception|tower)"
+        r"\s*\{.*",
         "‹split› { relu | tanh }",
         "join branches with `concat { | relu | tanh }`, or with `add`, `mul`, `max`",
         "`$at` does not join branches",
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>repeat\s+(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s+(?P<at>(?P<n>\d+))(?:\s+times)?)\s*$",
+        r"^\s*(?P<fix>repeat\s+(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s+(?P<at>"
+        r"(?P<n>\d+))(?:\s+times)?)\s*$",
         "repeat relu ‹3› times",
         "write `$fix`",
         "the number of rounds follows `repeat`",
@@ -118,7 +121,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"[(,]\s*(?P<n>\w+)(?P<fix>\s+(?P<at>filters?|channels?|units?|neurons?|maps?|features?|classes|outputs?|kernels?|px))\b",
+        r"[(,]\s*(?P<n>\w+)(?P<fix>\s+(?P<at>filters?|channels?|units?|neurons?|maps?|features?"
+        r"|classes|outputs?|kernels?|px))\b",
         "conv(8 ‹filters›, 3)",
         "leave out `$at`: `$n`",
         "a number has no unit such as `$at`",
@@ -154,14 +158,16 @@ HABITS = (
         "$join(@$name)",
     ),
     Habit(
-        r"(?:^|->|:)\s*(?P<fix>(?P<name>[a-z]\w*)\s*(?P<at>[\[<{])\s*(?P<arguments>[\w\s,.]+)[\]>}])\s*$",
+        r"(?:^|->|:)\s*(?P<fix>(?P<name>[a-z]\w*)\s*(?P<at>[\[<{])\s*"
+        r"(?P<arguments>[\w\s,.]+)[\]>}])\s*$",
         "conv‹[›8, 3]",
         "write arguments in parentheses: `$fix`",
         "found `$at` after a layer",
         called,
     ),
     Habit(
-        r"(?P<fix>(?P<a>\b[\w.]+)\s*(?P<s><=?|>=?)\s*(?P<b>[\w.]+)\s*(?P<at>(?P<t><=?|>=?))\s*(?P<c>[\w.]+))",
+        r"(?P<fix>(?P<a>\b[\w.]+)\s*(?P<s><=?|>=?)\s*(?P<b>[\w.]+)\s*(?P<at>(?P<t><=?|>=?))\s*"
+        r"(?P<c>[\w.]+))",
         "if 1 < in.channels ‹<› 4 { relu }",
         "comparisons cannot be chained: write `$fix`",
         "found a second comparison",

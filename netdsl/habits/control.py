@@ -25,24 +25,8 @@ HABITS = (
         "else if",
     ),
     Habit(
-        r"^\s*(?:\}\s*)?(?P<head>else)\b\s*(?P<at>:)\s*$",
-        "else‹:›",
-        _BRACED,
-        "found `:`, but bodies are in braces",
-        braced,
-        _BODY,
-    ),
-    Habit(
-        r"^\s*(?P<head>for\s+\w+(?:\s*,\s*\w+)*\s+in\s+[^{}]*?)\s*(?P<at>:)\s*$",
+        r"^\s*(?:\}\s*)?(?P<head>(?:else|for|if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:)\s*$",
         "for i in range(3)‹:›",
-        _BRACED,
-        "found `:`, but bodies are in braces",
-        braced,
-        _BODY,
-    ),
-    Habit(
-        r"^\s*(?P<head>(?:if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:)\s*$",
-        "if true‹:›",
         _BRACED,
         "found `:`, but bodies are in braces",
         braced,
@@ -62,7 +46,8 @@ HABITS = (
         "found `$at`, but the number of rounds of a loop must be known",
     ),
     Habit(
-        r"^\s*(?P<fix>for\s*(?P<at>\()\s*(?:\w+\s+)?(?P<i>\w+)\s*=\s*0\s*;\s*(?P=i)\s*<\s*(?P<n>\w+)\s*;"
+        r"^\s*(?P<fix>for\s*(?P<at>\()\s*(?:\w+\s+)?(?P<i>\w+)\s*=\s*0\s*;\s*(?P=i)\s*<\s*"
+        r"(?P<n>\w+)\s*;"
         r"\s*(?:\+\+(?P=i)|(?P=i)\s*(?:\+\+|\+=\s*1))\s*\))",
         "for ‹(›int i = 0; i < 3; i++) { relu }",
         "write `$fix { ... }`",
@@ -95,7 +80,8 @@ HABITS = (
         "",
     ),
     Habit(
-        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await|goto|unless)\b.*",
+        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await|goto"
+        r"|unless)\b.*",
         "‹switch› k { relu }",
         "write a choice as `if k == 1 { ... } else { ... }`",
         "found `$at`, which the language does not have",

@@ -11,7 +11,7 @@ from netdsl.habits.layers import find
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Found
+    from netdsl.habits.base import Fix, Matched
 
 _KIND = re.compile(r"(?i)(?:[a-z][a-z_]*(?:[ -]?pool(?:ing)?)?|global average pool\w*)")
 _UNITS = {"k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "bn": 10**9, "million": 10**6,
@@ -35,7 +35,7 @@ _PHRASES = (
 )
 
 
-def paper(found: Found) -> Fix:
+def paper(found: Matched) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
     line = re.sub(r"\s*[×✕*]\s*", "x", found.group("line")).strip().rstrip(",.")
     if line in LAYERS:
@@ -96,13 +96,13 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
     return kind if not numbers else None
 
 
-def digits(found: Found) -> Fix:
+def digits(found: Matched) -> Fix:
     """`25_000_000` for `25M`."""
     value = float(found.group("n").replace("_", "")) * _UNITS[found.group("unit").lower()]
     return f"{round(value):_}"
 
 
-def mapping(found: Found) -> Fix:
+def mapping(found: Matched) -> Fix:
     """`conv(out = 8, k = 3)` for `conv: {out: 8, k: 3}`."""
     kind = found.group("kind")
     row = find(kind)
@@ -184,14 +184,16 @@ HABITS = (
         paper,
     ),
     Habit(
-        r"(?P<fix>(?P<at>(?P<n>\b\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[kKmMbBgG]|bn|million|thousand|billion|Mio|mio)))\b",
+        r"(?P<fix>(?P<at>(?P<n>\b\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[kKmMbBgG]|bn|million|thousand"
+        r"|billion|Mio|mio)))\b",
         "expect params == ‹25M›",
         "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
         "numbers have no unit such as `$unit`",
         digits,
     ),
     Habit(
-        r"\bexpect\s+(?P<fix>(?P<n>\d[\d_]*)\s*(?P<at>(?P<figure>params|macs|weights|units|depth)))\s*$",
+        r"\bexpect\s+(?P<fix>(?P<n>\d[\d_]*)\s*(?P<at>(?P<figure>params|macs|weights|units"
+        r"|depth)))\s*$",
         "expect 224 ‹params›",
         "write `expect $figure == $n`",
         "a comparison is missing",

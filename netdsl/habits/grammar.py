@@ -11,12 +11,12 @@ from netdsl.habits.statements import put_out, several
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Found
+    from netdsl.habits.base import Fix, Matched
 
 TYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
 
 
-def declared_input(found: Found) -> Fix:
+def declared_input(found: Matched) -> Fix:
     """`input image: 3x32x32` for other ways to write it."""
     rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", found.group("rest"))
     dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), "")
@@ -33,7 +33,7 @@ def declared_input(found: Found) -> Fix:
     return f"input {written}: {'x'.join(sizes)}" + (f" {dtype}" if dtype else "")
 
 
-def called_input(found: Found) -> Fix:
+def called_input(found: Matched) -> Fix:
     """`input image: 3x8x8` for `image = Input(3, 8, 8)`, with Keras' channels moved first."""
     sizes = re.findall(r"\d+|\b[A-Z]\b", found.group("rest").replace("x", " "))
     if not sizes:
@@ -44,13 +44,13 @@ def called_input(found: Found) -> Fix:
     return written
 
 
-def trained_net(found: Found) -> Fix:
+def trained_net(found: Matched) -> Fix:
     """The name of the only net after `train`."""
     nets = re.findall(r"^\s*net\s+(\w+)", found.text, re.MULTILINE)
     return f" {nets[0]} " if len(nets) == 1 else None
 
 
-def identifier(found: Found) -> Fix:
+def identifier(found: Matched) -> Fix:
     """A name of letters, digits and `_`."""
     name = re.sub(r"\W+", "_", found.group("name").strip()).strip("_")
     if not name or name in LAYERS:
@@ -132,14 +132,16 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics|seed)\s*=).*",
+        r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics"
+        r"|seed)\s*=).*",
         "‹epochs =› 3",
         "settings of the training are outside of the net, in `train Net { epochs = 3 }`",
         "an entry of a `train` section is in a net or block",
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>:)\s*(?P<value>-?\d[\d_.]*|\"[^\"]*\"|true|false))\s*$",
+        r"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>:)\s*(?P<value>-?\d[\d_.]*|\"[^\"]*\"|true"
+        r"|false))\s*$",
         "n‹:› 10",
         "write `let $name = $value`",
         "a number gets its name with `let`, not with a colon",
@@ -224,7 +226,8 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*(?P<name>data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)(?P<at>\s*:)\s*(?P<value>.*)",
+        r"^\s*(?P<name>data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)(?P<at>"
+        r"\s*:)\s*(?P<value>.*)",
         "epochs‹:› 3",
         "write an entry with `=`: `$name = $value`",
         "found `:` after the name of an entry",

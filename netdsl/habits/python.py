@@ -76,7 +76,8 @@ HABITS = (
         "found `$at`, but a named part begins with `block`",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<at>Net|NET|network|Network|model|Model|graph|architecture|nets|neural_net))\s+\w+",
+        r"^\s*(?P<fix>(?P<at>Net|NET|network|Network|model|Model|graph|architecture|nets"
+        r"|neural_net))\s+\w+",
         "‹Net› N { input x: 3 }",
         "write `net`",
         "found `$at`, but a net begins with `net`",
@@ -101,7 +102,8 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<at>(?:model|net|network|optimizer|optim|criterion|loss|trainer|history|m)\s*\.\s*"
-        r"(?:compile|fit|train|eval|evaluate|predict|backward|step|zero_grad|to|cuda|parameters|build"
+        r"(?:compile|fit|train|eval|evaluate|predict|backward|step|zero_grad|to|cuda|parameters"
+        r"|build"
         r"|load_weights|save)\s*\(.*)",
         "‹model.compile(loss = 3)›",
         _TRAIN,
@@ -109,14 +111,16 @@ HABITS = (
         "",
     ),
     Habit(
-        r"^\s*(?P<at>(?:\w+\.)?(?:summary|print|printf|println|console\.log|cout|puts|display)\s*\(.*)",
+        r"^\s*(?P<at>(?:\w+\.)?(?:summary|print|printf|println|console\.log|cout|puts|display)"
+        r"\s*\(.*)",
         "‹model.summary()›",
         "leave it out: `netdsl check` prints the layers with their shapes and parameters",
         "this is a call of Python, which a net does not run",
         "",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<at>\w+\s*\.\s*(?:add|append|add_module|push|insert|push_back)\s*)(?P<open>\()).*",
+        r"^\s*(?P<fix>(?P<at>\w+\s*\.\s*(?:add|append|add_module|push|insert|push_back)\s*)"
+        r"(?P<open>\()).*",
         "‹model.add›(conv(32, 3))",
         "write only the layer: `$fix`",
         "this is a call of Python: nothing is added to a net by a call",
@@ -130,7 +134,8 @@ HABITS = (
         "this calls layers of PyTorch, but a layer takes the value above it without a call",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<a>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at><-+|<)\s*(?P<b>[A-Za-z_@]\w*(?:\([^()]*\))?))\s*$",
+        r"^\s*(?P<fix>(?P<a>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at><-+|<)\s*"
+        r"(?P<b>[A-Za-z_@]\w*(?:\([^()]*\))?))\s*$",
         "relu ‹<-› conv(8, 3)",
         "data flows to the right: write `$fix`",
         "found `$at`, but arrows point to the right",
@@ -158,7 +163,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<name>(?!(?:let|net|block|import|train)\b)\w+)\s*(?P<at>:=|<-|=(?!=))\s*(?P<value>.*))$",
+        r"^\s*(?P<fix>(?P<name>(?!(?:let|net|block|import|train)\b)\w+)\s*(?P<at>:=|<-|=(?!=))\s*"
+        r"(?P<value>.*))$",
         "k ‹:=› 3",
         "write `$fix`",
         "found `$at` after `$name`: a value gets its name with `let`",
@@ -175,7 +181,8 @@ HABITS = (
         "write a layer like `conv(64, 3)`: the channels of the input are inferred",
     ),
     Habit(
-        r"(?:^|->)\s*(?P<fix>(?P<at>(?:x|out|h|y|input|image|net|model|feat|features)\s*\.\s*)\w+\s*\(.*)",
+        r"(?:^|->)\s*(?P<fix>(?P<at>(?:x|out|h|y|input|image|net|model|feat|features)\s*\.\s*)\w+"
+        r"\s*\(.*)",
         "‹x.›view(-1)",
         "write `$fix`",
         "found `$at`, but a layer takes the value above it",
@@ -192,7 +199,8 @@ HABITS = (
         "write the layer itself where its input is the value above: `conv(8, 3) -> relu`",
     ),
     Habit(
-        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^=]*?\))(?P<at>\s*\.\s*(?=[A-Za-z_]\w*\s*\()).*)",
+        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^=]*?\))(?P<at>\s*\.\s*(?=[A-Za-z_]\w*"
+        r"\s*\()).*)",
         "conv(8, 3)‹.›relu()",
         "chain layers with `->`: `$fix`",
         "found `.` after a layer, but a layer has no methods",
@@ -200,7 +208,8 @@ HABITS = (
         "chain layers with `->`",
     ),
     Habit(
-        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^()]*(?:\([^()]*\)[^()]*)*\))(?P<at>\s*\().*)",
+        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^()]*(?:\([^()]*\)[^()]*)*\))(?P<at>"
+        r"\s*\().*)",
         "conv(8, 3)‹(›x)",
         "write only the layer, `$fix`: its input is the value above",
         "found a second pair of parentheses: a layer is not applied to a value",
@@ -244,7 +253,8 @@ HABITS = (
         "",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*(?P<value>[^=].*?));*\s*$",
+        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*"
+        rf"(?P<value>[^=].*?));*\s*$",
         "‹const› k = 3",
         "write `let $name = $value`",
         "found `$at`, but a value gets its name with `let`",

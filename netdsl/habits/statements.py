@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess
 from netdsl.habits.brackets import closing, parts
-from netdsl.habits.calls import Chain, chain_of
+from netdsl.habits.calls import Translation, chain_of
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Found
+    from netdsl.habits.base import Fix, Matched
 
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[\d\s,._-]*\]")
 
 
-def labels_above(found: Found) -> set[str]:
+def labels_above(found: Matched) -> set[str]:
     """The labels and inputs above a line, judging by their colons."""
     return set(re.findall(r"(\w+)[ \t]*[:=](?![=])", found.text[: found.start]))
 
 
-def assignment(found: Found) -> Fix:
+def assignment(found: Matched) -> Fix:
     """A `let` for a number, and a labelled chain for a call."""
     name, value = found.group("name"), found.group("value").strip().rstrip(",;")
     if _NUMBER.fullmatch(value):
@@ -34,7 +34,7 @@ def assignment(found: Found) -> Fix:
     return _own_chain(found, name, value)
 
 
-def _named_value(found: Found, name: str, value: str) -> Fix:
+def _named_value(found: Matched, name: str, value: str) -> Fix:
     """A label for a value: `skip: @a`, or `skip: identity` for the value at hand."""
     if value.startswith("@") or value in labels_above(found):
         return f"{name}: @{value.lstrip('@')}"
@@ -43,7 +43,7 @@ def _named_value(found: Found, name: str, value: str) -> Fix:
     return Guess(f"{name}: @{value}")
 
 
-def _own_chain(found: Found, name: str, value: str) -> Fix:
+def _own_chain(found: Matched, name: str, value: str) -> Fix:
     """The labelled chain for `a = conv(1x3, 8) -> relu`, which is a chain already."""
     layers = listed(value)
     if layers is not None:
@@ -54,7 +54,7 @@ def _own_chain(found: Found, name: str, value: str) -> Fix:
     return _with_label(found, name, value)
 
 
-def is_layer(found: Found, name: str) -> bool:
+def is_layer(found: Matched, name: str) -> bool:
     """Whether a name is a layer of the language, or a block of the text."""
     return name in {*LAYERS, "residual", "identity"} or bool(
         re.search(rf"^\s*block\s+{re.escape(name)}\b", found.text, re.MULTILINE)
@@ -73,7 +73,7 @@ def listed(text: str) -> str | None:
     return " -> ".join(members)
 
 
-def _assigned(found: Found, name: str, chain: Chain) -> Fix:
+def _assigned(found: Matched, name: str, chain: Translation) -> Fix:
     labels = labels_above(found)
     is_clear = {*re.findall(r"@(\w+)", str(chain))} <= labels
     written = str(chain)
@@ -85,14 +85,14 @@ def _assigned(found: Found, name: str, chain: Chain) -> Fix:
     return written if is_clear else Guess(written)
 
 
-def _with_label(found: Found, name: str, chain: str) -> str:
+def _with_label(found: Matched, name: str, chain: str) -> str:
     """The chain with a label, unless the name gets several values."""
     if len(re.findall(rf"^\s*(?:self\.)?{name}\s*[:=]", found.text, re.MULTILINE)) > 1:
         return chain
     return f"{name}: {chain}"
 
 
-def expression(found: Found) -> Fix:
+def expression(found: Matched) -> Fix:
     """The chain of layers of an expression, which may lack its parentheses."""
     start = found.place("fix")[0]
     name = re.compile(r"[\w.]+\s*").match(found.text, start)
@@ -130,7 +130,7 @@ def _end_of_calls(text: str, opening: int) -> int | None:
     return None
 
 
-def added(found: Found) -> Fix:
+def added(found: Matched) -> Fix:
     """The layer of `model.add(layer)`."""
     start, _ = found.place("fix")
     opening = found.place("open")[0]
@@ -147,7 +147,7 @@ def added(found: Found) -> Fix:
     return [(start, end + 1, inside)]
 
 
-def returned(found: Found) -> Fix:
+def returned(found: Matched) -> Fix:
     """What is returned, without the word; nothing for a plain name."""
     value = found.group("value").strip()
     name = re.match(r"\w+", value)
@@ -163,7 +163,7 @@ def returned(found: Found) -> Fix:
     return None if chain is None else str(chain)
 
 
-def summed(found: Found) -> Fix:
+def summed(found: Matched) -> Fix:
     """A join for `a + b`: each is a label, an input, a reference or a layer."""
     sign = found.group("sign")
     kind = {"+": "add", "*": "mul", "-": "sub"}[sign]
@@ -178,7 +178,7 @@ def summed(found: Found) -> Fix:
     return f"{kind} {{ {' '.join(f'| {operand}' for operand in known)} }}"
 
 
-def added_value(found: Found) -> Fix:
+def added_value(found: Matched) -> Fix:
     """`add(@skip)` for `x += skip`."""
     value = found.group("value").strip().lstrip("@")
     kind = {"+": "add", "*": "mul", "-": "sub"}.get(found.group("sign"))
@@ -188,12 +188,12 @@ def added_value(found: Found) -> Fix:
     return written if value in labels_above(found) else Guess(written)
 
 
-def listed_layers(found: Found) -> Fix:
+def listed_layers(found: Matched) -> Fix:
     """The chain of a list of layers."""
     return listed(found.group("list"))
 
 
-def net_or_block(found: Found) -> Fix:
+def net_or_block(found: Matched) -> Fix:
     """`net Name {` or `block Name(...) {` for a definition of another language."""
     opening = found.text.find("{", found.start)
     end = closing(found.text, opening) if opening >= 0 else None
@@ -204,7 +204,7 @@ def net_or_block(found: Found) -> Fix:
     return f"block {found.group('name')}{parameters or '()'} "
 
 
-def backwards(found: Found) -> Fix:
+def backwards(found: Matched) -> Fix:
     """`a -> b` for `b <- a`."""
     first, second = found.group("b").strip(), found.group("a").strip()
     if first in labels_above(found):
@@ -212,7 +212,7 @@ def backwards(found: Found) -> Fix:
     return f"{first} -> {second}"
 
 
-def several(found: Found) -> Fix:
+def several(found: Matched) -> Fix:
     """One `let` for each of `let (a, b) = (1, 2)`."""
     names, values = (parts(found.group(group).strip("()[] ")) for group in ("names", "values"))
     if len(names) != len(values):
@@ -229,7 +229,7 @@ def _operand(text: str, labels: set[str]) -> str | None:
     return f"@{text}" if text in labels else None
 
 
-def untyped(found: Found) -> Fix:
+def untyped(found: Matched) -> Fix:
     """A list of parameters without their types."""
     opening = found.text.index("(", found.start)
     end = closing(found.text, opening)
@@ -239,7 +239,7 @@ def untyped(found: Found) -> Fix:
     return [(*match.span(), "") for match in inside.finditer(found.text, opening, end)]
 
 
-def put_out(found: Found) -> Fix:
+def put_out(found: Matched) -> Fix:
     """`output` before the value of `output = value`."""
     value = returned(found)
     return f"output {value}" if isinstance(value, str) and value else None

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Change, Found, Habit
+from netdsl.habits.base import Change, Habit, Matched
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix
@@ -17,7 +17,7 @@ _TIMES = "×✕✖⨯∗·"
 _STRING = re.compile(r'"[^"\n]*"|#[^\n]*')
 
 
-def _everywhere(found: Found, characters: str, written: str | None = None) -> list[Change]:
+def _everywhere(found: Matched, characters: str, written: str | None = None) -> list[Change]:
     """The changes that replace such characters in the whole text, except in strings and comments.
 
     Without `written`, each becomes the plain character that it is a form of.
@@ -31,17 +31,17 @@ def _everywhere(found: Found, characters: str, written: str | None = None) -> li
     return changes
 
 
-def _blanks(found: Found) -> Fix:
+def _blanks(found: Matched) -> Fix:
     wide = _everywhere(found, "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000", " ")
     narrow = _everywhere(found, "\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
     return sorted([*wide, *narrow])
 
 
-def _wide(found: Found) -> Fix:
+def _wide(found: Matched) -> Fix:
     return _everywhere(found, "\uff01-\uff5e")
 
 
-def _sizes(found: Found) -> Fix:
+def _sizes(found: Matched) -> Fix:
     """Sizes with the letter `x` and without blanks, if all parts can be written so."""
     parts = re.split(rf"\s*[{_TIMES}xX*]\s*", found.group("sizes").strip())
     if not re.fullmatch(r"\d+|[A-Z]\w*", parts[0]) or any("x" in part.lower() for part in parts):
@@ -49,7 +49,7 @@ def _sizes(found: Found) -> Fix:
     return "x".join(parts)
 
 
-def _comment(found: Found) -> Fix:
+def _comment(found: Matched) -> Fix:
     """`#` before every line of a comment between `/*` and `*/`."""
     start = found.place("at")[0]
     end = found.text.find("*/", start)
@@ -62,7 +62,7 @@ def _comment(found: Found) -> Fix:
     return [(start, end + 2, f"\n{indentation}".join(words))]
 
 
-def _statements(found: Found) -> Fix:
+def _statements(found: Matched) -> Fix:
     """A new line in place of a `;` between two statements."""
     before = found.text[found.start : found.place("at")[0]]
     if before.count("(") > before.count(")") or before.count("{") > before.count("}"):
@@ -132,7 +132,8 @@ HABITS = (
         rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"
     ),
     Habit(
-        r"(?P<fix>(?:(?P<kind>[fFrRbB])(?=['\"]))?['‘’“”«»„`](?P<text>[^'\"‘’“”«»„`\n]*)['‘’“”«»`])",
+        r"(?P<fix>(?:(?P<kind>[fFrRbB])(?=['\"]))?['‘’“”«»„`]"
+        r"(?P<text>[^'\"‘’“”«»„`\n]*)['‘’“”«»`])",
         "gelu(‹'tanh'›)",
         'write strings in double quotes: `"$text"`',
         "strings have plain double quotes",
@@ -238,7 +239,8 @@ HABITS = (
         "$a ** $b",
     ),
     Habit(
-        r"(?P<fix>(?P<c>[^=,({\s][^=,({]*?)\s*(?P<at>\?)\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)\s*(?=[,){}]|$))",
+        r"(?P<fix>(?P<c>[^=,({\s][^=,({]*?)\s*(?P<at>\?)\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)"
+        r"\s*(?=[,){}]|$))",
         "conv(3 > 2 ‹?› 8 : 4, 1)",
         "write `$a if $c else $b`",
         "found `?`, but a choice is written with words",

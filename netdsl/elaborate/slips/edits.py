@@ -11,13 +11,14 @@ from netdsl.ops import LAYERS
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from netdsl.syntax import ast
     from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax import ast
 
 JOINS = ("concat", "add", "mul", "sub", "max", "residual")
 
 
 def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
+    """Make it the fix to write a text in a place."""
     diagnostic.fix = (Edit(span, text),)
 
 
@@ -29,6 +30,7 @@ def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
 
 
 def reference(name: str) -> str:
+    """The reference to a label, with its `@`."""
     return name if name.startswith("@") else f"@{name}"
 
 
@@ -48,6 +50,7 @@ def with_comma(call: ast.Call, argument: ast.Argument) -> Span:
 
 
 def is_layer(text: str) -> bool:
+    """Whether a text begins with the name of a layer."""
     name = re.match(r"\w+", text)
     return name is not None and name[0] in LAYERS
 

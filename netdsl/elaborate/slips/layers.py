@@ -26,55 +26,79 @@ LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
 
 def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
+    """Advice for a layer or block that does not exist."""
     name = span.text
     path = re.match(r"write `(@[^`]+)` for the value", diagnostic.help or "")
+    is_like = _likeness(diagnostic, name) >= LIKE
+    before = span.file.text[: span.start].rstrip()
     if path is not None:
         if call is not None:
             set_fix(diagnostic, call.span, path[1])
-        return
-    written = None if call is None else _written(call)
-    row = find(name)
-    ratio = _likeness(diagnostic, name)
-    if ratio < LIKE:
-        diagnostic.help = "`netdsl layers` lists the layers"
-    before = span.file.text[: span.start].rstrip()
-    if call is not None and key_of(name) in ("output", "outputs"):
+    elif call is None:
+        _advise_name(diagnostic, span, None, is_like=is_like)
+    elif key_of(name) in ("output", "outputs"):
         _output(diagnostic, call, before)
-    elif call is not None and written is not None and (row is not None or key_of(name) in ADVICE):
-        is_same = row is not None and written != row.ours and written.startswith(row.ours)
+    elif before.endswith("output") and not call.arguments and find(name) is None:
+        diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
+    else:
+        _advise_name(diagnostic, span, call, is_like=is_like)
+
+
+def _advise_name(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, *, is_like: bool
+) -> None:
+    """Advice for a name of other tools; `is_like` is whether the error suggests a similar one."""
+    key, row = key_of(span.text), find(span.text)
+    written = None if call is None else _written(call)
+    if call is not None and written is not None and (row is not None or key in ADVICE):
         diagnostic.help = f"write `{written}`"
-        if row is not None and is_same:
+        if row is not None and written != row.ours and written.startswith(row.ours):
             diagnostic.help = f"it is called `{row.ours}` here: write `{written}`"
         set_fix(diagnostic, call.span, written)
-    elif before.endswith("output") and call is not None and not call.arguments:
-        diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
-    elif key_of(name) in ADVICE:
-        diagnostic.help = ADVICE[key_of(name)]
-        if call is not None and "leave" in ADVICE[key_of(name)] and _is_line(call.span):
-            set_fix(diagnostic, call.span, "")
-        elif key_of(name) == "assert" and call is not None and _is_line(call.span):
-            written = f"expect {call.span.text.removeprefix(name).strip('()')}"
-            diagnostic.help = f"a fact about the net begins with `expect`: write `{written}`"
-            set_fix(diagnostic, call.span, written)
-        elif key_of(name) in ("input", "inputlayer") and call is not None:
-            _input(diagnostic, call)
+    elif key in ADVICE:
+        diagnostic.help = ADVICE[key]
+        if call is not None:
+            _act_on(diagnostic, key, call)
     elif row is not None:
-        diagnostic.help = f"it is called `{row.ours}` here"
-        if row.ours == "conv" and call is not None and call.arguments:
-            diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
-        if call is not None and not call.arguments and call.body is None:
-            set_fix(diagnostic, span, row.ours)
-    elif call is not None and call.body is not None and ratio < LIKE:
+        _called(diagnostic, span, call, row.ours)
+    elif call is not None and call.body is not None and not is_like:
         diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
-    else:
+    elif is_like:
         fix_closest(diagnostic, span)
+    else:
+        diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
+    """The fix for a name with advice, if it is a whole line."""
+    if key in ("input", "inputlayer"):
+        _input(diagnostic, call)
+    elif not _is_line(call.span):
+        return
+    elif "leave" in ADVICE[key]:
+        set_fix(diagnostic, call.span, "")
+    elif key == "assert":
+        written = f"expect {call.span.text.removeprefix(call.name).strip('()')}"
+        diagnostic.help = f"a fact about the net begins with `expect`: write `{written}`"
+        set_fix(diagnostic, call.span, written)
+
+
+def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str) -> None:
+    """Advice for a layer whose arguments cannot be translated."""
+    diagnostic.help = f"it is called `{ours}` here"
+    if call is None:
+        return
+    if ours == "conv" and call.arguments:
+        diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
+    if not call.arguments and call.body is None:
+        set_fix(diagnostic, span, ours)
 
 
 def _likeness(diagnostic: Diagnostic, name: str) -> float:
     """How much the first name that the advice suggests is like this one, from 0 to 1."""
     suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
     if suggested is None:
-        return 1
+        return 0
     return SequenceMatcher(None, name.lower(), suggested[1].lower()).ratio()
 
 
@@ -131,6 +155,7 @@ def _written(call: ast.Call) -> str | None:
 def advise_function(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, part: ast.Tree | None
 ) -> None:
+    """Advice for a function that does not exist, or that is a layer."""
     name = span.text.split("(")[0]
     if not is_layer(span.text) and find(name) is None:
         if name in FUNCTIONS:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def advise_name(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
 ) -> None:
+    """Advice for a name that has no value."""
     name = span.text
     argument = None if call is None else argument_at(call, span)
     if name in VALUES:
@@ -122,6 +123,7 @@ def advise_import(diagnostic: Diagnostic, span: Span) -> None:
 def advise_argument(
     diagnostic: Diagnostic, span: Span, call: ast.Call, labels: Iterable[str]
 ) -> None:
+    """Advice for an argument of the wrong type."""
     argument = next((a for a in call.arguments if a.span == span), None)
     cls = LAYERS.get(call.name)
     if argument is None or cls is None:
