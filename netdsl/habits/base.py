@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _NO_CODE = re.compile(r'"[^"\n]*"|#.*')
+MAX_LINE = 400  # characters of a line; matching longer ones would take too long
 Change = tuple[int, int, str]  # a text to write in place of the characters from here to there
 
 
@@ -70,33 +71,35 @@ class Advice(NamedTuple):
     changes: list[Change]
 
 
-def advice_for(habit: Habit, found: Matched) -> Advice | None:
+def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     """The advice for a line that matches a habit, or None if the habit does not apply to it."""
-    words = {name: value or "" for name, value in found.match.groupdict().items()}
-    fix = habit.fix
-    if isinstance(fix, str):
-        fix = Template(fix).safe_substitute(words)
-    elif fix is not None:
-        fix = fix(found)
+    words = {name: value or "" for name, value in matched.match.groupdict().items()}
+    fix = _fix_of(habit, matched, words)
+    if fix is None and habit.fix is not None and not habit.otherwise:
+        return None
     changes: list[Change] = []
     help_ = habit.advice
     if isinstance(fix, Guess):
         words["fix"] = fix
     elif isinstance(fix, str):
-        start, end = found.place("fix")
-        if fix == found.text[start:end]:
+        start, end = matched.place("fix")
+        if fix == matched.text[start:end]:
             return None
         changes = [(start, end, fix)]
-        words["fix"] = " ".join(fix.split())
     elif fix is not None:
         changes = fix
-        words["fix"] = " ".join(changes[0][2].split())
     elif habit.fix is not None:
-        if not habit.otherwise:
-            return None
         help_ = habit.otherwise
+    if changes:
+        words["fix"] = " ".join(changes[0][2].split())
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
-    return Advice(fact, found.place("at", "dot", "comma", "fix"), help_, changes)
+    return Advice(fact, matched.place("at", "dot", "comma", "fix"), help_, changes)
+
+
+def _fix_of(habit: Habit, matched: Matched, words: dict[str, str]) -> Fix:
+    if isinstance(habit.fix, str):
+        return Template(habit.fix).safe_substitute(words)
+    return None if habit.fix is None else habit.fix(matched)
 
 
 def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) -> Advice | None:
@@ -105,15 +108,17 @@ def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) 
     `start` is where the line begins in the text. A habit elsewhere in the line is not the reason
     for the error.
     """
+    if len(code) > MAX_LINE:
+        return None
     where = _place_of(text[:start])
     for habit in habits:
         if habit.where not in ("", where):
             continue
         for match in re.finditer(habit.pattern, code):
-            found = Matched(match, text, start)
-            begin = found.place("fix")[0] - start
+            matched = Matched(match, text, start)
+            begin = matched.place("fix")[0] - start
             if begin <= at <= match.end() + 1:  # a blank may come between
-                advice = advice_for(habit, found)
+                advice = advice_for(habit, matched)
                 if advice is not None:
                     return advice
     return None

@@ -13,13 +13,14 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 def parts(text: str, separator: str = ",") -> list[str]:
     """The parts of a text between separators that are in no bracket, without blanks around them."""
-    depth, start, found = 0, 0, []
+    depth, start = 0, 0
+    members: list[str] = []
     for position, character in enumerate(text):
         depth += (character in _OPEN) - (character in _CLOSE)
         if depth == 0 and text.startswith(separator, position):
-            found.append(text[start:position].strip())
+            members.append(text[start:position].strip())
             start = position + len(separator)
-    return [*found, text[start:].strip()]
+    return [*members, text[start:].strip()]
 
 
 def closing(text: str, opening: int) -> int | None:
@@ -32,15 +33,15 @@ def closing(text: str, opening: int) -> int | None:
     return None
 
 
-def braced(found: Matched) -> Fix:
+def braced(matched: Matched) -> Fix:
     """Braces in place of a colon and an indented body, as in Python."""
-    colon = found.place("at")[1] - 1
-    end_of_line = found.text.find("\n", colon)
-    head = found.text[found.start : colon]
+    colon = matched.place("at")[1] - 1
+    end_of_line = matched.text.find("\n", colon)
+    head = matched.text[matched.start : colon]
     indentation = head[: len(head) - len(head.lstrip())]
-    if found.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
+    if matched.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
         return None
-    end = _end_of_body(found.text, end_of_line, len(indentation))
+    end = _end_of_body(matched.text, end_of_line, len(indentation))
     if end is None:
         return None
     return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
@@ -62,19 +63,19 @@ def _end_of_body(text: str, start: int, indentation: int) -> int | None:
     return end
 
 
-def moved_brace(found: Matched) -> Fix:
+def moved_brace(matched: Matched) -> Fix:
     """The brace of the next line at the end of this one."""
-    end = found.start + len(found.match.string.rstrip())
-    following = re.compile(r"[ \t]*(?:#[^\n]*)?\s*\n\s*(\{)").match(found.text, end)
+    end = matched.start + len(matched.match.string.rstrip())
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\s*\n\s*(\{)").match(matched.text, end)
     if following is None:
         return None
     changes: list[Change] = [(end, end, " {"), (*following.span(1), "")]
     return changes
 
 
-def arms(found: Matched) -> Fix:
+def arms(matched: Matched) -> Fix:
     """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
-    text, start = found.text, found.place("open")[0]
+    text, start = matched.text, matched.place("open")[0]
     end = closing(text, start)
     if end is None or "\n" in text[start:end]:
         return None
@@ -84,49 +85,49 @@ def arms(found: Matched) -> Fix:
     members = parts(inside, "|")
     if len(members) == 1:
         members = parts(inside.replace(";", ","))
-    if found.group("join") == "residual" and len(members) == 1 and text[start] != "{":
-        return body(found)
-    if found.group("join") == "residual" and "|" not in inside and text[start] == "{":
+    if matched.group("join") == "residual" and len(members) == 1 and text[start] != "{":
+        return body(matched)
+    if matched.group("join") == "residual" and "|" not in inside and text[start] == "{":
         return [(start + 1, end, f" {' -> '.join(members)} ")]
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
         return None
     joined = " ".join(f"| {member}" for member in members)
-    begin = found.place("fix")[0]
-    return [(begin, end + 1, f"{found.group('join')} {{ {joined} }}")]
+    begin = matched.place("fix")[0]
+    return [(begin, end + 1, f"{matched.group('join')} {{ {joined} }}")]
 
 
-def body(found: Matched) -> Fix:
+def body(matched: Matched) -> Fix:
     """`residual { F }` for `residual(F)` and `residual F`."""
-    text = found.text
-    begin, start = found.place("fix")[0], found.place("open")[0]
+    text = matched.text
+    begin, start = matched.place("fix")[0], matched.place("open")[0]
     end = closing(text, start)
     if end is None or "\n" in text[start:end]:
         return None
-    return [(begin, end + 1, f"{found.group('join')} {{ {text[start + 1 : end].strip()} }}")]
+    return [(begin, end + 1, f"{matched.group('join')} {{ {text[start + 1 : end].strip()} }}")]
 
 
-def else_if(found: Matched) -> Fix:
+def else_if(matched: Matched) -> Fix:
     """`else if c {` for `elif c:`, with the body in braces."""
-    changes = braced(found)
+    changes = braced(matched)
     if not isinstance(changes, list):
         return None
-    return [(*found.place("word"), "else if"), *changes]
+    return [(*matched.place("word"), "else if"), *changes]
 
 
-def unclosed(found: Matched) -> Fix:
+def unclosed(matched: Matched) -> Fix:
     """A `)` before an arrow, if one parenthesis of the line is open there."""
-    before = found.text[found.start : found.place("at")[0]]
+    before = matched.text[matched.start : matched.place("at")[0]]
     if before.count("(") != before.count(")") + 1 or before.count("[") != before.count("]"):
         return None
-    end = found.start + len(before.rstrip())
+    end = matched.start + len(before.rstrip())
     return [(end, end, ")")]
 
 
-def moved_arrow(found: Matched) -> Fix:
+def moved_arrow(matched: Matched) -> Fix:
     """An arrow at the end of a line, moved to the beginning of the next one."""
-    start, end = found.place("fix")
-    following = re.compile(r"[ \t]*(?:#[^\n]*)?\n[ \t]*(?=[A-Za-z_@{])").match(found.text, end)
+    start, end = matched.place("fix")
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\n[ \t]*(?=[A-Za-z_@{])").match(matched.text, end)
     if following is None:
         return None
     return [(start, end, ""), (following.end(), following.end(), "-> ")]

@@ -23,34 +23,34 @@ _OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
 JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
 
 
-def called(found: Matched) -> Fix:
+def called(matched: Matched) -> Fix:
     """`conv(8, 3)` for `conv 8, 3`."""
-    kind = found.group("name")
+    kind = matched.group("name")
     if kind not in LAYERS:
         return None
-    arguments = ", ".join(re.findall(r"[^\s,]+", found.group("arguments")))
+    arguments = ", ".join(re.findall(r"[^\s,]+", matched.group("arguments")))
     return f"{kind}({arguments})"
 
 
-def chained(found: Matched) -> Fix:
+def chained(matched: Matched) -> Fix:
     """An arrow before the second of two layers."""
-    name = found.group("second")
-    if not is_layer(found, name):
+    name = matched.group("second")
+    if not is_layer(matched, name):
         return None
-    return [(*found.place("fix"), " -> ")]
+    return [(*matched.place("fix"), " -> ")]
 
 
-def repeated(found: Matched) -> Fix:
+def repeated(matched: Matched) -> Fix:
     """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)`."""
-    layer = found.group("layer")
+    layer = matched.group("layer")
     if re.split(r"\W", layer)[0] not in LAYERS:
         return None
-    return f"repeat {found.group('n')} {{ {layer} }}"
+    return f"repeat {matched.group('n')} {{ {layer} }}"
 
 
-def without_word(found: Matched) -> Fix:
+def without_word(matched: Matched) -> Fix:
     """The layer without the word before or after it."""
-    return "" if is_layer(found, found.group("layer")) else None
+    return "" if is_layer(matched, matched.group("layer")) else None
 
 
 HABITS = (
@@ -67,7 +67,7 @@ HABITS = (
         "conv(8, 3) ‹then› relu",
         "chain layers with `->`",
         "found `$at` between layers",
-        lambda found: " -> " if is_layer(found, found.group("layer")) else None,
+        lambda matched: " -> " if is_layer(matched, matched.group("layer")) else None,
         where="body",
     ),
     Habit(
@@ -133,14 +133,14 @@ HABITS = (
         "dropout(‹50%›)",
         "write a fraction: `$fix`",
         "found a percentage",
-        lambda found: f"{float(found.group('n')) / 100:g}",
+        lambda matched: f"{float(matched.group('n')) / 100:g}",
     ),
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>\())).*->.*",
         "residual‹(›conv(8, 3) -> relu)",
         "write `$fix`",
         "layers cannot be arguments: `$join` has them in braces",
-        lambda found: body(found) if found.group("join") == "residual" else arms(found),
+        lambda matched: body(matched) if matched.group("join") == "residual" else arms(matched),
         "write the arms in braces: `add { | conv(8, 3) | relu }`",
     ),
     Habit(
@@ -184,7 +184,7 @@ HABITS = (
         "expect params == ‹61,706›",
         "separate digits with underscores: `$fix`",
         "a number contains commas",
-        lambda found: found.group("at").replace(",", "_"),
+        lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
         r"[(,]\s*[\w.\])]+(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
@@ -287,7 +287,7 @@ HABITS = (
         "conv(8, 3)‹,› relu",
         "chain layers with `->`",
         "found `$at$dot$comma` after a layer",
-        lambda found: [(*found.place("fix", "gap"), " -> ")],
+        lambda matched: [(*matched.place("fix", "gap"), " -> ")],
     ),
     Habit(
         START + r"\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)(?P<at>(?P<second>[a-z_]\w*))",
@@ -322,6 +322,6 @@ HABITS = (
         "conv(8, 3, stride‹:› 2)",
         "write an argument with `=`: `stride = 2`",
         "found `:` after the name of an argument",
-        lambda found: [(*found.place("at"), " =")],
+        lambda matched: [(*matched.place("at"), " =")],
     ),
 )

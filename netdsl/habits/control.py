@@ -37,7 +37,7 @@ HABITS = (
         "if true‹:› relu",
         "write the body in braces: `{ $body }`",
         "found `:`, but bodies are in braces",
-        lambda found: [(*found.place("at"), " {"), (*(found.place("body")[1],) * 2, " }")],
+        lambda matched: [(*matched.place("at"), " {"), (*(matched.place("body")[1],) * 2, " }")],
     ),
     Habit(
         r"(?P<fix>(?P<at>while|until|loop|foreach|do)\b)",

@@ -35,9 +35,9 @@ _PHRASES = (
 )
 
 
-def paper(found: Matched) -> Fix:
+def paper(matched: Matched) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
-    line = re.sub(r"\s*[×✕*]\s*", "x", found.group("line")).strip().rstrip(",.")
+    line = re.sub(r"\s*[×✕*]\s*", "x", matched.group("line")).strip().rstrip(",.")
     if line in LAYERS:
         return None
     words = line.lower()
@@ -96,15 +96,15 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
     return kind if not numbers else None
 
 
-def digits(found: Matched) -> Fix:
+def digits(matched: Matched) -> Fix:
     """`25_000_000` for `25M`."""
-    value = float(found.group("n").replace("_", "")) * _UNITS[found.group("unit").lower()]
+    value = float(matched.group("n").replace("_", "")) * _UNITS[matched.group("unit").lower()]
     return f"{round(value):_}"
 
 
-def mapping(found: Matched) -> Fix:
+def mapping(matched: Matched) -> Fix:
     """`conv(out = 8, k = 3)` for `conv: {out: 8, k: 3}`."""
-    kind = found.group("kind")
+    kind = matched.group("kind")
     row = find(kind)
     if kind not in LAYERS:
         if row is None:
@@ -112,7 +112,7 @@ def mapping(found: Matched) -> Fix:
         kind = row.ours
     known = {declared.name for declared in LAYERS[kind].args} if kind in LAYERS else set()
     pairs = [
-        re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(found.group("pairs")) if part
+        re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(matched.group("pairs")) if part
     ]
     if not all(len(pair) == 2 and pair[0].strip('"') in known for pair in pairs):
         return None

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 TYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
 
 
-def declared_input(found: Matched) -> Fix:
+def declared_input(matched: Matched) -> Fix:
     """`input image: 3x32x32` for other ways to write it."""
-    rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", found.group("rest"))
+    rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", matched.group("rest"))
     dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), "")
     rest = rest.replace(dtype, " ") if dtype else rest
     name = re.match(r"[\s:=]*(?P<name>[A-Za-z_]\w+|[a-wyz]\b|x(?=\s*[:=\[(]))", rest)
@@ -28,36 +28,36 @@ def declared_input(found: Matched) -> Fix:
     if not sizes or re.search(r"[^\dA-Z\sxX×*,;:=()\[\]{}]", rest):
         return None
     written = "image" if name is None else name["name"]
-    if name is None and re.search(r"^\s*input\s+image\b", found.text, re.MULTILINE):
+    if name is None and re.search(r"^\s*input\s+image\b", matched.text, re.MULTILINE):
         return None
     return f"input {written}: {'x'.join(sizes)}" + (f" {dtype}" if dtype else "")
 
 
-def called_input(found: Matched) -> Fix:
+def called_input(matched: Matched) -> Fix:
     """`input image: 3x8x8` for `image = Input(3, 8, 8)`, with Keras' channels moved first."""
-    sizes = re.findall(r"\d+|\b[A-Z]\b", found.group("rest").replace("x", " "))
+    sizes = re.findall(r"\d+|\b[A-Z]\b", matched.group("rest").replace("x", " "))
     if not sizes:
         return None
-    written = f"input {found.group('name')}: {'x'.join(sizes)}"
+    written = f"input {matched.group('name')}: {'x'.join(sizes)}"
     if len(sizes) == 3 and len(sizes[2]) == 1 < len(sizes[0]):
-        return Guess(f"input {found.group('name')}: {sizes[2]}x{sizes[0]}x{sizes[1]}")
+        return Guess(f"input {matched.group('name')}: {sizes[2]}x{sizes[0]}x{sizes[1]}")
     return written
 
 
-def trained_net(found: Matched) -> Fix:
+def trained_net(matched: Matched) -> Fix:
     """The name of the only net after `train`."""
-    nets = re.findall(r"^\s*net\s+(\w+)", found.text, re.MULTILINE)
+    nets = re.findall(r"^\s*net\s+(\w+)", matched.text, re.MULTILINE)
     return f" {nets[0]} " if len(nets) == 1 else None
 
 
-def identifier(found: Matched) -> Fix:
+def identifier(matched: Matched) -> Fix:
     """A name of letters, digits and `_`."""
-    name = re.sub(r"\W+", "_", found.group("name").strip()).strip("_")
+    name = re.sub(r"\W+", "_", matched.group("name").strip()).strip("_")
     if not name or name in LAYERS:
         return None
     if name[0].isdigit():
         name = f"_{name}"
-    return name + found.group("rest")
+    return name + matched.group("rest")
 
 
 HABITS = (
@@ -91,7 +91,7 @@ HABITS = (
         "net ‹=› N { input x: 3 }",
         "write `net Name { ... }`",
         "found `=` after `net`",
-        lambda found: f"net {found.group('name') or 'Net'} ",
+        lambda matched: f"net {matched.group('name') or 'Net'} ",
         where="top",
     ),
     Habit(
@@ -123,10 +123,10 @@ HABITS = (
         "train N ‹(›epochs = 3)",
         "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
         "found `(` after the name of the net",
-        lambda found: (
+        lambda matched: (
             None
-            if len(parts(found.group("entries"))) > 1
-            else f" {{\n    {found.group('entries')}\n}}"
+            if len(parts(matched.group("entries"))) > 1
+            else f" {{\n    {matched.group('entries')}\n}}"
         ),
         "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
         where="top",
@@ -177,7 +177,7 @@ HABITS = (
         "‹net› { input x: 3 }",
         "give the net a name: `net Net { ... }`",
         "a net has no name",
-        lambda found: [(found.place("at")[1], found.place("at")[1], " Net")],
+        lambda matched: [(matched.place("at")[1], matched.place("at")[1], " Net")],
         where="top",
     ),
     Habit(
@@ -231,7 +231,7 @@ HABITS = (
         "epochs‹:› 3",
         "write an entry with `=`: `$name = $value`",
         "found `:` after the name of an entry",
-        lambda found: [(*found.place("at"), " =")],
+        lambda matched: [(*matched.place("at"), " =")],
     ),
     Habit(
         r"^\s*\w+\s*=.*?(?P<fix>(?P<at>,))\s*$",

@@ -39,7 +39,7 @@ _RATE = "rate=p"
 LAYERS = (
     Layer(
         "conv",
-        "convolution convolutional convlayer convblock atrousconv dilatedconv",
+        "convolution convolve convolutional convlayer convblock atrousconv dilatedconv",
         _TORCH_CONV,
         _KERAS_CONV,
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from netdsl.habits.base import Habit
 from netdsl.habits.statements import (
     added,
@@ -11,7 +9,6 @@ from netdsl.habits.statements import (
     assignment,
     backwards,
     expression,
-    is_layer,
     net_or_block,
     returned,
     untyped,
@@ -139,9 +136,7 @@ HABITS = (
         "relu ‹<-› conv(8, 3)",
         "data flows to the right: write `$fix`",
         "found `$at`, but arrows point to the right",
-        lambda found: (
-            backwards(found) if is_layer(found, re.split(r"\W", found.group("a"))[0]) else None
-        ),
+        backwards,
         where="body",
     ),
     Habit(
@@ -168,7 +163,7 @@ HABITS = (
         "k ‹:=› 3",
         "write `$fix`",
         "found `$at` after `$name`: a value gets its name with `let`",
-        lambda found: fix if str(fix := assignment(found)).startswith("let") else None,
+        lambda matched: fix if str(fix := assignment(matched)).startswith("let") else None,
         "write a net as `net Name { input image: 3x224x224 ... }`, with its layers in order",
         where="top",
     ),
@@ -236,7 +231,7 @@ HABITS = (
         "‹assert› params == 80",
         "write `expect`",
         "found `$at`, but a fact about a net begins with `expect`",
-        lambda found: [(*found.place("at"), "expect")],
+        lambda matched: [(*matched.place("at"), "expect")],
     ),
     Habit(
         rf"\b(?:block|net)\s+\w+\s*\([^)]*?\w(?P<at>\s*:\s*{_TYPES}(?:\[[^\]]*\])?)",
@@ -268,20 +263,18 @@ HABITS = (
         " ",
     ),
     Habit(
-        r"^\s*let\s+\w+\s*(?P<fix>(?P<at>:=|==|:|<-|->|=>|be\b|is\b)\s*)(?=\S)",
+        r"^\s*let\s+\w+(?P<fix>\s*(?P<at>:=|==|:|<-|->|=>|be\b|is\b)\s*)(?=\S)",
         "let k‹:› 3",
         "write `=`: `let k = 3`",
         "found `$at`, but `let` takes `=`",
-        lambda found: [
-            (*found.place("fix"), "= " if found.text[found.place("fix")[0] - 1] == " " else " = ")
-        ],
+        " = ",
     ),
     Habit(
         r"^\s*let\s+(?P<name>[A-Za-z_]\w*)\s+(?P<at>[\d\"\[])",
         "let k ‹3›",
         "write `=`: `let k = 3`",
         "`=` is missing after `let $name`",
-        lambda found: [(*(found.place("at")[0],) * 2, "= ")],
+        lambda matched: [(*(matched.place("at")[0],) * 2, "= ")],
     ),
     Habit(
         r"^\s*let\s+(?P<at>=)",

@@ -16,48 +16,48 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[\d\s,._-]*\]")
 
 
-def labels_above(found: Matched) -> set[str]:
+def labels_above(matched: Matched) -> set[str]:
     """The labels and inputs above a line, judging by their colons."""
-    return set(re.findall(r"(\w+)[ \t]*[:=](?![=])", found.text[: found.start]))
+    return set(re.findall(r"(\w+)[ \t]*[:=](?![=])", matched.text[: matched.start]))
 
 
-def assignment(found: Matched) -> Fix:
+def assignment(matched: Matched) -> Fix:
     """A `let` for a number, and a labelled chain for a call."""
-    name, value = found.group("name"), found.group("value").strip().rstrip(",;")
+    name, value = matched.group("name"), matched.group("value").strip().rstrip(",;")
     if _NUMBER.fullmatch(value):
         return f"let {name} = {value}"
     if re.fullmatch(r"@?[A-Za-z_]\w*", value) and value not in LAYERS:
-        return _named_value(found, name, value)
+        return _named_value(matched, name, value)
     chain = chain_of(value)
     if chain is not None:
-        return _assigned(found, name, chain)
-    return _own_chain(found, name, value)
+        return _assigned(matched, name, chain)
+    return _own_chain(matched, name, value)
 
 
-def _named_value(found: Matched, name: str, value: str) -> Fix:
+def _named_value(matched: Matched, name: str, value: str) -> Fix:
     """A label for a value: `skip: @a`, or `skip: identity` for the value at hand."""
-    if value.startswith("@") or value in labels_above(found):
+    if value.startswith("@") or value in labels_above(matched):
         return f"{name}: @{value.lstrip('@')}"
     if value in ("x", "out", "h", "y", "identity", "input", "inputs", "residual", "current"):
         return f"{name}: identity"
     return Guess(f"{name}: @{value}")
 
 
-def _own_chain(found: Matched, name: str, value: str) -> Fix:
+def _own_chain(matched: Matched, name: str, value: str) -> Fix:
     """The labelled chain for `a = conv(1x3, 8) -> relu`, which is a chain already."""
     layers = listed(value)
     if layers is not None:
         return Guess(layers)
     first = re.match(r"[A-Za-z_]\w*", value)
-    if first is None or not is_layer(found, first[0]) or "=" in re.sub(r"\([^()]*\)", "", value):
+    if first is None or not is_layer(matched, first[0]) or "=" in re.sub(r"\([^()]*\)", "", value):
         return None
-    return _with_label(found, name, value)
+    return _with_label(matched, name, value)
 
 
-def is_layer(found: Matched, name: str) -> bool:
+def is_layer(matched: Matched, name: str) -> bool:
     """Whether a name is a layer of the language, or a block of the text."""
     return name in {*LAYERS, "residual", "identity"} or bool(
-        re.search(rf"^\s*block\s+{re.escape(name)}\b", found.text, re.MULTILINE)
+        re.search(rf"^\s*block\s+{re.escape(name)}\b", matched.text, re.MULTILINE)
     )
 
 
@@ -73,43 +73,43 @@ def listed(text: str) -> str | None:
     return " -> ".join(members)
 
 
-def _assigned(found: Matched, name: str, chain: Translation) -> Fix:
-    labels = labels_above(found)
+def _assigned(matched: Matched, name: str, chain: Translation) -> Fix:
+    labels = labels_above(matched)
     is_clear = {*re.findall(r"@(\w+)", str(chain))} <= labels
     written = str(chain)
     if chain.start is None:
-        written = _with_label(found, name, written)
+        written = _with_label(matched, name, written)
     elif chain.start != name:
         is_clear = is_clear and chain.start in labels
         written = f"{name}: @{chain.start} -> {chain}"
     return written if is_clear else Guess(written)
 
 
-def _with_label(found: Matched, name: str, chain: str) -> str:
+def _with_label(matched: Matched, name: str, chain: str) -> str:
     """The chain with a label, unless the name gets several values."""
-    if len(re.findall(rf"^\s*(?:self\.)?{name}\s*[:=]", found.text, re.MULTILINE)) > 1:
+    if len(re.findall(rf"^\s*(?:self\.)?{name}\s*[:=]", matched.text, re.MULTILINE)) > 1:
         return chain
     return f"{name}: {chain}"
 
 
-def expression(found: Matched) -> Fix:
+def expression(matched: Matched) -> Fix:
     """The chain of layers of an expression, which may lack its parentheses."""
-    start = found.place("fix")[0]
-    name = re.compile(r"[\w.]+\s*").match(found.text, start)
+    start = matched.place("fix")[0]
+    name = re.compile(r"[\w.]+\s*").match(matched.text, start)
     if name is None:
         return None
     end: int | None = start + len(name[0].rstrip())
     written = f"{name[0].strip()}()"
-    if found.text.startswith("(", name.end()):
-        end = _end_of_calls(found.text, name.end())
-        written = found.text[start:end]
+    if matched.text.startswith("(", name.end()):
+        end = _end_of_calls(matched.text, name.end())
+        written = matched.text[start:end]
     chain = chain_of(written)
     if chain is None or end is None:
         return None
     layers = str(chain)
     if chain.name is not None:
         layers = f"{chain.name}: {layers}"
-    labels = labels_above(found)
+    labels = labels_above(matched)
     if chain.start in labels:
         layers = f"@{chain.start} -> {layers}"
     if not {*re.findall(r"@(\w+)", layers)} <= labels:
@@ -130,14 +130,14 @@ def _end_of_calls(text: str, opening: int) -> int | None:
     return None
 
 
-def added(found: Matched) -> Fix:
+def added(matched: Matched) -> Fix:
     """The layer of `model.add(layer)`."""
-    start, _ = found.place("fix")
-    opening = found.place("open")[0]
-    end = closing(found.text, opening)
-    if end is None or not found.text[opening + 1 : end].strip():
+    start, _ = matched.place("fix")
+    opening = matched.place("open")[0]
+    end = closing(matched.text, opening)
+    if end is None or not matched.text[opening + 1 : end].strip():
         return None
-    inside = found.text[opening + 1 : end].strip()
+    inside = matched.text[opening + 1 : end].strip()
     inside = re.sub(r'^"[^"]*"\s*,\s*', "", inside)
     chain = chain_of(inside)
     if chain is not None:
@@ -147,13 +147,13 @@ def added(found: Matched) -> Fix:
     return [(start, end + 1, inside)]
 
 
-def returned(found: Matched) -> Fix:
+def returned(matched: Matched) -> Fix:
     """What is returned, without the word; nothing for a plain name."""
-    value = found.group("value").strip()
+    value = matched.group("value").strip()
     name = re.match(r"\w+", value)
     if not value or value in ("None", "self"):
         return ""
-    if re.search(rf"\b{re.escape(value)}[ \t]*:", found.text[: found.start]):
+    if re.search(rf"\b{re.escape(value)}[ \t]*:", matched.text[: matched.start]):
         return f"@{value}"
     if re.fullmatch(r"\w+", value) and value not in LAYERS:
         return ""
@@ -163,12 +163,12 @@ def returned(found: Matched) -> Fix:
     return None if chain is None else str(chain)
 
 
-def summed(found: Matched) -> Fix:
+def summed(matched: Matched) -> Fix:
     """A join for `a + b`: each is a label, an input, a reference or a layer."""
-    sign = found.group("sign")
+    sign = matched.group("sign")
     kind = {"+": "add", "*": "mul", "-": "sub"}[sign]
-    labels = labels_above(found)
-    operands = [_operand(text, labels) for text in parts(found.group("sum"), sign)]
+    labels = labels_above(matched)
+    operands = [_operand(text, labels) for text in parts(matched.group("sum"), sign)]
     known = [operand for operand in operands if operand is not None]
     if len(known) < len(operands):
         return None
@@ -178,46 +178,48 @@ def summed(found: Matched) -> Fix:
     return f"{kind} {{ {' '.join(f'| {operand}' for operand in known)} }}"
 
 
-def added_value(found: Matched) -> Fix:
+def added_value(matched: Matched) -> Fix:
     """`add(@skip)` for `x += skip`."""
-    value = found.group("value").strip().lstrip("@")
-    kind = {"+": "add", "*": "mul", "-": "sub"}.get(found.group("sign"))
+    value = matched.group("value").strip().lstrip("@")
+    kind = {"+": "add", "*": "mul", "-": "sub"}.get(matched.group("sign"))
     if kind is None or not re.fullmatch(r"[A-Za-z_][\w.]*", value):
         return None
     written = f"{kind}(@{value})"
-    return written if value in labels_above(found) else Guess(written)
+    return written if value in labels_above(matched) else Guess(written)
 
 
-def listed_layers(found: Matched) -> Fix:
+def listed_layers(matched: Matched) -> Fix:
     """The chain of a list of layers."""
-    return listed(found.group("list"))
+    return listed(matched.group("list"))
 
 
-def net_or_block(found: Matched) -> Fix:
+def net_or_block(matched: Matched) -> Fix:
     """`net Name {` or `block Name(...) {` for a definition of another language."""
-    opening = found.text.find("{", found.start)
-    end = closing(found.text, opening) if opening >= 0 else None
-    inside = found.text[opening:end]
-    parameters = found.group("parameters")
+    opening = matched.text.find("{", matched.start)
+    end = closing(matched.text, opening) if opening >= 0 else None
+    inside = matched.text[opening:end]
+    parameters = matched.group("parameters")
     if re.search(r"^\s*input\b", inside, re.MULTILINE):
-        return f"net {found.group('name')}{parameters if parameters.strip('() ') else ''} "
-    return f"block {found.group('name')}{parameters or '()'} "
+        return f"net {matched.group('name')}{parameters if parameters.strip('() ') else ''} "
+    return f"block {matched.group('name')}{parameters or '()'} "
 
 
-def backwards(found: Matched) -> Fix:
-    """`a -> b` for `b <- a`."""
-    first, second = found.group("b").strip(), found.group("a").strip()
-    if first in labels_above(found):
+def backwards(matched: Matched) -> Fix:
+    """`a -> b` for `b <- a`, if `b` is a layer."""
+    first, second = matched.group("b").strip(), matched.group("a").strip()
+    if not is_layer(matched, re.split(r"\W", second)[0]):
+        return None
+    if first in labels_above(matched):
         first = f"@{first}"
     return f"{first} -> {second}"
 
 
-def several(found: Matched) -> Fix:
+def several(matched: Matched) -> Fix:
     """One `let` for each of `let (a, b) = (1, 2)`."""
-    names, values = (parts(found.group(group).strip("()[] ")) for group in ("names", "values"))
+    names, values = (parts(matched.group(group).strip("()[] ")) for group in ("names", "values"))
     if len(names) != len(values):
         return None
-    indentation = re.match(r"\s*", found.match.string)
+    indentation = re.match(r"\s*", matched.match.string)
     blank = indentation[0] if indentation is not None else ""
     return f"\n{blank}".join(f"let {n} = {v}" for n, v in zip(names, values, strict=True))
 
@@ -229,17 +231,17 @@ def _operand(text: str, labels: set[str]) -> str | None:
     return f"@{text}" if text in labels else None
 
 
-def untyped(found: Matched) -> Fix:
+def untyped(matched: Matched) -> Fix:
     """A list of parameters without their types."""
-    opening = found.text.index("(", found.start)
-    end = closing(found.text, opening)
+    opening = matched.text.index("(", matched.start)
+    end = closing(matched.text, opening)
     if end is None:
         return None
     inside = re.compile(r"(?<=\w)\s*:\s*[\w.]+(?:\[[^\]]*\])?")
-    return [(*match.span(), "") for match in inside.finditer(found.text, opening, end)]
+    return [(*match.span(), "") for match in inside.finditer(matched.text, opening, end)]
 
 
-def put_out(found: Matched) -> Fix:
+def put_out(matched: Matched) -> Fix:
     """`output` before the value of `output = value`."""
-    value = returned(found)
+    value = returned(matched)
     return f"output {value}" if isinstance(value, str) and value else None

@@ -17,54 +17,54 @@ _TIMES = "×✕✖⨯∗·"
 _STRING = re.compile(r'"[^"\n]*"|#[^\n]*')
 
 
-def _everywhere(found: Matched, characters: str, written: str | None = None) -> list[Change]:
+def _everywhere(matched: Matched, characters: str, written: str | None = None) -> list[Change]:
     """The changes that replace such characters in the whole text, except in strings and comments.
 
     Without `written`, each becomes the plain character that it is a form of.
     """
-    kept = [match.span() for match in _STRING.finditer(found.text)]
+    kept = [match.span() for match in _STRING.finditer(matched.text)]
     changes = []
-    for match in re.finditer(f"[{characters}]", found.text):
+    for match in re.finditer(f"[{characters}]", matched.text):
         if not any(start <= match.start() < end for start, end in kept):
             plain = unicodedata.normalize("NFKC", match[0]) if written is None else written
             changes.append((*match.span(), plain))
     return changes
 
 
-def _blanks(found: Matched) -> Fix:
-    wide = _everywhere(found, "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000", " ")
-    narrow = _everywhere(found, "\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
+def _blanks(matched: Matched) -> Fix:
+    wide = _everywhere(matched, "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000", " ")
+    narrow = _everywhere(matched, "\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
     return sorted([*wide, *narrow])
 
 
-def _wide(found: Matched) -> Fix:
-    return _everywhere(found, "\uff01-\uff5e")
+def _wide(matched: Matched) -> Fix:
+    return _everywhere(matched, "\uff01-\uff5e")
 
 
-def _sizes(found: Matched) -> Fix:
+def _sizes(matched: Matched) -> Fix:
     """Sizes with the letter `x` and without blanks, if all parts can be written so."""
-    parts = re.split(rf"\s*[{_TIMES}xX*]\s*", found.group("sizes").strip())
+    parts = re.split(rf"\s*[{_TIMES}xX*]\s*", matched.group("sizes").strip())
     if not re.fullmatch(r"\d+|[A-Z]\w*", parts[0]) or any("x" in part.lower() for part in parts):
         return None
     return "x".join(parts)
 
 
-def _comment(found: Matched) -> Fix:
+def _comment(matched: Matched) -> Fix:
     """`#` before every line of a comment between `/*` and `*/`."""
-    start = found.place("at")[0]
-    end = found.text.find("*/", start)
-    if end < 0 or found.text[end + 2 :].partition("\n")[0].strip():
+    start = matched.place("at")[0]
+    end = matched.text.find("*/", start)
+    if end < 0 or matched.text[end + 2 :].partition("\n")[0].strip():
         return None
-    lines = found.text[start + 2 : end].strip().split("\n")
-    before = found.text[found.start : start]
+    lines = matched.text[start + 2 : end].strip().split("\n")
+    before = matched.text[matched.start : start]
     indentation = before if not before.strip() else ""
     words = [f"# {line.strip().lstrip('*').strip()}".rstrip() for line in lines]
     return [(start, end + 2, f"\n{indentation}".join(words))]
 
 
-def _statements(found: Matched) -> Fix:
+def _statements(matched: Matched) -> Fix:
     """A new line in place of a `;` between two statements."""
-    before = found.text[found.start : found.place("at")[0]]
+    before = matched.text[matched.start : matched.place("at")[0]]
     if before.count("(") > before.count(")") or before.count("{") > before.count("}"):
         return None
     return "\n" + before[: len(before) - len(before.lstrip())]
@@ -126,7 +126,7 @@ HABITS = (
         "conv(8, ‹3X3›)",
         "write a small `x` between sizes: `$fix`",
         "sizes have a small `x` between them",
-        lambda found: None if "X" not in found.group("sizes") else _sizes(found),
+        lambda matched: None if "X" not in matched.group("sizes") else _sizes(matched),
     ),
     Habit(
         rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"
@@ -185,14 +185,14 @@ HABITS = (
         "relu ‹//› the activation",
         "write comments after `#`",
         "`//` begins no comment here",
-        lambda found: [(*found.place("at"), "#")],
+        lambda matched: [(*matched.place("at"), "#")],
     ),
     Habit(
         r"(?P<at>--|%|\s;+)(?=\s*[A-Za-z]+(?:\s+[A-Za-z]|\s*$)).*",
         "relu ‹--› the activation",
         "write comments after `#`",
         "found `$at`, which begins no comment here",
-        lambda found: [(*found.place("at"), " #" if found.group("at")[0] == " " else "#")],
+        lambda matched: [(*matched.place("at"), " #" if matched.group("at")[0] == " " else "#")],
     ),
     Habit(
         r"(?P<at>&&?|\bAND\b)",

@@ -65,7 +65,7 @@ def _advise_name(
         diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     elif is_like:
         fix_closest(diagnostic, span)
-    else:
+    elif (diagnostic.help or "").startswith("did you mean"):
         diagnostic.help = "`netdsl layers` lists the layers"
 
 
@@ -99,7 +99,10 @@ def _likeness(diagnostic: Diagnostic, name: str) -> float:
     suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
     if suggested is None:
         return 0
-    return SequenceMatcher(None, name.lower(), suggested[1].lower()).ratio()
+    ours, theirs = suggested[1].lower(), name.lower()
+    if theirs.startswith(ours) or ours.startswith(theirs):
+        return 1
+    return SequenceMatcher(None, theirs, ours).ratio()
 
 
 def _output(diagnostic: Diagnostic, call: ast.Call, before: str) -> None:
