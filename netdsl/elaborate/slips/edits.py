@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, closest
+from netdsl.diagnostics import Edit, respelled
 from netdsl.habits.brackets import parts
 from netdsl.ops import LAYERS
 from netdsl.source import Span
@@ -23,10 +23,10 @@ def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
 
 
 def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
-    """Make the only suggestion of the advice the fix."""
-    suggested = re.fullmatch(r"did you mean `([^`]+)`\?", diagnostic.help or "")
-    if suggested is not None and closest(span.text.lstrip("@"), [suggested[1].lstrip("@")]):
-        set_fix(diagnostic, span, suggested[1])
+    """Make a name that the advice suggests the fix, if there is no doubt about it."""
+    if (diagnostic.help or "").startswith("did you mean"):
+        names = re.findall(r"`([^`]+)`", diagnostic.help or "")
+        diagnostic.fix = respelled(span, span.text, names)
 
 
 def reference(name: str) -> str:
