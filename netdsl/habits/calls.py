@@ -21,7 +21,7 @@ _NEEDLESS = frozenset(
     """
     inplace device dtype trainable data_format batch_first track_running_stats input_shape
     kernel_regularizer bias_regularizer bias_initializer in_channels in_features bias_filler
-    weight_filler batch_input_shape padding_mode return_indices training
+    weight_filler batch_input_shape padding_mode training
 """.split()
 )
 _RENAMED = {

@@ -55,6 +55,14 @@ def without_word(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
+        r"->\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>=)\s*)(?=(?P<layer>[A-Za-z_]\w*))",
+        "relu -> x ‹=› tanh",
+        "name a layer with a colon: `$name: $layer`",
+        "found `=` after `$name`",
+        lambda matched: ": " if is_layer(matched, matched.group("layer")) else None,
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<list>(?P<at>[\[(]).*[\])]))\s*,?\s*$",
         "‹[›conv(8, 3), relu]",
         "layers need no list: write `$fix`",
@@ -187,7 +195,7 @@ HABITS = (
         lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
-        r"[(,]\s*[\w.\])]+(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
+        r"[(,](?:\s*[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
         "conv(4 ‹3›)",
         "a comma is missing between two arguments",
         fix=", ",
@@ -211,6 +219,7 @@ HABITS = (
         "conv(8,‹,› 3)",
         "leave out one comma, or give the value between them",
         "a value is missing between two commas",
+        "",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<name>\w+\.[\w.]+))\s*->",
@@ -232,7 +241,8 @@ HABITS = (
         "a line cannot end with `->`; begin the next line with it instead",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s*)(?P<fix>(?P<sum>{_OPERAND}\s*(?P<at>(?P<sign>[-+*]))\s*{_OPERAND}"
+        rf"(?:->\s*|^\s*|:\s*|\{{\s*)(?P<fix>(?P<sum>{_OPERAND}\s*"
+        rf"(?P<at>(?P<sign>[-+*]))\s*{_OPERAND}"
         rf"(?:\s*(?P=sign)\s*{_OPERAND})*))\s*(?=->|$|\}})",
         "conv(8, 3) ‹+› relu",
         "write `$fix`",

@@ -288,10 +288,11 @@ HABITS = (
         "`repeat` has no number",
     ),
     Habit(
-        r"\bfor\s+\w+\s+(?!in\b)(?P<at>\w+)",
+        r"\bfor\s+(?P<name>\w+)(?P<fix>\s+)(?!in\b)(?P<at>\w+)(?P<rest>[^{]*)",
         "for i ‹range›(3) { relu }",
-        "write `for x in list { ... }`",
+        "write `for $name in $at$rest{ ... }`",
         "`in` is missing after `for`",
+        " in ",
     ),
     Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
     Habit(

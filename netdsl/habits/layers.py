@@ -171,7 +171,7 @@ LAYERS = (
     Layer("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
     Layer("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
     Layer("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
-    Layer("identity", "noop passthrough pass", "", ""),
+    Layer("identity", "noop passthrough", "", ""),
     Layer("bottleneck", "bottleneckblock"),
     Layer("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
     Layer("inverted_residual", "invertedresidual mbconv irblock invertedbottleneck"),

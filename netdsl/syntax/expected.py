@@ -182,9 +182,32 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     is_above = bracket is not None and found not in ("`}`", "`->`")
     make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
+    if is_above or brace is not None:
+        _close(source, problem, start, "}" if brace is not None else ")", found)
     problem.leaves_open = bracket is not None and not problem.changes
     problem.is_top_level = is_top_level(expected)
     return problem
+
+
+def _close(source: SourceFile, problem: Problem, start: int, closing: str, found: str) -> None:
+    """Make it the fix to close the only bracket that is open before `start`.
+
+    A brace is closed at the end of the text, and a parenthesis at the end of its line.
+    """
+    end = len(source.text[:start].rstrip())
+    code = _NO_CODE.sub("", source.text[:end])
+    last = code.rpartition("\n")[2]
+    if closing == "}":
+        if found != END or code.count("{") != code.count("}") + 1:
+            return
+        closing = "\n}"
+    else:
+        ends_in_comment = source.text[:end].rpartition("\n")[2] != last
+        is_open = last.count("(") == last.count(")") + 1 and "[" not in last
+        if ends_in_comment or not is_open or last.endswith((",", "(")):
+            return
+    problem.diagnostics[0].fix = (Edit(Span(source, end, end), closing),)
+    problem.changes = [(end, end, closing)]
 
 
 def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.elaborate.slips.edits import fix_closest, set_fix
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
 from netdsl.elaborate.slips.values import advise_argument, advise_dtype, advise_import, advise_name
 from netdsl.syntax import ast
@@ -32,9 +33,13 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
             advise_name(diagnostic, diagnostic.span, call, labels)
         case "unknown-function":
             advise_function(diagnostic, diagnostic.span, call, part)
+        case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
+            set_fix(diagnostic, diagnostic.span, f"range({diagnostic.span.text})")
         case "wrong-type" | "bad-argument" if call is not None:
             advise_argument(diagnostic, diagnostic.span, call, labels)
         case "wrong-dtype" if isinstance(part, ast.Input):
             advise_dtype(diagnostic, diagnostic.span, part)
         case "import-not-found":
             advise_import(diagnostic, diagnostic.span)
+        case "unknown-label" | "unknown-attribute" | "unknown-net":
+            fix_closest(diagnostic, diagnostic.span)

@@ -23,10 +23,21 @@ def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
 
 
 def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
-    """Make a name that the advice suggests the fix, if there is no doubt about it."""
-    if (diagnostic.help or "").startswith("did you mean"):
-        names = re.findall(r"`([^`]+)`", diagnostic.help or "")
-        diagnostic.fix = respelled(span, span.text, names)
+    """Make a name that the advice suggests the fix, if there is no doubt about it.
+
+    The wrong name is the first in the message, and the last part of what the place has.
+    """
+    wrong = re.search(r"`@?([\w.]+)`$", diagnostic.message) or re.search(
+        r"`@?([\w.]+)`", diagnostic.message
+    )
+    if wrong is None or not (diagnostic.help or "").startswith("did you mean"):
+        return
+    start = span.text.rfind(wrong[1])
+    names = re.findall(r"`@?([\w.]+)`", diagnostic.help or "")
+    if start >= 0:
+        begin = span.start + start
+        place = Span(span.file, begin, begin + len(wrong[1]))
+        diagnostic.fix = respelled(place, wrong[1], names)
 
 
 def reference(name: str) -> str:

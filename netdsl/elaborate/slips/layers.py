@@ -28,7 +28,7 @@ LIKE = 0.7  # the least likeness of a name to one that advice suggests
 def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
     """Advice for a layer or block that does not exist."""
     name = span.text
-    path = re.match(r"write `(@[^`]+)` for the value", diagnostic.help or "")
+    path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
     is_like = _likeness(diagnostic, name) >= LIKE
     before = span.file.text[: span.start].rstrip()
     if path is not None:
