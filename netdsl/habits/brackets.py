@@ -47,6 +47,18 @@ def braced(matched: Matched) -> Fix:
     return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
 
 
+def braced_line(matched: Matched) -> Fix:
+    """Braces around the indented lines below a line without a brace."""
+    line = matched.match.string
+    indentation = line[: len(line) - len(line.lstrip())]
+    end_of_line = matched.text.find("\n", matched.start)
+    end = _end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
+    if end is None:
+        return None
+    place = matched.start + len(line.rstrip())
+    return [(place, place, " {"), (end, end, f"\n{indentation}}}")]
+
+
 def _end_of_body(text: str, start: int, indentation: int) -> int | None:
     """The end of the last line that is indented more; None if there is no such line."""
     end = None
@@ -87,11 +99,15 @@ def arms(matched: Matched) -> Fix:
         members = parts(inside.replace(";", ","))
     if matched.group("join") == "residual" and len(members) == 1 and text[start] != "{":
         return body(matched)
+    if matched.group("join") == "residual" and len(members) == 1:
+        return None
     if matched.group("join") == "residual" and "|" not in inside and text[start] == "{":
         return [(start + 1, end, f" {' -> '.join(members)} ")]
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
         return None
+    labels = {*re.findall(r"(\w+)[ \t]*:", text[:begin])} if (begin := start) else set()
+    members = [f"@{member}" if member in labels else member for member in members]
     joined = " ".join(f"| {member}" for member in members)
     begin = matched.place("fix")[0]
     return [(begin, end + 1, f"{matched.group('join')} {{ {joined} }}")]

@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import arms, body, moved_arrow, unclosed
-from netdsl.habits.statements import is_layer, listed_layers, summed
+from netdsl.habits.statements import (
+    arrow,
+    is_layer,
+    joined_values,
+    labelled,
+    line_start,
+    listed_layers,
+    summed,
+)
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
 START = (  # before a layer
-    r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
+    r"(?:^|->|:|,\s|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
 )
 CHAIN = (
-    r"(?:^|->|:|[|{]\s)\s*(?:output\s+)?(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
+    r"(?:^|->|:|,\s|[|{]\s)\s*(?:output\s+)?"
+    r"(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
 )
 _OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
 JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
@@ -63,10 +72,54 @@ HABITS = (
         where="body",
     ),
     Habit(
+        rf"^\s*(?P<fix>(?P<at>[\[(]?)(?P<values>@?\w+(?:\s*,\s*@?\w+)+)[\])]?\s*->\s*{JOINS}(?:\("
+        rf"\s*\))?)\s*$",
+        "‹[›@image, @image] -> add()",
+        "write `$fix`",
+        "found several values before `->`",
+        joined_values,
+        "write `@a -> $join(@b)`",
+        where="body",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>{JOINS}\s+(?P<values>(?P<at>@\w+)(?:[\s,]+@\w+)+))\s*$",
+        "concat ‹@image› @image",
+        "write references in parentheses: `$fix`",
+        "found references after `$join`",
+        joined_values,
+        "write references in parentheses: `$join(@a, @b)`",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>[.+*/\\&]+|->)\s*)(?=(?P<layer>[a-z_]\w*))",
+        "‹.› relu",
+        "write `->` before a layer that continues the line above, or nothing before a new line",
+        "found `$at` at the beginning of a line",
+        line_start,
+        where="body",
+    ),
+    Habit(
+        r"->(?P<fix>\s*(?P<at>->)\s*)",
+        "relu -> ‹->› tanh",
+        "leave out one `->`",
+        "found a second `->`",
+        " ",
+        where="body",
+    ),
+    Habit(
+        r"(?:^|->)\s*\w+(?:\([^()]*\))?(?P<fix>\s*(?P<at>>|→|~)\s*)(?=(?P<layer>[a-z_]\w*))",
+        "relu ‹>› tanh",
+        "chain layers with `->`",
+        "found `$at` between layers",
+        arrow,
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<list>(?P<at>[\[(]).*[\])]))\s*,?\s*$",
         "‹[›conv(8, 3), relu]",
         "layers need no list: write `$fix`",
         "found `$at` before a layer",
+        listed_layers,
         listed_layers,
         where="body",
     ),
@@ -85,6 +138,14 @@ HABITS = (
         "write only the layer, without `$at`",
         "found `$at` before a layer",
         without_word,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>(?P<at>\s+))(?=(?P<layer>[a-z_]\w*)\s*\()",
+        "first‹ ›conv(8, 3)",
+        "write a colon after the name of a layer: `$name: $layer(...)`",
+        "a colon is missing after `$name`",
+        labelled,
         where="body",
     ),
     Habit(
@@ -201,7 +262,7 @@ HABITS = (
         fix=", ",
     ),
     Habit(
-        r"(?<![\w)\]])(?P<fix>(?P<at>\.)(?P<n>\d+))",
+        r"(?<![\w)\].])(?P<fix>(?P<at>\.)(?P<n>\d+))",
         "dropout(‹.›5)",
         "a number needs digits on both sides of its decimal point: `0.$n`",
         "a number begins with its point",
@@ -307,7 +368,7 @@ HABITS = (
         chained,
     ),
     Habit(
-        r"\brepeat\s+\w+\s+(?P<fix>(?P<at>[a-z]\w*)(?P<rest>.*))$",
+        r"\brepeat\s+\w+\s+(?P<fix>(?P<at>(?!(?:in|with|as|times)\b)[a-z]\w*)(?P<rest>.*))$",
         "repeat 3 ‹relu›",
         "write the repeated part in braces: `repeat 3 { $at$rest }`",
         "the repeated part is not in braces",
@@ -328,9 +389,9 @@ HABITS = (
         "a `(` before this is not closed",
     ),
     Habit(
-        r"[(,]\s*\w+(?P<at>\s*:)\s*(?=[\w\"(\[-])",
+        r"[(,]\s*(?P<name>\w+)(?P<at>\s*:)\s*(?P<value>[\w\"(\[-][^,)]*)",
         "conv(8, 3, stride‹:› 2)",
-        "write an argument with `=`: `stride = 2`",
+        "write an argument with `=`: `$name = $value`",
         "found `:` after the name of an argument",
         lambda matched: [(*matched.place("at"), " =")],
     ),

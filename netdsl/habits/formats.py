@@ -37,7 +37,7 @@ _PHRASES = (
 
 def paper(matched: Matched) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
-    line = re.sub(r"\s*[×✕*]\s*", "x", matched.group("line")).strip().rstrip(",.")
+    line = re.sub(r"\s*[×✕*]\s*", "x", re.sub("@", " ", matched.group("line"))).strip().rstrip(",.")
     if line in LAYERS:
         return None
     words = line.lower()

@@ -296,7 +296,8 @@ HABITS = (
     ),
     Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
     Habit(
-        r"^\s*(?P<fix>(?P<name>(?P<at>[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
+        r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
+        r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
         "‹conv-1›: conv(8, 3)",
         "a label consists of letters, digits and `_`: `$fix`",
         "`$name` is not a label",

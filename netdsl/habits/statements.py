@@ -168,7 +168,10 @@ def summed(matched: Matched) -> Fix:
     sign = matched.group("sign")
     kind = {"+": "add", "*": "mul", "-": "sub"}[sign]
     labels = labels_above(matched)
-    operands = [_operand(text, labels) for text in parts(matched.group("sum"), sign)]
+    texts = parts(matched.group("sum"), sign)
+    if sign == "-" and not any(text.lstrip("@") in labels for text in texts):
+        return Guess(" -> ".join(texts))
+    operands = [_operand(text, labels) for text in texts]
     known = [operand for operand in operands if operand is not None]
     if len(known) < len(operands):
         return None
@@ -199,6 +202,8 @@ def net_or_block(matched: Matched) -> Fix:
     end = closing(matched.text, opening) if opening >= 0 else None
     inside = matched.text[opening:end]
     parameters = matched.group("parameters")
+    if matched.group("name") in (*LAYERS, "block", "net", "input", "output", "train"):
+        return Guess(f"block {matched.group('name').capitalize()}{parameters or '()'}")
     if re.search(r"^\s*input\b", inside, re.MULTILINE):
         return f"net {matched.group('name')}{parameters if parameters.strip('() ') else ''} "
     return f"block {matched.group('name')}{parameters or '()'} "
@@ -245,3 +250,46 @@ def put_out(matched: Matched) -> Fix:
     """`output` before the value of `output = value`."""
     value = returned(matched)
     return f"output {value}" if isinstance(value, str) and value else None
+
+
+def chosen(matched: Matched) -> Fix:
+    """`if c { a } else { b }` for other ways to choose between layers."""
+    first, second = (matched.group(name).strip() for name in ("a", "b"))
+    layers = [layer for layer in (first, second) if layer]
+    if not all(is_layer(matched, re.split(r"\W", layer)[0]) for layer in layers):
+        return None
+    written = f"if {matched.group('c').strip()} {{ {first} }}"
+    return written + (f" else {{ {second} }}" if second else "")
+
+
+def joined_values(matched: Matched) -> Fix:
+    """`@a -> concat(@b)` for `a, b -> concat` and `concat @a @b`."""
+    names = re.findall(r"@?([A-Za-z_][\w.]*)", matched.group("values"))
+    first, *others = names
+    if not {name.split(".")[0] for name in names} <= labels_above(matched) or not others:
+        return None
+    return f"@{first} -> {matched.group('join')}({', '.join(f'@{name}' for name in others)})"
+
+
+def bracketed(matched: Matched) -> Fix:
+    """A list in brackets, with commas."""
+    elements = re.findall(r"[^,;{}|\s]+", matched.group("list").strip("[]{}() "))
+    return f"[{', '.join(elements)}]"
+
+
+def labelled(matched: Matched) -> Fix:
+    """A colon after the name of a layer."""
+    name, layer = matched.group("name"), matched.group("layer")
+    return ": " if is_layer(matched, layer) and not is_layer(matched, name) else None
+
+
+def line_start(matched: Matched) -> Fix:
+    """An arrow in place of another sign at the beginning of a line; nothing for an arrow."""
+    if matched.group("at") == "->":
+        return ""
+    return "-> " if is_layer(matched, matched.group("layer")) else None
+
+
+def arrow(matched: Matched) -> Fix:
+    """An arrow before a layer."""
+    return " -> " if is_layer(matched, matched.group("layer")) else None

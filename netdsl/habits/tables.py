@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from netdsl.habits import chains, control, formats, grammar, python, symbols
+from netdsl.habits import chains, control, formats, grammar, python, symbols, values
 
 HABITS = (
-    *symbols.HABITS,
+    *values.HABITS,
     *control.HABITS,
+    *symbols.HABITS,
     *grammar.HABITS,
     *python.HABITS,
     *formats.HABITS,

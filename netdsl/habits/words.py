@@ -42,3 +42,11 @@ TYPES = {
 PACKAGES = frozenset(
     "torch tensorflow keras numpy torchvision jax flax mxnet paddle netdsl nn math os sys".split()
 )
+
+# Names for the sizes of the value at hand.
+IN = {
+    "in_channels": "in.channels", "channels": "in.channels", "in_features": "in.size",
+    "c_in": "in.channels", "inplanes": "in.channels", "in_planes": "in.channels",
+    "input_channels": "in.channels", "height": "in.height", "width": "in.width",
+    "length": "in.length",
+}  # fmt: skip

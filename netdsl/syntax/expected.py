@@ -182,7 +182,8 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     is_above = bracket is not None and found not in ("`}`", "`->`")
     make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
-    if is_above or brace is not None:
+    is_below = found == "`}`" and "\n" in source.text[len(source.text[:start].rstrip()) : start]
+    if is_above or is_below or brace is not None:
         _close(source, problem, start, "}" if brace is not None else ")", found)
     problem.leaves_open = bracket is not None and not problem.changes
     problem.is_top_level = is_top_level(expected)
@@ -283,6 +284,6 @@ def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     if not last.strip() or "#" in last:
         return None
     is_comma = last.endswith(",") and "RPAR" not in expected and "RSQB" not in expected
-    if last.split()[-1] not in _OPERATORS and not is_comma:
+    if last.split()[-1] not in _OPERATORS and not is_comma and not last.endswith("->"):
         return None
     return len(before)

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.slips.edits import fix_closest, set_fix
+from netdsl.elaborate.slips.edits import fix_closest
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
-from netdsl.elaborate.slips.values import advise_argument, advise_dtype, advise_import, advise_name
+from netdsl.elaborate.slips.values import (
+    advise_argument,
+    advise_dtype,
+    advise_import,
+    advise_loop,
+    advise_name,
+)
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         case "unknown-function":
             advise_function(diagnostic, diagnostic.span, call, part)
         case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
-            set_fix(diagnostic, diagnostic.span, f"range({diagnostic.span.text})")
+            advise_loop(diagnostic, diagnostic.span, part)
         case "wrong-type" | "bad-argument" if call is not None:
             advise_argument(diagnostic, diagnostic.span, call, labels)
         case "wrong-dtype" if isinstance(part, ast.Input):

@@ -90,7 +90,7 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
         return
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
-    if not call.arguments and call.body is None:
+    if not call.arguments and (call.body is None or ours in JOINS):
         set_fix(diagnostic, span, ours)
 
 
@@ -161,8 +161,12 @@ def advise_function(
     """Advice for a function that does not exist, or that is a layer."""
     name = span.text.split("(")[0]
     if not is_layer(span.text) and find(name) is None:
+        index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
         if name in FUNCTIONS:
             diagnostic.help = FUNCTIONS[name]
+        elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
+            diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
+            set_fix(diagnostic, span, f"{name}[{index[2]}]")
         return
     diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
     diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"

@@ -16,7 +16,7 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
-from netdsl.habits.words import NOTHING, PACKAGES, TYPES, VALUES
+from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -47,6 +47,9 @@ def advise_name(
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
+    elif name in IN and diagnostic.help is None:
+        diagnostic.help = f"the sizes of a block's input are `{IN[name]}` and so on"
+        set_fix(diagnostic, span, IN[name])
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
@@ -118,6 +121,15 @@ def advise_import(diagnostic: Diagnostic, span: Span) -> None:
     if first is not None and first[1] == words[-1].lower():
         diagnostic.help = f"write `import {first[1]}`"
         set_fix(diagnostic, span, f"import {first[1]}")
+
+
+def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
+    """Advice for values that a loop cannot take."""
+    if "needs a list" in diagnostic.message:
+        set_fix(diagnostic, span, f"range({span.text})")
+    elif len(part.targets) == 2:
+        diagnostic.help = f"`enumerate({span.text})` gives pairs of a number and an element"
+        set_fix(diagnostic, span, f"enumerate({span.text})")
 
 
 def advise_argument(
