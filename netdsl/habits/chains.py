@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
 START = (  # before a layer
-    r"(?:^|->|:|,\s|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
+    r"(?:^|->|:|(?<=,\s)|(?<=\|\s)|[|{]\s)\s*"
+    r"(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
 )
 CHAIN = (
-    r"(?:^|->|:|,\s|[|{]\s)\s*(?:output\s+)?"
+    r"(?:^|->|:|(?<=,\s)|(?<=\|\s)|[|{]\s)\s*(?:output\s+)?"
     r"(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
 )
 _OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
@@ -119,7 +120,6 @@ HABITS = (
         "‹[›conv(8, 3), relu]",
         "layers need no list: write `$fix`",
         "found `$at` before a layer",
-        listed_layers,
         listed_layers,
         where="body",
     ),

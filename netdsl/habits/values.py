@@ -20,7 +20,8 @@ def imported(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
-        r"\b(?:concat|add|mul|sub|max|residual)\s*\([^()]*?(?P<fix>(?P<at>[&$^~%*]|@\s+))(?=[A-Za-z])",
+        r"\b(?:concat|add|mul|sub|max|residual)\s*\([^()]*?"
+        r"(?P<fix>(?P<at>[&$^~%*]|@\s+))(?=[A-Za-z])",
         "a: relu -> add(‹&›a)",
         "references begin with `@`: `@label`",
         "found `$at` before the name of a label",
@@ -106,7 +107,7 @@ HABITS = (
         " % ",
     ),
     Habit(
-        r"(?P<fix>(?P<at>\|)\s*(?P<a>-?\w+)\s*\|)",
+        r"[=(,+*/-]\s*(?P<fix>(?P<at>\|)\s*(?P<a>-?\w+)\s*\|)",
         "let n = ‹|›3|",
         "write `abs($a)`",
         "found `|` around a number",
