@@ -36,16 +36,20 @@ def diagnostics(text: str) -> list[Diagnostic]:
 
 
 def found(habit: Habit, context: str) -> Diagnostic | None:
-    """The error of the row's example in a context, if it is at the right place with this advice."""
-    text = CONTEXTS[context].format(habit.example.replace("{", "{{").replace("}", "}}"))
+    """The error of the row's example in a context, if it is at the right place."""
     text = CONTEXTS[context].format(habit.example)
-    start = text.index("‹")
-    end = text.index("›") - 1
+    place = text.index("‹"), text.index("›") - 1
     for diagnostic in diagnostics(text.replace("‹", "").replace("›", "")):
         assert diagnostic.span is not None
-        if (diagnostic.span.start, diagnostic.span.end) == (start, end):
+        if (diagnostic.span.start, diagnostic.span.end) == place:
             return diagnostic
     return None
+
+
+def has(text: str | None, template: str) -> bool:
+    """Whether a text comes from a template."""
+    parts = [piece.replace("$$", "$") for piece in pieces(template)]
+    return bool(template) and all(part in (text or "") for part in parts)
 
 
 def pieces(template: str) -> list[str]:
@@ -57,33 +61,13 @@ def pieces(template: str) -> list[str]:
 def test_example(habit: Habit) -> None:
     """The example has the row's advice, fact and place, and the fix removes the error."""
     assert habit.example.count("‹") == habit.example.count("›") == 1
-    contexts = WHERE.get(habit.where, CONTEXTS)
-    every = [found(habit, context) for context in contexts]
-    right = [
-        d
-        for d in every
-        if d is not None and (has(d.help, habit.advice) or has(d.help, habit.otherwise))
-    ]
-    seen = {(d.message, d.help) for d in every if d is not None}
-    assert right, seen or {
-        c: [
-            (d.message, d.help, d.span.text)
-            for d in diagnostics(
-                CONTEXTS[c].format(habit.example.replace("‹", "").replace("›", ""))
-            )
-        ]
-        for c in CONTEXTS
-    }
+    every = [found(habit, context) for context in WHERE.get(habit.where, CONTEXTS)]
+    here = [diagnostic for diagnostic in every if diagnostic is not None]
+    right = [d for d in here if has(d.help, habit.advice) or has(d.help, habit.otherwise)]
+    assert right, [(d.message, d.help) for d in here]
     diagnostic = right[0]
     assert not habit.fact or has(diagnostic.message, habit.fact), diagnostic.message
     if diagnostic.fix:
         text = diagnostic.fix[0].span.file.text
         left = diagnostics(applied(text, diagnostic.fix))
         assert (diagnostic.message, diagnostic.help) not in [(d.message, d.help) for d in left]
-
-
-def has(text: str | None, template: str) -> bool:
-    """Whether a text comes from a template."""
-    return bool(template) and all(
-        piece.replace("$$", "$") in (text or "") for piece in pieces(template)
-    )
