@@ -132,7 +132,7 @@ def commands(folder: str) -> dict[str, list[str]]:
     Path(folder, "resnet18.hndl").write_text(HNDL)
     Path(folder, "resnet18.json").write_text(SIDECAR)
     seconds([*netdsl, "export", "resnet:ResNet50", "-o", str(Path(folder, "resnet50.py"))])
-    hndl = [python, "-m", "hndl", "inspect", str(Path(folder, "resnet18.hndl"))]
+    hndl = [python, "-m", "hndl", "inspect", "--profile", str(Path(folder, "resnet18.hndl"))]
     eighteen = [*netdsl, "check", "resnet:ResNet18", "--input", "3x224x224"]
     return {
         "netdsl check resnet:ResNet50": [*netdsl, "check", "resnet:ResNet50"],

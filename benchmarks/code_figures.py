@@ -170,7 +170,8 @@ def undocumented(modules: Iterable[Module]) -> list[str]:
                 inherited = (
                     isinstance(node, ast.ClassDef) and node.bases and member.name in documented
                 )
-                if not inherited and not ast.get_docstring(member):
+                documented_elsewhere = inherited or _is_overload(member)
+                if not documented_elsewhere and not ast.get_docstring(member):
                     missing.append(f"{module.name}.{node.name}.{member.name}")
     return missing
 

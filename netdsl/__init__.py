@@ -1,31 +1,107 @@
-"""netdsl, a compiler for network descriptions: the public Python API. See `Net`."""
+"""A compiler for network descriptions.
+
+A text that reads like a paper's layer table becomes checked shapes, counts, a PyTorch module and an
+ONNX model. Load a net of the library, a file or a text, and look at it:
+
+>>> import netdsl
+>>> net = netdsl.load("lenet5")  # the library; netdsl.load("my.net") is a file
+>>> net
+<Net LeNet5: 61,706 params>
+>>> net.macs, net.depth, net.inputs, net.outputs
+(416520, 5, [image: 1x32x32 float32], [logits: 10 float32])
+>>> net.layers[:2]
+layer   kind   window   output    params      MACs
+──────────────────────────────────────────────────
+C1      conv   5x5      6x28x28      156   117,600
+1       tanh            6x28x28        -         -
+
+Use it in PyTorch and in ONNX:
+
+>>> module = net.torch()  # a torch.nn.Module; net.torch(weights="lenet5.pt") loads weights
+>>> model = net.onnx(weights=module.state_dict())  # net.save_onnx("lenet5.onnx") writes a file
+>>> import numpy
+>>> net.run(numpy.zeros((2, 1, 32, 32), "float32"), weights=module.state_dict()).shape
+(2, 10)
+
+A text can have parameters, and sizes that stay open. Figures are then formulas:
+
+>>> text = '''
+... net Small(classes = 10) {
+...     input image: 3xHxW
+...     conv(8, 3, pad = 1) -> bn -> relu
+...     output logits: gap -> flatten -> dense(classes)
+... }
+... '''
+>>> net = netdsl.loads(text, classes=4)
+>>> net.macs
+216 * H * W + 32
+>>> net.figure("macs", H=64, W=64)
+884768
+>>> netdsl.loads(text, inputs={"image": (3, 64, 64)}).macs
+884816
+
+A mistake in a text raises `CompileError`, which prints the place of each error:
+
+>>> try:
+...     netdsl.loads("net Small { input image: 28x28 \\n dense(10) -> softmaxx }")
+... except netdsl.CompileError as error:
+...     print(error)
+error[unknown-layer]: there is no layer or block `softmaxx`
+ --> <text>:2:15
+  |
+2 |  dense(10) -> softmaxx }
+  |               ^^^^^^^^
+help: did you mean `softmax` or `log_softmax`?
+<BLANKLINE>
+
+`netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the
+command line: `netdsl check lenet5`, and `netdsl --help` for the rest. `netdsl layers` lists the
+layers that a text can have, and `netdsl nets` the nets of the library. In a notebook, `%load_ext
+netdsl` adds `%%netdsl`, a cell that is such a text.
+"""
 
 # This file imports nothing, because the command cannot handle Control-C until it has run.
 TYPE_CHECKING = False  # type checkers assume that it is true
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from netdsl.api import Net, load, loads
     from netdsl.errors import CompileError
+    from netdsl.ir.types import Sym
     from netdsl.version import __version__
 
-__all__ = ["CompileError", "Net", "__version__", "load", "loads"]
+__all__ = ["CompileError", "Net", "Sym", "__version__", "load", "loads"]
 
 
-def __getattr__(name: str) -> object:
-    """Load the API when it is first used, because the command line does not need it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "__version__":
-        from netdsl import version
+if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such function
 
-        return version.__version__
-    from netdsl import api
+    def __getattr__(name: str) -> object:
+        """Load the API when it is first used, because the command line does not need it."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            from netdsl import version
 
-    globals().update(
-        {public: getattr(api, public) for public in __all__ if public != "__version__"}
-    )
-    return globals()[name]
+            return version.__version__
+        from netdsl import api, version
+
+        names = globals()
+        names.update(
+            {public: getattr(api, public) for public in __all__ if public != "__version__"}
+        )
+        names["__version__"] = version.__version__
+        for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
+            names.pop(lazy, None)
+        return names[name]
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: "Any") -> None:
+    """Add `%%netdsl` to a notebook: `%load_ext netdsl` calls this."""
+    from netdsl.notebook import load_ipython_extension as register  # the only part with IPython
+
+    register(shell)

@@ -17,6 +17,8 @@ def main() -> None:
     """Run the command; Control-C ends it at any time, even during imports."""
     leave_on_stop()
     gc.disable()  # imports leave no garbage; `cli.main` enables the collector again
+    if "_ARGCOMPLETE" in os.environ:  # a shell completes a command line
+        import_module("netdsl.commands.completion").complete()
     try:
         run = import_module("netdsl.cli").main
     except (ImportError, MemoryError, OSError) as error:  # no memory, or an incomplete installation

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from functools import wraps
 from numbers import Integral, Real
 from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from netdsl.errors import CompileError, NetdslError
-from netdsl.limits import INTEGER_DIGITS
+from netdsl.limits import INTEGER_DIGITS, MAX_DIM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -52,24 +53,36 @@ def _has_no_zero_byte(value: object) -> bool:
     return isinstance(value, (str, os.PathLike)) and "\0" not in os.fspath(value)
 
 
+def _is_in(*choices: str) -> Kind:
+    listed = ", ".join(f'"{choice}"' for choice in choices)
+    return Kind(f"one of {listed}", lambda value: isinstance(value, str), choices.__contains__)
+
+
 _TEXT = Kind("a str", lambda value: isinstance(value, str))
 _FLAG = Kind("a bool", lambda value: isinstance(value, bool))
 _INTEGER = Kind("an int", _is_integer)
 _NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
 _PATH = Kind("a path without zero bytes", _is_path, _has_no_zero_byte)
 
-# An argument has the same kind in every function that takes it. `weights` is missing here: its
-# check depends on the tensors, so `weights.checkpoints.weights_of` does it.
+# An argument has the same kind in every function that takes it; None is allowed where it is the
+# default. `weights` and `arrays` are missing here: their checks depend on the tensors, so
+# `weights.checkpoints.weights_of` and `runtime.feeds.feeds_of` do them.
 KINDS = {
     "text": _TEXT,
-    "net": _TEXT.or_none(),
+    "net": _TEXT,
     "name": _PATH,
     "path": _PATH,
-    "depth": _NATURAL.or_none(),
-    "opset": _INTEGER.or_none(),
+    "out": _PATH,
+    "depth": _NATURAL,
+    "expression": _TEXT,
+    "opset": _INTEGER,
     "seed": _NATURAL,
     "dtype": _TEXT,
+    "data": _TEXT,
+    "device": _is_in("cpu", "cuda", "tensorrt", "auto"),
     "fold": _FLAG,
+    "resume": _FLAG,
+    "quiet": _FLAG,
     "allow_nonfinite": _FLAG,
 }
 
@@ -82,15 +95,16 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """
     python_function: object = function
     assert isinstance(python_function, FunctionType)
-    code = python_function.__code__  # `inspect.signature` has the names too, but is slow to import
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    kinds = _kinds_of(python_function)
+    positional = python_function.__code__.co_posonlyargcount
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        given = dict(zip(names, args, strict=False)) | kwargs
-        for name in names:
-            if name in given and name in KINDS:
-                _check(name, given[name], KINDS[name])
+        for number, (name, kind) in enumerate(kinds.items()):
+            if number < len(args):
+                _check(name, args[number], kind)
+            elif number >= positional and name in kwargs:
+                _check(name, kwargs[name], kind)
         try:
             return function(*args, **kwargs)
         except NetdslError as error:
@@ -99,7 +113,24 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-def _check(name: str, value: object, kind: Kind) -> None:
+def _kinds_of(function: FunctionType) -> dict[str, Kind | None]:
+    """The kind of each argument of a function, in order; None for one with a check of its own."""
+    code = function.__code__  # `inspect.signature` has the names too, but is slow to import
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    defaults = function.__defaults__ or ()
+    last = names[code.co_argcount - len(defaults) : code.co_argcount]
+    optional = dict(zip(last, defaults, strict=True)) | (function.__kwdefaults__ or {})
+    kinds: dict[str, Kind | None] = {}
+    for name in names:
+        kind = KINDS.get(name)
+        is_optional = optional.get(name, ...) is None
+        kinds[name] = kind.or_none() if kind is not None and is_optional else kind
+    return kinds
+
+
+def _check(name: str, value: object, kind: Kind | None) -> None:
+    if kind is None:
+        return
     if not kind.has_type(value):
         raise TypeError(f"{name} must be {kind.description}, not {type(value).__name__}")
     if not kind.is_in_range(value):
@@ -112,24 +143,60 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def texts_of(parameters: Mapping[str, object]) -> dict[str, str]:
-    """The parameters of a net as expressions of the language; raises as `checked` functions do."""
+def sizes_of(inputs: object) -> dict[str, tuple[int, ...]]:
+    """The sizes of inputs by name, without the batch; raises as `checked` functions do."""
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping):
+        wanted = 'a dict of sizes by input, such as {"image": (3, 224, 224)}'
+        raise TypeError(f"inputs must be {wanted}, not {type(inputs).__name__}")
+    return {name: _sizes(name, sizes) for name, sizes in inputs.items()}
+
+
+def _sizes(name: object, given: object) -> tuple[int, ...]:
+    if not isinstance(name, str):
+        raise TypeError(f"the names of inputs must be str, not {type(name).__name__}")
+    sizes = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    return tuple(size_of(f"a size of input {name}", size) for size in sizes)
+
+
+def size_of(name: str, size: object) -> int:
+    """A size as an `int`; raises as `checked` functions do."""
+    if not isinstance(size, Integral) or isinstance(size, bool):
+        raise TypeError(f"{name} must be an int, not {type(size).__name__}")
+    if not 1 <= int(size) <= MAX_DIM:
+        raise ValueError(f"{name} must be from 1 to {MAX_DIM:,}, not {_shown(size)}")
+    return int(size)
+
+
+def string_of(name: str, text: str) -> str:
+    """A text as a string of the language."""
+    if '"' in text or "\n" in text:
+        raise ValueError(f"{name} must be a str without quotes and line breaks")
+    return f'"{text}"'
+
+
+def texts_of(
+    values: Mapping[str, object], write: Callable[[str, str], str] = string_of
+) -> dict[str, str]:
+    """Values by name as expressions of the language; raises as `checked` functions do.
+
+    `write` gives the expression of a `str` from the name and the text.
+    """
     try:
-        return {name: _text(name, value) for name, value in parameters.items()}
+        return {name: _text(name, value, write) for name, value in values.items()}
     except RecursionError:
         raise ValueError("a list in the parameters is nested too deeply") from None
 
 
-def _text(name: str, value: object) -> str:
+def _text(name: str, value: object, write: Callable[[str, str], str]) -> str:
     match value:
         case bool():
             return "true" if value else "false"
         case list() | tuple():
-            return f"[{', '.join(_text(name, v) for v in value)}]"
+            return f"[{', '.join(_text(name, v, write) for v in value)}]"
         case str():
-            if '"' in value or "\n" in value:
-                raise ValueError(f"{name} must be a str without quotes and line breaks")
-            return f'"{value}"'
+            return write(name, value)
         case Integral():
             if abs(int(value)) >= 10**INTEGER_DIGITS:
                 raise ValueError(f"{name} must have at most {INTEGER_DIGITS} digits")

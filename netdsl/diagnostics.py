@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_ERRORS = 100
 MANY = 1_000  # the most names that a wrong name is compared with
 CLOSEST = 3  # the most names that advice suggests
+SHORTEST = 3  # letters of a name in which one may be wrong
 LONG = 6  # letters of a name in which two may be wrong
 
 
@@ -58,6 +59,9 @@ class Diagnostic:
         self.file: str | None = None
         self.fix = fix
 
+    def __repr__(self) -> str:
+        return f"<{self.severity}[{self.code}]: {self.message}>"
+
 
 class Abandoned(Exception):
     """Compiling stops; the reporter has the errors found so far."""
@@ -93,7 +97,9 @@ class Reporter:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice that suggests the closest known names, at most three, or None."""
-    return _question(closest(name, known))
+    names = list(known)
+    certain = nearest(name, names)
+    return _question([certain] if certain else closest(name, names))
 
 
 def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
@@ -128,18 +134,42 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
 
 
 def respelled(span: Span, name: str, known: Iterable[str]) -> tuple[Edit, ...]:
-    """The fix of a misspelt name, if there is no doubt about what was meant.
+    """The fix of a misspelt name, if there is no doubt about what was meant."""
+    meant = nearest(name, known)
+    return () if meant is None else (Edit(span, meant),)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was certainly meant by a misspelt one, if there is one.
 
     That is so if exactly one known name differs by a single letter (by two, in names of six or more
-    letters), or only by capitals.
+    letters), or only by capitals. The digits must be the same: `conv2` is not a way to write
+    `conv1`. Names of one or two letters differ too little from each other.
     """
     allowed = 2 if len(name) >= LONG else 1
     distances = {other: _distance(name.lower(), other.lower()) for other in closest(name, known)}
     least = min(distances.values(), default=allowed + 1)
     best = [other for other, distance in distances.items() if distance == least]
-    if least > allowed or len(best) != 1:
-        return ()
-    return (Edit(span, best[0]),)
+    if least > allowed or len(best) != 1 or _digits(name) != _digits(best[0]):
+        return None
+    is_short = min(len(name), len(best[0])) < SHORTEST
+    return None if least and is_short else best[0]
+
+
+def nearest_path(path: str, known: Iterable[str]) -> str | None:
+    """The dotted path that was certainly meant by a wrong one, if there is one.
+
+    It is the only one that ends in it, or else the nearest.
+    """
+    paths = list(dict.fromkeys(known))
+    inside = [other for other in paths if other.endswith(f".{path}")]
+    if len(inside) == 1:
+        return inside[0]
+    return None if inside else nearest(path, paths)
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
 
 
 def _distance(a: str, b: str) -> int:

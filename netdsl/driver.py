@@ -22,9 +22,11 @@ from netdsl.syntax.parser import MendedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from netdsl.analysis.expectations import Outcome
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.bodies import Expectation
     from netdsl.elaborate.evaluate import Env
+    from netdsl.elaborate.loader import Reference
     from netdsl.ir.graph import Graph, Value
     from netdsl.source import SourceFile
 
@@ -67,12 +69,16 @@ def open_program(name: str, defines: Mapping[str, str] | None = None) -> Program
     return program_of(library.open_source(name), defines)
 
 
-def program_of(source: SourceFile, defines: Mapping[str, str] | None = None) -> Program:
-    """The program of a text; raises `NetdslError`."""
+def program_of(
+    source: SourceFile,
+    defines: Mapping[str, str] | None = None,
+    files: Mapping[Reference, SourceFile] | None = None,
+) -> Program:
+    """The program of a text; raises `NetdslError`. `files` are those of `Loader`."""
     reporter = Reporter()
     with _collecting(reporter):
         try:
-            loader, module = load_program(source, reporter)
+            loader, module = load_program(source, reporter, files)
         except UnreadableError as error:
             other = library.other_language(source)
             if other is not None:
@@ -152,17 +158,27 @@ def compile_net(
 def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
     """The number of `expect` lines that are true, and the diagnostics of the others.
 
-    If the user gives sizes or parameters, no line is checked, because the lines describe the net as
-    it is written.
+    If the user gives sizes or parameters, no line is checked.
+    """
+    outcomes = outcomes_of_expects(compiled)
+    broken = [diagnostic for outcome in outcomes for diagnostic in outcome.diagnostics]
+    return sum(outcome.holds for outcome in outcomes), broken
+
+
+def outcomes_of_expects(compiled: Compiled) -> list[Outcome]:
+    """The outcome of each `expect` line.
+
+    If the user gives sizes or parameters, there is none, because the lines describe the net as it
+    is written.
     """
     program, graph = compiled.program, compiled.graph
     if compiled.inputs or program.defines:
-        return 0, []
+        return []
 
     def resized(sizes: tuple[int, ...]) -> Compiled:
         return compile_net(program, graph.name, {graph.inputs[0].name: sizes})
 
-    return check_expectations(compiled, resized)
+    return list(check_expectations(compiled, resized))
 
 
 @contextmanager

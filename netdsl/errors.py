@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.render import render_all
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.diagnostics import Annotation, Edit
     from netdsl.source import Span
 
@@ -39,6 +42,9 @@ class NetdslError(Exception):
         error.diagnostics = diagnostics
         return error
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).of, ([],), self.__dict__
+
     def __str__(self) -> str:
         return render_all(self.diagnostics)
 
@@ -63,14 +69,36 @@ class NetdslError(Exception):
         return self.diagnostic.help
 
 
+class Correction(NamedTuple):
+    """How a call is corrected, if there is no doubt: the rules of layers know no source text.
+
+    `arguments` has the new text of an argument by its name, or None for one that is left out.
+    `kind` is the layer to call instead. `before` and `after` are layers to add.
+    """
+
+    arguments: Mapping[str, str | None] = MappingProxyType({})
+    kind: str = ""
+    before: str = ""
+    after: str = ""
+
+
 class OpError(NetdslError):
-    """A call breaks a rule of its layer; the place is the argument `arg`, or else the layer."""
+    """A call breaks a rule of its layer; the place is the argument `arg`, or else the layer.
+
+    `elaborate.corrections` turns the `correction` into a fix.
+    """
 
     def __init__(
-        self, code: str, message: str, arg: str | None = None, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        arg: str | None = None,
+        help: str | None = None,
+        correction: Correction | None = None,
     ) -> None:
         super().__init__(code, message, help=help)
         self.arg = arg
+        self.correction = correction
 
 
 class UnlikeShapesError(OpError):
@@ -82,13 +110,22 @@ class UnlikeShapesError(OpError):
 
 
 class SettingError(NetdslError):
-    """A setting of a training, or its data, is wrong; the place is the entry `key`."""
+    """A setting of a training, or its data, is wrong; the place is the entry `key`.
+
+    `respelling` is a misspelt name of the entry and the right one, if there is no doubt about it.
+    """
 
     def __init__(
-        self, code: str, message: str, key: str | None = None, help: str | None = None
+        self,
+        code: str,
+        message: str,
+        key: str | None = None,
+        help: str | None = None,
+        respelling: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(code, message, help=help)
         self.key = key
+        self.respelling = respelling
 
 
 class Overrun(NetdslError):
@@ -100,7 +137,19 @@ class UnreadableError(NetdslError):
 
 
 class CompileError(NetdslError):
-    """The error that the Python API raises, with all diagnostics of a text."""
+    """Something is wrong with a text, its parameters, weights or environment variables.
+
+    Printed, it shows every error with its place, as the commands do. `diagnostics` is the list of
+    these: each has a `code`, a `message`, a `span` (its place), a `help` and `notes`. `code`,
+    `message` and `help` are those of the first.
+
+    >>> import netdsl
+    >>> try:
+    ...     netdsl.load("lenet6")
+    ... except netdsl.CompileError as error:
+    ...     error.code, error.message
+    ('file-not-found', 'there is no file or library net `lenet6`')
+    """
 
 
 class CannotWriteError(OSError):

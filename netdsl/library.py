@@ -193,9 +193,23 @@ def import_path(importer: SourceFile, target: str) -> str:
     return path
 
 
+def files_beside(source: SourceFile) -> list[str]:
+    """The other `.net` files in the folder of a file."""
+    if source.path is None:
+        return []
+    return _others(*os.path.split(source.path))
+
+
+def _others(folder: str, but: str) -> list[str]:
+    try:
+        return [f for f in os.listdir(folder) if f.endswith(".net") and f != but]
+    except OSError:  # the text may come from another machine
+        return []
+
+
 def _import_advice(target: str, folder: str, importer: str) -> str | None:
     """Advice for an imported file that does not exist."""
-    beside = [f for f in os.listdir(folder) if f.endswith(".net") and f != importer]
+    beside = _others(folder, importer)
     name = target.removesuffix(".net")
     if name in library_names() and f"{name}.net" not in beside:
         return f"the library has it: write `import {name}`"

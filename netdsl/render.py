@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from netdsl.source import printable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Paint = Callable[[str, str], str]  # a text and the escape code of its colour
     Json = dict[str, Any]
 
+NARROW = 80  # columns of text without a terminal
 MANY_PLACES = 4  # the same message at so many places is printed once
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
@@ -113,6 +115,19 @@ def _excerpt(span: Span, mark: str, paint: Paint, tone: str) -> list[str]:
 def _blank(text: str) -> str:
     """Blanks as wide as a text; tabs stay, because their width depends on the terminal."""
     return "\t".join(" " * sum(width_of(_safe(c)) for c in part) for part in text.split("\t"))
+
+
+def output_width() -> int | None:
+    """The columns of the terminal that standard output is; None if it is a file or a pipe.
+
+    The variable COLUMNS overrides both.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    if not sys.stdout.isatty():
+        return None
+    return os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
 
 
 def width_of(text: str) -> int:

@@ -39,6 +39,14 @@ class SourceFile:
         self.path = path
         self._starts: list[int] | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return SourceFile, (self.name, self.text, self.path)
+
+    @property
+    def key(self) -> str:
+        """What distinguishes the file from others: its path, or its name if it has none."""
+        return self.path or self.name
+
     def location(self, offset: int) -> Location:
         """Line and column of a character offset."""
         starts = self._line_starts()

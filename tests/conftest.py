@@ -17,6 +17,8 @@ pytest.register_assert_rewrite("tests.support")
 if chosen().threads:
     os.environ.setdefault("OMP_NUM_THREADS", str(chosen().threads))
 os.environ.update(chosen().environment)
+# The workers of pytest-xdist set it; what tests print goes to files, which have no width.
+os.environ.pop("COLUMNS", None)
 
 import numpy as np
 from hypothesis import settings

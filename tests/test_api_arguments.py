@@ -29,11 +29,23 @@ FUNCTIONS: list[Callable[..., Any]] = [
     netdsl.Net.onnx,
     netdsl.Net.save_onnx,
     netdsl.Net.draw,
+    netdsl.Net.run,
+    netdsl.Net.verify,
+    netdsl.Net.train,
+    netdsl.Net.figure,
 ]
 LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
 LOADS: Any = netdsl.loads
 PARAMETRIC = "net T(classes = 3, on = true, sizes = [1, 2]) {\n input a: 4\n dense(classes)\n}"
-OTHER = {"self", "weights", "parameters"}  # parameters with their own checks
+OTHER = {  # parameters with their own checks
+    "self",
+    "weights",
+    "parameters",
+    "inputs",
+    "arrays",
+    "entries",
+    "sizes",
+}
 
 
 def test_every_public_function_is_checked() -> None:
@@ -54,6 +66,7 @@ class Bytes(os.PathLike[bytes]):
         return b"m.onnx"
 
 
+DEVICES = 'one of "cpu", "cuda", "tensorrt", "auto"'
 WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda _: LOADS(b"net"), "text must be a str, not bytes"),
     (lambda _: LOADS(None), "text must be a str, not NoneType"),
@@ -67,9 +80,17 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.onnx(fold="no"), "fold must be a bool, not str"),
     (lambda n: n.onnx(dtype=np.float32), "dtype must be a str, not type"),
     (lambda n: n.torch(allow_nonfinite=1), "allow_nonfinite must be a bool, not int"),
+    (lambda _: LOAD("lenet5", 3), "net must be a str, or None, not int"),
     (lambda n: n.save_onnx(3), "path must be a path without zero bytes, not int"),
     (lambda n: n.save_onnx(Bytes()), "path must be a path without zero bytes, not Bytes"),
-    (lambda n: n.draw(None), "path must be a path without zero bytes, not NoneType"),
+    (lambda n: n.save_onnx(None), "path must be a path without zero bytes, not NoneType"),
+    (lambda n: n.draw(3), "path must be a path without zero bytes, or None, not int"),
+    (lambda n: n.figure(3), "expression must be a str, not int"),
+    (lambda n: n.train(resume=1), "resume must be a bool, not int"),
+    (lambda n: n.train(quiet="yes"), "quiet must be a bool, not str"),
+    (lambda n: n.train(data=3), "data must be a str, or None, not int"),
+    (lambda n: n.run(None, device=3), f"device must be {DEVICES}, not int"),
+    (lambda n: n.verify(seed=None), "seed must be an int of at least 0, not NoneType"),
     (lambda n: n.draw("n.dot", "1"), "depth must be an int of at least 0, or None, not str"),
     (lambda n: n.summary(1.5), "depth must be an int of at least 0, or None, not float"),
 ]
@@ -100,7 +121,19 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
         "dtype 'int8' is not supported; it can be float32, float16, bfloat16",
     ),
     (lambda n: n.summary(-1), "depth must be an int of at least 0, or None, not -1"),
-    (lambda n: n.draw("a\0.dot"), r"path must be a path without zero bytes, not 'a\x00.dot'"),
+    (
+        lambda n: n.draw("a\0.dot"),
+        r"path must be a path without zero bytes, or None, not 'a\x00.dot'",
+    ),
+    (
+        lambda n: n.save_onnx("a\0.onnx"),
+        r"path must be a path without zero bytes, not 'a\x00.onnx'",
+    ),
+    (
+        lambda n: n.train(device="tensorrt"),
+        'device must be one of "cpu", "cuda", "auto", not "tensorrt"',
+    ),
+    (lambda n: n.train(device="gpu"), f"device must be {DEVICES}, not 'gpu'"),
     (
         lambda n: n.draw("a.bmp"),
         f"the name of a picture must end in {', '.join(SUFFIXES)}; found `a.bmp`",
@@ -124,6 +157,38 @@ def test_numbers_of_numpy_are_ints() -> None:
     net = LOADS(TINY)
     assert net.onnx(seed=np.int64(3), opset=np.int32(19)) == net.onnx(seed=3, opset=19)
     assert netdsl.loads(PARAMETRIC, classes=np.int64(5)).params == 25
+
+
+SIZES: list[tuple[object, type[Exception], str]] = [
+    (
+        (3, 8, 8),
+        TypeError,
+        'inputs must be a dict of sizes by input, such as {"image": (3, 224, 224)}, not tuple',
+    ),
+    ({3: (3, 8, 8)}, TypeError, "the names of inputs must be str, not int"),
+    ({"a": "3x8x8"}, TypeError, "a size of input a must be an int, not str"),
+    ({"a": (3, 8.0, 8)}, TypeError, "a size of input a must be an int, not float"),
+    ({"a": (3, True, 8)}, TypeError, "a size of input a must be an int, not bool"),
+    ({"a": (3, 0, 8)}, ValueError, "a size of input a must be from 1 to 2,147,483,647, not 0"),
+    (
+        {"a": (3, 1 << 70, 8)},
+        ValueError,
+        "a size of input a must be from 1 to 2,147,483,647, not a number of 71 bits",
+    ),
+]
+
+
+@pytest.mark.parametrize(("inputs", "error", "message"), SIZES, ids=[m for _, _, m in SIZES])
+def test_sizes_of_inputs(inputs: object, error: type[Exception], message: str) -> None:
+    """Sizes that are not numbers are refused by the name of the input."""
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        LOADS("net T { input a: 3xHxW\n relu }", inputs=inputs)
+
+
+@pytest.mark.parametrize("name", ["text", "self", "name", "path"])
+def test_parameters_named_like_arguments(name: str) -> None:
+    """A parameter of a net may have the name of an argument that is passed by position."""
+    assert LOADS(f"net T({name}) {{ input a: 4\n dense({name}) }}", **{name: 3}).params == 15
 
 
 WANTED = "must be a number, a bool, a str, or a list or tuple of these"

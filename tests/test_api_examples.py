@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import subprocess
+import sys
+from types import ModuleType
 
-from netdsl import api
+import pytest
+
+import netdsl
+from netdsl import api, api_figures, api_net, errors
+
+MODULES = [netdsl, api, api_figures, api_net, errors]
 
 
-def test_examples_give_what_they_show() -> None:
-    """Every public function has an example, and each example gives the result shown below it."""
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_give_what_they_show(module: ModuleType) -> None:
+    """Each example gives the result below it."""
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
-    result = doctest.testmod(api, optionflags=flags)
+    result = doctest.testmod(module, optionflags=flags)
+    assert result.attempted > 0
     assert result.failed == 0
-    finder = doctest.DocTestFinder(exclude_empty=False)
-    without = [t.name for t in finder.find(api) if not t.examples and "._" not in t.name]
-    assert without == ["netdsl.api.Net"]
+
+
+def test_everything_has_an_example() -> None:
+    """Every public function, method and property has an example."""
+    members = {name: getattr(netdsl.Net, name) for name in dir(netdsl.Net) if name[0] != "_"}
+    assert len(members) > 20
+    members |= {"load": netdsl.load, "loads": netdsl.loads, "CompileError": netdsl.CompileError}
+    texts = {name: inspect.getdoc(member) or "" for name, member in members.items()}
+    assert [name for name, text in texts.items() if ">>> " not in text] == []
+
+
+def test_help_is_a_page() -> None:
+    """`help(netdsl)` shows what is public, without the helpers of the module."""
+    text = pydoc_text()
+    assert "netdsl - A compiler for network descriptions." in text
+    for name in ("class Net", "class CompileError", "load(", "loads(", "def figure"):
+        assert name.removeprefix("def ") in text
+    functions = text[text.index("\nFUNCTIONS\n") : text.index("\nDATA\n")]
+    listed = [line.split("(")[0].strip() for line in functions.splitlines() if line[4:5].strip()]
+    assert [name for name in listed if name != "FUNCTIONS"] == ["load", "loads"]
+
+
+def pydoc_text() -> str:
+    """What `help(netdsl)` prints in a new process."""
+    code = "import netdsl; help(netdsl)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout

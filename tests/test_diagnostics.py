@@ -299,7 +299,10 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
         "net N:\n    input image: 3x8x8\n    relu\n",
         Expected("syntax-error", 1, 6, "found `:`, but bodies are in braces", "`net N {`"),
     ),
-    "python arrow": (NET + "relu => tanh\n}", Expected("syntax-error", 3, 10, "another arrow", "`->`")),
+    "python arrow": (
+        NET + "relu => tanh\n}",
+        Expected("syntax-error", 3, 10, "another arrow", "`->`"),
+    ),
     "windows line ends": (
         NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n",
         Expected("window-too-large", 3, 13, "a kernel of 9"),
@@ -620,7 +623,6 @@ def test_control_characters_are_not_printed(
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["nothing"],
         ["check"],
         ["check", "lenet5", "--format", "xml"],

@@ -19,7 +19,6 @@ from netdsl.diagnostics import (
     Reporter,
     did_you_mean,
 )
-from netdsl.draw.table import table_of
 from netdsl.render import MAX_COLUMNS, as_github, as_json, as_sarif, render_all, render_text
 from netdsl.source import SourceFile, Span
 
@@ -99,21 +98,6 @@ def test_carets_under_wide_letters() -> None:
     assert (shown, marks) == ("1 | a\u6570\u636ee\u0301 \u7f51\u7edc x", "  | " + " " * 7 + "^^^^")
     assert excerpt("\u7f51\u7edc x", 3, 4)[3] == "  |      ^"
     assert excerpt("\x1b[31m x", 6, 7)[3] == "  |       ^"
-
-
-def test_tables_of_wide_letters() -> None:
-    """The columns of a table are aligned although letters take two columns, also in a cut name."""
-    table = table_of(
-        ["layer", "n"], [["\u7573\u307f\u8fbc\u307f", "1"], ["ab", "22"]], right=1, width=80
-    )
-    assert [line.text for line in table] == [
-        "layer       n",
-        "\u2500" * 13,
-        "\u7573\u307f\u8fbc\u307f    1",
-        "ab         22",
-    ]
-    cut = table_of(["layer", "n"], [["\u7573\u307f\u8fbc\u307f" * 2, "1"]], right=1, width=12)
-    assert cut[2].text == "\u7573\u307f\u8fbc \u2026   1"
 
 
 def test_carets_are_below_the_characters() -> None:

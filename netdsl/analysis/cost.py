@@ -5,7 +5,9 @@ layers, for one sample, as papers and torchvision count them. `weights` are the 
 layers, without biases. `units` are the elements of a layer's output.
 
 All totals are for inference, so auxiliary heads have rows but do not count in the totals. Weights
-that two layers share count once; the MACs of both layers count.
+that two layers share count once; the MACs of both layers count. `buffers` are the stored numbers
+that are not learned: moving means and variances, but not the counter of batches, which no result
+depends on. Params and buffers together are what Keras prints as its total.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.ir.op import COUNTER
 from netdsl.ir.types import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class Cost(NamedTuple):
     weights: int
     units: int | Sym
     bytes: int | Sym
+    buffers: int
 
 
 class PartCost(NamedTuple):
@@ -39,6 +43,7 @@ class PartCost(NamedTuple):
     macs: int | Sym
     weights: int
     units: int | Sym
+    buffers: int
 
 
 class Totals(NamedTuple):
@@ -51,6 +56,7 @@ class Totals(NamedTuple):
 
     params: int
     trainable: int
+    buffers: int
     macs: int | Sym
     weights: int
     units: int | Sym
@@ -80,6 +86,7 @@ class Costs:
                 node.op.weights(*xs),
                 y.size,
                 y.size * ITEM_BYTES[y.dtype],
+                sum(p.size for name, p in node.op.buffers(*xs).items() if name != COUNTER),
             )
             self._known[key] = cost
         return cost
@@ -87,7 +94,7 @@ class Costs:
     def rows(self) -> Iterable[tuple[Node, Cost]]:
         """Every node with its figures, in order. Shared weights count only at their first node."""
         for node, cost in zip(self.graph.nodes, self._rows, strict=True):
-            yield node, cost._replace(params=0, weights=0) if node.shared else cost
+            yield node, cost._replace(params=0, weights=0, buffers=0) if node.shared else cost
 
     def of(self, prefix: str) -> PartCost:
         """The figures of the layer, block or group with that name."""
@@ -98,6 +105,7 @@ class Costs:
             total(c.macs for _, c in own),
             sum(c.weights for _, c in own),
             units(prefix, own),
+            sum(c.buffers for _, c in own),
         )
 
     def totals(self) -> Totals:
@@ -111,6 +119,7 @@ class Costs:
         return Totals(
             params=sum(c.params for _, c in rows),
             trainable=sum(c.params for n, c in rows if not n.frozen),
+            buffers=sum(c.buffers for _, c in rows),
             macs=total(c.macs for _, c in rows),
             weights=sum(c.weights for _, c in rows),
             units=total(c.units for n, c in rows if n.op.multiplies),

@@ -6,8 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Totals
-from netdsl.diagnostics import Annotation, Diagnostic, did_you_mean, did_you_mean_path
-from netdsl.elaborate.evaluate import Env, evaluate, truth
+from netdsl.diagnostics import (
+    Annotation,
+    Diagnostic,
+    Edit,
+    did_you_mean,
+    did_you_mean_path,
+    nearest_path,
+    respelled,
+)
+from netdsl.elaborate.evaluate import Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
 
-_OF_LABEL = ("shape", "params", "macs", "weights", "units")
+_OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
 MOST = 16  # how many sizes of a list a message shows
@@ -50,7 +58,14 @@ class Facts:
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
                 diagnostic.help = _AT
+            if diagnostic.code == "wrong-type":
+                diagnostic.fix = ()  # what the author expects is not certain
             return diagnostic
+
+    def value(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression with figures and labels; raises `NetdslError`."""
+        self.start = ""
+        return evaluate(expr, Env(env, self._special))
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
@@ -105,6 +120,7 @@ class Facts:
                 help=_shape_help(expr.id, self.labels)
                 or did_you_mean(expr.id, Totals._fields)
                 or f"the figures are {', '.join(Totals._fields)} and shape(label)",
+                fix=respelled(expr.span, expr.id, Totals._fields),
             )
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL:
@@ -114,6 +130,7 @@ class Facts:
                     expr.span,
                     help=did_you_mean(expr.name, _OF_LABEL)
                     or f"the figures of a label are {', '.join(_OF_LABEL)}",
+                    fix=respelled(name_span(expr), expr.name, _OF_LABEL),
                 )
             if len(expr.arguments) != 1:
                 message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
@@ -152,8 +169,17 @@ class Facts:
                 f"`{argument.span.text}` is a value and not a layer, so it has no {expr.name}",
                 argument.span,
                 help=_what_to_ask(self.labels[path]),
+                fix=self._layer_behind(path, argument),
             )
         return getattr(self.costs.of(path), expr.name)
+
+    def _layer_behind(self, path: str, argument: ast.Expr) -> tuple[Edit, ...]:
+        """The fix for the label of a value: the label of the layer that computes it."""
+        producer = self.labels[path].producer
+        if producer is None or self.start or producer.name not in self.labels:
+            return ()
+        prefix = "@" if isinstance(argument, ast.Reference) else ""
+        return (Edit(argument.span, f"{prefix}{producer.name}"),)
 
     def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
         """The error for a label that does not exist. Its help names labels that do."""
@@ -171,9 +197,12 @@ class Facts:
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
             advice = "labels here: " + ", ".join(labels[:12])
-        return NetdslError(
-            "unknown-label", f"there is no label `{text}`", argument.span, help=advice
-        )
+        meant = nearest_path(own, (name.removeprefix("@") for name in known))
+        fix = tuple(Edit(argument.span, name) for name in known if name.removeprefix("@") == meant)
+        if argument.span.text.removeprefix("@") != own:
+            fix = ()  # it has computed parts
+        message = f"there is no label `{text}`"
+        return NetdslError("unknown-label", message, argument.span, help=advice, fix=fix[:1])
 
     def _inside(self, names: list[str]) -> list[str]:
         """The names as the text of the block or group writes them; those outside it are left out.

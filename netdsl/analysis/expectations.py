@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.analysis.expect import Facts
 from netdsl.diagnostics import Annotation
@@ -12,7 +12,7 @@ from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netdsl.analysis.cost import Costs
     from netdsl.diagnostics import Diagnostic
@@ -42,17 +42,24 @@ class Analysed(Protocol):
         """Its `expect` lines."""
 
 
-def check_expectations(
-    net: Analysed, resized: Callable[[Sizes], Analysed]
-) -> tuple[int, list[Diagnostic]]:
-    """The number of `expect` lines that hold, and the diagnostics of the others.
+class Outcome(NamedTuple):
+    """An `expect` line, whether it holds, and why not.
+
+    If several lines set sizes for which the net is not valid, only the first has the diagnostics.
+    """
+
+    expectation: Expectation
+    holds: bool
+    diagnostics: list[Diagnostic]
+
+
+def check_expectations(net: Analysed, resized: Callable[[Sizes], Analysed]) -> Iterator[Outcome]:
+    """The outcome of each `expect` line.
 
     `resized` returns the net with other sizes of its first input, for lines with `at 3x224x224`. It
-    raises `NetdslError` if the net is not valid for these sizes; each size is reported once.
+    raises `NetdslError` if the net is not valid for these sizes.
     """
     nets: dict[Sizes, Analysed | None] = {(): net}
-    holding = 0
-    broken: list[Diagnostic] = []
     for number, expectation in enumerate(net.expects):
         try:
             sizes = _sizes(expectation)
@@ -60,16 +67,15 @@ def check_expectations(
                 nets[sizes] = None
                 nets[sizes] = _resized(expectation, sizes, resized)
         except NetdslError as error:
-            broken += error.diagnostics
+            yield Outcome(expectation, holds=False, diagnostics=error.diagnostics)
             continue
         wanted = nets[sizes]
-        if wanted is not None:
-            diagnostic = _check(expectation, number, wanted)
-            if diagnostic is None:
-                holding += 1
-            else:
-                broken.append(diagnostic)
-    return holding, broken
+        if wanted is None:
+            yield Outcome(expectation, holds=False, diagnostics=[])
+            continue
+        diagnostic = _check(expectation, number, wanted)
+        broken = [] if diagnostic is None else [diagnostic]
+        yield Outcome(expectation, holds=not broken, diagnostics=broken)
 
 
 def _sizes(expectation: Expectation) -> Sizes:

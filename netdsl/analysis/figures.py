@@ -10,22 +10,31 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Summary
 
-USUAL = ("kind", "output", "params", "macs")  # the columns of the layer table
-SHOW = ("weights", "units", "memory", "field")  # the columns that `--show` adds
+USUAL = ("kind", "window", "output", "params", "macs", "from")  # the columns of the layer table
+SHOW = ("buffers", "weights", "units", "memory", "field")  # the columns that `--show` adds
+FIGURES = ("params", "macs", "buffers", "weights", "units", "memory")  # columns of numbers
 MAX_FORMULA = 24  # characters in a table cell
 
 
 def totals(
-    summary: Summary, proven: int = 0, asked: int = 0, *, units: bool = False
+    summary: Summary,
+    proven: int = 0,
+    asked: int = 0,
+    *,
+    units: bool = False,
+    most: int | None = MAX_FORMULA,
 ) -> list[tuple[str, str]]:
     """The lines under the table, each as a label and a text.
 
-    `proven` of the `asked` lines with `expect` are true.
+    `proven` of the `asked` lines with `expect` are true. `most` is as in `figure`, for memory.
     """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
     macs = summary.macs_of_multiples() or long_figure(t.macs)
-    lines = [("params", f"{t.params:,}{frozen}"), ("MACs", macs)]
+    lines = [("params", f"{t.params:,}{frozen}")]
+    if t.buffers:
+        lines.append(("buffers", f"{t.buffers:,} stored, not learned"))
+    lines.append(("MACs", macs))
     if summary.aux_params:
         lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
     lines.append(("weights", f"{t.weights:,} without biases"))
@@ -33,8 +42,8 @@ def totals(
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", counted(t.depth, "layer") + " with weights"))
     used = (
-        f"{memory(4 * t.params)} params, {memory(t.activation_bytes)} activations,"
-        f" {memory(t.peak_bytes)} at the peak"
+        f"{memory(4 * t.params)} params, {memory(t.activation_bytes, most)} activations,"
+        f" {memory(t.peak_bytes, most)} at the peak"
     )
     lines.append(("memory", used))
     if summary.valid_for:
@@ -44,12 +53,15 @@ def totals(
     return lines
 
 
-def figure(value: int | Sym) -> str:
-    """A figure for a table cell: `1,024`, a dash for 0, `f(H, W)` for a long formula."""
+def figure(value: int | Sym, most: int | None = MAX_FORMULA) -> str:
+    """A figure for a table cell: `1,024`, a dash for 0.
+
+    A formula of more than `most` characters becomes `f(H, W)`, unless `most` is None.
+    """
     if isinstance(value, Sym):
         text = compact(value)
-        if len(text) > MAX_FORMULA:
-            return f"f({', '.join(sorted(value.symbols()))})"
+        if most is not None and len(text) > most:
+            return min(text, f"f({', '.join(sorted(value.symbols()))})", key=len)
         return text
     return f"{value:,}" if value else "-"
 
@@ -59,12 +71,11 @@ def long_figure(value: int | Sym) -> str:
     return compact(value)
 
 
-def memory(value: int | Sym) -> str:
-    """Bytes in the largest fitting unit, up to GB: `512 B`, `1.5 MB`."""
+def memory(value: int | Sym, most: int | None = MAX_FORMULA) -> str:
+    """Bytes in the largest fitting unit, up to GB: `512 B`, `1.5 MB`; formulas as in `figure`."""
     if isinstance(value, Sym):
-        if len(compact(value)) > MAX_FORMULA:
-            return figure(value)
-        return f"{compact(value)} B"
+        text = figure(value, most)
+        return f"{text} B" if text == compact(value) else text
     if value < 1000:
         return f"{value} B"
     size = value / 1000

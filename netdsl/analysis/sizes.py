@@ -44,7 +44,7 @@ def two_settings(graph: Graph) -> list[Sizes]:
     if not first:
         tried = f"{', '.join(symbols)} from 2 to {LIMIT:,}"
         message = f"no {tried} was found that makes `{graph.name}` valid"
-        advice = "give the sizes with --input"
+        advice = "give the sizes with --input (in Python with `inputs=`)"
         raise NetdslError("no-valid-size", message, graph.site.span, help=advice)
     backwards = list(reversed(symbols))
     second = _roomy(backwards, choices, rules, dims, max(first.values()) + 3)

@@ -11,6 +11,8 @@ from netdsl.analysis.valid import valid_for
 from netdsl.ir.types import Floor, Sym, compact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from netdsl.analysis.cost import Cost, Costs
     from netdsl.ir.graph import Graph, Node, Value
 
@@ -20,21 +22,34 @@ MAX_STEP = 4096  # with a larger product of strides, there is no polynomial
 class Row(NamedTuple):
     """One layer, or one block or group if its layers are folded into one row.
 
-    `bytes` is the size of the output for one sample. `field` is the receptive field along each
-    spatial axis. `aux` tells whether the row belongs to an auxiliary head.
+    `window` is the window as papers write it, and empty for other layers. `sources` are the names
+    of the rows and of the net's inputs that the row takes. `bytes` is the size of the output for
+    one sample. `field` is the receptive field along each spatial axis. `aux` tells whether the row
+    belongs to an auxiliary head.
     """
 
     name: str
     kind: str
+    window: str
     shape: tuple[int | Sym, ...]
     params: int
     macs: int | Sym
+    sources: tuple[str, ...]
+    buffers: int
     weights: int
     units: int | Sym
     bytes: int | Sym
     field: Field
     line: int
     aux: bool
+
+
+class Layer(NamedTuple):
+    """A layer with its row and its figures."""
+
+    row: Row
+    node: Node
+    cost: Cost
 
 
 class Summary:
@@ -59,46 +74,46 @@ class Summary:
         `only`, the result has only rows of these kinds. Without `field`, the receptive fields are
         empty, which saves the time to compute them.
         """
-        fields: list[Field] = [()] * len(self.graph.nodes)
-        if field:
-            fields = receptive_fields(self.graph)
-        rows = [
-            Row(
-                n.name,
-                n.op.kind,
-                n.type.shape,
-                c.params,
-                c.macs,
-                c.weights,
-                c.units,
-                c.bytes,
-                stretch,
-                n.span.first.line,
-                n.aux is not None,
-            )
-            for (n, c), stretch in zip(self.costs.rows(), fields, strict=True)
-        ]
+        layers = self.layers(field=field)
+        rows = [layer.row for layer in layers]
         if depth is not None:
-            rows = self._folded(rows, depth)
+            rows = self._folded(layers, depth)
         if only:
             rows = [r for r in rows if r.kind in only]
         return rows
 
-    def _folded(self, rows: list[Row], depth: int) -> list[Row]:
+    def layers(self, *, field: bool = True) -> list[Layer]:
+        """Every layer with its row, in the order of the text; `field` is as in `rows`."""
+        fields: list[Field] = [()] * len(self.graph.nodes)
+        if field:
+            fields = receptive_fields(self.graph)
+        return [
+            Layer(_row(n, c, stretch), n, c)
+            for (n, c), stretch in zip(self.costs.rows(), fields, strict=True)
+        ]
+
+    def _folded(self, layers: list[Layer], depth: int) -> list[Row]:
         """The rows, one for each block or group at that depth.
 
         Depth 0 is one row for the net, without its auxiliary heads: its totals do not include them.
         """
-        pairs = zip(rows, self.costs.rows(), strict=True)
-        layers = (pair for pair in pairs if depth or not pair[0].aux)
-        parts = groupby(layers, key=lambda layer: layer[1][0].at_depth(depth).name)
-        return [self._part(name, *zip(*members, strict=True)) for name, members in parts]
+        shown = [layer for layer in layers if depth or layer.node.aux is None]
+        parts = parts_at(shown, depth)
+        names = {id(members[-1].node.output): name for name, members in parts}
+        return [
+            self.part(name, members)._replace(
+                sources=tuple(names.get(id(v)) or name_of(v) for v in taken_by(members))
+            )
+            for name, members in parts
+        ]
 
-    def _part(self, name: str, rows: tuple[Row, ...], costs: tuple[tuple[Node, Cost], ...]) -> Row:
+    def part(self, name: str, layers: list[Layer]) -> Row:
         """One row for a part of the net: its sums, and the shape and field of its last layer."""
+        rows = [layer.row for layer in layers]
         last, scope = rows[-1], self.graph.scopes.get(name)
+        window = ""
         if last.name == name:  # a layer, or a join, whose row includes its arms
-            kind, line = last.kind, last.line
+            kind, line, window = last.kind, last.line, last.window
         elif scope is not None and scope.site is not None:
             kind, line = scope.kind or "group", scope.site.span.first.line
         elif name:
@@ -108,11 +123,13 @@ class Summary:
         return last._replace(
             name=name or self.graph.name,
             kind=kind,
+            window=window,
             line=line,
             params=sum(r.params for r in rows),
             macs=total(r.macs for r in rows),
+            buffers=sum(r.buffers for r in rows),
             weights=sum(r.weights for r in rows),
-            units=units(name, costs),
+            units=units(name, [(layer.node, layer.cost) for layer in layers]),
             bytes=total(r.bytes for r in rows),
         )
 
@@ -152,9 +169,12 @@ class Summary:
             {
                 "name": r.name,
                 "kind": r.kind,
+                "window": r.window,
                 "output": _shape(r.shape),
                 "params": r.params,
                 "macs": _plain(r.macs),
+                "from": r.sources,
+                "buffers": r.buffers,
                 "weights": r.weights,
                 "units": _plain(r.units),
                 "receptive_field": [_plain(d) for d in r.field],
@@ -173,6 +193,44 @@ class Summary:
             "layers": layers,
             "totals": {**totals, "auxiliary_params": self.aux_params},
         }
+
+
+def parts_at(layers: Iterable[Layer], depth: int) -> list[tuple[str, list[Layer]]]:
+    """The parts of a net at a depth, in the order of the text: their names and layers."""
+    parts = groupby(layers, key=lambda layer: layer.node.at_depth(depth).name)
+    return [(name, list(members)) for name, members in parts]
+
+
+def taken_by(layers: Sequence[Layer]) -> list[Value]:
+    """The values that a part of a net takes from outside, each once."""
+    inside = {id(layer.node) for layer in layers}
+    values = (v for layer in layers for v in layer.node.inputs)
+    return list({id(v): v for v in values if id(v.producer) not in inside}.values())
+
+
+def name_of(value: Value) -> str:
+    """The name of the layer that makes a value, or of the net's input."""
+    return value.name if value.producer is None else value.producer.name
+
+
+def _row(node: Node, cost: Cost, field: Field) -> Row:
+    types = node.types
+    return Row(
+        node.name,
+        node.op.kind,
+        node.op.window_text(*types),
+        node.type.shape,
+        cost.params,
+        cost.macs,
+        tuple(name_of(v) for v in node.inputs),
+        cost.buffers,
+        cost.weights,
+        cost.units,
+        cost.bytes,
+        field,
+        node.span.first.line,
+        node.aux is not None,
+    )
 
 
 def _plain(value: int | Sym) -> int | str:

@@ -6,10 +6,8 @@ Every start of netdsl reads this module, so it imports nothing that only the com
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
     add_device,
@@ -22,8 +20,10 @@ from netdsl.commands.options import (
     natural,
     positive,
 )
+from netdsl.commands.table_options import add_table_options
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from netdsl.commands.options import Add
@@ -47,6 +47,7 @@ def _check(add: Add) -> None:
         netdsl check nets/ other.net --format sarif
         netdsl check resnet:ResNet50 -D classes=10 --depth 2
         netdsl check vgg --depth 0
+        netdsl check vgg:VGG16 --sort params
         netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
         """,
     )
@@ -59,13 +60,17 @@ def _check(add: Add) -> None:
     )
     add_parameters(command)
     add_input(command)
-    _add_table_options(command)
+    add_table_options(command)
     command.add_argument(
         "--format",
         choices=["text", "json", "sarif", "github"],
         default="text",
         help="output format (default: text); sarif and github contain only diagnostics",
     )
+    _add_finding_options(command)
+
+
+def _add_finding_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fix",
         action="store_true",
@@ -84,37 +89,6 @@ def _check(add: Add) -> None:
         choices=("warnings", "all"),
         help="all prints hints as well as warnings (default: warnings); a comment `# allow: CODE`"
         " at the end of a line silences both there",
-    )
-
-
-def _add_table_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--depth",
-        type=natural,
-        metavar="N",
-        help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
-        " net",
-    )
-    command.add_argument(
-        "--show",
-        type=_more_columns,
-        default=(),
-        metavar="COLUMNS",
-        help=f"add columns to the table: {','.join(SHOW)}, or all (field is the receptive field)",
-    )
-    command.add_argument(
-        "--columns",
-        type=_only_columns,
-        default=(),
-        metavar="COLUMNS",
-        help=f"print only these columns, or all: {','.join(USUAL + SHOW)}",
-    )
-    command.add_argument(
-        "--only",
-        type=lambda text: tuple(text.split(",")),
-        default=(),
-        metavar="KINDS",
-        help="print only layers of these kinds, such as conv,dense",
     )
 
 
@@ -307,25 +281,19 @@ def _help(add: Add) -> None:
     )
 
 
-# ---- types of values
-
-
-def _more_columns(text: str) -> tuple[str, ...]:
-    return _columns(text, SHOW)
-
-
-def _only_columns(text: str) -> tuple[str, ...]:
-    return _columns(text, USUAL + SHOW)
-
-
-def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if text == "all":
-        return known
-    names = tuple(text.split(","))
-    wrong = [name for name in names if name not in known]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
-    return names
+def _completion(add: Add) -> None:
+    command = add(
+        "completion",
+        "print the script that completes command lines in a shell",
+        "SHELL",
+        "Print the script with which bash or zsh completes commands, options, .net files and nets"
+        " of the library. The file ~/.bashrc or ~/.zshrc evaluates it.",
+        """
+        netdsl completion bash
+        netdsl completion zsh
+        """,
+    )
+    command.add_argument("shell", choices=["bash", "zsh"], help="the shell: bash or zsh")
 
 
 # In the order of the help.
@@ -339,4 +307,5 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "layers": _layers,
     "nets": _nets,
     "help": _help,
+    "completion": _completion,
 }

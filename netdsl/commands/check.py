@@ -6,9 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
-from netdsl.commands.checked import Checked, Findings
+from netdsl.commands.checked import Checked, Findings, Place
 from netdsl.commands.common import (
     UsageError,
     net_files,
@@ -18,6 +19,7 @@ from netdsl.commands.common import (
     split_name,
 )
 from netdsl.commands.output import note, say, say_always, say_json
+from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
@@ -34,10 +36,8 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile
 
 
-TABLE_OPTIONS = ("depth", "only", "show", "columns")
 NOUNS = {"error": "error", "warning": "warning", "info": "hint"}  # by severity
 _DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
-USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 
 
 class Wanted(NamedTuple):
@@ -54,27 +54,30 @@ class Wanted(NamedTuple):
 class Results(NamedTuple):
     """What was checked, and what was found.
 
-    `several` tells whether the user gave a folder or more than one name.
+    `several` tells whether the user gave a folder or more than one name. `used` are the places of
+    what other files than their own use.
     """
 
     files: list[Wanted]
     checked: list[Checked]
     findings: Findings
+    used: set[Place]
     several: bool
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every net that is named; returns the exit code."""
-    _refuse_unused(arguments)
+    check_table_options(arguments)
     if arguments.fix and "-" in arguments.files:
         raise UsageError("--fix changes files; standard input cannot be changed")
-    results = Results([], [], Findings(), several=_are_several(arguments.files))
+    results = Results([], [], Findings(), set(), several=_are_several(arguments.files))
     for wanted in _wanted_files(arguments.files, results.findings):
         results.files.append(wanted)
         try:
             results.checked.extend(_check_file(wanted, arguments, results))
         except NetdslError as error:
             results.findings.add(wanted.file, error.diagnostics)
+    results.findings.forget_unused(results.used)
     _report(arguments, results)
     return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
 
@@ -106,19 +109,6 @@ def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
             if key not in known:
                 known.add(key)
                 yield Wanted(path, net, is_folder)
-
-
-def _refuse_unused(arguments: argparse.Namespace) -> None:
-    """Raise `UsageError` for an option that has no effect on the chosen format.
-
-    JSON output has rows to choose from and always every column. SARIF and GitHub's format have only
-    diagnostics.
-    """
-    used = USED_OPTIONS.get(arguments.format, ())
-    for option in TABLE_OPTIONS:
-        if option not in used and _is_given(arguments, option):
-            has = "has every column" if arguments.format == "json" else "has no table"
-            raise UsageError(f"--{option} is for the table: --format {arguments.format} {has}")
 
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
@@ -162,6 +152,7 @@ def _check_program(
     findings = results.findings
     before = findings.count("error")
     findings.add(wanted.file, program.reporter.diagnostics)
+    results.used.update(_used_of_imports(program))
     nets: list[Checked] = []
     for name in _names(program, wanted):
         label = f"{wanted.file}:{name}" if results.several else name
@@ -177,6 +168,22 @@ def _check_program(
     findings.add(wanted.file, warnings)
 
 
+def _used_of_imports(program: Program) -> Iterator[Place]:
+    """The blocks and `let`s of other files that a file uses."""
+    imports = program.module.imports
+    if not imports:
+        return
+    names = Names().of(program.module.tree)
+    for _, imported in imports:
+        path = imported.source.path
+        for let in imported.tree.lets:
+            if let.name in names:
+                yield path, let.span.start
+        for definition in imported.tree.definitions:
+            if definition.name in names:
+                yield path, definition.name_span.start
+
+
 def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     """Write a file with the certain fixes of its errors, and print what changed.
 
@@ -186,7 +193,7 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     from netdsl.fixes import fix_errors
 
     def diagnose(source: SourceFile) -> list[Diagnostic]:
-        results = Results([], [], Findings(), several=False)
+        results = Results([], [], Findings(), set(), several=False)
         try:
             program = program_of(source, parse_defines(arguments.define))
             list(_check_program(program, wanted, arguments, results))
@@ -198,7 +205,7 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
     fixed = fix_errors(source, diagnose)
     if not fixed.applied or source.path is None:
         return
-    if arguments.format == "text":
+    if arguments.format == "text" and not arguments.quiet:
         print_difference(source.path, source, fixed.source.text)
     write_text(source.path, fixed.source.text)
     note(f"fixed {counted(fixed.applied, 'error')} in {source.name}")
@@ -259,15 +266,18 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
 
 def _report_text(arguments: argparse.Namespace, results: Results) -> None:
     """Print the tables and the diagnostics; for several files, a table with a line for each net."""
-    from netdsl.commands.table import print_nets, print_overview
-
-    if results.several and not any(_is_given(arguments, option) for option in TABLE_OPTIONS):
-        print_overview(results.checked)
+    for_programs = arguments.csv or arguments.markdown
+    if for_programs:
+        from netdsl.commands.table_formats import print_nets
     else:
-        print_nets(results.checked, arguments)
+        from netdsl.commands.table import print_nets
+
+    if results.several and not any(is_given(arguments, option) for option in TABLE_OPTIONS):
+        arguments.depth = 0
+    print_nets(results.checked, arguments)
     sys.stdout.flush()
     print_diagnostics(results.findings.diagnostics)
-    if results.several:
+    if results.several and not for_programs:
         if any(checked.summary for checked in results.checked):
             say("")
         say(_conclusion(results))
@@ -279,7 +289,3 @@ def _conclusion(results: Results) -> str:
     counts = {noun: results.findings.count(severity) for severity, noun in NOUNS.items()}
     found = [counted(count, noun) for noun, count in counts.items() if count]
     return f"{counted(nets, 'net')} in {counted(files, 'file')}: {', '.join(found) or 'no errors'}"
-
-
-def _is_given(arguments: argparse.Namespace, option: str) -> bool:
-    return getattr(arguments, option) not in (None, ())

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
 
 
+Place = tuple[str | None, int]  # the path of a file, and an offset in it
+
+
 class Checked:
     """The result for one net: its summary, or None if it has errors, and its `expect` lines.
 
@@ -47,6 +50,16 @@ class Findings:
             if key not in self._seen:
                 self._seen.add(key)
                 self.diagnostics.append(diagnostic)
+
+    def forget_unused(self, used: set[Place]) -> None:
+        """Drop the warnings about what one file does not use, but another one does."""
+        self.diagnostics = [
+            d
+            for d in self.diagnostics
+            if d.span is None
+            or d.code not in ("unused-block", "unused-let")
+            or (d.span.file.path, d.span.start) not in used
+        ]
 
     def count(self, severity: str) -> int:
         """The number of diagnostics of that severity."""

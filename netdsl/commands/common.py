@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.output import note_lines, printing, say_json, use_colour
 from netdsl.diagnostics import Diagnostic
-from netdsl.draw.table import NARROW
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
 from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
-from netdsl.render import as_json, render_all
+from netdsl.render import NARROW, as_json, output_width, render_all
 
 if TYPE_CHECKING:
     import argparse
@@ -118,12 +117,7 @@ def load_one(arguments: argparse.Namespace) -> Compiled:
 
 def terminal_width() -> int:
     """The columns of the terminal, or 80 without one; the variable COLUMNS overrides both."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    if not sys.stdout.isatty():
-        return NARROW
-    return os.get_terminal_size(sys.stdout.fileno()).columns or NARROW
+    return output_width() or NARROW
 
 
 def print_diagnostics(diagnostics: list[Diagnostic]) -> None:

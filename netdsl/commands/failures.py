@@ -43,13 +43,27 @@ def report(error: BaseException, words: list[str]) -> int:
             discard_output()
             return 0
     if isinstance(error, CannotWriteError) and error.filename == OUTPUT:
-        discard_output()
-        print_as(Printing())  # even if errors should be JSON: nobody would see them
+        _give_up_output()
     diagnostics = _diagnostics(error)
     if not diagnostics:
         return _report_fault(error, words)
-    print_diagnostics(diagnostics)
+    _print(diagnostics)
     return 1
+
+
+def _print(diagnostics: list[Diagnostic]) -> None:
+    try:
+        print_diagnostics(diagnostics)
+        sys.stdout.flush()
+    except CannotWriteError:  # as JSON, they go to standard output
+        _give_up_output()
+        print_diagnostics(diagnostics)
+
+
+def _give_up_output() -> None:
+    """Print errors as text to standard error: standard output cannot be written."""
+    discard_output()
+    print_as(Printing())
 
 
 def _diagnostics(error: BaseException) -> list[Diagnostic]:
@@ -96,7 +110,7 @@ def _report_fault(error: BaseException, words: list[str]) -> int:
     command = "".join(words[:1])
     message = f"`netdsl {command}` failed: {kind}{_after_colon(str(error))}"
     help_ = f"netdsl or a library that it uses is at fault; please report it: {place}"
-    print_diagnostics([Diagnostic("internal-error", message, help=help_)])
+    _print([Diagnostic("internal-error", message, help=help_)])
     return FAULT
 
 

@@ -18,6 +18,8 @@ MAX_THREADS = 512  # onnxruntime takes seconds to start more
 
 
 QUIET = {
+    "completion": "has no effect: the script is for a program",
+    "help": "has no effect: the help was asked for",
     "check": "print only diagnostics, unless --format asks for more",
     "draw": "print only errors",
     "fmt": "print only errors, and what --diff or - asks for",

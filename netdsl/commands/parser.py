@@ -92,6 +92,10 @@ class Parser(argparse.ArgumentParser):
                 self.error(_unknown_option(word, self.options()))
             self.error(f"unexpected argument `{word}`")
 
+    def actions(self) -> list[argparse.Action]:
+        """All arguments."""
+        return self._actions
+
     def options(self) -> list[str]:
         """The names of all options."""
         return [name for action in self._actions for name in action.option_strings]
@@ -138,8 +142,10 @@ def _advice(name: str, known: Iterable[str]) -> str | None:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command line; raises `SystemExit` after printing an error or a help."""
-    words = list(argv) or ["--help"]
+    words = list(argv)
     position = _command_position(words)
+    if not words or not {"-h", "--help"}.isdisjoint(words[:position]):
+        words, position = ["--help"], 1  # of netdsl, with all commands
     name = words[position] if position < len(words) else None
     if name is not None and name not in COMMANDS:
         build_parser().error(unknown_command(name))

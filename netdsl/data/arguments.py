@@ -3,13 +3,13 @@
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from netdsl.config import SettingCall
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import SettingError
 from netdsl.ops import args
 from netdsl.words import are, counted
@@ -79,7 +79,8 @@ def bind(
     """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
         message = f"there is no {kind} named `{call.name}`"
-        raise SettingError(f"unknown-{kind}", message, key, suggest(call.name, registry))
+        help, respelling = suggest(call.name, registry), respelled(call.name, registry)
+        raise SettingError(f"unknown-{kind}", message, key, help, respelling)
     target = registry[call.name]
     return target, _arguments(call, target, key)
 
@@ -87,6 +88,12 @@ def bind(
 def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Advice for a misspelt name: the closest known names, or all of them if none is close."""
     return did_you_mean(name, known) or "known: " + ", ".join(f"`{n}`" for n in known)
+
+
+def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
+    """A misspelt name and the right one, if there is no doubt about it."""
+    meant = nearest(name, known)
+    return None if meant is None else (name, meant)
 
 
 def convert(value: object, annotation: object, label: str, key: str) -> object:
@@ -102,7 +109,7 @@ def convert(value: object, annotation: object, label: str, key: str) -> object:
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
-        raise SettingError("wrong-type", message, key)
+        raise SettingError("wrong-type", message, key, *_meant(value, base))
     if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key)
     numbers = result if isinstance(result, tuple) else (result,)
@@ -113,6 +120,19 @@ def convert(value: object, annotation: object, label: str, key: str) -> object:
             key,
         )
     return result
+
+
+def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | None]:
+    """Help and respelling for a value of the wrong type, if there is no doubt what was meant."""
+
+    def as_base(candidate: object) -> object:
+        result = _as_type(candidate, base)
+        if result is _WRONG:
+            raise args.WrongType(TYPE_TEXT[base])
+        return result
+
+    text = args.meant(as_base, value)
+    return (None, None) if text is None else (f"write `{text}`", (show(value), text))
 
 
 def show(value: object) -> str:
@@ -186,7 +206,9 @@ def _check_name(
         help = f"`{call.name}` takes no arguments"
         if names:
             help = suggest(name, names)
-        raise SettingError("unknown-argument", f"`{call.name}` has no argument `{name}`", key, help)
+        message = f"`{call.name}` has no argument `{name}`"
+        respelling = respelled(name, set(names) - set(given))
+        raise SettingError("unknown-argument", message, key, help, respelling)
     if name in given:
         raise SettingError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)
 

@@ -80,14 +80,15 @@ _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex=
 <caption>Shapes are of one sample. The receptive field is how much of the input\
  one output depends on.{aux}</caption>
 <thead>
-<tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">output</th>\
+<tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">window</th>\
+<th scope="col">output</th>\
 <th scope="col" class="n">params</th><th scope="col" class="n">MACs</th>\
 <th scope="col" class="n">receptive field</th><th scope="col" class="n">line</th></tr>
 </thead>
 <tbody>
 {rows}</tbody>
 <tfoot>
-<tr><th scope="row">total</th><td></td><td></td>\
+<tr><th scope="row">total</th><td></td><td></td><td></td>\
 <td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td></tr>
 </tfoot>
 </table>
@@ -173,7 +174,8 @@ def _row(row: Row, home: SourceFile, file: SourceFile) -> str:
     return (
         f'<tr class="{"aux" if row.aux else "layer"}">'
         f'<th scope="row">{_text(row.name)}</th>'
-        f"<td>{_text(row.kind)}</td><td>{_text(shape_text(row.shape))}</td>"
+        f"<td>{_text(row.kind)}</td><td>{_text(row.window)}</td>"
+        f"<td>{_text(shape_text(row.shape))}</td>"
         f"{''.join(map(_number, figures))}</tr>\n"
     )
 

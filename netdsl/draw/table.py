@@ -1,160 +1,107 @@
-"""The layer table as text, for a terminal or a notebook."""
+"""The layer table as text, for a terminal, a file or a notebook."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from netdsl.analysis.figures import USUAL, figure, memory, totals
-from netdsl.ir.types import Sym, shape_text
-from netdsl.render import cut_to, width_of
+from netdsl.analysis.figures import MAX_FORMULA, SHOW, totals
+from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
+from netdsl.draw.rows import HEADS, WORDS, Choice, ShownRow, cell, number_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable
 
     from netdsl.analysis.summary import Row, Summary
+    from netdsl.ir.types import Sym
 
-HEADS = {"macs": "MACs"}  # column heads that differ from the names of the columns
-NARROW = 80  # columns of text
-GAP = 3  # blanks between columns
-LEAST = 6  # the width below which no column of names is cut
-UNITS = ("", "K", "M", "G", "T")
-MANY = 7  # more columns than this have only one blank between them
-
-
-class TableLine(NamedTuple):
-    """A line of a table and its style on a terminal: `bold`, `dim` or plain."""
-
-    text: str
-    style: str = ""
+LABEL = 16  # columns of the labels of totals
+AT = 512  # formulas are compared at this size
 
 
 def table_text(summary: Summary, depth: int | None = None) -> str:
-    """The table and the totals as plain text, 80 columns wide."""
-    lines = [line.text for line in layer_table(summary, NARROW, depth)]
-    lines += ["", *(f"{label:<16}{text}" for label, text in totals(summary))]
-    return "".join(f"{line}\n" for line in lines)
+    """The table and the totals as plain text, with nothing left out, however wide they are."""
+    choice = Choice(depth=depth)
+    return text_of(summary, flat_lines(summary, choice), choice, None)
 
 
-def layer_table(
-    summary: Summary,
-    width: int,
-    depth: int | None = None,
-    columns: tuple[str, ...] = USUAL,
-    only: tuple[str, ...] = (),
-) -> list[TableLine]:
-    """The table of a net's layers.
-
-    With `only`, it has only the rows of these kinds. If there are more columns than usual and the
-    table would be wider than `width`, its figures are shortened.
-    """
-    rows = summary.rows(depth, only, field="field" in columns)
-    # Names are to the left of figures; apart from that, the order is that of the request.
-    columns = tuple(sorted(columns, key=lambda column: column not in ("kind", "output")))
-    heads = ["layer", *(HEADS.get(column, column) for column in columns)]
-    right = 1 + sum(column in ("kind", "output") for column in columns)
-    cells = _cells(rows, columns, figure)
-    if set(columns) - set(USUAL) and sum(_widths(heads, cells)) + _gaps(len(heads)) > width:
-        cells = _cells(rows, columns, brief)
-    dim = frozenset(number for number, row in enumerate(rows) if row.aux)
-    return table_of(heads, cells, right=right, width=width, dim=dim)
+def text_of(summary: Summary, lines: list[ShownRow], choice: Choice, width: int | None) -> str:
+    """The lines of a table and the totals as plain text."""
+    texts = [line.text for line in layer_table(lines, choice, width)]
+    shown = total_lines(totals(summary, most=longest(width)), width)
+    texts += ["", *(label + text for label, text in shown)]
+    return "".join(f"{text}\n" for text in texts)
 
 
-def _cells(
-    rows: list[Row], columns: tuple[str, ...], number: Callable[[int | Sym], str]
-) -> list[list[str]]:
-    return [[row.name, *(_cell(row, column, number) for column in columns)] for row in rows]
+def layer_table(lines: list[ShownRow], choice: Choice, width: int | None) -> list[TableLine]:
+    """The table with these lines; without a `width`, it is as wide as its rows."""
+    return laid_out(_table(lines, filled(lines, choice)), width)
 
 
-def _cell(row: Row, column: str, number: Callable[[int | Sym], str]) -> str:
-    match column:
-        case "kind":
-            return row.kind
-        case "output":
-            return shape_text(row.shape)
-        case "memory":
-            return memory(row.bytes)
-        case "field":
-            return shape_text(row.field)
-    value: int | Sym = getattr(row, column)
-    return number(value)
+def longest(width: int | None) -> int | None:
+    """The most characters of a formula in the totals: no limit without a `width`."""
+    return None if width is None else MAX_FORMULA
 
 
-def brief(value: int | Sym) -> str:
-    """A figure of at most six characters: `1.35M`."""
-    if isinstance(value, Sym) or value == 0:
-        return figure(value)
-    size = float(value)
-    unit = 0
-    while size >= 1000 and unit < len(UNITS) - 1:
-        size /= 1000
-        unit += 1
-    if unit == 0 or size >= 100:
-        return f"{size:.0f}{UNITS[unit]}"
-    return f"{size:.3g}{UNITS[unit]}"
+def total_lines(lines: list[tuple[str, str]], width: int | None) -> list[tuple[str, str]]:
+    """The totals with labels of the same width; long texts are broken to fit into `width`."""
+    made = []
+    for label, text in lines:
+        first, *others = wrapped(text, width and width - LABEL, ", ", " ")
+        made += [(f"{label:<{LABEL}}", first), *((" " * LABEL, other) for other in others)]
+    return made
 
 
-def table_of(
-    heads: list[str],
-    rows: list[list[str]],
-    *,
-    right: int,
-    width: int,
-    dim: frozenset[int] = frozenset(),
-) -> list[TableLine]:
-    """The lines of a table: its head, a rule, and its rows; the rows in `dim` are dim.
-
-    The columns from number `right` onwards are figures. rich's own table would take a tenth of a
-    millisecond for each row, which is noticeable for some thousand rows.
-    """
-    rows = _fitted(heads, rows, right, width - _gaps(len(heads)))
-    widths = _widths(heads, rows)
-    gap = " " * _gap(len(heads))
-    head, *lines = [gap.join(_padded(cells, widths, right)).rstrip() for cells in [heads, *rows]]
-    rule = "─" * (sum(widths) + _gaps(len(heads)))
-    body = [TableLine(line, "dim" if number in dim else "") for number, line in enumerate(lines)]
-    return [TableLine(head, "bold"), TableLine(rule), *body]
+def flat_lines(summary: Summary, choice: Choice) -> list[ShownRow]:
+    """The lines of a table with one row for each layer, or for each part at `choice.depth`."""
+    rows = summary.rows(choice.depth, choice.only, field="field" in choice.wanted)
+    if choice.sort:
+        rows = largest_first(rows, choice.sort, summary.graph.symbols)
+    inputs = summary.graph.inputs
+    return lines_of(rows, (inputs[0].name,) if len(inputs) == 1 else ())
 
 
-def _padded(cells: list[str], widths: list[int], right: int) -> Iterator[str]:
-    """The cells of a row with blanks: names on the left of their columns, figures on the right."""
-    for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        blanks = " " * (width - width_of(cell))
-        yield cell + blanks if number < right else blanks + cell
+def lines_of(rows: Iterable[Row], above: tuple[str, ...] = ()) -> list[ShownRow]:
+    """Rows as lines of a table; `above` is what the first row takes if it is the line above it."""
+    lines: list[ShownRow] = []
+    for row in rows:
+        sources = () if row.sources == above else row.sources
+        lines.append(ShownRow(row.name, row, sources, style="dim" if row.aux else ""))
+        above = (row.name,)
+    return lines
 
 
-def _gap(columns: int) -> int:
-    """The number of blanks between two columns."""
-    return 1 if columns > MANY else GAP
+def largest_first(rows: list[Row], column: str, symbols: list[str]) -> list[Row]:
+    """The rows sorted by a column. Formulas are compared for sizes of 512."""
+    return sorted(rows, key=lambda row: size_at(number_in(row, column), symbols), reverse=True)
 
 
-def _gaps(columns: int) -> int:
-    """The number of blanks between all columns."""
-    return _gap(columns) * (columns - 1)
+def size_at(value: int | Sym, symbols: list[str]) -> int:
+    """A figure for sizes of 512."""
+    return value if isinstance(value, int) else value.at(dict.fromkeys(symbols, AT))
 
 
-def _widths(heads: list[str], rows: list[list[str]]) -> list[int]:
-    return [max(map(width_of, column)) for column in zip(heads, *rows, strict=True)]
+def filled(lines: list[ShownRow], choice: Choice) -> tuple[str, ...]:
+    """The columns of a table. Only those that were asked for may be empty."""
+    empty = set()
+    if not choice.columns:
+        if not any(line.row.window for line in lines):
+            empty.add("window")
+        if not any(line.sources for line in lines):
+            empty.add("from")
+    return tuple(column for column in choice.wanted if column not in empty)
 
 
-def _fitted(heads: list[str], rows: list[list[str]], right: int, width: int) -> list[list[str]]:
-    """The cells, cut so that the table fits into `width` if possible.
-
-    The widest column of names or formulas is cut first. Figures are never cut.
-    """
-    widths = _widths(heads, rows)
-    while sum(widths) > width:
-        widest = max(range(right), key=widths.__getitem__)
-        if widths[widest] <= LEAST:
-            break
-        widths[widest] -= 1
-    return [
-        [_cut(cell, width) for cell, width in zip(cells[:right], widths, strict=False)]
-        + cells[right:]
-        for cells in rows
-    ]
-
-
-def _cut(cell: str, width: int) -> str:
-    if width_of(cell) <= width:
-        return cell
-    return cut_to(cell, width - 1) + "…"
+def _table(lines: list[ShownRow], columns: tuple[str, ...]) -> Table:
+    shown = [column for column in columns if column != "from"]
+    notes = []
+    if "from" in columns:
+        notes = [", ".join(line.sources) for line in lines]
+    return Table(
+        ["layer", *(HEADS.get(column, column) for column in shown)],
+        1 + sum(column in WORDS for column in shown),
+        [RowName(line.name, line.indent, line.group) for line in lines],
+        lambda most: [[cell(line.row, column, most) for column in shown] for line in lines],
+        notes,
+        [line.style for line in lines],
+        max(sum(column in SHOW for column in shown), 1),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import did_you_mean, respelled
 from netdsl.elaborate.bodies import Expectation
 from netdsl.elaborate.evaluate import Env
 from netdsl.errors import NetdslError
@@ -44,7 +44,14 @@ def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
     else:
         message = f"there is no net `{named.target}`"
         help_ = _advice(named, target, own)
-    raise NetdslError("unknown-net", message, named.target_span, help=help_)
+    fix = () if target is not None else respelled(named.target_span, named.target, _nets(own))
+    raise NetdslError("unknown-net", message, named.target_span, help=help_, fix=fix)
+
+
+def _nets(own: Module) -> list[str]:
+    """The nets with a body that a file can use."""
+    definitions = own.definitions.items()
+    return [name for name, d in definitions if isinstance(d, ast.Definition) and d.is_net]
 
 
 def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
@@ -64,9 +71,7 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
 
 def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str:
     """Advice if no net has that name."""
-    definitions = own.definitions.items()
-    known = [name for name, d in definitions if isinstance(d, ast.Definition) and d.is_net]
-    close = did_you_mean(named.target, known)
+    close = did_you_mean(named.target, _nets(own))
     if close is not None:
         return close
     shipped = named.target.lower()

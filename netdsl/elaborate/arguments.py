@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
+from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError, Overrun
@@ -53,7 +54,7 @@ def bind_parameters(
     `env` is the caller's, and `span` the place of the call. Raises `NetdslError` with every
     argument that is wrong.
     """
-    check_order(arguments)
+    check_order(arguments, signature.parameters)
     binding = _Binding(frame, signature, env)
     binding.bind_positional([argument for argument in arguments if argument.name is None])
     for argument in arguments:
@@ -141,19 +142,25 @@ class _Binding:
                 self._frame.values[parameter.name] = evaluate(parameter.default, self._frame)
 
 
-def check_order(arguments: tuple[ast.Argument, ...]) -> None:
+def check_order(arguments: tuple[ast.Argument, ...], parameters: tuple[ast.Parameter, ...]) -> None:
     """Raise `NetdslError` if an argument by position follows one by name."""
     for before, argument in pairwise(arguments):
         if before.name is not None and argument.name is None:
-            raise _misplaced(argument)
+            required = [p.name for p in parameters if p.default is None]
+            fix = named(arguments, [p.name for p in parameters], required)
+            raise _misplaced(argument, fix)
 
 
-def _misplaced(argument: ast.Argument) -> NetdslError:
+def _misplaced(argument: ast.Argument, fix: tuple[Edit, ...]) -> NetdslError:
+    help_ = "name it too, or move it to the front"
+    if fix:
+        help_ = f"name it too: `{fix[0].text}{argument.span.text}`"
     return NetdslError(
         "misplaced-argument",
         "a positional argument follows a named one",
         argument.span,
-        help="name it too, or move it to the front",
+        help=help_,
+        fix=fix,
     )
 
 
@@ -193,13 +200,14 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             meter.charge(len(value) // ELEMENTS, argument.span)
         if argument.name is not None:
             if argument.name in keywords:
-                message = f"`{argument.name}` is given twice"
-                raise NetdslError("duplicate-argument", message, argument.span)
+                raise _repeated(call, argument, value, keywords[argument.name])
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
         elif keywords:
-            raise _misplaced(argument)
+            required = [a.name for a in cls.args if a.required]
+            fix = named(call.arguments, [a.name for a in cls.args], required)
+            raise _misplaced(argument, fix)
         else:
             positional.append(value)
     if errors:
@@ -207,13 +215,27 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     return LayerArguments(tuple(positional), keywords, tuple(tensors))
 
 
+def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:
+    """The error of an argument that has a name twice; it is left out if its value is the same."""
+    message = f"`{argument.name}` is given twice"
+    if value is UNKNOWN or (type(value), value) != (type(first), first):
+        return NetdslError("duplicate-argument", message, argument.span)
+    fix = (without(call, call.arguments.index(argument)),)
+    help_ = "the value is the same: remove this one"
+    return NetdslError("duplicate-argument", message, argument.span, help=help_, fix=fix)
+
+
 def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: int) -> object:
     try:
         return evaluate(argument.value, env)
     except NetdslError as fault:
         if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
-            help_ = _word_advice(_declared(argument, cls, position), cls, argument.value.id)
+            declared = _declared(argument, cls, position)
+            help_ = _word_advice(declared, cls, argument.value.id)
             fault.diagnostic.help = help_ or fault.diagnostic.help
+            if declared is not None and declared.choices:
+                span, word = argument.value.span, argument.value.id
+                fault.diagnostic.fix = respelled(span, word, declared.choices)
         raise
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import Edit, did_you_mean
+from netdsl.elaborate.aux_weight import aux_weight
 from netdsl.elaborate.calls import Calls
+from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.invocation import refuse_arguments_and_body
@@ -19,7 +21,7 @@ from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
 from netdsl.limits import limit, raise_help
-from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class Elaborator:
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.ends = Ends(net, overrides)
+        net.is_resized = bool(overrides)
         self.calls = Calls(net, self)
         self.expects: list[Expectation] = []
         self._depth = 0
@@ -156,6 +159,7 @@ class Elaborator:
                 "`output` can only be in the body of a net",
                 statement.span,
                 help="the value of a block is the value of its last layer",
+                fix=_without_output(statement),
             )
         name = self.net.label_name(statement.label, env)
         self.ends.check_output(name, statement.span)
@@ -176,7 +180,7 @@ class Elaborator:
                 "an auxiliary head can only be in the body of a net",
                 statement.span,
             )
-        weight = _aux_weight(statement, env)
+        weight = aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
         try:
@@ -206,10 +210,12 @@ class Elaborator:
             label = first.label
         labelled = None if label is None else _last_layer(elements, label)
         start = len(self.net.graph.nodes)
+        before: ast.Element | None = None
         for element in elements:
             if isinstance(element, ast.Call) and element.name == "frozen":
-                self._freeze(element, start, x)
+                self._freeze(element, start, x, before)
                 continue
+            before = element
             start = len(self.net.graph.nodes)
             own = element.label
             if element is labelled:
@@ -236,7 +242,9 @@ class Elaborator:
         if bound is None or bound.value is not x:
             self.net.bind(name, x, label.span)
 
-    def _freeze(self, element: ast.Call, start: int, x: Value | None) -> None:
+    def _freeze(
+        self, element: ast.Call, start: int, x: Value | None, before: ast.Element | None
+    ) -> None:
         refuse_arguments_and_body(element)
         if element.label is not None:
             raise NetdslError(
@@ -244,6 +252,7 @@ class Elaborator:
                 "`frozen` is not a layer, so it cannot have a label",
                 element.label.span,
                 help="label the layer before it",
+                fix=_label_moved(element, before),
             )
         if x is not None and x.type is None:
             return  # the layer before has an error of its own
@@ -271,11 +280,14 @@ class Elaborator:
                 self.net.bind_label(label, env, value)
                 return value
         if label is not None:
+            end = Span(element.span.file, element.span.end, element.span.end)
+            braces = (inserted(element.span, "{ "), Edit(end, " }"))
             raise NetdslError(
                 "misplaced-label",
                 "a label can only name a layer, a block or a group in braces",
                 label.span,
                 help=f"use braces: `name: {{ {element.span.text.split(maxsplit=1)[0]} ... }}`",
+                fix=braces if element.label is label else (),
             )
         result: Value | None = None
         match element:
@@ -310,6 +322,23 @@ class Elaborator:
         return value
 
 
+def _without_output(statement: ast.Output) -> tuple[Edit, ...]:
+    """The fix for an output in a block: its layers stay."""
+    if statement.chain is None or (statement.label and statement.chain.elements[0].label):
+        return ()
+    start = statement.span.start
+    return (Edit(Span(statement.span.file, start, statement.chain.span.start), ""),)
+
+
+def _label_moved(frozen: ast.Call, before: ast.Element | None) -> tuple[Edit, ...]:
+    """The fix for a label of `frozen`: it becomes that of the layer before."""
+    if not isinstance(before, ast.Call) or before.label is not None or frozen.label is None:
+        return ()
+    label, file = frozen.label.span, frozen.span.file
+    moved = inserted(before.name_span, f"{label.text}: ")
+    return (moved, Edit(Span(file, label.start, frozen.name_span.start), ""))
+
+
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:
     """The last element that can have a label; None if it has a label other than `label`."""
     for element in reversed(elements):
@@ -322,29 +351,3 @@ def _takes_label(element: ast.Element) -> bool:
     if isinstance(element, ast.Call):
         return element.name not in ("identity", "frozen")
     return isinstance(element, ast.Group)
-
-
-def _aux_weight(statement: ast.Aux, env: Env) -> float:
-    """The factor of an auxiliary head's loss; raises `NetdslError`."""
-    weight = None
-    for argument in statement.arguments:
-        if argument.name != "weight":
-            raise NetdslError(
-                "unknown-argument",
-                "`aux` takes only `weight`",
-                argument.span,
-                help="write `aux name(weight = 0.3) { ... }`",
-            )
-        if weight is not None:
-            message = "`weight` is given twice"
-            raise NetdslError(
-                "duplicate-argument", message, argument.span, help="remove one of the two"
-            )
-        value = evaluate(argument.value, env)
-        if value is UNKNOWN:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            message = f"`weight` must be a number, found {show(value)}"
-            raise NetdslError("wrong-type", message, argument.span)
-        weight = float(value)
-    return 1.0 if weight is None else weight

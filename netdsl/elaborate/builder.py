@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Abandoned, Annotation, did_you_mean, did_you_mean_path
+from netdsl.diagnostics import (
+    Abandoned,
+    Edit,
+    did_you_mean,
+    did_you_mean_path,
+    nearest_path,
+    respelled,
+)
+from netdsl.elaborate.attributes import attribute
+from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
-from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.functions import function_names
-from netdsl.elaborate.infer import Inference, call_notes
+from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
+from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -25,38 +35,15 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.diagnostics import Reporter
+    from netdsl.diagnostics import Diagnostic, Reporter
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
+    from netdsl.elaborate.notes import Round
     from netdsl.ir.graph import Graph, Node
-    from netdsl.ir.types import Sym, TensorType
 
 MAX_FAULTS = 1_000
+VALUE_CODES = ("wrong-type", "bad-arithmetic")  # of errors that depend on values
 MAX_ROUNDS = 4  # loops inside each other that an error names
-_AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
-
-
-class Round(NamedTuple):
-    """A round of a loop that is being unrolled; the first has the number 1."""
-
-    number: int
-    total: int
-    variables: dict[str, object]  # with their values in this round
-    loop: ast.Repeat | ast.For
-
-    def note(self, span: Span | None) -> Annotation | None:
-        """A note that an error at `span` is in this round.
-
-        It is None in the first round, unless the error is in a text that uses the loop's variables.
-        """
-        words = set() if span is None else set(re.findall(r"\w+", span.text))
-        if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
-            return None
-        whole = self.loop.span
-        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
-        place = Span(whole.file, whole.start, whole.start + len(head))
-        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
-        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
 
 class NetBuilder:
@@ -83,6 +70,7 @@ class NetBuilder:
         self._faults = 0
         self._rounds: list[Round] = []  # of the loops that are being unrolled
         self.max_layers = limit("layers")
+        self.is_resized = False  # whether the user, or an `expect`, gives sizes of the inputs
 
     def charge(self, layers: int, span: Span) -> None:
         """Raise `Overrun` if the net would have too many layers."""
@@ -122,7 +110,30 @@ class NetBuilder:
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
             diagnostic.notes += tuple(note for note in rounds if note is not None)
             diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+            if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):
+                diagnostic.fix = ()
             self.reporter.add(diagnostic)
+
+    def _has_other_values(self, diagnostic: Diagnostic) -> bool:
+        """Whether the names in the text of a fix may have other values where it is used again."""
+        is_used_again = len(self.open) > 1 or any(r.variables for r in self._rounds)
+        if not is_used_again and not self.open[-1].parameters:
+            return False
+        texts = [re.sub(r"^\w+ *=(?!=)", "", edit.span.text) for edit in diagnostic.fix]
+        if diagnostic.code == "bad-arithmetic" and diagnostic.span is not None:
+            texts.append(diagnostic.span.text)
+        return any(re.search(r"[^\W\d]\w*", re.sub('"[^"]*"', "", text)) for text in texts)
+
+    @property
+    def is_only_use(self) -> bool:
+        """Whether the text that is being unrolled has only one meaning.
+
+        A block, a loop, and a net with parameters or with sizes that the user gives can have
+        several.
+        """
+        if len(self.open) > 1 or self.open[0].parameters or self.is_resized:
+            return False
+        return all(r.total == 1 for r in self._rounds)
 
     @contextmanager
     def in_round(self, round_: Round) -> Iterator[None]:
@@ -145,8 +156,21 @@ class NetBuilder:
                 "this has no input",
                 span,
                 help="write an `input` above the first layer",
+                fix=self._input_moved_up(),
             )
         return x
+
+    def _input_moved_up(self) -> tuple[Edit, ...]:
+        """The fix for the only input of a net, if it is below the first layer."""
+        inputs = self._inputs()
+        layers = [s for s in self.open[-1].body.statements if not isinstance(s, ast.Let)]
+        if len(inputs) != 1 or layers[0] is inputs[0]:
+            return ()
+        return moved_line(inputs[0].span, layers[0].span)
+
+    def _inputs(self) -> list[ast.Input]:
+        """The inputs in the body of the net, or of the block that is being unrolled."""
+        return [s for s in self.open[-1].body.statements if isinstance(s, ast.Input)]
 
     def poison(self, label: ast.Pattern | None, span: Span) -> Value:
         """The value of an element with an error, to which its label is bound."""
@@ -184,9 +208,26 @@ class NetBuilder:
 
     def bind(self, name: str, value: Value, span: Span) -> Binding:
         """Bind a label; raises `NetdslError` if the scope already has it."""
-        binding = self.scope.bind(name, value, span)
+        try:
+            binding = self.scope.bind(name, value, span)
+        except NetdslError as fault:
+            if fault.code == "duplicate-label" and value.producer is not None:
+                self._rename(fault.diagnostic, name, span)
+            raise
         self.labels.setdefault(self.scope.join(name)[0], value)
         return binding
+
+    def _rename(self, diagnostic: Diagnostic, name: str, label: Span) -> None:
+        """Add a fix to the error of a label that occurs twice, if nothing refers to it."""
+        from netdsl.elaborate.renaming import numbered, renamed  # only such errors need it
+
+        whole = self.open[-1].span
+        if self.scope.labels[name].span == label:
+            rounds = [r for r in self._rounds if r.total > 1]
+            diagnostic.fix = numbered(label, whole, rounds)
+        elif (other := renamed(label, whole)) is not None and label.text == name:
+            diagnostic.help = f"choose another label, such as `{other}`"
+            diagnostic.fix = (Edit(label, other),)
 
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""
@@ -200,10 +241,17 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
-        advice = self._further_down(path, reference.span) or self.scope.suggest(path)
-        raise NetdslError(
-            "unknown-label", f"there is no label `{path}` above", reference.span, help=advice
-        )
+        message = f"there is no label `{path}` above"
+        error = NetdslError("unknown-label", message, reference.span)
+        error.diagnostic.help = self._further_down(path, reference.span)
+        if error.help is None:
+            error.diagnostic.help = self.scope.suggest(path)
+            meant = nearest_path(path, self.scope.first_paths())
+            if meant is not None and path == reference.span.text[1:]:
+                error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
+        elif any(s.label.span.text == path for s in self._inputs()):
+            error.diagnostic.fix = self._input_moved_up()
+        raise error
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that occurs in the text below the reference, and not above it."""
@@ -264,21 +312,24 @@ class NetBuilder:
             case ast.Reference():
                 return self.reference(expr, env)
             case ast.Attribute(value=None):
-                return _attribute(expr, env.find("in")[1])
+                return attribute(expr, env.find("in")[1])
             case ast.Attribute(value=ast.Expr() as owner):
-                return _attribute(expr, evaluate(owner, env))
+                return attribute(expr, evaluate(owner, env))
             case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
                 value = evaluate(expr.arguments[0].value, env)
-                return _attribute(ast.Attribute(expr.span, None, "shape"), value)
+                return attribute(ast.Attribute(expr.span, None, "shape"), value)
             case ast.Name():
                 return self._name(expr, env)
         name = expr.span.text.split("(")[0][:40]
+        start = expr.span.start
+        known = [*function_names(), "shape"]
         raise NetdslError(
             "unknown-function",
             f"there is no function `{name}` here",
             expr.span,
             help=did_you_mean(name, function_names())
             or f"the functions are {', '.join(function_names())} and shape(@label)",
+            fix=respelled(Span(expr.span.file, start, start + len(name)), name, known),
         )
 
     def _name(self, expr: ast.Name, env: Env) -> object:
@@ -291,64 +342,34 @@ class NetBuilder:
             if fault.diagnostic.code != "unknown-layer":
                 raise
             advice = self._name_advice(expr.id, env)
-            raise NetdslError(
-                "unknown-name", f"there is no `{expr.id}`", expr.span, help=advice
-            ) from None
+            fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
+            if (sizes := _as_sizes(expr.id, env)) is not None:
+                fix = (Edit(expr.span, sizes),)
+            message = f"there is no `{expr.id}`"
+            raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
+
+    def _values_like(self, name: str, env: Env) -> list[str]:
+        """The names that a misspelt value may have; none if it is the name of a label."""
+        if self.scope.path_to(name) is not None:
+            return []
+        return [*env.names(), *WORDS.intersection([name.lower()])]
 
     def _name_advice(self, name: str, env: Env) -> str | None:
         path = self.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
         known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
-        return (
-            _as_sizes(name, env)
-            or did_you_mean(name, known)
-            or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
+        sizes = _as_sizes(name, env)
+        if sizes is not None:
+            return f"sizes begin with a digit or a capital letter: write `{sizes}`"
+        return did_you_mean(name, known) or did_you_mean_path(
+            name, [f"@{path}" for path in self.scope.first_paths()]
         )
 
 
 def _as_sizes(name: str, env: Env) -> str | None:
-    """Advice for a name that looks like sizes but begins with a small letter."""
+    """The list for a name that looks like sizes but begins with a small letter."""
     parts = name.split("x")
     if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
-        return f"sizes begin with a digit or a capital letter: write `[{', '.join(parts)}]`"
+        return f"[{', '.join(parts)}]"
     return None
-
-
-def _attribute(expr: ast.Attribute, value: object) -> object:
-    """The value of `value.name` for a tensor; raises `NetdslError`."""
-    if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
-        return UNKNOWN
-    if not isinstance(value, Value):
-        raise NetdslError(
-            "wrong-type",
-            f"`{expr.span.text}` needs a tensor",
-            expr.span,
-            help="tensors are `in`, the input of the block, and the values at labels, `@label`",
-        )
-    if expr.name == "shape":
-        return value.type.shape
-    if expr.name == "size":
-        return value.type.size
-    if expr.name in _AXES:
-        return _axis_size(expr, value.type)
-    advice = did_you_mean(expr.name, [*_AXES, "shape", "size"])
-    raise NetdslError(
-        "unknown-attribute",
-        f"a tensor has no `{expr.name}`",
-        expr.span,
-        help=advice or "it has shape, size, channels, height, width, length",
-    )
-
-
-def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
-    """One size of a tensor, such as its height; raises `NetdslError`."""
-    axis = _AXES[expr.name]
-    if axis < 0 and len(type_.shape) < 1 - axis:
-        raise NetdslError(
-            "wrong-rank",
-            f"a tensor of shape {type_} has no {expr.name}",
-            expr.span,
-            help="`in.shape` gives all its sizes, `in.size` the number of elements",
-        )
-    return type_.shape[axis]

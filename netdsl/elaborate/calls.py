@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, Edit, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, Env
 from netdsl.elaborate.invocation import (
@@ -14,11 +14,12 @@ from netdsl.elaborate.invocation import (
 )
 from netdsl.elaborate.joins import join, residual
 from netdsl.elaborate.layers import add_layer
-from netdsl.elaborate.loader import is_known, resolve
-from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.loader import is_known, layer_names, resolve
+from netdsl.elaborate.module import BlockValue, KindValue, layer_of
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site
+from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.syntax import ast
 
@@ -44,7 +45,8 @@ class Calls:
             return self._identity(invocation)
         if call.name == "residual":
             return residual(self.net, self.bodies, invocation)
-        known, target = env.find(call.name, call.name_span)
+        known, found = env.find(call.name, call.name_span)
+        target = layer_of(found)
         if not known:
             binding = self._binding(call.name)
             if binding is not None:
@@ -56,8 +58,11 @@ class Calls:
             return self._block(invocation, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
+        advice = None
+        if isinstance(target, str):
+            advice = did_you_mean(target, layer_names(self.net.module, ()))
         message = f"`{call.name}` is {show(target)}, not a layer or block"
-        raise NetdslError("not-a-layer", message, call.name_span)
+        raise NetdslError("not-a-layer", message, call.name_span, help=advice)
 
     def _binding(self, name: str) -> Binding | None:
         """What a label refers to, unless a layer or a block has the same name."""
@@ -70,10 +75,13 @@ class Calls:
         try:
             return resolve(net.loader, net.module, call.name, call.name_span, labels)
         except NetdslError as fault:
-            if fault.diagnostic.code == "unknown-layer" and not call.arguments:
+            if fault.code == "unknown-layer" and _is_from_elsewhere(call, fault):
+                fault.diagnostic.fix = ()
+            if fault.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
+                    fault.diagnostic.fix = _as_reference(call, path)
             raise
 
     def _identity(self, invocation: Invocation) -> Value:
@@ -208,6 +216,7 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
             f"the label `{call.name}` names a value, not a layer",
             call.name_span,
             help=f"write `@{call.name}` for its value",
+            fix=_as_reference(call, call.name),
         )
     if call.arguments:
         raise NetdslError(
@@ -218,6 +227,27 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
         )
     refuse_body(call)
     return binding.element
+
+
+def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:
+    """Whether a name looks like another tool's, whose arguments mean something else.
+
+    `GroupNorm(32, 64)` is not `groupnorm(32, 64)`.
+    """
+    name = call.name
+    meant = [edit.text for edit in fault.diagnostic.fix if edit.text in LAYERS]
+    if not call.arguments or not meant:
+        return False
+    return name != name.lower() or name.replace("_", "") == meant[0].replace("_", "")
+
+
+def _as_reference(call: ast.Call, path: str) -> tuple[Edit, ...]:
+    """The fix for a label without `@`, at the beginning of a chain."""
+    start = call.span.start if call.label is None else call.label.span.start
+    before = call.span.file.text[:start].rstrip()
+    if before.endswith("->") or call.arguments or call.body is not None:
+        return ()
+    return (Edit(call.name_span, f"@{path}"),)
 
 
 def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:

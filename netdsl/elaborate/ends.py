@@ -6,7 +6,7 @@ import re
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, did_you_mean
+from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.infer import check_input
 from netdsl.errors import NetdslError
@@ -126,7 +126,8 @@ class Ends:
                     f"input `{name}` is given as {shape_text(given)}, but `{value.name}`, which"
                     " shares open sizes with it, is not given",
                     span,
-                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...`",
+                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...` (in"
+                    f' Python `inputs={{"{value.name}": ...}}`)',
                 )
 
     def _refuse_change(
@@ -187,12 +188,14 @@ def _dtype(statement: ast.Input) -> str:
     dtype = statement.dtype or "float32"
     if dtype not in ITEM_BYTES:
         end = statement.span.end
+        place = Span(statement.span.file, end - len(dtype), end)
         raise NetdslError(
             "wrong-dtype",
             f"there is no element type `{dtype}`",
-            Span(statement.span.file, end - len(dtype), end),
+            place,
             help=did_you_mean(dtype, ITEM_BYTES)
             or "the element types are " + ", ".join(ITEM_BYTES),
+            fix=respelled(place, dtype, ITEM_BYTES),
         )
     return dtype
 
@@ -218,7 +221,17 @@ def _refuse_batch(name: str, span: Span) -> None:
             "`N` is the batch size, which an `input` does not include",
             span,
             help="leave it out, or choose another letter for a size",
+            fix=_without_n(span),
         )
+
+
+def _without_n(span: Span) -> tuple[Edit, ...]:
+    """The fix for `Nx3x224x224`: only a batch can be before three sizes, or before numbers."""
+    sizes = span.text.split("x")
+    is_batch = len(sizes) == 4 or "".join(sizes[1:]).isdigit()
+    if sizes[0] != "N" or "N" in sizes[1:] or not is_batch:
+        return ()
+    return (Edit(span, "x".join(sizes[1:])),)
 
 
 def _input_and_output(name: str, span: Span) -> NetdslError:
@@ -274,4 +287,8 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
         if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_DIM:
             message = f"`{span.text}` contains the size {show(size)}"
             limits = f"sizes are integers from 1 to {MAX_DIM:,}"
-            raise NetdslError("bad-size", f"{message}; {limits}", span)
+            error = NetdslError("bad-size", f"{message}; {limits}", span)
+            if re.fullmatch(r'"\d+(x\d+)*"', span.text):
+                error.diagnostic.help = f"leave out the quotes: {span.text[1:-1]}"
+                error.diagnostic.fix = (Edit(span, span.text[1:-1]),)
+            raise error

@@ -5,22 +5,27 @@ Integers must be below 2^63, and lists must not exceed their limit.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, compare
+from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.elaborate.meter import Meter
-    from netdsl.source import Span
+
+_OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]+")
 
 
 class Unknown:
@@ -132,16 +137,26 @@ def evaluate(expr: ast.Expr, env: Env) -> object:
     raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
 
+def name_span(expr: ast.Function) -> Span:
+    """The place of a function's name."""
+    start = expr.span.start
+    return Span(expr.span.file, start, start + len(expr.name))
+
+
 def truth(value: object, span: Span) -> bool:
     """The value of a condition; raises `NetdslError` if it is neither true nor false."""
     if isinstance(value, bool):
         return value
-    raise NetdslError(
+    error = NetdslError(
         "wrong-type",
         f"a condition must be true or false, found {show(value)}",
         span,
         help="compare it: `x != 0`",
     )
+    if isinstance(value, int) and _OPERAND.fullmatch(span.text):
+        error.diagnostic.help = f"compare it: `{span.text} != 0`"
+        error.diagnostic.fix = (Edit(span, f"{span.text} != 0"),)
+    raise error
 
 
 def _name(expr: ast.Name, env: Env) -> object:
@@ -160,6 +175,7 @@ def _name(expr: ast.Name, env: Env) -> object:
         expr.span,
         help=did_you_mean(expr.id, env.names())
         or "a `let` at the top of a file can only use the `let`s above it",
+        fix=respelled(expr.span, expr.id, env.names()),
     )
 
 
@@ -181,13 +197,17 @@ def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
     if known:
         return value
     advice = did_you_mean(name, env.names())
-    if advice is None and expr.span.text.startswith("0x"):
-        advice = "write numbers in decimal"
+    fix: tuple[Edit, ...] = ()
+    if advice is None and _HEXADECIMAL.fullmatch(expr.span.text):
+        number = str(int(expr.span.text, 16))
+        advice = f"write numbers in decimal: `{number}`"
+        fix = (Edit(expr.span, number),)
     raise NetdslError(
         "unknown-name",
         f"there is no size `{name}`",
         expr.span,
         help=advice or "open sizes are declared in an `input`",
+        fix=fix,
     )
 
 
@@ -223,8 +243,13 @@ def _operation(expr: ast.Operation, env: Env) -> object:
         _charge_length(value, env, expr.span)
         if operator in COMPARE:
             value = compare(operator, value, other, expr.span)
-        else:
+            continue
+        try:
             value = arithmetic(operator, value, other, expr.span)
+        except NetdslError as error:
+            is_open = isinstance(value, Sym)
+            error.diagnostic.fix = operation_fix(expr, operator, operand, is_open=is_open)
+            raise
         _charge_length(value, env, expr.span)
     return value
 
@@ -282,6 +307,7 @@ def _function(expr: ast.Function, env: Env) -> object:
             expr.span,
             help=did_you_mean(expr.name, FUNCTIONS)
             or "the functions are " + ", ".join(function_names()),
+            fix=respelled(name_span(expr), expr.name, FUNCTIONS),
         )
     positional = [evaluate(a.value, env) for a in expr.arguments if a.name is None]
     keywords = {a.name: evaluate(a.value, env) for a in expr.arguments if a.name is not None}

@@ -1,19 +1,16 @@
-"""Infers the types of values, and turns the errors of layers into diagnostics with a place."""
+"""Infers the types of values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
 from netdsl.errors import NetdslError, OpError
 from netdsl.ir.types import MAX_SYMBOLS, FormulaTooLong
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 from netdsl.ops.args import clipped
 from netdsl.ops.base import bind
-from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Site, Value
     from netdsl.ir.op import Needs, Op, Param
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
@@ -147,113 +144,3 @@ def _check_params(op: Op, params: dict[str, Param]) -> None:
 
 def _param_text(op: Op, name: str, param: Param) -> str:
     return f"`{name}` of `{op.kind}` would be {'x'.join(map(str, param.shape))}"
-
-
-# ---- diagnostics
-
-
-def as_fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
-    """The error of a layer at its place, which is the argument at fault or else the call.
-
-    Notes tell where the shapes of the inputs come from.
-    """
-    notes = tuple(_input_note(x) for x in xs[:3])
-    argument = None if error.arg is None else _argument(call, cls, error.arg)
-    help_ = error.help
-    if argument is not None:
-        span = argument.span
-        if help_ is None and error.code == "wrong-type":
-            help_ = _literal_help(argument)
-    else:
-        span = call.name_span if call.body is not None else call.span
-    span = error.diagnostic.span or span
-    if error.code == "wrong-dtype":
-        help_ = _dtype_help(cls, xs)
-    if error.code == "window-too-large" and help_ and xs and _channels_last(xs[0].type):
-        help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-    fix = error.diagnostic.fix
-    return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=fix)
-
-
-def _input_note(x: Value) -> Annotation:
-    maker = f"input `{x.name}`"
-    if x.producer is not None:
-        maker = f"`{x.producer.op.kind}`"
-    return Annotation(f"{maker} here gives {x.type}", x.site.span)
-
-
-def _dtype_help(cls: type[Op], xs: tuple[Value, ...]) -> str | None:
-    """Advice for an element type that a layer does not take: how to declare the net's input."""
-    sources = [_source(x) for x in xs]
-    declared = [source for source in sources if source.producer is None]
-    if cls.kind == "embedding":
-        if declared:
-            return f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-        return (
-            "only an input of the net can have integers, as in `input tokens: T int64`; layers"
-            " compute floats"
-        )
-    wrong = [x for x in declared if x.type.dtype != "float32"]
-    if not wrong:
-        return None
-    advice = f"declare input `{wrong[0].name}` without a type, which makes it float32"
-    if wrong[0].type.dtype.startswith("int"):
-        advice += "; `embedding` turns integers into vectors"
-    if wrong[0].type.dtype == "float16":
-        advice += "; `netdsl export --fp16` writes a 16-bit model"
-    return advice
-
-
-def _source(value: Value) -> Value:
-    """The value from which `value` comes through layers that only move elements."""
-    while (node := value.producer) is not None:
-        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
-            break
-        value = node.inputs[0]
-    return value
-
-
-def _channels_last(x: TensorType) -> bool:
-    """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
-    known = [d for d in x.shape[1:] if isinstance(d, int)]
-    return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
-
-
-def _literal_help(argument: ast.Argument) -> str | None:
-    """Advice for a value of the wrong type."""
-    value = argument.value
-    if isinstance(value, ast.DimsLiteral) or (
-        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
-    ):
-        text = value.span.text
-        return f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
-    if isinstance(value, ast.Reference):
-        return (
-            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
-            " `in.height`, `in.width`"
-        )
-    return None
-
-
-def _argument(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None:
-    """The argument in the text that gives `name`, by keyword or by position."""
-    for argument in call.arguments:
-        if argument.name == name:
-            return argument
-    positional = [
-        a for a in call.arguments if a.name is None and not isinstance(a.value, ast.Reference)
-    ]
-    for declared, argument in zip(cls.args, positional, strict=False):
-        if declared.name == name:
-            return argument
-    return None
-
-
-def call_notes(site: Site) -> tuple[Annotation, ...]:
-    """Notes of the block calls that lead to a place, innermost first; at most eight."""
-    notes: list[Annotation] = []
-    caller = site.caller
-    while caller is not None and len(notes) < 8:
-        notes.append(Annotation("reached through this call", caller.span))
-        caller = caller.caller
-    return tuple(notes)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from netdsl.elaborate.corrections import without_arguments
 from netdsl.errors import NetdslError
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Edit
     from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
     from netdsl.source import Span
-    from netdsl.syntax import ast
 
 NO_BRACES = "only joins do: concat, add, mul, sub, max, residual"
 
@@ -66,8 +68,24 @@ class Invocation(NamedTuple):
 def refuse_arguments_and_body(call: ast.Call) -> None:
     """Raise `NetdslError` if a word that takes neither is followed by arguments or braces."""
     if call.arguments:
-        raise NetdslError("too-many-arguments", f"`{call.name}` takes no arguments", call.span)
+        raise NetdslError(
+            "too-many-arguments",
+            f"`{call.name}` takes no arguments",
+            call.span,
+            help=f"write `{call.name}`",
+            fix=_without_arguments(call),
+        )
     refuse_body(call)
+
+
+def _without_arguments(call: ast.Call) -> tuple[Edit, ...]:
+    """The fix for `identity(64)` and `frozen(true)`, where the arguments change nothing."""
+    values = [a.value.value for a in call.arguments if isinstance(a.value, ast.Literal)]
+    if len(values) < len(call.arguments) or call.body is not None:
+        return ()
+    if call.name == "frozen" and values != [True]:
+        return ()
+    return (without_arguments(call),)
 
 
 def refuse_body(call: ast.Call) -> None:

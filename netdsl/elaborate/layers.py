@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.infer import as_fault
-from netdsl.elaborate.shortcut import unlike
-from netdsl.elaborate.wrong_arguments import WrongArguments
-from netdsl.errors import NetdslError, OpError
+from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ def add_layer(
     if arguments.unknown:
         value = net.unknown(call.span)
     else:
-        value = _apply(net, invocation, _op(net, invocation, cls, arguments, len(xs)), xs, name)
+        value = _apply(net, invocation, _op(net, invocation, cls, arguments, xs), xs, name)
     if label is not None:
         net.remember(name, value, label, call, env)
     return value
@@ -46,19 +43,21 @@ def _op(
     invocation: Invocation,
     cls: type[Op],
     arguments: LayerArguments,
-    count: int,
+    xs: tuple[Value, ...],
 ) -> Op:
     """The layer with its arguments; raises `NetdslError`."""
     try:
         op = net.inference.op(cls, arguments.positional, arguments.keywords)
     except OpError as error:
-        errors = WrongArguments(invocation, cls, arguments, error).errors
-        faults = [as_fault(e, invocation.call, cls, ()) for e in errors]
-        raise NetdslError.of([f.diagnostic for f in faults]) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_arguments(error, invocation, cls, arguments) from None
     try:
-        _check_input_count(cls, count, invocation)
+        _check_input_count(cls, len(xs), invocation)
     except OpError as error:
-        raise as_fault(error, invocation.call, cls, ()) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_references(error, invocation.call, cls, xs) from None
     return op
 
 
@@ -71,10 +70,10 @@ def _apply(
     try:
         return _add_node(net, invocation, op, xs, name)
     except OpError as error:
-        fault = error
-        if invocation.name == "residual" and len(invocation.arms) == 1:
-            fault = unlike(xs[0].type, xs[1].type, error)
-        raise as_fault(fault, invocation.call, type(op), xs) from None
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        only_use = net.is_only_use
+        raise faults.of_inputs(error, invocation, type(op), xs, only_use=only_use) from None
 
 
 def _add_node(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Reporter, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, respelled
+from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.module import BlockValue, KindValue, Module
 from netdsl.errors import NetdslError, UnreadableError
@@ -19,7 +20,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from netdsl.source import SourceFile, Span
 
@@ -28,11 +29,22 @@ BUILT_IN = ("residual", "identity", "frozen")
 WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
 
-class Loader:
-    """Reads each file once, and reports the errors of its top level."""
+# Who imports what: the `key` of a file, the name that it imports, and whether that is a path.
+Reference = tuple[str, str, bool]
 
-    def __init__(self, reporter: Reporter) -> None:
+
+class Loader:
+    """Reads each file once, and reports the errors of its top level.
+
+    `files` has the file behind each import. Those that it has at first are not read again, so that
+    a program that is stored with its files means the same elsewhere.
+    """
+
+    def __init__(
+        self, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+    ) -> None:
         self.reporter = reporter
+        self.files: dict[Reference, SourceFile] = dict(files or {})
         self._modules: dict[str, Module] = {}
         self._loading: list[str] = []
         self._meter = Meter()
@@ -43,14 +55,13 @@ class Loader:
 
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `NetdslError` if its text cannot be read."""
-        key = source.path or source.name
         if len(self._loading) >= limit("depth"):
             raise NetdslError(
                 "nesting-too-deep",
                 f"imports are nested more than {limit('depth')} levels deep",
                 help=raise_help("depth"),
             )
-        self._loading.append(key)
+        self._loading.append(source.key)
         try:
             return self.define(source, parse(source))
         finally:
@@ -58,8 +69,7 @@ class Loader:
 
     def define(self, source: SourceFile, tree: ast.File) -> Module:
         """The module of a file with this tree; raises `NetdslError` if an import has no text."""
-        key = source.path or source.name
-        module = self._modules[key] = Module(source, tree, Env(meter=self._meter))
+        module = self._modules[source.key] = Module(source, tree, Env(meter=self._meter))
         self._load_items(module, tree)
         return module
 
@@ -93,61 +103,53 @@ class Loader:
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
-        path, shown = _import_target(module, item)
-        if path in self._loading:
-            circle = [*self._loading[self._loading.index(path) :], path]
+        reference = module.source.key, item.target, item.is_path
+        if reference not in self.files:
+            self.files[reference] = self._read(*import_target(module.source, item))
+        source = self.files[reference]
+        if source.key in self._loading:
+            circle = [*self._loading[self._loading.index(source.key) :], source.key]
             names = " imports ".join(p.rpartition("/")[2] for p in circle)
-            raise NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
-        imported = self._modules.get(path) or self.load(library.read(path, shown=shown))
+            error = NetdslError("import-cycle", f"the imports form a cycle: {names}", item.span)
+            if source.key == self._loading[-1]:
+                error.diagnostic.help = "leave it out: a file sees its own definitions"
+                error.diagnostic.fix = (Edit(item.span, ""),)
+            raise error
+        imported = self._modules.get(source.key) or self.load(source)
         module.imports.append((item, imported))
         for name in (*imported.definitions, *imported.env.values):
             module.take(name, imported)
 
+    def _read(self, path: str, shown: str) -> SourceFile:
+        module = self._modules.get(path)
+        return library.read(path, shown=shown) if module is None else module.source
+
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import, such as `se`, with the file that defines it."""
-        path = library.block_file(name)
-        if path is None:
-            return None
-        module = self._modules.get(path)
-        if module is None:
-            module = self.load(library.read(path, shown=f"nets/lib/{name}.net"))
+        reference = "", name, False
+        if reference not in self.files:
+            path = library.block_file(name)
+            if path is None:
+                return None
+            self.files[reference] = self._read(path, f"nets/lib/{name}.net")
+        source = self.files[reference]
+        module = self._modules.get(source.key) or self.load(source)
         definition = module.definitions.get(name)
         return (definition, module) if isinstance(definition, ast.Definition) else None
 
 
-def load_program(source: SourceFile, reporter: Reporter) -> tuple[Loader, Module]:
-    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read."""
-    loader = Loader(reporter)
+def load_program(
+    source: SourceFile, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+) -> tuple[Loader, Module]:
+    """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read.
+
+    `files` are those of `Loader`.
+    """
+    loader = Loader(reporter, files)
     return loader, loader.load(source)
 
 
 # ---- the top level of a file
-
-
-def _import_target(module: Module, item: ast.Import) -> tuple[str, str]:
-    """The path of an imported file, and its name in messages."""
-    if item.is_path:
-        path = library.import_path(module.source, item.target)
-        # Its name is relative if that of its importer is, so that models contain no absolute paths.
-        return path, os.path.join(os.path.dirname(module.source.name), item.target)
-    found = library.shipped(item.target)
-    if found is not None:
-        return found
-    if _is_beside(item.target, module.source):
-        advice: str | None = (
-            f'write `import "{item.target}.net"` to import the file in the same folder'
-        )
-    else:
-        advice = did_you_mean(item.target, library.library_names())
-    message = f"the library has no `{item.target}`"
-    raise NetdslError("import-not-found", message, item.span, help=advice)
-
-
-def _is_beside(name: str, source: SourceFile) -> bool:
-    """Whether the folder of a file has a file `name.net`."""
-    if source.path is None:
-        return False
-    return os.path.isfile(os.path.join(os.path.dirname(source.path), name + ".net"))
 
 
 def _duplicate(message: str, span: Span, first: Span, help: str | None = None) -> NetdslError:
@@ -205,9 +207,20 @@ def _let(module: Module, let: ast.Let) -> None:
     module.lets[let.name] = let
     try:
         module.env.values[let.name] = evaluate(let.value, module.env)
-    except NetdslError:
+    except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
+        if fault.code == "unknown-name" and not fault.diagnostic.fix:
+            fault.diagnostic.fix = _moved_up(module, let, fault.diagnostic.span)
         raise
+
+
+def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ...]:
+    """The fix that moves a `let` up to a `let` that uses its name; it must use none itself."""
+    lets = module.tree.lets
+    for other in lets[lets.index(let) + 1 :]:
+        if name is not None and other.name == name.text and is_written(other.value):
+            return moved_line(other.span, let.span)
+    return ()
 
 
 def _check_train(module: Module, train: ast.Train) -> None:
@@ -218,6 +231,7 @@ def _check_train(module: Module, train: ast.Train) -> None:
             f"there is no net `{train.net}` to train",
             train.net_span,
             help=did_you_mean(train.net, module.definitions),
+            fix=respelled(train.net_span, train.net, _nets(module)),
         )
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
@@ -234,6 +248,11 @@ def _check_train(module: Module, train: ast.Train) -> None:
             first.net_span,
             "merge them into one",
         )
+
+
+def _nets(module: Module) -> list[str]:
+    definitions = module.definitions.items()
+    return [n for n, d in definitions if isinstance(d, ast.Alias) or d.is_net]
 
 
 # ---- names of layers and blocks
@@ -274,12 +293,14 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    advice = did_you_mean(name, _layer_names(module, labels))
+    names = layer_names(module, labels)
+    advice = did_you_mean(name, names)
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
         span,
         help=advice or "`netdsl layers` lists the layers",
+        fix=respelled(span, name, names),
     )
 
 
@@ -294,7 +315,7 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
     )
 
 
-def _layer_names(module: Module, labels: Iterable[str]) -> list[str]:
+def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
     blocks = [
         name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.builder import Round
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.invocation import Bodies
     from netdsl.ir.graph import Value
     from netdsl.syntax import ast
+
+COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts rounds
 
 
 def repeat(
@@ -45,12 +48,7 @@ def each(
     if values is UNKNOWN:
         return net.unknown(element.span)
     if not isinstance(values, tuple):
-        raise NetdslError(
-            "wrong-type",
-            f"`for` needs a list, found {show(values)}",
-            element.values.span,
-            help="`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable",
-        )
+        raise _no_list(element, values)
     _check_targets(element)
     _charge_rounds(net, len(values), element, env)
     for i, value in enumerate(values):
@@ -60,6 +58,17 @@ def each(
         with net.in_round(Round(i + 1, len(values), dict(frame.values), element)):
             x = bodies.body(element.body, frame, x)
     return x
+
+
+def _no_list(element: ast.For, values: object) -> NetdslError:
+    """The error of a loop over something other than a list; a number of rounds needs `range`."""
+    message = f"`for` needs a list, found {show(values)}"
+    help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
+    span = element.values.span
+    fix: tuple[Edit, ...] = ()
+    if isinstance(values, int) and len(element.targets) == 1:
+        fix = (Edit(span, f"range({span.text})"),)
+    return NetdslError("wrong-type", message, span, help=help_, fix=fix)
 
 
 def _check_targets(element: ast.For) -> None:
@@ -80,7 +89,13 @@ def _parts(value: object, element: ast.For) -> tuple[object, ...]:
         return (value,)
     if not isinstance(value, tuple) or len(value) != count:
         message = f"`for` has {count} variables, but an element of the list is {show(value)}"
-        raise NetdslError("wrong-type", message, element.values.span)
+        span = element.values.span
+        error = NetdslError("wrong-type", message, span)
+        if count == 2 and not isinstance(value, tuple):
+            error.diagnostic.help = f"`enumerate({span.text})` gives positions and elements"
+            if element.targets[0] in COUNTERS:
+                error.diagnostic.fix = (Edit(span, f"enumerate({span.text})"),)
+        raise error
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from netdsl.elaborate.evaluate import Clash, Env
 from netdsl.syntax import ast
@@ -94,6 +94,7 @@ class BlockValue:
         self.home = home
 
     def __eq__(self, other: object) -> bool:
+        other = layer_of(other)
         return isinstance(other, BlockValue) and other.definition is self.definition
 
     def __hash__(self) -> int:
@@ -116,6 +117,7 @@ class KindValue:
         self.cls = cls
 
     def __eq__(self, other: object) -> bool:
+        other = layer_of(other)
         return isinstance(other, KindValue) and other.cls is self.cls
 
     def __hash__(self) -> int:
@@ -128,3 +130,23 @@ class KindValue:
     def word(self) -> str:
         """The name of the kind, for arguments that take a word."""
         return self.cls.kind
+
+
+class Word(str):
+    """A string that a user gives to a parameter, and the block or layer that it names.
+
+    It is a string wherever the net needs one; where it is called, it is the block or layer.
+    """
+
+    __slots__ = ("layer",)
+    layer: BlockValue | KindValue
+
+    def __new__(cls, text: str, layer: BlockValue | KindValue) -> Self:
+        word = super().__new__(cls, text)
+        word.layer = layer
+        return word
+
+
+def layer_of(value: object) -> object:
+    """The block or layer of a `Word`; any other value itself."""
+    return value.layer if isinstance(value, Word) else value

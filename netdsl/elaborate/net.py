@@ -10,6 +10,8 @@ from netdsl.elaborate.arguments import Signature, bind_parameters, check_order
 from netdsl.elaborate.bodies import Elaborator
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.loader import resolve
+from netdsl.elaborate.module import Word
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Reporter
     from netdsl.elaborate.bodies import Expectation
+    from netdsl.elaborate.module import Module
     from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Value
 
@@ -49,7 +52,7 @@ def elaborate(
     net = NetBuilder(program.loader, reporter, graph, own)
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
-    arguments = _with_defines(program, definition, target.arguments, outside)
+    arguments = _with_defines(program, definition, target.arguments, own, outside)
     signature = Signature(definition.name, definition.parameters, definition.name_span)
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
@@ -69,10 +72,11 @@ def _with_defines(
     program: Program,
     definition: ast.Definition,
     arguments: tuple[ast.Argument, ...],
+    own: Module,
     env: Env,
 ) -> tuple[ast.Argument, ...]:
-    """The arguments of a net, where those of `-D` replace those of the text."""
-    check_order(arguments)
+    """The arguments of a net in the file `own`, where those of `-D` replace those of the text."""
+    check_order(arguments, definition.parameters)
     declared = [p.name for p in definition.parameters]
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(declared):
@@ -83,10 +87,45 @@ def _with_defines(
     for name, text in program.defines.items():
         if name not in declared:
             message = f"net `{definition.name}` has no parameter `{name}`"
-            help_ = did_you_mean(name, declared) or f"it has {', '.join(declared) or 'none'}"
-            raise NetdslError("unknown-argument", message, definition.name_span, help=help_)
+            raise NetdslError(
+                "unknown-argument",
+                message,
+                definition.name_span,
+                help=_size_advice(definition, name)
+                or did_you_mean(name, declared)
+                or f"it has {', '.join(declared) or 'none'}",
+            )
         source = SourceFile(f"-D {name}", text)
-        value = parse_expression(source)
+        value = _as_words(parse_expression(source), program, own)
         evaluate(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
+
+
+def _size_advice(definition: ast.Definition, name: str) -> str | None:
+    """Advice if what the user takes for a parameter is an input, or an open size of one."""
+    for statement in definition.body.statements:
+        if not isinstance(statement, ast.Input):
+            continue
+        label = "".join(map(str, statement.label.pieces))
+        shape = statement.shape
+        parts = shape.parts if isinstance(shape, ast.DimsLiteral | ast.NameOrDims) else ()
+        if name == label or name in parts:
+            what = "an input" if name == label else f"a size of the input `{label}`"
+            give = f'`--input {label}=...` (in Python `inputs={{"{label}": ...}}`)'
+            return f"`{name}` is {what}: give its sizes with {give}"
+    return None
+
+
+def _as_words(expr: ast.Expr, program: Program, own: Module) -> ast.Expr:
+    """The expression with its strings as `Word`s, where they name a block or a layer."""
+    if isinstance(expr, ast.Sequence):
+        items = tuple(_as_words(item, program, own) for item in expr.items)
+        return ast.Sequence(expr.span, items, expr.is_tuple)
+    if isinstance(expr, ast.Literal) and isinstance(expr.value, str):
+        try:
+            layer = resolve(program.loader, own, expr.value, expr.span)
+        except NetdslError:
+            return expr
+        return ast.Literal(expr.span, Word(expr.value, layer))
+    return expr

@@ -1,45 +1,110 @@
-"""The error of a `residual` whose body has a different shape than its input."""
+"""The errors of shortcuts: inputs that are added to something of a different shape."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import added_arm
+from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.invocation import Invocation
+    from netdsl.ir.graph import Value
     from netdsl.ir.types import Sym, TensorType
 
 
-def unlike(body: TensorType, source: TensorType, error: OpError) -> OpError:
-    """The error of the `add` that replaces `residual { F }`, reworded for `residual`."""
+class Projection(NamedTuple):
+    """Advice to bring the input to the body's shape, and the layer if one is enough."""
+
+    help: str
+    layer: str | None = None
+
+
+def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> OpError:
+    """The error of an `add`, reworded if it is that of a `residual` or has a shortcut as an arm."""
+    call, arms = invocation.call, invocation.arms
+    if call.name == "residual" and len(arms) == 1:
+        error = _unlike(xs[0].type, xs[1].type, error, call)
+    if not isinstance(error, UnlikeShapesError):
+        return error
+    fix = padded(call, xs)
+    if fix:
+        error.diagnostic.help = f"a window without padding shrinks its input: write `{_texts(fix)}`"
+        error.diagnostic.fix = fix
+    elif len(arms) == len(xs) == 2 and call.name != "concat":
+        for i, arm in enumerate(arms):
+            _project(error, arm, _projection(xs[1 - i].type, xs[i].type, call))
+    return error
+
+
+def _texts(fix: tuple[Edit, ...]) -> str:
+    """The arguments that a fix adds, each once."""
+    return ", ".join(dict.fromkeys(edit.text.strip("(), ") for edit in fix))
+
+
+def _unlike(body: TensorType, source: TensorType, error: OpError, call: ast.Call) -> OpError:
+    """The error of the `add` that replaces `residual { F }`."""
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
     message = f"`residual` adds its body ({body}) to its input ({source})"
-    return UnlikeShapesError(message, error.reason, _projection(body, source) or error.help)
+    projection = _projection(body, source, call)
+    if projection is None:
+        return UnlikeShapesError(message, error.reason, error.help)
+    error = UnlikeShapesError(message, error.reason, projection.help)
+    if projection.layer is not None and call.body is not None:
+        error.diagnostic.fix = added_arm(call.body, projection.layer)
+    return error
 
 
-def _projection(body: TensorType, source: TensorType) -> str | None:
-    """Advice for a second arm that brings the input to the body's shape."""
+def _only_identity(arm: ast.Body) -> ast.Call | None:
+    """The `identity` of an arm that consists of nothing else."""
+    elements = [e for s in arm.statements if isinstance(s, ast.Chain) for e in s.elements]
+    match elements:
+        case [ast.Call(name="identity", label=None, arguments=()) as call]:
+            return call
+    return None
+
+
+def _project(error: OpError, arm: ast.Body, projection: Projection | None) -> None:
+    """Advise a layer in place of an arm with nothing but `identity`, if one is enough."""
+    shortcut = _only_identity(arm)
+    if shortcut is not None and projection is not None and projection.layer is not None:
+        layer = projection.layer
+        error.diagnostic.help = f"project the input: write `{layer}` in place of `identity`"
+        error.diagnostic.fix = (Edit(shortcut.span, layer),)
+
+
+def _projection(body: TensorType, source: TensorType, join: ast.Call) -> Projection | None:
+    """Advice for a second arm that brings the input to the body's shape.
+
+    A stride in it repeats one in the body; without one, the body lacks padding.
+    """
     if len(body.shape) != len(source.shape):
-        return "give the body's result as many axes as the input, with `reshape`"
+        return Projection("give the body's result as many axes as the input, with `reshape`")
     channels = body.shape[0]
     if not isinstance(channels, int):
         return None
     if len(body.shape) == 1:
-        return f"project the input in a second arm: `residual {{ | ... | dense({channels}) }}`"
+        return _second_arm(f"dense({channels})")
     strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
     stride = strides.pop() if len(strides) == 1 else None
-    if stride is not None:
+    if stride is not None and (stride == 1 or "stride" in join.span.text):
         option = f", stride = {stride}" if stride > 1 else ""
-        conv = f"conv({channels}, 1{option})"
-        return f"project the input in a second arm: `residual {{ | ... | {conv} }}`"
+        return _second_arm(f"conv({channels}, 1{option})")
     if len(body.shape) == 2 and channels == source.shape[0]:
-        return (
+        return Projection(
             f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
             f" second arm `| dense({body.shape[1]})`"
         )
-    return "keep the input's size in the body, with stride 1 and `pad = k // 2`"
+    return Projection("keep the input's size in the body, with stride 1 and `pad = k // 2`")
+
+
+def _second_arm(layer: str) -> Projection:
+    return Projection(f"project the input in a second arm: `residual {{ | ... | {layer} }}`", layer)
 
 
 def _stride(before: int | Sym, after: int | Sym) -> int | None:

@@ -8,17 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
+from netdsl.elaborate.corrections import (
+    after,
+    inserted,
+    is_frozen,
+    is_written,
+    without,
+    without_arguments,
+)
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import OpError
 from netdsl.ir.graph import Value
 from netdsl.ops import LAYERS
 from netdsl.ops.base import check, signature
-from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.invocation import Invocation
+    from netdsl.errors import Correction
     from netdsl.ir.op import Arg, Op
 
 # What other tools call an argument, and its names here: the first that the layer has is meant.
@@ -96,10 +104,14 @@ NO_ACTIVATION = ("linear", "none", "identity")
 
 
 class _Correction(NamedTuple):
-    """What becomes of one argument: its new text, or None if it goes, and what follows the call."""
+    """What becomes of one argument: its new text, or None if it goes.
+
+    `after` is a layer to add, and `label` a label for the call.
+    """
 
     text: str | None
-    after_call: str = ""
+    after: str = ""
+    label: str = ""
 
 
 class WrongArguments:
@@ -112,11 +124,12 @@ class WrongArguments:
         self.cls = cls
         self.errors: list[OpError] = []
         self._known = {a.name: a for a in cls.args}
-        self._given: set[str] = set()
+        self._given: dict[str, object] = {}
         self._corrections: dict[int, _Correction] = {}  # by the number of the argument
         self._is_certain = True
         self._examine(arguments)
         if not self.errors:
+            first.diagnostic.fix = self._without_any()
             self.errors = [first]
             return
         self._suggest_call()
@@ -131,7 +144,7 @@ class WrongArguments:
                 continue
             value, declared = next(positional, (UNKNOWN, None))
             if declared is not None:
-                self._value(declared, value, argument)
+                self._value(declared, value, number)
         for declared in self.cls.args:
             if declared.required and declared.name not in self._given:
                 self._missing(declared)
@@ -139,17 +152,20 @@ class WrongArguments:
     def _named(self, number: int, argument: ast.Argument, value: object) -> None:
         name = str(argument.name)
         if name in self._known:
-            self._value(self._known[name], value, argument)
+            self._value(self._known[name], value, number)
             return
         ours = next((n for n in RENAMED.get(name, ()) if n in self._known), None)
         if ours is not None and ours not in self._given:
             text = f"{ours} = {argument.value.span.text}"
             self._unknown(number, name, f"it is called `{ours}` here", _Correction(text))
-            self._value(self._known[ours], value, argument)
+            self._value(self._known[ours], value, number)
         elif ours is not None:
-            self._unknown(number, name, f"it is called `{ours}` here, which has a value", None)
+            help_ = f"it is called `{ours}` here, which has a value"
+            self._unknown(number, name, help_, self._repetition(ours, value))
         elif name in REMOVED:
             self._unknown(number, name, REMOVED[name], _Correction(None))
+        elif name == "name":
+            self._unknown(number, name, ELSEWHERE[name], self._label(argument.value))
         elif name == "activation":
             self._unknown(number, name, ELSEWHERE[name], _activation(argument.value))
         else:
@@ -157,80 +173,134 @@ class WrongArguments:
 
     def _misspelt(self, number: int, argument: ast.Argument, name: str) -> None:
         help_ = ELSEWHERE.get(name) or did_you_mean(name, self._known)
-        near = respelled(argument.span, name, self._known.keys() - self._given)
+        near = respelled(argument.span, name, self._known.keys() - self._given.keys())
         correction = None
         if name not in ELSEWHERE and near:
             correction = _Correction(f"{near[0].text} = {argument.value.span.text}")
-            self._given.add(near[0].text)
+            self._given[near[0].text] = UNKNOWN
         self._unknown(number, name, help_ or f"write `{signature(self.cls)}`", correction)
 
     def _unknown(self, number: int, name: str, help_: str, correction: _Correction | None) -> None:
         """Add the error of a name that the layer does not have."""
         message = f"`{self.cls.kind}` has no argument `{name}`"
-        error = OpError("unknown-argument", message, name, help_)
-        if correction is None:
+        self._add(OpError("unknown-argument", message, name, help_), number, correction)
+
+    def _value(self, declared: Arg, value: object, number: int) -> None:
+        """Check the value of an argument, which may have another name in the text."""
+        argument = self.call.arguments[number]
+        if declared.name in self._given:
+            message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
+            repetition = self._repetition(declared.name, value)
+            help_ = "the value is the same: remove this one" if repetition else None
+            error = OpError("duplicate-argument", message, help=help_)
+            error.diagnostic.span = argument.span
+            self._add(error, number, repetition)
+            return
+        self._given[declared.name] = value
+        if value is UNKNOWN or isinstance(value, Value):
+            return
+        try:
+            check(declared, self.cls.kind, value)
+        except OpError as error:
+            wrong = error
+        else:
+            return
+        correction = None
+        if argument.name in (None, declared.name) and wrong.correction is not None:
+            correction = self._corrected(declared, wrong.correction, argument)
+        wrong.correction = None  # it is in `_corrections`
+        wrong.arg = argument.name or declared.name
+        wrong.diagnostic.span = argument.span
+        self._add(wrong, number, correction)
+
+    def _label(self, value: ast.Expr) -> _Correction | None:
+        """The correction of `name = "first"`: a label."""
+        if not isinstance(value, ast.Literal) or self.call.label is not None:
+            return None
+        name = str(value.value)
+        return _Correction(None, label=name) if name.isidentifier() else None
+
+    def _repetition(self, name: str, value: object) -> _Correction | None:
+        """The correction of an argument that has the same value already: it is left out."""
+        first = self._given[name]
+        if value is UNKNOWN or (type(first), first) != (type(value), value):
+            return None
+        return _Correction(None)
+
+    def _corrected(
+        self, declared: Arg, correction: Correction, argument: ast.Argument
+    ) -> _Correction | None:
+        """The correction of a value, if it is written in the call."""
+        if not is_written(argument.value):
+            return None
+        text = correction.arguments[declared.name]
+        if text is not None and argument.name is not None:
+            text = f"{argument.name} = {text}"
+        return _Correction(text)
+
+    def _missing(self, declared: Arg) -> None:
+        message = f"`{self.cls.kind}` needs `{declared.name}` ({declared.doc})"
+        help_ = f"write `{signature(self.cls)}`"
+        self._add(OpError("missing-argument", message, help=help_))
+
+    def _add(
+        self, error: OpError, number: int | None = None, correction: _Correction | None = None
+    ) -> None:
+        """Add an error, with the correction of the argument that it is about."""
+        if correction is None or number is None or (correction.after and is_frozen(self.call)):
             self._is_certain = False
         else:
             self._corrections[number] = correction
             error.diagnostic.fix = self._edits(number, correction)
         self.errors.append(error)
 
-    def _value(self, declared: Arg, value: object, argument: ast.Argument) -> None:
-        """Check the value of an argument, which may have another name in the text."""
-        if declared.name in self._given:
-            message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
-            self._add_uncertain(OpError("duplicate-argument", message), argument.span)
-            return
-        self._given.add(declared.name)
-        if value is UNKNOWN or isinstance(value, Value):
-            return
-        try:
-            check(declared, self.cls.kind, value)
-        except OpError as error:
-            error.arg = argument.name or declared.name
-            self._add_uncertain(error, argument.span)
-
-    def _missing(self, declared: Arg) -> None:
-        message = f"`{self.cls.kind}` needs `{declared.name}` ({declared.doc})"
-        help_ = f"write `{signature(self.cls)}`"
-        self._add_uncertain(OpError("missing-argument", message, help=help_))
-
-    def _add_uncertain(self, error: OpError, span: Span | None = None) -> None:
-        error.diagnostic.span = span
-        self._is_certain = False
-        self.errors.append(error)
-
     # ---- corrections
 
     def _edits(self, number: int, correction: _Correction) -> tuple[Edit, ...]:
-        arguments = self.call.arguments
-        span = arguments[number].span
-        if correction.text is not None:
-            edits = [Edit(span, correction.text)]
-        elif number + 1 < len(arguments):
-            edits = [Edit(Span(span.file, span.start, arguments[number + 1].span.start), "")]
-        elif number:
-            edits = [Edit(Span(span.file, arguments[number - 1].span.end, span.end), "")]
+        if correction.text is None:
+            edits = [without(self.call, number)]
         else:
-            edits = [Edit(span, "")]
-        if correction.after_call:
-            end = self.call.span.end
-            edits.append(Edit(Span(span.file, end, end), correction.after_call))
+            edits = [Edit(self.call.arguments[number].span, correction.text)]
+        if correction.after:
+            edits.append(after(self.call, correction.after))
+        if correction.label:
+            edits.append(inserted(self.call.name_span, f"{correction.label}: "))
         return tuple(edits)
+
+    def _without_any(self) -> tuple[Edit, ...]:
+        """The fix for a kind without arguments, if what it is given means the same without it.
+
+        That is a truth value, such as PyTorch's `inplace`, and the 1 of `flatten(1)` and `gap(1)`.
+        """
+        is_default = self.call.span.text in ("flatten(1)", "gap(1)")
+        if self.cls.args or self.cls.inputs[1] > 1 or not self.call.arguments:
+            return ()
+        for argument in self.call.arguments:
+            value = argument.value
+            if argument.name is not None or not isinstance(value, ast.Literal):
+                return ()
+            if not isinstance(value.value, bool) and not is_default:
+                return ()
+        return (without_arguments(self.call),)
 
     def _suggest_call(self) -> None:
         """Add the whole corrected call to the first advice, if every argument is certain."""
         if not self._is_certain or len(self.errors) < 2 or self.call.body is not None:
             return
         texts = []
-        after = ""
+        before = following = ""
         for number, argument in enumerate(self.call.arguments):
             correction = self._corrections.get(number, _Correction(argument.span.text))
-            after += correction.after_call
+            if correction.label:
+                before = f"{correction.label}: "
+            if correction.after:
+                following += f" -> {correction.after}"
             if correction.text is not None:
                 texts.append(correction.text)
         first = self.errors[0].diagnostic
-        first.help = f"{first.help}; write `{self.call.name}({', '.join(texts)}){after}`"
+        first.help = (
+            f"{first.help}; write `{before}{self.call.name}({', '.join(texts)}){following}`"
+        )
 
 
 def _activation(value: ast.Expr) -> _Correction | None:
@@ -245,5 +315,5 @@ def _activation(value: ast.Expr) -> _Correction | None:
         return _Correction(None)
     kind = LAYERS.get(word)
     if kind is not None and kind.family == "activation":
-        return _Correction(None, f" -> {word}")
+        return _Correction(None, word)
     return None

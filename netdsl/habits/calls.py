@@ -8,7 +8,7 @@ import warnings
 from contextlib import suppress
 from typing import NamedTuple
 
-from netdsl.habits.layers import Layer, find, key_of
+from netdsl.habits.layers import Counterpart, find, key_of
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
 
@@ -208,10 +208,10 @@ def _own(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
     if kind not in LAYERS:
         raise Unclear
     order = [declared.name for declared in LAYERS[kind].args]
-    return _bound(Layer(kind, ""), order, arguments, node.keywords)
+    return _bound(Counterpart(kind, ""), order, arguments, node.keywords)
 
 
-def _signatures(row: Layer, path: str, count: int) -> list[str]:
+def _signatures(row: Counterpart, path: str, count: int) -> list[str]:
     """The orders of the arguments in the libraries that a call may be written for."""
     orders = [row.keras, row.torch]
     if re.search(r"\b(nn|torch|F)\.|\dd|[Ll]inear", path) or (count > 1 and row.ours == "lstm"):
@@ -221,7 +221,7 @@ def _signatures(row: Layer, path: str, count: int) -> list[str]:
 
 
 def _bound(
-    row: Layer, order: list[str], positional: list[ast.expr], keywords: list[ast.keyword]
+    row: Counterpart, order: list[str], positional: list[ast.expr], keywords: list[ast.keyword]
 ) -> list[str]:
     """The layers of a call whose arguments are in this order."""
     kind = row.ours

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 
-class Layer(NamedTuple):
+class Counterpart(NamedTuple):
     """A layer of this language, and its names elsewhere.
 
     `names` are the names elsewhere and `ours` is the layer or, in a template, the chain of layers.
@@ -37,13 +37,13 @@ _KERAS_LSTM = "units=hidden return_sequences"
 _RATE = "rate=p"
 
 LAYERS = (
-    Layer(
+    Counterpart(
         "conv",
         "convolution convolve convolutional convlayer convblock atrousconv dilatedconv",
         _TORCH_CONV,
         _KERAS_CONV,
     ),
-    Layer(
+    Counterpart(
         "deconv",
         "convtranspose transposedconv transposeconv deconvolution upconv convtransposed",
         (
@@ -55,135 +55,135 @@ LAYERS = (
             " data_format=- dilation_rate=dilation activation use_bias=bias"
         ),
     ),
-    Layer(
+    Counterpart(
         "depthwise",
         "depthwiseconv dwconv depthwiseconvolution",
         keras="kernel_size=k strides=stride padding=pad depth_multiplier=multiplier",
     ),
-    Layer(
+    Counterpart(
         "depthwise -> conv",
         "separableconv sepconv separable depthwiseseparable",
         None,
         "filters=out kernel_size=k strides=stride padding=pad data_format=-",
     ),
-    Layer(
+    Counterpart(
         "dense",
         "linear fc fullyconnected innerproduct ip connected fclayer lazylinear ff affine",
         "in_features=- out_features=units bias",
         "units activation use_bias=bias kernel_initializer=init",
     ),
-    Layer("flatten", "flat ravel", "start_dim=- end_dim=-", ""),
-    Layer(
+    Counterpart("flatten", "flat ravel", "start_dim=- end_dim=-", ""),
+    Counterpart(
         "embedding",
         "embed embeddings lookup",
         "num_embeddings=n embedding_dim=dim",
         "input_dim=n output_dim=dim",
     ),
-    Layer(
+    Counterpart(
         "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
     ),
-    Layer(
+    Counterpart(
         "avgpool",
         "averagepooling avgpooling averagepool meanpool meanpooling",
         _POOL + " ceil_mode=ceil count_include_pad=count_pad",
         _KERAS_POOL,
     ),
-    Layer(
+    Counterpart(
         "gap",
         "globalavgpool globalaveragepool globalavgpooling globalpool globalpooling avgpoolglobal",
     ),
-    Layer("gap -> flatten", "globalaveragepooling", None, ""),
-    Layer("gmp -> flatten", "globalmaxpooling", None, ""),
-    Layer("gmp", "globalmaxpool gmaxpool"),
-    Layer(
+    Counterpart("gap -> flatten", "globalaveragepooling", None, ""),
+    Counterpart("gmp -> flatten", "globalmaxpooling", None, ""),
+    Counterpart("gmp", "globalmaxpool gmaxpool"),
+    Counterpart(
         "adaptive_avgpool",
         "adaptiveavgpool adaptiveaveragepool adaptiveaveragepooling",
         "output_size=size",
     ),
-    Layer("adaptive_maxpool", "adaptivemaxpool adaptivemaxpooling", "output_size=size"),
-    Layer(
+    Counterpart("adaptive_maxpool", "adaptivemaxpool adaptivemaxpooling", "output_size=size"),
+    Counterpart(
         "bn",
         "batchnorm batchnormalization batchnormalisation bnorm norm lazybatchnorm syncbatchnorm",
         "num_features=- eps momentum affine track_running_stats=-",
         "axis=- momentum=- epsilon=- center=- scale=-",
     ),
-    Layer(
+    Counterpart(
         "layernorm",
         "layernormalization layernormalisation ln",
         "normalized_shape=- eps affine",
         "axis=- epsilon=eps",
     ),
-    Layer("rmsnorm", "rmsnormalization", "normalized_shape=- eps"),
-    Layer(
+    Counterpart("rmsnorm", "rmsnormalization", "normalized_shape=- eps"),
+    Counterpart(
         "groupnorm",
         "groupnormalization groupnormalisation",
         "num_groups=groups num_channels=- eps affine",
         "groups axis=- epsilon=eps",
     ),
-    Layer("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
-    Layer("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
-    Layer("dropout", "drop alphadropout", "p", _RATE),
-    Layer(
+    Counterpart("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
+    Counterpart("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
+    Counterpart("dropout", "drop alphadropout", "p", _RATE),
+    Counterpart(
         "dropout2d",
         "spatialdropout featuredropout featurealphadropout dropout1d dropout3d dropblock",
         "p",
         _RATE,
     ),
-    Layer("droppath", "stochasticdepth droppaths", "drop_prob=p"),
-    Layer("relu", "rectifier rectifiedlinear rectlinear", "", ""),
-    Layer(
+    Counterpart("droppath", "stochasticdepth droppaths", "drop_prob=p"),
+    Counterpart("relu", "rectifier rectifiedlinear rectlinear", "", ""),
+    Counterpart(
         "leaky_relu",
         "leaky lrelu leakyrelu",
         "negative_slope=slope",
         "alpha=slope negative_slope=slope",
     ),
-    Layer("hard_swish", "hardswish hswish", "", ""),
-    Layer("hard_sigmoid", "hardsigmoid hsigmoid", "", ""),
-    Layer("silu", "swish", "", ""),
-    Layer("log_softmax", "logsoftmax", "dim=axis"),
-    Layer("softmax", "softmaxlayer", "dim=axis", "axis=-"),
-    Layer("sigmoid", "logistic", "", ""),
-    Layer("concat", "cat concatenate concatenation merge route stack hstack", None, "axis=-"),
-    Layer("add", "eltwise plus elementwiseadd sum elementwisesum", None, ""),
-    Layer("mul", "multiply times elementwisemul prod product", None, ""),
-    Layer("sub", "subtract minus", None, ""),
-    Layer("max", "maximum maxout", None, ""),
-    Layer("residual", "skip shortcut residualblock resblock skipconnection residualconnection"),
-    Layer(
+    Counterpart("hard_swish", "hardswish hswish", "", ""),
+    Counterpart("hard_sigmoid", "hardsigmoid hsigmoid", "", ""),
+    Counterpart("silu", "swish", "", ""),
+    Counterpart("log_softmax", "logsoftmax", "dim=axis"),
+    Counterpart("softmax", "softmaxlayer", "dim=axis", "axis=-"),
+    Counterpart("sigmoid", "logistic", "", ""),
+    Counterpart("concat", "cat concatenate concatenation merge route stack hstack", None, "axis=-"),
+    Counterpart("add", "eltwise plus elementwiseadd sum elementwisesum", None, ""),
+    Counterpart("mul", "multiply times elementwisemul prod product", None, ""),
+    Counterpart("sub", "subtract minus", None, ""),
+    Counterpart("max", "maximum maxout", None, ""),
+    Counterpart("residual", "skip shortcut residualblock resblock skipconnection"),
+    Counterpart(
         "upsample",
         "upsampling upsamplingnearest interpolate resize unpool upscale",
         "size scale_factor=scale mode align_corners=-",
         "size=scale data_format=- interpolation=mode",
     ),
-    Layer("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
-    Layer("reshape", "view unflatten", None, "target_shape=shape"),
-    Layer("permute", "transpose swapaxes", None, "dims=order"),
-    Layer("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
-    Layer("crop", "cropping centercrop"),
-    Layer("split", "chunk"),
-    Layer("channel_shuffle", "channelshuffle shufflechannels", "groups"),
-    Layer(
+    Counterpart("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
+    Counterpart("reshape", "view unflatten", None, "target_shape=shape"),
+    Counterpart("permute", "transpose swapaxes", None, "dims=order"),
+    Counterpart("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
+    Counterpart("crop", "cropping centercrop"),
+    Counterpart("split", "chunk"),
+    Counterpart("channel_shuffle", "channelshuffle shufflechannels", "groups"),
+    Counterpart(
         "attention",
         "multiheadattention mha selfattention multihead",
         "embed_dim=- num_heads=heads dropout bias",
         "num_heads=heads key_dim=-",
     ),
-    Layer("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
-    Layer("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
-    Layer("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
-    Layer("identity", "noop passthrough", "", ""),
-    Layer("bottleneck", "bottleneckblock"),
-    Layer("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
-    Layer("inverted_residual", "invertedresidual mbconv irblock invertedbottleneck"),
-    Layer("dense_block", "denseblock"),
-    Layer("spp", "spatialpyramidpooling spatialpyramid"),
-    Layer("frozen", "freeze"),
-    Layer("gcn", "graphconv gcnconv", "in_channels=- out_channels=units"),
-    Layer("sage", "sageconv graphsage", "in_channels=- out_channels=units"),
-    Layer("cheb", "chebconv", "in_channels=- out_channels=units K=k"),
-    Layer("roi_pool", "roipool roipooling"),
-    Layer("roi_align", "roialign"),
-    Layer("tokens", "patches totokens sequence"),
+    Counterpart("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
+    Counterpart("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
+    Counterpart("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
+    Counterpart("identity", "noop passthrough", "", ""),
+    Counterpart("bottleneck", "bottleneckblock"),
+    Counterpart("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
+    Counterpart("inverted_residual", "invertedresidual mbconv irblock invertedbottleneck"),
+    Counterpart("dense_block", "denseblock"),
+    Counterpart("spp", "spatialpyramidpooling spatialpyramid"),
+    Counterpart("frozen", "freeze"),
+    Counterpart("gcn", "graphconv gcnconv", "in_channels=- out_channels=units"),
+    Counterpart("sage", "sageconv graphsage", "in_channels=- out_channels=units"),
+    Counterpart("cheb", "chebconv", "in_channels=- out_channels=units K=k"),
+    Counterpart("roi_pool", "roipool roipooling"),
+    Counterpart("roi_align", "roialign"),
+    Counterpart("tokens", "patches totokens sequence"),
 )
 
 # Names without one layer as their counterpart, with advice.
@@ -244,7 +244,7 @@ def key_of(name: str) -> str:
 _BY_NAME = {name: row for row in LAYERS for name in (*row.names.split(), row.ours.replace("_", ""))}
 
 
-def find(name: str) -> Layer | None:
+def find(name: str) -> Counterpart | None:
     """The layer that a name of another tool means, if there is one."""
     whole = name.rpartition(".")[2].lower().replace("_", "")
     return _BY_NAME.get(whole) or _BY_NAME.get(key_of(name))

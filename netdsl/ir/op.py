@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
 
 REQUIRED = object()
+COUNTER = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 
 
 class Param(NamedTuple):
@@ -235,6 +236,10 @@ class Op:
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         """The windows along the spatial axes, for receptive fields."""
         return tuple(Window() for _ in xs[0].spatial)
+
+    def window_text(self, *xs: TensorType) -> str:
+        """Its window and stride as papers write them: `7x7/2`; empty for a kind without one."""
+        return ""
 
     def weights(self, *xs: TensorType) -> int:
         """The number of weights without biases; 0 for a layer that does not multiply."""

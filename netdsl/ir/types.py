@@ -33,6 +33,8 @@ Atom = str | Floor
 Monomial = tuple[Atom, ...]
 MAX_TERMS = 10_000  # terms of one product, before equal ones are added up
 MAX_SYMBOLS = 4 * MAX_TERMS  # symbols and floors in all of these terms together
+SHOWN_SYMBOLS = 6  # the most symbols and floors of a formula in a message
+_FIELD = r"(.?[<>^])?\d*(?P<thousands>,?)"  # a format: the alignment, the width, a comma
 
 
 class FormulaTooLong(ArithmeticError):
@@ -47,7 +49,11 @@ def _order(atom: Atom) -> tuple[bool, str]:
 
 
 class Sym:
-    """A symbolic integer. It is never constant: without any symbol, a result is an `int`.
+    """A formula: an integer that depends on open sizes, such as `216 * H * W`.
+
+    `str` and `format` write it, `symbols()` are the sizes on which it depends, and
+    `at({"H": 224, "W": 224})` is its value. Sums, products and `//` with integers are formulas too.
+    It is never constant: without any symbol, a result is an `int`.
 
     `terms` are the coefficients by monomial, and `length` is the number of symbols and floors in
     the written formula.
@@ -71,6 +77,9 @@ class Sym:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Sym, (self.terms,)  # in another process, the hash of a symbol is another one
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Sym) and self.terms == other.terms)
@@ -168,6 +177,42 @@ class Sym:
         return _text(self, compact=False)
 
     __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        """The formula in a field: `,` separates thousands, and `<`, `>`, `^` and a width align it.
+
+        Raises `ValueError` for the formats of numbers, such as `.2f`.
+        """
+        written = re.fullmatch(_FIELD, spec, re.DOTALL)
+        if written is None:
+            raise ValueError(f"the format `{spec}` needs a number, but {self._without_value()}")
+        text = str(self)
+        if written["thousands"]:
+            text = re.sub(r"\b\d{4,}\b", lambda number: f"{int(number[0]):,}", text)
+        return format(text, spec.replace(",", ""))
+
+    def __int__(self) -> int:
+        raise TypeError(self._without_value())
+
+    def __float__(self) -> float:
+        raise TypeError(self._without_value())
+
+    if not TYPE_CHECKING:  # type checkers report these operations; without them, Python does
+
+        def _needs_value(self, _other: object) -> None:
+            raise TypeError(self._without_value())
+
+        __lt__ = __le__ = __gt__ = __ge__ = __truediv__ = __rtruediv__ = _needs_value
+
+    def _without_value(self) -> str:
+        """Why the formula is no number, and how to get one."""
+        text = f"`{self}`"
+        if self.length > SHOWN_SYMBOLS:
+            text = "this formula"
+        symbols = sorted(self.symbols())
+        sizes = ", ".join(f"{symbol!r}: 224" for symbol in symbols)
+        known = f"{' and '.join(symbols)} {'has' if len(symbols) == 1 else 'have'} a size"
+        return f"{text} has no value until {known}: for example, `.at({{{sizes}}})`"
 
 
 def _terms(value: int | Sym) -> Mapping[Monomial, int]:

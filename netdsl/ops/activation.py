@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log, pi, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import subnormal, unless_beyond
 from netdsl.ops.args import boolean, integer, number, text
@@ -166,6 +166,7 @@ class PReLU(Op):
                 "wrong-rank",
                 "`prelu` needs channels, its input is a scalar",
                 help="use one slope for all: `prelu(shared = true)`",
+                correction=Correction({"shared": "true"}),
             )
         self._slopes(x)
         return x

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netdsl.ir.op import Arg
 
@@ -198,3 +199,52 @@ def type_name(declared: Arg) -> str:
     if declared.choices:
         return " | ".join(declared.choices)
     return TYPE_NAMES[declared.convert]
+
+
+# ---- values of another type that have only one meaning
+
+_SIZES = re.compile(r"\d{1,9}(x\d{1,9})*")
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?(e-?\d{1,2})?")
+_TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def meant(convert: Callable[[object], object], value: object) -> str | None:
+    """What to write for a value of the wrong type, if there is no doubt about what was meant."""
+    for candidate in _readings(value):
+        try:
+            convert(candidate)
+        except WrongType:
+            continue
+        if isinstance(candidate, tuple) and isinstance(value, str):
+            return value.strip().lower()
+        return _show(candidate).replace('"', "")
+    return None
+
+
+def _readings(value: object) -> Iterator[object]:
+    """Other ways to read a value: `3.0`, `"3"` and `[3]` as 3, and 0 as `false`."""
+    plain = _plain(value)
+    yield plain
+    if isinstance(plain, tuple) and len(plain) == 1:
+        yield plain[0]
+    elif is_integer(value) and value in (0, 1):
+        yield value == 1
+    elif isinstance(plain, str) and plain in _TRUTHS:
+        yield _TRUTHS[plain]
+
+
+def _plain(value: object) -> object:
+    """A value with words in lower case, and numbers without quotes and without the fraction 0."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if _SIZES.fullmatch(word):
+        sizes = tuple(map(int, word.split("x")))
+        return sizes if len(sizes) > 1 else sizes[0]
+    if _NUMBER.fullmatch(word):
+        return float(word)
+    return word

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Known
 from netdsl.ops.args import boolean, integer, number
@@ -73,15 +73,17 @@ class Attention(Op):
 
     def _widths(self, x: TensorType, source: TensorType | None) -> tuple[int, int]:
         """The lengths of the vectors in the input and in the source of keys and values."""
-        return self._width(x), self._width(source or x)
+        return self._width(x, is_only=source is None), self._width(source or x)
 
-    def _width(self, sequence: TensorType) -> int:
+    def _width(self, sequence: TensorType, *, is_only: bool = False) -> int:
         """The length of the vectors of a sequence; raises `OpError`."""
         if len(sequence.shape) != 2:
+            is_image = is_only and len(sequence.shape) in (3, 4)
             raise OpError(
                 "wrong-rank",
                 f"`attention` takes sequences of vectors, T x D, found {sequence}",
                 help="`tokens` turns an image into a sequence",
+                correction=Correction(before="tokens") if is_image else None,
             )
         return fixed(self, sequence.shape[1], "the length of its input's vectors")
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from netdsl.errors import OpError
+from netdsl.diagnostics import nearest
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
-from netdsl.ops.args import WrongType, even_padding, padding, padding_advice, show
+from netdsl.ops.args import WrongType, even_padding, meant, padding, padding_advice, show
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -158,20 +159,40 @@ def check(declared: Arg, kind: str, value: object) -> object:
     try:
         converted = declared.convert(value)
     except WrongType as wrong:
-        message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
-        raise OpError("wrong-type", message, declared.name, advice(declared, value)) from None
+        raise _wrong_type(declared, kind, value, wrong) from None
     if declared.choices and converted not in declared.choices:
-        raise OpError(
-            "bad-argument",
-            f"`{declared.name}` of `{kind}` is {_shortened(converted)}; it can be"
-            f" {', '.join(declared.choices)}",
-            declared.name,
-        )
+        raise _no_choice(declared, kind, converted)
     for number in _numbers(converted):
         _check_range(declared, kind, number, value)
     for number in _numbers(converted):
         _check_float(declared, kind, number)
     return converted
+
+
+def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> OpError:
+    """The error of a value that does not have the type of the argument."""
+    message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+    help = advice(declared, value)
+    text = meant(declared.convert, value)
+    correction = None
+    if text is not None:
+        help = help or f"write `{text}`"
+        correction = Correction({declared.name: text})
+    elif help is not None:
+        correction = Correction({declared.name: None})  # the advice is to leave it out
+    return OpError("wrong-type", message, declared.name, help, correction)
+
+
+def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
+    """The error of a word that an argument does not take."""
+    choices = declared.choices or ()
+    message = f"`{declared.name}` of `{kind}` is {_shortened(word)}; it can be {', '.join(choices)}"
+    near = nearest(word, choices)
+    help = correction = None
+    if near is not None:
+        help = f"did you mean `{near}`?"
+        correction = Correction({declared.name: near})
+    return OpError("bad-argument", message, declared.name, help, correction)
 
 
 def advice(declared: Arg, value: object) -> str | None:
@@ -190,11 +211,11 @@ def _check_range(declared: Arg, kind: str, number: float, value: object) -> None
     span = f"at least {declared.min:g}"
     if declared.max is not None:
         span = f"between {declared.min:g} and {declared.max:g}"
-    raise OpError(
-        "bad-argument",
-        f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}",
-        declared.name,
-    )
+    message = f"`{declared.name}` of `{kind}` must be {span}, found {show(value)}"
+    help = correction = None
+    if value == 0 and declared.default == declared.min == 1:  # no stride is a stride of 1
+        help, correction = f"leave `{declared.name}` out", Correction({declared.name: None})
+    raise OpError("bad-argument", message, declared.name, help, correction)
 
 
 def _check_float(declared: Arg, kind: str, number: float) -> None:
@@ -253,9 +274,22 @@ def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
             f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has"
             f" {counted(n, 'spatial axis')}",
             name,
-            help,
+            *for_all_axes(name, value, help),
         )
     return value
+
+
+def for_all_axes(
+    name: str, sizes: Sequence[object], otherwise: str
+) -> tuple[str, Correction | None]:
+    """Advice and correction for an argument with a wrong number of sizes.
+
+    If all sizes are equal, that one number is enough.
+    """
+    size = sizes[0]
+    if len(set(sizes)) > 1 or not isinstance(size, int):
+        return otherwise, None
+    return f"one number is enough for all axes: write `{size}`", Correction({name: str(size)})
 
 
 def brief(values: tuple[T, ...]) -> T | tuple[T, ...]:
@@ -298,9 +332,11 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
     rank = len(x.shape) + 1
     if axis == 0 or not -rank < axis < rank:
         axes = {1: "no axes", 2: "only axis 1"}.get(rank, f"axes 1 to {rank - 1}")
-        raise OpError(
-            "bad-axis", f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)", name
-        )
+        message = f"axis {axis} of `{op.kind}`: the input has {axes} (0 is the batch)"
+        help = correction = None
+        if rank == 2:
+            help, correction = f"write `{name} = 1`", Correction({name: "1"})
+        raise OpError("bad-axis", message, name, help, correction)
     return axis - 1 if axis > 0 else axis + rank - 1
 
 

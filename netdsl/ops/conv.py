@@ -5,15 +5,16 @@ from __future__ import annotations
 from math import gcd, prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
 from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
 from netdsl.ops.init import INITS, shaped
-from netdsl.ops.padding import is_even
+from netdsl.ops.padding import for_all_pairs, is_even, sizes_text
 from netdsl.ops.rounding import sum_of_products
+from netdsl.ops.window_text import number_text, padding_text, window_text
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Windowed(Op):
                 f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
                 f" {counted(len(k), 'spatial axis')}",
                 "pad",
-                "give a (begin, end) pair for each axis",
+                *for_all_pairs(self.pad),
             )
         return self.pad
 
@@ -73,17 +74,36 @@ class Windowed(Op):
         axes = zip(*self.geometry(x), strict=True)
         return tuple(Window((k - 1) * d + 1, s, begin) for k, s, (begin, _), d in axes)
 
+    def window_text(self, x: TensorType) -> str:
+        k, stride, _, dilation = self.geometry(x)
+        return window_text(
+            k,
+            stride,
+            number_text("d", dilation, 1),
+            # For `depthwise`, whose number of groups is fixed, it is not an argument.
+            number_text("g", [self.given.get("groups", 1)], 1),
+            self.padding_text(x),
+        )
+
+    def padding_text(self, x: TensorType) -> str:
+        """The padding, if it neither is 0 nor keeps the size."""
+        k, _, pairs, dilation = self.geometry(x)
+        return padding_text(pairs, k, dilation)
+
 
 def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pairs:
     """The padding that keeps the size of the input, which needs a stride of 1."""
     totals = [d * (k_ - 1) for k_, d in zip(k, dilation, strict=True)]
     halves = [total // 2 for total in totals]
     if any(s != 1 for s in stride):
+        text = sizes_text(halves)
+        is_even = all(total % 2 == 0 for total in totals)
         raise OpError(
             "bad-padding",
             f"`pad = same` needs stride 1, the stride is {brief(stride)}",
             "pad",
-            f"give the padding as numbers: `pad = {'x'.join(map(str, halves))}`",
+            f"give the padding as numbers: `pad = {text}`",
+            Correction({"pad": text}) if is_even else None,
         )
     return tuple((half, total - half) for half, total in zip(halves, totals, strict=True))
 

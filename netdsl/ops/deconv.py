@@ -14,6 +14,7 @@ from netdsl.ops.conv import Geometry, Windowed, common_divisors
 from netdsl.ops.init import INITS
 from netdsl.ops.padding import for_deconv, is_even, refuse
 from netdsl.ops.rounding import sum_of_products
+from netdsl.ops.window_text import number_text
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -97,6 +98,21 @@ class Deconv(Windowed):
             reach = (k - 1) * dilation
             windows.append(Window(reach // stride + 1, 1, ratio(reach - pad, stride), stride))
         return tuple(windows)
+
+    def padding_text(self, x: TensorType) -> str:
+        """The padding, unless it makes the output as large as the input times the stride."""
+        geometry, extra = self.geometry(x), self._extra(x)
+        pads = [pad for pad, _ in geometry.pad]
+        surplus = [
+            d * (k - 1) + 1 - s - 2 * p + e
+            for k, s, d, p, e in zip(
+                geometry.k, geometry.stride, geometry.dilation, pads, extra, strict=True
+            )
+        ]
+        if not any(surplus):
+            return ""
+        texts = (number_text("p", pads, 0), number_text("op", extra, 0))
+        return " ".join(filter(None, texts))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, dilation = self.geometry(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param, Sort, indices
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType
@@ -24,6 +24,17 @@ def _features(op: Op, x: TensorType) -> int:
     flattened = isinstance(size, Sym) and len(x.shape) == 1 and str(size) not in size.symbols()
     otherwise = "pool to a fixed size first: `gap -> flatten`" if flattened else None
     return fixed(op, size, "the length of its input", otherwise)
+
+
+def _flattened(x: TensorType) -> Correction | None:
+    """The correction for maps: they become a vector, after pooling if their sizes are open."""
+    if len(x.shape) < 2:
+        return None
+    if isinstance(x.size, int):
+        return Correction(before="flatten")
+    if isinstance(x.channels, int) and len(x.shape) <= 4:
+        return Correction(before="gap -> flatten")
+    return None
 
 
 @layer(
@@ -54,6 +65,7 @@ class Dense(Op):
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
                 help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `tokens` or"
                 " `permute` makes channels the last axis",
+                correction=_flattened(x),
             )
         features = _features(self, x)
         if self.weight is not None:
@@ -166,6 +178,7 @@ class RadialBasis(Op):
                 "wrong-rank",
                 f"`rbf` takes a vector, its input is {x}",
                 help="write `flatten -> rbf(...)`",
+                correction=_flattened(x),
             )
         features = _features(self, x)
         if self.weight is not None:

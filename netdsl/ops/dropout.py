@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op
 from netdsl.ops.args import number
 from netdsl.ops.base import arg, layer
@@ -54,6 +54,7 @@ class Dropout2d(_TrainingOnly):
                 "wrong-rank",
                 f"`dropout2d` needs channels and 1 to 3 spatial axes, but its input is {x}",
                 help=None if x.spatial else "use `dropout` for vectors",
+                correction=None if x.spatial else Correction(kind="dropout"),
             )
         return x
 

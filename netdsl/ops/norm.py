@@ -9,7 +9,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Param
+from netdsl.ir.op import COUNTER, Op, Param
 from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, subnormal, unless_beyond
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, fixed, layer
@@ -84,7 +84,7 @@ class BatchNorm(Affine):
         return {
             "running_mean": Param(shape),
             "running_var": Param(shape, "ones"),
-            "num_batches_tracked": Param((), "zeros"),
+            COUNTER: Param((), "zeros"),
         }
 
     def rounding(self, e: Evaluation) -> Bound:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ops.args import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from typing_extensions import TypeIs
 
@@ -23,10 +23,28 @@ def is_even(pad: Padding) -> TypeIs[Dims]:
     return isinstance(pad, int) or (isinstance(pad, tuple) and isinstance(pad[0], int))
 
 
-def refuse(kind: str, pad: UnevenPadding, advice: str) -> NoReturn:
+class OtherPadding(NamedTuple):
+    """What to write instead of a padding, and the correction if it is only a change of the call."""
+
+    help: str
+    correction: Correction | None = None
+
+
+def refuse(kind: str, pad: UnevenPadding, advice: OtherPadding) -> NoReturn:
     """Raise the `OpError` for a padding that is `same` or has pairs."""
     message = f"`pad` of `{kind}` must be an integer or sizes such as 1x7, found {show(pad)}"
-    raise OpError("wrong-type", message, "pad", advice)
+    raise OpError("wrong-type", message, "pad", *advice)
+
+
+def for_all_pairs(pairs: Pairs) -> OtherPadding:
+    """Advice for a wrong number of (begin, end) pairs; one number is enough if all are equal."""
+    numbers = {number for pair in pairs for number in pair}
+    if len(numbers) > 1:
+        return OtherPadding("give a (begin, end) pair for each axis")
+    text = str(numbers.pop())
+    return OtherPadding(
+        f"one number is enough for all sides: write `{text}`", Correction({"pad": text})
+    )
 
 
 def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
@@ -43,7 +61,7 @@ def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
 
 def for_pooling(
     pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], *, ceil: bool
-) -> str:
+) -> OtherPadding:
     """Advice for pooling; `same` means the input's size divided by the stride, rounded up.
 
     `ceil` tells whether the layer can round its output size up.
@@ -57,11 +75,11 @@ def for_pooling(
         if wanted == [pooled(*axis, ceil=rounded_up) for axis in axes]:
             arguments = _argument("pad", p)
             if rounded_up:
-                arguments.append("ceil = true")
+                arguments["ceil"] = "true"
             return _written(arguments)
     pairs = _missing(wanted, spatial, k, s)
     if pairs is None:
-        return f"write a number of at most {min(k) // 2}, half the window"
+        return OtherPadding(f"write a number of at most {min(k) // 2}, half the window")
     return _as_border(pairs)
 
 
@@ -82,7 +100,7 @@ def _missing(wanted: Sizes, spatial: Sizes, k: Sequence[int], s: Sequence[int]) 
 
 def for_deconv(
     pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], d: Sequence[int]
-) -> str:
+) -> OtherPadding:
     """Advice for `deconv`; `same` means the input's size times the stride."""
     most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # the largest `output_pad`
     if pad != "same":
@@ -92,54 +110,60 @@ def for_deconv(
     p = [max(-(-n // 2), 0) for n in surplus]
     output_pad = [2 * p_ - n for p_, n in zip(p, surplus, strict=True)]
     if all(more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
-        return _written([*_argument("pad", p), *_argument("output_pad", output_pad)])
+        return _written(_argument("pad", p) | _argument("output_pad", output_pad))
     cut = "@label"
     sizes = [size * s_ for size, s_ in zip(spatial, s, strict=True)]
     if all(isinstance(size, int) for size in sizes):
         cut = "x".join(map(str, sizes))
     p = [max(n // 2, 0) for n in surplus]
-    return f"{_written(_argument('pad', p))}, then `crop({cut})`"
+    return OtherPadding(f"{_written(_argument('pad', p)).help}, then `crop({cut})`")
 
 
-def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> str:
+def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> OtherPadding:
     output_pad = [begin - end for begin, end in pairs]
     fits = len(pairs) == len(most)
     if fits and all(0 <= more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
         begins = [begin for begin, _ in pairs]
-        return f"write `pad = {_sizes(begins)}, output_pad = {_sizes(output_pad)}`"
+        arguments = {"pad": sizes_text(begins), "output_pad": sizes_text(output_pad)}
+        return _written(arguments)
     smaller = [min(pair) for pair in pairs]
-    return f"{_written(_argument('pad', smaller))}, and cut the rest with `slice`"
+    return OtherPadding(
+        f"{_written(_argument('pad', smaller)).help}, and cut the rest with `slice`"
+    )
 
 
 # ---- how advice is written
 
 
-def _argument(name: str, values: Sequence[int]) -> list[str]:
+def _argument(name: str, values: Sequence[int]) -> dict[str, str]:
     """`pad = 1`, or nothing if all numbers are the default, 0."""
-    return [f"{name} = {_sizes(values)}"] if any(values) else []
+    return {name: sizes_text(values)} if any(values) else {}
 
 
-def _written(arguments: Sequence[str]) -> str:
+def _written(arguments: Mapping[str, str]) -> OtherPadding:
     """Advice to write these arguments in place of the padding that was found."""
+    correction = Correction({"pad": None, **arguments})
     if not arguments:
-        return "leave `pad` out"
-    instead = "" if arguments[0].startswith("pad") else " in place of `pad`"
-    return f"write `{', '.join(arguments)}`{instead}"
+        return OtherPadding("leave `pad` out", correction)
+    instead = "" if "pad" in arguments else " in place of `pad`"
+    text = ", ".join(f"{name} = {value}" for name, value in arguments.items())
+    return OtherPadding(f"write `{text}`{instead}", correction)
 
 
-def _as_numbers(pairs: Pairs) -> str:
-    """Advice for pairs of equal numbers; "" for others."""
+def _as_numbers(pairs: Pairs) -> OtherPadding | None:
+    """Advice for pairs of equal numbers."""
     if any(begin != end for begin, end in pairs):
-        return ""
-    return f"write `pad = {_sizes([begin for begin, _ in pairs])}`"
+        return None
+    text = sizes_text([begin for begin, _ in pairs])
+    return OtherPadding(f"write `pad = {text}`", Correction({"pad": text}))
 
 
-def _as_border(pairs: Iterable[tuple[int, int]]) -> str:
+def _as_border(pairs: Iterable[tuple[int, int]]) -> OtherPadding:
     """Advice to pad in a layer of its own."""
     written = ", ".join(f"({begin}, {end})" for begin, end in pairs)
-    return f"pad with zeros in a layer before it: `pad([{written}])`"
+    return OtherPadding(f"pad with zeros in a layer before it: `pad([{written}])`")
 
 
-def _sizes(values: Sequence[int]) -> str:
+def sizes_text(values: Sequence[int]) -> str:
     """One number if all axes have the same, else sizes such as 1x2."""
     return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))

@@ -13,6 +13,7 @@ from netdsl.ops.args import boolean, dims, even_padding
 from netdsl.ops.base import arg, brief, layer, spatial_rank, spread
 from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
+from netdsl.ops.window_text import padding_text, window_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +91,11 @@ class _Pool(Op):
 
     def windows(self, x: TensorType) -> tuple[Window, ...]:
         return tuple(Window(*axis) for axis in zip(*self.geometry(x), strict=True))
+
+    def window_text(self, x: TensorType) -> str:
+        k, stride, pad = self.geometry(x)
+        padding = padding_text([(p, p) for p in pad], k, [1] * len(k))
+        return window_text(k, stride, padding)
 
     def torch_module(self, t: Recorder, name: str, x: TensorType) -> Lowered:
         """The `nn` pooling module of the input's rank."""

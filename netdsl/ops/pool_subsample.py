@@ -44,6 +44,9 @@ class Subsampling(Op):
     def windows(self, x: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(x)
 
+    def window_text(self, x: TensorType) -> str:
+        return self._pool().window_text(x)
+
     def rounding(self, e: Evaluation) -> Bound:
         """`s abs(w) sum of abs(x)`, plus the value, plus `abs(c)`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Known
 from netdsl.ir.types import TensorType
@@ -80,6 +80,7 @@ class _Recurrent(Op):
                 " there is only 1",
                 "dropout",
                 f"write `-> dropout({self.dropout:g})` after the layer",
+                Correction({"dropout": None}, after=f"dropout({self.dropout:g})"),
             )
         if self.last:
             return TensorType((self.width,), x.dtype)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window, ratio
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType, shape_text
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import FLOAT, INT64, arg, fixed, layer, spatial_rank
+from netdsl.ops.base import FLOAT, INT64, arg, fixed, for_all_axes, layer, spatial_rank
 from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
@@ -50,11 +50,14 @@ class Upsample(Op):
     def infer(self, x: TensorType) -> TensorType:
         n = spatial_rank(self, x)
         if (self.scale is None) == (self.size is None):
-            raise OpError(
-                "missing-argument",
-                "`upsample` needs either `scale` or `size`",
-                help="write `upsample(2)` or `upsample(size = 16x16)`",
-            )
+            help = "write `upsample(2)` or `upsample(size = 16x16)`"
+            correction = None
+            scaled = tuple(size * (self.scale or 1) for size in x.spatial)
+            if self.size is not None and self._sizes(n) == scaled:
+                help = "both give the same size: leave out `size`"
+                correction = Correction({"size": None})
+            message = "`upsample` needs either `scale` or `size`"
+            raise OpError("missing-argument", message, help=help, correction=correction)
         if self.mode == "bilinear" and n != 2:
             raise OpError(
                 "wrong-rank",
@@ -77,7 +80,7 @@ class Upsample(Op):
                 f"`size` has {counted(len(sizes), 'size')}, the input has"
                 f" {counted(n, 'spatial axis')}",
                 "size",
-                "give one number for all axes, or one for each",
+                *for_all_axes("size", sizes, "give one number for all axes, or one for each"),
             )
         known = tuple(size for size in sizes if isinstance(size, int))
         if len(known) < n:

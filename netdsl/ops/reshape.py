@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op
 from netdsl.ir.types import TensorType, shape_text
 from netdsl.ops.args import integers, show, sizes
@@ -49,7 +49,7 @@ class Reshape(Op):
                 f"`reshape` to {shape_text(self.shape)} needs {needs} elements, but its input {x}"
                 f" has {x.size}",
                 "shape",
-                self._what_fits(x),
+                *self._what_fits(x),
             )
         self._target(x, shape)
         return TensorType(shape, x.dtype)
@@ -77,17 +77,24 @@ class Reshape(Op):
             shape[shape.index(-1)] = x.size // rest
         return tuple(shape)
 
-    def _what_fits(self, x: TensorType) -> str | None:
-        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
+    def _what_fits(self, x: TensorType) -> tuple[str | None, Correction | None]:
+        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors.
+
+        If only one size can be -1, that is the correction.
+        """
         if not isinstance(x.size, int):
-            return None
+            return None, None
+        fitting: list[tuple[int | Sym, ...]] = []
         for i in reversed(range(len(self.shape))):
             rest = [*self.shape[:i], *self.shape[i + 1 :]]
             known = prod(size for size in rest if isinstance(size, int))
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
-                fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
-                return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
-        return divisors(x.size)
+                fitting.append((*self.shape[:i], -1, *self.shape[i + 1 :]))
+        if not fitting:
+            return divisors(x.size), None
+        text = show(fitting[0])
+        correction = Correction({"shape": text}) if len(fitting) == 1 else None
+        return f"-1 stands for the size that fits: `reshape({text})`", correction
 
     def _target(self, x: TensorType, shape: Sequence[int | Sym]) -> list[int | Axis]:
         """The new sizes as back ends need them; raises `OpError`.
@@ -149,13 +156,23 @@ class Permute(Op):
     def infer(self, x: TensorType) -> TensorType:
         rank = len(x.shape)
         if sorted(self.order) != list(range(1, rank + 1)):
-            raise OpError(
-                "bad-axis",
-                f"`permute` needs each axis from 1 to {rank} once, found {show(self.order)}",
-                "order",
-                "leave out the batch, which is axis 0 and stays first",
-            )
+            raise self._wrong_order(rank)
         return TensorType(tuple(x.shape[axis - 1] for axis in self.order), x.dtype)
+
+    def _wrong_order(self, rank: int) -> OpError:
+        """The error of an order that does not have each axis once."""
+        message = f"`permute` needs each axis from 1 to {rank} once, found {show(self.order)}"
+        help = "leave out the batch, which is axis 0 and stays first"
+        meant: list[int] = []
+        if self.order[:1] == (0,) and sorted(self.order) == list(range(rank + 1)):
+            meant = list(self.order[1:])
+        elif sorted(self.order) == list(range(rank)):
+            meant = [axis + 1 for axis in self.order]
+            help = "axes are counted from 1, because 0 is the batch"
+        if not meant:
+            return OpError("bad-axis", message, "order", help)
+        help += f": write `permute({show(meant)})`"
+        return OpError("bad-axis", message, "order", help, Correction({"order": show(meant)}))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.inline(f"{{0}}.permute(0, {', '.join(map(str, self.order))})")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, number, padding, sizes, text
-from netdsl.ops.base import arg, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import arg, fixed, for_all_axes, layer, spatial_rank, spread
+from netdsl.ops.padding import for_all_pairs
 from netdsl.ops.rounding import exact
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from netdsl.errors import Correction
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym
 
     Sizes = tuple[int | Sym, ...]
+
+EACH_AXIS = "give one number for all axes, or one for each"
 
 
 @layer(
@@ -64,8 +68,7 @@ class Pad(Op):
         if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
             if len(self.pad) != rank:
                 subject = f"`pad` has {counted(len(self.pad), 'pair')}"
-                advice = "give a (begin, end) pair for each axis"
-                raise _wrong_rank(subject, rank, "pad", advice)
+                raise _wrong_rank(subject, rank, "pad", *for_all_pairs(self.pad))
             return list(self.pad)
         return [(width, width) for width in spread(self.pad, rank, self.kind, "pad")]
 
@@ -165,7 +168,7 @@ class Crop(Op):
         offsets = _for_each_axis(self.offset, rank)
         if len(offsets) != rank:
             subject = f"`offset` has {counted(len(offsets), 'size')}"
-            raise _wrong_rank(subject, rank, "offset", "one number is enough for all axes")
+            raise _wrong_rank(subject, rank, "offset", *for_all_axes("offset", offsets, EACH_AXIS))
         return list(zip(offsets, target, strict=True))
 
     def _target(self, rank: int, like: TensorType | None) -> Sizes:
@@ -173,14 +176,15 @@ class Crop(Op):
         if like is not None:
             target = like.spatial
             subject = f"the reference of `crop` has {counted(len(target), 'spatial axis')}"
-            advice = "give the reference as many axes as the input has"
+            advice: str = "give the reference as many axes as the input has"
+            correction = None
         else:
             assert self.size is not None
             target = _for_each_axis(self.size, rank)
             subject = f"`crop` has {counted(len(target), 'size')}"
-            advice = "one number is enough for all axes"
+            advice, correction = for_all_axes("size", target, EACH_AXIS)
         if len(target) != rank:
-            raise _wrong_rank(subject, rank, "size", advice)
+            raise _wrong_rank(subject, rank, "size", advice, correction)
         return target
 
     def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
@@ -236,6 +240,8 @@ def _for_each_axis(numbers: Sizes, rank: int) -> Sizes:
     return numbers * rank if len(numbers) == 1 else numbers
 
 
-def _wrong_rank(subject: str, rank: int, argument: str, advice: str) -> OpError:
+def _wrong_rank(
+    subject: str, rank: int, argument: str, advice: str, correction: Correction | None = None
+) -> OpError:
     message = f"{subject}, but the input has {counted(rank, 'spatial axis')}"
-    return OpError("wrong-rank", message, argument, advice)
+    return OpError("wrong-rank", message, argument, advice, correction)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Count, Natural, convert, invoke, show, suggest
+from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show, suggest
 from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.errors import SettingError
@@ -69,8 +69,9 @@ def check_entry(key: str, value: object) -> object:
     """
     known = [field.name for field in fields(TrainConfig)]
     if key not in known:
+        message = f"a train section has no entry `{key}`"
         raise SettingError(
-            "unknown-entry", f"a train section has no entry `{key}`", key, suggest(key, known)
+            "unknown-entry", message, key, suggest(key, known), respelled(key, known)
         )
     if key == "data":
         call = _call(key, value)

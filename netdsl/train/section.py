@@ -1,11 +1,12 @@
-"""Reads a `train` section and the command line's settings; imports neither torch nor numpy."""
+"""Reads a `train` section and the settings of the user; imports neither torch nor numpy."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.config import SettingCall
-from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
@@ -20,23 +21,30 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.elaborate.evaluate import Env
 
+COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
+PYTHON = ("train({}=...)", "train(data=...)")
+
 
 def read_config(
-    compiled: Compiled, data: str | None = None, settings: Mapping[str, str] | None = None
+    compiled: Compiled,
+    data: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    given_as: tuple[str, str] = COMMAND,
 ) -> TrainConfig:
-    """The configuration from a net's `train` section and the command line.
+    """The configuration from a net's `train` section and the user's wishes.
 
-    `settings` are texts by entry and replace the entries of the section. `data` is the text of
-    `--data`. Raises `NetdslError` with an error for every entry that is wrong.
+    `settings` are texts by entry and replace the entries of the section, and `data` is a text that
+    replaces the dataset, but not its padding. `given_as` are their places in errors. Raises
+    `NetdslError` with an error for every entry that is wrong.
     """
     reader = _Reader(compiled.env)
     for entry in _entries(compiled):
         if reader.is_first(entry) and entry.name not in (settings or {}):
             reader.take(entry.name, entry.values, entry.span)
     for key, text in (settings or {}).items():
-        reader.take_text(key, f"--set train.{key}", text)
+        reader.take_text(key, given_as[0].format(key), text)
     if data is not None:
-        reader.take_text("data", "--data", data)
+        reader.take_text("data", given_as[1], data)
     if reader.errors:
         raise NetdslError.of(reader.errors)
     return TrainConfig(**reader.values)
@@ -108,6 +116,8 @@ class _Reader:
         try:
             self.values[key] = check_entry(key, self._entry_value(key, exprs))
         except NetdslError as error:
+            if isinstance(error, SettingError) and error.respelling is not None:
+                error.diagnostic.fix = _respelled(*error.respelling, span)
             error.diagnostic.span = error.diagnostic.span or span
             self.errors += error.diagnostics
 
@@ -119,6 +129,16 @@ class _Reader:
         if key == "data":
             return _with_padding(values[0], self.values.get(key))
         return values[0]
+
+
+def _respelled(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
+    """The fix of a misspelt name in an entry, if it occurs only once."""
+    word = rf"(?<![\w.]){re.escape(wrong)}(?![\w.])"
+    places = [match.start() for match in re.finditer(word, entry.text)]
+    if len(places) != 1:
+        return ()
+    start = entry.start + places[0]
+    return (Edit(Span(entry.file, start, start + len(wrong)), right),)
 
 
 def _with_padding(call: object, own: object) -> object:

@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from netdsl.backends.torch.modules import PartialConv
+from netdsl.ir.op import COUNTER
 from netdsl.ir.types import subs
 from netdsl.verify.report import Difference
 from netdsl.verify.shapes import shape_words
@@ -59,7 +60,7 @@ def _shapes(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> _Shapes
 
 def _compare_tensors(node: Node, shapes: _Shapes) -> Difference | None:
     """The first tensor of a node that does not have the same shape everywhere."""
-    buffers = {k: p for k, p in node.buffers().items() if k != "num_batches_tracked"}
+    buffers = {k: p for k, p in node.buffers().items() if k != COUNTER}
     for params, in_module in ((node.params(), shapes.learned), (buffers, shapes.stored)):
         for key, param in params.items():
             name = f"{node.module}.{key}"

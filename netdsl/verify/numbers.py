@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from netdsl.ir.op import NUMBERS, Param
+from netdsl.ir.op import COUNTER, NUMBERS, Param
 from netdsl.ir.rounding import NEAR
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Settler:
                 tensor.copy_(torch.tensor(param.values).reshape(param.shape))
             elif name == "running_mean":
                 self._settle_statistics(tensor, tensors["running_var"], x)
-            elif name == "num_batches_tracked":
+            elif name == COUNTER:
                 tensor.zero_()
             elif name != "running_var":
                 tensor.copy_(self._weight(param.role, name, tensor, size))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node
@@ -72,7 +73,7 @@ class Claim:
         return "agree" if self.ok else "differ"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Report:
     """The verification of one net.
 
@@ -109,6 +110,12 @@ class Report:
     def first(self) -> Difference | None:
         """The difference of the first claim that fails."""
         return next(iter(self.differences()), None)
+
+    def __repr__(self) -> str:
+        head = f"<Report of {self.net}: {counted(self.comparisons, 'value')} compared>"
+        width = max((len(claim.name) for claim in self.claims), default=0)
+        lines = [f"  {c.name:<{width}}  {c.verdict:<9}  {c.detail}".rstrip() for c in self.claims]
+        return "\n".join([head, *lines])
 
     def differences(self) -> list[Difference]:
         """The difference of each claim that fails."""

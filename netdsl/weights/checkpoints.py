@@ -13,10 +13,11 @@ import numpy as np
 
 from netdsl.arrays import open_archive, type_name
 from netdsl.errors import NetdslError
+from netdsl.ir.op import COUNTER
 from netdsl.weights.dtypes import is_float
 from netdsl.weights.formats import NPZ, SAFETENSORS, format_of
 from netdsl.weights.safetensors import read_safetensors
-from netdsl.weights.tensors import TRACKED, as_array, as_float32, is_tensor
+from netdsl.weights.tensors import as_array, as_float32, is_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,7 +162,7 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
 
 
 def _without_counters(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not name.endswith(TRACKED)]
+    return [name for name in names if not name.endswith(COUNTER)]
 
 
 def _spare(names: Iterable[str], params: Iterable[str], prefix: str) -> list[str]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 LARGEST = largest(DTYPES["float32"])
 VARIANCE = "running_var"
-TRACKED = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 
 
 def is_tensor(value: object) -> TypeIs[torch.Tensor]:

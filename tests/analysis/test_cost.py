@@ -118,6 +118,7 @@ def check_totals(net: netdsl.Net) -> Totals:
         "trainable": [c.params for n, c in main if not n.frozen],
         "macs": [c.macs for _, c in main],
         "weights": [c.weights for _, c in main],
+        "buffers": [c.buffers for _, c in main],
         "units": [c.units for n, c in main if n.op.multiplies],
         "activation_bytes": [
             bytes_of(v, at) for v in [*graph.inputs, *(n.output for n, _ in main)]

@@ -95,7 +95,8 @@ def test_folded_rows_of_joins() -> None:
         ("head", "aux", 13, 455, 448, 7),
         ("4", "conv", 14, 10, 128, 32),
     ]
-    assert [r.units for r in rows] == [costs.of(r.name)[-1] for r in rows]
+    assert [r.units for r in rows] == [costs.of(r.name).units for r in rows]
+    assert [r.buffers for r in rows] == [costs.of(r.name).buffers for r in rows]
 
 
 def test_rows_folded_to_the_net() -> None:
@@ -124,7 +125,7 @@ def test_folded_rows_of_nets() -> None:
         for depth in (1, 2, 3):
             folded = summary.rows(depth)
             assert all(len(r.name.split(".")) <= depth for r in folded)
-            for figure in ("params", "macs", "weights", "bytes"):
+            for figure in ("params", "macs", "buffers", "weights", "bytes"):
                 assert sum(getattr(r, figure) for r in folded) == sum(
                     getattr(r, figure) for r in layers
                 )
@@ -163,4 +164,5 @@ def test_figures_of_a_part() -> None:
                     for n, c in own
                     if n.op.multiplies or [m.name for m, _ in own] == [prefix]
                 ),
+                sum(c.buffers for _, c in own),
             )

@@ -172,6 +172,30 @@ def test_files_that_others_import(folder: Path, capsys: pytest.CaptureFixture[st
     assert [d["code"] for d in made["diagnostics"]] == ["no-net", "missing-argument"]
 
 
+def test_what_another_file_uses_is_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A block or `let` that only an importer uses causes no warning if both files are checked."""
+    (folder / "lib").mkdir()
+    lib = "let size = 3\nlet other = 4\nblock Pair(n) {\n    conv(n, 1)\n    relu\n}\n"
+    (folder / "lib" / "z.net").write_text(lib + GOOD.format("Z"), encoding="utf-8")
+    user = 'import "z.net"\nnet U {\n    input x: 3x8x8\n    Pair(size)\n}\n'
+    (folder / "lib" / "u.net").write_text(user, encoding="utf-8")
+    found = document(capsys, "lib", "--format", "json")["diagnostics"]
+    assert [(d["code"], d["severity"], d["line"]) for d in found] == [("unused-let", "warning", 2)]
+    found = document(capsys, "lib/z.net", "--format", "json")["diagnostics"]
+    assert [d["line"] for d in found] == [1, 2, 3]
+
+
+def test_warnings_of_several_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are counted in the last line, and `--deny warnings` makes the exit code 1."""
+    text = "net T {\n    input x: 3x8x8\n    relu\n    relu\n}\n"
+    (folder / "t.net").write_text(text, encoding="utf-8")
+    out, _ = run_command(capsys, "check", "t.net", "b.net")
+    assert out.splitlines()[-1] == "2 nets in 2 files: 1 warning"
+    out, err = run_command(capsys, "check", "t.net", "b.net", "--deny", "warnings", code=1)
+    assert out.splitlines()[-1] == "2 nets in 2 files: 1 warning"
+    assert run_command(capsys, "check", "t.net", "b.net", "-q") == ("", err)
+
+
 def test_a_wrong_import_is_reported_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two files that import a wrong one, and the wrong file itself, share one error."""
     (folder / "lib").mkdir()

@@ -14,12 +14,10 @@ from netdsl.library import library_names
 from netdsl.ops import LAYERS
 from tests.support.commands import run_command, shell
 from tests.support.paths import ROOT
-from tests.support.small_nets import TINY
+from tests.support.small_nets import TINY, TRAINED
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SAMPLE = ["--data", "fashion_mnist_sample"]
 
 
 @pytest.fixture
@@ -85,18 +83,19 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_metrics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`test` prints fractions, and no other line."""
-    assert run(["train", "lenet5:LeNet5", *SAMPLE, "--set", "train.epochs=1", "-q"]) == 0
+    (folder / "flat.net").write_text(TRAINED, encoding="utf-8")
+    assert run(["train", "flat.net", "-q"]) == 0
     capsys.readouterr()
-    words = ["test", "lenet5:LeNet5", "--weights", "runs/LeNet5", *SAMPLE]
+    words = ["test", "flat.net", "--weights", "runs/Flat"]
     made = document(capsys, *words)
     assert made["diagnostics"] == []
     (net,) = made["nets"]
     (accuracy,) = net.pop("metrics").values()
     assert 0 <= accuracy <= 1
     assert net == {
-        "name": "LeNet5",
-        "file": "nets/lenet5.net",
-        "weights": "runs/LeNet5",
+        "name": "Flat",
+        "file": "flat.net",
+        "weights": "runs/Flat",
         "engine": "torch",
         "data": "fashion_mnist_sample",
         "images": 2000,
@@ -183,9 +182,15 @@ def test_a_fault_is_json(
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has /dev/full")
 def test_an_error_of_standard_output_is_text(folder: Path) -> None:
     """As JSON, it would go to the very place that cannot be written."""
-    done = shell("layers relu --format json > /dev/full", folder)
-    assert done.returncode == 1
-    assert "error[cannot-write]: standard output: No space left on device" in done.stderr
+    for command, code in (
+        ("layers relu", "cannot-write]: standard output: No space left on device"),
+        ("layers nothing", "unknown-layer]"),
+        ("check wrong.net", "cannot-write]"),
+        ("verify wrong.net", "unknown-layer]"),
+    ):
+        done = shell(f"{command} --format json > /dev/full", folder)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error[{code}"), command
 
 
 def test_the_manual_names_every_key(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -202,6 +207,9 @@ def test_the_manual_names_every_key(folder: Path, capsys: pytest.CaptureFixture[
         (row,) = (line for line in manual.splitlines() if line.startswith(f"| `{name}` |"))
         documented = set(re.findall(r"`(\w+)`", row))
         assert keys_of(made) <= documented, name
+    (found,) = document(capsys, "check", "wrong.net", code=1)["diagnostics"]
+    (row,) = (part for part in manual.split("\n\n") if part.startswith("An entry of `diag"))
+    assert set(found) <= set(re.findall(r"`(\w+)`", row))
 
 
 def keys_of(made: dict[str, Any]) -> set[str]:

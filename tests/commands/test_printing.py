@@ -17,7 +17,7 @@ from PIL import Image
 
 from netdsl.draw.formats import SUFFIXES
 from tests.support.commands import run_command
-from tests.support.small_nets import TINY
+from tests.support.small_nets import TINY, TRAINED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,13 +92,13 @@ def test_quiet_commands_print_nothing(
 
 def test_quiet_training(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Training writes its files, and `test` prints its metrics only as JSON."""
-    words = ["--out", "out", "--set", "train.epochs=1", "--data", "fashion_mnist_sample"]
-    assert run_command(capsys, "train", "lenet5:LeNet5", *words, "-q") == ("", "")
+    (folder / "flat.net").write_text(TRAINED, encoding="utf-8")
+    assert run_command(capsys, "train", "flat.net", "--out", "out", "-q") == ("", "")
     assert (folder / "out" / "log.jsonl").exists()
-    test = ["test", "lenet5:LeNet5", "--weights", "out", "--data", "fashion_mnist_sample", "-q"]
+    test = ["test", "flat.net", "--weights", "out", "-q"]
     assert run_command(capsys, *test) == ("", "")
     out, err = run_command(capsys, *test, "--format", "json")
-    assert json.loads(out)["nets"][0]["name"] == "LeNet5"
+    assert json.loads(out)["nets"][0]["name"] == "Flat"
     assert err == ""
 
 
@@ -195,6 +195,14 @@ def test_colours_of_every_printer(
     assert run_command(capsys, *words, code=code) == plain
     always = run_command(capsys, *words, "--color", "always", code=code)
     assert ESCAPE in always[0] + always[1]
+
+
+def test_forced_colours_bring_no_progress_into_a_pipe(folder: Path) -> None:
+    """Only a terminal gets a bar, which moves the cursor."""
+    env = {**os.environ, "FORCE_COLOR": "1"}
+    call = [*NETDSL, "run", "m.onnx", "one.npy", "ok.png", "ok.png"]
+    done = subprocess.run(call, capture_output=True, env=env, check=True)
+    assert done.stderr == b""
 
 
 @pytest.mark.parametrize("words", [["nets"], ["check", "wrong.net"]], ids=" ".join)

@@ -127,24 +127,27 @@ def test_the_table_of_the_page_is_correct(name: str) -> None:
     page = Page(text)
     assert_is_closed(page, text)
     head, *rows, total = page.rows
-    assert head == ["layer", "kind", "output", "params", "MACs", "receptive field", "line"]
-    assert [r[:2] for r in rows] == [[r.name, r.kind] for r in net.layers]
-    assert [r[3] for r in rows] == [f"{r.params:,}" if r.params else "-" for r in net.layers]
-    params = [
-        int(cells[3].replace(",", ""))
+    assert head == [
+        *("layer", "kind", "window", "output"),
+        *("params", "MACs", "receptive field", "line"),
+    ]
+    assert [r[:3] for r in rows] == [[r.name, r.kind, r.window] for r in net.layers]
+    assert [r[4] for r in rows] == [f"{r.params:,}" if r.params else "-" for r in net.layers]
+    kept = [
+        int(cells[4].replace(",", ""))
         for cells, r in zip(rows, net.layers, strict=True)
         if r.params and not r.aux
     ]
-    assert sum(params) == net.params == int(total[3].replace(",", ""))
+    assert sum(kept) == net.params == int(total[4].replace(",", ""))
     if isinstance(net.macs, int):
         assert (
             sum(
-                int(c[4].replace(",", ""))
+                int(c[5].replace(",", ""))
                 for c, r in zip(rows, net.layers, strict=True)
                 if r.macs and not r.aux
             )
             == net.macs
-            == int(total[4].replace(",", ""))
+            == int(total[5].replace(",", ""))
         )
     places = {a["id"] for _, a in page.tags if "id" in a}
     targets = [a["href"][1:] for t, a in page.tags if t == "a"]
@@ -170,7 +173,7 @@ def test_the_page_is_accessible() -> None:
         len([a for t, a in page.tags if t == "th" and a.get("scope") == "row"])
         == len(net.layers) + 1
     )
-    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 7
+    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 8
     svg = next(a for t, a in page.tags if t == "svg")
     assert svg["role"] == "img"
     assert "FCN8s" in svg["aria-label"]
@@ -182,7 +185,7 @@ def test_the_page_is_accessible() -> None:
         )
     assert "valid for" in page.within("dt")
     assert "H >= 1, W >= 1" in page.within("dd")
-    assert next(r for r in page.rows if r[0] == "vgg.conv1_1")[5] == "3x3"
+    assert next(r for r in page.rows if r[0] == "vgg.conv1_1")[6] == "3x3"
 
 
 @needs_dot

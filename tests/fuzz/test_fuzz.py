@@ -203,7 +203,7 @@ def test_a_wrong_place_is_found(
                             "code": "x",
                             "severity": "error",
                             "message": "m",
-                            "file": arguments.file,
+                            "file": arguments.files[0],
                             **keys,
                         }
                     ],

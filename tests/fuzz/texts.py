@@ -355,8 +355,12 @@ def _source(random: Random) -> str:
 
 
 def _mutated(random: Random) -> bytes:
-    """A valid file with some tokens removed, doubled, swapped, inserted or replaced."""
-    tokens = _tokens(_source(random))
+    return changed(random, _source(random))
+
+
+def changed(random: Random, whole: str) -> bytes:
+    """A text with some tokens removed, doubled, swapped, inserted or replaced."""
+    tokens = _tokens(whole)
     for _ in range(random.choice([1, 1, 1, 2, 3, 8])):
         i, j = random.randrange(len(tokens)), random.randrange(len(tokens))
         match random.randrange(7):

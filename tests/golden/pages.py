@@ -2,7 +2,8 @@
 
 `python -m tests.golden` rewrites them and the table in `docs/verify.md`. `layers/KIND.txt` has the
 type, the counts, the PyTorch source and the ONNX nodes of each example of a layer. `nets/` has some
-nets, each with its table, JSON, DOT, Mermaid, PyTorch source and ONNX listings.
+nets, each with its table, JSON, DOT, Mermaid, PyTorch source and ONNX listings. `tables/` has the
+tables of some nets in terminals of several widths.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -39,6 +41,23 @@ COMMANDS = {
     "fast.onnx.txt": ["export", "{}.net", "-o", "made"],
     "blocks.onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold", "--functions"],
     "half.onnx.txt": ["export", "{}.net", "-o", "made", "--fp16", "--keep-io"],
+}
+
+TABLED = {  # the nets in `tables/`
+    "lenet5": ["lenet5:LeNet5"],
+    "resnet50": ["resnet:ResNet50"],
+    "resnet50-224": ["resnet:ResNet50", "--input", "3x224x224"],
+    "googlenet": ["googlenet:GoogLeNet"],
+    "fcn8s": ["fcn:FCN8s"],
+    "encoder": [str(FOLDER / "tables" / "encoder.net")],
+}
+TABLES = {  # their forms: the width and the options
+    "60": ["--tree"],
+    "80": ["--tree"],
+    "100": ["--tree"],
+    "200": ["--tree"],
+    "80.all": ["--tree", "--show", "all"],
+    "80.flat": ["--flat"],
 }
 
 
@@ -147,10 +166,18 @@ def output_of(net: Path, form: str) -> str:
         return Path(name).read_text(encoding="utf-8")
 
 
-def _printed(command: list[str]) -> str:
+def tabled(net: str, form: str) -> str:
+    """The table of a net in a terminal of the width in the name of the form."""
+    return _printed(["check", *TABLED[net], *TABLES[form]], form.partition(".")[0])
+
+
+def _printed(command: list[str], width: str = "") -> str:
     printed = io.StringIO()
+    before = os.environ.get("COLUMNS", "")
+    os.environ["COLUMNS"] = width
     with contextlib.redirect_stdout(printed):
         assert run(command) == 0
+    os.environ["COLUMNS"] = before
     return printed.getvalue()
 
 
@@ -171,8 +198,15 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
     for net in NETS:
         for form in COMMANDS:
             yield net.with_suffix(f".{form}"), (str(net), form)
+    for name in TABLED:
+        for form in TABLES:
+            yield FOLDER / "tables" / f"{name}.{form}.txt", (name, form)
 
 
 def make(source: tuple[str, ...]) -> str:
     """The text of a golden file."""
-    return layer(source[0]) if len(source) == 1 else output_of(Path(source[0]), source[1])
+    if len(source) == 1:
+        return layer(source[0])
+    if source[0] in TABLED:
+        return tabled(*source)
+    return output_of(Path(source[0]), source[1])

@@ -7,7 +7,7 @@ import pytest
 import netdsl
 from netdsl.diagnostics import Diagnostic
 from netdsl.habits.calls import chain_of
-from netdsl.habits.layers import ADVICE, LAYERS, Layer
+from netdsl.habits.layers import ADVICE, LAYERS, Counterpart
 from netdsl.ops import LAYERS as KINDS
 from tests.support.edits import applied
 
@@ -22,7 +22,7 @@ def first_error(body: str) -> Diagnostic:
 
 
 @pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.ours)
-def test_names(row: Layer) -> None:
+def test_names(row: Counterpart) -> None:
     """Every other name of a layer leads to it, in any case, and with underscores or dimensions."""
     ours = row.ours.split(" ")[0]
     for name in row.names.split():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 
 import pytest
@@ -166,3 +167,49 @@ def test_shape_text() -> None:
     assert "scalar" == shape_text(())
     assert TensorType((3, 4, 5)).size == 60
     assert TensorType((3, Sym.var("H"))).symbolic
+
+
+MACS = Sym.var("H") * Sym.var("W") * 1000 + 2048
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("", "1000 * H * W + 2048"),
+        (",", "1,000 * H * W + 2,048"),
+        (">25,", "    1,000 * H * W + 2,048"),
+        ("*<24", "1000 * H * W + 2048*****"),
+        ("30", "1000 * H * W + 2048           "),
+    ],
+)
+def test_formats(spec: str, text: str) -> None:
+    """A formula is written into a field, with separated thousands if asked for."""
+    assert f"{MACS:{spec}}" == text
+
+
+@pytest.mark.parametrize("spec", [".2f", "d", ",.1f", "e", "_"])
+def test_formats_of_numbers(spec: str) -> None:
+    """They are refused, and the error names the sizes."""
+    with pytest.raises(ValueError, match=f"^the format `{re.escape(spec)}` needs .* H and W have"):
+        f"{MACS:{spec}}"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        int,
+        float,
+        lambda value: value / 1e9,
+        lambda value: 1 / value,
+        lambda value: value > 3,
+        lambda value: 3 <= value,
+        lambda value: sorted([value, 3]),
+    ],
+)
+def test_a_formula_is_no_number(use: Callable[[object], object]) -> None:
+    """The error of a formula that is used as a number says which sizes it needs."""
+    message = "`1000 * H * W + 2048` has no value until H and W have a size: for example, `.at({"
+    with pytest.raises(TypeError, match=re.escape(message)):
+        use(MACS)
+    with pytest.raises(TypeError, match="`H` has no value until H has a size"):
+        int(Sym.var("H"))

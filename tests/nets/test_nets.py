@@ -19,6 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import netdsl
+from netdsl.analysis.cost import Costs
 from netdsl.api import Net
 from netdsl.backends.onnx.graph import Skeleton, skeleton
 from netdsl.draw.dot import emit_dot
@@ -125,6 +126,28 @@ def test_params_three_ways(name: str) -> None:
     model = {k: p.size for k, p in exported(name).params.items() if k not in stored}
     assert net.params == sum(module.values())
     assert module == model
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_buffers_of_the_module(name: str) -> None:
+    """The buffers are the numbers that a checkpoint of the module has beside its parameters, apart
+    from the counters of batches, which are integers, and from auxiliary heads.
+    """
+    net = load(name)
+    heads = tuple(f"{head.name}." for head in net.graph.aux)
+    learned = {k for k, _ in weightless(name).named_parameters()}
+    stored = {
+        k: tensor.numel()
+        for k, tensor in weightless(name).state_dict().items()
+        if k not in learned and tensor.is_floating_point() and not k.startswith(heads or " ")
+    }
+    totals = Costs(net.graph).totals()
+    assert totals.buffers == sum(stored.values())
+    rows = {row.name: row.buffers for row in net.layers if row.buffers and not row.aux}
+    assert rows == {
+        layer: sum(stored[f"{layer}.{k}"] for k in ("running_mean", "running_var"))
+        for layer in {k.rpartition(".")[0] for k in stored}
+    }
 
 
 @pytest.mark.parametrize("name", [n for n in NETS if load(n).graph.aux])

@@ -22,6 +22,7 @@ from tests.support.paths import ROOT
 
 SHARED = ROOT.parent / "shared"
 REFERENCE = SHARED / "reference"
+NETS = ROOT / "nets"
 CORPORA = REFERENCE / "corpora"
 needs_reference = pytest.mark.skipif(
     not REFERENCE.is_dir(), reason="the published figures are not beside the repository"
@@ -315,9 +316,9 @@ def test_table_of_googlenet() -> None:
             "linear": ["fc"],
             "inception": [f"inception{words[-1]}"],
         }[words[0]]
-        _, products, weights, _ = (
-            sum(t) for t in zip(*(net.costs.of(label) for label in labels), strict=True)
-        )
+        parts = [net.costs.of(label) for label in labels]
+        products = sum(p.macs for p in parts if isinstance(p.macs, int))
+        weights = sum(p.weights for p in parts)
         assert (row["weights_arith"], row["macs_arith"]) == (weights, products)
         assert row["out"] == list(net.labels[labels[-1]].type.shape)
         if words[-1] not in ("7x7/2", "5a"):  # errors in the paper
@@ -336,6 +337,65 @@ def test_table_of_darknets_vgg16() -> None:
         (shape, round(2 * n / 1e9, 3))
         for _, shape, _, n in rows_with_weights("vgg:VGG16", kinds=("conv",))
     ]
+
+
+# ---- Keras' totals
+
+KERAS = {
+    "ResNet50": 25_636_712,
+    "ResNet101": 44_707_176,
+    "ResNet152": 60_419_944,
+}
+MOBILENET = """net MobileNetV2(classes = 1000) {
+    input image: 3x224x224
+    conv(32, 3, stride = 2, pad = 1, bias = false) -> bn -> relu6
+    for (t, c, n, s) in [
+        (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
+        (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)
+    ] {
+        repeat n as i { inverted_residual(c, stride = s if i == 0 else 1, expand = t) }
+    }
+    conv(1280, 1, bias = false) -> bn -> relu6
+    gap -> flatten -> dense(classes)
+}
+"""
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_totals_of_keras(name: str) -> None:
+    """Parameters and buffers together are the total of Keras, whose ResNets have a bias in every
+    convolution; ours follow torchvision and have none.
+    """
+    text = (NETS / "resnet.net").read_text(encoding="utf-8")
+    block = (NETS / "lib" / "bottleneck.net").read_text(encoding="utf-8")
+    biased = (text + block).replace(", bias = false", "")
+    made = compile_net(program_of(SourceFile("biased.net", biased)), name).costs.totals()
+    assert made.params + made.buffers == KERAS[name]
+    ours = compiled(f"resnet:{name}").costs.totals()
+    channels = made.params - ours.params  # a bias for each
+    assert (ours.buffers, ours.params + ours.buffers + channels) == (2 * channels, KERAS[name])
+
+
+def test_trainable_parameters_of_keras() -> None:
+    """Keras' MobileNetV2 has 3,538,984 parameters, of which 34,112 are moving means and variances;
+    VGG-16 has no such numbers.
+    """
+    totals = compile_net(program_of(SourceFile("m.net", MOBILENET)), "MobileNetV2").costs.totals()
+    assert (totals.params, totals.buffers) == (3_504_872, 34_112)
+    vgg = compiled("vgg:VGG16").costs.totals()
+    assert (vgg.params, vgg.buffers) == (138_357_544, 0)
+
+
+@needs_reference
+def test_totals_that_keras_publishes() -> None:
+    """The totals above are those of Keras' own table."""
+    published = {
+        row["name"]: row["params"]
+        for row in json.loads((REFERENCE / "counts.json").read_text(encoding="utf-8"))
+        if row["source_kind"] == "keras"
+    }
+    assert {name: published[name] for name in KERAS} == KERAS
+    assert published["VGG16"] == 138_357_544
 
 
 # ---- Caffe's descriptions

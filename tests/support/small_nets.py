@@ -11,6 +11,16 @@ from netdsl.analysis.cost import Costs
 
 X = "input x: 3x8x8\n"
 TINY = "net Tiny {\n input image: 1x4x4\n flatten\n output y: dense(3)\n}"
+TRAINED = """net Flat {
+    input image: 1x28x28
+    flatten
+    output logits: dense(10)
+}
+train Flat {
+    data = fashion_mnist_sample()
+    epochs = 1
+}
+"""
 OPEN = (
     "net Tiny {\n input image: 3xHxW\n c: conv(4, 3, pad = 1, bias = false) -> bn -> relu ->"
     " maxpool(2)\n gap -> flatten\n output y: dense(3)\n}\n"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import linecache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from netdsl.weights.tensors import as_float32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import SupportsIndex
 
     import torch
 
@@ -25,17 +27,68 @@ def lower(graph: Graph) -> torch.nn.Module:
     In training, a net with auxiliary heads returns its outputs and then the values of the heads.
     The attribute `aux_weights` has the weights of the heads, and `source` has the source.
     """
-    source = emit_source(graph, standalone=False)
-    file = f"<netdsl {graph.name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    space: dict[str, Any] = {"__name__": f"netdsl.generated.{graph.name}"}
-    exec(compile(source, file, "exec"), space)
-    module_class = space[class_name(graph)]
-    # Attributes of the class do not collide with members that have these names.
-    module_class.aux_weights = [head.weight for head in graph.aux]
-    module_class.source = source
-    module: torch.nn.Module = module_class()
-    return module
+    text = emit_source(graph, standalone=False)
+    source = Source(graph.name, class_name(graph), text, tuple(head.weight for head in graph.aux))
+    return source.root()()
+
+
+class Source(NamedTuple):
+    """The source of a module; `name` is the name of its class, and `net` that of the net."""
+
+    net: str
+    name: str
+    text: str
+    aux_weights: tuple[float, ...]
+
+    def root(self) -> type[torch.nn.Module]:
+        """The class of the whole module: the same one for as long as the class is in use."""
+        made = _CLASSES.get(self)
+        if made is None:
+            made = _CLASSES[self] = self._run()
+        return made
+
+    def _run(self) -> type[torch.nn.Module]:
+        file = f"<netdsl {self.net}>"
+        lines = self.text.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.text), None, lines, file)
+        space: dict[str, Any] = {"__name__": f"netdsl.generated.{self.net}"}
+        exec(compile(self.text, file, "exec"), space)
+        for value in space.values():
+            if getattr(value, "__module__", None) == space["__name__"] and isinstance(value, type):
+                _make_picklable(value, self)
+        root: Any = space[self.name]
+        # Attributes of the class do not collide with members that have these names.
+        root.aux_weights = list(self.aux_weights)
+        root.source = self.text
+        made: type[torch.nn.Module] = root
+        return made
+
+
+_CLASSES: WeakValueDictionary[Source, type[torch.nn.Module]] = WeakValueDictionary()
+
+
+def _make_picklable(part: Any, source: Source) -> None:
+    """Let instances of a class of a source be copied and pickled.
+
+    No file has the class, so a pickle has the source instead, which another process runs again.
+    """
+
+    def reduce(self: object, protocol: SupportsIndex) -> tuple[object, ...]:
+        made_by, arguments, *state = super(part, self).__reduce_ex__(protocol)
+        if type(self) is part:
+            made_by, arguments = without_state, (*source, part.__name__)
+        return made_by, arguments, *state
+
+    part.__reduce_ex__ = reduce
+
+
+def without_state(
+    net: str, name: str, text: str, aux_weights: tuple[float, ...], part: str
+) -> torch.nn.Module:
+    """An instance of a class of a source, to which a pickle then gives its members."""
+    root: Any = Source(net, name, text, aux_weights).root()
+    cls: type[torch.nn.Module] = root.forward.__globals__[part]
+    return cls.__new__(cls)
 
 
 def load(

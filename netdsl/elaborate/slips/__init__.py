@@ -29,7 +29,9 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
 
     `part` is the element or statement that has the error, and `labels` are those above it.
     """
-    if diagnostic.span is None or diagnostic.fix:
+    if diagnostic.span is None:
+        return
+    if diagnostic.fix and not diagnostic.code.startswith("unknown-"):
         return
     call = part if isinstance(part, ast.Call) else None
     match diagnostic.code:

@@ -30,7 +30,9 @@ def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
     wrong = re.search(r"`@?([\w.]+)`$", diagnostic.message) or re.search(
         r"`@?([\w.]+)`", diagnostic.message
     )
-    if wrong is None or not (diagnostic.help or "").startswith("did you mean"):
+    if diagnostic.fix or wrong is None:
+        return
+    if not (diagnostic.help or "").startswith("did you mean"):
         return
     start = span.text.rfind(wrong[1])
     names = re.findall(r"`@?([\w.]+)`", diagnostic.help or "")

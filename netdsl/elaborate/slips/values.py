@@ -129,7 +129,6 @@ def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
         set_fix(diagnostic, span, f"range({span.text})")
     elif len(part.targets) == 2:
         diagnostic.help = f"`enumerate({span.text})` gives pairs of a number and an element"
-        set_fix(diagnostic, span, f"enumerate({span.text})")
 
 
 def advise_argument(

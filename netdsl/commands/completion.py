@@ -1,0 +1,151 @@
+"""`netdsl completion`: prints the script with which a shell completes netdsl's command lines.
+
+The script runs netdsl at every press of the key, which then calls `complete`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from argcomplete import autocomplete
+from argcomplete.completers import DirectoriesCompleter, FilesCompleter
+from argcomplete.shell_integration import shellcode
+
+from netdsl import library
+from netdsl.analysis.figures import SHOW, USUAL
+from netdsl.commands.arguments import COMMANDS
+from netdsl.commands.common import split_name
+from netdsl.commands.parser import build_parser
+from netdsl.driver import open_program
+from netdsl.errors import NetdslError
+from netdsl.ops import LAYERS, load_plugins
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    Completer = Callable[..., Iterable[str]]
+
+NETS, MODELS = (".net",), (".net", ".onnx")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script for a shell; returns the exit code."""
+    sys.stdout.write(shellcode(["netdsl"], shell=arguments.shell))
+    return 0
+
+
+def complete() -> None:
+    """Write the completions of the command line that the shell has put into the environment.
+
+    Does not return.
+    """
+    parser = build_parser()
+    for command in parser.commands.values():
+        for action in command.actions():
+            completer = _completer_of(action)
+            if completer is not None:
+                action.completer = completer  # type: ignore[attr-defined]
+    autocomplete(parser, always_complete_options=False)
+
+
+def _completer_of(action: argparse.Action) -> Completer | None:
+    """What completes the value of an argument; None leaves it to its choices, or to files."""
+    if action.choices is not None:
+        return None
+    return COMPLETERS.get(str(action.metavar)) or COMPLETERS.get(action.dest)
+
+
+# ---- nets
+
+
+def _nets(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
+    """`.net` files and nets of the library; for `verify` also models."""
+    suffixes = MODELS if parsed_args.command == "verify" else NETS
+    yield from FilesCompleter(suffixes)(prefix)
+    yield from _named_nets(prefix)
+
+
+def _models(prefix: str, **_: object) -> Iterator[str]:
+    yield from FilesCompleter(MODELS)(prefix)
+    yield from _named_nets(prefix)
+
+
+def _named_nets(prefix: str) -> Iterator[str]:
+    """`lenet5`, and `lenet5:LeNet5` once the first letters are there; the nets of other files."""
+    file, colon, _ = prefix.rpartition(":")
+    if colon:
+        files = [file]
+    else:
+        files = [name for name in library.library_names() if name.startswith(prefix)]
+        yield from files
+    if prefix:
+        for name in files:
+            yield from (f"{name}:{net}" for net in _nets_of(name))
+
+
+def _nets_of(file: str) -> list[str]:
+    try:
+        return open_program(file).nets()
+    except (NetdslError, OSError):
+        return []
+
+
+# ---- other values
+
+
+def _parameters(parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
+    """`classes=` for each parameter of the nets in the files of the command line."""
+    for attribute in ("file", "files", "model"):
+        named = getattr(parsed_args, attribute, None) or []
+        for name in [named] if isinstance(named, str) else named:
+            yield from _parameters_of(split_name(name)[0])
+
+
+def _parameters_of(file: str) -> Iterator[str]:
+    try:
+        definitions = open_program(file).module.definitions
+    except (NetdslError, OSError):
+        return
+    for definition in definitions.values():
+        if isinstance(definition, ast.Definition) and definition.is_net:
+            yield from (f"{parameter.name}=" for parameter in definition.parameters)
+
+
+def _kinds(**_: object) -> list[str]:
+    load_plugins()
+    return [*LAYERS, *library.block_names()]
+
+
+def _listed(names: Callable[[], Iterable[str]]) -> Completer:
+    """Completes the last item of a list that commas separate."""
+
+    def completer(prefix: str, **_: object) -> Iterator[str]:
+        before, comma, _last = prefix.rpartition(",")
+        yield from (f"{before}{comma}{name}" for name in names())
+
+    return completer
+
+
+def _data(**_: object) -> Iterable[str]:
+    from netdsl.data.catalog import DATASETS
+
+    return DATASETS
+
+
+# By the placeholder in the help, or else by the name of the attribute. All others are files.
+COMPLETERS: dict[str, Completer] = {
+    "FILE[:NET]": _nets,
+    "MODEL": _models,
+    "files": FilesCompleter(NETS),  # of `fmt`
+    "define": _parameters,
+    "data": _data,
+    "out": DirectoriesCompleter(),
+    "kind": _kinds,
+    "topic": lambda **_: COMMANDS,
+    "only": _listed(_kinds),
+    "show": _listed(lambda: (*SHOW, "all")),
+    "columns": _listed(lambda: (*USUAL, *SHOW, "all")),
+}

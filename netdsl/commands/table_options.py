@@ -1,0 +1,154 @@
+"""The options of the layer table, and which of them can be combined."""
+
+from __future__ import annotations
+
+import argparse
+
+from netdsl.analysis.figures import FIGURES, SHOW, USUAL
+from netdsl.commands.common import UsageError
+from netdsl.commands.options import natural
+
+TABLE_OPTIONS = (
+    *("depth", "only", "show", "columns"),
+    *("sort", "tree", "flat", "csv", "markdown"),
+)
+USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
+JSON_HAS = {
+    "show": "has every column",
+    "columns": "has every column",
+    "csv": "is another format",
+    "markdown": "is another format",
+}
+OVERVIEW = ("params", "macs")  # the columns by which the nets of a file can be sorted
+
+# Pairs that make no sense, and the reason.
+REFUSED = {
+    ("tree", "flat"): "choose one of them",
+    ("tree", "csv"): "it has one line for each layer",
+    ("tree", "markdown"): "it has one line for each layer",
+    ("tree", "only"): "it leaves blocks without their layers",
+    ("tree", "sort"): "a tree has the order of the text",
+    ("csv", "markdown"): "choose one of them",
+}
+
+
+def add_table_options(command: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    command.add_argument(
+        "--depth",
+        type=natural,
+        metavar="N",
+        help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
+        " net",
+    )
+    command.add_argument(
+        "--show",
+        type=_more_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"add columns to the table: {','.join(SHOW)}, or all (field is the receptive field)",
+    )
+    command.add_argument(
+        "--columns",
+        type=_only_columns,
+        default=(),
+        metavar="COLUMNS",
+        help=f"print only these columns, or all: {','.join(USUAL + SHOW)}",
+    )
+    command.add_argument(
+        "--only",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        metavar="KINDS",
+        help="print only layers of these kinds, such as conv,dense",
+    )
+    _add_forms(command)
+
+
+def _add_forms(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--sort",
+        choices=FIGURES,
+        default="",
+        metavar="COLUMN",
+        help=f"print the rows with the largest figures first: {', '.join(FIGURES)}",
+    )
+    command.add_argument(
+        "--tree",
+        action="store_true",
+        help="print blocks with subtotals and indented layers, and equal blocks once; a terminal"
+        " shows this form",
+    )
+    command.add_argument(
+        "--flat",
+        action="store_true",
+        help="print one row for each layer, with its full name; files and pipes get this form",
+    )
+    command.add_argument(
+        "--csv", action="store_true", help="print the table as CSV, with numbers for programs"
+    )
+    command.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+
+
+def check_table_options(arguments: argparse.Namespace) -> None:
+    """Raise `UsageError` for options without an effect, and for those that exclude each other."""
+    given = [name for name in TABLE_OPTIONS if is_given(arguments, name)]
+    _refuse_unused(arguments.format, given)
+    for (one, other), reason in REFUSED.items():
+        if one in given and other in given:
+            raise UsageError(f"--{one} and --{other} cannot be combined: {reason}")
+    if arguments.depth == 0:
+        _refuse_for_overview(arguments, given)
+
+
+def is_given(arguments: argparse.Namespace, option: str) -> bool:
+    """Whether an option has another value than its default; `--depth 0` has."""
+    value = getattr(arguments, option)
+    return value is not None and value is not False and value not in ("", ())
+
+
+def _refuse_unused(form: str, given: list[str]) -> None:
+    """Raise `UsageError` for an option that has no effect on the chosen format.
+
+    JSON output has rows to choose from and always every column. SARIF and GitHub's format have only
+    diagnostics.
+    """
+    for option in given:
+        if option not in USED_OPTIONS.get(form, ()):
+            has = "has no table"
+            if form == "json":
+                has = JSON_HAS.get(option, "lists the layers in the order of the text")
+            raise UsageError(f"--{option} is for the table: --format {form} {has}")
+
+
+def _refuse_for_overview(arguments: argparse.Namespace, given: list[str]) -> None:
+    """Raise `UsageError` for what the table of nets, one line for each, does not have."""
+    if arguments.format != "text":
+        return
+    for option in ("show", "columns", "tree"):
+        if option in given:
+            raise UsageError(
+                f"--depth 0 and --{option} cannot be combined: nets have one line each"
+            )
+    if arguments.sort and arguments.sort not in OVERVIEW:
+        raise UsageError(
+            f"--depth 0 has no column {arguments.sort}: sort it by {' or '.join(OVERVIEW)}"
+        )
+
+
+def _more_columns(text: str) -> tuple[str, ...]:
+    return _columns(text, SHOW)
+
+
+def _only_columns(text: str) -> tuple[str, ...]:
+    return _columns(text, USUAL + SHOW)
+
+
+def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    if text == "all":
+        return known
+    names = tuple(text.split(","))
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
+    return names

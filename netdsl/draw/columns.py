@@ -1,0 +1,234 @@
+"""Lays out a table in columns so that it fits into a terminal without losing anything.
+
+If a table is too wide, these steps are tried in turn:
+
+1. The gaps between the columns shrink from 3 blanks to 1.
+2. The last column, `from`, which few rows fill, moves to lines below these rows.
+3. Long formulas become `f(H, W)`, and then all formulas that are longer than this.
+4. Names are shortened at the front, if they remain different: `…downsample.0`.
+5. The last columns move to a line below each row, with their heads: `units 64   memory 256 B`.
+   They need less room there, so that most formulas are back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.analysis.figures import MAX_FORMULA
+from netdsl.render import width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Cells = list[list[str]]
+
+GAPS = (3, 2, 1)  # blanks between columns, by preference
+MOST = (None, MAX_FORMULA, 0)  # characters in a formula, by preference
+WIDEST = 100  # of a column; a longer formula passes its end, and the other rows stay narrow
+LEAST = 8  # no name is shortened below this width
+INDENT = 4  # of the lines below a row
+NOTE = "from"  # the head of the column with notes
+NOTHING = ("", "-")  # cells without a value
+BETWEEN = " " * GAPS[0]  # of the texts below a row
+
+
+class TableLine(NamedTuple):
+    """A line of a table and its style on a terminal: `bold`, `dim` or plain."""
+
+    text: str
+    style: str = ""
+
+
+class RowName(NamedTuple):
+    """The first cell of a row. Only names of the same group must be different."""
+
+    text: str
+    indent: int = 0
+    group: str = ""
+
+
+class Table(NamedTuple):
+    """What a table shows.
+
+    `cells` makes the cells after the name of each row, with formulas of at most that many
+    characters. The columns from number `right` onwards are figures; the last `extra` of them move
+    below the rows together. `notes` are the texts of a last column, or empty for a table without
+    one. Each row has a style.
+    """
+
+    heads: list[str]
+    right: int
+    names: list[RowName]
+    cells: Callable[[int | None], Cells]
+    notes: list[str]
+    styles: list[str]
+    extra: int = 1
+
+
+def laid_out(table: Table, width: int | None) -> list[TableLine]:
+    """The lines of a table: its head, a rule, and its rows.
+
+    Without a `width`, every row is one line, however long it is. If a formula is longer than a
+    column may be wide, it moves the cells after it, and only in its row. rich's own table would
+    take a tenth of a millisecond for each row, which is noticeable for some thousand rows.
+    """
+    if width is None:
+        return _with_notes_beside(table, table.cells(None)).narrowed().lines(GAPS[0])
+    for grid in _ways(table, width):
+        for gap in GAPS:
+            if grid.width(gap) <= width:
+                return grid.lines(gap, width)
+    return grid.lines(GAPS[-1], width)  # a terminal of a few columns breaks the lines itself
+
+
+def _ways(table: Table, width: int) -> Iterator[_Grid]:
+    """The cells of a table in the ways that are tried, the last of which always fits."""
+    below = [note and f"{NOTE} {note}" for note in table.notes]
+    for most in MOST:
+        cells = table.cells(most)
+        if table.notes:
+            yield _with_notes_beside(table, cells)
+        yield _Grid(table, cells, below)
+    narrow = _Grid(table, cells, below)
+    names = shortened(table.names, width - narrow.width(GAPS[-1]) + narrow.widths[0])
+    if names is not None:
+        yield _Grid(table._replace(names=names), cells, below)
+    for kept in range(max(len(table.heads) - 1 - table.extra, 0), -1, -1):
+        yield _with_last_below(table, kept, width // 2, below)
+
+
+def _with_notes_beside(table: Table, cells: Cells) -> _Grid:
+    """The table with its notes as the last column."""
+    if not table.notes:
+        return _Grid(table, cells)
+    cells = [[*row, note] for row, note in zip(cells, table.notes, strict=True)]
+    return _Grid(table._replace(heads=[*table.heads, NOTE]), cells)
+
+
+def _with_last_below(table: Table, kept: int, most: int, below: list[str]) -> _Grid:
+    """The table with the first columns after the name, and the others below each row.
+
+    `most` is the number of characters of a formula.
+    """
+    heads = table.heads[1 + kept :]
+    cells = table.cells(most)
+    lines = []
+    for number, row in enumerate(cells):
+        values = zip(heads, row[kept:], strict=True)
+        texts = [f"{head} {cell}" for head, cell in values if cell not in NOTHING]
+        lines.append(BETWEEN.join(filter(None, [*texts, *below[number : number + 1]])))
+    table = table._replace(heads=table.heads[: 1 + kept])
+    return _Grid(table, [row[:kept] for row in cells], lines)
+
+
+class _Grid:
+    """The cells of a table, the widths of its columns, and the texts below its rows."""
+
+    def __init__(self, table: Table, cells: Cells, below: list[str] | None = None) -> None:
+        self.table = table
+        self.below = below or []
+        names = [" " * name.indent + name.text for name in table.names]
+        self.rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
+        columns = zip(table.heads, *self.rows, strict=True)
+        self.widths = [max(map(width_of, column)) for column in columns]
+
+    def narrowed(self) -> _Grid:
+        """The same, with no column wider than its widest cell of usual width."""
+        if max(self.widths) > WIDEST:
+            columns = zip(self.table.heads, *self.rows, strict=True)
+            self.widths = [_usual_width(list(map(width_of, column))) for column in columns]
+        return self
+
+    def width(self, gap: int) -> int:
+        """The width of the table with that gap between its columns."""
+        return sum(self.widths) + gap * (len(self.widths) - 1)
+
+    def lines(self, gap: int, width: int | None = None) -> list[TableLine]:
+        """The lines of the table; the texts below rows are broken to fit into `width`."""
+        between = " " * gap
+        made = [
+            TableLine(between.join(self._padded(self.table.heads)).rstrip(), "bold"),
+            TableLine("─" * self.width(gap)),
+        ]
+        for number, row in enumerate(self.rows):
+            text = between.join(self._padded(row)).rstrip()
+            made.append(TableLine(text, self.table.styles[number]))
+            if self.below and self.below[number]:
+                indent = " " * (self.table.names[number].indent + INDENT)
+                texts = wrapped(
+                    self.below[number], width and width - len(indent), BETWEEN, ", ", " "
+                )
+                made += [TableLine(indent + text, "dim") for text in texts]
+        return made
+
+    def _padded(self, cells: list[str]) -> Iterator[str]:
+        """Cells with blanks: words on the left of their columns, figures on the right."""
+        for number, (cell, width) in enumerate(zip(cells, self.widths, strict=True)):
+            blanks = " " * (width - width_of(cell))
+            if number < self.table.right or self.table.heads[number] == NOTE:
+                yield cell + blanks
+            else:
+                yield blanks + cell
+
+
+def _usual_width(widths: list[int]) -> int:
+    """The width of the widest cell, apart from those that are wider than any column."""
+    return max(width for width in widths if width <= WIDEST)
+
+
+def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
+    """The text in lines of at most `width` columns.
+
+    It is broken after the first separator, after the next one where this is not enough, and so on.
+    """
+    if width is None or width_of(text) <= width or not separators:
+        return [text]
+    separator, *others = separators
+    comma = separator.rstrip()
+    lines: list[str] = []
+    for piece in text.split(separator):
+        if lines and width_of(longer := f"{lines[-1]}{separator}{piece}{comma}") <= width:
+            lines[-1] = longer.removesuffix(comma)
+            continue
+        if lines:
+            lines[-1] += comma
+        lines += wrapped(piece, width, *others)
+    return lines
+
+
+def shortened(names: list[RowName], width: int) -> list[RowName] | None:
+    """The names cut at the front to at most `width` columns; None if two would be equal."""
+    return _cut_to(names, width, _between_parts) or _cut_to(names, width, _anywhere)
+
+
+def _cut_to(
+    names: list[RowName], width: int, cut: Callable[[str, int], str]
+) -> list[RowName] | None:
+    made: list[RowName] = []
+    owners: dict[tuple[str, str], str] = {}  # the whole names, by group and short name
+    for name in names:
+        room = width - name.indent
+        text = name.text
+        if width_of(text) > room:
+            if room < LEAST:
+                return None
+            text = cut(text, room)
+        if owners.setdefault((name.group, text), name.text) != name.text:
+            return None
+        made.append(name._replace(text=text))
+    return made
+
+
+def _between_parts(text: str, room: int) -> str:
+    """The longest end of whole labels or folders that fits, or else as many letters as fit."""
+    last = text[-room:]
+    ends = (last[n + 1 :] for n, sign in enumerate(last) if sign in "./")
+    fitting = (f"…{end}" for end in ends if width_of(end) < room)
+    return next(fitting, None) or _anywhere(text, room)
+
+
+def _anywhere(text: str, room: int) -> str:
+    text = text[-room:]
+    while width_of(text) >= room:
+        text = text[1:]
+    return f"…{text}"

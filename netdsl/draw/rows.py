@@ -1,0 +1,98 @@
+"""What the layer table shows: its columns, its lines, and the cells of a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.analysis.figures import FIGURES, SHOW, USUAL, figure, memory
+from netdsl.ir.types import shape_text
+
+if TYPE_CHECKING:
+    from netdsl.analysis.summary import Row
+    from netdsl.ir.types import Sym
+
+WORDS = ("kind", "window", "output")  # columns of text, which are to the left of the figures
+HEADS = {"macs": "MACs"}  # heads that differ from the names of their columns
+
+
+class Choice(NamedTuple):
+    """What a table shows: which rows, in which order, and which columns.
+
+    Without `columns`, these are the usual columns and those of `more`. `depth` and `only` are as in
+    `Summary.rows`. With `sort`, the rows are sorted by that column, the largest first.
+    """
+
+    columns: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    depth: int | None = None
+    only: tuple[str, ...] = ()
+    sort: str = ""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The columns in the order of the table, before empty ones are left out."""
+        columns = self.columns or (*USUAL, *(c for c in SHOW if c in self.more))
+        if self.sort:
+            columns = (*columns, self.sort)
+        if not self.columns and (self.sort or self.only):
+            # The line above is another one than in the net, so every row would have an entry.
+            columns = tuple(column for column in columns if column != "from")
+        return arranged(columns)
+
+
+class ShownRow(NamedTuple):
+    """A line of the table, before it is laid out.
+
+    `sources` are the names of what the row takes, unless this is the line above. Only lines of the
+    same `group` need different names.
+    """
+
+    name: str
+    row: Row
+    sources: tuple[str, ...]
+    indent: int = 0
+    group: str = ""
+    style: str = ""
+
+
+def arranged(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns in the order of a table: words, figures, and what a row takes.
+
+    Apart from that, the order is that of the request.
+    """
+    return tuple(sorted(dict.fromkeys(columns), key=_place))
+
+
+def _place(column: str) -> int:
+    if column in WORDS:
+        return 0
+    return 1 + (column == "from")
+
+
+def cell(row: Row, column: str, most: int | None) -> str:
+    """The text of a cell, with a formula of at most `most` characters."""
+    match column:
+        case "kind":
+            return row.kind
+        case "window":
+            return row.window
+        case "output":
+            return shape_text(row.shape)
+        case "memory":
+            return memory(row.bytes, most)
+        case "field":
+            return shape_text(row.field) if row.field else "-"
+    return figure(number_in(row, column), most)
+
+
+def number_in(row: Row, column: str) -> int | Sym:
+    """The number in a column of figures."""
+    value: int | Sym = getattr(row, "bytes" if column == "memory" else column)
+    return value
+
+
+def raw_cell(row: Row, column: str) -> str:
+    """The text of a cell for programs: numbers without commas, whole formulas, bytes."""
+    if column in FIGURES:
+        return str(number_in(row, column))
+    return cell(row, column, None)

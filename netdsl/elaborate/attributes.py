@@ -1,0 +1,59 @@
+"""The sizes of tensors in expressions, such as `in.channels`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import did_you_mean, respelled
+from netdsl.elaborate.evaluate import UNKNOWN
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.ir.types import Sym, TensorType
+    from netdsl.syntax import ast
+
+_AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+
+
+def attribute(expr: ast.Attribute, value: object) -> object:
+    """The value of `value.name` for a tensor; raises `NetdslError`."""
+    if value is UNKNOWN or (isinstance(value, Value) and value.type is None):
+        return UNKNOWN
+    if not isinstance(value, Value):
+        raise NetdslError(
+            "wrong-type",
+            f"`{expr.span.text}` needs a tensor",
+            expr.span,
+            help="tensors are `in`, the input of the block, and the values at labels, `@label`",
+        )
+    if expr.name == "shape":
+        return value.type.shape
+    if expr.name == "size":
+        return value.type.size
+    if expr.name in _AXES:
+        return _axis_size(expr, value.type)
+    known = [*_AXES, "shape", "size"]
+    end = expr.span.end
+    raise NetdslError(
+        "unknown-attribute",
+        f"a tensor has no `{expr.name}`",
+        expr.span,
+        help=did_you_mean(expr.name, known)
+        or "it has shape, size, channels, height, width, length",
+        fix=respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known),
+    )
+
+
+def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
+    """One size of a tensor, such as its height; raises `NetdslError`."""
+    axis = _AXES[expr.name]
+    if axis < 0 and len(type_.shape) < 1 - axis:
+        raise NetdslError(
+            "wrong-rank",
+            f"a tensor of shape {type_} has no {expr.name}",
+            expr.span,
+            help="`in.shape` gives all its sizes, `in.size` the number of elements",
+        )
+    return type_.shape[axis]

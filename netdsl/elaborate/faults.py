@@ -1,0 +1,217 @@
+"""Turns the errors of layers into diagnostics with a place and notes, and a certain fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
+from netdsl.elaborate.input_fixes import (
+    is_picture,
+    with_channels_first,
+    with_dtype,
+    without_batch,
+)
+from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.wrong_arguments import WrongArguments
+from netdsl.errors import NetdslError
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.arguments import LayerArguments
+    from netdsl.elaborate.invocation import Invocation
+    from netdsl.errors import OpError
+    from netdsl.ir.graph import Value
+    from netdsl.ir.op import Op
+    from netdsl.ir.types import TensorType
+
+LARGEST_KERNEL = 11  # of the kernels that nets have
+
+
+class Remedy(NamedTuple):
+    """What to do about an error: its help, and its fix."""
+
+    help: str | None
+    fix: tuple[Edit, ...] = ()
+
+
+def of_arguments(
+    error: OpError, invocation: Invocation, cls: type[Op], arguments: LayerArguments
+) -> NetdslError:
+    """Everything that is wrong with the arguments of a call, of which one error is known."""
+    errors = WrongArguments(invocation, cls, arguments, error).errors
+    faults = [_fault(error, invocation.call, cls, ()) for error in errors]
+    return NetdslError.of([fault.diagnostic for fault in faults])
+
+
+def of_references(
+    error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]
+) -> NetdslError:
+    """The error of a call with a wrong number of references or arms."""
+    error.diagnostic.fix = _without_reference(call, cls, xs)
+    return _fault(error, call, cls, ())
+
+
+def of_inputs(
+    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...], *, only_use: bool
+) -> NetdslError:
+    """The error of a layer that does not take these inputs.
+
+    It has no fix unless this is the `only_use` of the call: in a block, the call may have other
+    inputs.
+    """
+    fault = _fault(explained(error, invocation, xs), invocation.call, cls, xs)
+    if not only_use:
+        fault.diagnostic.fix = ()
+    return fault
+
+
+def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
+    """The fix for one reference too many, if the layer takes that value already."""
+    references = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
+    if call.body is not None or len(xs) != cls.inputs[1] + 1 or len(references) != len(xs) - 1:
+        return ()
+    for number, reference in enumerate(references, start=1):
+        if any(xs[number] is x for x in xs[:number]):
+            return (without(call, call.arguments.index(reference)),)
+    return ()
+
+
+def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> NetdslError:
+    """The error of a layer at its place, which is the argument at fault or else the call.
+
+    Notes tell where the shapes of the inputs come from.
+    """
+    notes = tuple(_input_note(x) for x in xs[:3])
+    argument = None if error.arg is None else argument_of(call, cls, error.arg)
+    span = call.name_span if call.body is not None else call.span
+    if argument is not None:
+        span = argument.span
+    advice = Remedy(error.help, error.diagnostic.fix)
+    if error.correction is not None:
+        advice = Remedy(error.help, fix_of(error.correction, call, cls))
+    match error.code:
+        case "wrong-type" if argument is not None and advice.help is None:
+            advice = _literal_advice(argument)
+        case "wrong-dtype":
+            advice = _dtype_advice(cls, xs)
+        case "wrong-rank" if xs:
+            advice = _rank_advice(error, advice, xs[0])
+        case "window-too-large" if xs and advice.help is not None:
+            advice = _window_advice(advice.help, call, cls, xs[0])
+    place = error.diagnostic.span or span
+    help_, fix = advice
+    return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
+
+
+def _input_note(x: Value) -> Annotation:
+    maker = f"input `{x.name}`"
+    if x.producer is not None:
+        maker = f"`{x.producer.op.kind}`"
+    return Annotation(f"{maker} here gives {x.type}", x.site.span)
+
+
+def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
+    """Advice for an element type that a layer does not take: how to declare the net's input."""
+    sources = [_source(x) for x in xs]
+    declared = [source for source in sources if source.producer is None]
+    if cls.kind == "embedding":
+        if declared:
+            help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+            return Remedy(help_, with_dtype(declared[0], "int64"))
+        return Remedy(
+            "only an input of the net can have integers, as in `input tokens: T int64`; layers"
+            " compute floats"
+        )
+    wrong = [x for x in declared if x.type.dtype != "float32"]
+    if not wrong:
+        return Remedy(None)
+    dtype = wrong[0].type.dtype
+    help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
+    if dtype.startswith("int"):
+        help_ += "; `embedding` turns integers into vectors"
+    if dtype == "float16":
+        help_ += "; `netdsl export --fp16` writes a 16-bit model"
+    if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
+        return Remedy(help_)  # these may be words
+    return Remedy(help_, with_dtype(wrong[0], "float32"))
+
+
+def _source(value: Value) -> Value:
+    """The value from which `value` comes through layers that only move elements."""
+    while (node := value.producer) is not None:
+        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
+            break
+        value = node.inputs[0]
+    return value
+
+
+def _first(value: Value) -> Value:
+    """The input of the net from which a value comes, along the first inputs of the layers."""
+    while value.producer is not None:
+        value = value.producer.inputs[0]
+    return value
+
+
+def _rank_advice(error: OpError, advice: Remedy, x: Value) -> Remedy:
+    """Advice for a wrong number of axes or sizes, where the net's input may be wrong instead."""
+    declared = _first(x)
+    batch = without_batch(declared)
+    if batch:
+        return Remedy(f"leave the batch out of the input: `{batch[0].text}`", batch)
+    if error.arg is None or not advice.fix or is_picture(declared.type.shape):
+        return advice
+    help_ = advice.help
+    if len(declared.type.shape) == 2:
+        help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
+    return Remedy(help_)
+
+
+def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remedy:
+    """Advice for a window that does not fit: the sizes or arguments may have another order."""
+    positional = [a for a in call.arguments if a.name is None]
+    if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
+        written = ", ".join(a.span.text for a in call.arguments[1:])
+        channels = positional[0].span.text
+        help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
+        return Remedy(help_, (without(call, 0),))
+    if _channels_last(x.type):
+        help_ += "; are these H x W x C? channels come first, as in 3x224x224"
+        return Remedy(help_, with_channels_first(_first(x)))
+    return Remedy(help_)
+
+
+def _is_pytorch_order(arguments: list[ast.Argument], x: TensorType) -> bool:
+    """Whether the arguments are input channels, output channels and a kernel."""
+    match [a.value.value for a in arguments[:3] if isinstance(a.value, ast.Literal)]:
+        case [int(channels), int(kernel), int(stride)]:
+            return channels == x.channels and kernel > LARGEST_KERNEL >= stride
+    return False
+
+
+def _channels_last(x: TensorType) -> bool:
+    """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
+    known = [d for d in x.shape[1:] if isinstance(d, int)]
+    return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
+
+
+def _literal_advice(argument: ast.Argument) -> Remedy:
+    """Advice for a value of the wrong type."""
+    value = argument.value
+    text = value.span.text
+    if isinstance(value, ast.DimsLiteral) and text.startswith("0x") and is_written(value):
+        number = str(int(text.replace("x", ""), 16)) if len(value.parts) == 2 else ""
+        if number:
+            return Remedy(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
+    if isinstance(value, ast.DimsLiteral) or (
+        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
+    ):
+        return Remedy(
+            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
+        )
+    if isinstance(value, ast.Reference):
+        return Remedy(
+            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
+            " `in.height`, `in.width`"
+        )
+    return Remedy(None)

@@ -1,0 +1,72 @@
+"""Fixes of the declarations of inputs: their element types, and sizes in another tool's order."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netdsl.ir.graph import Value
+    from netdsl.ir.types import Sym
+
+COLOURS = (1, 3, 4)  # the channels of pictures: grey, RGB, RGB and transparency
+SMALLEST_PICTURE = 8  # pixels
+_DECLARATION = re.compile(r"input\s+\w+\s*:\s*(?P<sizes>\w+)(?P<dtype>\s+[a-z]\w*)?")
+
+
+def is_picture(shape: tuple[int | Sym, ...]) -> bool:
+    """Whether sizes look like those of a picture, C x H x W."""
+    if len(shape) != 3 or shape[0] not in COLOURS:
+        return False
+    _, height, width = shape
+    if isinstance(height, int) and isinstance(width, int):
+        return height == width >= SMALLEST_PICTURE
+    return not isinstance(height, int) and not isinstance(width, int)
+
+
+def with_dtype(declared: Value, dtype: str) -> tuple[Edit, ...]:
+    """The fix that gives an input of the net another element type; float32 is not written."""
+    match = _declaration(declared)
+    if match is None:
+        return ()
+    text = "" if dtype == "float32" else f" {dtype}"
+    return (Edit(_place(declared, match.end("sizes"), match.end()), text),)
+
+
+def with_channels_first(declared: Value) -> tuple[Edit, ...]:
+    """The fix for an input such as `224x224x3`."""
+    shape = declared.type.shape
+    if len(shape) != 3 or shape[0] in COLOURS or not is_picture((shape[2], *shape[:2])):
+        return ()
+    return _resized(declared, lambda sizes: [sizes[2], *sizes[:2]])
+
+
+def without_batch(declared: Value) -> tuple[Edit, ...]:
+    """The fix for an input such as `1x3x224x224`."""
+    shape = declared.type.shape
+    if shape[:1] != (1,) or not is_picture(shape[1:]):
+        return ()
+    return _resized(declared, lambda sizes: sizes[1:])
+
+
+def _resized(declared: Value, change: Callable[[list[str]], list[str]]) -> tuple[Edit, ...]:
+    match = _declaration(declared)
+    sizes = [] if match is None else match["sizes"].split("x")
+    if match is None or len(sizes) != len(declared.type.shape):
+        return ()
+    place = _place(declared, match.start("sizes"), match.end("sizes"))
+    return (Edit(place, "x".join(change(sizes))),)
+
+
+def _declaration(declared: Value) -> re.Match[str] | None:
+    return _DECLARATION.fullmatch(declared.site.span.text)
+
+
+def _place(declared: Value, start: int, end: int) -> Span:
+    whole = declared.site.span
+    return Span(whole.file, whole.start + start, whole.start + end)

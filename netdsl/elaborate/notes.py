@@ -1,0 +1,47 @@
+"""Notes of errors: the rounds of loops and the calls of blocks that lead to a place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diagnostics import Annotation
+from netdsl.ops.args import show
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Site
+    from netdsl.syntax import ast
+
+
+class Round(NamedTuple):
+    """A round of a loop that is being unrolled; the first has the number 1."""
+
+    number: int
+    total: int
+    variables: dict[str, object]  # with their values in this round
+    loop: ast.Repeat | ast.For
+
+    def note(self, span: Span | None) -> Annotation | None:
+        """A note that an error at `span` is in this round.
+
+        It is None in the first round, unless the error is in a text that uses the loop's variables.
+        """
+        words = set() if span is None else set(re.findall(r"\w+", span.text))
+        if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
+            return None
+        whole = self.loop.span
+        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
+        place = Span(whole.file, whole.start, whole.start + len(head))
+        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
+        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
+
+
+def call_notes(site: Site) -> tuple[Annotation, ...]:
+    """Notes of the block calls that lead to a place, innermost first; at most eight."""
+    notes: list[Annotation] = []
+    caller = site.caller
+    while caller is not None and len(notes) < 8:
+        notes.append(Annotation("reached through this call", caller.span))
+        caller = caller.caller
+    return tuple(notes)
