@@ -81,22 +81,26 @@ def mark(name):
     times.append((name, time.perf_counter()))
 
 from netdsl import cli
+from netdsl.commands.parser import parse
 mark("imports")
-arguments = cli.build_parser().parse_args(["check", "resnet:ResNet50"])
+arguments = parse(["check", "resnet:ResNet50"])
 mark("the command line")
 from netdsl.analysis.summary import Summary
 from netdsl.commands import check, table
 mark("imports of the command")
+from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.driver import check_expects, compile_net, open_program
 program = open_program("resnet")
 mark("parsing")
 compiled = compile_net(program, "ResNet50")
 mark("typing and counting")
-done = check.Checked("ResNet50")
+done = check.Checked("ResNet50", "ResNet50")
 done.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
 mark("totals")
 check_expects(compiled)
 mark("the expect lines")
+warnings_of(program.module, [compiled])
+mark("warnings")
 table.print_nets([done], arguments)
 mark("printing")
 import json, sys

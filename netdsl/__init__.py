@@ -10,10 +10,10 @@ ONNX model. Load a net of the library, a file or a text, and look at it:
 >>> net.macs, net.depth, net.inputs, net.outputs
 (416520, 5, [image: 1x32x32 float32], [logits: 10 float32])
 >>> net.layers[:2]
-layer   kind   output    params      MACs
-─────────────────────────────────────────
-C1      conv   6x28x28      156   117,600
-1       tanh   6x28x28        -         -
+layer   kind   window   output    params      MACs
+──────────────────────────────────────────────────
+C1      conv   5x5      6x28x28      156   117,600
+1       tanh            6x28x28        -         -
 
 Use it in PyTorch and in ONNX:
 

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
     Figure = Literal[
-        "params", "trainable", "macs", "weights", "units", "depth", "activation_bytes", "peak_bytes"
+        "params",
+        "trainable",
+        "buffers",
+        "macs",
+        "weights",
+        "units",
+        "depth",
+        "activation_bytes",
+        "peak_bytes",
     ]
 
 
@@ -64,8 +72,10 @@ class Figures:
 
         A row has the fields `name`, `kind`, `shape` (of the output, without the batch), `params`,
         `macs`, `weights`, `units`, `bytes` (of the output in float32), `field` (the receptive field
-        along each axis, in elements of the input), `line` and `aux`. `layers["C1"]` is the row of
-        that name, and `pandas.DataFrame(net.layers)` has a column for each field.
+        along each axis, in elements of the input), `line` and `aux`. `window` is the window and
+        its stride, as in `7x7/2`. `sources` are the names of what the layer takes, and `buffers` is
+        the number of stored numbers that are not learned. `layers["C1"]` is the row of that name,
+        and `pandas.DataFrame(net.layers)` has a column for each field.
 
         >>> import netdsl
         >>> row = netdsl.load("lenet5").layers[0]
@@ -197,8 +207,8 @@ class Figures:
     def figure(self, expression: str, /, **sizes: int) -> object:
         """The value of whatever an `expect` line can name, for the given open sizes.
 
-        `expression` is a figure of the net (params, trainable, macs, weights, units, depth,
-        activation_bytes, peak_bytes, memory), a figure of a part, such as `params(conv1)` or
+        `expression` is a figure of the net (params, trainable, buffers, macs, weights, units,
+        depth, activation_bytes, peak_bytes, memory), a figure of a part, such as `params(conv1)` or
         `shape(layer1)`, or a computation with these.
 
         Raises `ValueError` for an expression without a value, or if sizes are missing, and

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 from netdsl.analysis.figures import memory
 from netdsl.analysis.summary import Row
 from netdsl.diagnostics import did_you_mean
-from netdsl.draw.rows import Choice, ShownRow
-from netdsl.draw.table import layer_table
+from netdsl.draw.rows import Choice
+from netdsl.draw.table import layer_table, lines_of
 from netdsl.ir.graph import Value
 from netdsl.ir.types import shape_text
 from netdsl.render import render_text
@@ -125,8 +125,8 @@ class Layers(list[Row]):
         raise KeyError(f"there is no layer {key!r}" + (f"; {advice}" if advice else ""))
 
     def __repr__(self) -> str:
-        rows = [ShownRow(row.name, row, ()) for row in self]
-        return "\n".join(line.text for line in layer_table(rows, Choice(), None))
+        above = next((row.sources for row in self[:1] if len(row.sources) == 1), ())
+        return "\n".join(line.text for line in layer_table(lines_of(self, above), Choice(), None))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"

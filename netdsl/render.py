@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.source import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from netdsl.diagnostics import Diagnostic, Edit
     from netdsl.source import Span
@@ -29,6 +29,14 @@ _COLOURS = {
 }
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "info": "note", "note": "note"}
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice", "note": "notice"}
+
+
+class RulePage(NamedTuple):
+    """What the manual has about a code: one sentence, the text, and all of it as Markdown."""
+
+    summary: str
+    text: str
+    markdown: str
 
 
 def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
@@ -198,17 +206,33 @@ def _end(span: Span | None) -> Json:
 # ---- SARIF
 
 
-def as_sarif(diagnostics: list[Diagnostic], version: str) -> Json:
-    """A SARIF 2.1.0 log of a run of netdsl; `version` is that of netdsl."""
-    rules = sorted({d.code for d in diagnostics})
-    driver = {"name": "netdsl", "version": version, "rules": [{"id": r} for r in rules]}
-    results = [_sarif_result(d, rules.index(d.code)) for d in diagnostics]
+def as_sarif(
+    diagnostics: list[Diagnostic], version: str, pages: Mapping[str, RulePage] | None = None
+) -> Json:
+    """A SARIF 2.1.0 log of a run of netdsl; `version` is that of netdsl.
+
+    `pages` describes codes for people who read the log elsewhere.
+    """
+    codes = sorted({d.code for d in diagnostics})
+    rules = [_sarif_rule(code, (pages or {}).get(code)) for code in codes]
+    driver = {"name": "netdsl", "version": version, "rules": rules}
+    results = [_sarif_result(d, codes.index(d.code)) for d in diagnostics]
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [
             {"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints"}
         ],
+    }
+
+
+def _sarif_rule(code: str, page: RulePage | None) -> Json:
+    if page is None:
+        return {"id": code}
+    return {
+        "id": code,
+        "shortDescription": {"text": page.summary},
+        "help": {"text": page.text, "markdown": page.markdown},
     }
 
 

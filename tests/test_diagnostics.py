@@ -602,6 +602,7 @@ def test_text(
             "  |     ------------------",
         ),
         "help: use a kernel of at most 8, or more padding",
+        *("", "`netdsl explain window-too-large` explains this error"),
     ]
     assert expected == printed.err.splitlines()
     assert "window" not in printed.out

@@ -265,6 +265,24 @@ def _nets(add: Add) -> None:
     add_format(command)
 
 
+def _explain(add: Add) -> None:
+    command = add(
+        "explain",
+        "explain the code of an error, a warning or a hint",
+        "[options] [CODE]",
+        "Explain a code, such as the one in `error[shape-mismatch]`, with a wrong and a right"
+        " example. Without a code, list all of them.",
+        """
+        netdsl explain shape-mismatch
+        netdsl explain
+        """,
+    )
+    command.add_argument(
+        "code", nargs="?", metavar="CODE", help="a code, such as shape-mismatch (default: all)"
+    )
+    add_format(command)
+
+
 def _help(add: Add) -> None:
     command = add(
         "help",
@@ -306,6 +324,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "test": _test,
     "layers": _layers,
     "nets": _nets,
+    "explain": _explain,
     "help": _help,
     "completion": _completion,
 }

@@ -256,7 +256,9 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
             nets = [s.as_json(arguments.depth, arguments.only) for s in summaries]
             say_json({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]}, indent=2)
         case "sarif":
-            say_json(as_sarif(diagnostics, __version__), indent=2)
+            from netdsl.commands.manual import rule_pages  # only this format needs it
+
+            say_json(as_sarif(diagnostics, __version__, rule_pages()), indent=2)
         case "github":
             for diagnostic in diagnostics:
                 say_always(as_github(diagnostic))
@@ -277,10 +279,24 @@ def _report_text(arguments: argparse.Namespace, results: Results) -> None:
     print_nets(results.checked, arguments)
     sys.stdout.flush()
     print_diagnostics(results.findings.diagnostics)
+    _point_to_explanations(results.findings.diagnostics)
     if results.several and not for_programs:
         if any(checked.summary for checked in results.checked):
             say("")
         say(_conclusion(results))
+
+
+def _point_to_explanations(diagnostics: list[Diagnostic]) -> None:
+    """Print which command explains the codes that were reported."""
+    found = {d.code: NOUNS[d.severity] for d in diagnostics if d.severity in NOUNS}
+    if not found:
+        return
+    note("")
+    if len(found) == 1:
+        ((code, noun),) = found.items()
+        note(f"`netdsl explain {code}` explains this {noun}")
+    else:
+        note(f"`netdsl explain CODE` explains a code: {', '.join(found)}")
 
 
 def _conclusion(results: Results) -> str:

@@ -16,6 +16,7 @@ from netdsl import library
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.commands.arguments import COMMANDS
 from netdsl.commands.common import split_name
+from netdsl.commands.manual import sections
 from netdsl.commands.parser import build_parser
 from netdsl.driver import open_program
 from netdsl.errors import NetdslError
@@ -135,6 +136,10 @@ def _data(**_: object) -> Iterable[str]:
     return DATASETS
 
 
+def _codes(**_: object) -> list[str]:
+    return [section.code for section in sections()]
+
+
 # By the placeholder in the help, or else by the name of the attribute. All others are files.
 COMPLETERS: dict[str, Completer] = {
     "FILE[:NET]": _nets,
@@ -144,6 +149,7 @@ COMPLETERS: dict[str, Completer] = {
     "data": _data,
     "out": DirectoriesCompleter(),
     "kind": _kinds,
+    "code": _codes,
     "topic": lambda **_: COMMANDS,
     "only": _listed(_kinds),
     "show": _listed(lambda: (*SHOW, "all")),

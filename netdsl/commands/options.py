@@ -20,7 +20,7 @@ MAX_THREADS = 512  # onnxruntime takes seconds to start more
 QUIET = {
     "completion": "has no effect: the script is for a program",
     "help": "has no effect: the help was asked for",
-    "check": "print only diagnostics, unless --format asks for more",
+    "check": "print only diagnostics, and what --format, --csv or --markdown asks for",
     "draw": "print only errors",
     "fmt": "print only errors, and what --diff or - asks for",
     "export": "print only errors",
@@ -31,6 +31,7 @@ QUIET = {
     "test": "print only errors, and JSON if --format asks for it",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",
+    "explain": "print only codes, or the first sentence about the one CODE",
 }
 
 

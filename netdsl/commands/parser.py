@@ -142,8 +142,10 @@ def _advice(name: str, known: Iterable[str]) -> str | None:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command line; raises `SystemExit` after printing an error or a help."""
-    words = list(argv) or ["--help"]
+    words = list(argv)
     position = _command_position(words)
+    if not words or not {"-h", "--help"}.isdisjoint(words[:position]):
+        words, position = ["--help"], 1  # of netdsl, with all commands
     name = words[position] if position < len(words) else None
     if name is not None and name not in COMMANDS:
         build_parser().error(unknown_command(name))

@@ -80,7 +80,8 @@ class _ModelRun:
     def all(self, names: list[str]) -> int:
         """Run every input; returns the exit code."""
         paths = [path for name in names for path in self._paths(name)]
-        console = Console(stderr=True)
+        # The environment can make rich regard a pipe as a terminal.
+        console = Console(stderr=True, force_terminal=sys.stderr.isatty())
         # On the same terminal, result lines show the progress, and would run into the bar.
         is_shown = console.is_terminal and not printing().quiet
         hidden = not is_shown or sys.stdout.isatty() or len(paths) < 2

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import UsageError, load_one
+from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
+from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
+from netdsl.commands.output import printing
 from netdsl.train.start import Wishes, train_net
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.driver import Compiled
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
     compiled = load_one(arguments)
     settings = parse_settings(arguments.set)
+    if not printing().quiet:
+        print_diagnostics(_warnings(compiled, settings))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, arguments.resume)
     screen = console()
     result = train_net(compiled, wishes, screen)
     curves = result.weights.parent / "curves.png"
     screen.print(f"weights: {result.weights}  curves: {curves}", soft_wrap=True)
     return 0
+
+
+def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
+    """The warnings about the net; those about its loss only if the text names the loss."""
+    warnings = compiled.warnings
+    if "loss" in settings:
+        warnings = [warning for warning in warnings if warning.code not in ABOUT_THE_LOSS]
+    return warnings
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:

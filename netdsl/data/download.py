@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import sys
 import urllib.request
 import zlib
 from http.client import HTTPException
@@ -49,7 +50,8 @@ def _fetch(url: str, help: str) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             total = int(response.headers.get("Content-Length", 0))
-            console = Console(stderr=True)
+            # The environment can make rich regard a pipe as a terminal.
+            console = Console(stderr=True, force_terminal=sys.stderr.isatty())
             name = url.rpartition("/")[2]
             with rich.progress.wrap_file(
                 response, total, description=name, console=console, disable=not console.is_terminal

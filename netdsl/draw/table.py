@@ -9,6 +9,8 @@ from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import HEADS, WORDS, Choice, ShownRow, cell, number_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.analysis.summary import Row, Summary
     from netdsl.ir.types import Sym
 
@@ -54,9 +56,13 @@ def flat_lines(summary: Summary, choice: Choice) -> list[ShownRow]:
     rows = summary.rows(choice.depth, choice.only, field="field" in choice.wanted)
     if choice.sort:
         rows = largest_first(rows, choice.sort, summary.graph.symbols)
-    lines: list[ShownRow] = []
     inputs = summary.graph.inputs
-    above = (inputs[0].name,) if len(inputs) == 1 else ()
+    return lines_of(rows, (inputs[0].name,) if len(inputs) == 1 else ())
+
+
+def lines_of(rows: Iterable[Row], above: tuple[str, ...] = ()) -> list[ShownRow]:
+    """Rows as lines of a table; `above` is what the first row takes if it is the line above it."""
+    lines: list[ShownRow] = []
     for row in rows:
         sources = () if row.sources == above else row.sources
         lines.append(ShownRow(row.name, row, sources, style="dim" if row.aux else ""))

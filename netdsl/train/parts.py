@@ -36,11 +36,15 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The torch optimizer over `parameters`.
 
-    Raises SettingError `nothing-to-train` if there are no parameters.
+    Raises SettingError `nothing-to-train` if there are no parameters, or all of them are frozen.
     """
     parameters = list(parameters)
     if not parameters:
         raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
+    if not any(parameter.requires_grad for parameter in parameters):
+        help = "remove `frozen` from the layers that training is to change"
+        message = "all weights of the net are frozen"
+        raise SettingError("nothing-to-train", message, "optimizer", help)
     lr, decay = optimizer.lr, optimizer.weight_decay
     match optimizer:
         case settings.SGD(momentum=momentum, nesterov=nesterov):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BATCH = 2
 CLOSE = {"float32": 1e-3, "float16": 5e-2}  # how far outputs may differ, relative to the largest
 ADVICE = "run `netdsl verify` to find the first layer that differs"
+OVERFLOW = "no float16 is above 65,504: export as float32, or with --bf16 in place of --fp16"
 T = TypeVar("T")
 
 
@@ -61,10 +62,13 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, object], fo
     # If one of them has a NaN, this is NaN too.
     worst = float(np.max([_difference(a, b) for a, b in zip(ours, theirs, strict=True)]))
     if not worst <= CLOSE[form.dtype]:
+        advice = ADVICE
+        if form.dtype == "float16" and not _is_finite(ours):
+            advice = OVERFLOW
         raise NetdslError(
             "back-ends-differ",
             f"onnxruntime and PyTorch differ on {path} by {worst:.1e} of the largest output",
-            help=ADVICE,
+            help=advice,
         )
     return worst
 

@@ -64,6 +64,11 @@ WRONG = [
     ),
     (
         "shadowed-let",
+        [5],
+        "net A {\n input x: 4\n let w = 2\n repeat 2 { dense(w)\n let w = w * 2 }\n}",
+    ),
+    (
+        "shadowed-let",
         [4],
         "net A(w = 2) {\n input x: 4\n repeat 2 {\n let w = w * 2\n dense(w) }\n}",
     ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -77,3 +79,14 @@ def test_no_bound_is_a_time(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "verdict":
             assert not re.search(r"second|\bms\b|rate|a minute", ast.unparse(node.args[0]))
+
+
+def test_phases_of_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that times the phases of `check` uses the functions that `check` uses."""
+    monkeypatch.syspath_prepend(FOLDER)
+    program = import_module("check").PHASES
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = [name for name, _ in json.loads(done.stderr)]
+    assert names[0] == "Python itself"
+    assert {"parsing", "typing and counting", "warnings", "printing"} <= set(names)

@@ -123,6 +123,7 @@ ADDED = {
     "netdsl layers maxp": "ool",
     "netdsl test lenet5 --data fashion_mnist_": "sample ",
     "netdsl help expo": "rt ",
+    "netdsl explain shape-m": "ismatch ",
     "netdsl check x --columns kind,wei": "ghts",
 }
 

@@ -203,6 +203,7 @@ def test_the_manual_names_every_key(folder: Path, capsys: pytest.CaptureFixture[
         "nets": document(capsys, "nets"),
         "layers": document(capsys, "layers", "conv"),
         "run": document(capsys, "run", "m.onnx", "one.npy"),
+        "explain": document(capsys, "explain") | document(capsys, "explain", "no-net"),
     }.items():
         (row,) = (line for line in manual.splitlines() if line.startswith(f"| `{name}` |"))
         documented = set(re.findall(r"`(\w+)`", row))

@@ -118,6 +118,7 @@ def test_netdsl_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> Non
     """So do `--help` and `help`."""
     alone = run_command(capsys)
     assert alone == run_command(capsys, "--help") == run_command(capsys, "help")
+    assert alone == run_command(capsys, "-h", "check") == run_command(capsys, "-q", "--help")
     assert alone[0].startswith(USAGE)
     assert alone[1] == ""
     for name in COMMANDS:

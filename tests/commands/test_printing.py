@@ -132,7 +132,6 @@ def test_quiet_commands_print_errors(
         ["verify", "tiny.net", "--format", "json"],
         ["run", "m.onnx", "one.npy", "--json"],
         ["layers", "conv", "--format", "json"],
-        ["nets", "--format", "json"],
         ["fmt", "--diff", "wrong.net"],
     ],
     ids=" ".join,
@@ -164,7 +163,6 @@ def test_quiet_references_are_names(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ["check", "lenet5:LeNet5"],
         ["check", "wrong.net"],
-        ["nets"],
         ["layers", "conv"],
         ["verify", "tiny.net"],
         ["fmt", "--diff", "wrong.net"],
@@ -197,7 +195,15 @@ def test_colours_of_every_printer(
     assert ESCAPE in always[0] + always[1]
 
 
-@pytest.mark.parametrize("words", [["nets"], ["check", "wrong.net"]], ids=" ".join)
+def test_forced_colours_bring_no_progress_into_a_pipe(folder: Path) -> None:
+    """Only a terminal gets a bar, which moves the cursor."""
+    env = {**os.environ, "FORCE_COLOR": "1"}
+    call = [*NETDSL, "run", "m.onnx", "one.npy", "ok.png", "ok.png"]
+    done = subprocess.run(call, capture_output=True, env=env, check=True)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("words", [["layers", "conv"], ["check", "wrong.net"]], ids=" ".join)
 def test_colours_on_a_terminal(words: list[str], folder: Path) -> None:
     """They are there, unless an option or the environment forbids them."""
     assert ESCAPE in on_a_terminal(*words)

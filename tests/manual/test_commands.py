@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import pytest
-from onnx import helper
 
 import netdsl
 from netdsl.backends.onnx.form import OPSET, OPSETS
@@ -24,7 +21,7 @@ from netdsl.verify.report import BATCHES
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNNING = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
@@ -33,7 +30,6 @@ SMALL = (
     "net Small {\n    input image: 3x8x8\n    c: conv(4, 3) -> n: bn -> relu\n    gap -> flatten\n "
     "   output logits: dense(10)\n}\n"
 )
-Failing = tuple[str, list[str], int]
 
 
 @pytest.fixture
@@ -94,78 +90,6 @@ def test_tree_of_the_code() -> None:
     listed = re.findall(r"^  (\w+)/", README, re.MULTILINE)
     assert len(listed) >= 6
     assert [name for name in listed if not (ROOT / "netdsl" / name).is_dir()] == []
-
-
-# ---- docs/diagnostics.md: codes that no other test covers
-
-
-def of_text(text: str) -> Callable[[Path], Failing]:
-    """A text that `check` refuses."""
-
-    def make(folder: Path) -> Failing:
-        (folder / "wrong.net").write_text(text, encoding="utf-8")
-        return ("wrong.net", ["check", "wrong.net"], 1)
-
-    return make
-
-
-def of_training(text: str) -> Callable[[Path], Failing]:
-    """A net that `train` refuses."""
-
-    def make(folder: Path) -> Failing:
-        (folder / "wrong.net").write_text(text, encoding="utf-8")
-        return ("wrong.net", ["train", "wrong.net"], 1)
-
-    return make
-
-
-def without_manifest(folder: Path) -> Failing:
-    """A model whose manifest is missing."""
-    assert run(["export", "net.net", "-o", "m.onnx"]) == 0
-    (folder / "m.onnx.manifest.json").unlink()
-    return ("", ["verify", "m.onnx"], 1)
-
-
-def model_with(operator: str, domain: str, inputs: list[str]) -> Callable[[Path], Failing]:
-    """A model with a single operator."""
-
-    def make(folder: Path) -> Failing:
-        x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", 4]) for n in "xy")
-        node = helper.make_node(operator, inputs, ["y"], domain=domain)
-        graph = helper.make_graph([node], "g", [x], [y])
-        opsets = [
-            helper.make_opsetid("", 20),
-            *([helper.make_opsetid(domain, 1)] if domain else []),
-        ]
-        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), folder / "m.onnx")
-        np.save(folder / "x.npy", np.zeros((1, 4), np.float32))
-        return ("", ["run", "m.onnx", "x.npy"], 1)
-
-    return make
-
-
-SECTION = SMALL + "train Small { %s }\n"
-CODES: dict[str, Callable[[Path], Failing]] = {
-    "bad-number": of_text("net N {\n input x: 4\n dense(1__0)\n}\n"),
-    "unknown-schedule": of_text(SECTION % "schedule = linear"),
-    "unknown-metric": of_text(SECTION % "metrics = f1"),
-    "cannot-train": of_training("net N {\n input x: 4\n input y: 4\n add(@x)\n}\n"),
-    "nothing-to-train": of_training("net N {\n input x: 1x28x28\n flatten -> slice(0, 10)\n}\n"),
-    "no-manifest": without_manifest,
-    "bad-model": model_with("Relu", "", ["x", "x"]),
-    "unknown-operator": model_with("Nothing", "nowhere", ["x"]),
-}
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_codes(code: str, small_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command reports the code of the page; an error in a text has its place."""
-    place, command, status = CODES[code](small_folder)
-    capsys.readouterr()
-    assert run(command) == status
-    err = capsys.readouterr().err
-    assert f"error[{code}]" in err
-    assert not place or f"--> {place}:" in err
 
 
 # ---- docs/running.md

@@ -57,6 +57,10 @@ def test_optimizers_get_their_settings() -> None:
     assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
     with pytest.raises(SettingError, match="no weights"):
         build_optimizer(settings.Adam(), [])
+    for weight in weights:
+        weight.requires_grad_(False)
+    with pytest.raises(SettingError, match="frozen"):
+        build_optimizer(settings.Adam(), weights)
 
 
 def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) -> torch.Tensor:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.syntax import ast
 
+ABOUT_THE_LOSS = ("softmax-before-loss", "activation-on-logits")  # the codes of this module
 LOSS = "cross_entropy"  # the loss of a `train` section without `loss`
 SOFTMAX = ("softmax", "log_softmax")
 # Activations for the layers inside a net. Others can be meant for an output: `sigmoid`, `tanh`.

@@ -76,8 +76,10 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int]:
 
 def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Iterator[Diagnostic]:
     names = Names()
-    yield from name_warnings(module, names)
-    yield from shadowing_warnings(module, names)
+    shadowing = list(shadowing_warnings(module, names))
+    yield from shadowing
+    explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
+    yield from (d for d in name_warnings(module, names) if d.span not in explained)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)

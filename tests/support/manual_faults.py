@@ -1,0 +1,107 @@
+"""Faults of the computer that the wrong commands of `docs/diagnostics.md` meet.
+
+Each is simulated as in the tests of its code.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import urllib.request
+from email.message import Message
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnxruntime
+import platformdirs
+import torch
+
+from netdsl.backends.onnx import manifest
+from netdsl.data import catalog
+from netdsl.elaborate import loader
+from netdsl.runtime import providers, session
+from netdsl.runtime.providers import Placed
+from netdsl.runtime.session import Session
+from tests.support.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+
+def _deny_reading(patch: pytest.MonkeyPatch) -> None:
+    """Deny permission to read files, also to root."""
+
+    def denied(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    patch.setattr(manifest, "sha256_of", denied)
+    patch.setattr(os, "access", lambda path, mode: False)
+
+
+def _break_package(patch: pytest.MonkeyPatch) -> None:
+    """Let the import of a package with layers fail."""
+
+    def broken() -> frozenset[str]:
+        raise ImportError("No module named 'netdsl_swish_beta'")
+
+    patch.setattr(loader, "load_plugins", broken)
+
+
+def _replace_dot(patch: pytest.MonkeyPatch) -> None:
+    """Put a script that fails in place of `dot`."""
+    folder = Path("bin").absolute()
+    folder.mkdir()
+    message = "dot: failure to create cairo surface: out of memory"
+    (folder / "dot").write_text(f"#!/bin/sh\ncat > /dev/null\necho '{message}' >&2\nexit 1\n")
+    (folder / "dot").chmod(0o755)
+    patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def _change_download(patch: pytest.MonkeyPatch) -> None:
+    """Let the publisher of Fashion-MNIST send something else."""
+
+    class Response(io.BytesIO):
+        headers = Message()
+
+    patch.setattr(urllib.request, "urlopen", lambda url, timeout: Response(b"<html>"))
+    patch.setattr(catalog, "DEBIAN_FOLDER", Path("none"))
+    patch.setattr(platformdirs, "user_cache_path", lambda name: Path("cache"))
+
+
+def _remove_gpu(patch: pytest.MonkeyPatch) -> None:
+    """Hide a GPU from PyTorch and from onnxruntime."""
+    patch.setattr(torch.cuda, "is_available", lambda: False)
+    patch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+def _place_on_cpu(patch: pytest.MonkeyPatch) -> None:
+    """Pretend that there is a GPU that cannot compute one of the nodes."""
+    placed = [
+        Placed("convolution", "Conv", "CUDAExecutionProvider"),
+        Placed("flatten", "Flatten", "CPUExecutionProvider"),
+    ]
+    patch.setattr(session, "obstacle", lambda device: None)
+    patch.setattr(providers, "options_of", lambda *_: ["CPUExecutionProvider"])
+    patch.setattr(Session, "placement", lambda self: placed)
+
+
+FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "cannot-read": _deny_reading,
+    "broken-plugin": _break_package,
+    "graphviz-failed": _replace_dot,
+    "bad-checksum": _change_download,
+    "no-device": _remove_gpu,
+    "no-cuda": _remove_gpu,
+    "cpu-nodes": _place_on_cpu,
+}
+
+
+def install_package(patch: pytest.MonkeyPatch) -> None:
+    """Import the package of `examples/custom_layer`, which adds the layer `swish_beta`."""
+    patch.syspath_prepend(str(ROOT / "examples" / "custom_layer"))
+    sys.modules.pop("netdsl_swish_beta", None)
+    import_module("netdsl_swish_beta")
