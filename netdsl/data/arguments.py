@@ -58,6 +58,10 @@ TYPE_TEXT: dict[object, str] = {
 }
 
 
+# What other tools call an argument.
+RENAMED = {"learning_rate": "lr"}
+
+
 def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str) -> T:
     """Call the entry of `registry` that `call` names, and return its result.
 
@@ -208,6 +212,8 @@ def _check_name(
             help = suggest(name, names)
         message = f"`{call.name}` has no argument `{name}`"
         respelling = respelled(name, set(names) - set(given))
+        if name in RENAMED and RENAMED[name] in names and RENAMED[name] not in given:
+            help, respelling = f"it is called `{RENAMED[name]}` here", (name, RENAMED[name])
         raise SettingError("unknown-argument", message, key, help, respelling)
     if name in given:
         raise SettingError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
-from netdsl.diagnostics import did_you_mean, respelled
+from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.bodies import Expectation
 from netdsl.elaborate.evaluate import Env
 from netdsl.errors import NetdslError
@@ -44,7 +44,9 @@ def resolve_net(named: ast.Definition | ast.Alias, own: Module) -> Target:
     else:
         message = f"there is no net `{named.target}`"
         help_ = _advice(named, target, own)
-    fix = () if target is not None else respelled(named.target_span, named.target, _nets(own))
+    fix: tuple[Edit, ...] = ()
+    if target is None:
+        fix = respelled(named.target_span, named.target, _nets(own))
     raise NetdslError("unknown-net", message, named.target_span, help=help_, fix=fix)
 
 

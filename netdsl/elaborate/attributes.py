@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import did_you_mean, respelled
+from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.source import Span
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.types import Sym, TensorType
     from netdsl.syntax import ast
 
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+
+
+def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
+    """Advise and fix `label.channels`: the sizes of the value at a label are in its `shape`."""
+    if name not in (*_AXES, "shape"):
+        return
+    text = f"shape(@{label})"
+    if name != "shape":
+        text += f"[{_AXES[name]}]"
+    diagnostic.help = f"write `{text}`"
+    diagnostic.fix = (Edit(place, text),)
 
 
 def attribute(expr: ast.Attribute, value: object) -> object:

@@ -15,7 +15,7 @@ from netdsl.diagnostics import (
     nearest_path,
     respelled,
 )
-from netdsl.elaborate.attributes import attribute
+from netdsl.elaborate.attributes import advise_shape, attribute
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
@@ -246,6 +246,9 @@ class NetBuilder:
         error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
             error.diagnostic.help = self.scope.suggest(path)
+            label, _, name = path.rpartition(".")
+            if label and self.scope.find(label.split(".")) is not None:
+                advise_shape(error.diagnostic, reference.span, label, name)
             meant = nearest_path(path, self.scope.first_paths())
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
@@ -314,7 +317,7 @@ class NetBuilder:
             case ast.Attribute(value=None):
                 return attribute(expr, env.find("in")[1])
             case ast.Attribute(value=ast.Expr() as owner):
-                return attribute(expr, evaluate(owner, env))
+                return attribute(expr, self._owner(expr, owner, env))
             case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
                 value = evaluate(expr.arguments[0].value, env)
                 return attribute(ast.Attribute(expr.span, None, "shape"), value)
@@ -331,6 +334,16 @@ class NetBuilder:
             or f"the functions are {', '.join(function_names())} and shape(@label)",
             fix=respelled(Span(expr.span.file, start, start + len(name)), name, known),
         )
+
+    def _owner(self, expr: ast.Attribute, owner: ast.Expr, env: Env) -> object:
+        """The value that has an attribute; the error of a label advises `shape`."""
+        try:
+            return evaluate(owner, env)
+        except NetdslError as fault:
+            path = self.scope.path_to(owner.span.text)
+            if fault.code == "unknown-name" and path is not None:
+                advise_shape(fault.diagnostic, expr.span, path, expr.name)
+            raise
 
     def _name(self, expr: ast.Name, env: Env) -> object:
         module = self.module

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
+MOST_AXES_OF_WORDS = 2  # sentences of words
 LARGEST_KERNEL = 11  # of the kernels that nets have
 
 
@@ -118,6 +119,8 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if cls.kind == "embedding":
         if declared:
             help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+            if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
+                return Remedy(help_)
             return Remedy(help_, with_dtype(declared[0], "int64"))
         return Remedy(
             "only an input of the net can have integers, as in `input tokens: T int64`; layers"

@@ -24,6 +24,21 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "metrics": ("metric", METRICS),
 }
 LISTS = ("augment", "metrics")
+# What other tools call an entry.
+RENAMED = {
+    "batch_size": "batch",
+    "batchsize": "batch",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "max_epochs": "epochs",
+    "dataset": "data",
+    "criterion": "loss",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "augmentation": "augment",
+    "transforms": "augment",
+    "random_seed": "seed",
+}
 INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural}
 
 
@@ -69,10 +84,7 @@ def check_entry(key: str, value: object) -> object:
     """
     known = [field.name for field in fields(TrainConfig)]
     if key not in known:
-        message = f"a train section has no entry `{key}`"
-        raise SettingError(
-            "unknown-entry", message, key, suggest(key, known), respelled(key, known)
-        )
+        raise _unknown_entry(key, known)
     if key == "data":
         call = _call(key, value)
         check_dataset(call)
@@ -83,6 +95,14 @@ def check_entry(key: str, value: object) -> object:
         return _check_list(key, value)
     kind, registry = KINDS[key]
     return invoke(_call(key, value), registry, kind, key)
+
+
+def _unknown_entry(key: str, known: list[str]) -> SettingError:
+    message = f"a train section has no entry `{key}`"
+    if key in RENAMED:
+        help_, respelling = f"it is called `{RENAMED[key]}` here", (key, RENAMED[key])
+        return SettingError("unknown-entry", message, key, help_, respelling)
+    return SettingError("unknown-entry", message, key, suggest(key, known), respelled(key, known))
 
 
 def _check_list(key: str, value: object) -> tuple[object, ...]:
@@ -104,4 +124,7 @@ def _call(key: str, value: object) -> SettingCall:
     if key in KINDS:
         example = next(iter(KINDS[key][1]))
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
+    if isinstance(value, str) and value.isidentifier():
+        help_ = f"leave out the quotes: `{value}`"
+        raise SettingError("wrong-type", message, key, help_, (f'"{value}"', value))
     raise SettingError("wrong-type", message, key, f"for example `{example}()`")

@@ -57,7 +57,8 @@ def test_section_is_read() -> None:
         ),
         ({"epochs": 2.5}, "wrong-type", "2.5"),
         ({"batch": "many"}, "wrong-type", '"many"'),
-        ({"data": "cifar10"}, "wrong-type", "for example"),
+        ({"data": 10}, "wrong-type", "for example"),
+        ({"data": "cifar10"}, "wrong-type", "leave out the quotes: `cifar10`"),
         ({"optimizer": SettingCall("sdg", (0.1,))}, "unknown-optimizer", "did you mean `sgd`?"),
         ({"optimizer": SettingCall("sgd")}, "missing-argument", "needs the argument `lr`"),
         (

@@ -165,7 +165,7 @@ CORRECTED = {
     ),
     "a label inside a group in an expression": (
         "input x: 3x8x8\ng: { c: relu }\nconv(c.channels, 1)",
-        "write `@g.c` for the value at that label; `shape(@g.c)` gives its sizes",
+        "write `shape(@g.c)[0]`",
         "input x: 3x8x8\ng: { c: relu }\nconv(shape(@g.c)[0], 1)",
     ),
     "a misspelt label in an expression": (
