@@ -258,7 +258,8 @@ def chosen(matched: Matched) -> Fix:
     layers = [layer for layer in (first, second) if layer]
     if not all(is_layer(matched, re.split(r"\W", layer)[0]) for layer in layers):
         return None
-    written = f"if {matched.group('c').strip()} {{ {first} }}"
+    condition = matched.group("c").strip().removesuffix(" then")
+    written = f"if {condition} {{ {first} }}"
     return written + (f" else {{ {second} }}" if second else "")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Habit
 from netdsl.habits.statements import bracketed
 from netdsl.library import library_file
+from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -18,7 +19,38 @@ def imported(matched: Matched) -> Fix:
     return f"import {name}" if library_file(name) is not None else None
 
 
+_ARGUMENTS = frozenset(declared.name for cls in LAYERS.values() for declared in cls.args)
+
+
+def named_argument(matched: Matched) -> Fix:
+    """A `=` between the name of an argument and its value."""
+    return " = " if matched.group("name") in _ARGUMENTS else None
+
+
 HABITS = (
+    Habit(
+        r"[(,]\s*(?P<name>[a-z_]+)(?P<fix>\s+)(?P<at>\d[\w.]*)\s*(?=[,)])",
+        "conv(8, 3, stride ‹2›)",
+        "write `$name = $at`",
+        "`=` is missing after the name of an argument",
+        named_argument,
+    ),
+    Habit(
+        r"^\s*repeat\s+\d+(?P<fix>(?P<at>x))(?=\s*\{)",
+        "repeat 2‹x› { relu }",
+        "leave out `x`: `repeat 3 { ... }`",
+        "found `x` after the number of rounds",
+        "",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<name>(?!inputs?\b|output\b)[a-z_]\w*)\s*:\s*(?:input\s+)?"
+        r"(?P<at>(?P<sizes>\d+(?:x(?:\d+|[A-Z]))+)))\s*$",
+        "image: ‹3x8x8›",
+        "write an input as `input $name: $sizes`",
+        "sizes stand where a layer is expected",
+        "input $name: $sizes",
+        where="body",
+    ),
     Habit(
         r"\b(?:concat|add|mul|sub|max|residual)\s*\([^()]*?"
         r"(?P<fix>(?P<at>[&$^~%*]|@\s+))(?=[A-Za-z])",
