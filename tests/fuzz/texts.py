@@ -185,9 +185,11 @@ def valid_files() -> tuple[str, ...]:
         p.read_text() for p in sorted((ROOT / "examples").rglob("*.net"))
     ]
     for document in sorted((ROOT / "docs").glob("*.md")):
-        for kind, body in re.findall(
-            r"^```net([^\n]*)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE
+        for before, kind, body in re.findall(
+            r"([^\n]*)\n\n```net([^\n]*)\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE
         ):
+            if before == "Wrong:":
+                continue
             shape = kind.split()[-1] if "fragment" in kind else ""
             files.append(f"net Example {{\n    input image: {shape}\n{body}}}\n" if shape else body)
     return tuple(files)
