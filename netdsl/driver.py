@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
@@ -12,10 +12,12 @@ from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Abandoned, Reporter
-from netdsl.elaborate.loader import load_program
+from netdsl.elaborate.loader import Loader, load_program
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import Program
-from netdsl.errors import NetdslError
+from netdsl.errors import NetdslError, UnreadableError
+from netdsl.syntax import ast
+from netdsl.syntax.parser import MendedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from netdsl.elaborate.loader import Reference
     from netdsl.ir.graph import Graph, Value
     from netdsl.source import SourceFile
-    from netdsl.syntax import ast
+
+# The errors that a mended syntax error cannot cause.
+_OF_NAMES = ("unknown-layer", "unknown-name", "unknown-function", "unknown-argument")
 
 
 class Compiled(NamedTuple):
@@ -73,8 +77,45 @@ def program_of(
     """The program of a text; raises `NetdslError`. `files` are those of `Loader`."""
     reporter = Reporter()
     with _collecting(reporter):
-        loader, module = load_program(source, reporter, files)
+        try:
+            loader, module = load_program(source, reporter, files)
+        except UnreadableError as error:
+            other = library.other_language(source)
+            if other is not None:
+                raise other from None
+            if not isinstance(error, MendedError):
+                raise
+            diagnostics = [*error.diagnostics, *_wrong_names(source, error)]
+            raise NetdslError.of(sorted(diagnostics, key=_start)) from None
     return Program(source, loader, module, reporter, dict(defines or {}))
+
+
+def _wrong_names(source: SourceFile, mended: MendedError) -> list[Diagnostic]:
+    """The errors about names in a text with syntax errors, which are no consequences of these."""
+    if mended.tree.source is not source:
+        return []
+    reporter = Reporter()
+    loader = Loader(reporter)
+    with suppress(Abandoned, NetdslError):
+        program = Program(source, loader, loader.define(source, mended.tree), reporter, {})
+        for name in program.module.own:
+            definition = program.module.definitions[name]
+            if isinstance(definition, ast.Definition) and definition.is_net:
+                with suppress(NetdslError):
+                    elaborate(program, name, {}, reporter)
+    return [d for d in reporter.diagnostics if _is_independent(d, mended.blanked)]
+
+
+def _start(diagnostic: Diagnostic) -> int:
+    return 0 if diagnostic.span is None else diagnostic.span.start
+
+
+def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
+    """Whether the lines `blanked`, which could not be read, are not why a name is wrong."""
+    if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
+        return False
+    name = diagnostic.span.text.partition("=")[0].strip()
+    return f"`{name.partition('(')[0]}" in diagnostic.message and name not in blanked
 
 
 def compile_picked(

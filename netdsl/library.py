@@ -9,7 +9,7 @@ import sys
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
-from netdsl.source import SourceFile
+from netdsl.source import SourceFile, Span
 
 # Symbolic links are resolved, as in `import_path`, so that each file has only one path.
 _HERE = os.path.dirname(os.path.realpath(__file__))
@@ -117,6 +117,7 @@ def is_idle_pipe(path: str) -> bool:
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
     if len(data) > limit("source_bytes"):
+        _refuse_other_kinds(name, data)
         raise NetdslError(
             "file-too-large",
             f"`{name}` is over {limit('source_bytes'):,} bytes",
@@ -125,6 +126,7 @@ def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        _refuse_other_kinds(name, data)
         message = (
             f"`{name}` is not UTF-8 text: byte {data[error.start]:#04x} at offset {error.start}"
         )
@@ -132,10 +134,33 @@ def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
             "not-text", message, help="a .net file is plain text; is this a model or a picture?"
         ) from None
     if "\0" in text:
+        _refuse_other_kinds(name, data)
         raise NetdslError(
             "not-text", f"`{name}` is not text: a zero byte at offset {text.index(chr(0))}"
         )
     return SourceFile(name, text, path)
+
+
+def _refuse_other_kinds(name: str, data: bytes) -> None:
+    """Raise `NetdslError` if a file that is no text is of a kind that other commands read."""
+    from netdsl.habits.files import binary_kind  # only files that cannot be read need it
+
+    kind = binary_kind(name, data)
+    if kind is not None:
+        raise NetdslError(
+            "wrong-format", f"`{name}` is {kind.name}, not a .net text", help=kind.help
+        )
+
+
+def other_language(source: SourceFile) -> NetdslError | None:
+    """The error of a text with syntax errors that is not one of this language at all."""
+    from netdsl.habits.files import text_kind  # only texts with errors need it
+
+    kind = text_kind(source.name, source.text)
+    if kind is None:
+        return None
+    message = f"`{source.name}` is {kind.name}, not a .net text"
+    return NetdslError("wrong-format", message, Span(source, 0, 0), help=kind.help)
 
 
 def import_path(importer: SourceFile, target: str) -> str:

@@ -293,13 +293,16 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "semicolon": (NET + "relu;\n}", Expected("syntax-error", 3, 9, "found `;`", "without `;`")),
     "assignment": (
         NET + "x = relu(x)\n}",
-        Expected("syntax-error", 3, 7, "found `=`", "`name: conv(8, 3)`"),
+        Expected("syntax-error", 3, 7, "found `=`", "write `relu`"),
     ),
     "colon": (
         "net N:\n    input image: 3x8x8\n    relu\n",
-        Expected("syntax-error", 1, 6, "found `:`", "braces"),
+        Expected("syntax-error", 1, 6, "found `:`, but bodies are in braces", "`net N {`"),
     ),
-    "python arrow": (NET + "relu => tanh\n}", Expected("syntax-error", 3, 10, "found `=`", "`->`")),
+    "python arrow": (
+        NET + "relu => tanh\n}",
+        Expected("syntax-error", 3, 10, "another arrow", "`->`"),
+    ),
     "windows line ends": (
         NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n",
         Expected("window-too-large", 3, 13, "a kernel of 9"),

@@ -21,6 +21,8 @@ from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
@@ -115,7 +117,8 @@ class Facts:
                 "unknown-name",
                 f"there is no figure or name `{expr.id}`",
                 expr.span,
-                help=did_you_mean(expr.id, Totals._fields)
+                help=_shape_help(expr.id, self.labels)
+                or did_you_mean(expr.id, Totals._fields)
                 or f"the figures are {', '.join(Totals._fields)} and shape(label)",
                 fix=respelled(expr.span, expr.id, Totals._fields),
             )
@@ -133,7 +136,11 @@ class Facts:
                 message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
                 raise NetdslError("unknown-function", message, expr.span)
             return self._of_label(expr, env)
-        raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+        help_ = None
+        if isinstance(expr, ast.Attribute) and expr.name in _OF_LABEL and expr.value is not None:
+            help_ = f"write `{expr.name}({expr.value.span.text})`"
+        message = f"`{expr.span.text}` has no value here"
+        raise NetdslError("not-a-value", message, expr.span, help=help_)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
         """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
@@ -233,6 +240,17 @@ def _what_to_ask(value: Value) -> str:
     if value.producer is None:
         return "it is an input of the net, which has only a `shape`"
     return f"name the layer that computes it, `{value.producer.name}`"
+
+
+def _shape_help(name: str, labels: Container[str]) -> str | None:
+    """Advice for a figure that only a label has, and for a label without a figure."""
+    if name in labels:
+        return f"write `shape({name})` for its sizes, or `params({name})`"
+    if name in ("flops", "FLOPs", "gflops", "multiplications"):
+        return "`macs` is the number of multiply-accumulates; FLOPs are about twice as many"
+    if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
+        return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
+    return None
 
 
 def shown(value: object) -> str:

@@ -112,7 +112,7 @@ class Elaborator:
             try:
                 x = self._statement(statement, env, x)
             except NetdslError as fault:
-                self.net.report(fault, statement.span)
+                self.net.report(fault, statement)
                 x = self.net.unknown(statement.span)
         self._depth -= 1
         return x
@@ -225,7 +225,7 @@ class Elaborator:
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
-                self.net.report(fault, element.span)
+                self.net.report(fault, element)
                 x = self.net.poison(own, element.span)
         assert x is not None
         if label is not None and labelled is None:

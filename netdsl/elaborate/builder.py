@@ -92,8 +92,8 @@ class NetBuilder:
         inside = given(self.open[-1].body) if self.open else frozenset()
         return inside.union(env.names())
 
-    def report(self, fault: NetdslError, span: Span) -> None:
-        """Report an error, at `span` if it has no place of its own.
+    def report(self, fault: NetdslError, part: ast.Statement | ast.Element) -> None:
+        """Report an error, at the place of this part of the text if it has no place of its own.
 
         Raises `Overrun` if the error is one, and `Abandoned` after too many errors.
         """
@@ -102,8 +102,11 @@ class NetBuilder:
         self._faults += 1
         if self._faults > MAX_FAULTS:
             raise Abandoned  # a loop may have the same error in each round
+        from netdsl.elaborate.slips import advise  # only texts with errors need it
+
         for diagnostic in fault.diagnostics:
-            diagnostic.span = diagnostic.span or span
+            diagnostic.span = diagnostic.span or part.span
+            advise(diagnostic, part, self.scope.first_paths())
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
             diagnostic.notes += tuple(note for note in rounds if note is not None)
             diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
@@ -372,18 +375,9 @@ class NetBuilder:
         sizes = _as_sizes(name, env)
         if sizes is not None:
             return f"sizes begin with a digit or a capital letter: write `{sizes}`"
-        return (
-            _CAPITALS.get(name)
-            or did_you_mean(name, known)
-            or did_you_mean_path(name, [f"@{path}" for path in self.scope.first_paths()])
+        return did_you_mean(name, known) or did_you_mean_path(
+            name, [f"@{path}" for path in self.scope.first_paths()]
         )
-
-
-_CAPITALS = {
-    "True": "it is written `true`",
-    "False": "it is written `false`",
-    "None": "leave the argument out",
-}
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

@@ -79,6 +79,7 @@ class Ends:
         for name in names:
             if isinstance(name, str) and not env.find(name)[0]:
                 _refuse_batch(name, expr.span)
+                _refuse_sizes(name, expr.span, env)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
         # A name that got its number from an earlier input is an open size again here.
@@ -197,6 +198,20 @@ def _dtype(statement: ast.Input) -> str:
             fix=respelled(place, dtype, ITEM_BYTES),
         )
     return dtype
+
+
+def _refuse_sizes(name: str, span: Span, env: Env) -> None:
+    """Raise `NetdslError` for sizes such as `zx1x1`: their first letter makes them a name."""
+    parts = name.split("x")
+    if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
+        written = f"[{', '.join(parts)}]"
+        raise NetdslError(
+            "unknown-name",
+            f"there is no size `{name}`",
+            span,
+            help=f"sizes begin with a digit or a capital letter: write `{written}`",
+            fix=(Edit(span, written),),
+        )
 
 
 def _refuse_batch(name: str, span: Span) -> None:

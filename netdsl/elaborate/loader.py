@@ -63,11 +63,14 @@ class Loader:
             )
         self._loading.append(source.key)
         try:
-            tree = parse(source)
-            module = self._modules[source.key] = Module(source, tree, Env(meter=self._meter))
-            self._load_items(module, tree)
+            return self.define(source, parse(source))
         finally:
             self._loading.pop()
+
+    def define(self, source: SourceFile, tree: ast.File) -> Module:
+        """The module of a file with this tree; raises `NetdslError` if an import has no text."""
+        module = self._modules[source.key] = Module(source, tree, Env(meter=self._meter))
+        self._load_items(module, tree)
         return module
 
     def _load_items(self, module: Module, tree: ast.File) -> None:
@@ -92,8 +95,11 @@ class Loader:
         except UnreadableError:
             raise
         except NetdslError as fault:
+            from netdsl.elaborate.slips import advise  # only texts with errors need it
+
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or span
+            advise(diagnostic, None)
             self.reporter.add(diagnostic)
 
     def _import(self, module: Module, item: ast.Import) -> None:
@@ -288,13 +294,13 @@ def resolve(
     if name in added:
         return KindValue(LAYERS[name])
     names = layer_names(module, labels)
-    advice = _foreign(name) or did_you_mean(name, names)
+    advice = did_you_mean(name, names)
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
         span,
         help=advice or "`netdsl layers` lists the layers",
-        fix=respelled(span, name, names) if _foreign(name) is None else (),
+        fix=respelled(span, name, names),
     )
 
 
@@ -319,39 +325,6 @@ def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     return [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *blocks]
 
 
-_FOREIGN = {
-    "conv1d": "conv",
-    "conv2d": "conv",
-    "conv3d": "conv",
-    "convolution": "conv",
-    "linear": "dense",
-    "fc": "dense",
-    "innerproduct": "dense",
-    "batchnorm": "bn",
-    "batchnorm2d": "bn",
-    "batch_norm": "bn",
-    "maxpool2d": "maxpool",
-    "avgpool2d": "avgpool",
-    "max_pool": "maxpool",
-    "avg_pool": "avgpool",
-    "globalavgpool": "gap",
-    "global_avg_pool": "gap",
-    "adaptiveavgpool2d": "adaptive_avgpool",
-    "cat": "concat",
-    "skip": "residual",
-    "shortcut": "residual",
-    "swish": "silu",
-    "convtranspose2d": "deconv",
-    "conv_transpose": "deconv",
-    "view": "reshape",
-    "transpose": "permute",
-    "leakyrelu": "leaky_relu",
-    "hardswish": "hard_swish",
-    "layer_norm": "layernorm",
-    "group_norm": "groupnorm",
-}
-
-
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:
     return NetdslError(
         "broken-plugin",
@@ -359,8 +332,3 @@ def _plugin_failed(error: Exception, span: Span) -> NetdslError:
         span,
         help="`pip list` shows what is installed; update or remove the package",
     )
-
-
-def _foreign(name: str) -> str | None:
-    ours = _FOREIGN.get(name.lower())
-    return f"it is called `{ours}` here" if ours else None

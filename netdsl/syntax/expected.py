@@ -1,12 +1,20 @@
-"""Words for syntax errors: what the grammar allows there, and advice for common mistakes."""
+"""Syntax errors: what the grammar allows there, and advice for common mistakes."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Diagnostic, Edit
+from netdsl.habits.base import look_up
+from netdsl.habits.tables import HABITS
+from netdsl.source import Span
+from netdsl.syntax.lexer import UnexpectedToken
+
 if TYPE_CHECKING:
+    from netdsl.habits.base import Advice, Change
     from netdsl.source import SourceFile
+    from netdsl.syntax.lexer import Token, UnexpectedCharacter
 
 _WORDS = {
     "NAME": "a name",
@@ -33,6 +41,7 @@ _WORDS = {
     "NET": "`net`",
     "IN": "`in`",
     "COMPARE": "`==`",
+    "ELSE": "`else`",
 }
 END = "the end of the file"
 _OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # a line cannot end so
@@ -40,94 +49,7 @@ _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
-_START = (  # before a layer
-    r"(?:^|->|:|[|{]\s)\s*(?!(?:repeat|if|for|let|expect|input|output|import|return|in)\b)"
-)
-
-# Patterns of lines with common mistakes, each with advice.
-_HINTS = (
-    (r"^\s*let\s+\w+\s*:", "`let` takes `=`: `let k = 3`"),
-    (
-        r"^\s*return\b",
-        "the result of a block is that of its last layer; a net names its results with `output`",
-    ),
-    (r"^\s*import\s+\w[\w/]*\.", 'write the path of a file in quotes: `import "heads.net"`'),
-    (r"\w\s*[-+*/]=\s", "a name keeps its value; give the new value another name with `let`"),
-    (
-        r"(?<![-=])[<>]=?[^<>=]*[^<>=-][<>]",
-        "comparisons cannot be chained: write `a < b and b < c`",
-    ),
-    (r"[(,]\s*[\w.]+\s+[\w.]+\s*[),]", "a comma is missing between two arguments"),
-    (r"\b\d{1,3}(?:,\d{3})+\b", "separate digits with underscores: `61_706`"),
-    (r"[\dA-Z]\s+[xX]\s+[\dA-Z]\w*", "write sizes without spaces: `3x32x32`"),
-    (r"\binput\s+\w+\s*:\s*\w+\s*,", "write `x` between sizes: `3x224x224`"),
-    (
-        r"(?<![\w)\]])\.\d|(?<!\w)\d+\.(?!\w)",
-        "a number needs digits on both sides of its decimal point: `0.5`",
-    ),
-    (r",\s*,", "a value is missing between two commas"),
-    (
-        r"^\s*def\b|^\s*class\b|^\s*function\b",
-        "define a named part as a block: `block Name(...) { ... }`",
-    ),
-    (
-        r"\bblock\s+\w+\s*\{",
-        "a block needs parentheses, even without parameters: `block Name() { ... }`",
-    ),
-    (
-        r"\bblock\s+\w+\s*(\(.*\))?\s*:",
-        "write the body of a block in braces: `block Name() { ... }`",
-    ),
-    (r"\bnet\s+\w+\s+\w+\s*=", "write parameters in parentheses: `net Name(classes = 10) { ... }`"),
-    (r"^\s+import\b", "imports belong at the top of the file, outside of nets"),
-    (r"^\s*else\b", "write `else` after the `}` of its `if`"),
-    (r"\belif\b", "write `else if` instead of `elif`"),
-    (r"^\s*while\b", "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
-    (r"\brepeat\s*\{", "give the number of repetitions: `repeat 3 { ... }`"),
-    (r"\bfor\s+\w+\s+(?!in\b)\w", "write `for x in list { ... }`"),
-    (
-        r"^\s*(data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)\s*:",
-        "write an entry with `=`: `epochs = 3`",
-    ),
-    (r"^\s*\w+\.[\w.]+\s*->", "refer to the value at a label with `@`: `@a.b -> relu`"),
-    (
-        r"^\s*\|",
-        "begin every arm with `|`, and write nothing before the first one",
-    ),
-    (r"^\s*let\s+\w+\s*$", "give it a value: `let k = 3`"),
-    (r"^\s*input\s+\w+\s*:\s*$", "give its sizes: `input image: 3x224x224`"),
-    (
-        r"->\s*$",
-        "a line cannot end with `->`; begin the next line with it instead",
-    ),
-    (
-        r"\bConv2d|\bnn\.",
-        "write a layer like `conv(64, 3)`: the channels of the input are inferred",
-    ),
-    (r"\bnet\s+\w+\s*(\(.*\))?\s*:", "write the body of a net in braces: `net Name { ... }`"),
-    (r"(?:^|->)\s*\w+\s*(?==\s*[A-Za-z_])", "name a layer with a colon: `name: conv(8, 3)`"),
-    (
-        _START + r"[A-Za-z_]\w*(?:\s*\([^()]*\))?\s*\+",
-        "add values with a join: `add { | conv(8, 3) | relu }`",
-    ),
-    (_START + r"[A-Za-z_]\w*(?:\s+-?[\d.]|\s*\[)", "write arguments in parentheses: `conv(64, 3)`"),
-    (
-        r"\{\s*[^|{}\s][^|{}]*\|",
-        "begin every arm with `|`, even the first: `concat { | relu | tanh }`",
-    ),
-    (_START + r"\w+\([^()]*\)\s*[.,|]|=>|→", "chain layers with `->`"),
-    (r"\brepeat\s+\w+\s+\w", "write the repeated part in braces: `repeat 3 { ... }`"),
-    (r"\w\s*;", "a statement ends with its line, without `;`"),
-    (r"//\s*[A-Za-z]\w*\s+[A-Za-z]|//|/\*", "comments begin with `#`"),
-    (r"&&|\|\|", "write `and`, `or`, `not`"),
-    (r"'", 'write strings in double quotes: "text"'),
-    (r"\)\s*\w+\(", "a `->` is missing between two layers"),
-    (r"\binput\s+\w+\s+[\dA-Z]", "write an input as `input image: 3x224x224`"),
-    (r"\binput\s*[:\d(\[]", "an input needs a name: `input image: 3x224x224`"),
-)
-
-
-_NO_CODE = re.compile(r'"[^"]*"|#.*')
+_NO_CODE = re.compile(r'"[^"\n]*"|#.*')
 _TOP_LEVEL = re.compile(r"(?:net|block|import|train)\b")
 
 
@@ -178,46 +100,27 @@ def _is_outside(code: str, indentation: int, outer: int) -> bool:
     return indentation < outer
 
 
-def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice to close a bracket, if an open one is the reason for the error."""
-    number, column = source.location(offset)
-    line, before = source.line(number), column - 1
-    if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(line)):
+def unclosed_brace(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
+    """Advice to close a brace, if an open one is the reason for the error."""
+    number = source.location(offset).line
+    if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(source.line(number))):
         opening = _unclosed(source, number)
         if opening is not None:
             return f"the `{{` on line {opening} is not closed"
+    return None
+
+
+def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
+    """Advice to close a parenthesis or list, if an open one is the reason for the error."""
+    number, column = source.location(offset)
     if expected & {"RPAR", "RSQB"}:
         bracket = "["
         if "RPAR" in expected:
             bracket = "("
         if found in ("`}`", "`->`"):
             return f"a `{bracket}` before this is not closed"
-        if not line[:before].strip():
+        if not source.line(number)[: column - 1].strip():
             return f"a `{bracket}` above is not closed"
-    return None
-
-
-def syntax_help(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice for common mistakes, if one is at `offset`.
-
-    A mistake elsewhere in the line has nothing to do with the error.
-    """
-    number, column = source.location(offset)
-    line, before = source.line(number), column - 1
-    if found == "`=`" and "COMPARE" in expected:
-        return "compare with `==`"
-    if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
-        return "write several values as a list: `[a, b]`"
-    if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
-        return "this `}` has no opening `{`"
-    code = line.partition("#")[0]
-    at = min(before, len(code))
-    for pattern, advice in _HINTS:
-        for match in re.finditer(pattern, code):
-            if match.start() <= at <= match.end() + 1:  # a space may come between
-                return advice
-    if expected >= _TOP:
-        return "layers belong in the braces of a `net` or `block`"
     return None
 
 
@@ -228,6 +131,137 @@ STRAY = {
     "!": "found a single `!`: negate a condition with `not`",
     "@": "a reference has no name: write `@label`",
 }
+
+
+class Problem:
+    """A syntax error, and what it means for parsing the rest of the text.
+
+    `changes` mend it. `leaves_open` is whether a bracket is not closed, so that the rest cannot be
+    parsed, and `is_top_level` whether it is outside of all nets and blocks.
+    """
+
+    __slots__ = ("changes", "diagnostics", "is_blanked", "is_top_level", "leaves_open", "start")
+
+    def __init__(self, diagnostic: Diagnostic, start: int) -> None:
+        self.diagnostics = [diagnostic]
+        self.start = start
+        self.changes: list[Change] = []
+        self.leaves_open = False
+        self.is_top_level = False
+        self.is_blanked = False
+
+
+def problem_of(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> Problem:
+    """What is wrong at the place where the parser stopped."""
+    if isinstance(error, UnexpectedToken):
+        return _token_problem(source, error.token, set(error.expected))
+    start = error.start
+    character = source.text[start : start + 1]
+    found = f"`{character}`" if character else "end of file"
+    message = STRAY.get(character, f"found {found}, which the language does not use")
+    return _advised(source, (start, start + 1), message, None)
+
+
+def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Problem:
+    start, end = token.start_pos, token.end_pos
+    found = f"`{token[:40]}`"
+    if token.type == "$END":
+        found = END
+        start = len(source.text.rstrip())
+        end = start + 1
+    elif token.type == "_NL":
+        found = "the end of the line"
+        end = start + 1
+    gap = continues_nothing(source.text, start, expected)
+    if gap is not None:
+        start, end, found = gap, gap + 1, "the end of the line"
+    message = f"expected {describe(expected)}, found {found}"
+    brace = unclosed_brace(source, start, expected, found)
+    bracket = brace or unclosed_bracket(source, start, expected, found)
+    help_ = bracket or general_help(expected, found)
+    is_above = bracket is not None and found not in ("`}`", "`->`")
+    make = _plain if is_above else _advised
+    problem = make(source, (start, end), message, help_)
+    is_below = found == "`}`" and "\n" in source.text[len(source.text[:start].rstrip()) : start]
+    if is_above or is_below or brace is not None:
+        _close(source, problem, start, "}" if brace is not None else ")", found)
+    problem.leaves_open = bracket is not None and not problem.changes
+    problem.is_top_level = is_top_level(expected)
+    return problem
+
+
+def _close(source: SourceFile, problem: Problem, start: int, closing: str, found: str) -> None:
+    """Make it the fix to close the only bracket that is open before `start`.
+
+    A brace is closed at the end of the text, and a parenthesis at the end of its line.
+    """
+    end = len(source.text[:start].rstrip())
+    code = _NO_CODE.sub("", source.text[:end])
+    last = code.rpartition("\n")[2]
+    if closing == "}":
+        if found != END or code.count("{") != code.count("}") + 1:
+            return
+        closing = "\n}"
+    else:
+        ends_in_comment = source.text[:end].rpartition("\n")[2] != last
+        is_open = last.count("(") == last.count(")") + 1 and "[" not in last
+        if ends_in_comment or not is_open or last.endswith((",", "(")):
+            return
+    problem.diagnostics[0].fix = (Edit(Span(source, end, end), closing),)
+    problem.changes = [(end, end, closing)]
+
+
+def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:
+    """The problem at a place, with the advice for the habit that it shows, if it shows one."""
+    problem = _plain(source, place, message, help)
+    advice = _habit(source, place[0])
+    if advice is not None:
+        diagnostic = problem.diagnostics[0]
+        diagnostic.help = advice.help
+        if advice.fact:
+            diagnostic.message = advice.fact
+            diagnostic.span = Span(source, *advice.place)
+        diagnostic.fix = tuple(
+            Edit(Span(source, start, end), text) for start, end, text in advice.changes
+        )
+        problem.changes = advice.changes
+    return problem
+
+
+def _plain(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:
+    start, end = place
+    span = Span(source, start, min(end, len(source.text)))
+    diagnostic = Diagnostic("syntax-error", message, span, help=help)
+    return Problem(diagnostic, start)
+
+
+def _habit(source: SourceFile, offset: int) -> Advice | None:
+    """The advice for the habit of another tool that the line of an error shows."""
+    number, column = source.location(offset)
+    code = _code(source.line(number))
+    at = min(column - 1, len(code))
+    return look_up(HABITS, source.text, source.start_of(number), code, at)
+
+
+def _code(line: str) -> str:
+    """A line without its comment and the blanks before it."""
+    for match in re.finditer(r'"[^"]*"|#', line):
+        if match[0] == "#":
+            return line[: match.start()].rstrip()
+    return line.rstrip()
+
+
+def general_help(expected: set[str], found: str) -> str | None:
+    """Advice that depends only on what the grammar allows and what the text has."""
+    if found == "`=`" and "COMPARE" in expected:
+        return "compare with `==`"
+    if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
+        return "write several values as a list: `[a, b]`"
+    if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
+        return "this `}` has no opening `{`"
+    if expected >= _TOP:
+        return "layers belong in the braces of a `net` or `block`"
+    return None
 
 
 def is_top_level(expected: set[str]) -> bool:
@@ -247,6 +281,9 @@ def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     if "\n" not in text[len(before) : start]:
         return None
     last = before.rpartition("\n")[2]
-    if not last.strip() or "#" in last or last.split()[-1] not in _OPERATORS:
+    if not last.strip() or "#" in last:
+        return None
+    is_comma = last.endswith(",") and "RPAR" not in expected and "RSQB" not in expected
+    if last.split()[-1] not in _OPERATORS and not is_comma and not last.endswith("->"):
         return None
     return len(before)

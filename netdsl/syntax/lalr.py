@@ -107,9 +107,9 @@ class _Parser:
                 token = token_at(self.text, position, _ACTIONS[self.states[-1]])
             except UnexpectedToken as error:
                 raise UnexpectedToken(error.token, self._expected()) from None
+            position = token.end_pos  # before the token is used: its place may be changed then
             if token.type not in IGNORED:
                 yield token
-            position = token.end_pos
 
     def take(self, token: Token) -> None:
         """Apply the rules that are complete before this token, then push the token."""

@@ -5,29 +5,22 @@ from __future__ import annotations
 import re
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import INTEGER_DIGITS, allow_depth, limit, raise_help
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import lalr
 from netdsl.syntax.build import Builder
-from netdsl.syntax.expected import (
-    END,
-    STRAY,
-    continues_nothing,
-    describe,
-    is_top_level,
-    syntax_help,
-    unclosed_bracket,
-)
+from netdsl.syntax.draft import Draft
 from netdsl.syntax.lexer import UnexpectedCharacter, UnexpectedToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.syntax import ast
+    from netdsl.syntax.expected import Problem
     from netdsl.syntax.lalr import ParseNode
     from netdsl.syntax.lexer import Token
 
@@ -134,59 +127,118 @@ def parse(source: SourceFile) -> ast.File:
     return parse_with_tokens(source)[0]
 
 
+class MendedError(UnreadableError):
+    """Syntax errors in a text whose rest could be read.
+
+    `tree` is that of the text as it was mended, and `blanked` has the lines that could not be.
+    """
+
+    tree: ast.File
+    blanked: str
+
+
 def parse_with_tokens(source: SourceFile) -> tuple[ast.File, list[Token]]:
     """The syntax tree of a file, and its tokens with the line breaks that separate statements.
 
-    After a syntax error, everything in its line except braces is blanked and the text is parsed
-    again, so that the rest of the file is checked too. Raises `NetdslError` with every syntax error
-    found.
+    Raises `NetdslError` with every syntax error found.
     """
     allow_depth()
     _check_length(source)
-    problems: list[_Problem] = []
-    text: str | None = source.text
-    while text is not None:
-        tokens = TokenFilter(source)
-        try:
-            tree = lalr.parse(text, "file", tokens.process)
-            if not problems:
-                return Builder(source, _parse_expression).file(tree), tokens.seen
-            break
-        except NetdslError as error:
-            raise UnreadableError.of([*_diagnostics(problems), error.diagnostic]) from None
-        except (UnexpectedCharacter, UnexpectedToken) as error:
-            text = _text_after(source, _problem(source, error), text, problems)
-    raise UnreadableError.of(_diagnostics(problems))
+    tokens = TokenFilter(source)
+    try:
+        tree = lalr.parse(source.text, "file", tokens.process)
+        return Builder(source, _parse_expression).file(tree), tokens.seen
+    except NetdslError as error:
+        raise UnreadableError.of(error.diagnostics) from None
+    except (UnexpectedCharacter, UnexpectedToken) as error:
+        raise _all_errors(source, error) from None
 
 
-class _Problem(NamedTuple):
-    """A syntax error, and what it means for parsing the rest of the text."""
+def _all_errors(
+    source: SourceFile, error: UnexpectedCharacter | UnexpectedToken
+) -> UnreadableError:
+    """The syntax errors of a text, the first of which is known.
 
-    diagnostic: Diagnostic
-    start: int
-    leaves_open: bool = False  # whether a bracket is not closed, so that the rest cannot be parsed
-    is_top_level: bool = False  # whether it is outside of all nets and blocks
-
-
-def _diagnostics(problems: list[_Problem]) -> list[Diagnostic]:
-    return [problem.diagnostic for problem in problems]
-
-
-def _text_after(
-    source: SourceFile, problem: _Problem, text: str, problems: list[_Problem]
-) -> str | None:
-    """Add a problem to the list; returns the text without its line, which is to be parsed next.
-
-    Returns None if that text would give no further errors, or only errors that follow from these.
+    The text is mended where its error has a certain fix, and else everything in the line of the
+    error except braces is blanked. Then the text is parsed again, so that the rest of the file is
+    checked too.
     """
-    # A later error at the top level means that a blanked line had opened a net or block.
-    if problems and (problem.start <= problems[-1].start or problem.is_top_level):
-        return None
-    problems.append(problem)
-    is_last = problem.start >= len(source.text.rstrip()) or len(problems) >= MAX_SYNTAX_ERRORS
-    if is_last or problem.leaves_open or _in_brackets(text, problem.start):
-        return None
-    return _without_line(text, problem.start)
+    problems: list[Problem] = []
+    mending: Mending | None = Mending(source)
+    while mending is not None:
+        problem = _problem(source, error)
+        mending = mending.after(problem, problems)
+        if mending is None:
+            break
+        try:
+            tree = lalr.parse(mending.draft.text, "file", mending.process)
+        except NetdslError as fault:
+            return UnreadableError.of([*_diagnostics(problems), fault.diagnostic])
+        except (UnexpectedCharacter, UnexpectedToken) as next_error:
+            error = next_error
+        else:
+            return _mended(source, tree, mending, problems)
+    return UnreadableError.of(_diagnostics(problems))
+
+
+def _mended(
+    source: SourceFile, tree: ParseNode, mending: Mending, problems: list[Problem]
+) -> UnreadableError:
+    """The errors of a text that could be mended, with its tree."""
+    error = MendedError.of(_diagnostics(problems))
+    try:
+        error.tree = Builder(source, _parse_expression).file(tree)
+    except NetdslError as fault:
+        return UnreadableError.of([*_diagnostics(problems), fault.diagnostic])
+    error.blanked = "\n".join(mending.blanked)
+    return error
+
+
+class Mending:
+    """A text that is being mended: a draft that has no errors so far."""
+
+    def __init__(self, source: SourceFile) -> None:
+        self.source = source
+        self.draft = Draft(source.text)
+        self.blanked: list[str] = []
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """Yield the tokens that the parser gets, with their places in the original text."""
+        return TokenFilter(self.source).process(self.draft.placed(stream))
+
+    def after(self, problem: Problem, problems: list[Problem]) -> Mending | None:
+        """The text without this problem, which is added to the list.
+
+        Returns None if that text would give no further errors, or only errors that follow from
+        these.
+        """
+        # A later error at the top level means that a blanked line had opened a net or block.
+        if self.blanked and problem.is_top_level:
+            return None
+        if problems and problem.start <= problems[-1].start:  # the fix was not enough
+            return None if problems[-1].is_blanked else self._without_line(problems[-1])
+        problems.append(problem)
+        if len(problems) >= MAX_SYNTAX_ERRORS:
+            return None
+        mended = self.draft.with_changes(problem.changes) if problem.changes else None
+        if mended is not None:
+            self.draft = mended
+            return self
+        is_last = problem.start >= len(self.source.text.rstrip())
+        if is_last or problem.leaves_open or _in_brackets(self.source.text, problem.start):
+            return None
+        return self._without_line(problem)
+
+    def _without_line(self, problem: Problem) -> Mending:
+        problem.is_blanked = True
+        problem.diagnostics[0].fix = ()
+        self.draft = self.draft.without_line(problem.start)
+        self.blanked.append(self.source.line(self.source.location(problem.start).line))
+        return self
+
+
+def _diagnostics(problems: list[Problem]) -> list[Diagnostic]:
+    return [diagnostic for problem in problems for diagnostic in problem.diagnostics]
 
 
 def expression_tokens(text: str) -> list[Token]:
@@ -219,7 +271,7 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
         return lalr.parse(from_start, "expr", TokenFilter(source).process)
     except (UnexpectedCharacter, UnexpectedToken) as error:
         problem = _problem(source, error)
-        diagnostic = problem.diagnostic
+        (diagnostic,) = problem.diagnostics
         if not start <= problem.start < end:
             diagnostic.span = Span(source, start, end)
             diagnostic.message = f"`{source.text[start:end]}` is not an expression"
@@ -240,45 +292,7 @@ def _in_brackets(text: str, offset: int) -> bool:
     return sum(word in ("(", "[") for word in words) > sum(word in (")", "]") for word in words)
 
 
-def _without_line(text: str, offset: int) -> str:
-    """The text with blanks for everything in the line of `offset` except braces."""
-    before, line_break, rest = text[:offset].rpartition("\n")
-    line, next_break, after = (rest + text[offset:]).partition("\n")
-    return before + line_break + re.sub(r"[^{}]", " ", line) + next_break + after
+def _problem(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> Problem:
+    from netdsl.syntax.expected import problem_of  # only texts with errors need it
 
-
-def _problem(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken) -> _Problem:
-    if isinstance(error, UnexpectedToken):
-        return _token_problem(source, error.token, set(error.expected))
-    start, end = error.start, error.start + 1
-    character = source.text[start:end]
-    found = f"`{character}`" if character else "end of file"
-    message = STRAY.get(character, f"found {found}, which the language does not use")
-    help_ = syntax_help(source, start, set(), found)
-    diagnostic = Diagnostic("syntax-error", message, Span(source, start, end), help=help_)
-    return _Problem(diagnostic, start)
-
-
-def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> _Problem:
-    start, end = token.start_pos, token.end_pos
-    found = f"`{token[:40]}`"
-    if token.type == "$END":
-        found = END
-        start = len(source.text.rstrip())
-        end = start + 1
-    elif token.type == "_NL":
-        found = "the end of the line"
-        end = start + 1
-    gap = continues_nothing(source.text, start, expected)
-    if gap is not None:
-        start, end, found = gap, gap + 1, "the end of the line"
-    message = f"expected {describe(expected)}, found {found}"
-    span = Span(source, start, min(end, len(source.text)))
-    bracket = unclosed_bracket(source, start, expected, found)
-    help_ = bracket or syntax_help(source, start, expected, found)
-    return _Problem(
-        Diagnostic("syntax-error", message, span, help=help_),
-        start,
-        leaves_open=bracket is not None,
-        is_top_level=is_top_level(expected),
-    )
+    return problem_of(source, error)

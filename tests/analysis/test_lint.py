@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.analysis.lint.codes import HINTS, WARNINGS
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import NetdslError
@@ -25,6 +26,7 @@ WRONG = [
     ("batch-in-input", [2], "net A {\n input image: 1x3x224x224\n conv(8, 3) -> gap\n}"),
     ("batch-in-input", [2], "net A {\n input image: 32x1x28x28\n conv(8, 3, pad = 1)\n}"),
     ("batch-in-input", [2], "net A {\n input image: 8x32x32x3\n conv(8, 3, pad = 1)\n}"),
+    ("batch-in-input", [2], "net A {\n input image: 32x3x28x28\n flatten -> dense(10)\n}"),
     ("batch-in-input", [2], "net A {\n input x: 1x784\n dense(128) -> relu\n dense(10)\n}"),
     ("argument-order", [3], "net A {\n input image: 3x99x99\n conv(3, 64, 3) -> relu\n}"),
     ("argument-order", [3], "net A {\n input image: 1x28x28\n conv(1, 16)\n}"),
@@ -240,6 +242,43 @@ def test_allow() -> None:
     assert _places(_warnings(text)) == [("unused-allow", 4), ("double-activation", 5)]
 
 
+@pytest.mark.parametrize(
+    ("comment", "help_"),
+    [
+        ("# allow: double-activaton", "did you mean `double-activation`?"),
+        ("# allow: all", "only warnings and hints can be allowed"),
+        ("# allow double-activation", "write `# allow: double-activation`"),
+        ("# Allow: double-activation", "write `# allow: double-activation`"),
+        ("# allow: unused-let", "remove the comment"),
+    ],
+)
+def test_comments_that_miss(comment: str, help_: str) -> None:
+    """A comment that is nearly right says what is wrong with it, and silences nothing."""
+    text = f"net A {{\n input x: 4\n dense(4) -> relu -> relu  {comment}\n dense(3) }}"
+    activation, allow = _warnings(text)
+    assert (activation.code, allow.code) == ("double-activation", "unused-allow")
+    assert help_ in str(allow.help)
+
+
+def test_comment_in_another_line() -> None:
+    """The help names the line of the warning."""
+    text = "net A {\n input x: 4\n relu  # allow: double-activation\n -> relu -> dense(3) }"
+    (allow, _) = _warnings(text)
+    assert allow.help == "the nearest one is in line 4: write the comment there"
+
+
+def test_other_comments() -> None:
+    """A comment that only begins with the word allows nothing, and is no mistake."""
+    assert _warnings("net A {\n input x: 4\n relu  # allow me to explain\n dense(3) }") == []
+
+
+def test_several_codes() -> None:
+    """Commas separate codes; blanks do, too, if a known code follows."""
+    for comment in ("skipped-input double-activation", "skipped-input,double-activation why"):
+        text = f"net A {{\n input x: 4\n dense(4) -> relu -> relu # allow: {comment}\n dense(3) }}"
+        assert _places(_warnings(text)) == [("unused-allow", 3)]
+
+
 def test_allow_that_silences_nothing() -> None:
     """It is a warning itself, unless part of the file, or the hints, were not looked at."""
     text = (
@@ -252,3 +291,9 @@ def test_allow_that_silences_nothing() -> None:
     assert _places(everything) == [("unused-allow", line) for line in (1, 3, 4)]
     assert _warnings(text, complete=False) == []
     assert "end of the line" in str(everything[0].help)
+
+
+def test_every_code_can_be_allowed() -> None:
+    """The codes that comments can silence are those that the mistakes above cause."""
+    assert {case[0] for case in (*WRONG, *TRAINED_WRONG)} == set(WARNINGS)
+    assert {case[0] for case in HINTED} == set(HINTS)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netdsl.source import SourceFile
-from netdsl.syntax.expected import continues_nothing, describe, syntax_help
+from netdsl.syntax.expected import continues_nothing, describe, general_help
 
 LAYER, VALUE, TOP = (
     {"REPEAT", "FOR", "REFERENCE"},
@@ -49,11 +48,8 @@ def test_what_was_expected(expected: set[str], words: str) -> None:
 
 def test_a_layer_at_the_top() -> None:
     """The help for a layer outside every net and block is to move it into their braces."""
-    source = SourceFile("n.net", "relu")
-    assert (
-        syntax_help(source, 0, TOP, "`relu`") == "layers belong in the braces of a `net` or `block`"
-    )
-    assert syntax_help(source, 0, TOP - {"NET"}, "`relu`") is None
+    assert general_help(TOP, "`relu`") == "layers belong in the braces of a `net` or `block`"
+    assert general_help(TOP - {"NET"}, "`relu`") is None
 
 
 @pytest.mark.parametrize("word", ["->", "expect", "=", "+", "-", "*", "/", "and", "or", "not"])

@@ -5,25 +5,32 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.analysis.lint.codes import HINTS, WARNINGS
+from netdsl.diagnostics import Diagnostic, did_you_mean
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from netdsl.source import SourceFile
 
-_COMMENT = re.compile(r'(?P<before>(?:[^"#\n]|"[^"\n]*")*)#\s*allow:(?P<codes>[^\n]*)')
-_CODES = re.compile(r"\s*([\w-]+)\s*(,?)")
+_COMMENT = re.compile(r'(?P<before>(?:[^"#\n]|"[^"\n]*")*)#\s*(?P<head>allow\b:?)', re.IGNORECASE)
+_CODE = re.compile(r"(?P<between>\s*,?\s*)(?P<code>[\w-]+)")
+_KNOWN = frozenset((*WARNINGS, *HINTS))
 
 
 class Allowance(NamedTuple):
-    """A code that a comment allows in its line."""
+    """A code that a comment allows in its line.
+
+    `is_meant` is whether the comment has the right form; `follows_text` is whether the line has
+    more than the comment.
+    """
 
     code: str
     line: int
     span: Span
-    follows_text: bool  # whether the line has more than the comment
+    is_meant: bool
+    follows_text: bool
 
 
 class Allowances:
@@ -32,7 +39,7 @@ class Allowances:
     def __init__(self, source: SourceFile) -> None:
         self.used: set[Allowance] = set()
         self._by_line: dict[int, list[Allowance]] = {}
-        if "allow:" in source.text:
+        if "allow" in source.text.lower():
             for allowance in _allowances(source):
                 self._by_line.setdefault(allowance.line, []).append(allowance)
 
@@ -43,20 +50,21 @@ class Allowances:
             return False
         for line in {span.first.line, span.last.line}:
             for allowance in self._by_line.get(line, ()):
-                if allowance.code == diagnostic.code:
+                if allowance.code == diagnostic.code and allowance.is_meant:
                     self.used.add(allowance)
                     return True
         return False
 
-    def unused(self, unknown: tuple[str, ...] = ()) -> Iterator[Diagnostic]:
-        """A warning for each code that has silenced nothing.
+    def unused(self, left: list[Diagnostic], *, with_hints: bool) -> Iterator[Diagnostic]:
+        """A warning for each code that has silenced nothing; `left` are the other warnings.
 
-        Codes in `unknown` are those of which it is not known whether there is something to allow.
+        Without hints it is not known whether there is a hint to allow.
         """
         for allowances in self._by_line.values():
             for allowance in allowances:
-                if allowance not in self.used and allowance.code not in unknown:
-                    yield _unused(allowance)
+                is_unknown = allowance.code in HINTS and not with_hints
+                if allowance not in self.used and not is_unknown:
+                    yield _unused(allowance, left)
 
 
 def _allowances(source: SourceFile) -> Iterator[Allowance]:
@@ -64,18 +72,48 @@ def _allowances(source: SourceFile) -> Iterator[Allowance]:
         comment = _COMMENT.match(line)
         if comment is None:
             continue
-        start = source.start_of(number)
-        at = comment.start("codes")
-        code = _CODES.match(line, at)
-        while code is not None:
-            span = Span(source, start + code.start(1), start + code.end(1))
-            yield Allowance(code[1], number, span, bool(comment["before"].strip()))
-            code = _CODES.match(line, code.end()) if code[2] else None
+        is_meant = comment["head"] == "allow:"
+        for code, start in _codes(line, comment.end()):
+            if is_meant or code in _KNOWN:
+                begin = source.start_of(number) + start
+                span = Span(source, begin, begin + len(code))
+                yield Allowance(code, number, span, is_meant, bool(comment["before"].strip()))
 
 
-def _unused(allowance: Allowance) -> Diagnostic:
-    help_ = "remove the comment"
-    if not allowance.follows_text:
-        help_ = "write the comment at the end of the line that it is about"
+def _codes(line: str, at: int) -> Iterator[tuple[str, int]]:
+    """The codes from a place in a line, with their places; a reason can follow them.
+
+    What follows a comma is a code, and so is every known code; the first word is one in any case.
+    """
+    is_first = True
+    while (match := _CODE.match(line, at)) is not None:
+        if not is_first and "," not in match["between"] and match["code"] not in _KNOWN:
+            return
+        yield match["code"], match.start("code")
+        at, is_first = match.end(), False
+
+
+def _unused(allowance: Allowance, left: Iterable[Diagnostic]) -> Diagnostic:
     message = f"there is no `{allowance.code}` in this line to allow"
-    return Diagnostic("unused-allow", message, allowance.span, "warning", help=help_)
+    if not allowance.is_meant:
+        message = "this comment allows nothing"
+    return Diagnostic(
+        "unused-allow", message, allowance.span, "warning", help=_advice(allowance, left)
+    )
+
+
+def _advice(allowance: Allowance, left: Iterable[Diagnostic]) -> str:
+    """What to do with a comment that silences nothing."""
+    code, file = allowance.code, allowance.span.file
+    if not allowance.is_meant:
+        return f"write `# allow: {code}`"
+    if code not in _KNOWN:
+        advice = did_you_mean(code, _KNOWN)
+        return advice or "only warnings and hints can be allowed, by their code: remove the comment"
+    if not allowance.follows_text:
+        return "write the comment at the end of the line that it is about"
+    spans = [d.span for d in left if d.code == code and d.span is not None and d.span.file is file]
+    lines = sorted((span.first.line for span in spans), key=lambda n: abs(n - allowance.line))
+    if lines:
+        return f"the nearest one is in line {lines[0]}: write the comment there"
+    return "remove the comment"

@@ -22,11 +22,14 @@ def input_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the inputs of a net."""
     uses = graph.uses()
     for value in graph.inputs:
-        families = {node.op.family for node in uses.get(id(value), [])}
-        if families.intersection(IMAGE_FAMILIES):
+        users = uses.get(id(value), [])
+        is_image = any(node.op.family in IMAGE_FAMILIES for node in users)
+        kinds = {node.op.kind for node in users}
+        if is_image:
             yield from _channels_last(value)
+        if is_image or "flatten" in kinds:
             yield from _batch_of_pictures(value)
-        if any(node.op.kind == "dense" for node in uses.get(id(value), [])):
+        if "dense" in kinds:
             yield from _batch_of_vectors(value, graph)
 
 
@@ -60,8 +63,8 @@ def _batch_of_pictures(value: Value) -> Iterator[Diagnostic]:
     yield _warning(
         "batch-in-input",
         value,
-        f"input `{value.name}` has four sizes, so its layers are three-dimensional; the first"
-        " looks like a batch",
+        f"input `{value.name}` has four sizes, and the first looks like a batch; inputs have none,"
+        " so this is a volume",
         f"leave the batch out: {shape_text(picture)}",
     )
 

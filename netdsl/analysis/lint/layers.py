@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WIDEST_KERNEL = 11  # of usual convolutions over all channels
 WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
+_THREE = re.compile(r"\(([^,=()]+,){2}[^,=()]+[,)]")  # three arguments by position
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
 # An activation that is part of another: mish(x) = x tanh(softplus(x)).
 PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
@@ -58,14 +59,16 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
     widest, step = _largest(given["k"]), _largest(given["stride"])
     if given["groups"] == 1 and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
         kind = node.op.kind
+        help_ = "the arguments are output channels, kernel and stride, without the input channels"
+        if _THREE.search(node.span.text):
+            help_ += f": is this `{kind}({widest}, {step})`?"
         yield Diagnostic(
             "argument-order",
             f"this `{kind}` has {channels} output channels, as many as its input, and a kernel of"
             f" {widest}",
             node.span,
             "warning",
-            help="the arguments are output channels, kernel and stride: is this"
-            f" `{kind}({widest}, {step})`?",
+            help=help_,
         )
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile
     from netdsl.syntax import ast
 
-HINTS = ("bias-before-norm", "dropout-before-norm", "large-receptive-field", "dominant-layer")
-
 
 class Linted(Protocol):
     """A net with what its warnings depend on."""
@@ -64,8 +62,7 @@ def warnings_of(
         if not allowances[file].silences(diagnostic):
             kept.append(diagnostic)
     if complete:
-        unknown = () if with_hints else HINTS
-        kept += allowances[module.source].unused(unknown)
+        kept += list(allowances[module.source].unused(kept, with_hints=with_hints))
     return sorted(kept, key=_place)
 
 

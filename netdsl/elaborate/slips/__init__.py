@@ -1,0 +1,53 @@
+"""Advice for names and arguments that people write out of habit from other tools.
+
+The errors themselves are found elsewhere; this package is loaded when there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.slips.edits import fix_closest
+from netdsl.elaborate.slips.layers import advise_function, advise_layer
+from netdsl.elaborate.slips.values import (
+    advise_argument,
+    advise_dtype,
+    advise_import,
+    advise_loop,
+    advise_name,
+)
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.diagnostics import Diagnostic
+
+
+def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] = ()) -> None:
+    """Give an error better advice, and a fix, if it comes from a habit.
+
+    `part` is the element or statement that has the error, and `labels` are those above it.
+    """
+    if diagnostic.span is None:
+        return
+    if diagnostic.fix and not diagnostic.code.startswith("unknown-"):
+        return
+    call = part if isinstance(part, ast.Call) else None
+    match diagnostic.code:
+        case "unknown-layer":
+            advise_layer(diagnostic, diagnostic.span, call)
+        case "unknown-name":
+            advise_name(diagnostic, diagnostic.span, call, labels)
+        case "unknown-function":
+            advise_function(diagnostic, diagnostic.span, call, part)
+        case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
+            advise_loop(diagnostic, diagnostic.span, part)
+        case "wrong-type" | "bad-argument" if call is not None:
+            advise_argument(diagnostic, diagnostic.span, call, labels)
+        case "wrong-dtype" if isinstance(part, ast.Input):
+            advise_dtype(diagnostic, diagnostic.span, part)
+        case "import-not-found":
+            advise_import(diagnostic, diagnostic.span)
+        case "unknown-label" | "unknown-attribute" | "unknown-net":
+            fix_closest(diagnostic, diagnostic.span)

@@ -1,0 +1,86 @@
+"""Changes to the text that several kinds of advice share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit, respelled
+from netdsl.habits.brackets import parts
+from netdsl.ops import LAYERS
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax import ast
+
+JOINS = ("concat", "add", "mul", "sub", "max", "residual")
+
+
+def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
+    """Make it the fix to write a text in a place."""
+    diagnostic.fix = (Edit(span, text),)
+
+
+def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
+    """Make a name that the advice suggests the fix, if there is no doubt about it.
+
+    The wrong name is the first in the message, and the last part of what the place has.
+    """
+    wrong = re.search(r"`@?([\w.]+)`$", diagnostic.message) or re.search(
+        r"`@?([\w.]+)`", diagnostic.message
+    )
+    if diagnostic.fix or wrong is None:
+        return
+    if not (diagnostic.help or "").startswith("did you mean"):
+        return
+    start = span.text.rfind(wrong[1])
+    names = re.findall(r"`@?([\w.]+)`", diagnostic.help or "")
+    if start >= 0:
+        begin = span.start + start
+        place = Span(span.file, begin, begin + len(wrong[1]))
+        diagnostic.fix = respelled(place, wrong[1], names)
+
+
+def reference(name: str) -> str:
+    """The reference to a label, with its `@`."""
+    return name if name.startswith("@") else f"@{name}"
+
+
+def argument_at(call: ast.Call, span: Span) -> ast.Argument | None:
+    """The argument whose whole value is at a place."""
+    return next((a for a in call.arguments if a.value.span == span), None)
+
+
+def with_comma(call: ast.Call, argument: ast.Argument) -> Span:
+    """The place of an argument with the comma before or after it."""
+    text, span = argument.span.file.text, argument.span
+    before = text[call.span.start : span.start].rstrip()
+    if before.endswith(","):
+        return Span(span.file, call.span.start + len(before) - 1, span.end)
+    after = re.compile(r"\s*,\s*").match(text, span.end)
+    return span if after is None else Span(span.file, span.start, after.end())
+
+
+def is_layer(text: str) -> bool:
+    """Whether a text begins with the name of a layer."""
+    name = re.match(r"\w+", text)
+    return name is not None and name[0] in LAYERS
+
+
+def joined(kind: str, call: ast.Call) -> str | None:
+    """A join of layers that are written as arguments, or of references."""
+    texts = [argument.value.span.text for argument in call.arguments if argument.name is None]
+    if len(texts) == 1 and texts[0].startswith("["):
+        texts = [text for text in parts(texts[0][1:-1]) if text]
+    if not texts or len(texts) < len(call.arguments):
+        return kind if call.arguments == () and call.span.text == call.name else None
+    if all(text.startswith("@") for text in texts):
+        return f"{kind}({', '.join(texts)})"
+    if not all(is_layer(text) for text in texts):
+        return None
+    if kind == "residual" and len(texts) == 1:
+        return f"residual {{ {texts[0]} }}"
+    if len(texts) == 1:
+        return None
+    return f"{kind} {{ {' '.join(f'| {text}' for text in texts)} }}"

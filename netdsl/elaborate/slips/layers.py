@@ -1,0 +1,188 @@
+"""Advice for names of layers and functions of other tools."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.slips.edits import (
+    JOINS,
+    fix_closest,
+    is_layer,
+    joined,
+    set_fix,
+)
+from netdsl.habits.calls import chain_of
+from netdsl.habits.layers import ADVICE, find, key_of
+from netdsl.habits.words import FUNCTIONS
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+
+LIKE = 0.7  # the least likeness of a name to one that advice suggests
+
+
+def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
+    """Advice for a layer or block that does not exist."""
+    name = span.text
+    path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
+    is_like = _likeness(diagnostic, name) >= LIKE
+    before = span.file.text[: span.start].rstrip()
+    if path is not None:
+        if call is not None:
+            set_fix(diagnostic, call.span, path[1])
+    elif call is None:
+        _advise_name(diagnostic, span, None, is_like=is_like)
+    elif key_of(name) in ("output", "outputs"):
+        _output(diagnostic, call, before)
+    elif before.endswith("output") and not call.arguments and find(name) is None:
+        diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
+    else:
+        _advise_name(diagnostic, span, call, is_like=is_like)
+
+
+def _advise_name(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, *, is_like: bool
+) -> None:
+    """Advice for a name of other tools; `is_like` is whether the error suggests a similar one."""
+    key, row = key_of(span.text), find(span.text)
+    written = None if call is None else _written(call)
+    if call is not None and written is not None and (row is not None or key in ADVICE):
+        diagnostic.help = f"write `{written}`"
+        if row is not None and written != row.ours and written.startswith(row.ours):
+            diagnostic.help = f"it is called `{row.ours}` here: write `{written}`"
+        set_fix(diagnostic, call.span, written)
+    elif key in ADVICE:
+        diagnostic.help = ADVICE[key]
+        if call is not None:
+            _act_on(diagnostic, key, call)
+    elif row is not None:
+        _called(diagnostic, span, call, row.ours)
+    elif call is not None and call.body is not None and not is_like:
+        diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
+    elif is_like:
+        fix_closest(diagnostic, span)
+    elif (diagnostic.help or "").startswith("did you mean"):
+        diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
+    """The fix for a name with advice, if it is a whole line."""
+    if key in ("input", "inputlayer"):
+        _input(diagnostic, call)
+    elif not _is_line(call.span):
+        return
+    elif "leave" in ADVICE[key]:
+        set_fix(diagnostic, call.span, "")
+    elif key == "assert":
+        written = f"expect {call.span.text.removeprefix(call.name).strip('()')}"
+        diagnostic.help = f"a fact about the net begins with `expect`: write `{written}`"
+        set_fix(diagnostic, call.span, written)
+
+
+def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str) -> None:
+    """Advice for a layer whose arguments cannot be translated."""
+    diagnostic.help = f"it is called `{ours}` here"
+    if call is None:
+        return
+    if ours == "conv" and call.arguments:
+        diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
+    if not call.arguments and (call.body is None or ours in JOINS):
+        set_fix(diagnostic, span, ours)
+
+
+def _likeness(diagnostic: Diagnostic, name: str) -> float:
+    """How much the first name that the advice suggests is like this one, from 0 to 1."""
+    suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
+    if suggested is None:
+        return 0
+    ours, theirs = suggested[1].lower(), name.lower()
+    if theirs.startswith(ours) or ours.startswith(theirs):
+        return 1
+    return SequenceMatcher(None, theirs, ours).ratio()
+
+
+def _output(diagnostic: Diagnostic, call: ast.Call, before: str) -> None:
+    """Advice for `output` at the end of a chain."""
+    diagnostic.help = "name the output at the beginning of a line: `output logits: dense(10)`"
+    span = call.span
+    number = span.file.location(span.start).line
+    line, start = span.file.line(number), span.file.start_of(number)
+    chain = span.file.text[start : len(before)].strip()
+    if call.arguments:
+        arguments = span.text.partition("(")[2]
+        diagnostic.help = f"write the layer: `dense({arguments}`; `output` names the last value"
+        set_fix(diagnostic, span, f"dense({arguments}")
+    elif chain.endswith("->") and line.rstrip().endswith(span.text):
+        begin = start + len(line) - len(line.lstrip())
+        written = f"output {chain.removesuffix('->').rstrip()}"
+        diagnostic.help = f"an output begins its line: `{written}`"
+        set_fix(diagnostic, Span(span.file, begin, span.end), written)
+
+
+def _input(diagnostic: Diagnostic, call: ast.Call) -> None:
+    """The declaration for `Input(3, 8, 8)`."""
+    sizes = re.findall(r"\d+", call.span.text.partition("(")[2])
+    if 1 <= len(sizes) <= 4:
+        written = f"input image: {'x'.join(sizes)}"
+        if len(sizes) == 3 and len(sizes[2]) == 1 < len(sizes[0]):
+            written = f"input image: {sizes[2]}x{sizes[0]}x{sizes[1]}"
+        diagnostic.help = f"declare the input at the top of the net: `{written}`"
+
+
+def _is_line(span: Span) -> bool:
+    """Whether a place is a whole line, so that it can be left out."""
+    number = span.file.location(span.start).line
+    return span.file.line(number).strip() == span.text
+
+
+def _written(call: ast.Call) -> str | None:
+    """The call as it is written here, with its label if it has none and gives its name."""
+    text = call.span.text
+    row = find(call.name)
+    if row is not None and row.ours in JOINS and call.body is None:
+        return joined(row.ours, call)
+    if call.body is not None:
+        return None
+    chain = chain_of(text if call.arguments or text.endswith(")") else f"{text}()")
+    if chain is None:
+        return None
+    if chain.name is not None and call.label is None:
+        return f"{chain.name}: {chain}"
+    return str(chain)
+
+
+def advise_function(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, part: ast.Tree | None
+) -> None:
+    """Advice for a function that does not exist, or that is a layer."""
+    name = span.text.split("(")[0]
+    if not is_layer(span.text) and find(name) is None:
+        index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
+        if name in FUNCTIONS:
+            diagnostic.help = FUNCTIONS[name]
+        elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
+            diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
+            set_fix(diagnostic, span, f"{name}[{index[2]}]")
+        return
+    diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
+    diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"
+    if isinstance(part, ast.Let):
+        diagnostic.message = f"`{name}` is a layer, and `let` gives names to numbers and lists"
+        diagnostic.help = f"a layer gets its name with a colon: `{part.name}: {span.text}`"
+        if part.value.span == span:
+            set_fix(diagnostic, part.span, f"{part.name}: {span.text}")
+    if call is None:
+        return
+    if call.name in JOINS:
+        diagnostic.help = f"write each in an arm: `{call.name} {{ | relu | conv(8, 3) }}`"
+        written = joined(call.name, call)
+    else:
+        chain = chain_of(call.span.text)
+        written = None if chain is None or chain.start is not None else str(chain)
+    if written is not None:
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, call.span, written)

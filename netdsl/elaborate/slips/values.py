@@ -1,0 +1,186 @@
+"""Advice for names, types and arguments that people write out of habit from other tools."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.slips.edits import (
+    JOINS,
+    argument_at,
+    fix_closest,
+    reference,
+    set_fix,
+    with_comma,
+)
+from netdsl.habits.brackets import parts
+from netdsl.habits.layers import find
+from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
+from netdsl.ops import LAYERS
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.ir.op import Op
+
+
+def advise_name(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
+) -> None:
+    """Advice for a name that has no value."""
+    name = span.text
+    argument = None if call is None else argument_at(call, span)
+    if name in VALUES:
+        diagnostic.help = f"it is written `{VALUES[name]}`"
+        set_fix(diagnostic, span, VALUES[name])
+    elif name in NOTHING:
+        diagnostic.help = "leave it out, or give a value such as 0 or `false`"
+        if call is not None:
+            diagnostic.help = "leave the argument out"
+        if call is not None and argument is not None:
+            diagnostic.fix = (Edit(with_comma(call, argument), ""),)
+    elif span.file.text[: span.start].rstrip().endswith("//"):
+        start = span.file.text[: span.start].rindex("//")
+        diagnostic.help = "comments begin with `#`"
+        set_fix(diagnostic, Span(span.file, start, start + 2), "#")
+    elif name in IN and diagnostic.help is None:
+        diagnostic.help = f"the sizes of a block's input are `{IN[name]}` and so on"
+        set_fix(diagnostic, span, IN[name])
+    elif re.fullmatch(r"[xX]\d+", name):
+        diagnostic.help = f"write a factor as a number: `{name[1:]}`"
+        set_fix(diagnostic, span, name[1:])
+    elif name == "identity":
+        diagnostic.help = (
+            "a block without layers can be an argument: `block none() { }`, and then `none`"
+        )
+    elif _is_for_label(diagnostic, call):
+        _label(diagnostic, span, call, labels)
+    elif diagnostic.help == "write `same` in lower case":
+        set_fix(diagnostic, span, "same")
+    elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
+        diagnostic.help = f"the layer is called `{row.ours}` here"
+        set_fix(diagnostic, span, row.ours)
+    else:
+        fix_closest(diagnostic, span)
+
+
+def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
+    """Whether a name stands where a join has a reference."""
+    if call is None or call.name not in JOINS:
+        return False
+    is_in_list = any(isinstance(a.value, ast.Sequence) for a in call.arguments)
+    return is_in_list or (diagnostic.help or "").startswith("write `@")
+
+
+def _label(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
+) -> None:
+    """The fix for labels without `@` among the arguments of a join."""
+    if call is None or call.name not in JOINS:
+        return
+    texts = [argument.value.span.text for argument in call.arguments if argument.name is None]
+    if len(texts) == 1 and texts[0].startswith("["):
+        texts = parts(texts[0][1:-1])
+    last = call.arguments[len(call.arguments) - 1 if len(texts) == len(call.arguments) else 0]
+    written = ", ".join(map(reference, texts))
+    diagnostic.help = f"references begin with `@`: write `{call.name}({written})`"
+    if {text.lstrip("@") for text in texts} <= {*labels}:
+        set_fix(diagnostic, Span(span.file, call.arguments[0].span.start, last.span.end), written)
+
+
+def advise_dtype(diagnostic: Diagnostic, span: Span, part: ast.Input) -> None:
+    """Advice for a type of another language, and for sizes with a capital `X`."""
+    ours = TYPES.get(span.text.lower())
+    if re.match(r"X[\dA-Z]", span.text):
+        place = Span(span.file, part.shape.span.start, span.end)
+        written = place.text.replace("X", "x").replace(" ", "")
+        diagnostic.code = "syntax-error"
+        diagnostic.message = "sizes have a small `x` between them"
+        diagnostic.span = place
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, place, written)
+    elif ours is not None:
+        diagnostic.help = f"it is called `{ours}` here"
+        set_fix(diagnostic, span, ours)
+    else:
+        fix_closest(diagnostic, span)
+
+
+def advise_import(diagnostic: Diagnostic, span: Span) -> None:
+    """Advice for a package of Python, which the language does not need."""
+    words = span.text.split()
+    if len(words) == 2 and words[1] in PACKAGES:
+        diagnostic.help = "leave it out: the layers need no import"
+        set_fix(diagnostic, span, "")
+        return
+    first = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
+    if first is not None and first[1] == words[-1].lower():
+        diagnostic.help = f"write `import {first[1]}`"
+        set_fix(diagnostic, span, f"import {first[1]}")
+
+
+def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
+    """Advice for values that a loop cannot take."""
+    if "needs a list" in diagnostic.message:
+        set_fix(diagnostic, span, f"range({span.text})")
+    elif len(part.targets) == 2:
+        diagnostic.help = f"`enumerate({span.text})` gives pairs of a number and an element"
+
+
+def advise_argument(
+    diagnostic: Diagnostic, span: Span, call: ast.Call, labels: Iterable[str]
+) -> None:
+    """Advice for an argument of the wrong type."""
+    argument = next((a for a in call.arguments if a.span == span), None)
+    cls = LAYERS.get(call.name)
+    if argument is None or cls is None:
+        return
+    value = argument.value
+    word = value.value if isinstance(value, ast.Literal) else value.span.text
+    if isinstance(value, ast.Sequence) and call.name in JOINS:
+        inside = [reference(name) for name in parts(value.span.text[1:-1])]
+        if all(name[1:].split(".")[0] in {*labels} for name in inside):
+            diagnostic.help = f"write references without a list: `{call.name}({', '.join(inside)})`"
+            set_fix(diagnostic, value.span, ", ".join(inside))
+    elif diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
+        diagnostic.fix = (Edit(with_comma(call, argument), ""),)
+    elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
+        _word(diagnostic, word, call, argument, cls)
+    elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
+        _percent(diagnostic, value, call)
+
+
+def _word(
+    diagnostic: Diagnostic, word: str, call: ast.Call, argument: ast.Argument, cls: type[Op]
+) -> None:
+    """Advice for a word at the place of another argument, and for an activation as an argument."""
+    owner = next((a.name for a in cls.args if word in (a.choices or ())), None)
+    if word.lower() == "same" and any(a.name == "pad" for a in cls.args):
+        owner = "pad"
+    if owner is not None:
+        diagnostic.help = f"write the name of the argument: `{owner} = {word.lower()}`"
+        set_fix(diagnostic, argument.span, f"{owner} = {word.lower()}")
+        return
+    row = find(word)
+    kind = word.lower()
+    if kind not in LAYERS and row is not None:
+        kind = row.ours
+    if kind not in LAYERS or LAYERS[kind].family != "activation":
+        return
+    diagnostic.help = f"an activation is a layer of its own: write `-> {kind}` after this one"
+    end = Span(call.span.file, call.span.end, call.span.end)
+    diagnostic.fix = (Edit(with_comma(call, argument), ""), Edit(end, f" -> {kind}"))
+
+
+def _percent(diagnostic: Diagnostic, value: ast.Literal, call: ast.Call) -> None:
+    """Advice for a probability that is written as a percentage."""
+    number = value.value
+    if call.name not in ("dropout", "dropout2d", "droppath"):
+        return
+    if isinstance(number, int | float) and 2 <= number <= 100:
+        diagnostic.help = f"a probability is a fraction: write `{number / 100:g}`"
+        set_fix(diagnostic, value.span, f"{number / 100:g}")

@@ -1,0 +1,149 @@
+"""Rewrites lines whose brackets are those of other languages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Change, Fix, Matched
+
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def parts(text: str, separator: str = ",") -> list[str]:
+    """The parts of a text between separators that are in no bracket, without blanks around them."""
+    depth, start = 0, 0
+    members: list[str] = []
+    for position, character in enumerate(text):
+        depth += (character in _OPEN) - (character in _CLOSE)
+        if depth == 0 and text.startswith(separator, position):
+            members.append(text[start:position].strip())
+            start = position + len(separator)
+    return [*members, text[start:].strip()]
+
+
+def closing(text: str, opening: int) -> int | None:
+    """Where the bracket that is opened at an offset is closed."""
+    depth = 0
+    for position in range(opening, len(text)):
+        depth += (text[position] in _OPEN) - (text[position] in _CLOSE)
+        if depth == 0:
+            return position
+    return None
+
+
+def braced(matched: Matched) -> Fix:
+    """Braces in place of a colon and an indented body, as in Python."""
+    colon = matched.place("at")[1] - 1
+    end_of_line = matched.text.find("\n", colon)
+    head = matched.text[matched.start : colon]
+    indentation = head[: len(head) - len(head.lstrip())]
+    if matched.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
+        return None
+    end = _end_of_body(matched.text, end_of_line, len(indentation))
+    if end is None:
+        return None
+    return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
+
+
+def braced_line(matched: Matched) -> Fix:
+    """Braces around the indented lines below a line without a brace."""
+    line = matched.match.string
+    indentation = line[: len(line) - len(line.lstrip())]
+    end_of_line = matched.text.find("\n", matched.start)
+    end = _end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
+    if end is None:
+        return None
+    place = matched.start + len(line.rstrip())
+    return [(place, place, " {"), (end, end, f"\n{indentation}}}")]
+
+
+def _end_of_body(text: str, start: int, indentation: int) -> int | None:
+    """The end of the last line that is indented more; None if there is no such line."""
+    end = None
+    position = start + 1
+    while 0 < position < len(text):
+        stop = text.find("\n", position)
+        stop = len(text) if stop < 0 else stop
+        line = text[position:stop]
+        if line.strip():
+            if len(line) - len(line.lstrip()) <= indentation:
+                break
+            end = position + len(line.rstrip())
+        position = stop + 1
+    return end
+
+
+def moved_brace(matched: Matched) -> Fix:
+    """The brace of the next line at the end of this one."""
+    end = matched.start + len(matched.match.string.rstrip())
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\s*\n\s*(\{)").match(matched.text, end)
+    if following is None:
+        return None
+    changes: list[Change] = [(end, end, " {"), (*following.span(1), "")]
+    return changes
+
+
+def arms(matched: Matched) -> Fix:
+    """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
+    text, start = matched.text, matched.place("open")[0]
+    end = closing(text, start)
+    if end is None or "\n" in text[start:end]:
+        return None
+    inside = text[start + 1 : end]
+    if inside.lstrip().startswith("|"):
+        return None
+    members = parts(inside, "|")
+    if len(members) == 1:
+        members = parts(inside.replace(";", ","))
+    if matched.group("join") == "residual" and len(members) == 1 and text[start] != "{":
+        return body(matched)
+    if matched.group("join") == "residual" and len(members) == 1:
+        return None
+    if matched.group("join") == "residual" and "|" not in inside and text[start] == "{":
+        return [(start + 1, end, f" {' -> '.join(members)} ")]
+    members = [member for member in members if member]
+    if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
+        return None
+    labels = {*re.findall(r"(\w+)[ \t]*:", text[:begin])} if (begin := start) else set()
+    members = [f"@{member}" if member in labels else member for member in members]
+    joined = " ".join(f"| {member}" for member in members)
+    begin = matched.place("fix")[0]
+    return [(begin, end + 1, f"{matched.group('join')} {{ {joined} }}")]
+
+
+def body(matched: Matched) -> Fix:
+    """`residual { F }` for `residual(F)` and `residual F`."""
+    text = matched.text
+    begin, start = matched.place("fix")[0], matched.place("open")[0]
+    end = closing(text, start)
+    if end is None or "\n" in text[start:end]:
+        return None
+    return [(begin, end + 1, f"{matched.group('join')} {{ {text[start + 1 : end].strip()} }}")]
+
+
+def else_if(matched: Matched) -> Fix:
+    """`else if c {` for `elif c:`, with the body in braces."""
+    changes = braced(matched)
+    if not isinstance(changes, list):
+        return None
+    return [(*matched.place("word"), "else if"), *changes]
+
+
+def unclosed(matched: Matched) -> Fix:
+    """A `)` before an arrow, if one parenthesis of the line is open there."""
+    before = matched.text[matched.start : matched.place("at")[0]]
+    if before.count("(") != before.count(")") + 1 or before.count("[") != before.count("]"):
+        return None
+    end = matched.start + len(before.rstrip())
+    return [(end, end, ")")]
+
+
+def moved_arrow(matched: Matched) -> Fix:
+    """An arrow at the end of a line, moved to the beginning of the next one."""
+    start, end = matched.place("fix")
+    following = re.compile(r"[ \t]*(?:#[^\n]*)?\n[ \t]*(?=[A-Za-z_@{])").match(matched.text, end)
+    if following is None:
+        return None
+    return [(start, end, ""), (following.end(), following.end(), "-> ")]

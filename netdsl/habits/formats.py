@@ -1,0 +1,209 @@
+"""Lines of configuration files, of tables in papers, and numbers with units."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.brackets import parts
+from netdsl.habits.layers import find
+from netdsl.ops import LAYERS
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+_KIND = re.compile(r"(?i)(?:[a-z][a-z_]*(?:[ -]?pool(?:ing)?)?|global average pool\w*)")
+_UNITS = {"k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "bn": 10**9, "million": 10**6,
+          "thousand": 10**3, "billion": 10**9, "mio": 10**6}  # fmt: skip
+_PHRASES = (
+    (r"global (?:average|avg|mean)[ -]?pool\w*|global pool\w*", "gap"),
+    (r"global max[ -]?pool\w*", "gmp"),
+    (r"(?:max|maximum)[ _-]?pool\w*", "maxpool"),
+    (r"(?:average|avg|mean)[ _-]?pool\w*", "avgpool"),
+    (r"(?:depthwise|dw)[ _-]?conv\w*", "depthwise"),
+    (r"(?:transposed|deconv|up)[ _-]?conv\w*|deconv\w*", "deconv"),
+    (r"conv(?=\d)|conv[a-z_]*|filters|kernels|feature maps", "conv"),
+    (r"(?:fully[ -]?connected|inner product|fc|dense|linear)(?:[ -]layers?)?", "dense"),
+    (r"batch[ _-]?norm\w*|bn", "bn"),
+    (r"layer[ _-]?norm\w*", "layernorm"),
+    (r"soft[ -]?max", "softmax"),
+    (r"dropout", "dropout"),
+    (r"leaky[ _-]?relu", "leaky_relu"),
+    (r"relu", "relu"),
+    (r"pool\w*", "maxpool"),
+)
+
+
+def paper(matched: Matched) -> Fix:
+    """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
+    line = re.sub(r"\s*[×✕*]\s*", "x", re.sub("@", " ", matched.group("line"))).strip().rstrip(",.")
+    if line in LAYERS:
+        return None
+    words = line.lower()
+    for pattern, kind in _PHRASES:
+        match = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z_])", words)
+        if match is not None:
+            return _described(kind, words[: match.start()] + " " + words[match.end() :])
+    return None
+
+
+def _described(kind: str, rest: str) -> str | None:
+    """The layer of a kind with the numbers of a line."""
+    window = re.search(r"\b(\d+)\s*x\s*(\d+)\b", rest)
+    if window is not None:
+        rest = rest.replace(window[0], " ")
+    stride = re.search(r"/\s*(\d+)|\bstride\s*[:=]?\s*(\d+)|\bs\s*=?\s*(\d+)\b", rest)
+    if stride is not None:
+        rest = rest.replace(stride[0], " ")
+    pad = re.search(r"\bpad(?:ding)?\s*[:=]?\s*(\d+)|\bp\s*=\s*(\d+)\b", rest)
+    if pad is not None:
+        rest = rest.replace(pad[0], " ")
+    if re.search(r"[a-z(){}]", rest):
+        return None
+    numbers = re.findall(r"\d+(?:\.\d+)?", rest)
+    step = next((g for g in stride.groups() if g), None) if stride else None
+    k = None
+    if window is not None:
+        k = window[1] if window[1] == window[2] else f"{window[1]}x{window[2]}"
+    return _layer(kind, k, step, numbers) and _padded(_layer(kind, k, step, numbers), pad)
+
+
+def _padded(layer: str | None, pad: re.Match[str] | None) -> str | None:
+    if layer is None or pad is None:
+        return layer
+    return f"{layer.rstrip(')')}, pad = {pad[1] or pad[2]})"
+
+
+def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> str | None:
+    if kind in ("conv", "deconv"):
+        if k is None and len(numbers) == 2:  # `conv3-64`
+            k = numbers.pop(0)
+        if k is None or len(numbers) != 1:
+            return None
+        return f"{kind}({numbers[0]}, {k}" + (f", stride = {stride})" if stride else ")")
+    if kind in ("maxpool", "avgpool"):
+        k = k or (numbers.pop(0) if numbers else stride)
+        if k is None or numbers:
+            return None
+        return f"{kind}({k}" + (f", stride = {stride})" if stride and stride != k else ")")
+    if k is not None or stride is not None:
+        return None
+    if kind == "dense":
+        return f"dense({numbers[0]})" if len(numbers) == 1 else None
+    if kind in ("dropout", "leaky_relu") and len(numbers) == 1:
+        return f"{kind}({numbers[0]})"
+    return kind if not numbers else None
+
+
+def digits(matched: Matched) -> Fix:
+    """`25_000_000` for `25M`."""
+    value = float(matched.group("n").replace("_", "")) * _UNITS[matched.group("unit").lower()]
+    return f"{round(value):_}"
+
+
+def mapping(matched: Matched) -> Fix:
+    """`conv(out = 8, k = 3)` for `conv: {out: 8, k: 3}`."""
+    kind = matched.group("kind")
+    row = find(kind)
+    if kind not in LAYERS:
+        if row is None:
+            return None
+        kind = row.ours
+    known = {declared.name for declared in LAYERS[kind].args} if kind in LAYERS else set()
+    pairs = [
+        re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(matched.group("pairs")) if part
+    ]
+    if not all(len(pair) == 2 and pair[0].strip('"') in known for pair in pairs):
+        return None
+    return f"{kind}({', '.join(f'{name.strip(chr(34))} = {value}' for name, value in pairs)})"
+
+
+_DARKNET = "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` in a `net`"
+_CAFFE = "write the layer with its name: `conv1: conv(20, 5)`; its input is the value above"
+_YAML = "write a net as `net Name { input image: 3x224x224 ... }`, with one layer on each line"
+
+_PAPER = r"(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|norm|dense|max|drop|relu|bn|linear))"
+
+HABITS = (
+    Habit(
+        r"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,.*)",
+        "‹[-1, 1, Conv, [64, 3, 2]]›",
+        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "this is a row of a YOLO file",
+    ),
+    Habit(
+        r"^\s*(?P<at>-\s*\[.*)",
+        "‹- [-1, 1, Conv, [64, 3, 2]]›",
+        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "this is a row of a YOLO file",
+    ),
+    Habit(
+        r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET, "this is a section of a Darknet file"
+    ),
+    Habit(
+        r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", where="top"
+    ),
+    Habit(
+        r"^\s*(?P<at>(?:name|type|bottom|top)\s*:\s*\").*",
+        '‹name: "›conv1"',
+        _CAFFE,
+        "this is a line of a Caffe file",
+    ),
+    Habit(
+        r"^\s*(?P<at>layers?\s*\{)",
+        "‹layer {› 3 }",
+        _CAFFE,
+        "this is a layer of Caffe",
+        where="body",
+    ),
+    Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", '‹{"name": "N"}›', _YAML, "this is JSON", where="top"),
+    Habit(r"^\s*(?P<at>[\w-]+\s*:)(?:\s|$).*", "‹layers:›", _YAML, "this is YAML", where="top"),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>[-*•+]\s+|\d+[.)]\s+)?(?P<kind>\w+)\s*:\s*\{(?P<pairs>[^{}]*)\})\s*$",
+        "‹- ›conv: {out: 8, k: 3}",
+        "write the layer as `$fix`",
+        "this is a layer of YAML or JSON",
+        mapping,
+        "write the layer with its arguments in parentheses: `conv(8, 3)`",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>-|[*•+]|\d+[.)])\s+)(?=[A-Za-z_@])",
+        "‹-› conv(8, 3)",
+        "write each layer on a line of its own, without a mark before it",
+        "found `$at` before a layer, but a net is not a list",
+        "",
+        where="body",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>(?P<line>{_PAPER}\w[\w ,/×✕*x.=:-]*?))\s*$",
+        "‹3x3 conv, 64, /2›",
+        "write the layer as `$fix`",
+        "this is a layer as papers write it",
+        paper,
+    ),
+    Habit(
+        r"(?P<fix>(?P<at>(?P<n>\b\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[kKmMbBgG]|bn|million|thousand"
+        r"|billion|Mio|mio)))\b",
+        "expect params == ‹25M›",
+        "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
+        "numbers have no unit such as `$unit`",
+        digits,
+    ),
+    Habit(
+        r"\bexpect\s+(?P<fix>(?P<n>\d[\d_]*)\s*(?P<at>(?P<figure>params|macs|weights|units"
+        r"|depth)))\s*$",
+        "expect 224 ‹params›",
+        "write `expect $figure == $n`",
+        "a comparison is missing",
+        "$figure == $n",
+    ),
+    Habit(
+        r"(?P<fix>\s*(?P<at>params|parameters|weights|macs|flops|px|pixels|%))(?=\s*$)",
+        "expect params == 1e6 ‹params›",
+        "leave out `$at`",
+        "a number has no unit",
+        "",
+    ),
+)

@@ -1,0 +1,250 @@
+"""The names of layers and functions in other tools and in papers, and what to write here.
+
+A name is looked up without its case, its underscores and its number of dimensions: `Conv2d`,
+`conv_2d` and `CONV` are all `conv`. `torch` and `keras` are the arguments in the order in which
+these libraries take them: `kernel_size=k` is the argument `k` here, and `-` means that it has no
+counterpart because it is not needed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Counterpart(NamedTuple):
+    """A layer of this language, and its names elsewhere.
+
+    `names` are the names elsewhere and `ours` is the layer or, in a template, the chain of layers.
+    """
+
+    ours: str
+    names: str
+    torch: str | None = None
+    keras: str | None = None
+
+
+_TORCH_CONV = "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
+_KERAS_CONV = (
+    "filters=out kernel_size=k strides=stride padding=pad data_format=- dilation_rate=dilation"
+    " groups activation use_bias=bias kernel_initializer=init"
+)
+_POOL = "kernel_size=k stride padding=pad"
+_KERAS_POOL = "pool_size=k strides=stride padding=pad"
+_RNN = "input_size=- hidden_size=hidden num_layers=layers"
+_TORCH_LSTM = _RNN + " bias=! batch_first=- dropout bidirectional"
+_KERAS_LSTM = "units=hidden return_sequences"
+_RATE = "rate=p"
+
+LAYERS = (
+    Counterpart(
+        "conv",
+        "convolution convolve convolutional convlayer convblock atrousconv dilatedconv",
+        _TORCH_CONV,
+        _KERAS_CONV,
+    ),
+    Counterpart(
+        "deconv",
+        "convtranspose transposedconv transposeconv deconvolution upconv convtransposed",
+        (
+            "in_channels=- out_channels=out kernel_size=k stride padding=pad"
+            " output_padding=output_pad groups bias dilation"
+        ),
+        (
+            "filters=out kernel_size=k strides=stride padding=pad output_padding=output_pad"
+            " data_format=- dilation_rate=dilation activation use_bias=bias"
+        ),
+    ),
+    Counterpart(
+        "depthwise",
+        "depthwiseconv dwconv depthwiseconvolution",
+        keras="kernel_size=k strides=stride padding=pad depth_multiplier=multiplier",
+    ),
+    Counterpart(
+        "depthwise -> conv",
+        "separableconv sepconv separable depthwiseseparable",
+        None,
+        "filters=out kernel_size=k strides=stride padding=pad data_format=-",
+    ),
+    Counterpart(
+        "dense",
+        "linear fc fullyconnected innerproduct ip connected fclayer lazylinear ff affine",
+        "in_features=- out_features=units bias",
+        "units activation use_bias=bias kernel_initializer=init",
+    ),
+    Counterpart("flatten", "flat ravel", "start_dim=- end_dim=-", ""),
+    Counterpart(
+        "embedding",
+        "embed embeddings lookup",
+        "num_embeddings=n embedding_dim=dim",
+        "input_dim=n output_dim=dim",
+    ),
+    Counterpart(
+        "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
+    ),
+    Counterpart(
+        "avgpool",
+        "averagepooling avgpooling averagepool meanpool meanpooling",
+        _POOL + " ceil_mode=ceil count_include_pad=count_pad",
+        _KERAS_POOL,
+    ),
+    Counterpart(
+        "gap",
+        "globalavgpool globalaveragepool globalavgpooling globalpool globalpooling avgpoolglobal",
+    ),
+    Counterpart("gap -> flatten", "globalaveragepooling", None, ""),
+    Counterpart("gmp -> flatten", "globalmaxpooling", None, ""),
+    Counterpart("gmp", "globalmaxpool gmaxpool"),
+    Counterpart(
+        "adaptive_avgpool",
+        "adaptiveavgpool adaptiveaveragepool adaptiveaveragepooling",
+        "output_size=size",
+    ),
+    Counterpart("adaptive_maxpool", "adaptivemaxpool adaptivemaxpooling", "output_size=size"),
+    Counterpart(
+        "bn",
+        "batchnorm batchnormalization batchnormalisation bnorm norm lazybatchnorm syncbatchnorm",
+        "num_features=- eps momentum affine track_running_stats=-",
+        "axis=- momentum=- epsilon=- center=- scale=-",
+    ),
+    Counterpart(
+        "layernorm",
+        "layernormalization layernormalisation ln",
+        "normalized_shape=- eps affine",
+        "axis=- epsilon=eps",
+    ),
+    Counterpart("rmsnorm", "rmsnormalization", "normalized_shape=- eps"),
+    Counterpart(
+        "groupnorm",
+        "groupnormalization groupnormalisation",
+        "num_groups=groups num_channels=- eps affine",
+        "groups axis=- epsilon=eps",
+    ),
+    Counterpart("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
+    Counterpart("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
+    Counterpart("dropout", "drop alphadropout", "p", _RATE),
+    Counterpart(
+        "dropout2d",
+        "spatialdropout featuredropout featurealphadropout dropout1d dropout3d dropblock",
+        "p",
+        _RATE,
+    ),
+    Counterpart("droppath", "stochasticdepth droppaths", "drop_prob=p"),
+    Counterpart("relu", "rectifier rectifiedlinear rectlinear", "", ""),
+    Counterpart(
+        "leaky_relu",
+        "leaky lrelu leakyrelu",
+        "negative_slope=slope",
+        "alpha=slope negative_slope=slope",
+    ),
+    Counterpart("hard_swish", "hardswish hswish", "", ""),
+    Counterpart("hard_sigmoid", "hardsigmoid hsigmoid", "", ""),
+    Counterpart("silu", "swish", "", ""),
+    Counterpart("log_softmax", "logsoftmax", "dim=axis"),
+    Counterpart("softmax", "softmaxlayer", "dim=axis", "axis=-"),
+    Counterpart("sigmoid", "logistic", "", ""),
+    Counterpart("concat", "cat concatenate concatenation merge route stack hstack", None, "axis=-"),
+    Counterpart("add", "eltwise plus elementwiseadd sum elementwisesum", None, ""),
+    Counterpart("mul", "multiply times elementwisemul prod product", None, ""),
+    Counterpart("sub", "subtract minus", None, ""),
+    Counterpart("max", "maximum maxout", None, ""),
+    Counterpart("residual", "skip shortcut residualblock resblock skipconnection"),
+    Counterpart(
+        "upsample",
+        "upsampling upsamplingnearest interpolate resize unpool upscale",
+        "size scale_factor=scale mode align_corners=-",
+        "size=scale data_format=- interpolation=mode",
+    ),
+    Counterpart("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
+    Counterpart("reshape", "view unflatten", None, "target_shape=shape"),
+    Counterpart("permute", "transpose swapaxes", None, "dims=order"),
+    Counterpart("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
+    Counterpart("crop", "cropping centercrop"),
+    Counterpart("split", "chunk"),
+    Counterpart("channel_shuffle", "channelshuffle shufflechannels", "groups"),
+    Counterpart(
+        "attention",
+        "multiheadattention mha selfattention multihead",
+        "embed_dim=- num_heads=heads dropout bias",
+        "num_heads=heads key_dim=-",
+    ),
+    Counterpart("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
+    Counterpart("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
+    Counterpart("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
+    Counterpart("identity", "noop passthrough", "", ""),
+    Counterpart("bottleneck", "bottleneckblock"),
+    Counterpart("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
+    Counterpart("inverted_residual", "invertedresidual mbconv irblock invertedbottleneck"),
+    Counterpart("dense_block", "denseblock"),
+    Counterpart("spp", "spatialpyramidpooling spatialpyramid"),
+    Counterpart("frozen", "freeze"),
+    Counterpart("gcn", "graphconv gcnconv", "in_channels=- out_channels=units"),
+    Counterpart("sage", "sageconv graphsage", "in_channels=- out_channels=units"),
+    Counterpart("cheb", "chebconv", "in_channels=- out_channels=units K=k"),
+    Counterpart("roi_pool", "roipool roipooling"),
+    Counterpart("roi_align", "roialign"),
+    Counterpart("tokens", "patches totokens sequence"),
+)
+
+# Names without one layer as their counterpart, with advice.
+_ACTIVATION = "write the activation itself as a layer, such as `relu`"
+_TRAIN = "how a net is trained is in its `train` section: `train Net { epochs = 3 }`"
+_PRINT = "leave it out; `netdsl check` prints the layers with their shapes and parameters"
+_SEQUENCE = "layers follow each other without a container: `conv(8, 3) -> relu`"
+_RESULT = "leave it out: the result of a net or block is its last value; `output` names it"
+ADVICE = {
+    **dict.fromkeys(("activation", "act", "nonlinearity", "activationlayer"), _ACTIVATION),
+    **dict.fromkeys(("input", "inputlayer", "inputs", "placeholder", "inputspec"),
+                    "declare the input at the top of the net: `input image: 3x224x224`"),
+    **dict.fromkeys(("return", "yield", "result", "out", "outputs", "output"), _RESULT),
+    **dict.fromkeys(("print", "summary", "show", "display", "echo", "printf", "log"), _PRINT),
+    **dict.fromkeys(("sequential", "modulelist", "functional", "model", "module", "graph", "layers",
+                     "layer", "chain"), _SEQUENCE),
+    **dict.fromkeys(("compile", "fit", "train", "optimizer", "loss", "adam", "sgd", "adamw",
+                     "rmsprop", "crossentropyloss", "crossentropy", "mseloss", "nllloss",
+                     "bceloss", "softmaxwithloss", "accuracy", "backward", "step"), _TRAIN),
+    **dict.fromkeys(("pass", "continue"), "an empty body is written `{ }`; leave this out"),
+    **dict.fromkeys(("break", "end", "endif", "endfor", "begin", "done", "fi", "then"),
+                    "bodies are written in braces: `repeat 3 { ... }`; leave this out"),
+    **dict.fromkeys(("while", "loop", "until", "do", "foreach", "map"),
+                    "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
+    **dict.fromkeys(("parallel", "branch", "branches", "fork", "merge", "join", "arms", "tower"),
+                    "branches are joined by `concat { | relu | tanh }`, `add`, `mul` or `max`"),
+    **dict.fromkeys(("assert", "require", "check", "verify"),
+                    "write `expect params == 80` for a fact about the net"),
+    **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if` after the `}` of the `if`"),
+    **dict.fromkeys(("switch", "case", "match", "select"),
+                    "write `if k == 1 { ... } else if k == 2 { ... } else { ... }`"),
+    "upsamplingbilinear": "write `upsample(2, mode = bilinear)`",
+    "bidirectional": "write `lstm(32, bidirectional = true)`",
+    "timedistributed": "`dense` works on every vector of a sequence; write the layer itself",
+    "lambda": "write the calculation as layers, or as a `block` with parameters",
+    "squeeze": "`flatten` gives a vector; `reshape` gives any shape with as many elements",
+    "unsqueeze": "write the new shape: `reshape(1x28x28)`",
+    "expanddims": "write the new shape: `reshape(1x28x28)`",
+    "mean": "`gap` is the mean of each channel; `gap -> flatten` gives a vector",
+    "reducemean": "`gap` is the mean of each channel; `gap -> flatten` gives a vector",
+    "repeatvector": "`upsample` repeats elements along the spatial axes",
+    "masking": "leave it out: sequences have no mask here",
+    "gaussiannoise": "leave it out, or use `dropout(0.1)` to regularise",
+    "class": "define a named part as a block: `block Name() { ... }`",
+    "def": "define a named part as a block: `block Name() { ... }`",
+    "scale": "`bn` has a learned scale and shift for each channel",
+    "null": "leave it out; `identity` is the value itself, unchanged",
+    "none": "leave it out; `identity` is the value itself, unchanged",
+}  # fmt: skip
+
+
+def key_of(name: str) -> str:
+    """A name without its prefix, case, underscores and number of dimensions."""
+    last = name.rpartition(".")[2].lower().replace("_", "")
+    return re.sub(r"[123]d(?=$|transpose$)", "", last)
+
+
+_BY_NAME = {name: row for row in LAYERS for name in (*row.names.split(), row.ours.replace("_", ""))}
+
+
+def find(name: str) -> Counterpart | None:
+    """The layer that a name of another tool means, if there is one."""
+    whole = name.rpartition(".")[2].lower().replace("_", "")
+    return _BY_NAME.get(whole) or _BY_NAME.get(key_of(name))

@@ -1,0 +1,15 @@
+"""All habits in one list. The first row that applies to an error gives its advice."""
+
+from __future__ import annotations
+
+from netdsl.habits import chains, control, formats, grammar, python, symbols, values
+
+HABITS = (
+    *values.HABITS,
+    *control.HABITS,
+    *symbols.HABITS,
+    *grammar.HABITS,
+    *python.HABITS,
+    *formats.HABITS,
+    *chains.HABITS,
+)

@@ -1,0 +1,138 @@
+"""Values of other languages, and lines at the top of a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.statements import bracketed
+from netdsl.library import library_file
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+
+def imported(matched: Matched) -> Fix:
+    """`import resnet`, if the library has such a file."""
+    name = matched.group("name")
+    return f"import {name}" if library_file(name) is not None else None
+
+
+HABITS = (
+    Habit(
+        r"\b(?:concat|add|mul|sub|max|residual)\s*\([^()]*?"
+        r"(?P<fix>(?P<at>[&$^~%*]|@\s+))(?=[A-Za-z])",
+        "a: relu -> add(‹&›a)",
+        "references begin with `@`: `@label`",
+        "found `$at` before the name of a label",
+        "@",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>from|use|using|include|require|load|import)\s+[\"'<]?"
+        r"(?P<name>[a-z]\w*)"
+        r"(?:\.net)?[\"'>]?(?:\s+import\b.*)?\s*;?)\s*$",
+        "‹use› resnet",
+        "write `$fix`",
+        "found `$at`, but a file of the library is imported by `import` and its name",
+        imported,
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<at>(?:check|run|test|export|verify|draw|fmt|bench)\s+[\w.:]+)\s*$",
+        "‹check N›",
+        "type commands in a terminal: `netdsl check file.net`",
+        "this is a command, not a part of a text",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>[A-Z]\w*\s*\([^{}]*\)))\s*$",
+        "‹N()›",
+        "leave it out: `netdsl check` and the other commands use every net of a file",
+        "a net is not called",
+        "",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<head>block\s+\w+\s*\([^{}]*?\))(?P<fix>\s*(?P<at>=>|=|->)\s*"
+        r"(?P<layers>[^{}=]+(?:=[^{}]*)?))$",
+        "block B() ‹=› relu",
+        "write the body in braces: `$head { $layers }`",
+        "found `$at` before the body of a block",
+        " { $layers }",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>let\s+(?P<name>\w+)\s*=\s*(?P<layers>[a-z]\w*(?:\([^()]*\))?\s*"
+        r"(?P<at>->).*))$",
+        "let b = relu ‹->› tanh",
+        "write a block: `block $name() { $layers }`",
+        "`let` gives names to numbers and lists, not to layers",
+        "block $name() { $layers }",
+        where="top",
+    ),
+    Habit(
+        r"\blet\s+\w+\s*=\s*(?P<fix>(?P<list>\{?\s*-?[\d.]+(?:\s*(?P<at>,)\s*-?[\d.]+)+\s*\}?))"
+        r"\s*$",
+        "let w = 8‹,› 16",
+        "write the list in brackets: `$fix`",
+        "a list is in brackets",
+        bracketed,
+    ),
+    Habit(
+        r"(?P<fix>(?P<list>\[\s*-?[\d.]+(?:(?P<at>\s*;\s*|\s+)-?[\d.]+)+\s*\]))",
+        "let l = [1‹; ›2]",
+        "separate elements with commas: `$fix`",
+        "the elements of a list are separated by commas",
+        bracketed,
+    ),
+    Habit(
+        r"\blet\s+\w+\s*=\s*(?P<at>(?P<a>\d+)\s*:\s*(?P<b>\d+))\s*$",
+        "let l = ‹1:3›",
+        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
+        "found `$at`, but a list of numbers is written with `range`",
+    ),
+    Habit(
+        r"(?P<a>[\w)\]])(?P<fix>\s+(?P<at>div|DIV|quo)\s+)(?=[\w(])",
+        "let n = 7 ‹div› 2",
+        "write `//`",
+        "found `$at`",
+        " // ",
+    ),
+    Habit(
+        r"(?P<a>[\w)\]])(?P<fix>\s+(?P<at>mod|MOD|rem)\s+)(?=[\w(])",
+        "let n = 7 ‹mod› 4",
+        "write `%`",
+        "found `$at`",
+        " % ",
+    ),
+    Habit(
+        r"[=(,+*/-]\s*(?P<fix>(?P<at>\|)\s*(?P<a>-?\w+)\s*\|)",
+        "let n = ‹|›3|",
+        "write `abs($a)`",
+        "found `|` around a number",
+        "abs($a)",
+    ),
+    Habit(
+        r"(?P<fix>\b(?P<a>[a-z_]\w*)(?P<at>\.)(?P<n>\d+))(?=\s*[,)])",
+        "conv(l‹.›0, 3)",
+        "an element of a list is written `$a[$n]`",
+        "found a number after `.`",
+        "$a[$n]",
+    ),
+    Habit(
+        r"\bexpect\s+(?P<fix>(?P<a>\w+)\s+(?P<at>between)\s+(?P<x>[\d_]+)\s+(?:and|to|,)\s+"
+        r"(?P<y>[\d_]+))",
+        "expect params ‹between› 100 and 300",
+        "write `$a >= $x and $a <= $y`",
+        "found `between`",
+        "$a >= $x and $a <= $y",
+    ),
+    Habit(
+        r"\bexpect\s+shape\([^()]*\)\s*==?\s*(?P<fix>(?P<n>\d+(?P<at>\s*,)\s*\d+(?:\s*,\s*\d+)*))",
+        "expect shape(a) == 8‹,› 30, 30",
+        "write the letter `x` between sizes: `$fix`",
+        "found `,` between sizes",
+        lambda matched: "x".join(matched.group("n").replace(" ", "").split(",")),
+    ),
+)

@@ -1,0 +1,52 @@
+"""Words of other languages for values, functions and types, and what to write here."""
+
+from __future__ import annotations
+
+# Words for values in other languages.
+VALUES = {
+    "True": "true",
+    "TRUE": "true",
+    "yes": "true",
+    "on": "true",
+    "False": "false",
+    "FALSE": "false",
+    "no": "false",
+    "off": "false",
+}
+NOTHING = frozenset(("None", "none", "null", "nil", "NULL", "undefined", "nullptr"))
+
+# Functions of other languages.
+FUNCTIONS = {
+    "int": "`floor(a)` rounds down; `a // b` divides without a remainder",
+    "pow": "write a power as `a ** b`",
+    "str": "only labels contain values: `stage{i}: conv(8, 3)`",
+    "float": "leave it out: `a / b` gives a fraction",
+    "list": "leave it out: `range(3)` is a list already",
+    "tuple": "leave it out: lists and tuples are the same",
+    "prod": "write the product: `a * b`; `in.size` is the number of elements",
+    "log2": "write the number itself",
+    "size": "the sizes of a value are `shape(@label)`, those of a block's input `in.shape`",
+    "zip": "count with `enumerate(list)` or `range(n)`, and index: `list[i]`",
+    "reversed": "write the list in that order",
+    "sorted": "write the list in that order",
+}
+
+# Types of elements in other languages.
+TYPES = {
+    "float": "float32", "float32": "float32", "f32": "float32", "real": "float32",
+    "double": "float64", "f64": "float64", "half": "float16", "fp16": "float16", "f16": "float16",
+    "int": "int64", "long": "int64", "integer": "int64", "i64": "int64", "i32": "int32",
+    "byte": "uint8", "u8": "uint8", "uchar": "uint8", "boolean": "bool",
+}  # fmt: skip
+# Packages of Python, which people import out of habit.
+PACKAGES = frozenset(
+    "torch tensorflow keras numpy torchvision jax flax mxnet paddle netdsl nn math os sys".split()
+)
+
+# Names for the sizes of the value at hand.
+IN = {
+    "in_channels": "in.channels", "channels": "in.channels", "in_features": "in.size",
+    "c_in": "in.channels", "inplanes": "in.channels", "in_planes": "in.channels",
+    "input_channels": "in.channels", "height": "in.height", "width": "in.width",
+    "length": "in.length",
+}  # fmt: skip
