@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 MAX_ERRORS = 100
 MANY = 1_000  # the most names that a wrong name is compared with
 CLOSEST = 3  # the most names that advice suggests
-SHORTEST = 3  # letters of a name in which one may be wrong
+SHORTEST = 4  # letters of a name in which one may be wrong
 LONG = 6  # letters of a name in which two may be wrong
+# Terms of the field that look like others, but mean something else: they are not misspelt.
+TERMS = frozenset(
+    "softmin minpool maxunpool avgunpool atanh celu crelu rrelu pixelunshuffle pixel_unshuffle"
+    " dropblock rsqrt sort nadam radam adamax vflip kmnist emnist qmnist"
+    " int8 uint32 uint64 bfloat16 weight".split()
+)
 
 
 class Annotation(NamedTuple):
@@ -144,7 +150,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
     That is so if exactly one known name differs by a single letter (by two, in names of six or more
     letters), or only by capitals. The digits must be the same: `conv2` is not a way to write
-    `conv1`. Names of one or two letters differ too little from each other.
+    `conv1`. Names of up to three letters differ too little from each other, and terms of the field
+    are not misspelt.
     """
     allowed = 2 if len(name) >= LONG else 1
     distances = {other: _distance(name.lower(), other.lower()) for other in closest(name, known)}
@@ -153,7 +160,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if least > allowed or len(best) != 1 or _digits(name) != _digits(best[0]):
         return None
     is_short = min(len(name), len(best[0])) < SHORTEST
-    return None if least and is_short else best[0]
+    return None if least and (is_short or name.lower() in TERMS) else best[0]
 
 
 def nearest_path(path: str, known: Iterable[str]) -> str | None:

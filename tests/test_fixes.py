@@ -39,6 +39,30 @@ def test_misspelt_names(name: str, meant: str | None) -> None:
     assert [edit.text for edit in edits] == [meant] * (meant is not None)
 
 
+@pytest.mark.parametrize(
+    ("term", "known"),
+    [
+        ("softmin", "softmax"),
+        ("maxunpool", "maxpool"),
+        ("minpool", "maxpool"),
+        ("sru", "gru"),
+        ("sum", "sub"),
+        ("sin", "min"),
+        ("sort", "sqrt"),
+        ("nadam", "adam"),
+        ("mae", "mse"),
+        ("vflip", "hflip"),
+        ("bfloat16", "float16"),
+        ("int8", "uint8"),
+        ("weight", "height"),
+        ("conv2", "conv1"),
+    ],
+)
+def test_terms_that_are_not_misspelt(term: str, known: str) -> None:
+    """A term of the field is not taken for another one that differs by a letter."""
+    assert respelled(Span(SOURCE, 0, 3), term, [known]) == ()
+
+
 def test_several_fixes() -> None:
     """Fixes that overlap, or touch another file, are left out."""
     other = SourceFile("b.net", "one two three", "/b.net")

@@ -132,6 +132,13 @@ HABITS = (
         where="top",
     ),
     Habit(
+        r"^\s*(?P<at>train)\b[^\n]*\{.*",
+        "‹train› { epochs = 3 }",
+        "close the net first, and write `train Net { epochs = 3 }` after it",
+        "a `train` section is in a net or block",
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics"
         r"|seed)\s*=).*",
         "‹epochs =› 3",
