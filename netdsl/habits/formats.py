@@ -97,7 +97,9 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
 
 
 def digits(matched: Matched) -> Fix:
-    """`25_000_000` for `25M`."""
+    """`25_000_000` for `25M`; a number with a decimal point is a rounded one."""
+    if "." in matched.group("n"):
+        return None
     value = float(matched.group("n").replace("_", "")) * _UNITS[matched.group("unit").lower()]
     return f"{round(value):_}"
 
@@ -190,6 +192,7 @@ HABITS = (
         "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
         "numbers have no unit such as `$unit`",
         digits,
+        "write all digits, or compare a rounded figure: `round(params / 1e3, 1) == 1.8`",
     ),
     Habit(
         r"\bexpect\s+(?P<fix>(?P<n>\d[\d_]*)\s*(?P<at>(?P<figure>params|macs|weights|units"

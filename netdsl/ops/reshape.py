@@ -49,7 +49,7 @@ class Reshape(Op):
                 f"`reshape` to {shape_text(self.shape)} needs {needs} elements, but its input {x}"
                 f" has {x.size}",
                 "shape",
-                *self._what_fits(x),
+                self._what_fits(x),
             )
         self._target(x, shape)
         return TensorType(shape, x.dtype)
@@ -77,24 +77,17 @@ class Reshape(Op):
             shape[shape.index(-1)] = x.size // rest
         return tuple(shape)
 
-    def _what_fits(self, x: TensorType) -> tuple[str | None, Correction | None]:
-        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors.
-
-        If only one size can be -1, that is the correction.
-        """
+    def _what_fits(self, x: TensorType) -> str | None:
+        """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
         if not isinstance(x.size, int):
-            return None, None
-        fitting: list[tuple[int | Sym, ...]] = []
+            return None
         for i in reversed(range(len(self.shape))):
             rest = [*self.shape[:i], *self.shape[i + 1 :]]
             known = prod(size for size in rest if isinstance(size, int))
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
-                fitting.append((*self.shape[:i], -1, *self.shape[i + 1 :]))
-        if not fitting:
-            return divisors(x.size), None
-        text = show(fitting[0])
-        correction = Correction({"shape": text}) if len(fitting) == 1 else None
-        return f"-1 stands for the size that fits: `reshape({text})`", correction
+                fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
+                return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
+        return divisors(x.size)
 
     def _target(self, x: TensorType, shape: Sequence[int | Sym]) -> list[int | Axis]:
         """The new sizes as back ends need them; raises `OpError`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Edit
 from netdsl.habits.base import look_up
@@ -71,17 +71,27 @@ def describe(expected: set[str]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1]
 
 
-def _unclosed(source: SourceFile, last: int) -> int | None:
-    """The line of the brace that is not closed, judging by the lines up to `last`.
+class _Unclosed(NamedTuple):
+    """A brace that is not closed: its line and indentation, and the line before which it ends."""
+
+    line: int
+    indentation: int
+    ends_before: int | None
+
+
+def _unclosed(source: SourceFile, last: int) -> _Unclosed | None:
+    """The brace that is not closed, judging by the lines up to `last`.
 
     It is the innermost open brace above the first line that is not indented inside of its brace,
     or else the innermost brace that is open after line `last`.
     """
+    ends_before = None
     opened: list[tuple[int, int]] = []  # the line of each open brace, and its indentation
     for number in range(1, last + 1):
         code = _NO_CODE.sub("", source.line(number))
         indentation = len(code) - len(code.lstrip())
         if opened and code.strip() and _is_outside(code, indentation, opened[-1][1]):
+            ends_before = number
             break
         for character in code:
             if character == "{":
@@ -90,7 +100,7 @@ def _unclosed(source: SourceFile, last: int) -> int | None:
                 opened.pop()
     if not opened:
         return None
-    return opened[-1][0]
+    return _Unclosed(*opened[-1], ends_before)
 
 
 def _is_outside(code: str, indentation: int, outer: int) -> bool:
@@ -106,7 +116,7 @@ def unclosed_brace(source: SourceFile, offset: int, expected: set[str], found: s
     if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(source.line(number))):
         opening = _unclosed(source, number)
         if opening is not None:
-            return f"the `{{` on line {opening} is not closed"
+            return f"the `{{` on line {opening.line} is not closed"
     return None
 
 
@@ -193,15 +203,19 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
 def _close(source: SourceFile, problem: Problem, start: int, closing: str, found: str) -> None:
     """Make it the fix to close the only bracket that is open before `start`.
 
-    A brace is closed at the end of the text, and a parenthesis at the end of its line.
+    A brace inside a body is closed where its indentation ends, and another one at the end of the
+    text. A parenthesis is closed at the end of its line.
     """
     end = len(source.text[:start].rstrip())
     code = _NO_CODE.sub("", source.text[:end])
     last = code.rpartition("\n")[2]
     if closing == "}":
-        if found != END or code.count("{") != code.count("}") + 1:
+        brace = _unclosed(source, source.location(start).line)
+        if brace is None or found != END or code.count("{") != code.count("}") + 1:
             return
-        closing = "\n}"
+        closing = "\n" + " " * brace.indentation + "}"
+        if brace.ends_before is not None and brace.indentation > 0:
+            end = len(source.text[: source.start_of(brace.ends_before)].rstrip())
     else:
         ends_in_comment = source.text[:end].rpartition("\n")[2] != last
         is_open = last.count("(") == last.count(")") + 1 and "[" not in last

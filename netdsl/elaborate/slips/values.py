@@ -144,8 +144,11 @@ def advise_argument(
     if isinstance(value, ast.Sequence) and call.name in JOINS:
         inside = [reference(name) for name in parts(value.span.text[1:-1])]
         if all(name[1:].split(".")[0] in {*labels} for name in inside):
-            diagnostic.help = f"write references without a list: `{call.name}({', '.join(inside)})`"
-            set_fix(diagnostic, value.span, ", ".join(inside))
+            listed = ", ".join(inside)
+            diagnostic.help = (
+                f"write references without a list: `{call.name}({listed})`, but leave out the"
+                " current value, which is always joined first"
+            )
     elif diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
