@@ -101,6 +101,7 @@ ELSEWHERE = {
     "trainable": "write `-> frozen` after a layer that does not learn",
 }
 NO_ACTIVATION = ("linear", "none", "identity")
+FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 
 
 class _Correction(NamedTuple):
@@ -121,6 +122,7 @@ class WrongArguments:
         self, invocation: Invocation, cls: type[Op], arguments: LayerArguments, first: OpError
     ) -> None:
         self.call = invocation.call
+        self._x = None if invocation.x is None else invocation.x.type
         self.cls = cls
         self.errors: list[OpError] = []
         self._known = {a.name: a for a in cls.args}
@@ -212,6 +214,19 @@ class WrongArguments:
         wrong.arg = argument.name or declared.name
         wrong.diagnostic.span = argument.span
         self._add(wrong, number, correction)
+        if declared.name == "bias" and number == 1 and argument.name is None:
+            self._take_for_inputs(wrong, value)
+
+    def _take_for_inputs(self, wrong: OpError, value: object) -> None:
+        """Advice for `dense(784, 128)`, in PyTorch's order; a fix if the input has that length."""
+        first, second = self.call.arguments[:2]
+        if type(value) is not int or value < FEWEST_UNITS:
+            return
+        text = f"{self.call.name}({second.value.span.text})"
+        wrong.diagnostic.help = f"the length of the input is not an argument: write `{text}`"
+        length = self._x.shape[-1] if self._x is not None else None
+        if is_written(first.value) and self._given[self.cls.args[0].name] == length:
+            wrong.diagnostic.fix = (without(self.call, 0),)
 
     def _label(self, value: ast.Expr) -> _Correction | None:
         """The correction of `name = "first"`: a label."""

@@ -49,10 +49,10 @@ def _syntax_errors(errors: list[Diagnostic]) -> int:
     return sum(e.code == "syntax-error" for e in errors)
 
 
-def _first_syntax_error(errors: list[Diagnostic]) -> tuple[int, int]:
-    """The line and column of the first syntax error, or a place behind every text."""
-    places = [e.span.first for e in errors if e.code == "syntax-error" and e.span is not None]
-    return min(places, default=(sys.maxsize, 0))
+def _first_syntax_error(errors: list[Diagnostic]) -> int:
+    """The line of the first syntax error, or a line behind every text."""
+    lines = [e.span.first.line for e in errors if e.code == "syntax-error" and e.span is not None]
+    return min(lines, default=sys.maxsize)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -131,7 +131,7 @@ def test_fixing_changed_texts_ends(first: int) -> None:
 
 
 def _check_end(source: SourceFile) -> None:
-    """Check that fixing ends, and that no syntax error comes before the first one of the text."""
+    """Check that fixing ends, and that no syntax error is above the first one of the text."""
     before = errors_of(source)
     fixed = fix_errors(source, errors_of)
     if fixed.applied:
