@@ -185,12 +185,13 @@ class Figures:
     def warnings(self) -> Warnings:
         """What is legal in the text but probably a mistake, as `netdsl check` prints it.
 
-        Each warning has a `code`, a `message`, a `span` (its place), a `help` and a `severity`.
+        Each warning has a `code`, a `message`, a `help`, a `severity`, and its place: `file`,
+        `line` and `column`.
 
         >>> import netdsl
         >>> net = netdsl.loads("net A { input x: 4 \\n dense(3) -> relu -> relu }")
-        >>> [warning.code for warning in net.warnings]
-        ['double-activation']
+        >>> [(warning.code, warning.line) for warning in net.warnings]
+        [('double-activation', 2)]
         """
         return Warnings(self._compiled.warnings)
 

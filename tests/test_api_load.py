@@ -155,3 +155,22 @@ def test_names_of_files_in_nets() -> None:
     """A path of the checkout and the name of the library give the same net."""
     by_path = netdsl.load(NETS / "lenet5.net")
     assert by_path.params == netdsl.load("lenet5").params
+
+
+# ---- the places of errors
+
+
+def test_errors_have_a_line(folder: Path) -> None:
+    """Errors and warnings have a file, a line and a column; those about no line have None."""
+    (folder / "a.net").write_text("net A {\n input x: 4\n dense(3) -> relu -> relu\n}\n")
+    (warning,) = netdsl.load("a.net").warnings
+    assert ("a.net", 3, 22) == (warning.file, warning.line, warning.column)
+    (folder / "a.net").write_text("net A {\n input x: 4\n reluu\n}\n")
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("a.net")
+    (diagnostic,) = caught.value.diagnostics
+    assert ("a.net", 3, 2) == (diagnostic.file, diagnostic.line, diagnostic.column)
+    assert ("a.net", 3, 2) == (caught.value.file, caught.value.line, caught.value.column)
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("b.net")
+    assert [None] * 3 == [caught.value.file, caught.value.line, caught.value.column]
