@@ -174,3 +174,21 @@ def test_errors_have_a_line(folder: Path) -> None:
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.load("b.net")
     assert [None] * 3 == [caught.value.file, caught.value.line, caught.value.column]
+
+
+def test_errors_about_sizes_show_them_in_python() -> None:
+    """Too few sizes give an example of the right number, and the error names the net loaded."""
+    with pytest.raises(netdsl.CompileError, match="has 3 sizes") as caught:
+        netdsl.load("resnet:ResNet50", inputs={"image": (3, 224)})
+    assert '(in Python `inputs={"image": (3, 224, 224)}`)' in (caught.value.help or "")
+    with pytest.raises(netdsl.CompileError, match="net `ResNet50` has no input `imag`"):
+        netdsl.load("resnet:ResNet50", inputs={"imag": (3, 224, 224)})
+    with pytest.raises(netdsl.CompileError, match="net `ResNet50` has no parameter `foo`"):
+        netdsl.load("resnet:ResNet50", foo=3)
+
+
+def test_the_net_with_the_name_of_the_file(folder: Path) -> None:
+    """Of several nets, the one with the name of the file is loaded, whatever its capitals."""
+    (folder / "b.net").write_text(TWO)
+    assert "B" == netdsl.load("b.net").name
+    assert "LeNet5" == netdsl.load("lenet5").name
