@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import load_one
-from netdsl.commands.output import note, say, say_json
+from netdsl.commands.output import note, printing, say, say_json
 from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
@@ -69,7 +69,7 @@ def _evaluate(
 
     Raises `SettingError` and `NetdslError`.
     """
-    dataset = config.adapt(open_dataset(config.data))
+    dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
     say(dataset.note)
     check_images(compiled, dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime

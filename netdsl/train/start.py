@@ -50,7 +50,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     try:
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
-        dataset = open_dataset(config.data)
+        dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         check_images(compiled, dataset)
         torch.manual_seed(config.seed)
