@@ -51,7 +51,7 @@ error[unknown-layer]: there is no layer or block `softmaxx`
   |
 2 |  dense(10) -> softmaxx }
   |               ^^^^^^^^
-help: did you mean `softmax` or `log_softmax`?
+help: did you mean `softmax`?
 <BLANKLINE>
 
 `netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the

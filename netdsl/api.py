@@ -39,7 +39,8 @@ def load(
     """Load the net of a file, or of the library.
 
     `name` is the path of a `.net` file or the name of a file of the library. `net` picks one of
-    several nets; `file:Net` does the same.
+    several nets; `file:Net` does the same. Without it, the only net is loaded, or the one with the
+    name of the file, without regard to capitals: `lenet5` is `lenet5:LeNet5`.
 
     `inputs` are sizes without the batch, by the names of the inputs, for sizes that the text leaves
     open. `parameters` are those of the net: numbers, bools, texts, or lists of these. Where the net

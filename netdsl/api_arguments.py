@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from functools import wraps
 from numbers import Integral, Real
@@ -22,11 +23,15 @@ _BITS = 64  # messages do not show longer numbers
 
 
 class Kind(NamedTuple):
-    """A kind of argument: its description, a test of the type, and a test of the value."""
+    """A kind of argument: its description, a test of the type, and a test of the value.
+
+    `limits` ends the description of the values, where a value of the right type can be wrong.
+    """
 
     description: str
     has_type: Callable[[object], bool]
     is_in_range: Callable[[object], bool] = lambda _: True
+    limits: str = ""
 
     def or_none(self) -> Kind:
         """The kind of an argument that can also be `None`."""
@@ -34,6 +39,7 @@ class Kind(NamedTuple):
             f"{self.description}, or None",
             lambda value: value is None or self.has_type(value),
             lambda value: value is None or self.is_in_range(value),
+            self.limits,
         )
 
 
@@ -62,7 +68,7 @@ _TEXT = Kind("a str", lambda value: isinstance(value, str))
 _FLAG = Kind("a bool", lambda value: isinstance(value, bool))
 _INTEGER = Kind("an int", _is_integer)
 _NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
-_PATH = Kind("a path without zero bytes", _is_path, _has_no_zero_byte)
+_PATH = Kind("a str or a Path", _is_path, _has_no_zero_byte, ", without zero bytes")
 
 # An argument has the same kind in every function that takes it; None is allowed where it is the
 # default. `weights` and `arrays` are missing here: their checks depend on the tensors, so
@@ -134,7 +140,8 @@ def _check(name: str, value: object, kind: Kind | None) -> None:
     if not kind.has_type(value):
         raise TypeError(f"{name} must be {kind.description}, not {type(value).__name__}")
     if not kind.is_in_range(value):
-        raise ValueError(f"{name} must be {kind.description}, not {_shown(value)}")
+        wanted = f"{kind.description}{kind.limits}"
+        raise ValueError(f"{name} must be {wanted}, not {_shown(value)}")
 
 
 def _shown(value: object) -> str:
@@ -156,6 +163,10 @@ def sizes_of(inputs: object) -> dict[str, tuple[int, ...]]:
 def _sizes(name: object, given: object) -> tuple[int, ...]:
     if not isinstance(name, str):
         raise TypeError(f"the names of inputs must be str, not {type(name).__name__}")
+    if isinstance(given, str):
+        written = given.strip().replace("x", ", ")
+        example = written if re.fullmatch(r"\d+(, \d+)+", written) else "3, 224, 224"
+        raise TypeError(f"the sizes of input {name} must be a tuple such as ({example}), not str")
     sizes = tuple(given) if isinstance(given, (list, tuple)) else (given,)
     return tuple(size_of(f"a size of input {name}", size) for size in sizes)
 

@@ -72,15 +72,22 @@ class Figures:
 
         A row has the fields `name`, `kind`, `shape` (of the output, without the batch), `params`,
         `macs`, `weights`, `units`, `bytes` (of the output in float32), `field` (the receptive field
-        along each axis, in elements of the input), `line` and `aux`. `window` is the window and
+        along each axis, in elements of the input), `file` and `line` (its place in the text; a
+        block can be in another file than the net) and `aux`. `window` is the window and
         its stride, as in `7x7/2`. `sources` are the names of what the layer takes, and `buffers` is
         the number of stored numbers that are not learned. `layers["C1"]` is the row of that name,
-        and `pandas.DataFrame(net.layers)` has a column for each field.
+        and `pandas.DataFrame(net.layers)` has a column for each field. A slice is printed as a
+        table too, and so is `layers.sorted("params")`, the rows with the largest first.
 
         >>> import netdsl
         >>> row = netdsl.load("lenet5").layers[0]
         >>> row.name, row.kind, row.shape, row.params, row.macs
         ('C1', 'conv', (6, 28, 28), 156, 117600)
+        >>> netdsl.load("lenet5").layers.sorted("params")[:2]
+        layer   kind    window   output    params     MACs
+        ──────────────────────────────────────────────────
+        C5      conv    5x5      120x1x1   48,120   48,000
+        F6      dense            84        10,164   10,080
         """
         return Layers(self._summary.rows())
 
@@ -145,10 +152,12 @@ class Figures:
     def memory(self) -> Memory:
         """The bytes of the params, of all activations, and of the activations at the peak.
 
+        `total` is the memory of inference: the params and the activations at the peak.
+
         >>> import netdsl
         >>> memory = netdsl.load("lenet5").memory
-        >>> memory.params
-        246824
+        >>> memory.params, memory.peak, memory.total
+        (246824, 37632, 284456)
         >>> print(memory)
         246.8 KB params, 63.0 KB activations, 37.6 KB at the peak
         """
@@ -166,7 +175,7 @@ class Figures:
 
     @property
     def expects(self) -> list[ExpectLine]:
-        """The `expect` lines: each has a `text`, a `line`, and `holds`.
+        """The `expect` lines: each has a `text`, a `file`, a `line`, and `holds`.
 
         They are checked when they are first asked for. Those of a net that was loaded with other
         parameters or sizes are not checked: their `holds` is None.
@@ -185,12 +194,13 @@ class Figures:
     def warnings(self) -> Warnings:
         """What is legal in the text but probably a mistake, as `netdsl check` prints it.
 
-        Each warning has a `code`, a `message`, a `span` (its place), a `help` and a `severity`.
+        Each warning has a `code`, a `message`, a `help`, a `severity`, and its place: `file`,
+        `line` and `column`.
 
         >>> import netdsl
         >>> net = netdsl.loads("net A { input x: 4 \\n dense(3) -> relu -> relu }")
-        >>> [warning.code for warning in net.warnings]
-        ['double-activation']
+        >>> [(warning.code, warning.line) for warning in net.warnings]
+        [('double-activation', 2)]
         """
         return Warnings(self._compiled.warnings)
 

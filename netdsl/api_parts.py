@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
 from netdsl.analysis.figures import memory
@@ -11,15 +12,20 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.draw.rows import Choice
 from netdsl.draw.table import layer_table, lines_of
 from netdsl.ir.graph import Value
-from netdsl.ir.types import shape_text
+from netdsl.ir.types import Sym, shape_text
 from netdsl.render import render_text
+from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.analysis.expectations import Outcome
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Site
-    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ir.types import TensorType
+
+_SORTED_BY = ("params", "macs", "weights", "units", "buffers", "bytes")
 
 
 class Port:
@@ -61,12 +67,17 @@ class Memory(NamedTuple):
     """The memory of a net in bytes, in float32 and for one sample.
 
     `params` is that of the weights, `activations` that of all values together, and `peak` the most
-    that values need at once at inference.
+    that values need at once at inference. `total` is the memory of inference: `params` and `peak`.
     """
 
     params: int
     activations: int | Sym
     peak: int | Sym
+
+    @property
+    def total(self) -> int | Sym:
+        """The bytes for the weights and for the values that are needed at once at inference."""
+        return self.params + self.peak
 
     def __str__(self) -> str:
         return (
@@ -76,17 +87,18 @@ class Memory(NamedTuple):
 
 
 class ExpectLine:
-    """An `expect` line: its `text`, its `line` in the file, and whether it `holds`.
+    """An `expect` line: its `text`, its `file` and `line`, and whether it `holds`.
 
     `holds` is None if the line was not checked, because the net was loaded with other parameters or
     sizes than those of the text. `diagnostics` are the reasons why it does not hold.
     """
 
-    __slots__ = ("diagnostics", "holds", "line", "text")
+    __slots__ = ("diagnostics", "file", "holds", "line", "text")
 
     def __init__(self, expectation: Expectation, outcome: Outcome | None) -> None:
         span = expectation.statement.span
         self.text = span.text
+        self.file = span.file.name
         self.line = span.first.line
         self.holds: bool | None = None
         self.diagnostics: list[Diagnostic] = []
@@ -104,8 +116,12 @@ class ExpectLine:
 class Layers(list[Row]):
     """The rows of a layer table: a list that is printed as a table.
 
-    `layers["conv1"]` is the row of that name, and a slice is a table too.
+    `layers["conv1"]` is the row of that name. A slice is a table too, and so is `sorted`.
     """
+
+    def __init__(self, rows: Iterable[Row] = (), order: str = "") -> None:
+        super().__init__(rows)
+        self._order = order  # the field by which they are sorted, if they are
 
     @overload
     def __getitem__(self, key: SupportsIndex | str, /) -> Row: ...
@@ -115,18 +131,43 @@ class Layers(list[Row]):
 
     def __getitem__(self, key: SupportsIndex | slice | str, /) -> Row | Layers:
         if isinstance(key, slice):
-            return Layers(super().__getitem__(key))
+            return Layers(super().__getitem__(key), self._order)
         if not isinstance(key, str):
             return super().__getitem__(key)
         for row in self:
             if row.name == key:
                 return row
-        advice = did_you_mean(key, [row.name for row in self])
-        raise KeyError(f"there is no layer {key!r}" + (f"; {advice}" if advice else ""))
+        raise KeyError(self._missing(key))
+
+    def sorted(self, by: str = "params", /) -> Layers:
+        """The rows with the largest figures first, by the name of the field; equal rows stay.
+
+        `by` is `params`, `macs`, `weights`, `units`, `buffers` or `bytes`. Raises `ValueError` for
+        another name, and for figures that depend on open sizes.
+        """
+        if by not in _SORTED_BY:
+            raise ValueError(f"by must be one of {', '.join(_SORTED_BY)}, not {by!r}")
+        if any(isinstance(getattr(row, by), Sym) for row in self):
+            advice = "load the net with sizes, as in `inputs={...}`"
+            raise ValueError(f"the {by} of these layers depend on open sizes: {advice}")
+        return Layers(sorted(self, key=attrgetter(by), reverse=True), by)
+
+    def _missing(self, name: str) -> str:
+        """Why there is no row of that name: perhaps it is a block or another group of layers."""
+        inside = sum(row.name.startswith(f"{name}.") for row in self)
+        if inside:
+            label = name if all(part.isidentifier() for part in name.split(".")) else f"@{name}"
+            figure = f'`net.figure("params({label})")`'
+            layers = counted(inside, "layer")
+            return f"{name!r} is not a layer but a group of {layers}; {figure} is its params"
+        groups = {row.name.rpartition(".")[0] for row in self} - {""}
+        advice = did_you_mean(name, [*sorted(groups), *(row.name for row in self)])
+        return f"there is no layer {name!r}" + (f"; {advice}" if advice else "")
 
     def __repr__(self) -> str:
         above = next((row.sources for row in self[:1] if len(row.sources) == 1), ())
-        return "\n".join(line.text for line in layer_table(lines_of(self, above), Choice(), None))
+        table = layer_table(lines_of(self, above), Choice(sort=self._order), None)
+        return "\n".join(line.text for line in table)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"

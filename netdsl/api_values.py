@@ -70,7 +70,7 @@ def memory_of(compiled: Compiled) -> Memory:
 def _evaluated(compiled: Compiled, expression: str) -> object:
     env = Env(compiled.env)
     env.values.update(compiled.graph.arguments)
-    facts = Facts(compiled.graph, compiled.costs, compiled.labels)
+    facts = Facts(compiled.graph, compiled.costs, compiled.labels, ("memory",))
     try:
         return facts.value(parse_expression(SourceFile("figure", expression)), env)
     except NetdslError as error:

@@ -39,12 +39,15 @@ class Edit(NamedTuple):
 class Diagnostic:
     """One finding: a code that reads well after "allow", the fact, the place, and the advice.
 
-    Its severity is `error`, `warning`, `info` (a hint) or `note`. `fix` is the correction, if there
-    is no doubt about it. `file` is the name of the file that a finding without a span is about, if
-    it is known.
+    `code`, `message` and `help` are texts; `help` is the advice, or None. `file`, `line` and
+    `column` are the place: a name, and numbers that count from 1, each None if it does not apply.
+    `span` is the same place as a stretch of the text, or None: `span.file`, `span.text`, and
+    `span.first` and `span.last` with a `line` and a `column` each. The severity is `error`,
+    `warning`, `info` (a hint) or `note`. `notes` are remarks with a `message` and a `span`. `fix`
+    is the correction, if there is no doubt about it: edits with a `span` and a `text`.
     """
 
-    __slots__ = ("code", "file", "fix", "help", "message", "notes", "severity", "span")
+    __slots__ = ("_file", "code", "fix", "help", "message", "notes", "severity", "span")
 
     def __init__(
         self,
@@ -62,8 +65,28 @@ class Diagnostic:
         self.severity = severity
         self.notes = notes
         self.help = help
-        self.file: str | None = None
+        self._file: str | None = None
         self.fix = fix
+
+    @property
+    def file(self) -> str | None:
+        """The name of the file that it is about, or None if that is not known."""
+        return self._file if self.span is None else self.span.file.name
+
+    @file.setter
+    def file(self, name: str) -> None:
+        """Name the file of a finding without a span."""
+        self._file = name
+
+    @property
+    def line(self) -> int | None:
+        """The line of the file where it begins, or None if it is not about a line."""
+        return None if self.span is None else self.span.first.line
+
+    @property
+    def column(self) -> int | None:
+        """The column of that line, or None."""
+        return None if self.span is None else self.span.first.column
 
     def __repr__(self) -> str:
         return f"<{self.severity}[{self.code}]: {self.message}>"

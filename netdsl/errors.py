@@ -68,6 +68,21 @@ class NetdslError(Exception):
         """The advice of the first diagnostic, if it has any."""
         return self.diagnostic.help
 
+    @property
+    def file(self) -> str | None:
+        """The name of the file of the first diagnostic, or None if that is not known."""
+        return self.diagnostic.file
+
+    @property
+    def line(self) -> int | None:
+        """The line of the first diagnostic, from 1, or None if it is not about a line."""
+        return self.diagnostic.line
+
+    @property
+    def column(self) -> int | None:
+        """The column of the first diagnostic, from 1, or None."""
+        return self.diagnostic.column
+
 
 class Correction(NamedTuple):
     """How a call is corrected, if there is no doubt: the rules of layers know no source text.
@@ -140,15 +155,23 @@ class CompileError(NetdslError):
     """Something is wrong with a text, its parameters, weights or environment variables.
 
     Printed, it shows every error with its place, as the commands do. `diagnostics` is the list of
-    these: each has a `code`, a `message`, a `span` (its place), a `help` and `notes`. `code`,
-    `message` and `help` are those of the first.
+    these: each has a `code`, a `message`, a `help`, and its place: `file`, `line` and `column`,
+    which are None where an error is not about a line. `code`, `message`, `help`, `file`, `line` and
+    `column` of the error itself are those of the first diagnostic.
 
     >>> import netdsl
     >>> try:
+    ...     netdsl.loads("net A { input x: 4 \\n dense(3) -> reluu -> tanhh }")
+    ... except netdsl.CompileError as error:
+    ...     error.code, error.line, error.column
+    ...     [(diagnostic.message, diagnostic.line) for diagnostic in error.diagnostics]
+    ('unknown-layer', 2, 14)
+    [('there is no layer or block `reluu`', 2), ('there is no layer or block `tanhh`', 2)]
+    >>> try:
     ...     netdsl.load("lenet6")
     ... except netdsl.CompileError as error:
-    ...     error.code, error.message
-    ('file-not-found', 'there is no file or library net `lenet6`')
+    ...     error.code, error.message, error.line
+    ('file-not-found', 'there is no file or library net `lenet6`', None)
     """
 
 

@@ -61,6 +61,11 @@ def shipped(name: str) -> tuple[str, str] | None:
     return path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")
 
 
+def is_shipped(source: SourceFile) -> bool:
+    """Whether a file is one of the library, which users do not edit."""
+    return source.path is not None and source.path.startswith(resource("nets") + os.sep)
+
+
 def open_source(name: str) -> SourceFile:
     """The file that a user names; raises `NetdslError`.
 

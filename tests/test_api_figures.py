@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import netdsl
-from netdsl.analysis.cost import Totals
+from netdsl.analysis.cost import Costs, Totals
+from netdsl.analysis.summary import Summary
 
 CONV = """
 net T {
@@ -52,6 +53,7 @@ def test_totals(net: netdsl.Net) -> None:
     assert "" == netdsl.load("lenet5").valid_for
     assert 4 * 137 == net.memory.params
     small = netdsl.loads(CONV, inputs={"image": (3, 8, 8)})
+    assert 548 + 1344 == small.memory.total
     assert (548, 3216, 1344) == small.memory
     assert "548 B params, 3.2 KB activations, 1.3 KB at the peak" == str(small.memory)
 
@@ -72,6 +74,44 @@ def test_layers_are_a_list_and_a_table(net: netdsl.Net) -> None:
     assert "<pre>layer" in layers._repr_html_()
     with pytest.raises(KeyError, match=r"there is no layer 'fist'; did you mean `first`\?"):
         layers["fist"]
+
+
+def test_a_group_is_not_a_layer(net: netdsl.Net) -> None:
+    """The error for the name of a group names the figure of the group, which can be computed."""
+    with pytest.raises(KeyError, match=re.escape('`net.figure("params(second)")`')):
+        net.layers["second"]
+    with pytest.raises(KeyError, match=r"did you mean `second`\?"):
+        net.layers["secnd"]
+    resnet = netdsl.load("resnet:ResNet18")
+    with pytest.raises(KeyError, match=re.escape('figure("params(@layer4.0)")')):
+        resnet.layers["layer4.0"]
+    inside = [row.params for row in resnet.layers if row.name.startswith("layer4.0.")]
+    assert resnet.figure("params(@layer4.0)") == sum(inside)
+
+
+def test_the_largest_layers_are_a_table(net: netdsl.Net) -> None:
+    """`sorted` keeps the table, orders rows by a figure, and refuses what has no order."""
+    largest = net.layers.sorted("params")[:2]
+    assert ["first", "scores"] == [row.name for row in largest]
+    assert 4 == len(repr(largest).splitlines())
+    assert "from" not in repr(largest)
+    assert "weights" in repr(net.layers.sorted("weights")[1:])
+    assert net.layers.sorted() == net.layers.sorted("params")
+    for by in ("macs", "units", "bytes"):
+        with pytest.raises(ValueError, match=f"the {by} of these layers depend on open sizes"):
+            net.layers.sorted(by)
+    with pytest.raises(ValueError, match=r"by must be one of params, macs, .*, not 'name'"):
+        net.layers.sorted("name")
+
+
+def test_rows_have_the_file_of_their_line() -> None:
+    """A layer of a block is in the file of the block, and an `expect` line in that of the net."""
+    net = netdsl.load("resnet:ResNet50")
+    assert "nets/lib/bottleneck.net" == net.layers["layer4.0.conv2"].file
+    assert "nets/resnet.net" == net.layers["fc"].file
+    assert {"nets/resnet.net"} == {expect.file for expect in net.expects}
+    for row in Summary(net.graph, net.graph.derived(Costs)).rows(depth=1):
+        assert "nets/resnet.net" == row.file
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(1, 3)])
@@ -178,6 +218,8 @@ FIGURES: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("macs", {"H": 8, "W": 0}, ValueError, "W must be from 1 to 2,147,483,647, not 0"),
     ("macs", {"H": 2, "W": 8}, netdsl.CompileError, "a kernel of 3 is larger than the input's 2"),
     ("mac", {}, ValueError, "did you mean `macs`?"),
+    ("memry", {}, ValueError, "did you mean `memory`?"),
+    ("total", {}, ValueError, "peak_bytes, memory and shape(label)"),
     ("params(firs)", {}, ValueError, "did you mean `first`?"),
     ("params +", {}, ValueError, "`params +` is not an expression"),
     ("", {}, ValueError, "figure('')"),

@@ -155,3 +155,40 @@ def test_names_of_files_in_nets() -> None:
     """A path of the checkout and the name of the library give the same net."""
     by_path = netdsl.load(NETS / "lenet5.net")
     assert by_path.params == netdsl.load("lenet5").params
+
+
+# ---- the places of errors
+
+
+def test_errors_have_a_line(folder: Path) -> None:
+    """Errors and warnings have a file, a line and a column; those about no line have None."""
+    (folder / "a.net").write_text("net A {\n input x: 4\n dense(3) -> relu -> relu\n}\n")
+    (warning,) = netdsl.load("a.net").warnings
+    assert ("a.net", 3, 22) == (warning.file, warning.line, warning.column)
+    (folder / "a.net").write_text("net A {\n input x: 4\n reluu\n}\n")
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("a.net")
+    (diagnostic,) = caught.value.diagnostics
+    assert ("a.net", 3, 2) == (diagnostic.file, diagnostic.line, diagnostic.column)
+    assert ("a.net", 3, 2) == (caught.value.file, caught.value.line, caught.value.column)
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("b.net")
+    assert [None] * 3 == [caught.value.file, caught.value.line, caught.value.column]
+
+
+def test_errors_about_sizes_show_them_in_python() -> None:
+    """Too few sizes give an example of the right number, and the error names the net loaded."""
+    with pytest.raises(netdsl.CompileError, match="has 3 sizes") as caught:
+        netdsl.load("resnet:ResNet50", inputs={"image": (3, 224)})
+    assert '(in Python `inputs={"image": (3, 224, 224)}`)' in (caught.value.help or "")
+    with pytest.raises(netdsl.CompileError, match="net `ResNet50` has no input `imag`"):
+        netdsl.load("resnet:ResNet50", inputs={"imag": (3, 224, 224)})
+    with pytest.raises(netdsl.CompileError, match="net `ResNet50` has no parameter `foo`"):
+        netdsl.load("resnet:ResNet50", foo=3)
+
+
+def test_the_net_with_the_name_of_the_file(folder: Path) -> None:
+    """Of several nets, the one with the name of the file is loaded, whatever its capitals."""
+    (folder / "b.net").write_text(TWO)
+    assert "B" == netdsl.load("b.net").name
+    assert "LeNet5" == netdsl.load("lenet5").name

@@ -34,9 +34,15 @@ MOST = 16  # how many sizes of a list a message shows
 
 
 class Facts:
-    """The figures and labels of a net, which an `expect` line may name."""
+    """The figures and labels of a net, which an `expect` line may name.
 
-    def __init__(self, graph: Graph, costs: Costs, labels: dict[str, Value]) -> None:
+    `more` are names of figures that the caller computes, for advice about wrong names.
+    """
+
+    def __init__(
+        self, graph: Graph, costs: Costs, labels: dict[str, Value], more: tuple[str, ...] = ()
+    ) -> None:
+        self.names = (*Totals._fields, *more)
         self.graph = graph
         self.costs = costs
         self.labels = labels
@@ -118,8 +124,8 @@ class Facts:
                 f"there is no figure or name `{expr.id}`",
                 expr.span,
                 help=_shape_help(expr.id, self.labels)
-                or did_you_mean(expr.id, Totals._fields)
-                or f"the figures are {', '.join(Totals._fields)} and shape(label)",
+                or did_you_mean(expr.id, self.names)
+                or f"the figures are {', '.join(self.names)} and shape(label)",
                 fix=respelled(expr.span, expr.id, Totals._fields),
             )
         if isinstance(expr, ast.Function):

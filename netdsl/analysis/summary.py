@@ -24,7 +24,8 @@ class Row(NamedTuple):
 
     `window` is the window as papers write it, and empty for other layers. `sources` are the names
     of the rows and of the net's inputs that the row takes. `bytes` is the size of the output for
-    one sample. `field` is the receptive field along each spatial axis. `aux` tells whether the row
+    one sample. `field` is the receptive field along each spatial axis. `file` and `line` are the
+    place in the text: a block can be in another file than the net. `aux` tells whether the row
     belongs to an auxiliary head.
     """
 
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     units: int | Sym
     bytes: int | Sym
     field: Field
+    file: str
     line: int
     aux: bool
 
@@ -113,18 +115,19 @@ class Summary:
         last, scope = rows[-1], self.graph.scopes.get(name)
         window = ""
         if last.name == name:  # a layer, or a join, whose row includes its arms
-            kind, line, window = last.kind, last.line, last.window
+            kind, place, window = last.kind, layers[-1].node.span, last.window
         elif scope is not None and scope.site is not None:
-            kind, line = scope.kind or "group", scope.site.span.first.line
+            kind, place = scope.kind or "group", scope.site.span
         elif name:
-            kind, line = "group", rows[0].line
+            kind, place = "group", layers[0].node.span
         else:
-            kind, line = "net", self.graph.site.span.first.line
+            kind, place = "net", self.graph.site.span
         return last._replace(
             name=name or self.graph.name,
             kind=kind,
             window=window,
-            line=line,
+            file=place.file.name,
+            line=place.first.line,
             params=sum(r.params for r in rows),
             macs=total(r.macs for r in rows),
             buffers=sum(r.buffers for r in rows),
@@ -228,6 +231,7 @@ def _row(node: Node, cost: Cost, field: Field) -> Row:
         cost.units,
         cost.bytes,
         field,
+        node.span.file.name,
         node.span.first.line,
         node.aux is not None,
     )

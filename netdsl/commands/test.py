@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import load_one
-from netdsl.commands.output import note, say, say_json
+from netdsl.commands.output import note, printing, say, say_json
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import check_shape
 from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
+from netdsl.train.fit import check_ends, check_images
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     compiled = load_one(arguments)
+    check_ends(compiled.graph, "`netdsl test`")
     config = read_config(compiled, arguments.data)
     read = read_weights(arguments.weights)
     params = tensors_of(compiled.graph)
@@ -68,12 +69,9 @@ def _evaluate(
 
     Raises `SettingError` and `NetdslError`.
     """
-    dataset = config.adapt(open_dataset(config.data))
+    dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
     say(dataset.note)
-    shape = compiled.graph.inputs[0].type.shape
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    if len(sizes) == len(shape):
-        check_shape(dataset, sizes)
+    check_images(compiled, dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
     forward = engine(compiled.graph, weights, arguments.device)
     results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)

@@ -6,6 +6,7 @@ names and arguments.
 
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from netdsl.errors import SettingError
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
 
+# The functions of `DATASETS` have only the arguments that a `train` section can give.
+_PROGRESS: ContextVar[bool] = ContextVar("progress", default=True)
 SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FASHION_CLASSES = (
@@ -35,13 +38,19 @@ FASHION_HELP = (
 MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
 
 
-def open_dataset(call: SettingCall) -> "Dataset":
+def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
     """Read the dataset that `call` names into memory.
+
+    With `progress`, a download shows a progress bar on a terminal.
 
     Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`,
     `corrupt-data`, `bad-checksum`.
     """
-    return invoke(call, DATASETS, "dataset", "data")
+    before = _PROGRESS.set(progress)
+    try:
+        return invoke(call, DATASETS, "dataset", "data")
+    finally:
+        _PROGRESS.reset(before)
 
 
 def check_dataset(call: SettingCall) -> None:
@@ -148,5 +157,5 @@ def _fashion_folder() -> Path:
     if has_idx(DEBIAN_FOLDER):
         return DEBIAN_FOLDER
     cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
-    download(cache, FASHION_HELP)
+    download(cache, FASHION_HELP, progress=_PROGRESS.get())
     return cache

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netdsl.errors import SettingError
+from netdsl.ir.types import Sym
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -67,12 +68,19 @@ def check_labels(labels: Labels, classes: int, path: Path) -> None:
         raise SettingError("corrupt-data", message, "data")
 
 
-def check_shape(dataset: Dataset, expects: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` unless the images have the shape `expects`, (C, H, W)."""
-    if tuple(expects) == dataset.shape:
+def check_shape(dataset: Dataset, expects: tuple[int | Sym, ...], *, can_edit: bool = True) -> None:
+    """Raise SettingError `data-mismatch` unless the images have the shape `expects`, (C, H, W).
+
+    A size that is open fits any number. `can_edit` is whether the user can edit the net.
+    """
+    pairs = zip(expects, dataset.shape, strict=False)
+    if len(expects) == len(dataset.shape) and all(
+        size == actual or not isinstance(size, int) for size, actual in pairs
+    ):
         return
     message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
-    raise SettingError("data-mismatch", message, "data", _shape_help(dataset, tuple(expects)))
+    advice = _shape_help(dataset, expects, can_edit=can_edit)
+    raise SettingError("data-mismatch", message, "data", advice)
 
 
 def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
@@ -92,16 +100,19 @@ def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
     raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
 
 
-def _shape_help(dataset: Dataset, expects: tuple[int, ...]) -> str:
+def _shape_help(dataset: Dataset, expects: tuple[int | Sym, ...], *, can_edit: bool) -> str:
     """Advice to pad the images where that is enough, else to change the net or the data."""
-    channels, height, width = dataset.shape
-    if len(expects) == 3 and expects[0] == channels:
-        gap = expects[1] - height
-        if gap > 0 and gap % 2 == 0 and expects[2] - width == gap:
-            return f"increase the `pad` of the dataset by {gap // 2}"
     sizes = "x".join(map(str, dataset.shape))
+    if len(expects) == 3 and expects[0] == dataset.shape[0]:
+        sides = zip(expects[1:], dataset.shape[1:], strict=True)
+        gap, *others = {size - actual for size, actual in sides if isinstance(size, int)}
+        if gap > 0 and gap % 2 == 0 and not others:
+            return f"increase the `pad` of the dataset by {gap // 2}"
+    if not can_edit:
+        own = f"declare the input as {sizes} in your own copy of the net"
+        return f"choose other data with `--data`, or {own}"
     return f"declare the input of the net as {sizes}, or choose other data with `--data`"
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def _by(shape: tuple[int | Sym, ...]) -> str:
     return " x ".join(str(size) for size in shape)

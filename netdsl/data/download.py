@@ -30,10 +30,11 @@ SHA256 = {
 }
 
 
-def download(folder: Path, help: str) -> None:
+def download(folder: Path, help: str, *, progress: bool = True) -> None:
     """Fetch the files that are missing in `folder`.
 
-    A file appears there only when it is complete. Raises SettingError with the advice `help`:
+    A file appears there only when it is complete. With `progress`, a terminal shows how much has
+    arrived. Raises SettingError with the advice `help`:
     `data-not-found` for a file that cannot be fetched or stored, `bad-checksum` for one whose
     content is not the published one.
     """
@@ -41,20 +42,21 @@ def download(folder: Path, help: str) -> None:
         if find_idx(folder, name):
             continue
         url = f"{SOURCE}/{name}.gz"
-        data = _fetch(url, help)
+        data = _fetch(url, help, progress=progress)
         _check(url, data, expected, help)
         _store(folder / f"{name}.gz", data, help)
 
 
-def _fetch(url: str, help: str) -> bytes:
+def _fetch(url: str, help: str, *, progress: bool) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             total = int(response.headers.get("Content-Length", 0))
             # The environment can make rich regard a pipe as a terminal.
             console = Console(stderr=True, force_terminal=sys.stderr.isatty())
             name = url.rpartition("/")[2]
+            is_hidden = not progress or not console.is_terminal
             with rich.progress.wrap_file(
-                response, total, description=name, console=console, disable=not console.is_terminal
+                response, total, description=name, console=console, disable=is_hidden
             ) as file:
                 return _read(file)
     except (OSError, HTTPException) as error:

@@ -79,7 +79,7 @@ class Elaborator:
         for name in sorted(self.ends.overrides.keys() - names):
             raise NetdslError(
                 "unknown-input",
-                f"net `{definition.name}` has no input `{name}`",
+                f"net `{self.net.graph.name}` has no input `{name}`",
                 definition.name_span,
                 help=did_you_mean(name, names) or "it has " + ", ".join(names),
             )

@@ -21,6 +21,7 @@ from netdsl.words import are, counted
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
 
+_USUAL_SIZE = 224  # of an open size, in examples
 MOST_AXES = 6  # with more axes, an input has too many orders to try
 
 
@@ -146,6 +147,7 @@ class Ends:
                 f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
+            advice = advice or _example(name, declared)
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
@@ -161,8 +163,8 @@ class Ends:
         names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
         for parameter in self.net.open[0].parameters:
             if parameter.name in names:
-                option = f"-D {parameter.name}=..."
-                return f"it depends on a parameter of the net: set that with `{option}`"
+                option = f"`-D {parameter.name}=...` (in Python `{parameter.name}=...`)"
+                return f"it depends on a parameter of the net: set that with {option}"
         return "only sizes that the text leaves open can be chosen, such as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
@@ -292,3 +294,11 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
                 error.diagnostic.help = f"leave out the quotes: {span.text[1:-1]}"
                 error.diagnostic.fix = (Edit(span, span.text[1:-1]),)
             raise error
+
+
+def _example(name: str, declared: tuple[int | Sym, ...]) -> str:
+    """Advice that shows sizes of the right number for an input."""
+    symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
+    sizes = [int(subs(size, dict.fromkeys(symbols, _USUAL_SIZE))) for size in declared]
+    in_python = f'`inputs={{"{name}": {tuple(sizes)}}}`'
+    return f"give all sizes, as in `--input {name}={shape_text(sizes)}` (in Python {in_python})"

@@ -52,7 +52,7 @@ def elaborate(
     net = NetBuilder(program.loader, reporter, graph, own)
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
-    arguments = _with_defines(program, definition, target.arguments, own, outside)
+    arguments = _with_defines(program, name, definition, target.arguments, own, outside)
     signature = Signature(definition.name, definition.parameters, definition.name_span)
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
@@ -70,6 +70,7 @@ def elaborate(
 
 def _with_defines(
     program: Program,
+    net: str,
     definition: ast.Definition,
     arguments: tuple[ast.Argument, ...],
     own: Module,
@@ -86,7 +87,7 @@ def _with_defines(
         return arguments
     for name, text in program.defines.items():
         if name not in declared:
-            message = f"net `{definition.name}` has no parameter `{name}`"
+            message = f"net `{net}` has no parameter `{name}`"
             raise NetdslError(
                 "unknown-argument",
                 message,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Floats, check_shape
+from netdsl.data.dataset import Dataset, Floats
 from netdsl.data.evaluate import predict
 from netdsl.errors import SettingError
 from netdsl.files import make_folder
@@ -53,20 +53,18 @@ def train(
     resume: bool = False,
     console: Console | None = None,
     name: str | None = None,
-    expects: tuple[int, ...] | None = None,
 ) -> Result:
     """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
 
-    `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `expects`
-    the shape (C, H, W) of its input, if that is known. In training mode, the module may return a
-    tuple: the logits, and the logits of auxiliary heads, whose losses are added with the weights
-    `module.aux_weights`. The caller determines the initial weights: seed torch before building the
-    module. Every epoch reseeds torch's generators.
+    `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files. In training
+    mode, the module may return a tuple: the logits, and the logits of auxiliary heads, whose losses
+    are added with the weights `module.aux_weights`. The caller determines the initial weights: seed
+    torch before building the module. Every epoch reseeds torch's generators.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
     `diverged`, and the codes of `checkpoint.load`. Raises OSError if a file cannot be written.
     """
-    run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device), expects)
+    run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device))
     progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
     make_folder(out)
     name = name or type(module).__name__
@@ -120,10 +118,7 @@ class _TrainingRun:
         dataset: Dataset,
         config: TrainConfig,
         device: torch.device,
-        expects: tuple[int, ...] | None,
     ) -> None:
-        if expects is not None:
-            check_shape(dataset, expects)
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
         self.loss = build_loss(config.loss)

@@ -9,9 +9,11 @@ import torch
 
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
-from netdsl.errors import NetdslError, SettingError
+from netdsl.errors import SettingError
+from netdsl.train.fit import check_ends, check_images
 from netdsl.train.loop import Result, train
 from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netdsl.driver import Compiled
-    from netdsl.ir.graph import Graph
+    from netdsl.train.config import TrainConfig
 
 
 class Wishes(NamedTuple):
@@ -44,10 +46,13 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     """
     name = compiled.graph.name
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
-    expects = image_shape(compiled.graph)
+    check_ends(compiled.graph, "`netdsl train`")
     try:
-        dataset = open_dataset(config.data)
+        if compiled.train is None:
+            console.print(_defaults(name, config), soft_wrap=True)
+        dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
+        check_images(compiled, dataset)
         torch.manual_seed(config.seed)
         return train(
             lower(compiled.graph),
@@ -58,7 +63,6 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             resume=wishes.resume,
             console=console,
             name=name,
-            expects=expects,
         )
     except SettingError as error:
         replaced = set(wishes.settings)
@@ -67,17 +71,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
         raise placed(error, compiled, replaced) from None
 
 
-def image_shape(graph: Graph) -> tuple[int, ...] | None:
-    """The (C, H, W) of the images that the net takes, or None if its sizes are open.
-
-    Raises `NetdslError` for a net with several inputs, which cannot be trained on images.
-    """
-    if len(graph.inputs) != 1:
-        inputs = f"`{graph.name}` has {len(graph.inputs)} inputs"
-        message = f"{inputs}, and `netdsl train` trains only nets with one"
-        advice = "train it from Python: `netdsl.load(...).torch()`"
-        place = graph.inputs[1].site.span
-        raise NetdslError("cannot-train", message, place, help=advice)
-    shape = graph.inputs[0].type.shape
-    sizes = tuple(size for size in shape if isinstance(size, int))
-    return sizes if len(sizes) == len(shape) else None
+def _defaults(name: str, config: TrainConfig) -> str:
+    """What is trained if the text does not specify it."""
+    epochs = counted(config.epochs, "epoch")
+    return f"{name} has no `train` section: {epochs} on {config.data.name}, with default settings"

@@ -89,7 +89,7 @@ NEAR = {
     "the batch, and channels last": (FIXED, "1x9x8x3", "did you mean 3x9x8?"),
     "one name is one size": (SQUARE, "9x8x3", "only sizes that the text leaves open can be chosen"),
     "nothing near": (FIXED, "4x9x8", "only sizes that the text leaves open can be chosen"),
-    "a rank that is far off": (FIXED, "9", None),
+    "a rank that is far off": (FIXED, "9", "give all sizes, as in `--input x=3x224x224`"),
     "a parameter": (PARAMETER, "3x9x9", "set that with `-D size=...`"),
     "a formula of a parameter": (
         "net N(size = 8) {\ninput x: [3, 2 * size]\nrelu\n}",
@@ -114,7 +114,7 @@ def test_advice(case: str) -> None:
         compile_net(program_of(SourceFile("n.net", text)), "N", {"": sizes})
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.span is not None
-    assert expected_help in (diagnostic.help or "") if expected_help else diagnostic.help is None
+    assert expected_help in (diagnostic.help or "")
 
 
 def test_the_advice_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,14 @@
 
 import gzip
 import hashlib
+import io
+import sys
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from netdsl.cli import run
 from netdsl.config import SettingCall
 from netdsl.data import catalog as catalog_module
 from netdsl.data import download
@@ -37,6 +40,39 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(catalog_module, "DEBIAN_FOLDER", tmp_path / "none")
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / "cache" / name)
     return source
+
+
+class Terminal(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_is_shown_only_if_wanted(monkeypatch: pytest.MonkeyPatch, progress: bool) -> None:
+    """A download shows a progress bar on a terminal, unless the command is quiet."""
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    open_dataset(SettingCall("fashion_mnist"), progress=progress)
+    assert (NAMES[0] in screen.getvalue()) == progress
+    assert bool(screen.getvalue()) == progress
+
+
+@pytest.mark.usefixtures("published", "folder")
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_quiet_training_has_no_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], quiet: list[str]
+) -> None:
+    """`netdsl train -q` downloads without a progress bar."""
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert run(["train", "vgg:VGG11", "--data", "fashion_mnist", *quiet]) == 1
+    assert "data-mismatch" in screen.getvalue()
+    assert (f"{NAMES[0]}.gz" in screen.getvalue()) == (not quiet)
 
 
 def cached(tmp_path: Path) -> list[Path]:
