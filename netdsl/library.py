@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile, Span
@@ -61,6 +62,14 @@ def shipped(name: str) -> tuple[str, str] | None:
     return path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")
 
 
+def source_path(name: str) -> str:
+    """The path of the file that `open_source` would read, without symbolic links."""
+    path = library_file(name)
+    if path is None or os.path.isfile(name):
+        path = name
+    return os.path.realpath(path)
+
+
 def open_source(name: str) -> SourceFile:
     """The file that a user names; raises `NetdslError`.
 
@@ -74,10 +83,29 @@ def open_source(name: str) -> SourceFile:
         return read(path, shown=f"nets/{name}.net")
     if os.path.exists(name):
         return read(name)
-    advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise NetdslError(
-        "file-not-found", f"there is no file or library net `{name[:200]}`", help=advice
+        "file-not-found", f"there is no file or library net `{name[:200]}`", help=_advice(name)
     )
+
+
+def _advice(name: str) -> str:
+    """Which library file, or which net in one, a name that does not exist may mean."""
+    files, nets = library_names(), _library_nets()
+    if nearest(name, files) is None:
+        net = nearest(name, nets)
+        if net is not None:
+            return f"did you mean `{nets[net]}:{net}`?"
+    return did_you_mean(name, files) or "the library has " + ", ".join(files)
+
+
+def _library_nets() -> dict[str, str]:
+    """The names of the nets in the shipped files, with the name of the file."""
+    nets = {}
+    for name in library_names():
+        with open(os.path.join(resource("nets"), f"{name}.net"), encoding="utf-8") as file:
+            for net in re.findall(r"^net (\w+)", file.read(), re.MULTILINE):
+                nets[net] = name
+    return nets
 
 
 def _read_standard_input(most: int) -> bytes:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from netdsl.cli import run
+from netdsl.errors import NetdslError
+from netdsl.library import open_source
 
 NET = "net N {\n    input image: 3x8x8\n    "
 
@@ -488,6 +490,20 @@ def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixtu
     ):
         exit_code, (diagnostic,) = check(path, capsys)
         assert (1, code) == (exit_code, diagnostic["code"])
+
+
+def test_the_library_has_nets_in_files() -> None:
+    """A name that is not a file may be that of a net in a file of the library."""
+    for name, advice in {
+        "ResNet50": "did you mean `resnet:ResNet50`?",
+        "resnet50": "did you mean `resnet:ResNet50`?",
+        "vgg-16": "did you mean `vgg:VGG16`?",
+        "LeNet5": "did you mean `lenet5`?",
+        "resnt": "did you mean `resnet`?",
+    }.items():
+        with pytest.raises(NetdslError) as caught:
+            open_source(name)
+        assert caught.value.diagnostics[0].help == advice
 
 
 def test_long_flat_texts_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
