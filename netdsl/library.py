@@ -62,6 +62,14 @@ def shipped(name: str) -> tuple[str, str] | None:
     return path, "nets/" + os.path.relpath(path, resource("nets")).replace(os.sep, "/")
 
 
+def name_of(source: SourceFile) -> str:
+    """The name under which users can open a file: that in the library, or its path."""
+    stem = os.path.basename(source.name).removesuffix(".net")
+    if source.path is not None and library_file(stem) == os.path.realpath(source.path):
+        return stem
+    return source.name
+
+
 def source_path(name: str) -> str:
     """The path of the file that `open_source` would read, without symbolic links."""
     path = library_file(name)
@@ -132,6 +140,8 @@ def read(path: str, shown: str | None = None) -> SourceFile:
             raise NetdslError("not-a-file", f"`{name}` is a pipe", help=help_)
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
+    except FileNotFoundError:
+        raise NetdslError("file-not-found", f"there is no file `{name}`") from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
     return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))

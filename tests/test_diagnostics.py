@@ -694,3 +694,13 @@ def test_notes_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("input `image` here gives 3x8x8", 13),
         *(("reached through this call", i) for i in range(2, 10)),
     ]
+
+
+def test_the_nets_of_a_library_file_are_listed_by_their_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The list has the names that commands accept in every folder, and counts the others."""
+    assert run(["export", "resnet", "-o", "resnet.onnx"]) == 1
+    error = capsys.readouterr().err
+    assert "name one: resnet:ResNet18, resnet:ResNet34, " in error
+    assert ", or 7 others" in error

@@ -41,6 +41,14 @@ WRONG = {
         "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
         f" bench, train, test\n{USAGE}"
     ),
+    "completion": (
+        "netdsl completion: the following arguments are required: SHELL\n"
+        "usage: netdsl completion SHELL\n"
+    ),
+    "completion fish": (
+        "netdsl completion: argument SHELL: `fish` is not one of bash, zsh\n"
+        "usage: netdsl completion SHELL\n"
+    ),
     "run m.onnx x.npy --device gpu": (
         "netdsl run: argument --device: `gpu` is not one of auto, cpu, cuda, tensorrt; did you mean"
         " `cuda`?\nusage: netdsl run [options] MODEL INPUT...\n"

@@ -399,9 +399,9 @@ def test_nothing_is_printed_of_a_wrong_file(
 
 REFUSED = {
     ("--tree", "--flat"): "--tree and --flat cannot be combined: choose one of them",
-    ("--tree", "--only", "conv"): "--tree and --only cannot be combined: it leaves blocks",
+    ("--tree", "--only", "conv"): "--tree and --only cannot be combined: blocks would be",
     ("--tree", "--sort", "params"): "--tree and --sort cannot be combined: a tree has the order",
-    ("--tree", "--csv"): "--tree and --csv cannot be combined: it has one line for each layer",
+    ("--tree", "--csv"): "--tree and --csv cannot be combined: CSV has one line for each layer",
     ("--markdown", "--tree"): "--tree and --markdown cannot be combined",
     ("--csv", "--markdown"): "--csv and --markdown cannot be combined: choose one of them",
     ("--depth", "0", "--tree"): "--depth 0 and --tree cannot be combined: nets have one line each",
@@ -428,8 +428,10 @@ def test_options_that_exclude_each_other(
 def test_unknown_columns(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown column is wrong usage, and the known ones are listed."""
     for option in ("--columns", "--show", "--sort"):
-        assert run(["check", "lenet5", option, "parameters"]) == 2
+        assert run(["check", "lenet5", option, "size"]) == 2
         assert "weights" in capsys.readouterr().err
+        assert run(["check", "lenet5", option, "weigths"]) == 2
+        assert "did you mean `weights`?" in capsys.readouterr().err
 
 
 # ---- buffers
