@@ -187,7 +187,7 @@ def test_scripts_are_for_their_shell(capsys: pytest.CaptureFixture[str]) -> None
         if shutil.which(name):
             subprocess.run([name, "-n"], input=script.encode(), check=True)
     assert run(["completion", "tcsh"]) == 2
-    assert "argument shell: `tcsh` is not one of bash, zsh" in capsys.readouterr().err
+    assert "argument SHELL: `tcsh` is not one of bash, zsh" in capsys.readouterr().err
 
 
 def test_completion_costs_other_commands_nothing() -> None:
