@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile, Span
@@ -66,6 +67,22 @@ def is_shipped(source: SourceFile) -> bool:
     return source.path is not None and source.path.startswith(resource("nets") + os.sep)
 
 
+def name_of(source: SourceFile) -> str:
+    """The name under which users can open a file: that in the library, or its path."""
+    stem = os.path.basename(source.name).removesuffix(".net")
+    if source.path is not None and library_file(stem) == os.path.realpath(source.path):
+        return stem
+    return source.name
+
+
+def source_path(name: str) -> str:
+    """The path of the file that `open_source` would read, without symbolic links."""
+    path = library_file(name)
+    if path is None or os.path.isfile(name):
+        path = name
+    return os.path.realpath(path)
+
+
 def open_source(name: str) -> SourceFile:
     """The file that a user names; raises `NetdslError`.
 
@@ -79,10 +96,29 @@ def open_source(name: str) -> SourceFile:
         return read(path, shown=f"nets/{name}.net")
     if os.path.exists(name):
         return read(name)
-    advice = did_you_mean(name, library_names()) or "the library has " + ", ".join(library_names())
     raise NetdslError(
-        "file-not-found", f"there is no file or library net `{name[:200]}`", help=advice
+        "file-not-found", f"there is no file or library net `{name[:200]}`", help=_advice(name)
     )
+
+
+def _advice(name: str) -> str:
+    """Which library file, or which net in one, a name that does not exist may mean."""
+    files, nets = library_names(), _library_nets()
+    if nearest(name, files) is None:
+        net = nearest(name, nets)
+        if net is not None:
+            return f"did you mean `{nets[net]}:{net}`?"
+    return did_you_mean(name, files) or "the library has " + ", ".join(files)
+
+
+def _library_nets() -> dict[str, str]:
+    """The names of the nets in the shipped files, with the name of the file."""
+    nets = {}
+    for name in library_names():
+        with open(os.path.join(resource("nets"), f"{name}.net"), encoding="utf-8") as file:
+            for net in re.findall(r"^net (\w+)", file.read(), re.MULTILINE):
+                nets[net] = name
+    return nets
 
 
 def _read_standard_input(most: int) -> bytes:
@@ -109,6 +145,8 @@ def read(path: str, shown: str | None = None) -> SourceFile:
             raise NetdslError("not-a-file", f"`{name}` is a pipe", help=help_)
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
+    except FileNotFoundError:
+        raise NetdslError("file-not-found", f"there is no file `{name}`") from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
     return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))

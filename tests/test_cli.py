@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.cli import run
 from netdsl.commands.options import natural, positive, thread_count
 from netdsl.commands.parser import build_parser
@@ -45,6 +46,18 @@ def test_help_fits_on_80_columns(
     build_parser.cache_clear()
     assert run([*words, "--help"]) == 0
     assert [] == [line for line in capsys.readouterr().out.splitlines() if len(line) > 80]
+
+
+def test_help_breaks_no_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The columns are whole words on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    build_parser.cache_clear()
+    assert run(["help", "check"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"separated by commas: {', '.join(SHOW)}; or all" in text
+    assert f"separated by commas: {', '.join(USUAL + SHOW)}; or all" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)

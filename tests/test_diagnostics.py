@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from netdsl.cli import run
+from netdsl.errors import NetdslError
+from netdsl.library import open_source
 
 NET = "net N {\n    input image: 3x8x8\n    "
 
@@ -490,6 +492,20 @@ def test_folder_and_missing_and_huge(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert (1, code) == (exit_code, diagnostic["code"])
 
 
+def test_the_library_has_nets_in_files() -> None:
+    """A name that is not a file may be that of a net in a file of the library."""
+    for name, advice in {
+        "ResNet50": "did you mean `resnet:ResNet50`?",
+        "resnet50": "did you mean `resnet:ResNet50`?",
+        "vgg-16": "did you mean `vgg:VGG16`?",
+        "LeNet5": "did you mean `lenet5`?",
+        "resnt": "did you mean `resnet`?",
+    }.items():
+        with pytest.raises(NetdslError) as caught:
+            open_source(name)
+        assert caught.value.diagnostics[0].help == advice
+
+
 def test_long_flat_texts_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Long is not deep: a sum of 10,000 terms and a chain of 1,000 layers compile."""
     path = tmp_path / "n.net"
@@ -678,3 +694,13 @@ def test_notes_are_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("input `image` here gives 3x8x8", 13),
         *(("reached through this call", i) for i in range(2, 10)),
     ]
+
+
+def test_the_nets_of_a_library_file_are_listed_by_their_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The list has the names that commands accept in every folder, and counts the others."""
+    assert run(["export", "resnet", "-o", "resnet.onnx"]) == 1
+    error = capsys.readouterr().err
+    assert "name one: resnet:ResNet18, resnet:ResNet34, " in error
+    assert ", or 7 others" in error

@@ -36,11 +36,12 @@ def totals(
         lines.append(("buffers", f"{t.buffers:,} stored, not learned"))
     lines.append(("MACs", macs))
     if summary.aux_params:
-        lines.append(("auxiliary heads", f"{summary.aux_params:,} params, in training only"))
+        heads = f"{summary.aux_params:,} params of {' and '.join(summary.aux_heads)}"
+        lines.append(("auxiliary heads", f"{heads}, in training only, not in the totals"))
     lines.append(("weights", f"{t.weights:,} without biases"))
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
-    lines.append(("depth", counted(t.depth, "layer") + " with weights"))
+    lines.append(("depth", counted(t.depth, "layer") + " with weights on the longest path"))
     used = (
         f"{memory(4 * t.params)} params, {memory(t.activation_bytes, most)} activations,"
         f" {memory(t.peak_bytes, most)} at the peak"

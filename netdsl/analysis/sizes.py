@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.analysis.valid import conditions
 from netdsl.errors import NetdslError
-from netdsl.ir.types import Sym
+from netdsl.ir.types import Sym, subs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,24 @@ def usual_setting(graph: Graph) -> Sizes:
         if all(r.holds(setting) for r in rules):
             return setting
     return two_settings(graph)[0]
+
+
+def example_inputs(graph: Graph) -> str:
+    """The options that give the open inputs of a net usual sizes: `--input 3x224x224`.
+
+    `--input SIZES` if no valid sizes are found.
+    """
+    try:
+        setting = usual_setting(graph)
+    except NetdslError:
+        return "--input SIZES"
+    options = []
+    for number, value in enumerate(graph.inputs):
+        if any(isinstance(size, Sym) for size in value.type.shape):
+            name = f"{value.name}=" if number else ""
+            sizes = "x".join(str(subs(size, setting)) for size in value.type.shape)
+            options.append(f"--input {name}{sizes}")
+    return " ".join(options)
 
 
 def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:

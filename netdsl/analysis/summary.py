@@ -65,7 +65,9 @@ class Summary:
         self.costs = costs
         self.totals = costs.totals()
         self.valid_for = valid_for(graph) if valid is None else valid
-        self.aux_params = sum(c.params for n, c in costs.rows() if n.aux is not None)
+        heads = [(node.aux, cost) for node, cost in costs.rows() if node.aux is not None]
+        self.aux_params = sum(cost.params for _, cost in heads)
+        self.aux_heads = list(dict.fromkeys(head for head, _ in heads))
 
     def rows(
         self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True

@@ -311,7 +311,9 @@ def _completion(add: Add) -> None:
         netdsl completion zsh
         """,
     )
-    command.add_argument("shell", choices=["bash", "zsh"], help="the shell: bash or zsh")
+    command.add_argument(
+        "shell", choices=["bash", "zsh"], metavar="SHELL", help="the shell: bash or zsh"
+    )
 
 
 # In the order of the help.

@@ -23,7 +23,7 @@ from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
-from netdsl.library import library_file, open_source
+from netdsl.library import library_file, open_source, source_path
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
 from netdsl.words import counted
@@ -95,7 +95,10 @@ def _is_folder(name: str) -> bool:
 
 
 def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
-    """The files that the user names, each once; folders without any are reported."""
+    """The files that the user names, each once; folders without any are reported.
+
+    A net of a file that precedes it is left out, too.
+    """
     known: set[tuple[str, str | None]] = set()
     for name in names:
         file, net = split_name(name)
@@ -105,9 +108,9 @@ def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
             files, errors = net_files(file)
             findings.add(file, errors)
         for path in files:
-            key = (os.path.abspath(path), net)
-            if key not in known:
-                known.add(key)
+            place = source_path(path)
+            if not {(place, net), (place, None)} & known:
+                known.add((place, net))
                 yield Wanted(path, net, is_folder)
 
 
@@ -278,7 +281,10 @@ def _report_text(arguments: argparse.Namespace, results: Results) -> None:
         arguments.depth = 0
     print_nets(results.checked, arguments)
     sys.stdout.flush()
-    print_diagnostics(results.findings.diagnostics)
+    shown = results.findings.diagnostics
+    if arguments.quiet:
+        shown = [d for d in shown if d.severity in (*_DENIED[arguments.deny], "note")]
+    print_diagnostics(shown)
     _point_to_explanations(results.findings.diagnostics)
     if results.several and not for_programs:
         if any(checked.summary for checked in results.checked):

@@ -98,19 +98,24 @@ def _nets_of(file: str) -> list[str]:
 
 
 def _parameters(parsed_args: argparse.Namespace, **_: object) -> Iterator[str]:
-    """`classes=` for each parameter of the nets in the files of the command line."""
+    """`classes=` for each parameter of the nets that the command line names."""
     for attribute in ("file", "files", "model"):
         named = getattr(parsed_args, attribute, None) or []
         for name in [named] if isinstance(named, str) else named:
-            yield from _parameters_of(split_name(name)[0])
+            yield from _parameters_of(*split_name(name))
 
 
-def _parameters_of(file: str) -> Iterator[str]:
+def _parameters_of(file: str, net: str | None) -> Iterator[str]:
+    """The parameters of a net, or of all nets of a file."""
     try:
         definitions = open_program(file).module.definitions
     except (NetdslError, OSError):
         return
-    for definition in definitions.values():
+    for name in definitions if net is None else [net]:
+        definition = definitions.get(name)
+        for _ in definitions:  # aliases of aliases; a cycle is an error
+            if isinstance(definition, ast.Alias):
+                definition = definitions.get(definition.target)
         if isinstance(definition, ast.Definition) and definition.is_net:
             yield from (f"{parameter.name}=" for parameter in definition.parameters)
 
@@ -120,12 +125,18 @@ def _kinds(**_: object) -> list[str]:
     return [*LAYERS, *library.block_names()]
 
 
-def _listed(names: Callable[[], Iterable[str]]) -> Completer:
-    """Completes the last item of a list that commas separate."""
+def _listed(names: Callable[[], Iterable[str]], *whole: str) -> Completer:
+    """Completes the last item of a list that commas separate, with names that it does not have.
+
+    `whole` are values in place of a list.
+    """
 
     def completer(prefix: str, **_: object) -> Iterator[str]:
         before, comma, _last = prefix.rpartition(",")
-        yield from (f"{before}{comma}{name}" for name in names())
+        given = before.split(",")
+        yield from (f"{before}{comma}{name}" for name in names() if name not in given)
+        if not comma:
+            yield from whole
 
     return completer
 
@@ -152,6 +163,6 @@ COMPLETERS: dict[str, Completer] = {
     "code": _codes,
     "topic": lambda **_: COMMANDS,
     "only": _listed(_kinds),
-    "show": _listed(lambda: (*SHOW, "all")),
-    "columns": _listed(lambda: (*USUAL, *SHOW, "all")),
+    "show": _listed(lambda: SHOW, "all"),
+    "columns": _listed(lambda: (*USUAL, *SHOW), "all"),
 }

@@ -252,7 +252,7 @@ def _print_all(out: Console, items: Iterable[LayerEntry]) -> None:
         families.setdefault(item.family, []).append(item)
     for family, members in families.items():
         out.print(Text(family, style="bold"))
-        table = _table(Column(width=CALL_WIDTH), Column())
+        table = _table(Column(width=CALL_WIDTH), Column(overflow="fold"))
         for item in members:
             table.add_row(Text(_short_call(item)), Text(_summary(item.doc)))
         out.print(Padding(table, (0, 0, 1, 2)))

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 NOTE = f"For one sample at inference; sizes that a net leaves open count as {USUAL}."
+INDENT = 2  # of the lines below a file
+WIDTHS = (36, 14, 18, 4)  # of the columns
+NARROW = (11, 14, 4)  # of the figures on a narrow terminal
+LEAST = 8  # of the names there
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
@@ -146,25 +150,33 @@ def _first_comment(text: str) -> list[str]:
 
 def _print_file(out: Console, file: Shipped) -> None:
     out.print(Text(file.cited, style="bold"))
-    table = _table()
+    table = _table(out.width)
     for line in file.lines:
         macs = "open" if line.macs is None else figure(line.macs)
         table.add_row(Text(line.name), figure(line.params), macs, line.year)
-    out.print(Padding(table, (0, 0, 1, 2)))
+    out.print(Padding(table, (0, 0, 1, INDENT)))
 
 
 def _print_head(out: Console) -> None:
-    table = _table()
+    table = _table(out.width)
     table.add_row("net", "params", "MACs", "year")
-    out.print(Padding(table, (0, 0, 1, 2)), style="dim")
+    out.print(Padding(table, (0, 0, 1, INDENT)), style="dim")
 
 
-def _table() -> Table:
-    """A table whose columns have the same widths in every file, so that the figures align."""
+def _table(width: int) -> Table:
+    """A table whose columns have the same widths in every file, so that the figures align.
+
+    On a narrow terminal, long names are broken, but no figure is.
+    """
+    gaps = INDENT + len(WIDTHS)
+    names, *figures = WIDTHS
+    if width < sum(WIDTHS) + gaps:
+        names, *figures = max(width - sum(NARROW) - gaps, LEAST), *NARROW
+    params, macs, year = figures
     columns = (
-        Column(width=36),
-        Column(justify="right", width=14),
-        Column(justify="right", width=18),
-        Column(width=4),
+        Column(width=names, overflow="fold"),
+        Column(justify="right", width=params, overflow="fold"),
+        Column(justify="right", width=macs, overflow="fold"),
+        Column(width=year, overflow="fold"),
     )
     return Table(*columns, box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))

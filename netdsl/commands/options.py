@@ -20,7 +20,8 @@ MAX_THREADS = 512  # onnxruntime takes seconds to start more
 QUIET = {
     "completion": "has no effect: the script is for a program",
     "help": "has no effect: the help was asked for",
-    "check": "print only diagnostics, and what --format, --csv or --markdown asks for",
+    "check": "print only errors, the warnings that --deny makes errors, and what --format, --csv or"
+    " --markdown asks for",
     "draw": "print only errors",
     "fmt": "print only errors, and what --diff or - asks for",
     "export": "print only errors",

@@ -40,6 +40,16 @@ exit codes:
 """.strip()
 
 
+# What other programs call a value or an option.
+SYNONYMS = {
+    "colour": "color",
+    "gpu": "cuda",
+    "ort": "onnxruntime",
+    "pytorch": "torch",
+    "trt": "tensorrt",
+}
+
+
 class _HelpFormatter(argparse.HelpFormatter):
     """Wraps the paragraphs of a text, but keeps the lines of examples as they are."""
 
@@ -134,6 +144,8 @@ def _advice(name: str, known: Iterable[str]) -> str | None:
     """A question about the names that begin with this one, or else that are like it."""
     names = {long: option for option in known if len(long := option.strip("-")) > 1}
     word = name.strip("-").lower()
+    if SYNONYMS.get(word) in names:
+        word = SYNONYMS[word]
     likely = [n for n in names if word and n.startswith(word)] or closest(word, names)
     if not likely:
         return None
@@ -148,6 +160,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         words, position = ["--help"], 1  # of netdsl, with all commands
     name = words[position] if position < len(words) else None
     if name is not None and name not in COMMANDS:
+        build_parser().refuse_rest(_without_known(words[:position]))
         build_parser().error(unknown_command(name))
     parser = build_parser(name)
     parser.refuse_unknown(words[:position])
@@ -158,6 +171,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(words)
     command.refuse_rest(rest)
     return arguments
+
+
+def _without_known(words: Sequence[str]) -> list[str]:
+    """The words before a command that are no options of netdsl, nor the value of one."""
+    known = build_parser().options()
+    return [w for w in words if w.startswith("-") and w.partition("=")[0] not in known]
 
 
 def _command_position(words: Sequence[str]) -> int:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import figure, totals
 from netdsl.commands.output import say, say_styled
-from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
-from netdsl.draw.rows import Choice
-from netdsl.draw.table import flat_lines, layer_table, longest, size_at, total_lines
+from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wrapped
+from netdsl.draw.rows import HEADS, Choice, number_in
+from netdsl.draw.table import (
+    AT,
+    flat_lines,
+    layer_table,
+    left_out,
+    longest,
+    size_at,
+    total_lines,
+)
+from netdsl.ir.types import Sym
 from netdsl.render import output_width
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 
     from netdsl.analysis.summary import Summary
     from netdsl.commands.checked import Checked
+    from netdsl.ir.graph import Graph
 
 
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
@@ -26,7 +35,7 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     width = output_width()
     if valid and arguments.depth == 0:
         nets = by_size(labelled(valid), arguments.sort)
-        _print_lines(laid_out(overview(nets), width))
+        _print_overview(nets, width, arguments.sort)
         return
     for i, item in enumerate(valid):
         if i:
@@ -67,11 +76,27 @@ def by_size(nets: list[tuple[str, Summary]], total: str) -> list[tuple[str, Summ
     )
 
 
-def overview(nets: list[tuple[str, Summary]]) -> Table:
-    """The table with one line for each net."""
+def _print_overview(nets: list[tuple[str, Summary]], width: int | None, sort: str) -> None:
+    shown = laid_out(overview(nets, WIDEST), width)
+    _print_lines(shown)
+    notes = []
+    formulas = left_out([line.text for line in shown])
+    if formulas:
+        way = "--csv prints them, --input SIZES gives numbers"
+        notes.append(f"{formulas}: formulas that do not fit here; {way}")
+    if sort:
+        values = [getattr(summary.totals, sort) for _, summary in nets]
+        notes += _sizes_of_order(sort, values)
+    if notes:
+        say("")
+        _print_notes(notes, width)
+
+
+def overview(nets: list[tuple[str, Summary]], longest: int | None = None) -> Table:
+    """The table with one line for each net; `longest` limits the characters of a formula."""
 
     def cells(most: int | None) -> list[list[str]]:
-        return [_figures(summary, most) for _, summary in nets]
+        return [_figures(summary, longest if most is None else most) for _, summary in nets]
 
     names = [RowName(label) for label, _ in nets]
     heads = ["net", "output", "params", "MACs", "depth"]
@@ -80,7 +105,7 @@ def overview(nets: list[tuple[str, Summary]]) -> Table:
 
 def _figures(summary: Summary, most: int | None) -> list[str]:
     t = summary.totals
-    macs = summary.macs_of_multiples().partition(" for ")[0]
+    macs = summary.macs_of_multiples()
     if not macs or (most is not None and len(macs) > most):
         macs = figure(t.macs, most)
     return [outputs_of(summary), figure(t.params), macs, figure(t.depth)]
@@ -102,25 +127,59 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     lines_of = flat_lines
     if _is_tree(arguments):
         from netdsl.draw.tree import tree_lines as lines_of  # files and pipes get flat tables
-    inputs = ", ".join(f"{v.name} {v.type}" for v in summary.graph.inputs)
-    first, *others = wrapped(inputs, width and width - len(item.label) - 2, ", ")
-    say_styled((item.label, "bold"), (f"  {first}", ""))
-    say(*(" " * (len(item.label) + 2) + other for other in others))
-    shown = layer_table(lines_of(summary, choice), choice, width)
-    _print_lines(shown)
-    say("")
+    rows = lines_of(summary, choice)
+    shown = layer_table(rows, choice, width)
     units = "units" in choice.wanted
     lines = totals(summary, item.proven, item.asked, units=units, most=longest(width))
-    if width is not None:
-        lines += _left_out([line.text for line in shown])
+    lines += _unchecked(item, arguments)
+    notes = _left_out([*(line.text for line in shown), *(text for _, text in lines)], summary.graph)
+    if choice.sort:
+        notes += _sizes_of_order(choice.sort, [number_in(line.row, choice.sort) for line in rows])
+    _print_heading(item.label, summary.graph, width)
+    _print_notes(notes, width)
+    _print_lines(shown)
+    say("")
     for label, text in total_lines(lines, width):
         say_styled((label, "bold"), (text, ""))
 
 
-def _left_out(texts: list[str]) -> list[tuple[str, str]]:
-    """A line that explains `f(H, W)`, if a table contains it."""
-    for text in texts:
-        found = re.search(r"(?<!\S)f\([\w, ]+\)", text)
-        if found is not None:
-            return [(found[0], "formulas that do not fit here; --input SIZES gives numbers")]
-    return []
+def _print_heading(label: str, graph: Graph, width: int | None) -> None:
+    """Print the name of a net and its inputs."""
+    inputs = ", ".join(f"{v.name} {v.type}" for v in graph.inputs)
+    first, *others = wrapped(inputs, width and width - len(label) - 2, ", ")
+    say_styled((label, "bold"), (f"  {first}", ""))
+    say(*(" " * (len(label) + 2) + other for other in others))
+
+
+def _print_notes(notes: list[str], width: int | None) -> None:
+    for note in notes:
+        say(*wrapped(note, width, "; ", " "))
+
+
+def _unchecked(item: Checked, arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """A line of the totals that tells why the `expect` lines of a net were not checked."""
+    options = (("--input", arguments.input), ("-D", arguments.define))
+    given = [option for option, values in options if values]
+    if not given or item.compiled is None or not item.compiled.expects:
+        return []
+    changes = "changes" if len(given) == 1 else "change"
+    return [("expect", f"not checked, because {' and '.join(given)} {changes} the net")]
+
+
+def _left_out(texts: list[str], graph: Graph) -> list[str]:
+    """A line that explains `f(H, W)` and how to get numbers, if a table contains it."""
+    formulas = left_out(texts)
+    if not formulas:
+        return []
+    from netdsl.analysis.sizes import example_inputs  # few tables need it
+
+    return [f"{formulas}: formulas that do not fit here; {example_inputs(graph)} gives numbers"]
+
+
+def _sizes_of_order(column: str, values: list[int | Sym]) -> list[str]:
+    """A line that names the sizes for which rows are sorted, if a figure depends on them."""
+    symbols = {s for value in values if isinstance(value, Sym) for s in value.symbols()}
+    if not symbols:
+        return []
+    sizes = " = ".join([*sorted(symbols), str(AT)])
+    return [f"sorted by {HEADS.get(column, column)} for {sizes}"]

@@ -7,6 +7,7 @@ import argparse
 from netdsl.analysis.figures import FIGURES, SHOW, USUAL
 from netdsl.commands.common import UsageError
 from netdsl.commands.options import natural
+from netdsl.diagnostics import did_you_mean
 
 TABLE_OPTIONS = (
     *("depth", "only", "show", "columns"),
@@ -24,9 +25,9 @@ OVERVIEW = ("params", "macs")  # the columns by which the nets of a file can be 
 # Pairs that make no sense, and the reason.
 REFUSED = {
     ("tree", "flat"): "choose one of them",
-    ("tree", "csv"): "it has one line for each layer",
-    ("tree", "markdown"): "it has one line for each layer",
-    ("tree", "only"): "it leaves blocks without their layers",
+    ("tree", "csv"): "CSV has one line for each layer",
+    ("tree", "markdown"): "Markdown has one line for each layer",
+    ("tree", "only"): "blocks would be without some of their layers",
     ("tree", "sort"): "a tree has the order of the text",
     ("csv", "markdown"): "choose one of them",
 }
@@ -46,14 +47,15 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         type=_more_columns,
         default=(),
         metavar="COLUMNS",
-        help=f"add columns to the table: {','.join(SHOW)}, or all (field is the receptive field)",
+        help=f"add columns to the table, separated by commas: {', '.join(SHOW)}; or all (field is"
+        " the receptive field)",
     )
     command.add_argument(
         "--columns",
         type=_only_columns,
         default=(),
         metavar="COLUMNS",
-        help=f"print only these columns, or all: {','.join(USUAL + SHOW)}",
+        help=f"print only these columns, separated by commas: {', '.join(USUAL + SHOW)}; or all",
     )
     command.add_argument(
         "--only",
@@ -150,5 +152,6 @@ def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(text.split(","))
     wrong = [name for name in names if name not in known]
     if wrong:
-        raise argparse.ArgumentTypeError(f"no column {wrong[0]}: the columns are {','.join(known)}")
+        advice = did_you_mean(wrong[0], known) or f"the columns are {', '.join(known)}"
+        raise argparse.ArgumentTypeError(f"there is no column `{wrong[0]}`; {advice}")
     return names

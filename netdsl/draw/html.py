@@ -77,8 +77,8 @@ _PAGE = """<!DOCTYPE html>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
-<caption>Shapes are of one sample. The receptive field is how much of the input\
- one output depends on.{aux}</caption>
+<caption>Shapes are of one sample. The receptive field is how much of the input,\
+ with its padding, one output depends on.{aux}</caption>
 <thead>
 <tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">window</th>\
 <th scope="col">output</th>\
@@ -120,7 +120,7 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
         ends=_text(_ends(graph)),
         totals="".join(
             f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n"
-            for label, text in totals(summary)
+            for label, text in totals(summary, most=None)
         ),
         svg=_svg(graph, depth),
         table=_table(summary, file),
@@ -156,7 +156,7 @@ def _svg(graph: Graph, depth: int | None) -> str:
 def _table(summary: Summary, file: SourceFile) -> str:
     files = [node.span.file for node in summary.graph.nodes]
     rows = "".join(_row(row, home, file) for row, home in zip(summary.rows(), files, strict=True))
-    macs = _text(summary.macs_of_multiples().partition(" for ")[0])
+    macs = _text(summary.macs_of_multiples())
     return _TABLE.format(
         rows=rows,
         params=_figure(summary.totals.params),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import MAX_FORMULA, SHOW, totals
@@ -28,6 +29,9 @@ def text_of(summary: Summary, lines: list[ShownRow], choice: Choice, width: int 
     """The lines of a table and the totals as plain text."""
     texts = [line.text for line in layer_table(lines, choice, width)]
     shown = total_lines(totals(summary, most=longest(width)), width)
+    formulas = left_out([*texts, *(text for _, text in shown)])
+    if formulas:
+        texts.insert(0, f"{formulas}: formulas that do not fit here")
     texts += ["", *(label + text for label, text in shown)]
     return "".join(f"{text}\n" for text in texts)
 
@@ -73,6 +77,12 @@ def lines_of(rows: Iterable[Row], above: tuple[str, ...] = ()) -> list[ShownRow]
 def largest_first(rows: list[Row], column: str, symbols: list[str]) -> list[Row]:
     """The rows sorted by a column. Formulas are compared for sizes of 512."""
     return sorted(rows, key=lambda row: size_at(number_in(row, column), symbols), reverse=True)
+
+
+def left_out(texts: list[str]) -> str:
+    """What replaces formulas in a table and its totals: `f(H, W)`, or `f(H, W), f(T)`."""
+    found = {name for text in texts for name in re.findall(r"(?<!\S)f\([\w, ]+\)", text)}
+    return ", ".join(sorted(found))
 
 
 def size_at(value: int | Sym, symbols: list[str]) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl import library
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.source import Span
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +74,12 @@ class Program(NamedTuple):
             return nets[0]
         if not nets:
             raise self._no_net()
-        file = f"{self.source.name}:" if self.source.path else ""
+        file = ""
+        if self.source.path is not None:
+            file = f"{library.name_of(self.source)}:"
         listed = ", ".join(file + net for net in nets[:MOST_LISTED])
         if len(nets) > MOST_LISTED:
-            listed += ", ..."
+            listed += f", or {counted(len(nets) - MOST_LISTED, 'other')}"
         message = f"`{self.source.name}` has {len(nets)} nets"
         raise NetdslError("which-net", message, self.start, help=f"name one: {listed}")
 

@@ -10,6 +10,7 @@ import pytest
 
 from netdsl.cli import run
 from netdsl.diagnostics import MAX_ERRORS
+from netdsl.library import library_file
 from tests.support.commands import run_command
 
 if TYPE_CHECKING:
@@ -65,6 +66,19 @@ def test_files_folders_and_nets_of_the_library(
     assert [(d["file"], d["code"]) for d in made["diagnostics"]] == [
         ("nets/z.net", "unknown-layer")
     ]
+
+
+def test_a_file_with_several_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is checked once: by its name in the library, its path, a link, and for one net."""
+    shipped = library_file("lenet5")
+    assert shipped is not None
+    (folder / "link.net").symlink_to(folder / "b.net")
+    names = ("lenet5", shipped, "lenet5:LeNet5", "b.net", "link.net", str(folder / "b.net"))
+    made = document(capsys, *names, "--format", "json")
+    assert [net["name"] for net in made["nets"]] == ["LeNet5", "LeNet5Original", "B"]
+    assert run_command(capsys, "check", *names)[0].endswith("\n3 nets in 2 files: no errors\n")
+    one = document(capsys, "lenet5:LeNet5", f"{shipped}:LeNet5", "--format", "json")
+    assert [net["name"] for net in one["nets"]] == ["LeNet5"]
 
 
 def test_text_has_a_line_for_each_net(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +202,7 @@ def test_what_another_file_uses_is_used(folder: Path, capsys: pytest.CaptureFixt
 def test_warnings_of_several_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are counted in the last line, and `--deny warnings` makes the exit code 1.
 
-    With `-q`, only they are printed, without the line that tells how to explain them.
+    With `-q`, only failures are printed, without the line that tells how to explain them.
     """
     text = "net T {\n    input x: 3x8x8\n    relu\n    relu\n}\n"
     (folder / "t.net").write_text(text, encoding="utf-8")
@@ -196,7 +210,9 @@ def test_warnings_of_several_files(folder: Path, capsys: pytest.CaptureFixture[s
     assert out.splitlines()[-1] == "2 nets in 2 files: 1 warning"
     out, err = run_command(capsys, "check", "t.net", "b.net", "--deny", "warnings", code=1)
     assert out.splitlines()[-1] == "2 nets in 2 files: 1 warning"
-    out, quiet = run_command(capsys, "check", "t.net", "b.net", "-q")
+    assert run_command(capsys, "check", "t.net", "b.net", "-q") == ("", "")
+    words = ("t.net", "b.net", "-q", "--deny", "warnings")
+    out, quiet = run_command(capsys, "check", *words, code=1)
     assert out == ""
     assert err == f"{quiet}\n`netdsl explain double-activation` explains this warning\n"
 

@@ -45,6 +45,16 @@ def test_denied_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "info[bias-before-norm]" in err
 
 
+@pytest.mark.usefixtures("net_folder")
+def test_quiet_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--quiet` leaves warnings out, unless they are failures, and hints always."""
+    assert _run(["-q", "--lint", "all"], capsys) == (0, "", "")
+    code, out, err = _run(["-q", "--lint", "all", "--deny", "warnings"], capsys)
+    assert (code, out) == (1, "")
+    assert err.startswith("warning[double-activation]: ")
+    assert "info[" not in err
+
+
 def test_allowed_warnings(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A comment silences a warning, so it is not denied either."""
     text = NET.replace("    relu\n", "    relu  # allow: double-activation\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pty
 import re
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.analysis.figures import SHOW
 from netdsl.cli import run
+from netdsl.commands.completion import COMPLETERS
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -155,6 +158,27 @@ def test_what_a_shell_lists(shell: Shell) -> None:
     assert "photo.jpg" not in shell.screen
 
 
+def test_parameters_of_the_net_that_is_named() -> None:
+    """After `-D` come the parameters of the net, also through an alias; of a file, those of all."""
+    expected = {
+        "resnet:ResNet50": {"Block=", "layers=", "classes="},
+        "resnet:CifarResNet20": {"n=", "Block=", "classes=", "size="},
+        "resnet": {"n=", "Block=", "layers=", "classes=", "size="},
+        "resnet:None": set(),
+    }
+    for name, parameters in expected.items():
+        named = argparse.Namespace(files=[name])
+        assert set(COMPLETERS["define"](prefix="", parsed_args=named)) == parameters
+
+
+def test_columns_are_listed_once() -> None:
+    """A column that the list already has is not offered again, nor `all` after another one."""
+    complete = COMPLETERS["show"]
+    assert set(complete("")) == {*SHOW, "all"}
+    rest = {"buffers,weights,units", "buffers,weights,memory", "buffers,weights,field"}
+    assert set(complete("buffers,weights,")) == rest
+
+
 def test_scripts_are_for_their_shell(capsys: pytest.CaptureFixture[str]) -> None:
     """Each is accepted by its shell; another shell is wrong usage."""
     for name in STARTS:
@@ -163,7 +187,7 @@ def test_scripts_are_for_their_shell(capsys: pytest.CaptureFixture[str]) -> None
         if shutil.which(name):
             subprocess.run([name, "-n"], input=script.encode(), check=True)
     assert run(["completion", "tcsh"]) == 2
-    assert "argument shell: `tcsh` is not one of bash, zsh" in capsys.readouterr().err
+    assert "argument SHELL: `tcsh` is not one of bash, zsh" in capsys.readouterr().err
 
 
 def test_completion_costs_other_commands_nothing() -> None:

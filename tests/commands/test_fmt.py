@@ -109,7 +109,7 @@ def test_errors_leave_files_alone(tmp_path: Path, capsys: pytest.CaptureFixture[
     error = capsys.readouterr().err
     assert [
         code
-        for code in ("cannot-read", "file-not-found", "syntax-error", "two-labels", "not-text")
+        for code in ("file-not-found", "syntax-error", "two-labels", "not-text")
         if f"error[{code}]" not in error
     ] == []
     assert wrong.read_bytes() == b"net A{conv(}"

@@ -16,6 +16,7 @@ from netdsl.commands.layers import COMPOSITE, FAMILIES, LANGUAGE, entries, entry
 from netdsl.errors import NetdslError
 from netdsl.library import block_names, library_names
 from netdsl.ops import LAYERS
+from tests.support.commands import run_command
 from tests.support.paths import ROOT
 
 WIDTH = 80
@@ -198,3 +199,16 @@ def test_the_entry_of_an_unknown_kind_fails() -> None:
     """`entry` raises the error that the command prints."""
     with pytest.raises(NetdslError, match="unknown-layer"):
         entry("no_such_layer")
+
+
+@pytest.mark.parametrize("width", [45, 60, 71, 80])
+def test_no_figure_of_the_library_is_cut(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nets` prints every digit on a narrow terminal, and no line is too long."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = run_command(capsys, "nets")[0]
+    figures = [line.split()[-3:] for line in text.splitlines() if "136,152,917" in line]
+    assert figures == [["136,152,917", "62,787,564,288", "2015"]]
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width

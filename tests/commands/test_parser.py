@@ -20,7 +20,9 @@ CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
 WRONG = {
     "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",
-    "exp lenet5": f"netdsl: there is no command `exp`; did you mean `export`?\n{USAGE}",
+    "exp lenet5": (
+        f"netdsl: there is no command `exp`; did you mean `export` or `explain`?\n{USAGE}"
+    ),
     "-q chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "lenet5": f"netdsl: there is no command `lenet5`; did you mean `netdsl check lenet5`?\n{USAGE}",
     "lenet5:LeNet5 --depth 1": (
@@ -31,6 +33,25 @@ WRONG = {
     "--ver": f"netdsl: there is no option `--ver`; did you mean `--version`?\n{USAGE}",
     "--quite check lenet5": (
         f"netdsl: there is no option `--quite`; did you mean `--quiet`?\n{USAGE}"
+    ),
+    "--colour always check lenet5": (
+        f"netdsl: there is no option `--colour`; did you mean `--color`?\n{USAGE}"
+    ),
+    "-D classes=3 check lenet5": (
+        "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
+        f" bench, train, test\n{USAGE}"
+    ),
+    "completion": (
+        "netdsl completion: the following arguments are required: SHELL\n"
+        "usage: netdsl completion SHELL\n"
+    ),
+    "completion fish": (
+        "netdsl completion: argument SHELL: `fish` is not one of bash, zsh\n"
+        "usage: netdsl completion SHELL\n"
+    ),
+    "run m.onnx x.npy --device gpu": (
+        "netdsl run: argument --device: `gpu` is not one of auto, cpu, cuda, tensorrt; did you mean"
+        " `cuda`?\nusage: netdsl run [options] MODEL INPUT...\n"
     ),
     "--color alway check lenet5": (
         "netdsl: argument --color: `alway` is not one of auto, always, never; did you mean"

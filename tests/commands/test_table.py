@@ -101,7 +101,9 @@ def test_summary_in_python() -> None:
     code = "import netdsl; netdsl.load('resnet:ResNet50').summary()"
     text = on_a_terminal(120, "-c", code)
     shown = on_a_terminal(120, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
-    assert text.splitlines() == shown[1:-1]
+    explained = "f(H, W): formulas that do not fit here"
+    assert text.splitlines() == [explained, *shown[2:-1]]
+    assert shown[1] == f"{explained}; --input 3x224x224 gives numbers"
     assert shown[-1].startswith("expect ")
 
 
@@ -116,12 +118,68 @@ def test_summary_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_formulas_that_are_left_out_are_explained(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line below the table tells how to get numbers, if a formula of the table is left out."""
-    explained = "f(H, W)         formulas that do not fit here; --input SIZES gives numbers\n"
-    for width, is_there in (("80", True), ("200", False)):
+    """A line above the table tells how to get numbers, if a formula of the table or of the totals
+    is left out.
+    """
+    explained = "f(H, W): formulas that do not fit here; --input 3x224x224 gives numbers"
+    for width in ("80", "200"):
         monkeypatch.setenv("COLUMNS", width)
-        assert (explained in table(capsys, "resnet:ResNet18")) == is_there
+        assert table(capsys, "resnet:ResNet18").splitlines()[1] == explained
         assert "f(" not in table(capsys, "resnet:ResNet18", "--input", "3x64x64")
+
+
+def test_the_advice_gives_valid_sizes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """The sizes in the advice are those of every open input, and the net is valid for them."""
+    text = """net Two {
+        input a: 3xHxW
+        input fixed: 3x8x8
+        input b: 1xLxL
+        x: conv(2, 3, stride = 2)
+        @fixed -> conv(2, 3) -> gap
+        output y: @b -> conv(2, 5, stride = 3, pad = 1) -> conv(7, 5, stride = 3)
+        output z: @x
+    }
+    """
+    (folder / "two.net").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "50")
+    shown = table(capsys, "two.net", "--flat").replace("\n", " ")
+    found = re.search(r"f\(.*?; (--input .*?) gives numbers", shown)
+    assert found is not None
+    assert found[1] == "--input 3x224x224 --input b=1x224x224"
+    assert "f(" not in table(capsys, "two.net", *found[1].split())
+
+
+def test_open_nets_with_one_line_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A formula that is correct for some sizes only is printed with these sizes; a formula that
+    does not fit is left out, which is explained, in a file too.
+    """
+    options = ("fcn", "resnet:ResNet50", "--depth", "0")
+    formula = "81,456 H W + 2,048,000 for H and W divisible by 32"
+    explained = "f(H, W): formulas that do not fit here; --csv prints them, --input SIZES gives"
+    text = table(capsys, *options)
+    assert formula in text
+    assert explained in text
+    assert max(map(len, text.splitlines())) < 150
+    assert formula in table(capsys, *options, "--markdown")
+    monkeypatch.setenv("COLUMNS", "90")
+    text = table(capsys, *options)
+    assert "81,456" not in text
+    assert explained in text
+
+
+def test_expectations_that_are_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The totals tell which options prevent the check of the `expect` lines."""
+    for options, reason in (
+        (("resnet:ResNet18", "--input", "3x64x64"), "--input changes the net"),
+        (("lenet5:LeNet5", "-D", "classes=3"), "-D changes the net"),
+        (("alexnet:AlexNet", "-D", "classes=3", "--input", "3x227x227"), "--input and -D change"),
+    ):
+        assert f"expect          not checked, because {reason}" in table(capsys, *options)
+    assert "not checked" not in table(capsys, "resnet:ResNet18")
 
 
 # ---- files and pipes
@@ -218,6 +276,25 @@ def test_sorted(capsys: pytest.CaptureFixture[str]) -> None:
     assert [n for n in names if n.endswith("bn2")] == [
         f"layer{i}.{j}.bn2" for i in range(1, 5) for j in range(2)
     ]
+
+
+def test_sizes_of_the_order(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table that is sorted by formulas names the sizes for which it is; other tables do not."""
+    note = "sorted by MACs for H = W = 512"
+    for options, is_there in (
+        (("resnet:ResNet18", "--sort", "macs"), True),
+        (("resnet:ResNet18", "--sort", "params"), False),
+        (("resnet:ResNet18", "--sort", "macs", "--input", "3x64x64"), False),
+        (("resnet", "lenet5", "--sort", "macs", "--depth", "0"), True),
+        (("lenet5", "--sort", "macs", "--depth", "0"), False),
+    ):
+        assert (note in table(capsys, *options).splitlines()) == is_there
+
+
+def test_auxiliary_heads_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The totals name the heads whose rows they leave out."""
+    named = "params of aux1 and aux2, in training only, not in the totals"
+    assert named in table(capsys, "googlenet:GoogLeNet", "--sort", "params")
 
 
 def test_sorted_nets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -322,9 +399,9 @@ def test_nothing_is_printed_of_a_wrong_file(
 
 REFUSED = {
     ("--tree", "--flat"): "--tree and --flat cannot be combined: choose one of them",
-    ("--tree", "--only", "conv"): "--tree and --only cannot be combined: it leaves blocks",
+    ("--tree", "--only", "conv"): "--tree and --only cannot be combined: blocks would be",
     ("--tree", "--sort", "params"): "--tree and --sort cannot be combined: a tree has the order",
-    ("--tree", "--csv"): "--tree and --csv cannot be combined: it has one line for each layer",
+    ("--tree", "--csv"): "--tree and --csv cannot be combined: CSV has one line for each layer",
     ("--markdown", "--tree"): "--tree and --markdown cannot be combined",
     ("--csv", "--markdown"): "--csv and --markdown cannot be combined: choose one of them",
     ("--depth", "0", "--tree"): "--depth 0 and --tree cannot be combined: nets have one line each",
@@ -351,8 +428,10 @@ def test_options_that_exclude_each_other(
 def test_unknown_columns(capsys: pytest.CaptureFixture[str]) -> None:
     """An unknown column is wrong usage, and the known ones are listed."""
     for option in ("--columns", "--show", "--sort"):
-        assert run(["check", "lenet5", option, "parameters"]) == 2
+        assert run(["check", "lenet5", option, "size"]) == 2
         assert "weights" in capsys.readouterr().err
+        assert run(["check", "lenet5", option, "weigths"]) == 2
+        assert "did you mean `weights`?" in capsys.readouterr().err
 
 
 # ---- buffers
