@@ -17,6 +17,7 @@ from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.loader import load_program, resolve
 from netdsl.elaborate.module import KindValue
 from netdsl.errors import NetdslError
+from netdsl.habits.layers import find
 from netdsl.library import block_names
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.ops.args import show, type_name
@@ -166,7 +167,9 @@ def entry(name: str) -> LayerEntry:
         value = resolve(loader, module, name, Span(module.source, 0, 0))
     except NetdslError as fault:
         unknown = fault.diagnostic
-        raise NetdslError(unknown.code, unknown.message, help=unknown.help) from None
+        foreign = find(name)
+        help_ = unknown.help if foreign is None else f"it is called `{foreign.ours}` here"
+        raise NetdslError(unknown.code, unknown.message, help=help_) from None
     if isinstance(value, KindValue):
         return _of_kind(value.cls)
     return _of_block(value.definition)

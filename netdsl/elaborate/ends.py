@@ -300,5 +300,4 @@ def _example(name: str, declared: tuple[int | Sym, ...]) -> str:
     """Advice that shows sizes of the right number for an input."""
     symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
     sizes = [int(subs(size, dict.fromkeys(symbols, _USUAL_SIZE))) for size in declared]
-    in_python = f'`inputs={{"{name}": {tuple(sizes)}}}`'
-    return f"give all sizes, as in `--input {name}={shape_text(sizes)}` (in Python {in_python})"
+    return f"give all sizes of `{name}`, as in `{shape_text(sizes)}` (in Python `{tuple(sizes)}`)"
