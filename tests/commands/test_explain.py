@@ -99,7 +99,7 @@ def test_an_unknown_code(code: str, part: str, capsys: pytest.CaptureFixture[str
     """An unknown code is wrong usage; close ones are suggested."""
     out, err = run_command(capsys, "explain", code, code=2)
     assert out == ""
-    assert err.startswith(f"netdsl: there is no code `{code}`: {part}")
+    assert err.startswith(f"netdsl explain: there is no code `{code}`: {part}")
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,7 +135,7 @@ def test_check_points_to_it(net_folder: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("option", ["-q", "--format=json", "--format=sarif", "--format=github"])
 def test_only_text_points_to_it(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Quiet runs and the other formats do not have this line."""
-    out, err = run_command(capsys, "check", "tiny.net", option)
+    out, err = run_command(capsys, "check", "tiny.net", "--deny", "warnings", option, code=1)
     assert "double-activation" in out + err
     assert "netdsl explain" not in out + err
 
