@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netdsl.commands.common import UsageError, print_diagnostics
 from netdsl.commands.output import Printing, complain, note_lines, print_as
+from netdsl.commands.parser import complaint
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import CannotWriteError, NetdslError
 from netdsl.limits import WrongLimit
@@ -34,7 +35,7 @@ def report(error: BaseException, words: list[str]) -> int:
             complain("interrupted")
             return 128 + signal.SIGINT
         case UsageError():
-            complain(f"netdsl: {error}")
+            note_lines(complaint(words, str(error)))
             return 2
         case WrongLimit():
             complain(f"netdsl: {error.diagnostics[0].message}")

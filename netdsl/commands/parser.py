@@ -80,7 +80,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and the usage, and exit with code 2."""
-        self.exit(2, f"{printable(f'{self.prog}: {message}')}\n{self.format_usage()}")
+        self.exit(2, self.complaint(message))
+
+    def complaint(self, message: str) -> str:
+        """What is printed about a wrong command line: the message and the usage."""
+        return f"{printable(f'{self.prog}: {message}')}\n{self.format_usage()}"
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Report a long option that does not exist.
@@ -171,6 +175,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(words)
     command.refuse_rest(rest)
     return arguments
+
+
+def complaint(argv: Sequence[str], message: str) -> str:
+    """What is printed about a command line that can be parsed, and is still wrong."""
+    words = list(argv)
+    name = words[_command_position(words)]
+    return build_parser(name).commands[name].complaint(message)
 
 
 def _without_known(words: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from netdsl.cli import run
 if TYPE_CHECKING:
     from pathlib import Path
 
+USAGE = "usage: netdsl check [options] FILE[:NET]...\n"
 JOINED = """net N {
     input image: 3x8x8
     mixed: concat {
@@ -63,7 +64,7 @@ def test_only_a_kind_that_has_no_row(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert checked(tmp_path, JOINED, "--only", "bn", *options) == 2
         assert (
             capsys.readouterr().err
-            == f"netdsl: --only bn: no row has this kind; the kinds are {kinds}\n"
+            == f"netdsl check: --only bn: no row has this kind; the kinds are {kinds}\n{USAGE}"
         )
 
 
@@ -106,8 +107,8 @@ def test_options_of_the_table_with_another_format(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert (
-        printed.err == f"netdsl: {options[0]} is for the table: --format {format_name} has"
-        f" {'every column' if format_name == 'json' else 'no table'}\n"
+        printed.err == f"netdsl check: {options[0]} is for the table: --format {format_name} has"
+        f" {'every column' if format_name == 'json' else 'no table'}\n{USAGE}"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from netdsl.cli import run
 from netdsl.commands.arguments import COMMANDS
+from netdsl.commands.parser import build_parser
 from tests.support.commands import run_command
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ WRONG = {
     "layers conv pool": (
         "netdsl layers: unexpected argument `pool`\nusage: netdsl layers [options] [KIND]\n"
     ),
-    "help chek": "netdsl: there is no command `chek`; did you mean `check`?\n",
+    "help chek": (
+        "netdsl help: there is no command `chek`; did you mean `check`?\n"
+        "usage: netdsl help [COMMAND]\n"
+    ),
 }
 
 
@@ -129,7 +133,7 @@ def test_words_that_are_no_options(
     (tmp_path / "--dept").write_text("net A {\n    input x: 3\n    relu\n}\n", encoding="utf-8")
     run_command(capsys, "check", "--", "--dept")
     _, err = run_command(capsys, "check", "lenet5", "--only", "--a b", code=2)
-    assert err.startswith("netdsl: --only --a b: no row has this kind")
+    assert err.startswith("netdsl check: --only --a b: no row has this kind")
 
 
 # ---- help
@@ -149,6 +153,7 @@ def test_netdsl_alone_prints_its_help(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`netdsl help COMMAND` is `netdsl COMMAND --help`, even with `--quiet`."""
+    build_parser.cache_clear()  # its width is that of the first call
     out, err = run_command(capsys, "help", name)
     assert (out, err) == run_command(capsys, name, "--help")
     assert (out, err) == run_command(capsys, "-q", "help", name)

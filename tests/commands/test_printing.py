@@ -280,9 +280,9 @@ def test_a_formatted_text_on_standard_output(folder: Path) -> None:
 def test_bytes_are_not_written_to_a_terminal(words: list[str], folder: Path) -> None:
     """They could control it."""
     printed = on_a_terminal(*words)
-    assert printed.startswith("netdsl: .")
+    assert printed.startswith(f"netdsl {words[0]}: .")
     assert "is not text, and standard output is a terminal" in printed
-    assert printed.count("\n") == 1
+    assert printed.count("\n") == 2  # the message and the usage
 
 
 def test_text_is_written_to_a_terminal(folder: Path) -> None:
@@ -310,7 +310,10 @@ def test_wrong_use_of_standard_output(
     line: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message names the option that is missing or too much."""
-    assert run_command(capsys, *line.split(), code=2) == ("", f"netdsl: {WRONG[line]}\n")
+    out, err = run_command(capsys, *line.split(), code=2)
+    command = line.split(maxsplit=1)[0]
+    assert out == ""
+    assert err.startswith(f"netdsl {command}: {WRONG[line]}\nusage: netdsl {command} ")
 
 
 def test_errors_leave_standard_output_empty(

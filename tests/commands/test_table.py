@@ -421,8 +421,9 @@ def test_options_that_exclude_each_other(
     """They are wrong usage, with the reason, and nothing is printed."""
     out, err = run_command(capsys, "check", "lenet5", *options, code=2)
     assert out == ""
-    assert err.startswith(f"netdsl: {REFUSED[options]}")
-    assert err.count("\n") == 1
+    assert err.startswith(f"netdsl check: {REFUSED[options]}")
+    assert err.endswith("\nusage: netdsl check [options] FILE[:NET]...\n")
+    assert err.count("\n") == 2
 
 
 def test_unknown_columns(capsys: pytest.CaptureFixture[str]) -> None:
