@@ -147,7 +147,7 @@ class Ends:
                 f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
-            advice = advice or _example(name, declared)
+            advice = advice or _example(declared)
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
@@ -296,8 +296,8 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
             raise error
 
 
-def _example(name: str, declared: tuple[int | Sym, ...]) -> str:
-    """Advice that shows sizes of the right number for an input."""
+def _example(declared: tuple[int | Sym, ...]) -> str:
+    """Advice that shows sizes of the right number."""
     symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
     sizes = [int(subs(size, dict.fromkeys(symbols, _USUAL_SIZE))) for size in declared]
-    return f"give all sizes of `{name}`, as in `{shape_text(sizes)}` (in Python `{tuple(sizes)}`)"
+    return f"give all sizes, such as {shape_text(sizes)} (in Python `{tuple(sizes)}`)"

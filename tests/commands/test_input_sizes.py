@@ -89,7 +89,7 @@ NEAR = {
     "the batch, and channels last": (FIXED, "1x9x8x3", "did you mean 3x9x8?"),
     "one name is one size": (SQUARE, "9x8x3", "only sizes that the text leaves open can be chosen"),
     "nothing near": (FIXED, "4x9x8", "only sizes that the text leaves open can be chosen"),
-    "a rank that is far off": (FIXED, "9", "give all sizes of `x`, as in `3x224x224`"),
+    "a rank that is far off": (FIXED, "9", "give all sizes, such as 3x224x224"),
     "a parameter": (PARAMETER, "3x9x9", "set that with `-D size=...`"),
     "a formula of a parameter": (
         "net N(size = 8) {\ninput x: [3, 2 * size]\nrelu\n}",
