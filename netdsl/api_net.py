@@ -70,7 +70,7 @@ class Net(Figures):
         params          15
         MACs            12
         weights         12 without biases
-        depth           1 layer with weights
+        depth           1 layer with weights on the longest path
         memory          60 B params, 28 B activations, 28 B at the peak
         """
         width = output_width()

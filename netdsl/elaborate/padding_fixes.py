@@ -22,6 +22,8 @@ def padded(join: ast.Call, xs: Sequence[Value]) -> tuple[Edit, ...]:
 
     The windows must be odd and have stride 1, as in `concat { | conv(8, 1) | conv(8, 3) }`.
     """
+    if not all(x.type.shape for x in xs):
+        return ()
     if len({x.type.channels for x in xs}) > 1 and (join.name != "concat" or join.arguments):
         return ()
     spatial = [_numbers(x.type.spatial) for x in xs]

@@ -96,7 +96,7 @@ class Verification:
             if n.aux is None
         )
         claims.macs.detail = f"{macs:,}"
-        claims.in_torch.detail = claims.in_onnx.detail = f"within {LIMIT:g} units of rounding"
+        claims.in_torch.detail = claims.in_onnx.detail = f"within {LIMIT:g} units"
 
     def _lower(self) -> None:
         try:

@@ -103,7 +103,7 @@ def test_every_block_is_read() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--columns", "colour"], "no column colour: the columns are kind,window,output,"),
+        (["--columns", "colour"], "there is no column `colour`; the columns are kind, window,"),
         (["--only", "conv,colour"], "no row has this kind; the kinds are conv, dense,"),
     ],
 )
