@@ -123,7 +123,8 @@ def _compared(report: Report) -> str:
     if not report.worst_node:
         return compared
     layer = f"layer `{report.worst_node}` ({report.worst_kind})"
-    return f"{compared}; largest error: {layer}, {report.worst:.2g} of the {LIMIT:g} units of rounding allowed"
+    share = f"{report.worst:.2g} of the {LIMIT:g} units of rounding allowed"
+    return f"{compared}; largest error: {layer}, {share}"
 
 
 def _not_compared(report: Report) -> str:
