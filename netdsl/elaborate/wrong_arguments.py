@@ -18,6 +18,7 @@ from netdsl.elaborate.corrections import (
 )
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import OpError
+from netdsl.habits.arguments import RENAMED
 from netdsl.ir.graph import Value
 from netdsl.ops import LAYERS
 from netdsl.ops.base import check, signature
@@ -29,55 +30,6 @@ if TYPE_CHECKING:
     from netdsl.errors import Correction
     from netdsl.ir.op import Arg, Op
 
-# What other tools call an argument, and its names here: the first that the layer has is meant.
-RENAMED = {
-    "kernel_size": ("k",),
-    "kernel": ("k",),
-    "kernel_shape": ("k",),
-    "pool_size": ("k",),
-    "size": ("k", "scale"),
-    "window": ("k",),
-    "filters": ("out",),
-    "num_filters": ("out",),
-    "out_channels": ("out",),
-    "out_planes": ("out",),
-    "output_channels": ("out",),
-    "num_output": ("out", "units"),
-    "channels": ("out",),
-    "features": ("out", "units"),
-    "strides": ("stride",),
-    "subsampling": ("stride",),
-    "padding": ("pad",),
-    "pads": ("pad",),
-    "dilations": ("dilation",),
-    "dilation_rate": ("dilation",),
-    "group": ("groups",),
-    "num_groups": ("groups",),
-    "output_padding": ("output_pad",),
-    "depth_multiplier": ("multiplier",),
-    "ceil_mode": ("ceil",),
-    "count_include_pad": ("count_pad",),
-    "out_features": ("units",),
-    "output_dim": ("units", "dim"),
-    "hidden_size": ("hidden",),
-    "num_layers": ("layers",),
-    "num_heads": ("heads",),
-    "nhead": ("heads",),
-    "rate": ("p",),
-    "drop_rate": ("p",),
-    "dropout_ratio": ("p",),
-    "activation": ("nonlinearity",),
-    "negative_slope": ("slope",),
-    "alpha": ("slope", "alpha"),
-    "epsilon": ("eps",),
-    "use_bias": ("bias",),
-    "bias_term": ("bias",),
-    "kernel_initializer": ("init",),
-    "weight_filler": ("init",),
-    "scale_factor": ("scale",),
-    "upscale_factor": ("r",),
-    "dims": ("order",),
-}
 FROM_INPUT = "leave it out: it is known from the input"
 # Arguments that have no counterpart here, and what to do instead.
 REMOVED = {

@@ -8,6 +8,7 @@ import warnings
 from contextlib import suppress
 from typing import NamedTuple
 
+from netdsl.habits.arguments import RENAMED
 from netdsl.habits.layers import Counterpart, find, key_of
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
@@ -16,7 +17,7 @@ MAX_LENGTH = 400  # characters of a call
 _MODULES = frozenset(
     "nn F torch tf keras layers L functional K tensorflow activations mx gluon jax flax".split()
 )
-# Arguments of other tools that have no meaning here, and those whose name differs here.
+# Arguments of other tools that have no meaning here.
 _NEEDLESS = frozenset(
     """
     inplace device dtype trainable data_format batch_first track_running_stats input_shape
@@ -24,14 +25,6 @@ _NEEDLESS = frozenset(
     weight_filler batch_input_shape padding_mode training
 """.split()
 )
-_RENAMED = {
-    "kernel_size": "k", "kernel": "k", "ksize": "k", "pool_size": "k", "filters": "out",
-    "out_channels": "out", "num_output": "out", "out_features": "units", "padding": "pad",
-    "strides": "stride", "dilation_rate": "dilation", "use_bias": "bias", "rate": "p",
-    "kernel_initializer": "init", "epsilon": "eps", "negative_slope": "slope",
-    "hidden_size": "hidden", "num_layers": "layers", "num_heads": "heads", "ceil_mode": "ceil",
-    "count_include_pad": "count_pad", "output_padding": "output_pad",
-}  # fmt: skip
 _DEFAULTS = {"maxpool": {"k": "2"}, "avgpool": {"k": "2"}, "pad": {"pad": "1"}}  # Keras' defaults
 _SIZES = frozenset(("k", "stride", "pad", "dilation", "size", "scale", "shape", "output_pad"))
 _WORDS = frozenset(("same", "nearest", "bilinear", "none", "tanh", "reflect", "he_normal",
@@ -233,7 +226,7 @@ def _bound(
     values = dict(_DEFAULTS.get(kind, {}))
     after: list[str] = []
     for theirs, node in given:
-        ours = renamed.get(theirs) or _RENAMED.get(theirs, theirs)
+        ours = renamed.get(theirs) or _own_name(theirs, kind)
         if ours == "activation":
             after = _activation(node)
         elif ours == "!":
@@ -241,6 +234,14 @@ def _bound(
         elif ours not in ("-", "name") and theirs not in _NEEDLESS:
             _put(values, ours, node)
     return [*_written(kind, values), *after]
+
+
+def _own_name(name: str, kind: str) -> str:
+    """The name that an argument of another tool has in a layer of that kind."""
+    known = {declared.name for declared in LAYERS[kind].args} if kind in LAYERS else set()
+    if name in known:
+        return name
+    return next((ours for ours in RENAMED.get(name, ()) if ours in known), name)
 
 
 def _put(values: dict[str, str], name: str, node: ast.expr) -> None:
