@@ -94,7 +94,7 @@ def _codes(line: str, at: int) -> Iterator[tuple[str, int]]:
 
 
 def _unused(allowance: Allowance, left: Iterable[Diagnostic]) -> Diagnostic:
-    message = f"there is no `{allowance.code}` in this line to allow"
+    message = f"nothing in this line causes `{allowance.code}`"
     if not allowance.is_meant:
         message = "this comment allows nothing"
     return Diagnostic(

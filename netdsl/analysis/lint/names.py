@@ -20,7 +20,7 @@ NO_NAMES: frozenset[str] = frozenset()
 class Names:
     """The names that each part of a text uses, without those of labels; computed once.
 
-    `values` are those that stand for themselves and are not called, in all parts seen so far.
+    `values` are the names that are used as values and not called, in all parts seen so far.
     """
 
     def __init__(self) -> None:
