@@ -28,6 +28,7 @@ GRAMMAR = Path(__file__).with_name("netdsl.lark")
 TABLES = GRAMMAR.parents[1] / "netdsl" / "syntax" / "tables.py"
 START = ["expr", "file"]
 WIDTH = 100
+PART = 60  # characters of a long pattern that share a line
 HEAD = '''"""The grammar as tables; `python grammars/generate.py` writes this file.
 
 What each table means is explained where it is read, in `lalr.py` and `lexer.py`.
@@ -98,14 +99,22 @@ def tables_text() -> str:
 def table(name: str, rows: Iterable[object]) -> str:
     """The definition of a table: short rows share a line, and a long row takes several lines."""
     lines: list[str] = []
-    for text in (f"{row!r}," for row in rows):
+    for row in rows:
+        text = f"{row!r},"
         if lines and len(lines[-1]) + 1 + len(text) <= WIDTH:
             lines[-1] += f" {text}"
-        elif len(text) <= WIDTH:  # not by `textwrap`, which would change the blanks of a pattern
-            lines.append(text)
         else:
-            lines += textwrap.wrap(text, WIDTH)
+            lines += row_lines(row, text)
     return f"{name} = (\n" + "\n".join(lines) + "\n)"
+
+
+def row_lines(row: object, text: str) -> list[str]:
+    """The lines of a row with this text; a long pattern is divided, blanks and all."""
+    match row:
+        case (str(name), str(pattern)) if len(text) > WIDTH:
+            parts = (pattern[i : i + PART] for i in range(0, len(pattern), PART))
+            return [f"({name!r},", *map(repr, parts), "),"]
+    return [text] if len(text) <= WIDTH else textwrap.wrap(text, WIDTH)
 
 
 def states_of(

@@ -14,9 +14,10 @@ from netdsl.elaborate.aux_weight import aux_weight
 from netdsl.elaborate.calls import Calls
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends
-from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate, truth
+from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
+from netdsl.elaborate.formulas import formula
 from netdsl.elaborate.invocation import refuse_arguments_and_body
-from netdsl.elaborate.loops import each, repeat
+from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import AuxHead, Site, Value
@@ -128,6 +129,7 @@ class Elaborator:
     # ---- statements
 
     def _statement(self, statement: ast.Statement, env: Env, x: Value | None) -> Value | None:
+        env.values[CURRENT] = x
         match statement:
             case ast.Chain():
                 return self._chain(statement, env, x)
@@ -148,7 +150,9 @@ class Elaborator:
                 return self._output(statement, env, x)
             case ast.Aux():
                 self._aux_head(statement, env, x)
-            case ast.Expect():
+            case ast.Next():
+                pass_on(statement, env)
+            case ast.Expect() if not any(d.is_net for d in self.net.open[1:]):
                 self.expects.append(Expectation(statement, env, self.net.scope.path))
         return x
 
@@ -270,6 +274,7 @@ class Elaborator:
         self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
     ) -> Value:
         """The value after one element of a chain; raises `NetdslError`."""
+        env.values[CURRENT] = x
         match element:
             case ast.Call():
                 return self.calls.call(element, label, env, x)
@@ -279,6 +284,8 @@ class Elaborator:
                 value = self.net.reference(element.reference, env)
                 self.net.bind_label(label, env, value)
                 return value
+            case ast.Formula():
+                return formula(self.net, element, label, env)
         if label is not None:
             end = Span(element.span.file, element.span.end, element.span.end)
             braces = (inserted(element.span, "{ "), Edit(end, " }"))
@@ -293,11 +300,18 @@ class Elaborator:
         match element:
             case ast.If():
                 result = self._if(element, env, x)
-            case ast.Repeat():
-                result = repeat(self.net, self, element, env, x)
-            case ast.For():
-                result = each(self.net, self, element, env, x)
+            case ast.Repeat() | ast.For():
+                result = self._loop(element, env, x)
         return self.net.need(result, element.span)
+
+    def _loop(self, loop: ast.Repeat | ast.For, env: Env, x: Value | None) -> Value | None:
+        try:
+            with rounds(self.net, loop, env) as frames:
+                for frame in frames:
+                    x = self.body(loop.body, frame, x)
+        except UnknownRoundsError:
+            return self.net.unknown(loop.span)
+        return x
 
     def _if(self, element: ast.If, env: Env, x: Value | None) -> Value | None:
         condition = evaluate(element.condition, env)
@@ -350,4 +364,4 @@ def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.El
 def _takes_label(element: ast.Element) -> bool:
     if isinstance(element, ast.Call):
         return element.name not in ("identity", "frozen")
-    return isinstance(element, ast.Group)
+    return isinstance(element, ast.Group | ast.Formula)

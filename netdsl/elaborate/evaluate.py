@@ -6,22 +6,22 @@ Integers must be below 2^63, and lists must not exceed their limit.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
+from netdsl.elaborate import lists
 from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, compare
 from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from netdsl.elaborate.meter import Meter
 
 _OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
@@ -65,27 +65,50 @@ class Clash:
         )
 
 
+class Surroundings(Protocol):
+    """The net in which expressions are evaluated."""
+
+    def special(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression that depends on the net; raises `NetdslError`.
+
+        Such are `@label`, `in.channels`, and names and functions that `evaluate` does not know.
+        """
+
+    def operate(self, operator: str, a: object, b: object, span: Span) -> object:
+        """The value of an operator, at least one of whose operands is a tensor."""
+
+
+class Given(ast.Expr):
+    """An expression whose value is known already."""
+
+    value: object
+
+
+CURRENT = "@"  # the current value
+INPUT = "in"  # the input of the block
+_NO_NAMES = frozenset((CURRENT, INPUT))
+
+
 class Env:
     """Names and their values: one frame for each block call and loop body.
 
-    `special` evaluates the expressions that depend on the net, such as `@label` and `in.channels`.
-    A frame inherits `special` and `meter` from its parent.
+    A frame inherits `net` and `meter` from its parent.
     """
 
-    __slots__ = ("meter", "parent", "special", "values")
+    __slots__ = ("meter", "net", "parent", "values")
 
     def __init__(
         self,
         parent: Env | None = None,
-        special: Callable[[ast.Expr, Env], object] | None = None,
+        net: Surroundings | None = None,
         meter: Meter | None = None,
     ) -> None:
         if parent is not None:
-            special = special or parent.special
+            net = net or parent.net
             meter = meter or parent.meter
         self.parent = parent
         self.values: dict[str, object] = {}
-        self.special: Callable[[ast.Expr, Env], object] | None = special
+        self.net: Surroundings | None = net
         self.meter: Meter | None = meter
 
     def find(self, name: str, span: Span | None = None) -> tuple[bool, object]:
@@ -105,7 +128,7 @@ class Env:
 
     def names(self) -> list[str]:
         """Every name that has a value here."""
-        names = [name for name in self.values if name != "in"]
+        names = [name for name in self.values if name not in _NO_NAMES]
         if self.parent is not None:
             names += self.parent.names()
         return names
@@ -132,8 +155,14 @@ def evaluate(expr: ast.Expr, env: Env) -> object:
             return _index(expr, env)
         case ast.Function():
             return _function(expr, env)
-    if env.special is not None:
-        return env.special(expr, env)
+        case ast.Slice():
+            return _slice(expr, env)
+        case ast.Comprehension():
+            return _comprehension(expr, env)
+        case Given():
+            return expr.value
+    if env.net is not None:
+        return env.net.special(expr, env)
     raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
 
 
@@ -167,8 +196,8 @@ def _name(expr: ast.Name, env: Env) -> object:
         expr.reads_as_sizes or all(isinstance(p, int) or env.find(p)[0] for p in expr.parts)
     ):
         return _sizes(expr, env)
-    if env.special is not None:
-        return env.special(expr, env)
+    if env.net is not None:
+        return env.net.special(expr, env)
     raise NetdslError(
         "unknown-name",
         f"there is no `{expr.id}`",
@@ -226,6 +255,8 @@ def _unary(expr: ast.Unary, env: Env) -> object:
         return UNKNOWN
     if expr.operator == "not":
         return not truth(value, expr.operand.span)
+    if isinstance(value, Value) and env.net is not None:
+        return env.net.operate("*", value, -1, expr.span)
     if isinstance(value, bool) or not isinstance(value, (int, float, Sym)):
         raise NetdslError("wrong-type", f"`-` needs a number, found {show(value)}", expr.span)
     return -value
@@ -239,6 +270,10 @@ def _operation(expr: ast.Operation, env: Env) -> object:
         other = evaluate(operand, env)
         if value is UNKNOWN or other is UNKNOWN:
             value = UNKNOWN
+            continue
+        if env.net is not None and (isinstance(value, Value) or isinstance(other, Value)):
+            place = Span(expr.span.file, expr.span.start, operand.span.end)
+            value = env.net.operate(operator, value, other, place)
             continue
         _charge_length(value, env, expr.span)
         if operator in COMPARE:
@@ -277,30 +312,43 @@ def _index(expr: ast.Index, env: Env) -> object:
     value, index = evaluate(expr.value, env), evaluate(expr.index, env)
     if value is UNKNOWN or index is UNKNOWN:
         return UNKNOWN
-    if not isinstance(value, tuple) or isinstance(index, bool) or not isinstance(index, int):
-        raise NetdslError(
-            "wrong-type",
-            f"cannot take element {show(index)} of {show(value)}",
-            expr.span,
-            help="only a list has elements, and an index is an integer",
-        )
-    if not value:
-        message = f"there is no element {index} in an empty list"
-        raise NetdslError("index-out-of-range", message, expr.index.span)
-    if not -len(value) <= index < len(value):
-        raise NetdslError(
-            "index-out-of-range",
-            f"there is no element {index} in a list of {len(value)}",
-            expr.index.span,
-            help=f"elements are numbered from 0 to {len(value) - 1}",
-        )
-    return value[index]
+    return lists.element(expr, value, index)
+
+
+def _slice(expr: ast.Slice, env: Env) -> object:
+    value = evaluate(expr.value, env)
+    ends = [None if end is None else evaluate(end, env) for end in (expr.start, expr.end)]
+    if value is UNKNOWN or any(end is UNKNOWN for end in ends):
+        return UNKNOWN
+    return lists.part(expr, value, *ends)
+
+
+def _comprehension(expr: ast.Comprehension, env: Env) -> object:
+    values = evaluate(expr.values, env)
+    if values is UNKNOWN:
+        return UNKNOWN
+    items: list[object] = []
+    for element in lists.elements(expr.targets, values, expr.values, expr.span):
+        if env.meter is not None:
+            env.meter.charge(1, expr.span)
+        frame = Env(env)
+        frame.values.update(lists.unpacked(expr.targets, element, expr.values.span))
+        if expr.condition is not None:
+            condition = evaluate(expr.condition, frame)
+            if condition is UNKNOWN:
+                return UNKNOWN
+            if not truth(condition, expr.condition.span):
+                continue
+        items.append(evaluate(expr.item, frame))
+    if any(item is UNKNOWN for item in items):
+        return UNKNOWN
+    return bounded(tuple(items), expr.span)
 
 
 def _function(expr: ast.Function, env: Env) -> object:
     if expr.name not in FUNCTIONS:
-        if env.special is not None:
-            return env.special(expr, env)
+        if env.net is not None:
+            return env.net.special(expr, env)
         raise NetdslError(
             "unknown-function",
             f"there is no function `{expr.name}`",

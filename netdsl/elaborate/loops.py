@@ -2,104 +2,126 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import did_you_mean
+from netdsl.elaborate import lists
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
-from netdsl.ops.args import show
+from netdsl.ops.args import is_integer, show
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
     from netdsl.elaborate.builder import NetBuilder
-    from netdsl.elaborate.invocation import Bodies
-    from netdsl.ir.graph import Value
-    from netdsl.syntax import ast
 
-COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts rounds
+    Loop = ast.Repeat | ast.For
 
 
-def repeat(
-    net: NetBuilder, bodies: Bodies, element: ast.Repeat, env: Env, x: Value | None
-) -> Value | None:
-    """The value after a `repeat`; raises `NetdslError`."""
-    count = evaluate(element.count, env)
-    if count is UNKNOWN:
-        return net.unknown(element.span)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        message = f"`repeat` needs a whole number of at least 0, found {show(count)}"
-        raise NetdslError("wrong-type", message, element.count.span)
-    _charge_rounds(net, count, element, env)
-    for i in range(count):
-        net.meter.charge(1, element.span)
+NEXT = "@next"  # what the loop around a statement carries into its next round
+
+
+class UnknownRoundsError(Exception):
+    """An error leaves the number of rounds of a loop unknown."""
+
+
+@contextmanager
+def rounds(net: NetBuilder, loop: Loop, env: Env) -> Iterator[Iterator[Env]]:
+    """The names of each round of a loop, while it is unrolled.
+
+    The values that the loop carries are given to `env` at the end. Raises `NetdslError`, and
+    `UnknownRoundsError`.
+    """
+    carried = _starts(loop, env)
+    items = _items(net, loop, env)
+    with closing(_frames(net, loop, env, items, carried)) as frames:
+        yield frames
+    env.values.update(carried)
+
+
+def _starts(loop: Loop, env: Env) -> dict[str, object]:
+    """The values that a loop carries into its first round; raises `NetdslError`."""
+    names = [start.name for start in loop.carried]
+    carried: dict[str, object] = {}
+    try:
+        for start in loop.carried:
+            if start.name in carried:
+                message = f"`with` gives `{start.name}` two values"
+                raise NetdslError("duplicate-name", message, start.span, help="remove one of them")
+            carried[start.name] = evaluate(start.value, env)
+    finally:
+        env.values.update(dict.fromkeys(names, UNKNOWN))  # until the loop ends without an error
+    return carried
+
+
+def _frames(
+    net: NetBuilder,
+    loop: Loop,
+    env: Env,
+    items: Sequence[object],
+    carried: dict[str, object],
+) -> Generator[Env]:
+    """The frame of each round; `pass_on` changes what is `carried`."""
+    for i, item in enumerate(items):
+        net.meter.charge(1, loop.span)
         frame = Env(env)
-        if element.variable is not None:
-            frame.values[element.variable] = i
-        with net.in_round(Round(i + 1, count, dict(frame.values), element)):
-            x = bodies.body(element.body, frame, x)
-    return x
+        frame.values.update({**carried, **_variables(loop, item)})
+        shown = dict(frame.values)
+        frame.values[NEXT] = carried
+        with net.in_round(Round(i + 1, len(items), shown, loop)):
+            yield frame
 
 
-def each(
-    net: NetBuilder, bodies: Bodies, element: ast.For, env: Env, x: Value | None
-) -> Value | None:
-    """The value after a `for`; raises `NetdslError`."""
-    values = evaluate(element.values, env)
-    if values is UNKNOWN:
-        return net.unknown(element.span)
-    if not isinstance(values, tuple):
-        raise _no_list(element, values)
-    _check_targets(element)
-    _charge_rounds(net, len(values), element, env)
-    for i, value in enumerate(values):
-        net.meter.charge(1, element.span)
-        frame = Env(env)
-        frame.values.update(zip(element.targets, _parts(value, element), strict=True))
-        with net.in_round(Round(i + 1, len(values), dict(frame.values), element)):
-            x = bodies.body(element.body, frame, x)
-    return x
+def _items(net: NetBuilder, loop: Loop, env: Env) -> Sequence[object]:
+    """The numbers of the rounds of a `repeat`, or the elements of the list of a `for`."""
+    source = loop.count if isinstance(loop, ast.Repeat) else loop.values
+    value = evaluate(source, env)
+    if value is UNKNOWN:
+        raise UnknownRoundsError
+    if isinstance(loop, ast.For):
+        elements = lists.elements(loop.targets, value, source, loop.span)
+        _charge_rounds(net, len(elements), loop, env)
+        return elements
+    if not is_integer(value) or value < 0:
+        message = f"`repeat` needs a whole number of at least 0, found {show(value)}"
+        raise NetdslError("wrong-type", message, source.span)
+    _charge_rounds(net, value, loop, env)
+    return range(value)
 
 
-def _no_list(element: ast.For, values: object) -> NetdslError:
-    """The error of a loop over something other than a list; a number of rounds needs `range`."""
-    message = f"`for` needs a list, found {show(values)}"
-    help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
-    span = element.values.span
-    fix: tuple[Edit, ...] = ()
-    if isinstance(values, int) and len(element.targets) == 1:
-        fix = (Edit(span, f"range({span.text})"),)
-    return NetdslError("wrong-type", message, span, help=help_, fix=fix)
+def _variables(loop: Loop, item: object) -> dict[str, object]:
+    """The variables of one round."""
+    if isinstance(loop, ast.For):
+        return lists.unpacked(loop.targets, item, loop.values.span)
+    return {} if loop.variable is None else {loop.variable: item}
 
 
-def _check_targets(element: ast.For) -> None:
-    for i, target in enumerate(element.targets):
-        if target in element.targets[:i]:
-            raise NetdslError(
-                "duplicate-name",
-                f"`for` has two variables named `{target}`",
-                element.span,
-                help="choose another name",
-            )
+def pass_on(statement: ast.Next, env: Env) -> None:
+    """Set what a loop carries into its next round; raises `NetdslError`."""
+    carried = env.find(NEXT)[1]
+    if not isinstance(carried, dict) or statement.name not in carried:
+        raise _not_carried(statement, list(carried) if isinstance(carried, dict) else None)
+    carried[statement.name] = UNKNOWN  # unless it has a value
+    carried[statement.name] = evaluate(statement.value, env)
 
 
-def _parts(value: object, element: ast.For) -> tuple[object, ...]:
-    """The values of a loop's variables in one round."""
-    count = len(element.targets)
-    if count == 1:
-        return (value,)
-    if not isinstance(value, tuple) or len(value) != count:
-        message = f"`for` has {count} variables, but an element of the list is {show(value)}"
-        span = element.values.span
-        error = NetdslError("wrong-type", message, span)
-        if count == 2 and not isinstance(value, tuple):
-            error.diagnostic.help = f"`enumerate({span.text})` gives positions and elements"
-            if element.targets[0] in COUNTERS:
-                error.diagnostic.fix = (Edit(span, f"enumerate({span.text})"),)
-        raise error
-    return value
+def _not_carried(statement: ast.Next, names: list[str] | None) -> NetdslError:
+    """The error of a `next` outside loops, or for a name that its loop does not carry."""
+    name = statement.name
+    if names is None:
+        message = "`next` can only be in a loop"
+        advice: str | None = f"`let {name} = ...` gives a name to a value"
+    else:
+        message = f"this loop does not carry `{name}` from round to round"
+        advice = did_you_mean(name, names)
+        advice = advice or f"declare it where the loop begins: `for ... with {name} = ... {{`"
+    return NetdslError("not-carried", message, statement.span, help=advice)
 
 
-def _charge_rounds(net: NetBuilder, count: int, element: ast.Repeat | ast.For, env: Env) -> None:
+def _charge_rounds(net: NetBuilder, count: int, loop: Loop, env: Env) -> None:
     """Refuse a loop that is certain to exceed a limit, before it is unrolled."""
-    least = net.estimate.body(element.body, net.module, net.hidden(env))
-    net.charge_all(least._replace(steps=least.steps + 1), count, element.span)
+    least = net.estimate.body(loop.body, net.module, net.hidden(env))
+    net.charge_all(least._replace(steps=least.steps + 1), count, loop.span)

@@ -89,6 +89,10 @@ class Reference(Expr):
     path: Pattern
 
 
+class Current(Expr):
+    """`@`: the current value."""
+
+
 class Sequence(Expr):
     """A list, or a tuple where `is_tuple`."""
 
@@ -123,6 +127,23 @@ class Index(Expr):
 
     value: Expr
     index: Expr
+
+
+class Slice(Expr):
+    """`value[start:end]`; either end can be left out."""
+
+    value: Expr
+    start: Expr | None
+    end: Expr | None
+
+
+class Comprehension(Expr):
+    """`[item for a, b in values if condition]`; `condition` is None without `if`."""
+
+    item: Expr
+    targets: tuple[str, ...]
+    values: Expr
+    condition: Expr | None
 
 
 class Attribute(Expr):
@@ -165,11 +186,15 @@ class Element(Tree):
 
 
 class Call(Element):
-    """A layer, a block, or a label used as a layer; a join may have a body of arms."""
+    """A layer, a block, or a label used as a layer; a join may have a body of arms.
+
+    `condition` is that of `residual if condition { ... }`.
+    """
 
     name: str
     name_span: Span
     arguments: tuple[Argument, ...]
+    condition: Expr | None
     body: Body | None
 
 
@@ -185,11 +210,26 @@ class TakeUp(Element):
     reference: Reference
 
 
+class Formula(Element):
+    """`(@a + @b)`: arithmetic on tensors, as an element of a chain."""
+
+    value: Expr
+
+
+class Start(Tree):
+    """`name = value` after `with`: a value that a loop carries from round to round."""
+
+    name: str
+    value: Expr
+    span: Span
+
+
 class Repeat(Element):
     """`repeat 3 as i { ... }`; `variable` is None without `as`."""
 
     count: Expr
     variable: str | None
+    carried: tuple[Start, ...]
     body: Body
 
 
@@ -198,6 +238,7 @@ class For(Element):
 
     targets: tuple[str, ...]
     values: Expr
+    carried: tuple[Start, ...]
     body: Body
 
 
@@ -261,8 +302,18 @@ class Let(Statement):
     value: Expr
 
 
+class Next(Statement):
+    """`next name = value`: what a loop carries into its next round."""
+
+    name: str
+    value: Expr
+
+
 class Body(Tree):
-    """Statements one after another, or arms side by side."""
+    """Statements one after another, or arms side by side.
+
+    A loop or condition that makes arms is an arm that consists of nothing else.
+    """
 
     statements: tuple[Statement, ...]
     arms: tuple[Body, ...]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import NetdslError
 from netdsl.source import Span
-from netdsl.syntax import ast
+from netdsl.syntax import arms, ast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from netdsl.source import SourceFile
     from netdsl.syntax.lalr import ParseNode
@@ -125,10 +125,18 @@ class Builder:
     def body(self, tree: ParseNode) -> ast.Body:
         """The statements or the arms between braces."""
         children = [child for child in tree.children if child is not None]
-        if children and children[0].data == "arm":
-            arms = tuple(self.body(arm) for arm in children)
-            return ast.Body((), arms, self.at(tree))
-        return ast.Body(tuple(self.statement(child) for child in children), (), self.at(tree))
+        nodes = [child for child in children if child.data == "arm"]
+        statements = self._statements(children[: len(children) - len(nodes)])
+        if not nodes and not all(map(arms.is_maker, statements)):
+            return ast.Body(statements, (), self.at(tree))
+        found = arms.made(statements)
+        for node in nodes:
+            inner = self._statements(child for child in node.children if child is not None)
+            found += arms.split(inner, self.at(node))
+        return ast.Body((), tuple(found), self.at(tree))
+
+    def _statements(self, nodes: Iterable[ParseNode]) -> tuple[ast.Statement, ...]:
+        return tuple(map(self.statement, nodes))
 
     def _optional_body(self, tree: ParseNode | None) -> ast.Body | None:
         return None if tree is None else self.body(tree)
@@ -169,6 +177,11 @@ class Builder:
         condition, at = tree.children
         return ast.Expect(self.at(tree), self.expr(condition), self._optional_expr(at))
 
+    def next(self, tree: ParseNode) -> ast.Next:
+        """`next name = value`."""
+        name, value = tree.children
+        return ast.Next(self.at(tree), str(name), self.expr(value))
+
     def chain(self, tree: ParseNode) -> ast.Chain:
         """Elements joined by `->`."""
         return ast.Chain(self.at(tree), tuple(self.element(child) for child in tree.children))
@@ -189,7 +202,7 @@ class Builder:
         return element
 
     def _call(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Call:
-        callee, arguments, *bodies = tree.children
+        callee, arguments, condition, *bodies = tree.children
         name = callee.children[0]
         return ast.Call(
             self.at(tree),
@@ -197,6 +210,7 @@ class Builder:
             str(name),
             self.at(name),
             self.arguments(arguments),
+            self._optional_expr(condition),
             self._optional_body(bodies[0]) if bodies else None,
         )
 
@@ -206,24 +220,39 @@ class Builder:
     def _reference(self, tree: ParseNode, label: ast.Pattern | None) -> ast.TakeUp:
         return ast.TakeUp(self.at(tree), label, self._take(tree.children[0]))
 
+    def _formula(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Formula:
+        return ast.Formula(self.at(tree), label, self.expr(tree.children[0]))
+
     def _repeat(self, tree: ParseNode, label: ast.Pattern | None) -> ast.Repeat:
-        count, variable, body = tree.children
+        count, variable, carried, body = tree.children
         return ast.Repeat(
             self.at(tree),
             label,
             self.expr(count),
             _optional_text(variable),
+            self._carried(carried),
             self.body(body),
         )
 
     def _for(self, tree: ParseNode, label: ast.Pattern | None) -> ast.For:
-        targets, values, body = tree.children
+        targets, values, carried, body = tree.children
         return ast.For(
             self.at(tree),
             label,
-            tuple(str(target) for target in targets.children),
+            _names(targets),
             self.expr(values),
+            self._carried(carried),
             self.body(body),
+        )
+
+    def _carried(self, tree: ParseNode | None) -> tuple[ast.Start, ...]:
+        """The values after `with`."""
+        if tree is None:
+            return ()
+        return tuple(
+            ast.Start(str(name), self.expr(value), self.at(start))
+            for start in tree.children
+            for name, value in [start.children]
         )
 
     def _if(self, tree: ParseNode, label: ast.Pattern | None) -> ast.If:
@@ -276,6 +305,10 @@ class Builder:
 
     def _expr(self, tree: ParseNode) -> ast.Expr:
         kind, span = tree.data, self.at(tree)
+        if kind == "slice":
+            value, start, end = map(self._optional_expr, tree.children)
+            assert value is not None
+            return ast.Slice(span, value, start, end)
         children = [child for child in tree.children if child is not None]
         match kind:
             case "atom":
@@ -299,10 +332,23 @@ class Builder:
                 return ast.Function(span, str(children[0]), self.arguments(children[1]))
             case "parenthesis":
                 return self.expr(children[0])
+            case "comprehension":
+                return self._comprehension(tree, span)
             case "tuple" | "list":
                 items = tuple(self.expr(child) for child in children)
                 return ast.Sequence(span, items, kind == "tuple")
         raise AssertionError(kind)
+
+    def _comprehension(self, tree: ParseNode, span: Span) -> ast.Comprehension:
+        """`[item for name in values if condition]`."""
+        item, targets, values, condition = tree.children
+        return ast.Comprehension(
+            span,
+            self.expr(item),
+            _names(targets),
+            self.expr(values),
+            self._optional_expr(condition),
+        )
 
     def _operation(self, kind: str, children: list[Any], span: Span) -> ast.Operation:
         """A chain of operators, some of which are tokens between the operands."""
@@ -334,6 +380,8 @@ class Builder:
                 return ast.NameOrDims(span, str(token), _parts(token))
             case "REFERENCE":
                 return self._take(token)
+            case "CURRENT":
+                return ast.Current(span)
         return ast.Name(span, str(token))
 
     def _take(self, token: Token) -> ast.Reference:
@@ -357,6 +405,11 @@ class Builder:
     def at(self, node: ParseNode | Token) -> Span:
         """The place of a node or token in the text."""
         return Span(self.source, node.start_pos, node.end_pos)
+
+
+def _names(targets: ParseNode) -> tuple[str, ...]:
+    """The variables of a loop."""
+    return tuple(map(str, targets.children))
 
 
 def _optional_text(token: Token | None) -> str | None:

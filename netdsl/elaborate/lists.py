@@ -1,0 +1,120 @@
+"""Elements and parts of lists, and the variables of loops and comprehensions over them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.errors import NetdslError
+from netdsl.ops.args import is_integer, show
+
+if TYPE_CHECKING:
+    from netdsl.source import Span
+    from netdsl.syntax import ast
+
+COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts rounds
+
+
+def element(expr: ast.Index, value: object, index: object) -> object:
+    """The value of `value[index]`; raises `NetdslError`."""
+    if not isinstance(value, tuple) or not is_integer(index):
+        raise NetdslError(
+            "wrong-type",
+            f"cannot take element {show(index)} of {show(value)}",
+            expr.span,
+            help="only a list has elements, and an index is an integer",
+        )
+    if not value:
+        message = f"there is no element {index} in an empty list"
+        raise NetdslError("index-out-of-range", message, expr.index.span)
+    if not -len(value) <= index < len(value):
+        raise NetdslError(
+            "index-out-of-range",
+            f"there is no element {index} in a list of {len(value)}",
+            expr.index.span,
+            help=f"elements are numbered from 0 to {len(value) - 1}",
+        )
+    return value[index]
+
+
+def part(expr: ast.Slice, value: object, start: object, end: object) -> tuple[object, ...]:
+    """The value of `value[start:end]`, where either end may be None; raises `NetdslError`."""
+    for number in (start, end):
+        if not isinstance(value, tuple) or not (number is None or is_integer(number)):
+            raise NetdslError(
+                "wrong-type",
+                f"cannot take the part {_ends(start, end)} of {show(value)}",
+                expr.span,
+                help="only a list has parts, and their ends are integers; `slice` cuts a tensor",
+            )
+    assert isinstance(value, tuple)
+    length = len(value)
+    first, last = _position(start, 0, length), _position(end, length, length)
+    if not 0 <= first <= last <= length:
+        raise NetdslError(
+            "index-out-of-range",
+            f"a list of {length} has no part {_ends(start, end)}",
+            expr.span,
+            help=f"write 0 <= start <= end <= {length}; negative numbers count from the end",
+        )
+    return value[first:last]
+
+
+def _position(end: object, default: int, length: int) -> int:
+    """An end of a part, counted from the beginning of the list."""
+    if not is_integer(end):
+        return default
+    return end + length if end < 0 else end
+
+
+def _ends(start: object, end: object) -> str:
+    written = ["" if number is None else show(number) for number in (start, end)]
+    return f"[{':'.join(written)}]"
+
+
+# ---- loops
+
+
+def elements(
+    targets: tuple[str, ...], values: object, source: ast.Expr, loop: Span
+) -> tuple[object, ...]:
+    """The elements that a loop or comprehension goes through; raises `NetdslError`.
+
+    `source` is the expression of the list, and `loop` the place of the whole.
+    """
+    if not isinstance(values, tuple):
+        raise _no_list(targets, values, source.span)
+    for i, target in enumerate(targets):
+        if target in targets[:i]:
+            message = f"`for` has two variables named `{target}`"
+            raise NetdslError("duplicate-name", message, loop, help="choose another name")
+    return values
+
+
+def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslError:
+    """The error of a loop over something other than a list; a number of rounds needs `range`."""
+    message = f"`for` needs a list, found {show(values)}"
+    help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
+    fix: tuple[Edit, ...] = ()
+    if isinstance(values, int) and len(targets) == 1:
+        fix = (Edit(span, f"range({span.text})"),)
+    return NetdslError("wrong-type", message, span, help=help_, fix=fix)
+
+
+def unpacked(targets: tuple[str, ...], value: object, span: Span) -> dict[str, object]:
+    """The variables of a round that has this element of the list; raises `NetdslError`.
+
+    `span` is the place of the list.
+    """
+    count = len(targets)
+    if count == 1:
+        return {targets[0]: value}
+    if not isinstance(value, tuple) or len(value) != count:
+        message = f"`for` has {count} variables, but an element of the list is {show(value)}"
+        error = NetdslError("wrong-type", message, span)
+        if count == 2 and not isinstance(value, tuple):
+            error.diagnostic.help = f"`enumerate({span.text})` gives positions and elements"
+            if targets[0] in COUNTERS:
+                error.diagnostic.fix = (Edit(span, f"enumerate({span.text})"),)
+        raise error
+    return dict(zip(targets, value, strict=True))
