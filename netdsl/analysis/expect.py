@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.analysis.cost import Totals
 from netdsl.diagnostics import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
+    from netdsl.source import Span
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -51,7 +52,7 @@ class Facts:
     def check(self, expectation: Expectation) -> Diagnostic | None:
         """The diagnostic of an expectation that fails, or None."""
         statement = expectation.statement
-        env = Env(expectation.env, self._special)
+        env = Env(expectation.env, self)
         self.start = ""
         if expectation.prefix:
             self.start = f"{expectation.prefix}."
@@ -71,7 +72,7 @@ class Facts:
     def value(self, expr: ast.Expr, env: Env) -> object:
         """The value of an expression with figures and labels; raises `NetdslError`."""
         self.start = ""
-        return evaluate(expr, Env(env, self._special))
+        return evaluate(expr, Env(env, self))
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
@@ -111,7 +112,12 @@ class Facts:
                 return (Annotation("this layer", value.site.span),)
         return ()
 
-    def _special(self, expr: ast.Expr, env: Env) -> object:
+    def operate(self, operator: str, a: object, b: object, span: Span) -> NoReturn:
+        """Refuse arithmetic on tensors: the net is finished."""
+        message = "an `expect` is about figures and sizes, and cannot compute with tensors"
+        raise NetdslError("not-a-value", message, span)
+
+    def special(self, expr: ast.Expr, env: Env) -> object:
         """The value of a name or a function that the text does not define.
 
         A name is a total of the net; a function is a figure of a label.

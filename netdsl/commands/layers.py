@@ -15,7 +15,7 @@ from netdsl.commands.output import say_always, say_json
 from netdsl.diagnostics import Reporter
 from netdsl.driver import compile_net, program_of
 from netdsl.elaborate.loader import load_program, resolve
-from netdsl.elaborate.module import KindValue
+from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.errors import NetdslError
 from netdsl.habits.layers import find
 from netdsl.library import block_names
@@ -172,6 +172,7 @@ def entry(name: str) -> LayerEntry:
         raise NetdslError(unknown.code, unknown.message, help=help_) from None
     if isinstance(value, KindValue):
         return _of_kind(value.cls)
+    assert isinstance(value, BlockValue)  # `identity` is one of the words
     return _of_block(value.definition)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
@@ -204,6 +204,8 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
+        elif _is_tensors(value):
+            tensors += value
         elif keywords:
             required = [a.name for a in cls.args if a.required]
             fix = named(call.arguments, [a.name for a in cls.args], required)
@@ -213,6 +215,11 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     if errors:
         raise NetdslError.of(errors)
     return LayerArguments(tuple(positional), keywords, tuple(tensors))
+
+
+def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:
+    """Whether a value is a list of tensors."""
+    return isinstance(value, tuple) and bool(value) and all(isinstance(v, Value) for v in value)
 
 
 def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:

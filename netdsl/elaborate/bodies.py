@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit, did_you_mean
 from netdsl.elaborate.aux_weight import aux_weight
+from netdsl.elaborate.called_nets import put_out, take_input
 from netdsl.elaborate.calls import Calls
 from netdsl.elaborate.corrections import inserted
-from netdsl.elaborate.ends import Ends
+from netdsl.elaborate.ends import Ends, refuse_quotes
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.formulas import formula
 from netdsl.elaborate.invocation import refuse_arguments_and_body
@@ -139,6 +140,8 @@ class Elaborator:
                 except NetdslError:
                     env.values[statement.name] = UNKNOWN
                     raise
+            case ast.Input() if self._is_called_net:
+                return take_input(self.net, statement, env)
             case ast.Input():
                 try:
                     value = self.ends.input(statement, env)
@@ -156,8 +159,13 @@ class Elaborator:
                 self.expects.append(Expectation(statement, env, self.net.scope.path))
         return x
 
+    @property
+    def _is_called_net(self) -> bool:
+        """Whether the innermost body belongs to a net that is called like a block."""
+        return len(self.net.open) > 1 and self.net.open[-1].is_net
+
     def _output(self, statement: ast.Output, env: Env, x: Value | None) -> Value:
-        if len(self.net.open) > 1:
+        if len(self.net.open) > 1 and not self._is_called_net:
             raise NetdslError(
                 "misplaced-output",
                 "`output` can only be in the body of a net",
@@ -166,7 +174,9 @@ class Elaborator:
                 fix=_without_output(statement),
             )
         name = self.net.label_name(statement.label, env)
-        self.ends.check_output(name, statement.span)
+        refuse_quotes(statement.label, "an output")
+        if not self._is_called_net:
+            self.ends.check_output(name, statement.span)
         value = x
         if statement.chain is not None:
             first = self.net.label_name(statement.chain.elements[0].label, env)
@@ -174,7 +184,10 @@ class Elaborator:
             name = name or first
         if value is None:
             raise NetdslError("no-input", "there is no value to output", statement.span)
-        self.ends.put_out(name or "output", value, statement.span)
+        if self._is_called_net:
+            put_out(self.net, value, env, statement.span)
+        else:
+            self.ends.put_out(name or "output", value, statement.span)
         return value
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:

@@ -7,21 +7,12 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import (
-    Abandoned,
-    Edit,
-    did_you_mean,
-    did_you_mean_path,
-    nearest_path,
-    respelled,
-)
-from netdsl.elaborate.attributes import advise_shape, attribute
+from netdsl.diagnostics import Abandoned, Edit, nearest_path
+from netdsl.elaborate.attributes import advise_shape
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
-from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
-from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
@@ -29,18 +20,21 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
 from netdsl.ops.args import show
-from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.diagnostics import Diagnostic, Reporter
+    from netdsl.elaborate.evaluate import Surroundings
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.notes import Round
     from netdsl.ir.graph import Graph, Node
+    from netdsl.source import Span
 
+_WORDS = re.compile(r"[^\W\d]\w*(\.\w+)*")  # a label, or a path
+_IN_QUOTES = re.compile(r"[\w/-]+(\.[\w/-]+)*")
 MAX_FAULTS = 1_000
 VALUE_CODES = ("wrong-type", "bad-arithmetic")  # of errors that depend on values
 MAX_ROUNDS = 4  # loops inside each other that an error names
@@ -50,7 +44,10 @@ class NetBuilder:
     """The state of unrolling one net, and everything that depends only on this state.
 
     `module` is the file whose names are in effect: that of the net, or of the innermost block call.
+    `surroundings` evaluates the expressions that depend on the net.
     """
+
+    surroundings: Surroundings
 
     def __init__(self, loader: Loader, reporter: Reporter, graph: Graph, module: Module) -> None:
         self.loader = loader
@@ -201,6 +198,14 @@ class NetBuilder:
         """The name that a label gives, if there is one; raises `NetdslError`."""
         return None if label is None else self.pattern(label, env)
 
+    def rename(self, node: Node, name: str) -> None:
+        """Give the last layer, which has no label, the name of a label."""
+        if self.owners.get(node.module) is node:
+            del self.owners[node.module]
+        node.name, node.module = self.scope.join(name)
+        node.output.name = node.name
+        self.owners.setdefault(node.module, node)
+
     def bind_label(self, label: ast.Pattern | None, env: Env, value: Value) -> None:
         """Bind the label of a value, if there is one; raises `NetdslError`."""
         if label is not None:
@@ -297,7 +302,8 @@ class NetBuilder:
             raise NetdslError(
                 "name-too-long", message, pattern.span, help=raise_help("name_length")
             )
-        if not text.replace(".", "_").isidentifier():
+        allowed = _IN_QUOTES if pattern.in_quotes else _WORDS
+        if not allowed.fullmatch(text):
             raise NetdslError(
                 "bad-label",
                 f"`{text[:40]}` is not a valid name",
@@ -305,84 +311,3 @@ class NetBuilder:
                 help="names consist of letters, digits and `_`, and do not begin with a digit",
             )
         return text
-
-    def special(self, expr: ast.Expr, env: Env) -> object:
-        """The value of an expression that depends on the net; raises `NetdslError`.
-
-        These are references, `in.channels` and `shape(@label)`, and blocks and layers as values.
-        """
-        match expr:
-            case ast.Reference():
-                return self.reference(expr, env)
-            case ast.Attribute(value=None):
-                return attribute(expr, env.find("in")[1])
-            case ast.Attribute(value=ast.Expr() as owner):
-                return attribute(expr, self._owner(expr, owner, env))
-            case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
-                value = evaluate(expr.arguments[0].value, env)
-                return attribute(ast.Attribute(expr.span, None, "shape"), value)
-            case ast.Name():
-                return self._name(expr, env)
-        name = expr.span.text.split("(")[0][:40]
-        start = expr.span.start
-        known = [*function_names(), "shape"]
-        raise NetdslError(
-            "unknown-function",
-            f"there is no function `{name}` here",
-            expr.span,
-            help=did_you_mean(name, function_names())
-            or f"the functions are {', '.join(function_names())} and shape(@label)",
-            fix=respelled(Span(expr.span.file, start, start + len(name)), name, known),
-        )
-
-    def _owner(self, expr: ast.Attribute, owner: ast.Expr, env: Env) -> object:
-        """The value that has an attribute; the error of a label advises `shape`."""
-        try:
-            return evaluate(owner, env)
-        except NetdslError as fault:
-            path = self.scope.path_to(owner.span.text)
-            if fault.code == "unknown-name" and path is not None:
-                advise_shape(fault.diagnostic, expr.span, path, expr.name)
-            raise
-
-    def _name(self, expr: ast.Name, env: Env) -> object:
-        module = self.module
-        if expr.id in WORDS and not is_known(module, expr.id):
-            return expr.id
-        try:
-            return resolve(self.loader, module, expr.id, expr.span)
-        except NetdslError as fault:
-            if fault.diagnostic.code != "unknown-layer":
-                raise
-            advice = self._name_advice(expr.id, env)
-            fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
-            if (sizes := _as_sizes(expr.id, env)) is not None:
-                fix = (Edit(expr.span, sizes),)
-            message = f"there is no `{expr.id}`"
-            raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
-
-    def _values_like(self, name: str, env: Env) -> list[str]:
-        """The names that a misspelt value may have; none if it is the name of a label."""
-        if self.scope.path_to(name) is not None:
-            return []
-        return [*env.names(), *WORDS.intersection([name.lower()])]
-
-    def _name_advice(self, name: str, env: Env) -> str | None:
-        path = self.scope.path_to(name)
-        if path is not None:
-            return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
-        known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
-        sizes = _as_sizes(name, env)
-        if sizes is not None:
-            return f"sizes begin with a digit or a capital letter: write `{sizes}`"
-        return did_you_mean(name, known) or did_you_mean_path(
-            name, [f"@{path}" for path in self.scope.first_paths()]
-        )
-
-
-def _as_sizes(name: str, env: Env) -> str | None:
-    """The list for a name that looks like sizes but begins with a small letter."""
-    parts = name.split("x")
-    if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
-        return f"[{', '.join(parts)}]"
-    return None

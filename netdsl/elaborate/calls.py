@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
-from netdsl.elaborate.evaluate import UNKNOWN, Env
+from netdsl.elaborate.called_nets import RESULTS, check_callable
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env
 from netdsl.elaborate.invocation import (
     Invocation,
     refuse_arguments_and_body,
     refuse_body,
+    refuse_condition,
 )
 from netdsl.elaborate.joins import join, residual
 from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loader import is_known, layer_names, resolve
-from netdsl.elaborate.module import BlockValue, KindValue, layer_of
+from netdsl.elaborate.module import IDENTITY, BlockValue, Identity, KindValue, layer_of
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site
@@ -41,10 +43,9 @@ class Calls:
     def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         """The value of a call with the input `x`; raises `NetdslError`."""
         invocation = Invocation(call, label, env, x)
-        if call.name == "identity":
-            return self._identity(invocation)
         if call.name == "residual":
             return residual(self.net, self.bodies, invocation)
+        refuse_condition(call)
         known, found = env.find(call.name, call.name_span)
         target = layer_of(found)
         if not known:
@@ -52,10 +53,10 @@ class Calls:
             if binding is not None:
                 return self._again(binding, invocation)
             target = self._resolve(call)
-        if isinstance(target, KindValue):
-            return self._layer(invocation, target.cls)
-        if isinstance(target, BlockValue):
-            return self._block(invocation, target)
+        if target is IDENTITY:
+            return self._identity(invocation)
+        if isinstance(target, (KindValue, BlockValue)):
+            return self._layer_or_block(invocation, target)
         if target is UNKNOWN:
             return self.net.unknown(call.span)
         advice = None
@@ -64,11 +65,25 @@ class Calls:
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         raise NetdslError("not-a-layer", message, call.name_span, help=advice)
 
+    def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
+        """The value of a layer or block, which may have arguments already."""
+        if target.arguments:
+            invocation = invocation.with_arguments(target.arguments)
+        try:
+            if isinstance(target, KindValue):
+                return self._layer(invocation, target.cls)
+            return self._block(invocation, target)
+        except NetdslError as fault:
+            if target.arguments:
+                for diagnostic in fault.diagnostics:
+                    diagnostic.fix = ()  # the arguments are in two places
+            raise
+
     def _binding(self, name: str) -> Binding | None:
         """What a label refers to, unless a layer or a block has the same name."""
         return None if is_known(self.net.module, name) else self.net.scope.find([name])
 
-    def _resolve(self, call: ast.Call) -> BlockValue | KindValue:
+    def _resolve(self, call: ast.Call) -> BlockValue | KindValue | Identity:
         """The block or layer kind of a call; raises `NetdslError`."""
         net = self.net
         labels = () if call.arguments else net.scope.layers()
@@ -105,13 +120,18 @@ class Calls:
         call, label, env, x = invocation
         refuse_body(call)
         self._refuse_recursion(block.definition, call)
+        if block.definition.is_net:
+            check_callable(block.definition, call)
         source = net.need(x, call.span)
         net.charge_all(net.estimate.block(block.definition, block.home), 1, call.span)
         frame = self._frame(invocation, block, source)
         name = net.member_name(label, env)
         path, module = net.scope.join(name)
         inner = Namespace(path, module)
+        results: list[Value] = []
+        frame.values[RESULTS] = results
         value = self._block_body(block, inner, frame, source, Site(call.span, net.caller))
+        value = results[0] if results else value
         net.graph.name_scope(path, block.definition.name, Site(call.span, net.caller))
         value = net.need(value, call.span)
         if label is not None:
@@ -134,8 +154,8 @@ class Calls:
     def _frame(self, invocation: Invocation, block: BlockValue, source: Value) -> Env:
         """The names that a block sees: those of its own file, its parameters, and `in`."""
         call, definition = invocation.call, block.definition
-        frame = Env(block.home.env, self.net.special, self.net.meter)
-        frame.values["in"] = source
+        frame = Env(block.home.env, self.net.surroundings, self.net.meter)
+        frame.values[INPUT] = frame.values[CURRENT] = source
         signature = Signature(call.name, definition.parameters, definition.name_span)
         bind_parameters(frame, signature, call.arguments, invocation.env, call.span)
         return frame
@@ -167,7 +187,7 @@ class Calls:
         outer, caller = net.scope, net.caller
         net.caller = Site(call.span, caller)
         net.scope = self._scope_of_use(binding)
-        pattern = ast.Pattern((binding.label,), call.span)
+        pattern = ast.Pattern((binding.label,), False, call.span)
         try:
             value = self.bodies.element(element, pattern, binding.env, source)
         except Overrun:

@@ -44,6 +44,7 @@ class Ends:
                 "misplaced-input", "`input` can only be in the body of a net", statement.span
             )
         name = self.net.pattern(statement.label, env)
+        refuse_quotes(statement.label, "an input")
         if any(output.name == name for output in self.net.graph.outputs):
             raise _input_and_output(name, statement.span)
         dtype = _dtype(statement)
@@ -183,6 +184,17 @@ class Ends:
             )
         if any(v.name == name for v in self.net.graph.inputs):
             raise _input_and_output(str(name), span)
+
+
+def refuse_quotes(label: ast.Pattern | None, what: str) -> None:
+    """Raise `NetdslError` for the name of an input or output in quotes: programs use it."""
+    if label is not None and label.in_quotes:
+        raise NetdslError(
+            "bad-label",
+            f"the name of {what} cannot be in quotes",
+            label.span,
+            help="labels of layers can be: checkpoints have such names",
+        )
 
 
 def _dtype(statement: ast.Input) -> str:

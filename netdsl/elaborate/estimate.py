@@ -92,6 +92,8 @@ class Estimate:
         definition = home.definitions.get(call.name)
         if call.name in hidden:
             return Least()
+        if call.condition is not None:
+            return inside  # whether the input is added is not known
         if call.name == "residual" or (call.name in LAYERS and definition is None):
             return inside.also(Least(1))
         if isinstance(definition, ast.Definition) and not definition.is_net:
@@ -146,11 +148,12 @@ def _elements(statement: ast.Statement) -> tuple[ast.Element, ...]:
 
 
 def _variables(element: ast.Element) -> tuple[str, ...]:
+    if not isinstance(element, ast.For | ast.Repeat):
+        return ()
+    carried = tuple(start.name for start in element.carried)
     if isinstance(element, ast.For):
-        return element.targets
-    if isinstance(element, ast.Repeat) and element.variable:
-        return (element.variable,)
-    return ()
+        return (*element.targets, *carried)
+    return (*carried, element.variable) if element.variable else carried
 
 
 def _bodies(element: ast.Element) -> list[ast.Body]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
+    from netdsl.source import Span
 
 MOST_AXES_OF_WORDS = 2  # sentences of words
 LARGEST_KERNEL = 11  # of the kernels that nets have
@@ -65,6 +66,12 @@ def of_inputs(
     if not only_use:
         fault.diagnostic.fix = ()
     return fault
+
+
+def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
+    """The error of an operator in a formula."""
+    notes = tuple(map(_input_note, xs))
+    return NetdslError(error.code, error.message, span, help=error.help, notes=notes)
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:

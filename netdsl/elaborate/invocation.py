@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.elaborate.corrections import without_arguments
+from netdsl.elaborate.module import joined
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
@@ -43,6 +44,20 @@ class Invocation(NamedTuple):
     label: ast.Pattern | None
     env: Env
     x: Value | None
+
+    def with_arguments(self, arguments: tuple[ast.Argument, ...]) -> Invocation:
+        """The same with arguments that what is called has already."""
+        call = self.call
+        call = ast.Call(
+            call.span,
+            call.label,
+            call.name,
+            call.name_span,
+            joined(arguments, call.arguments),
+            call.condition,
+            call.body,
+        )
+        return self._replace(call=call)
 
     @property
     def name(self) -> str:
@@ -86,6 +101,17 @@ def _without_arguments(call: ast.Call) -> tuple[Edit, ...]:
     if call.name == "frozen" and values != [True]:
         return ()
     return (without_arguments(call),)
+
+
+def refuse_condition(call: ast.Call) -> None:
+    """Raise `NetdslError` if a call of something other than `residual` has a condition."""
+    if call.condition is not None:
+        raise NetdslError(
+            "unexpected-condition",
+            f"only `residual` takes a condition; `{call.name}` always does the same",
+            call.condition.span,
+            help=f"write `if {call.condition.span.text} {{ {call.name} ... }}`",
+        )
 
 
 def refuse_body(call: ast.Call) -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.elaborate.arguments import layer_arguments
+from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.invocation import refuse_body
 from netdsl.elaborate.layers import add_layer
+from netdsl.elaborate.loops import UnknownRoundsError, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS
+from netdsl.syntax import ast
+from netdsl.syntax.arms import maker_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Bodies, Invocation
     from netdsl.ir.graph import Value
@@ -38,14 +44,36 @@ def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op])
 
 def residual(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
     """The value of a `residual`; raises `NetdslError`."""
-    if invocation.call.body is None:
+    call, _, env, _ = invocation
+    if call.body is None:
         raise NetdslError(
             "missing-body",
             "`residual` needs layers in braces",
             invocation.span,
             help="write `residual { conv(64, 3, pad = 1) -> relu }`",
         )
+    if call.condition is not None:
+        if call.body.arms:
+            raise NetdslError(
+                "unexpected-condition",
+                "with arms, `residual` adds them, and has no input to leave out",
+                call.condition.span,
+                help="write the condition before the arm that it is about: `if c { | identity }`",
+            )
+        condition = evaluate(call.condition, env)
+        if condition is UNKNOWN:
+            return net.poison(invocation.label, call.span)
+        if not truth(condition, call.condition.span):
+            return _only_body(net, bodies, invocation)
     return _join(net, bodies, invocation, LAYERS["add"])
+
+
+def _only_body(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
+    """The value of a `residual` whose condition is false: its input is not added."""
+    call, label, env, x = invocation
+    assert call.body is not None
+    group = ast.Group(call.span, label, call.body)
+    return bodies.element(group, label, env, net.need(x, call.span))
 
 
 def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]) -> Value:
@@ -55,7 +83,11 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
     if label is not None:
         name = net.pattern(label, env)
         scope = Namespace(*net.scope.join(name), net.scope)
-    xs = [net.need(bodies.inside(scope, arm, env, source), arm.span) for arm in invocation.arms]
+    arms = _Arms(net, bodies, scope, source)
+    try:
+        xs = [value for arm in invocation.arms for value in arms.values(arm, env)]
+    except UnknownRoundsError:
+        return net.poison(label, call.span)
     if call.name == "residual" and len(xs) == 1:
         xs.append(source)
     if call.name == "residual" and call.arguments:
@@ -65,8 +97,51 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
             call.arguments[0].span,
             help="write its layers in the braces",
         )
+    env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)
     value = add_layer(net, invocation, cls, arguments, (*xs, *arguments.tensors))
     if name is not None:
         net.scope.labels[name].inner = scope
     return value
+
+
+class _Arms:
+    """The values of arms, which belong to `scope` and start from `source`."""
+
+    def __init__(self, net: NetBuilder, bodies: Bodies, scope: Namespace, source: Value) -> None:
+        self.net = net
+        self.bodies = bodies
+        self.scope = scope
+        self.source = source
+
+    def values(self, arm: ast.Body, env: Env) -> Iterator[Value]:
+        """The value of an arm, or those of the arms that a loop or condition makes.
+
+        Raises `NetdslError` and `UnknownRoundsError`.
+        """
+        maker = maker_of(arm)
+        if maker is None:
+            yield self.net.need(self.bodies.inside(self.scope, arm, env, self.source), arm.span)
+        elif isinstance(maker, ast.If):
+            condition = evaluate(maker.condition, env)
+            if condition is UNKNOWN:
+                raise UnknownRoundsError
+            chosen = maker.then if truth(condition, maker.condition.span) else maker.otherwise
+            if chosen is not None:
+                yield from self._made(chosen, Env(env))
+        else:
+            with rounds(self.net, maker, env) as frames:
+                for frame in frames:
+                    yield from self._made(maker.body, frame)
+
+    def _made(self, body: ast.Body, env: Env) -> Iterator[Value]:
+        """The values of the arms in the body of a loop or condition."""
+        if body.statements:
+            raise NetdslError(
+                "layer-between-arms",
+                "the other branch of this condition makes arms, and this one has none",
+                body.span,
+                help="begin each arm with `|`",
+            )
+        for arm in body.arms:
+            yield from self.values(arm, env)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.ir.op import Op
+    from netdsl.source import Span
 
 MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
 
@@ -68,7 +69,7 @@ def _apply(
     if any(x.type is None for x in xs):
         return net.unknown(invocation.span)
     try:
-        return _add_node(net, invocation, op, xs, name)
+        return add_node(net, op, xs, name, invocation.span)
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
@@ -76,13 +77,12 @@ def _apply(
         raise faults.of_inputs(error, invocation, type(op), xs, only_use=only_use) from None
 
 
-def _add_node(
-    net: NetBuilder, invocation: Invocation, op: Op, xs: tuple[Value, ...], name: str
-) -> Value:
+def add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
+    """The result of a layer that has this name in its scope; raises `OpError`."""
     type_, needs = net.inference.type(op, tuple(x.type for x in xs))
     if len(net.graph.nodes) >= net.max_layers:
-        net.charge(1, invocation.span)
-    site = Site(invocation.span, net.caller)
+        net.charge(1, span)
+    site = Site(span, net.caller)
     path, module = net.scope.join(name)
     value = Value(path, type_, site)
     node = Node(path, module, op, xs, value, net.aux)

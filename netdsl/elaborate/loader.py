@@ -12,7 +12,7 @@ from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.module import BlockValue, KindValue, Module
+from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, Identity, KindValue, Module
 from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import limit, raise_help
 from netdsl.ops import LAYERS, load_plugins
@@ -263,7 +263,7 @@ def is_known(module: Module, name: str) -> bool:
 
     Layers of installed packages do not count: a text means the same wherever it is compiled.
     """
-    return name in _KINDS or name in module.definitions or name in _shipped()
+    return name in _KINDS or name in BUILT_IN or name in module.definitions or name in _shipped()
 
 
 @cache
@@ -273,7 +273,7 @@ def _shipped() -> frozenset[str]:
 
 def resolve(
     loader: Loader, module: Module, name: str, span: Span, labels: Iterable[str] = ()
-) -> BlockValue | KindValue:
+) -> BlockValue | KindValue | Identity:
     """The block or layer kind of that name, as seen from a file.
 
     Raises `NetdslError` with the closest names, which may be `labels`.
@@ -281,6 +281,8 @@ def resolve(
     definition = module.definitions.get(name)
     if definition is not None:
         return _block_value(definition, module.homes[name], span)
+    if name == "identity":
+        return IDENTITY
     cls = LAYERS.get(name)
     if cls is not None:
         return KindValue(cls)
@@ -305,14 +307,18 @@ def resolve(
 
 
 def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Span) -> BlockValue:
-    if isinstance(definition, ast.Definition) and not definition.is_net:
+    """The value of a block, or of a net that is used like a block; raises `NetdslError`."""
+    if isinstance(definition, ast.Definition):
         return BlockValue(definition, home)
-    raise NetdslError(
-        "not-a-layer",
-        f"`{definition.name}` is a net; only blocks and layers can be used here",
-        span,
-        help="make it a `block`, and write a net that calls it",
+    family = home.definition(definition.target, span)
+    if not isinstance(family, ast.Definition) or not family.is_net:
+        message = f"`{definition.name}` is not a net: there is no net `{definition.target}`"
+        raise NetdslError("not-a-layer", message, span)
+    arguments = tuple(
+        ast.Argument(a.name, Elsewhere(a.value.span, a.value, home), a.span)
+        for a in definition.arguments
     )
+    return BlockValue(family, home.homes[definition.target], arguments)
 
 
 def layer_names(module: Module, labels: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from netdsl.elaborate.evaluate import Clash, Env
+from netdsl.elaborate.evaluate import Clash, Env, Given
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -83,53 +83,116 @@ def _place(meaning: ast.Definition | ast.Alias | ast.Let) -> Span:
     return meaning.span if isinstance(meaning, ast.Let) else meaning.name_span
 
 
-class BlockValue:
-    """A block as a value, such as the block that is given to another block as an argument."""
+Arguments = tuple[ast.Argument, ...]
 
-    __slots__ = ("definition", "home")
+
+def joined(first: Arguments, more: Arguments) -> Arguments:
+    """The arguments of a value, and those of its call: the ones with names come last."""
+    both = (*first, *more)
+    return tuple(sorted(both, key=lambda argument: argument.name is not None))
+
+
+def _values(arguments: Arguments) -> list[tuple[str | None, object]]:
+    """The names and values of arguments, for comparisons."""
+    return [(a.name, a.value.value) for a in arguments if isinstance(a.value, Given)]
+
+
+class Elsewhere(ast.Expr):
+    """An expression of another file, whose names have the meanings of that file."""
+
+    expression: ast.Expr
+    home: Module
+
+
+class BlockValue:
+    """A block as a value, such as the block that is given to another block as an argument.
+
+    `arguments` are those that it has already: `bottleneck(groups = 32)`.
+    """
+
+    __slots__ = ("arguments", "definition", "home")
     type_word = "a block"
 
-    def __init__(self, definition: ast.Definition, home: Module) -> None:
+    def __init__(self, definition: ast.Definition, home: Module, arguments: Arguments = ()) -> None:
         self.definition = definition
         self.home = home
+        self.arguments = arguments
+
+    def given(self, arguments: Arguments) -> BlockValue:
+        """The block with more arguments."""
+        return BlockValue(self.definition, self.home, joined(self.arguments, arguments))
 
     def __eq__(self, other: object) -> bool:
         other = layer_of(other)
-        return isinstance(other, BlockValue) and other.definition is self.definition
+        return (
+            isinstance(other, BlockValue)
+            and other.definition is self.definition
+            and _values(other.arguments) == _values(self.arguments)
+        )
 
     def __hash__(self) -> int:
         return hash(id(self.definition))
 
     def __str__(self) -> str:
-        return self.definition.name
+        return _written(self.definition.name, self.arguments)
 
 
 class KindValue:
     """A layer kind as a value, such as the activation that is given to a block.
 
-    An argument that takes a word takes the kind's name.
+    An argument that takes a word takes the kind's name. `arguments` are those that it has already:
+    `leaky_relu(0.1)`.
     """
 
-    __slots__ = ("cls",)
+    __slots__ = ("arguments", "cls")
     type_word = "a layer"
 
-    def __init__(self, cls: type[Op]) -> None:
+    def __init__(self, cls: type[Op], arguments: Arguments = ()) -> None:
         self.cls = cls
+        self.arguments = arguments
+
+    def given(self, arguments: Arguments) -> KindValue:
+        """The layer with more arguments."""
+        return KindValue(self.cls, joined(self.arguments, arguments))
 
     def __eq__(self, other: object) -> bool:
         other = layer_of(other)
-        return isinstance(other, KindValue) and other.cls is self.cls
+        return (
+            isinstance(other, KindValue)
+            and other.cls is self.cls
+            and _values(other.arguments) == _values(self.arguments)
+        )
 
     def __hash__(self) -> int:
         return hash(self.cls)
 
     def __str__(self) -> str:
-        return self.cls.kind
+        return _written(self.cls.kind, self.arguments)
 
     @property
     def word(self) -> str:
         """The name of the kind, for arguments that take a word."""
         return self.cls.kind
+
+
+def _written(name: str, arguments: Arguments) -> str:
+    """A block or layer as its author wrote it."""
+    if not arguments:
+        return name
+    return f"{name}({', '.join(argument.span.text for argument in arguments)})"
+
+
+class Identity:
+    """`identity` as a value: a layer that returns its input unchanged."""
+
+    __slots__ = ()
+    type_word = "a layer"
+
+    def __str__(self) -> str:
+        return "identity"
+
+
+IDENTITY = Identity()
 
 
 class Word(str):
@@ -139,9 +202,9 @@ class Word(str):
     """
 
     __slots__ = ("layer",)
-    layer: BlockValue | KindValue
+    layer: BlockValue | KindValue | Identity
 
-    def __new__(cls, text: str, layer: BlockValue | KindValue) -> Self:
+    def __new__(cls, text: str, layer: BlockValue | KindValue | Identity) -> Self:
         word = super().__new__(cls, text)
         word.layer = layer
         return word

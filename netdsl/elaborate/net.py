@@ -10,6 +10,7 @@ from netdsl.elaborate.arguments import Signature, bind_parameters, check_order
 from netdsl.elaborate.bodies import Elaborator
 from netdsl.elaborate.builder import NetBuilder
 from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.expressions import Expressions
 from netdsl.elaborate.loader import resolve
 from netdsl.elaborate.module import Word
 from netdsl.errors import NetdslError
@@ -50,8 +51,9 @@ def elaborate(
     definition = target.definition
     graph = Graph(name, named.doc or definition.doc, Site(named.name_span))
     net = NetBuilder(program.loader, reporter, graph, own)
-    outside = Env(own.env, net.special, net.meter)
-    frame = Env(target.home.env, net.special, net.meter)
+    net.surroundings = Expressions(net)
+    outside = Env(own.env, net.surroundings, net.meter)
+    frame = Env(target.home.env, net.surroundings, net.meter)
     arguments = _with_defines(program, name, definition, target.arguments, own, outside)
     signature = Signature(definition.name, definition.parameters, definition.name_span)
     bind_parameters(frame, signature, arguments, outside, target.span)

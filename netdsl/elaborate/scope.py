@@ -64,7 +64,7 @@ class Namespace:
     `outer` is the scope in which labels are looked up next; the scope of a block has none.
     """
 
-    __slots__ = ("count", "labels", "module", "outer", "path", "use")
+    __slots__ = ("count", "labels", "module", "outer", "path", "positions", "use")
 
     def __init__(
         self, path: str = "", module: str = "", outer: Namespace | None = None, use: str = ""
@@ -74,13 +74,25 @@ class Namespace:
         self.outer = outer
         self.use = use
         self.count = 0
+        self.positions: set[str] = set()  # the names of the members without a label
         self.labels: dict[str, Binding] = {}
 
     def member(self, label: str | None) -> str:
-        """The name of the next member: its label, or else its position."""
-        position = self.count
+        """The name of the next member: its label, or else its position.
+
+        Raises `NetdslError` if a label in quotes, such as `"0"`, is also a position.
+        """
+        name = str(self.count) if label is None else label
         self.count += 1
-        return str(position) if label is None else label
+        if label is None:
+            self.positions.add(name)
+        if name in self.positions and (label is not None or name in self.labels):
+            raise NetdslError(
+                "duplicate-label",
+                f"label `{name}` is also the position of a layer without a label",
+                help="give that layer a label too",
+            )
+        return name
 
     def join(self, name: str) -> tuple[str, str]:
         """The full name of a member, and that of its weights."""

@@ -24,6 +24,7 @@ from netdsl.syntax.parser import CLOSE, OPEN
 if TYPE_CHECKING:
     from netdsl.layout.pieces import Piece
 
+LOOPS = ("FOR", "REPEAT", "IF")
 ONE, HANG, BLOCK = "ONE", "HANG", "BLOCK"
 ALLOW = re.compile(r"#\s*allow:")  # a comment that silences a warning in its line
 
@@ -32,7 +33,8 @@ class Breaks:
     """The line breaks of a text.
 
     `before[i]` is whether there is one before piece i, `form[i]` the form of the bracket that piece
-    i opens, and `match[i]` the piece that closes it.
+    i opens, and `match[i]` the piece that closes it. `makers` are the first pieces of the loops and
+    conditions that make arms.
     """
 
     def __init__(self, pieces: list[Piece]) -> None:
@@ -44,7 +46,10 @@ class Breaks:
         self._find_brackets()
         self.form: dict[int, str] = {}
         self.before = [piece.newline and self._kept(i) for i, piece in enumerate(pieces)]
+        self._next_brace = _next_braces(pieces)
         self._chains = self._if_chains()
+        self.makers: set[int] = set()
+        self._find_makers()
         for i, piece in enumerate(pieces):
             if piece.kind in ("LPAR", "LSQB"):
                 self._set_bracket_form(i)
@@ -83,15 +88,27 @@ class Breaks:
     def _if_chains(self) -> dict[int, list[int]]:
         """For each opening brace, those of all branches of its `if`, `else if` and `else`."""
         chains: dict[int, list[int]] = {}
-        next_brace = _next_braces(self.pieces)
         for i, piece in enumerate(self.pieces):
             if piece.kind == "LBRACE":
                 chain = chains.setdefault(i, [i])
                 after = self.match[i] + 1
                 if self.pieces[after].kind == "ELSE":
-                    chain.append(next_brace[after])
-                    chains[next_brace[after]] = chain
+                    chain.append(self._next_brace[after])
+                    chains[self._next_brace[after]] = chain
         return chains
+
+    def _find_makers(self) -> None:
+        """Find the loops and conditions that make arms, the inner ones first."""
+        around = _braces_around(self.pieces)
+        for i in reversed(range(len(self.pieces))):
+            if self.pieces[i].kind not in LOOPS or not self._begins_statement(i):
+                continue
+            if any(brace in self.arms for brace in self._chains[self._next_brace[i]]):
+                self.makers.add(i)
+                self.arms.setdefault(around[i], [])
+
+    def _begins_statement(self, i: int) -> bool:
+        return self.pieces[i].separated or self.pieces[i - 1].kind in ("LBRACE", "VBAR")
 
     def _set_bracket_form(self, bracket: int) -> None:
         """Set the form of parentheses or a list."""
@@ -158,6 +175,19 @@ class Breaks:
             widest = max((len(self.pieces[i].text) for i in names), default=0)
             for i in names:
                 self.pieces[i + 1].space = widest - len(self.pieces[i].text) + 1
+
+
+def _braces_around(pieces: list[Piece]) -> list[int]:
+    """For each piece, the opening brace of the body that contains it; -1 outside all bodies."""
+    open_ = [-1]
+    around: list[int] = []
+    for i, piece in enumerate(pieces):
+        if piece.kind == "RBRACE":
+            open_.pop()
+        around.append(open_[-1])
+        if piece.kind == "LBRACE":
+            open_.append(i)
+    return around
 
 
 def _next_braces(pieces: list[Piece]) -> list[int]:

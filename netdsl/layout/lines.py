@@ -119,7 +119,7 @@ class Structure:
             if anchor >= 0:
                 return anchor, 0
             return frame.statement, INDENT
-        if frame.arm >= 0 and kind != "VBAR":
+        if frame.arm >= 0 and kind != "VBAR" and i not in self.breaks.makers:
             return frame.arm, 2
         return self._inside(frame)
 

@@ -20,6 +20,7 @@ OPERANDS = {
     "DIMS",
     "WORDY_DIMS",
     "REFERENCE",
+    "CURRENT",
     "TRUE",
     "FALSE",
     "RPAR",
@@ -134,12 +135,14 @@ class _Scanner:
         index = piece.kind == "LSQB" and before in OPERANDS
         # A dot that touches a reference is part of it: without a blank, `@a .shape` would change.
         attribute = (piece.kind == "DOT" and before != "REFERENCE") or before == "DOT"
+        part = piece.kind == "COLON" or before == "COLON"  # of a list: `xs[1:n]`
         empty = piece.kind == "RBRACE" and before == "LBRACE"
         if (
             unary
             or call
             or index
             or attribute
+            or part
             or empty
             or before in ("LPAR", "LSQB")
             or piece.kind in ("RPAR", "RSQB", "COMMA")

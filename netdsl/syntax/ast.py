@@ -169,9 +169,13 @@ class Function(Expr):
 
 
 class Pattern(Tree):
-    """A label, with computed parts in braces: `layer{i}`."""
+    """A label, with computed parts in braces: `layer{i}`; or the path of a reference.
+
+    Names `in_quotes` can have other characters than words of the language.
+    """
 
     pieces: tuple[str | Expr, ...]
+    in_quotes: bool
     span: Span
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200  # levels of an expression
 MAX_ELSE_IF = 90  # in a row
 _COMPUTED = re.compile(r"\{([^{}]*)\}")  # a computed part of a label
+_QUOTED = re.compile(r'"([^"]*)"')  # a label in quotes
+_LABEL = re.compile(r"[\w/-]+")
 _OPERATORS = {"or_": "or", "and_": "and", "power": "**"}  # they leave no token in the tree
 
 
@@ -391,16 +393,29 @@ class Builder:
         return self._pattern(token[:-1].rstrip(), token.start_pos)
 
     def _pattern(self, text: str, start: int) -> ast.Pattern:
+        for name in _QUOTED.findall(text):
+            self._check_quoted(name, Span(self.source, start, start + len(text)))
         pieces: list[str | ast.Expr] = []
         position = 0
         for match in _COMPUTED.finditer(text):
-            pieces.append(text[position : match.start()])
+            pieces.append(text[position : match.start()].replace('"', ""))
             tree = self._parse_expression(self.source, start + match.start(1), start + match.end(1))
             pieces.append(self.expr(tree))
             position = match.end()
-        pieces.append(text[position:])
+        pieces.append(text[position:].replace('"', ""))
         span = Span(self.source, start, start + len(text))
-        return ast.Pattern(tuple(piece for piece in pieces if piece != ""), span)
+        return ast.Pattern(tuple(piece for piece in pieces if piece != ""), '"' in text, span)
+
+    def _check_quoted(self, name: str, span: Span) -> None:
+        """Raise `NetdslError` for a label in quotes that no checkpoint can have."""
+        written = _COMPUTED.sub("0", name)
+        if not _LABEL.fullmatch(written):
+            raise NetdslError(
+                "bad-label",
+                f'`"{name}"` cannot be a label',
+                span,
+                help="a label in quotes consists of letters, digits, `_`, `-` and `/`",
+            )
 
     def at(self, node: ParseNode | Token) -> Span:
         """The place of a node or token in the text."""

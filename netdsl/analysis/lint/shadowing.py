@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.names import Names, bodies_in
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Edit
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -49,9 +50,16 @@ def _in_body(
 def _variables(owner: ast.Tree) -> NameSet:
     """The variables of a loop."""
     if isinstance(owner, ast.For):
-        return frozenset(owner.targets)
+        return _carried(owner).union(owner.targets)
     if isinstance(owner, ast.Repeat) and owner.variable is not None:
-        return frozenset([owner.variable])
+        return _carried(owner) | {owner.variable}
+    return _carried(owner)
+
+
+def _carried(owner: ast.Tree) -> NameSet:
+    """The names of the values that a loop carries from round to round."""
+    if isinstance(owner, (ast.Repeat, ast.For)):
+        return frozenset(start.name for start in owner.carried)
     return frozenset()
 
 
@@ -60,8 +68,11 @@ def _hiding(
 ) -> Iterator[Diagnostic]:
     """The warnings of the `let`s of one body."""
     is_loop = isinstance(owner, (ast.Repeat, ast.For))
+    carried = _carried(owner)
     read_before: set[str] = set()  # in the body itself, so also in the next round of a loop
     for statement in body.statements:
+        if isinstance(statement, ast.Let) and statement.name in carried:
+            yield _not_next(statement)
         if isinstance(statement, ast.Let) and statement.name in visible - _variables(owner):
             name = statement.name
             in_next_round = is_loop and name in read_before | names.of(statement.value)
@@ -69,6 +80,20 @@ def _hiding(
                 yield _warning(statement, is_loop=is_loop, in_next_round=in_next_round)
             visible = visible - {name}
         read_before |= names.of(statement)
+
+
+def _not_next(let: ast.Let) -> Diagnostic:
+    message = f"this `let` does not change the `{let.name}` that the loop carries"
+    start = let.span.start
+    word = Span(let.span.file, start, start + len("let"))
+    return Diagnostic(
+        "shadowed-let",
+        message,
+        let.span,
+        "warning",
+        help=f"write `next {let.name} = ...` for its value in the next round",
+        fix=(Edit(word, "next"),),
+    )
 
 
 def _warning(let: ast.Let, *, is_loop: bool, in_next_round: bool) -> Diagnostic:
@@ -79,5 +104,5 @@ def _warning(let: ast.Let, *, is_loop: bool, in_next_round: bool) -> Diagnostic:
         message = f"each round begins with the outer `{name}`, which this `let` does not change"
     help_ = "choose another name"
     if is_loop:
-        help_ += f", or compute `{name}` from the number of the round: `repeat 3 as i {{ ... }}`"
+        help_ += f", or carry `{name}` on: `for ... with {name} = ... {{` and `next {name} = ...`"
     return Diagnostic("shadowed-let", message, let.span, "warning", help=help_)

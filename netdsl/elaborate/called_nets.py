@@ -1,0 +1,112 @@
+"""Nets that are called like blocks: their input is the value that flows in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation
+from netdsl.elaborate.evaluate import INPUT, evaluate
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Site, Value
+from netdsl.ir.types import Sym, shape_text
+from netdsl.ops.args import show
+from netdsl.syntax import ast
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.elaborate.evaluate import Env
+    from netdsl.source import Span
+
+RESULTS = "@results"  # the outputs of the net that is being called
+
+
+def check_callable(definition: ast.Definition, call: ast.Call) -> None:
+    """Raise `NetdslError` if a net cannot be used like a block."""
+    statements = definition.body.statements
+    inputs = [s for s in statements if isinstance(s, ast.Input)]
+    heads = [s for s in statements if isinstance(s, ast.Aux)]
+    problem = None
+    if len(inputs) != 1:
+        problem = f"has {counted(len(inputs), 'input')}"
+    elif heads:
+        problem = f"has the auxiliary head `{heads[0].name}`"
+    if problem is not None:
+        raise _not_callable(definition, call.name_span, f"net `{definition.name}` {problem}")
+
+
+def _not_callable(definition: ast.Definition, span: Span, fact: str) -> NetdslError:
+    notes = (Annotation(f"`{definition.name}` is defined here", definition.name_span),)
+    return NetdslError(
+        "not-a-layer",
+        f"{fact}, so it cannot be used like a block",
+        span,
+        notes=notes,
+        help="a net with one input, one output and no auxiliary head can be; or write a `block`",
+    )
+
+
+def take_input(net: NetBuilder, statement: ast.Input, env: Env) -> Value:
+    """Bind the input of a called net to the value that flows in; raises `NetdslError`."""
+    source = env.find(INPUT)[1]
+    assert isinstance(source, Value)
+    name = net.pattern(statement.label, env)
+    if source.type is not None:
+        dtype = statement.dtype or "float32"
+        if dtype != source.type.dtype:
+            raise _unlike(net, statement, f"of type {dtype}", f"of type {source.type.dtype}")
+        _take_sizes(net, statement, source, env)
+    net.bind(name, source, statement.label.span)
+    return source
+
+
+def _take_sizes(net: NetBuilder, statement: ast.Input, source: Value, env: Env) -> None:
+    """Give the open sizes of a declaration the sizes of the value; the others must be equal."""
+    given = source.type.shape
+    declared = _declared(statement.shape, env)
+    written = statement.shape.span.text
+    if len(declared) != len(given):
+        raise _unlike(net, statement, written, shape_text(given))
+    for part, actual in zip(declared, given, strict=True):
+        size = env.values.setdefault(part, actual) if isinstance(part, str) else part
+        if not isinstance(size, (int, Sym)):
+            raise NetdslError("wrong-type", f"{show(size)} is not a size", statement.shape.span)
+        difference = size - actual
+        if isinstance(difference, int) and difference != 0:
+            raise _unlike(net, statement, written, shape_text(given))
+        if isinstance(difference, Sym):
+            site = Site(statement.shape.span, net.caller)
+            net.graph.equalities.append((size, actual, site))
+
+
+def _declared(expr: ast.Expr, env: Env) -> tuple[object, ...]:
+    """The sizes of a declaration; a name without a value stands for itself."""
+    parts: tuple[int | str, ...] | None = None
+    if isinstance(expr, ast.DimsLiteral) or (
+        isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]
+    ):
+        parts = expr.parts
+    elif isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
+        parts = (expr.id,)
+    if parts is None:
+        value = evaluate(expr, env)
+        return value if isinstance(value, tuple) else (value,)
+    return tuple(env.find(p)[1] if isinstance(p, str) and env.find(p)[0] else p for p in parts)
+
+
+def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> NetdslError:
+    """The error of a value that does not fit the input of a called net."""
+    definition = net.open[-1]
+    assert net.caller is not None
+    notes = (Annotation("its input is declared here", statement.span),)
+    message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
+    return NetdslError("shape-mismatch", message, net.caller.span, notes=notes)
+
+
+def put_out(net: NetBuilder, value: Value, env: Env, span: Span) -> None:
+    """Remember the output of a called net; raises `NetdslError` if it is the second."""
+    results = env.find(RESULTS)[1]
+    assert isinstance(results, list)
+    results.append(value)
+    if len(results) > 1:
+        raise _not_callable(net.open[-1], span, f"net `{net.open[-1].name}` has two outputs")

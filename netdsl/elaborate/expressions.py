@@ -1,0 +1,172 @@
+"""Expressions that depend on the net around them: references, sizes, formulas, layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit, did_you_mean, did_you_mean_path, respelled
+from netdsl.elaborate.attributes import advise_shape, attribute
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, Given, evaluate, name_span
+from netdsl.elaborate.formulas import applied, operate
+from netdsl.elaborate.functions import FUNCTIONS, function_names
+from netdsl.elaborate.loader import WORDS, is_known, resolve
+from netdsl.elaborate.module import BlockValue, Elsewhere, KindValue, layer_of
+from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
+from netdsl.ops.args import show
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.source import Span
+
+
+class Expressions:
+    """The `Surroundings` of the expressions in a net."""
+
+    def __init__(self, net: NetBuilder) -> None:
+        self.net = net
+
+    def operate(self, operator: str, a: object, b: object, span: Span) -> object:
+        """The value of an operator with a tensor; raises `NetdslError`."""
+        return operate(self.net, operator, a, b, span)
+
+    def special(self, expr: ast.Expr, env: Env) -> object:
+        """The value of an expression that depends on the net; raises `NetdslError`."""
+        match expr:
+            case ast.Reference():
+                return self.net.reference(expr, env)
+            case ast.Current():
+                return _current(expr, env)
+            case ast.Attribute(value=None):
+                return attribute(expr, env.find(INPUT)[1])
+            case ast.Attribute(value=ast.Expr() as owner):
+                return attribute(expr, self._owner(expr, owner, env))
+            case ast.Function() if expr.name == "shape" and len(expr.arguments) == 1:
+                value = evaluate(expr.arguments[0].value, env)
+                return attribute(ast.Attribute(expr.span, None, "shape"), value)
+            case ast.Function():
+                return self._function(expr, env)
+            case ast.Name():
+                return self._name(expr, env)
+            case Elsewhere():
+                return evaluate(expr.expression, Env(expr.home.env, self, self.net.meter))
+        raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+
+    # ---- functions of tensors, and blocks and layers with arguments
+
+    def _function(self, expr: ast.Function, env: Env) -> object:
+        target = self._target(expr, env)
+        if target is UNKNOWN:
+            return UNKNOWN
+        arguments = tuple(_evaluated(argument, env) for argument in expr.arguments)
+        values = [evaluate(a.value, env) for a in arguments]
+        if any(value is UNKNOWN for value in values):
+            return UNKNOWN
+        is_of_tensor = (
+            bool(arguments) and arguments[0].name is None and isinstance(values[0], Value)
+        )
+        if isinstance(target, KindValue) and is_of_tensor:
+            return applied(self.net, expr, target.cls, arguments, env)
+        if isinstance(target, (KindValue, BlockValue)):
+            return target.given(arguments)
+        raise NetdslError(
+            "not-a-layer",
+            f"`{expr.name}` is {show(target)}, not a layer, block or function",
+            name_span(expr),
+        )
+
+    def _target(self, expr: ast.Function, env: Env) -> object:
+        """The block or layer that is written like a function; raises `NetdslError`."""
+        known, found = env.find(expr.name, name_span(expr))
+        if known:
+            return layer_of(found)
+        try:
+            return resolve(self.net.loader, self.net.module, expr.name, name_span(expr))
+        except NetdslError as fault:
+            if fault.code != "unknown-layer":
+                raise
+        known_names = [*function_names(), "shape"]
+        if expr.name in FUNCTIONS:
+            message = f"`{expr.name}` computes with numbers and lists, not with tensors"
+            raise NetdslError("wrong-type", message, expr.span)
+        raise NetdslError(
+            "unknown-function",
+            f"there is no function `{expr.name}` here",
+            expr.span,
+            help=did_you_mean(expr.name, function_names())
+            or f"the functions are {', '.join(function_names())} and shape(@label)",
+            fix=respelled(name_span(expr), expr.name, known_names),
+        )
+
+    # ---- names
+
+    def _owner(self, expr: ast.Attribute, owner: ast.Expr, env: Env) -> object:
+        """The value that has an attribute; the error of a label advises `shape`."""
+        try:
+            return evaluate(owner, env)
+        except NetdslError as fault:
+            path = self.net.scope.path_to(owner.span.text)
+            if fault.code == "unknown-name" and path is not None:
+                advise_shape(fault.diagnostic, expr.span, path, expr.name)
+            raise
+
+    def _name(self, expr: ast.Name, env: Env) -> object:
+        module = self.net.module
+        if expr.id in WORDS and not is_known(module, expr.id):
+            return expr.id
+        try:
+            return resolve(self.net.loader, module, expr.id, expr.span)
+        except NetdslError as fault:
+            if fault.diagnostic.code != "unknown-layer":
+                raise
+            advice = self._name_advice(expr.id, env)
+            fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
+            if (sizes := _as_sizes(expr.id, env)) is not None:
+                fix = (Edit(expr.span, sizes),)
+            message = f"there is no `{expr.id}`"
+            raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
+
+    def _values_like(self, name: str, env: Env) -> list[str]:
+        """The names that a misspelt value may have; none if it is the name of a label."""
+        if self.net.scope.path_to(name) is not None:
+            return []
+        return [*env.names(), *WORDS.intersection([name.lower()])]
+
+    def _name_advice(self, name: str, env: Env) -> str | None:
+        path = self.net.scope.path_to(name)
+        if path is not None:
+            return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
+        known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
+        sizes = _as_sizes(name, env)
+        if sizes is not None:
+            return f"sizes begin with a digit or a capital letter: write `{sizes}`"
+        return did_you_mean(name, known) or did_you_mean_path(
+            name, [f"@{path}" for path in self.net.scope.first_paths()]
+        )
+
+
+def _current(expr: ast.Current, env: Env) -> object:
+    value = env.find(CURRENT)[1]
+    if value is None:
+        raise NetdslError(
+            "no-input",
+            "`@` is the current value, and there is none here",
+            expr.span,
+            help="write an `input` or a layer above, or name a value: `@name`",
+        )
+    return value
+
+
+def _evaluated(argument: ast.Argument, env: Env) -> ast.Argument:
+    """The argument with its value, so that it is evaluated where it is written."""
+    value = evaluate(argument.value, env)
+    return ast.Argument(argument.name, Given(argument.value.span, value), argument.span)
+
+
+def _as_sizes(name: str, env: Env) -> str | None:
+    """The list for a name that looks like sizes but begins with a small letter."""
+    parts = name.split("x")
+    if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
+        return f"[{', '.join(parts)}]"
+    return None

@@ -1,0 +1,129 @@
+"""Formulas: operators and functions on tensors, which add ordinary layers to the net."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.arguments import layer_arguments
+from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
+from netdsl.elaborate.invocation import Invocation
+from netdsl.elaborate.layers import add_layer, add_node
+from netdsl.errors import NetdslError, OpError
+from netdsl.ir.graph import Value
+from netdsl.ir.types import Sym
+from netdsl.ops import LAYERS
+from netdsl.ops.args import show
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.elaborate.evaluate import Env
+    from netdsl.ir.op import Op
+    from netdsl.source import Span
+
+OPERATORS = ("+", "-", "*", "/", "**")
+
+
+def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, env: Env) -> Value:
+    """The value of `(@a + @b)`; its label names the last layer of it. Raises `NetdslError`."""
+    first = len(net.graph.nodes)
+    value = evaluate(element.value, env)
+    if value is UNKNOWN:
+        value = net.unknown(element.span)
+    if not isinstance(value, Value):
+        raise NetdslError(
+            "wrong-type",
+            f"a formula in a chain must be a tensor, found {show(value)}",
+            element.span,
+            help="`@` is the current value, as in `(@ * 2)`; `@name` is the value at a label",
+        )
+    if label is None:
+        return value
+    name = net.pattern(label, env)
+    if value.producer is not None and value.producer in net.graph.nodes[first:]:
+        net.rename(value.producer, name)
+    net.remember(name, value, label, element, env)
+    return value
+
+
+def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) -> Value:
+    """The result of an operator with at least one tensor; raises `NetdslError`."""
+    if operator not in OPERATORS:
+        raise _no_operator(operator, span)
+    tensors: list[Value] = []
+    numbers: dict[str, object] = {}
+    for side, operand in (("left", a), ("right", b)):
+        if isinstance(operand, Value):
+            tensors.append(operand)
+        elif isinstance(operand, Sym):
+            raise NetdslError(
+                "open-size",
+                f"`{operator}` computes with numbers, and {operand} is an open size",
+                span,
+                help="write a number for the size in the `input`; `reduce_mean` divides by sizes",
+            )
+        elif isinstance(operand, bool) or not isinstance(operand, (int, float)):
+            message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
+            raise NetdslError("wrong-type", message, span)
+        else:
+            numbers[side] = operand
+    return _add(net, LAYERS[operator], numbers, tuple(tensors), span)
+
+
+def _no_operator(operator: str, span: Span) -> NetdslError:
+    """The error of an operator that tensors do not have."""
+    if operator in ("//", "%"):
+        message = f"`{operator}` divides whole numbers; tensors have `/`"
+        return NetdslError("wrong-type", message, span)
+    message = f"`{operator}` compares tensors, whose values are known only when the net runs"
+    help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
+    return NetdslError("wrong-type", message, span, help=help_)
+
+
+def _add(
+    net: NetBuilder, cls: type[Op], numbers: dict[str, object], xs: tuple[Value, ...], span: Span
+) -> Value:
+    """Add the layer of an operator."""
+    name = net.scope.member(None)
+    if any(x.type is None for x in xs):
+        return net.unknown(span)
+    try:
+        return add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
+    except OpError as error:
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_operator(error, xs, span) from None
+
+
+def applied(
+    net: NetBuilder,
+    expr: ast.Function,
+    cls: type[Op],
+    arguments: tuple[ast.Argument, ...],
+    env: Env,
+) -> Value:
+    """The result of `exp(@a)`: a layer whose input is the first argument; raises `NetdslError`."""
+    x = evaluate(arguments[0].value, env)
+    assert isinstance(x, Value)
+    if not cls.is_function:
+        raise _no_function(expr, arguments[0], cls)
+    call = ast.Call(expr.span, None, cls.kind, name_span(expr), arguments[1:], None, None)
+    try:
+        given = layer_arguments(call, env, cls, net.meter)
+        return add_layer(net, Invocation(call, None, env, x), cls, given, (x, *given.tensors))
+    except NetdslError as fault:
+        for diagnostic in fault.diagnostics:
+            diagnostic.fix = ()  # fixes are for calls without the first argument
+        raise
+
+
+def _no_function(expr: ast.Function, first: ast.Argument, cls: type[Op]) -> NetdslError:
+    """The error of a layer that is not a function, but is called with a tensor."""
+    rest = ", ".join(a.span.text for a in expr.arguments[1:])
+    written = f"{first.span.text} -> {cls.kind}" + (f"({rest})" if rest else "")
+    return NetdslError(
+        "not-a-function",
+        f"`{cls.kind}` is a layer of its own and cannot be part of a formula",
+        expr.span,
+        help=f"write it as a layer: `{written}`",
+    )
