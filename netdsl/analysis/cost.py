@@ -1,8 +1,9 @@
 """What a net costs: parameters, multiply-accumulates, units, depth and activation memory.
 
 MACs are the multiply-accumulates of the products in convolution, dense, attention and recurrent
-layers, for one sample, as papers and torchvision count them. `weights` are the weights of these
-layers, without biases. `units` are the elements of a layer's output.
+layers and of `matmul`, for one sample, as papers and torchvision count them. `weights` are the
+weights of the layers that multiply by weights, without biases. `units` are the elements of a
+layer's output.
 
 All totals are for inference, so auxiliary heads have rows but do not count in the totals. Weights
 that two layers share count once; the MACs of both layers count. `buffers` are the stored numbers

@@ -65,7 +65,7 @@ def _step(
     node: Node, sources: tuple[tuple[Stretch, ...] | None, ...]
 ) -> tuple[Stretch, ...] | None:
     """The stretch of a node's output on each axis, or None if it depends on the whole input."""
-    if node.op.is_global or any(s is None for s in sources):
+    if node.op.sees_all(*node.types) or any(s is None for s in sources):
         return None
     whole = [s for s in sources if s]
     axes = []

@@ -122,7 +122,8 @@ def _parameters_of(file: str, net: str | None) -> Iterator[str]:
 
 def _kinds(**_: object) -> list[str]:
     load_plugins()
-    return [*LAYERS, *library.block_names()]
+    # Without the operators, which a shell would expand.
+    return [*filter(str.isidentifier, LAYERS), *library.block_names()]
 
 
 def _listed(names: Callable[[], Iterable[str]], *whole: str) -> Completer:

@@ -42,6 +42,7 @@ FAMILIES = (
     "regularisation",
     "dense",
     "activation",
+    "arithmetic",
     "join",
     "shape",
     "sequence",
@@ -233,6 +234,8 @@ def _meaning(arg: Arg) -> str:
 
 def _inputs(cls: type[Op]) -> str:
     low, high = cls.inputs
+    if not cls.kind.isidentifier():
+        return "two tensors, or a tensor and a number"
     if high == 1:
         return "the current value"
     if high > 16:
@@ -272,7 +275,7 @@ def _short_call(item: LayerEntry) -> str:
 
     Dots replace the other arguments, and those that do not fit into the column.
     """
-    if item.family == LANGUAGE or not item.arguments:
+    if item.family == LANGUAGE or not item.arguments or not item.name.isidentifier():
         return item.call
     shown = [name for name, _, default, _ in item.arguments if default == "required"]
     while len(f"{item.name}({', '.join([*shown, '...'])})") > CALL_WIDTH:
@@ -357,8 +360,8 @@ def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
 
 def with_references(call: str, references: list[str]) -> str:
     """The call of an example with references for the inputs after the first."""
-    if not references:
-        return call
+    if not references or "{}" in call:
+        return call.format(*references)
     listed = ", ".join(references)
     if call.endswith(")"):
         return f"{call[:-1]}, {listed})"

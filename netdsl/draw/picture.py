@@ -28,6 +28,7 @@ COLOURS = {  # fill and border of each family; the pairs differ in shades of gre
     "pooling": ("#d3ead5", "#3f8a52"),
     "normalisation": ("#e7e0f2", "#8770b0"),
     "activation": ("#fbf2c9", "#b39a2c"),
+    "arithmetic": ("#fde3ec", "#a8577d"),
     "regularisation": ("#eeeeee", "#8c8c8c"),
     "join": ("#f7d3da", "#b54a62"),
     "shape": ("#d8ecec", "#4f8c8f"),

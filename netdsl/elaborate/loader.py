@@ -328,7 +328,7 @@ def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
         for name, definition in module.definitions.items()
         if isinstance(definition, ast.Definition) and not definition.is_net
     ]
-    return [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *blocks]
+    return [*filter(str.isidentifier, LAYERS), *BUILT_IN, *library.block_names(), *labels, *blocks]
 
 
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:

@@ -113,6 +113,7 @@ class Sort(NamedTuple):
 
 
 NUMBERS = Sort("numbers")
+POSITIVE = Sort("positive numbers")
 EDGE_WEIGHTS = Sort("edge weights")  # V x V, symmetric, from 0 on
 ADJACENCY = Sort("adjacency")  # V x V, symmetric, zeros and ones
 LAPLACIAN = Sort("laplacian")  # V x V, symmetric, scaled to a norm of at most 1
@@ -143,8 +144,10 @@ class Op:
     args: ClassVar[tuple[Arg, ...]] = ()
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     inputs: ClassVar[tuple[int, int]] = (1, 1)  # the fewest and most tensors that it takes
-    # Whether its MACs count: as in papers, only those of layers with weights do.
+    # Whether it multiplies its input by weights; `depth`, `units` and `weights` count these layers.
     multiplies: ClassVar[bool] = False
+    # Whether expressions can call it, as in `exp(@x)`: it has no weights.
+    is_function: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
@@ -232,6 +235,10 @@ class Op:
     def sorts(self) -> tuple[Sort, ...]:
         """What the numbers of each input are; those of further inputs may be any numbers."""
         return ()
+
+    def sees_all(self, *xs: TensorType) -> bool:
+        """Whether every output depends on the whole input, for receptive fields."""
+        return self.is_global
 
     def windows(self, *xs: TensorType) -> tuple[Window, ...]:
         """The windows along the spatial axes, for receptive fields."""

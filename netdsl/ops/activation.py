@@ -63,6 +63,7 @@ def _plain(kind: str, plain: _Plain) -> None:
 
     class PlainActivation(Op):
         __doc__ = f"{plain.formula}."
+        is_function = True
         rounding = plain.rounding
 
         def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -83,6 +84,7 @@ for _kind, _row in _PLAIN.items():
 class ReLU6(Op):
     """min(max(0, x), 6)."""
 
+    is_function = True
     rounding = exact
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -104,6 +106,8 @@ def _sloped(e: Evaluation, slope: Tensor) -> Bound:
 class LeakyReLU(Op):
     """x where positive, slope x elsewhere."""
 
+    is_function = True
+
     slope = arg(number, 0.01, doc="factor for negative values")
 
     def rounding(self, e: Evaluation) -> Bound:
@@ -123,6 +127,8 @@ class LeakyReLU(Op):
 @layer("elu", family="activation", examples=[("3x4", "elu"), ("5", "elu(alpha = 0.5)")])
 class ELU(Op):
     """x where positive, alpha (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
+
+    is_function = True
 
     alpha = arg(number, 1.0, doc="negative values approach -alpha")
 
@@ -200,6 +206,7 @@ class PReLU(Op):
 class GELU(Op):
     """x times the normal distribution function of x (Hendrycks and Gimpel 2016), exact or tanh."""
 
+    is_function = True
     rounding = gated(1.5)
 
     approximate = arg(
@@ -223,6 +230,7 @@ class GELU(Op):
 class SiLU(Op):
     """x / (1 + exp(-x)), also called swish (Elfwing et al. 2017)."""
 
+    is_function = True
     rounding = gated(1.0)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -236,6 +244,7 @@ class SiLU(Op):
 class HardSigmoid(Op):
     """min(max(x + 3, 0), 6) / 6."""
 
+    is_function = True
     rounding = scaled(1.0)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -249,6 +258,7 @@ class HardSigmoid(Op):
 class ScaledTanh(Op):
     """1.7159 tanh(2 x / 3) (LeCun et al. 1998)."""
 
+    is_function = True
     rounding = scaled(1.7159)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -260,6 +270,8 @@ class ScaledTanh(Op):
 
 class _Softmax(Op):
     """What the kinds that sum along an axis share."""
+
+    is_function = True
 
     axis = arg(integer, 1, doc="the axis to sum over; 0 is the batch")
     name = ""  # its name in PyTorch and in ONNX

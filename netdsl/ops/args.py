@@ -170,6 +170,13 @@ def integers(value: object) -> tuple[int, ...]:
     raise WrongType("a list of integers such as [1, 2]")
 
 
+def axes(value: object) -> int | tuple[int, ...]:
+    """An axis, or a list of axes."""
+    if is_integer(value) or _is_sizes(value):
+        return value
+    raise WrongType("an axis such as -1, or a list of axes such as [2, 3]")
+
+
 def literal(value: object) -> tuple[Numbers, ...]:
     """Nested lists of numbers."""
     if isinstance(value, tuple) and value:
@@ -190,6 +197,7 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     padding: "int, dims, pairs or same",
     sizes: "dims",
     integers: "list of int",
+    axes: "int or list",
     literal: "nested list",
 }
 

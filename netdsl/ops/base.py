@@ -85,7 +85,8 @@ def layer(
 ) -> Callable[[type[Op]], type[Op]]:
     """Register a layer kind.
 
-    `examples` are (input shape, call) pairs for the reference and the contract test.
+    `examples` are (input shape, call) pairs for the reference and the contract test. References to
+    further inputs are added to the arguments, or replace `{}` in an expression.
     """
 
     def register(cls: type[Op]) -> type[Op]:
@@ -243,7 +244,9 @@ def _shortened(word: str) -> str:
 
 
 def signature(cls: type[Op]) -> str:
-    """A call with all arguments, such as `conv(out, k, stride = 1)`."""
+    """A call with all arguments, such as `conv(out, k, stride = 1)`; an operator is `(x + y)`."""
+    if not cls.kind.isidentifier():
+        return f"(x {cls.kind} y)"
     if not cls.args:
         return cls.kind
     return f"{cls.kind}({', '.join(map(_declaration, cls.args))})"

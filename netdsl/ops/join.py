@@ -96,24 +96,36 @@ def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
     return projection or padding
 
 
-def _projection(rank: int, axis: int, a: Size, b: Size) -> str | None:
-    """Advice to add a layer that makes an axis equal in both arms, if their rank has one."""
+def _projection(rank: int, axis: int, a: Size, b: Size, word: str = "arm") -> str | None:
+    """Advice to add a layer that makes an axis equal in both inputs, if their rank has one."""
     wanted = a if isinstance(a, int) else b
     if not isinstance(wanted, int):
         return None
     if rank == 1:
-        return f"project one arm with `dense({wanted})`"
+        return f"project one {word} with `dense({wanted})`"
     if rank == 2 and axis == 1:
         return f"project sequences with `dense({wanted})`; give convolutions the same padding"
     if rank <= 4 and axis == 0:
-        return f"project one arm with `conv({wanted}, 1)`"
+        return f"project one {word} with `conv({wanted}, 1)`"
     return None
 
 
-def _broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[Size, ...]:
+def common_size(op: Op, a: Size, b: Size) -> Size | None:
+    """The size of an axis that has size `a` in one tensor and `b` in another.
+
+    None if the sizes differ and neither is 1.
+    """
+    if 1 not in (a, b) and not op.needs_equal(a, b):
+        return None
+    if a == 1 or (isinstance(b, int) and b != 1):
+        return b
+    return a
+
+
+def broadcast(op: Op, xs: Sequence[TensorType], word: str = "arm") -> tuple[Size, ...]:
     """The shape of the result of an elementwise join; raises `OpError`.
 
-    Along each axis, the inputs have the same size or size 1.
+    Along each axis, the inputs have the same size or size 1. `word` is what an input is called.
     """
     first, *others = xs
     shape = list(first.shape)
@@ -121,14 +133,14 @@ def _broadcast(op: Op, xs: Sequence[TensorType]) -> tuple[Size, ...]:
         if len(x.shape) != len(shape):
             raise _unlike_ranks(op.kind, xs, "`reshape`")
         for i, size in enumerate(x.shape):
-            if 1 not in (size, shape[i]) and not op.needs_equal(shape[i], size):
-                raise _unlike(op.kind, xs, *_unlike_axes(shape, x.shape))
-            if shape[i] == 1 or (isinstance(size, int) and size != 1):
-                shape[i] = size
+            common = common_size(op, shape[i], size)
+            if common is None:
+                raise _unlike(op.kind, xs, *_unlike_axes(shape, x.shape, word))
+            shape[i] = common
     return tuple(shape)
 
 
-def _unlike_axes(shape: Sequence[Size], other: Sequence[Size]) -> tuple[str, str | None]:
+def _unlike_axes(shape: Sequence[Size], other: Sequence[Size], word: str) -> tuple[str, str | None]:
     """Which axes cannot be equal, and advice."""
     facts: list[str] = []
     advice: list[str] = []
@@ -136,12 +148,12 @@ def _unlike_axes(shape: Sequence[Size], other: Sequence[Size]) -> tuple[str, str
         difference = a - b
         if 1 in (a, b) or not isinstance(difference, int) or difference == 0:
             continue
-        way = _projection(len(shape), i, a, b)
+        way = _projection(len(shape), i, a, b, word)
         if i == 0:
             facts.append(f"channels {a} against {b}")
         else:
             facts.append(f"axis {i + 1} has {a} against {b}")
-            way = way or "give the arms the same stride and padding, or `crop`"
+            way = way or f"give the {word}s the same stride and padding, or `crop`"
         if way is not None and way not in advice:
             advice.append(way)
     return ", ".join(facts), "; ".join(advice) or None
@@ -154,7 +166,7 @@ class _Elementwise(Join):
     operator = ""  # the ONNX operator of two inputs
 
     def infer(self, *xs: TensorType) -> TensorType:
-        return xs[0]._replace(shape=_broadcast(self, xs))
+        return xs[0]._replace(shape=broadcast(self, xs))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         return t.inline(f" {self.symbol} ".join(f"{{{i}}}" for i in range(len(xs))))

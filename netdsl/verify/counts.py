@@ -119,8 +119,10 @@ class Counter:
         )
         self._before = 0
 
-    def _square(self, shape: torch.Size, *_: object, **__: object) -> int:
-        self._squares += torch.Size(shape).numel()
+    def _square(self, base: object, *_: object, **__: object) -> int:
+        """Count the squares of a tensor, of which the counter gives the shape."""
+        if isinstance(base, torch.Size):
+            self._squares += base.numel()
         return 0
 
     def __enter__(self) -> Self:

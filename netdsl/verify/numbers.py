@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from netdsl.ir.op import COUNTER, NUMBERS, Param
+from netdsl.ir.op import COUNTER, NUMBERS, POSITIVE, Param
 from netdsl.ir.rounding import NEAR
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ def _input(
         return _boxes(*users["boxes"], shape, sizes, stream).astype(dtype)
     if set(users) & EDGES:
         return _edges(set(users), shape, stream).astype(dtype)
-    return stream.standard_normal(shape).astype(dtype)
+    numbers = stream.standard_normal(shape).astype(dtype)
+    if any(sort is POSITIVE for _, sort in _reached(graph, value)):
+        return np.abs(numbers)
+    return numbers
 
 
 def _sorted_inputs(node: Node) -> Iterator[tuple[Value, Sort]]:
@@ -74,15 +77,19 @@ def _uses(graph: Graph, value: Value) -> list[tuple[Node, Sort]]:
 
 def _vocabulary(graph: Graph, value: Value) -> int:
     """How many different integers the layers that take the value, or parts of it, all accept."""
+    extents = [int(sort.extent) for _, sort in _reached(graph, value) if sort.name == "indices"]
+    return min(extents, default=256 if value.type.dtype == "uint8" else 1000)
+
+
+def _reached(graph: Graph, value: Value) -> Iterator[tuple[Node, Sort]]:
+    """The nodes that take the value, or parts of it, each with the sort of numbers it takes."""
     reached = {id(value)}
-    extents = []
     for node in graph.nodes:
         for taken, sort in _sorted_inputs(node):
-            if id(taken) in reached and sort.name == "indices":
-                extents.append(int(sort.extent))
-            elif id(taken) in reached and node.op.any_dtype:
-                reached.add(id(node.output))
-    return min(extents, default=256 if value.type.dtype == "uint8" else 1000)
+            if id(taken) in reached:
+                yield node, sort
+                if node.op.any_dtype and sort is NUMBERS:
+                    reached.add(id(node.output))
 
 
 def _boxes(
@@ -125,7 +132,8 @@ class Settler:
     def settle(self, node: Node, tensors: dict[str, torch.Tensor], xs: list[torch.Tensor]) -> None:
         """Fill the tensors of a node for these inputs."""
         declared = node.params()
-        x = xs[0].float()
+        # A layer before it may have made infinities and NaNs; weights are for the other numbers.
+        x = xs[0].float().nan_to_num(0.0, 0.0, 0.0)
         size = float(x.square().mean().sqrt()) or 1.0
         for name, tensor in tensors.items():
             param = declared.get(name, Param(()))

@@ -137,9 +137,11 @@ def _example(shapes: str, call: str) -> str:
     first, *more = shapes.split(", ")
     inputs = "".join(f"    input x{i}: {shape}\n" for i, shape in enumerate([first, *more]))
     name, paren, rest = call.partition("(")
-    given = [f"@x{i + 1}" for i in range(len(more))] + ([rest.removesuffix(")")] if paren else [])
+    references = [f"@x{i + 1}" for i in range(len(more))]
+    given = references + ([rest.removesuffix(")")] if paren else [])
     arguments = f"({', '.join(given)})" if given else ""
-    text = f"net Example {{\n{inputs}    @x0 -> y: {name}{arguments}\n}}\n"
+    written = f"{name}{arguments}" if name else call.format(*references)
+    text = f"net Example {{\n{inputs}    @x0 -> y: {written}\n}}\n"
     net = netdsl.loads(text)
     parts = [
         f"{text}",
@@ -193,8 +195,9 @@ def condensed(folded: str, whole: str) -> str:
 
 def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Every golden file and its source: a layer kind, or a net and a form."""
-    for kind in LAYERS:
-        yield FOLDER / "layers" / f"{kind}.txt", (kind,)
+    for kind, cls in LAYERS.items():
+        name = kind if kind.isidentifier() else cls.__name__.lower()  # no file can be called `/`
+        yield FOLDER / "layers" / f"{name}.txt", (kind,)
     for net in NETS:
         for form in COMMANDS:
             yield net.with_suffix(f".{form}"), (str(net), form)

@@ -23,11 +23,13 @@ class Example(NamedTuple):
         """A net of only the call, with the label `y`; other inputs are given as references."""
         given = shapes or self.shapes.split(", ")
         lines = [f"    input x{i}: {shape}" for i, shape in enumerate(given)]
-        references = ", ".join(f"@x{i}" for i in range(1, len(given)))
+        references = [f"@x{i}" for i in range(1, len(given))]
         name, paren, rest = self.call.partition("(")
-        call = (
-            self.call if not references else f"{name}({references}{', ' + rest if paren else ')'}"
-        )
+        call = self.call
+        if not name:  # an expression
+            call = call.format(*references)
+        elif references:
+            call = f"{name}({', '.join(references)}{', ' + rest if paren else ')'}"
         return "\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"])
 
     def net(self) -> netdsl.Net:
