@@ -302,6 +302,22 @@ def _connective(expr: ast.Operation, env: Env) -> object:
     return value
 
 
+def _given(
+    expr: ast.Function, positional: list[object], keywords: dict[str, object]
+) -> ast.Function:
+    """The function with the values of its arguments, which are then not evaluated again."""
+    values = [*positional, *keywords.values()]
+    arguments = sorted(expr.arguments, key=lambda argument: argument.name is not None)
+    return ast.Function(
+        expr.span,
+        expr.name,
+        tuple(
+            ast.Argument(a.name, Given(a.value.span, value), a.span)
+            for a, value in zip(arguments, values, strict=True)
+        ),
+    )
+
+
 def _charge_length(value: object, env: Env, span: Span) -> None:
     """Charge steps for a long list or string, by its length."""
     if env.meter is not None and isinstance(value, (tuple, str)) and len(value) >= ELEMENTS:
@@ -368,6 +384,8 @@ def _function(expr: ast.Function, env: Env) -> object:
         )
     if any(value is UNKNOWN for value in (*positional, *keywords.values())):
         return UNKNOWN
+    if env.net is not None and any(isinstance(value, Value) for value in positional):
+        return env.net.special(_given(expr, positional, keywords), env)
     for value in positional:
         _charge_length(value, env, expr.span)
     result = call_function(expr, positional, keywords)

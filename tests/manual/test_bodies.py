@@ -67,14 +67,14 @@ def test_attributes() -> None:
         ("B", "block B() { input y: 3\n relu }", "misplaced-input"),
         ("B", "block B() { output y: relu }", "misplaced-output"),
         ("B", "block B() { aux y { relu } }", "misplaced-aux"),
-        ("N", "", "not-a-layer"),
+        ("N", "", "recursive-block"),
         ("conv(4, 1) -> relu(1)", "", "too-many-arguments"),
     ],
 )
 def test_wrong_blocks_and_calls(body: str, before: str, code: str) -> None:
     """A block sees no names or labels of its caller and needs its arguments.
 
-    It has no inputs, outputs or auxiliary heads. A net cannot be called as a layer.
+    It has no inputs, outputs or auxiliary heads. A net cannot call itself.
     """
     assert code_of(X + body, before)[0] == code
 
