@@ -78,7 +78,7 @@ class Surroundings(Protocol):
         """The value of an operator, at least one of whose operands is a tensor."""
 
 
-class Given(ast.Expr):
+class KnownValue(ast.Expr):
     """An expression whose value is known already."""
 
     value: object
@@ -155,11 +155,11 @@ def evaluate(expr: ast.Expr, env: Env) -> object:
             return _index(expr, env)
         case ast.Function():
             return _function(expr, env)
-        case ast.Slice():
+        case ast.ListPart():
             return _slice(expr, env)
         case ast.Comprehension():
             return _comprehension(expr, env)
-        case Given():
+        case KnownValue():
             return expr.value
     if env.net is not None:
         return env.net.special(expr, env)
@@ -312,7 +312,7 @@ def _given(
         expr.span,
         expr.name,
         tuple(
-            ast.Argument(a.name, Given(a.value.span, value), a.span)
+            ast.Argument(a.name, KnownValue(a.value.span, value), a.span)
             for a, value in zip(arguments, values, strict=True)
         ),
     )
@@ -331,7 +331,7 @@ def _index(expr: ast.Index, env: Env) -> object:
     return lists.element(expr, value, index)
 
 
-def _slice(expr: ast.Slice, env: Env) -> object:
+def _slice(expr: ast.ListPart, env: Env) -> object:
     value = evaluate(expr.value, env)
     ends = [None if end is None else evaluate(end, env) for end in (expr.start, expr.end)]
     if value is UNKNOWN or any(end is UNKNOWN for end in ends):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit, did_you_mean, did_you_mean_path, respelled
 from netdsl.elaborate.attributes import advise_shape, attribute
-from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, Given, evaluate, name_span
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate, name_span
 from netdsl.elaborate.formulas import applied, operate
 from netdsl.elaborate.functions import FUNCTIONS, function_names
 from netdsl.elaborate.loader import WORDS, is_known, resolve
@@ -161,7 +161,7 @@ def _current(expr: ast.Current, env: Env) -> object:
 def _evaluated(argument: ast.Argument, env: Env) -> ast.Argument:
     """The argument with its value, so that it is evaluated where it is written."""
     value = evaluate(argument.value, env)
-    return ast.Argument(argument.name, Given(argument.value.span, value), argument.span)
+    return ast.Argument(argument.name, KnownValue(argument.value.span, value), argument.span)
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

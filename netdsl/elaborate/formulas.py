@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from netdsl.elaborate.arguments import layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
-from netdsl.elaborate.layers import add_layer, add_node
-from netdsl.errors import NetdslError, OpError
+from netdsl.elaborate.layers import add_layer, add_operator
+from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
 from netdsl.ops import LAYERS
@@ -67,7 +67,7 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
             raise NetdslError("wrong-type", message, span)
         else:
             numbers[side] = operand
-    return _add(net, LAYERS[operator], numbers, tuple(tensors), span)
+    return add_operator(net, LAYERS[operator], numbers, tuple(tensors), span)
 
 
 def _no_operator(operator: str, span: Span) -> NetdslError:
@@ -78,21 +78,6 @@ def _no_operator(operator: str, span: Span) -> NetdslError:
     message = f"`{operator}` compares tensors, whose values are known only when the net runs"
     help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
     return NetdslError("wrong-type", message, span, help=help_)
-
-
-def _add(
-    net: NetBuilder, cls: type[Op], numbers: dict[str, object], xs: tuple[Value, ...], span: Span
-) -> Value:
-    """Add the layer of an operator."""
-    name = net.scope.member(None)
-    if any(x.type is None for x in xs):
-        return net.unknown(span)
-    try:
-        return add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
-    except OpError as error:
-        from netdsl.elaborate import faults  # only texts with errors need it
-
-        raise faults.of_operator(error, xs, span) from None
 
 
 def applied(

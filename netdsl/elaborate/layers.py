@@ -39,6 +39,21 @@ def add_layer(
     return value
 
 
+def add_operator(
+    net: NetBuilder, cls: type[Op], numbers: dict[str, object], xs: tuple[Value, ...], span: Span
+) -> Value:
+    """The value of an operator in a formula, between tensors and numbers; raises `NetdslError`."""
+    name = net.scope.member(None)
+    if any(x.type is None for x in xs):
+        return net.unknown(span)
+    try:
+        return _add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
+    except OpError as error:
+        from netdsl.elaborate import faults  # only texts with errors need it
+
+        raise faults.of_operator(error, xs, span) from None
+
+
 def _op(
     net: NetBuilder,
     invocation: Invocation,
@@ -69,7 +84,7 @@ def _apply(
     if any(x.type is None for x in xs):
         return net.unknown(invocation.span)
     try:
-        return add_node(net, op, xs, name, invocation.span)
+        return _add_node(net, op, xs, name, invocation.span)
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
@@ -77,8 +92,7 @@ def _apply(
         raise faults.of_inputs(error, invocation, type(op), xs, only_use=only_use) from None
 
 
-def add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
-    """The result of a layer that has this name in its scope; raises `OpError`."""
+def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
     type_, needs = net.inference.type(op, tuple(x.type for x in xs))
     if len(net.graph.nodes) >= net.max_layers:
         net.charge(1, span)

@@ -37,7 +37,7 @@ def element(expr: ast.Index, value: object, index: object) -> object:
     return value[index]
 
 
-def part(expr: ast.Slice, value: object, start: object, end: object) -> tuple[object, ...]:
+def part(expr: ast.ListPart, value: object, start: object, end: object) -> tuple[object, ...]:
     """The value of `value[start:end]`, where either end may be None; raises `NetdslError`."""
     for number in (start, end):
         if not isinstance(value, tuple) or not (number is None or is_integer(number)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from netdsl.elaborate.evaluate import Clash, Env, Given
+from netdsl.elaborate.evaluate import Clash, Env, KnownValue
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def joined(first: Arguments, more: Arguments) -> Arguments:
 
 def _values(arguments: Arguments) -> list[tuple[str | None, object]]:
     """The names and values of arguments, for comparisons."""
-    return [(a.name, a.value.value) for a in arguments if isinstance(a.value, Given)]
+    return [(a.name, a.value.value) for a in arguments if isinstance(a.value, KnownValue)]
 
 
 class Elsewhere(ast.Expr):

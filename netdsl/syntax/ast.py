@@ -129,7 +129,7 @@ class Index(Expr):
     index: Expr
 
 
-class Slice(Expr):
+class ListPart(Expr):
     """`value[start:end]`; either end can be left out."""
 
     value: Expr
@@ -220,7 +220,7 @@ class Formula(Element):
     value: Expr
 
 
-class Start(Tree):
+class Carried(Tree):
     """`name = value` after `with`: a value that a loop carries from round to round."""
 
     name: str
@@ -233,7 +233,7 @@ class Repeat(Element):
 
     count: Expr
     variable: str | None
-    carried: tuple[Start, ...]
+    carried: tuple[Carried, ...]
     body: Body
 
 
@@ -242,7 +242,7 @@ class For(Element):
 
     targets: tuple[str, ...]
     values: Expr
-    carried: tuple[Start, ...]
+    carried: tuple[Carried, ...]
     body: Body
 
 

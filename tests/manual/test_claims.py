@@ -13,8 +13,8 @@ import netdsl
 from netdsl.backends.torch.recorder import SourceRecorder
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
-from tests.support.manual import LANGUAGE
 from tests.support.contract import EXAMPLES
+from tests.support.manual import LANGUAGE
 from tests.support.small_nets import X, code_of, net, shape
 
 if TYPE_CHECKING:
