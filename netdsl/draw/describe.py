@@ -29,8 +29,12 @@ _UNSEEN = (  # optional arguments that are left out
 def describe(op: Op, axes: int) -> str:
     """The kind and its notable arguments: `conv 3x3, 64, stride 2`.
 
-    `axes` is the number of spatial axes: a window given by one number has that size along each.
+    `axes` is the number of spatial axes: a window given by one number has that size along each. An
+    operator is described with its number, if it has one: `* 0.5`, `2 -`.
     """
+    if not op.kind.isidentifier():
+        left, right = ("" if side is None else f"{side:g}" for side in op.given.values())
+        return f"{left} {op.kind} {right}".strip()
     shown = [argument for argument in op.args if argument.required or argument.name not in _UNSEEN]
     texts: list[str] = []
     window: object = None

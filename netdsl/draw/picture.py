@@ -40,7 +40,7 @@ PLAIN = ("#ffffff", "#707070")  # for families of layers that a user's package d
 FOLDED = ("#e6e9ef", "#5a6375")
 SCOPES = ("#f7f8fa", "#eff1f5", "#e6e9ef")  # by depth
 SCOPE_BORDER, AUX_BORDER = "#b4bac6", "#8c93a3"
-_SIGNS = {"add": "+", "mul": "×", "sub": "−"}
+_SIGNS = {"add": "+", "mul": "×", "sub": "−", "+": "+", "*": "×", "-": "−", "/": "/", "**": "^"}
 _SMALL = ("activation", "normalisation", "regularisation")
 
 
@@ -69,7 +69,7 @@ class Box:
     @property
     def keeps_shape(self) -> bool:
         """Whether it is a single small layer, whose result has the shape of its input."""
-        return len(self.nodes) == 1 and self.nodes[0].op.family in _SMALL
+        return len(self.nodes) == 1 and _is_small(self.nodes[0])
 
 
 @dataclass(slots=True)
@@ -216,9 +216,9 @@ class Picture:
             words += ", frozen"
         lines = [line for line in (name, words) if line]
         look: Look = "layer"
-        if node.op.kind in _SIGNS and not name:
+        if node.op.kind in _SIGNS and not name and len(node.inputs) > 1:
             look, lines = "sign", [_SIGNS[node.op.kind]]
-        elif family in _SMALL:
+        elif _is_small(node):
             look, lines = "small", [": ".join(lines)]
         if is_copy:
             lines.append(f"weights of {node.module}")
@@ -282,6 +282,12 @@ class Picture:
             path = max((_common(flow.source, target) for target in flow.targets), key=len)
             flow.shape = self._place(path, "shape", [_shape_text(flow.value)])
             flow.shape.aux = all(target.aux for target in flow.targets)
+
+
+def _is_small(node: Node) -> bool:
+    """Whether a node is a layer of one value that keeps its shape, and is drawn small."""
+    is_function = node.op.family == "arithmetic" and node.types == (node.type,)
+    return is_function or node.op.family in _SMALL
 
 
 def _own_name(part: Node | Scope) -> str:

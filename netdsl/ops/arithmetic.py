@@ -208,7 +208,8 @@ class Power(Operator):
         if self.left is not None:
             rounding = rounding + exponent.abs() * size
         lost = subnormal(base) * size / TINY + subnormal(exponent) * size * slope
-        unsure = (exponent < 0) & ((base.abs() < TINY) | (size >= STEEP))
+        small, negative = base.abs() < TINY, exponent < 0
+        unsure = negative & (size >= STEEP) | small & (negative | (subnormal(exponent) > 0))
         return e.bound(rounding.where(~unsure, inf), 2 + lost)
 
 

@@ -59,7 +59,7 @@ def _input(
         return _boxes(*users["boxes"], shape, sizes, stream).astype(dtype)
     if set(users) & EDGES:
         return _edges(set(users), shape, stream).astype(dtype)
-    numbers = stream.standard_normal(shape).astype(dtype)
+    numbers: np.ndarray = stream.standard_normal(shape).astype(dtype)
     if any(sort is POSITIVE for _, sort in _reached(graph, value)):
         return np.abs(numbers)
     return numbers

@@ -52,6 +52,8 @@ WORDS = [
     ("conv(6, 2, groups = 3, bias = false)", "3x8x8x8", "conv 2x2x2, 6, groups 3"),
     ("deconv(2, 3, stride = 2, output_pad = 1)", "3x8", "deconv 3, 2, stride 2, output_pad 1"),
     ("depthwise(5, multiplier = 2)", "3x8x8", "depthwise 5x5, multiplier 2"),
+    ("clamp(-1, 1)", "3x8", "clamp min -1.0, max 1.0"),
+    ("reduce_norm(-1, keep = true)", "3x8", "reduce_norm -1, keep true"),
     # The default stride of a pooling layer is its window.
     ("maxpool(2)", "3x8x8", "maxpool 2x2"),
     ("maxpool(2, stride = 2)", "3x8x8", "maxpool 2x2"),
