@@ -9,6 +9,7 @@ from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
+from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ops.base import advice
@@ -234,7 +235,7 @@ def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: obje
 
 def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: int) -> object:
     try:
-        return evaluate(argument.value, env)
+        value = evaluate(argument.value, env)
     except NetdslError as fault:
         if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
             declared = _declared(argument, cls, position)
@@ -244,6 +245,10 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
         raise
+    if isinstance(value, (KindValue, BlockValue)) and value.arguments:
+        message = f"`{value}` is a layer, and a layer cannot be an argument"
+        raise NetdslError("unknown-function", message, argument.value.span)
+    return value
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

@@ -144,7 +144,6 @@ def test_calls_in_doubt(call: str) -> None:
         "relu(conv(8, 3))",
         "concat(conv(8, 1), relu)",
         "a: relu\n    concat(a, image)",
-        "let x = conv(8, 3)\n    relu",
         "conv(10 // channels, 3)\n    )",
         "dropout(50)",
         "upsample(x2)",
