@@ -192,7 +192,7 @@ class Bodies(Generator):
         """A logarithm or a root of numbers that are not negative."""
         if not t.floats:
             raise Skip
-        inner = self.pick(["abs", "square", "sigmoid", "relu", "exp", "clamp(min = 0.1)"])
+        inner = self.pick(["abs", "square", "sigmoid", "exp", "clamp(min = 0.1)"])
         return f"{inner} -> {self.pick(['log', 'sqrt'])}", t, 2
 
     def label(self, t: Type, entry: Type | None) -> str:
