@@ -360,7 +360,9 @@ def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
 
 def with_references(call: str, references: list[str]) -> str:
     """The call of an example with references for the inputs after the first."""
-    if not references or "{}" in call:
+    if not references:
+        return call
+    if "{}" in call:
         return call.format(*references)
     listed = ", ".join(references)
     if call.endswith(")"):

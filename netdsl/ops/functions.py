@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.errors import OpError
 from netdsl.ir.op import POSITIVE, Op
 from netdsl.ir.rounding import TINY, subnormal
-from netdsl.ops.args import number, show
+from netdsl.ops.args import number
 from netdsl.ops.base import arg, layer
 from netdsl.ops.rounding import exact
 
@@ -183,7 +183,7 @@ class Clamp(Op):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise OpError(
                 "bad-argument",
-                f"`min` of `clamp` is {show(self.min)}, but `max` is {show(self.max)}",
+                f"`min` of `clamp` is {self.min:g}, but `max` is {self.max:g}",
                 "min",
                 "give the smaller bound first",
             )

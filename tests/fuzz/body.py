@@ -143,7 +143,7 @@ class Bodies(Generator):
 
     def element(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """One element of a chain."""
-        options = [self._layer] * 9 + [self._labelled] * 3 + [self._confident]
+        options = [self._layer] * 9 + [self._labelled] * 3 + [self._confident, self._positive]
         if budget > 2 and self.frame.depth < 6:
             options += [
                 self._group,
@@ -187,6 +187,13 @@ class Bodies(Generator):
         axis = f"(axis = {t.rank})" if t.rank > 1 else ""
         text = f"dense({classes}, weight = [{weight}]) -> softmax{axis}"
         return text, t.at(t.rank - 1, classes), 2
+
+    def _positive(self, t: Type, budget: int) -> tuple[str, Type, int]:
+        """A logarithm or a root of numbers that are not negative."""
+        if not t.floats:
+            raise Skip
+        inner = self.pick(["abs", "square", "sigmoid", "exp", "clamp(min = 0.1)"])
+        return f"{inner} -> {self.pick(['log', 'sqrt'])}", t, 2
 
     def label(self, t: Type, entry: Type | None) -> str:
         """A new label for a value of that type; in a loop it contains the counters."""

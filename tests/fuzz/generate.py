@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from . import arithmetic as arithmetic  # noqa: PLC0414
 from . import shapes as shapes  # noqa: PLC0414
 from .body import Bodies, indent
 from .layers import MAKERS
