@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .calls import JOINS, Generator
+from .calls import JOINS
+from .constructs import Constructs
 from .layers import MAKERS
 from .shape import Skip, Type
 from .write import Block, Frame, Label
@@ -20,7 +21,7 @@ def _has_layer(lines: list[str]) -> bool:
     return any(line.split(": ")[-1].split("(")[0].split(" ")[0] in MAKERS for line in lines)
 
 
-class Bodies(Generator):
+class Bodies(Constructs):
     """Writes bodies that contain layers."""
 
     def body(self, t: Type, budget: int, *, keep: bool = False) -> tuple[list[str], Type]:
@@ -119,7 +120,8 @@ class Bodies(Generator):
         )
         if at and set(self.symbols) - set(self.inputs[0][2].split()[0].split("x")):
             raise Skip
-        return f"expect shape({name}) == {shape}{at}"
+        mark = "@" if '"' in name else ""
+        return f"expect shape({mark}{name}) == {shape}{at}"
 
     def _output(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """An output before the end of the body.
@@ -144,6 +146,7 @@ class Bodies(Generator):
     def element(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """One element of a chain."""
         options = [self._layer] * 9 + [self._labelled] * 3 + [self._confident, self._positive]
+        options += [self._formula] * 2
         if budget > 2 and self.frame.depth < 6:
             options += [
                 self._group,
@@ -157,6 +160,8 @@ class Bodies(Generator):
                 self._composite,
                 self._again,
                 self._growing,
+                self._carrying,
+                self._made_arms,
             ]
         for _ in range(20):
             mark = self.mark()
@@ -207,6 +212,8 @@ class Bodies(Generator):
                 + "}"
                 for v, _ in self.frame.loops
             )
+        if self.chance(0.05):
+            name = f'"{name}-{self.pick(["0", "a", "1/b"])}"'
         self._bind(name, Label(t, entry))
         return name
 
@@ -280,7 +287,8 @@ class Bodies(Generator):
             raise Skip
         with self.inside(Frame(self.frame)):
             lines, _ = self.body(t, self.random.randint(1, min(3, budget)), keep=True)
-        return f"residual {self.braces(lines)}", t, 3
+        condition = self.pick(["", "", f"if {self.truth(self.chance(0.5))} "])
+        return f"residual {condition}{self.braces(lines)}", t, 3
 
     def _loop(
         self, t: Type, budget: int, rounds: int, names: list[str], *, counts: bool
@@ -394,15 +402,22 @@ class Bodies(Generator):
         frame.entry, frame.depth, frame.can_name = t, self.frame.depth + 1, True
         with self.inside(frame):
             lines, result = self.body(t, self.random.randint(2, min(6, max(2, budget))))
-        self._add(
-            self.blocks,
-            f"block {block.name}({', '.join(block.parameters)}) {{\n"
-            + indent("\n".join(lines))
-            + "\n}",
-        )
+        head = f"block {block.name}({', '.join(block.parameters)})"
+        if self.chance(0.2):  # a net that is called like a block
+            head = head.replace("block", "net", 1)
+            lines = [f"input {self.fresh('in_')}: {self._declared(t)}", *lines]
+        self._add(self.blocks, f"{head} {{\n" + indent("\n".join(lines)) + "\n}")
         if not block.tensors:
             self._add(self.reusable, (block, t, result))
         return self._name_call(self._call_block(block), result, t, frame), result, 4
+
+    def _declared(self, t: Type) -> str:
+        """The sizes and the type of the input of a net that is called: some of them open."""
+        names = iter("ABCDEFG")
+        opened = [o or self.chance(0.3) for o in t.open]
+        sizes = [next(names) if o else str(d) for d, o in zip(t.shape, opened, strict=True)]
+        text = "x".join(sizes)
+        return text if t.dtype == "float32" else f"{text} {t.dtype}"
 
     def _name_call(self, call: str, result: Type, t: Type, frame: Frame | None = None) -> str:
         if not self.frame.can_name or self.chance(0.4):
@@ -499,7 +514,7 @@ class Bodies(Generator):
         usable = {
             n: label
             for n, label in self.frame.visible().items()
-            if label.entry == t and "." not in n
+            if label.entry == t and "." not in n and '"' not in n
         }
         name = self.pick(list(usable))
         return name, usable[name].type, 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SYMBOLS = ["H", "W", "S", "L", "M", "T", "K2"]
+PLAIN = re.compile(r"\w+ = (\d+|true|false)")  # an argument that means the same everywhere
 JOINS = ("add", "mul", "sub", "max", "concat")
 
 
 class Kind(str):
     """A layer kind as a value, which a block can have as a parameter and call."""
+
+    __slots__ = ()
+
+
+class Layer(str):
+    """A layer with some arguments as a value, which a block can have as a parameter and call."""
 
     __slots__ = ()
 
@@ -158,8 +166,19 @@ class Generator(Writer):
             self.random.shuffle(rest)
         if self.frame.block is not None and kind not in JOINS and self.chance(0.08):
             kind = self._kind_parameter(self.frame.block, kind)
+        elif self.frame.block is not None and kind not in JOINS and rest and self.chance(0.2):
+            kind, rest = self.given_to_block(self.frame.block, kind, rest)
         inside = ", ".join(front + rest)
         return f"{kind}({inside})" if inside or self.chance(0.1) else kind
+
+    def given_to_block(self, block: Block, kind: str, rest: list[str]) -> tuple[str, list[str]]:
+        """A parameter of the block that has the kind with some of its arguments, and the others."""
+        moved = [text for text in rest if PLAIN.fullmatch(text)]
+        if not moved:
+            raise Skip
+        text = f"{kind}({', '.join(moved)})"
+        name = self._parameter(block, Layer(text), text)
+        return name, [argument for argument in rest if argument not in moved]
 
     def _kind_parameter(self, block: Block, kind: str) -> str:
         names = self.frame.named(Kind(kind))

@@ -10,18 +10,10 @@ from .shape import Skip
 
 if TYPE_CHECKING:
     from .shape import Type
-    from .write import Block
 
 ANYWHERE = ("tanh", "sigmoid", "relu", "abs", "square", "sin", "cos", "erf", "silu", "softplus")
 REDUCTIONS = ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_norm")
 NUMBERS = ("0.5", "2", "1.5", "3", "0.1")
-PLAIN = re.compile(r"(\w+ = )?(\d+|true|false)")  # an argument that means the same everywhere
-
-
-class Layer(str):
-    """A layer with some arguments as a value, which a block can have as a parameter and call."""
-
-    __slots__ = ()
 
 
 class Constructs(Generator):
@@ -91,7 +83,12 @@ class Constructs(Generator):
             lines.insert(0, f"next {width} = 2 * {width}")
         body = "\n".join("    " + line for text in lines for line in text.split("\n"))
         loop = f"repeat {rounds} as {counter} with {start} {{\n{body}\n}}"
-        more = self.pick([f"for {each} in {every} {{ | @{each} }}\n    | identity", f"| add({every})\n    | (@ * 2)"])
+        more = self.pick(
+            [
+                f"for {each} in {every} {{ | @{each} }}\n    | identity",
+                f"| add({every})\n    | (@ * 2)",
+            ]
+        )
         return f"{loop} -> add {{\n    {more}\n}}", t, 4
 
     def _made_arms(self, t: Type, budget: int) -> tuple[str, Type, int]:
@@ -109,14 +106,3 @@ class Constructs(Generator):
         if result.size > 8000:
             raise Skip
         return f"{kind} {{\n    {made}\n    {also}\n    | tanh\n}}", result, 4
-
-    # ---- layers with arguments as values
-
-    def given_to_block(self, block: Block, kind: str, rest: list[str]) -> tuple[str, list[str]]:
-        """A parameter of the block that has the kind with some of its arguments, and the others."""
-        moved = [text for text in rest if PLAIN.fullmatch(text) and " = " in text]
-        if not moved:
-            raise Skip
-        text = f"{kind}({', '.join(moved)})"
-        name = self._parameter(block, Layer(text), text)
-        return name, [argument for argument in rest if argument not in moved]

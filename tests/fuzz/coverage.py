@@ -28,6 +28,8 @@ FORMS = {
     ast.Conditional: "expression",
     ast.Function: "expression",
     ast.Index: "expression",
+    ast.ListPart: "expression",
+    ast.Comprehension: "expression",
     ast.Unary: "expression",
     ast.Attribute: "in.size",
 }
@@ -139,5 +141,5 @@ def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
     return tuple(
         (a.name, FORMS[type(a.value)])
         for a in tree.arguments
-        if not isinstance(a.value, ast.Reference)
+        if "@" not in a.span.text  # tensors are no arguments
     )

@@ -190,6 +190,8 @@ class Writer:
             f"max({n}, {n - a})",
             f"min({n + a}, {n})",
             f"[{a}, {n}][1]",
+            f"[{a}, {n}, {a}][1:2][0]",
+            f"[v_ + {a} for v_ in [{n - a}, 0] if true][0]",
             f"{n * a} // {a}",
             f"sum([{n - 1}, 1])",
             f"({n} if {a} > 0 else {a})",
