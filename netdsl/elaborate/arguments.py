@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
+JOINED = 3  # a kind that can take this many inputs is a join
+
+
 # ---- blocks and nets
 
 
@@ -169,11 +172,15 @@ def _misplaced(argument: ast.Argument, fix: tuple[Edit, ...]) -> NetdslError:
 
 
 class LayerArguments(NamedTuple):
-    """The evaluated arguments of a layer; `tensors` are its references, such as `@label`."""
+    """The evaluated arguments of a layer; `tensors` are its references, such as `@label`.
+
+    If they are given as one list, `is_list`, a join takes them only, and not the current value.
+    """
 
     positional: tuple[object, ...]
     keywords: dict[str, object]
     tensors: tuple[Value, ...]
+    is_list: bool = False
 
     @property
     def unknown(self) -> bool:
@@ -188,6 +195,7 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     positional: list[object] = []
     keywords: dict[str, object] = {}
     tensors: list[Value] = []
+    lists: list[ast.Argument] = []
     errors: list[Diagnostic] = []
     for argument in call.arguments:
         try:
@@ -205,7 +213,8 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
-        elif _is_tensors(value):
+        elif cls.inputs[1] >= JOINED and _is_tensors(value):
+            lists.append(argument)
             tensors += value
         elif keywords:
             required = [a.name for a in cls.args if a.required]
@@ -215,12 +224,19 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             positional.append(value)
     if errors:
         raise NetdslError.of(errors)
-    return LayerArguments(tuple(positional), keywords, tuple(tensors))
+    if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
+        raise NetdslError(
+            "bad-argument",
+            f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
+            lists[0].span,
+            help="add lists, `[@] + list`, or write all references without a list",
+        )
+    return LayerArguments(tuple(positional), keywords, tuple(tensors), bool(lists))
 
 
 def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:
-    """Whether a value is a list of tensors."""
-    return isinstance(value, tuple) and bool(value) and all(isinstance(v, Value) for v in value)
+    """Whether a value is a list of tensors, which may be empty."""
+    return isinstance(value, tuple) and all(isinstance(v, Value) for v in value)
 
 
 def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:

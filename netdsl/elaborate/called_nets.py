@@ -100,7 +100,8 @@ def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> N
     assert net.caller is not None
     notes = (Annotation("its input is declared here", statement.span),)
     message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
-    return NetdslError("shape-mismatch", message, net.caller.span, notes=notes)
+    help_ = "bring the value to that shape, or open sizes of the input with names, as in `3xHxW`"
+    return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes)
 
 
 def put_out(net: NetBuilder, value: Value, env: Env, span: Span) -> None:

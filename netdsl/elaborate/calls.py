@@ -20,7 +20,7 @@ from netdsl.elaborate.loader import is_known, layer_names, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Identity, KindValue, layer_of
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
-from netdsl.ir.graph import Site
+from netdsl.ir.graph import Site, Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
 from netdsl.syntax import ast
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Bodies
     from netdsl.elaborate.scope import Binding
-    from netdsl.ir.graph import Node, Value
+    from netdsl.ir.graph import Node
     from netdsl.ir.op import Op
 
 
@@ -63,7 +63,11 @@ class Calls:
         if isinstance(target, str):
             advice = did_you_mean(target, layer_names(self.net.module, ()))
         message = f"`{call.name}` is {show(target)}, not a layer or block"
-        raise NetdslError("not-a-layer", message, call.name_span, help=advice)
+        error = NetdslError("not-a-layer", message, call.name_span, help=advice)
+        if isinstance(target, Value):
+            error.diagnostic.help = f"write `@{call.name}` for the tensor"
+            error.diagnostic.fix = _as_reference(call, call.name)
+        raise error
 
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
         """The value of a layer or block, which may have arguments already."""
@@ -75,8 +79,7 @@ class Calls:
             return self._block(invocation, target)
         except NetdslError as fault:
             if target.arguments:
-                for diagnostic in fault.diagnostics:
-                    diagnostic.fix = ()  # the arguments are in two places
+                _explain_arguments(fault, target)
             raise
 
     def _binding(self, name: str) -> Binding | None:
@@ -110,7 +113,9 @@ class Calls:
         if call.body is not None:
             return join(self.net, self.bodies, invocation, cls)
         arguments = layer_arguments(call, env, cls, self.net.meter)
-        xs = (self.net.need(x, call.span), *arguments.tensors)
+        xs = arguments.tensors
+        if not arguments.is_list:
+            xs = (self.net.need(x, call.span), *xs)
         return add_layer(self.net, invocation, cls, arguments, xs)
 
     # ---- blocks
@@ -247,6 +252,17 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
         )
     refuse_body(call)
     return binding.element
+
+
+def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:
+    """Add where a layer or block got its first arguments to the errors of its call.
+
+    They have no fix, because the arguments are in two places.
+    """
+    place = Annotation(f"`{target}` gets these arguments here", target.arguments[0].span)
+    for diagnostic in fault.diagnostics:
+        diagnostic.fix = ()
+        diagnostic.notes = (*diagnostic.notes, place)
 
 
 def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:

@@ -10,7 +10,7 @@ from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, 
 from netdsl.elaborate.formulas import applied, operate
 from netdsl.elaborate.functions import FUNCTIONS, function_names
 from netdsl.elaborate.loader import WORDS, is_known, resolve
-from netdsl.elaborate.module import BlockValue, Elsewhere, KindValue, layer_of
+from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, KindValue, layer_of
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ops.args import show
@@ -70,11 +70,19 @@ class Expressions:
             return applied(self.net, expr, target.cls, arguments, env)
         if isinstance(target, (KindValue, BlockValue)):
             return target.given(arguments)
-        raise NetdslError(
+        if target is IDENTITY:
+            message = "`identity` takes no arguments"
+            raise NetdslError("too-many-arguments", message, expr.span, help="write `identity`")
+        error = NetdslError(
             "not-a-layer",
             f"`{expr.name}` is {show(target)}, not a layer, block or function",
             name_span(expr),
         )
+        if isinstance(target, tuple) and len(arguments) == 1:
+            written = f"{expr.name}[{arguments[0].span.text}]"
+            error.diagnostic.help = f"an element of a list is written `{written}`"
+            error.diagnostic.fix = (Edit(expr.span, written),)
+        raise error
 
     def _target(self, expr: ast.Function, env: Env) -> object:
         """The block or layer that is written like a function; raises `NetdslError`."""
@@ -89,7 +97,7 @@ class Expressions:
         known_names = [*function_names(), "shape"]
         if expr.name in FUNCTIONS:
             message = f"`{expr.name}` computes with numbers and lists, not with tensors"
-            raise NetdslError("wrong-type", message, expr.span)
+            raise NetdslError("unknown-function", message, expr.span)
         raise NetdslError(
             "unknown-function",
             f"there is no function `{expr.name}` here",

@@ -73,8 +73,8 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
 def _no_operator(operator: str, span: Span) -> NetdslError:
     """The error of an operator that tensors do not have."""
     if operator in ("//", "%"):
-        message = f"`{operator}` divides whole numbers; tensors have `/`"
-        return NetdslError("wrong-type", message, span)
+        message = f"`{operator}` divides whole numbers, and a tensor has floats"
+        return NetdslError("wrong-type", message, span, help="tensors are divided by `/`")
     message = f"`{operator}` compares tensors, whose values are known only when the net runs"
     help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
     return NetdslError("wrong-type", message, span, help=help_)
@@ -91,7 +91,7 @@ def applied(
     x = evaluate(arguments[0].value, env)
     assert isinstance(x, Value)
     if not cls.is_function:
-        raise _no_function(expr, arguments[0], cls)
+        raise _no_function(expr, arguments, cls)
     call = ast.Call(expr.span, None, cls.kind, name_span(expr), arguments[1:], None, None)
     try:
         given = layer_arguments(call, env, cls, net.meter)
@@ -99,16 +99,23 @@ def applied(
     except NetdslError as fault:
         for diagnostic in fault.diagnostics:
             diagnostic.fix = ()  # fixes are for calls without the first argument
+            if not cls.args:
+                diagnostic.help = f"write `{cls.kind}({arguments[0].span.text})`"
         raise
 
 
-def _no_function(expr: ast.Function, first: ast.Argument, cls: type[Op]) -> NetdslError:
+def _no_function(
+    expr: ast.Function, arguments: tuple[ast.Argument, ...], cls: type[Op]
+) -> NetdslError:
     """The error of a layer that is not a function, but is called with a tensor."""
-    rest = ", ".join(a.span.text for a in expr.arguments[1:])
-    written = f"{first.span.text} -> {cls.kind}" + (f"({rest})" if rest else "")
+    first, *others = (a.span.text for a in arguments)
+    layer = f"{cls.kind}({', '.join(others)})" if others else cls.kind
+    help_ = f"write it as a layer: `{first} -> {layer}`"
+    if cls.kind == "max" and others and "@" not in others[0]:
+        help_ = f"`clamp({first}, min = {others[0]})` bounds it by a number"
     return NetdslError(
         "not-a-function",
         f"`{cls.kind}` is a layer of its own and cannot be part of a formula",
         expr.span,
-        help=f"write it as a layer: `{written}`",
+        help=help_,
     )

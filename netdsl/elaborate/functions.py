@@ -50,6 +50,8 @@ USAGE = {
     "sum": "sum(list)",
     "abs": "abs(a)",
     "sqrt": "sqrt(a)` where `a` is at least 0, as in `sqrt(4)",
+    "exp": "exp(a)",
+    "log": "log(a)` or `log(a, base)` where `a` is above 0, as in `log(8, 2)",
 }
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
@@ -64,6 +66,8 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "sum": sum,
     "abs": abs,
     "sqrt": math.sqrt,
+    "exp": math.exp,
+    "log": math.log,
 }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import without_arguments
 from netdsl.elaborate.module import joined
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Edit
     from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
@@ -105,13 +105,21 @@ def _without_arguments(call: ast.Call) -> tuple[Edit, ...]:
 
 def refuse_condition(call: ast.Call) -> None:
     """Raise `NetdslError` if a call of something other than `residual` has a condition."""
-    if call.condition is not None:
-        raise NetdslError(
-            "unexpected-condition",
-            f"only `residual` takes a condition; `{call.name}` always does the same",
-            call.condition.span,
-            help=f"write `if {call.condition.span.text} {{ {call.name} ... }}`",
-        )
+    if call.condition is None:
+        return
+    condition = call.condition.span
+    written = condition.file.text[call.span.start : condition.start].rstrip().removesuffix("if")
+    written = f"if {condition.text} {{ {written.strip()} }}"
+    fix: tuple[Edit, ...] = ()
+    if call.body is None:
+        fix = (Edit(call.span, written),)
+    raise NetdslError(
+        "unexpected-condition",
+        f"only `residual` takes a condition after its name, and `{call.name}` does not",
+        condition,
+        help=f"write `{written}`",
+        fix=fix,
+    )
 
 
 def refuse_body(call: ast.Call) -> None:

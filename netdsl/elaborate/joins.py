@@ -136,12 +136,5 @@ class _Arms:
 
     def _made(self, body: ast.Body, env: Env) -> Iterator[Value]:
         """The values of the arms in the body of a loop or condition."""
-        if body.statements:
-            raise NetdslError(
-                "layer-between-arms",
-                "the other branch of this condition makes arms, and this one has none",
-                body.span,
-                help="begin each arm with `|`",
-            )
         for arm in body.arms:
             yield from self.values(arm, env)

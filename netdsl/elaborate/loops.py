@@ -45,12 +45,16 @@ def rounds(net: NetBuilder, loop: Loop, env: Env) -> Iterator[Iterator[Env]]:
 def _starts(loop: Loop, env: Env) -> dict[str, object]:
     """The values that a loop carries into its first round; raises `NetdslError`."""
     names = [start.name for start in loop.carried]
+    own = loop.targets if isinstance(loop, ast.For) else (loop.variable,)
     carried: dict[str, object] = {}
     try:
         for start in loop.carried:
             if start.name in carried:
                 message = f"`with` gives `{start.name}` two values"
                 raise NetdslError("duplicate-name", message, start.span, help="remove one of them")
+            if start.name in own:
+                message = f"`{start.name}` is the variable of this loop"
+                raise NetdslError("duplicate-name", message, start.span, help="choose another name")
             carried[start.name] = evaluate(start.value, env)
     finally:
         env.values.update(dict.fromkeys(names, UNKNOWN))  # until the loop ends without an error
@@ -103,21 +107,40 @@ def pass_on(statement: ast.Next, env: Env) -> None:
     """Set what a loop carries into its next round; raises `NetdslError`."""
     carried = env.find(NEXT)[1]
     if not isinstance(carried, dict) or statement.name not in carried:
-        raise _not_carried(statement, list(carried) if isinstance(carried, dict) else None)
+        raise _not_carried(statement, _loops(env))
     carried[statement.name] = UNKNOWN  # unless it has a value
     carried[statement.name] = evaluate(statement.value, env)
 
 
-def _not_carried(statement: ast.Next, names: list[str] | None) -> NetdslError:
+def _loops(env: Env) -> list[dict[str, object]]:
+    """What each loop around a statement carries, the innermost first."""
+    loops: list[dict[str, object]] = []
+    frame: Env | None = env
+    while frame is not None:
+        carried = frame.values.get(NEXT)
+        if isinstance(carried, dict):
+            loops.append(carried)
+        frame = frame.parent
+    return loops
+
+
+def _not_carried(statement: ast.Next, loops: list[dict[str, object]]) -> NetdslError:
     """The error of a `next` outside loops, or for a name that its loop does not carry."""
     name = statement.name
-    if names is None:
+    message = f"this loop does not carry `{name}` from round to round"
+    advice: str | None
+    if not loops:
         message = "`next` can only be in a loop"
-        advice: str | None = f"`let {name} = ...` gives a name to a value"
+        advice = f"`let {name} = ...` gives a name to a value"
+    elif any(name in carried for carried in loops[1:]):
+        message = f"the loop around this one carries `{name}`, and `next` is for its own loop"
+        advice = (
+            f"carry it through this loop too, `... with {name} = {name} {{`, and write"
+            f" `next {name} = {name}` after it"
+        )
     else:
-        message = f"this loop does not carry `{name}` from round to round"
-        advice = did_you_mean(name, names)
-        advice = advice or f"declare it where the loop begins: `for ... with {name} = ... {{`"
+        advice = did_you_mean(name, list(loops[0]))
+        advice = advice or f"declare it where the loop begins: `... with {name} = 0 {{`"
     return NetdslError("not-carried", message, statement.span, help=advice)
 
 

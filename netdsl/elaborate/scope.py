@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from netdsl.syntax import ast
 
 
+def written(label: str) -> str:
+    """A label as it is written: in quotes if it is not a word."""
+    return label if label.isidentifier() else f'"{label}"'
+
+
 class Binding:
     """The value of a label.
 
@@ -49,11 +54,11 @@ class Binding:
         return binding
 
     def paths(self, label: str) -> Iterator[str]:
-        """The dotted paths that begin with this label."""
+        """The dotted paths that begin with this label, as they are written."""
         yield label
         if self.inner is not None:
             for name, binding in self.inner.labels.items():
-                yield from binding.paths(f"{label}.{name}")
+                yield from binding.paths(f"{label}.{written(name)}")
 
 
 class Namespace:
@@ -135,7 +140,7 @@ class Namespace:
         while scope is not None:
             for label, binding in scope.labels.items():
                 if label not in seen:
-                    yield from binding.paths(label)
+                    yield from binding.paths(written(label))
             seen.update(scope.labels)
             scope = scope.outer
 

@@ -31,6 +31,20 @@ FUNCTIONS = {
     "sorted": "write the list in that order",
 }
 
+# What is written for a tensor, by the names of functions.
+OF_TENSORS = {
+    "sum": "`reduce_sum(@, axis = 1)` adds up along an axis",
+    "mean": "`reduce_mean(@, axis = 1)` is the mean along an axis",
+    "norm": "`reduce_norm(@, axis = 1)` is the Euclidean norm along an axis",
+    "min": "`reduce_min(@, axis = 1)` is the smallest along an axis; `clamp(@, max = 1)` bounds",
+    "len": "`shape(@)` has the sizes of a tensor",
+    "round": "tensors are not rounded",
+    "pow": "write `@ ** 2`",
+    "transpose": "`permute` reorders axes; `matmul(@a, @b, transpose = true)` transposes `@b`",
+    "dot": "write `matmul(@a, @b)`",
+    "minimum": "write `-max(-@a, -@b)`; `clamp(@, max = 1)` bounds a tensor by a number",
+}
+
 # Types of elements in other languages.
 TYPES = {
     "float": "float32", "float32": "float32", "f32": "float32", "real": "float32",

@@ -20,6 +20,12 @@ def maker_of(body: ast.Body) -> ast.Repeat | ast.For | ast.If | None:
     return _maker(body.statements[0])
 
 
+def _branches(condition: ast.If) -> list[ast.Body]:
+    """The bodies of a condition; one of them may be a further condition, as an arm."""
+    bodies = (condition.then, condition.otherwise)
+    return [body for body in bodies if body is not None]
+
+
 def is_maker(statement: ast.Statement) -> bool:
     """Whether a statement is a loop or a condition whose body has arms."""
     return _maker(statement) is not None
@@ -30,7 +36,7 @@ def _maker(statement: ast.Statement) -> ast.Repeat | ast.For | ast.If | None:
         case ast.Chain(elements=(ast.Repeat() | ast.For() as loop,)) if loop.body.arms:
             return loop
         case ast.Chain(elements=(ast.If() as condition,)):
-            if condition.then.arms or (condition.otherwise and condition.otherwise.arms):
+            if any(body.arms for body in _branches(condition)):
                 return condition
     return None
 
@@ -47,8 +53,24 @@ def made(statements: Iterable[ast.Statement]) -> list[ast.Body]:
                 help="begin an arm with `|`, or write the line before the join",
                 fix=(Edit(_before(statement.span), "| "),),
             )
-        bodies.append(ast.Body((statement,), (), statement.span))
+        body = ast.Body((statement,), (), statement.span)
+        _check_maker(maker_of(body))
+        bodies.append(body)
     return bodies
+
+
+def _check_maker(maker: ast.Repeat | ast.For | ast.If | None) -> None:
+    """Raise `NetdslError` for a label, and for a branch that makes no arms."""
+    if maker is not None and maker.label is not None:
+        raise NetdslError(
+            "misplaced-label",
+            "a loop or condition that makes arms cannot have a label",
+            maker.label.span,
+            help="label the join, or the layers in the arms",
+        )
+    for body in _branches(maker) if isinstance(maker, ast.If) else []:
+        if body.statements:
+            made(body.statements)
 
 
 def split(statements: Sequence[ast.Statement], span: Span) -> list[ast.Body]:

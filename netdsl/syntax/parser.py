@@ -31,6 +31,7 @@ CLOSE = set(OPEN.values())
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|->|\*\*|//|[=!<>]=|@?\w+(?:\.\d+)?|[^\s\w]')
 _COMPUTED = re.compile(r"\{[^{}\n]*\}")  # a computed part of a label
 _LOOSE = re.compile(r"_(?!\d)")  # an underscore that no digit follows
+_AFTER_LAYER = frozenset(("RBRACE", "_NL", "__ANON_0"))
 _NAMES = frozenset(("NAME", "LABEL", "REFERENCE"))
 _SIZES = frozenset(("DIMS", "WORDY_DIMS"))
 
@@ -52,7 +53,9 @@ class TokenFilter:
 
     def _separating(self, stream: Iterator[Token]) -> Iterator[Token]:
         open_: list[str] = []
+        armed: set[int] = set()  # the depths at which the braces contain arms
         separates = False
+        last: Token | None = None
         for token in stream:
             kind = token.type
             if kind == "_NL":
@@ -64,9 +67,22 @@ class TokenFilter:
             if kind in OPEN:
                 open_.append(OPEN[kind])
             elif kind in CLOSE and open_:
+                armed.discard(len(open_))
                 open_.pop()
+            elif kind == "VBAR":
+                if len(open_) not in armed:
+                    self._check_first_bar(last, token)
+                armed.add(len(open_))
             separates = kind not in ("LBRACE", "VBAR")
+            last = token
             yield token
+
+    def _check_first_bar(self, last: Token | None, bar: Token) -> None:
+        """Refuse `conv(8, 3) | relu`: only a brace comes before the first arm on its line."""
+        if last is None or last.type in ("LBRACE", "RBRACE"):
+            return
+        if "\n" not in self.source.text[last.end_pos : bar.start_pos]:
+            raise UnexpectedToken(bar, _AFTER_LAYER)
 
     def _check(self, token: Token, depth: int) -> None:
         """Raise `NetdslError` for a token that is inside `depth` brackets and exceeds a limit."""

@@ -86,7 +86,7 @@ class Constructs(Generator):
         more = self.pick(
             [
                 f"for {each} in {every} {{ | @{each} }}\n    | identity",
-                f"| add({every})\n    | (@ * 2)",
+                f"| add([@] + {every})\n    | (@ * 2)",
             ]
         )
         return f"{loop} -> add {{\n    {more}\n}}", t, 4

@@ -15,6 +15,7 @@ from netdsl.elaborate.slips.values import (
     advise_import,
     advise_loop,
     advise_name,
+    advise_operand,
 )
 from netdsl.syntax import ast
 
@@ -37,6 +38,8 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
     match diagnostic.code:
         case "unknown-layer":
             advise_layer(diagnostic, diagnostic.span, call)
+        case "unknown-name" if isinstance(part, ast.Formula):
+            advise_operand(diagnostic, diagnostic.span)
         case "unknown-name":
             advise_name(diagnostic, diagnostic.span, call, labels)
         case "unknown-function":
@@ -44,7 +47,7 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
             advise_loop(diagnostic, diagnostic.span, part)
         case "wrong-type" | "bad-argument" if call is not None:
-            advise_argument(diagnostic, diagnostic.span, call, labels)
+            advise_argument(diagnostic, diagnostic.span, call)
         case "wrong-dtype" if isinstance(part, ast.Input):
             advise_dtype(diagnostic, diagnostic.span, part)
         case "import-not-found":

@@ -15,7 +15,7 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.habits.calls import chain_of
 from netdsl.habits.layers import ADVICE, find, key_of
-from netdsl.habits.words import FUNCTIONS
+from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -160,6 +160,9 @@ def advise_function(
 ) -> None:
     """Advice for a function that does not exist, or that is a layer."""
     name = span.text.split("(")[0]
+    if "@" in span.text and name in OF_TENSORS:
+        diagnostic.help = OF_TENSORS[name]
+        return
     if not is_layer(span.text) and find(name) is None:
         index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
         if name in FUNCTIONS:

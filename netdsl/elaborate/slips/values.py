@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 
+def advise_operand(diagnostic: Diagnostic, span: Span) -> None:
+    """The fix for the name of a label in a formula: a reference."""
+    if diagnostic.help is not None and diagnostic.help.startswith(f"write `@{span.text}`"):
+        diagnostic.help = f"write `@{span.text}` for the value at that label"
+        set_fix(diagnostic, span, f"@{span.text}")
+
+
 def advise_name(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
 ) -> None:
@@ -53,10 +60,6 @@ def advise_name(
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
-    elif name == "identity":
-        diagnostic.help = (
-            "a block without layers can be an argument: `block none() { }`, and then `none`"
-        )
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
@@ -82,14 +85,17 @@ def _label(
     """The fix for labels without `@` among the arguments of a join."""
     if call is None or call.name not in JOINS:
         return
-    texts = [argument.value.span.text for argument in call.arguments if argument.name is None]
-    if len(texts) == 1 and texts[0].startswith("["):
-        texts = parts(texts[0][1:-1])
-    last = call.arguments[len(call.arguments) - 1 if len(texts) == len(call.arguments) else 0]
+    places = [argument.value.span for argument in call.arguments if argument.name is None]
+    texts = [place.text for place in places]
     written = ", ".join(map(reference, texts))
+    if isinstance(call.arguments[0].value, ast.Comprehension):
+        return
+    if isinstance(call.arguments[0].value, ast.Sequence):
+        texts = parts(texts[0][1:-1])
+        written = f"[{', '.join(map(reference, texts))}]"
     diagnostic.help = f"references begin with `@`: write `{call.name}({written})`"
     if {text.lstrip("@") for text in texts} <= {*labels}:
-        set_fix(diagnostic, Span(span.file, call.arguments[0].span.start, last.span.end), written)
+        set_fix(diagnostic, Span(span.file, places[0].start, places[-1].end), written)
 
 
 def advise_dtype(diagnostic: Diagnostic, span: Span, part: ast.Input) -> None:
@@ -131,9 +137,7 @@ def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
         diagnostic.help = f"`enumerate({span.text})` gives pairs of a number and an element"
 
 
-def advise_argument(
-    diagnostic: Diagnostic, span: Span, call: ast.Call, labels: Iterable[str]
-) -> None:
+def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
     """Advice for an argument of the wrong type."""
     argument = next((a for a in call.arguments if a.span == span), None)
     cls = LAYERS.get(call.name)
@@ -141,15 +145,7 @@ def advise_argument(
         return
     value = argument.value
     word = value.value if isinstance(value, ast.Literal) else value.span.text
-    if isinstance(value, ast.Sequence) and call.name in JOINS:
-        inside = [reference(name) for name in parts(value.span.text[1:-1])]
-        if all(name[1:].split(".")[0] in {*labels} for name in inside):
-            listed = ", ".join(inside)
-            diagnostic.help = (
-                f"write references without a list: `{call.name}({listed})`, but leave out the"
-                " current value, which is always joined first"
-            )
-    elif diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
+    if diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
         _word(diagnostic, word, call, argument, cls)
