@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_operators(call: str, slow: np.ufunc, shapes: tuple[str, ...]) -> None:
     np.testing.assert_allclose(y, slow(*arrays), rtol=1e-5, atol=1e-6)
 
 
-REDUCED = {
+REDUCED: dict[str, Any] = {
     "reduce_sum": np.sum,
     "reduce_mean": np.mean,
     "reduce_max": np.max,
