@@ -59,10 +59,10 @@ def _input(
         return _boxes(*users["boxes"], shape, sizes, stream).astype(dtype)
     if set(users) & EDGES:
         return _edges(set(users), shape, stream).astype(dtype)
-    numbers: np.ndarray = stream.standard_normal(shape).astype(dtype)
+    numbers = stream.standard_normal(shape)
     if any(sort is POSITIVE for _, sort in _reached(graph, value)):
-        return np.abs(numbers)
-    return numbers
+        numbers = np.abs(numbers)
+    return np.asarray(numbers, dtype)
 
 
 def _sorted_inputs(node: Node) -> Iterator[tuple[Value, Sort]]:
