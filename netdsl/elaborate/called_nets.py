@@ -101,6 +101,8 @@ def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> N
     notes = (Annotation("its input is declared here", statement.span),)
     message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
     help_ = "bring the value to that shape, or open sizes of the input with names, as in `3xHxW`"
+    if wanted.startswith("of type"):
+        help_ = "declare the input with the type of the value, or convert the value before"
     return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes)
 
 

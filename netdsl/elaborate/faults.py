@@ -71,7 +71,16 @@ def of_inputs(
 def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
     """The error of an operator in a formula."""
     notes = tuple(map(_input_note, xs))
-    return NetdslError(error.code, error.message, span, help=error.help, notes=notes)
+    help_ = error.help
+    makers = [x.producer.op for x in xs if x.producer is not None]
+    reductions = [op.kind for op in makers if _drops_axes(op)]
+    if reductions and len({len(x.type.shape) for x in xs}) > 1:
+        help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
+    return NetdslError(error.code, error.message, span, help=help_, notes=notes)
+
+
+def _drops_axes(op: Op) -> bool:
+    return op.kind.startswith("reduce_") and not op.given["keep"]
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:

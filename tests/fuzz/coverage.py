@@ -94,7 +94,7 @@ class Coverage:
             b for b in block_names() if not self.blocks[b]
         ]
         for kind, cls in LAYERS.items():
-            for declared in cls.args:
+            for declared in cls.args if kind.isidentifier() else ():  # not of operators
                 ways = {
                     way: self.arguments[kind, declared.name, way]
                     for way in ("place", "name", "default")

@@ -124,14 +124,16 @@ def test_a_wrong_layer_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch) -> N
     def wrong(self: Any, g: Any, *xs: Any) -> str:
         return str(g.op("Clip", xs[0], g.floats(0.0), g.floats(0.5)))
 
-    seed = next(
+    seeds = [
         s
         for s in range(500)
         if "relu6" in program(s)
         and len(program(s)) < 1500
         and any(n.op.kind == "relu6" for n in compiled(program(s))[2].graph.nodes)
-    )
+    ]
     monkeypatch.setattr(LAYERS["relu6"], "onnx", wrong)
+    # In some nets, no value is above the wrong limit.
+    seed = next(s for s in seeds[:9] if verdict(program(s))[0] is not None)
     failure, _ = verdict(program(seed))
     assert failure is not None
     assert failure.name == "values in onnxruntime: relu6"
