@@ -227,9 +227,9 @@ def _check(
             checked.asked = len(compiled.expects)
         findings.add(file, broken)
         if compiled.train is not None:
-            from netdsl.train.section import read_config  # few nets have one
+            from netdsl.train.fit import errors_of_section  # few nets have one
 
-            read_config(compiled)
+            findings.add(file, errors_of_section(compiled))
     except NetdslError as error:
         findings.add(file, error.diagnostics)
 

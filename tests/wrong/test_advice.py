@@ -7,7 +7,7 @@ import pytest
 import netdsl
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import check_classes, check_shape
+from netdsl.data.images import check_classes, check_shape
 from netdsl.errors import SettingError
 
 TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
