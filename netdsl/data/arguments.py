@@ -111,7 +111,11 @@ def _called_here(
 
 def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Advice for a misspelt name: the closest known names, or all of them if none is close."""
-    return did_you_mean(name, known) or "known: " + ", ".join(f"`{n}`" for n in known)
+    names = [f"`{n}`" for n in known]
+    every = f"write one of {', '.join(names)}"
+    if len(names) == 1:
+        every = f"there is only {names[0]}"
+    return did_you_mean(name, known) or every
 
 
 def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
@@ -162,6 +166,8 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
         return result
 
     if isinstance(value, SettingCall):
+        if base in (str, str | None) and not value.args and not value.kwargs:
+            return f'write it in quotes: `"{value.name}"`', ("", f'"{value.name}"')
         value = value.name  # a word such as `True`
     elif isinstance(value, list):
         value = tuple(value)

@@ -59,7 +59,9 @@ class Habit(NamedTuple):
     fact: str = ""
     fix: str | Callable[[Matched], Fix] | None = None
     otherwise: str = ""
-    where: str = ""  # `top`, `body`, `train`: only outside of braces, in a net or block, or there
+    # `top`, `body`, `train`: only outside of braces, in a net or block, or there; `nested`: only in
+    # a `train` section that is in a net or block.
+    where: str = ""
 
 
 class Advice(NamedTuple):
@@ -125,9 +127,12 @@ def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) 
 
 
 def _place_of(before: str) -> str:
-    """Whether a text ends outside of all braces, in a `train` section, or in a net or block."""
+    """Where a text ends, as in `Habit.where`."""
     code = _NO_CODE.sub("", before)
     if code.count("{") <= code.count("}"):
         return "top"
-    openings = re.findall(r"^\s*(net|block|train)\b", code, re.MULTILINE)
-    return "train" if openings[-1:] == ["train"] else "body"
+    openings = list(re.finditer(r"^\s*(net|block|train)\b", code, re.MULTILINE))
+    if not openings or openings[-1][1] != "train":
+        return "body"
+    outside = code[: openings[-1].start()]
+    return "train" if outside.count("{") <= outside.count("}") else "nested"

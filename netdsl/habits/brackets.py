@@ -41,7 +41,7 @@ def braced(matched: Matched) -> Fix:
     indentation = head[: len(head) - len(head.lstrip())]
     if matched.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
         return None
-    end = _end_of_body(matched.text, end_of_line, len(indentation))
+    end = end_of_body(matched.text, end_of_line, len(indentation))
     if end is None:
         return None
     return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
@@ -52,14 +52,14 @@ def braced_line(matched: Matched) -> Fix:
     line = matched.match.string
     indentation = line[: len(line) - len(line.lstrip())]
     end_of_line = matched.text.find("\n", matched.start)
-    end = _end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
+    end = end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
     if end is None:
         return None
     place = matched.start + len(line.rstrip())
     return [(place, place, " {"), (end, end, f"\n{indentation}}}")]
 
 
-def _end_of_body(text: str, start: int, indentation: int) -> int | None:
+def end_of_body(text: str, start: int, indentation: int) -> int | None:
     """The end of the last line that is indented more; None if there is no such line."""
     end = None
     position = start + 1

@@ -79,7 +79,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?:net|block)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)(?=\{)",
+        r"^\s*(?:net|block|train)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)(?=\{)",
         "net N ‹=› { input x: 3 }",
         "leave out `$at`: `net Name { ... }`, `block Name(...) { ... }`",
         "found `$at` before the `{`",
@@ -110,7 +110,7 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*train(?P<fix>(?P<at>\s*))(?=\{)",
+        r"^\s*train(?P<fix>(?P<at>\s*))(?=\{|$)",
         "net A {\n    input x: 3\n    relu\n}\ntrain‹ ›{ }",
         "name the net: `train $fix { ... }`",
         "a `train` section has no net",
@@ -119,30 +119,10 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*train\s+\w+(?P<fix>\s*(?P<at>\()(?P<entries>[^()]*(?:\([^()]*\)[^()]*)*)\))\s*$",
-        "train N ‹(›epochs = 3)",
-        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
-        "found `(` after the name of the net",
-        lambda matched: (
-            None
-            if len(parts(matched.group("entries"))) > 1
-            else f" {{\n    {matched.group('entries')}\n}}"
-        ),
-        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
-        where="top",
-    ),
-    Habit(
-        r"^\s*(?P<at>train)\b[^\n]*\{.*",
-        "‹train› { epochs = 3 }",
-        "close the net first, and write `train Net { epochs = 3 }` after it",
-        "a `train` section is in a net or block",
-        where="body",
-    ),
-    Habit(
-        r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics"
-        r"|seed)\s*=).*",
+        r"^\s*(?P<entry>(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr"
+        r"|metrics|seed)\s*=).*)",
         "‹epochs =› 3",
-        "settings of the training are outside of the net, in `train Net { epochs = 3 }`",
+        "close the net first, and write `train Net { $entry }` after it",
         "an entry of a `train` section is in a net or block",
         where="body",
     ),
@@ -231,21 +211,6 @@ HABITS = (
         "found `(` after `train`",
         " $name",
         where="top",
-    ),
-    Habit(
-        r"^\s*(?P<name>data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)(?P<at>"
-        r"\s*:)\s*(?P<value>.*)",
-        "epochs‹:› 3",
-        "write an entry with `=`: `$name = $value`",
-        "found `:` after the name of an entry",
-        lambda matched: [(*matched.place("at"), " =")],
-    ),
-    Habit(
-        r"^\s*\w+\s*=.*?(?P<fix>(?P<at>,))\s*$",
-        "epochs = 3‹,›",
-        "leave out the comma: each entry has a line of its own",
-        "found `,` at the end of an entry",
-        "",
     ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>[a-z].*)))$",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from netdsl.habits import chains, control, formats, grammar, python, symbols, values
+from netdsl.habits import chains, control, formats, grammar, python, sections, symbols, values
 
 HABITS = (
+    *sections.HABITS,
     *values.HABITS,
     *control.HABITS,
     *symbols.HABITS,

@@ -130,7 +130,10 @@ def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found:
         if found in ("`}`", "`->`"):
             return f"a `{bracket}` before this is not closed"
         if not source.line(number)[: column - 1].strip():
-            return f"a `{bracket}` above is not closed"
+            help_ = f"a `{bracket}` above is not closed"
+            if re.match(r"\s*\w+\s*=(?!=)", source.line(number)):
+                help_ += ", or a comma is missing at the end of the line above"
+            return help_
     return None
 
 
@@ -286,14 +289,16 @@ def is_top_level(expected: set[str]) -> bool:
 def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     """The end of the line before the error, if that line is incomplete.
 
-    That is so if a layer or a value is expected, the error is at the first word of a later line,
-    and the last word before it is an operator.
+    That is so if the error is at the first word of a later line, and a layer or a value is expected
+    after an operator, or an `=` after a name.
     """
-    if not (expected >= _EXPRESSION or expected >= _LAYER):
+    if not (expected >= _EXPRESSION or expected >= _LAYER or expected == {"EQUAL"}):
         return None
     before = text[:start].rstrip()
     if "\n" not in text[len(before) : start]:
         return None
+    if expected == {"EQUAL"}:
+        return len(before)
     last = before.rpartition("\n")[2]
     if not last.strip() or "#" in last:
         return None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
     from netdsl.errors import Part
 
+_WITH_HYPHENS = re.compile(r"[A-Za-z]\w*(-[A-Za-z]\w*)+")  # no name: `fashion-mnist`
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
 PYTHON = ("train({}=...)", "train(data=...)")
 
@@ -212,6 +213,9 @@ def _value(expr: ast.Expr, env: Env) -> object:
         return _call(expr, env)
     if isinstance(expr, ast.Sequence):
         return [_value(item, env) for item in expr.items]
+    if isinstance(expr, ast.Operation) and _WITH_HYPHENS.fullmatch(expr.span.text):
+        if isinstance(expr.first, ast.Name) and not env.find(expr.first.id)[0]:
+            return SettingCall(expr.span.text)
     return evaluate(expr, env)
 
 
