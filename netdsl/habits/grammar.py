@@ -7,30 +7,54 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import moved_brace, parts
+from netdsl.habits.sizes import ELEMENT_TYPES, meant_sizes
 from netdsl.habits.statements import put_out, several
+from netdsl.habits.words import TYPES
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
-TYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
-
 
 def declared_input(matched: Matched) -> Fix:
-    """`input image: 3x32x32` for other ways to write it."""
-    rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", matched.group("rest"))
-    dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), "")
-    rest = rest.replace(dtype, " ") if dtype else rest
-    name = re.match(r"[\s:=]*(?P<name>[A-Za-z_]\w+|[a-wyz]\b|x(?=\s*[:=\[(]))", rest)
-    if name is not None:
-        rest = rest[name.end() :]
-    sizes = re.findall(r"\d+|\b[A-Z]\b|(?<=x)[A-Z]\b", rest)
-    if not sizes or re.search(r"[^\dA-Z\sxX×*,;:=()\[\]{}]", rest):
+    """`input image: 3x32x32` for other ways to write it, and for several inputs on a line."""
+    rest = matched.group("rest").replace('"', "")
+    sizes, arrow, layers = rest.partition("->")
+    if arrow and re.search(r"[A-Za-z]", sizes.partition(":")[2]) is None and ":" in sizes:
+        declared = _declared(sizes, matched)
+        return f"{declared}\n{_indentation(matched)}{layers.strip()}" if declared else None
+    pairs = re.findall(r"([A-Za-z_]\w*)\s*:\s*([\dxA-Z]+)\s*(?=,|$)", rest)
+    names = re.fullmatch(r"\s*((?:[A-Za-z_]\w*\s*,\s*)+[A-Za-z_]\w*)\s*:\s*(\w+)\s*", rest)
+    if names is not None:
+        pairs = [(name.strip(), names[2]) for name in names[1].split(",")]
+    if len(pairs) > 1:
+        return f"\n{_indentation(matched)}".join(f"input {n}: {sizes}" for n, sizes in pairs)
+    return _declared(rest.replace("->", ":"), matched)
+
+
+def _declared(text: str, matched: Matched) -> str | None:
+    """One input; its name is before or after its sizes."""
+    words = r"shape|sizes?|dims?|[Ii]nput|[Tt]ensor|batch|by|channels?|height|width|torch|None|none"
+    types = "|".join((*ELEMENT_TYPES, *TYPES))
+    name = rf"(?P<name>(?!(?:{words}|{types})\b)[A-Za-z_][\w-]*?)"
+    found = re.match(rf"[\s:=(]*{name}(?=\s*[:=\[(,]|\s+(?:as|is|of|with)\b|\s+[\d(\[])", text)
+    if found is not None:
+        text = text[found.end() :]
+    else:
+        found = re.search(rf"(?<=[\d\s\])])\s+{name}\s*$", text)
+        text = text if found is None else text[: found.start()]
+    sizes = meant_sizes(re.sub(r"\b(?:is|with)\b", " ", text))
+    if sizes is None or not sizes.strip():
         return None
-    written = "image" if name is None else name["name"]
-    if name is None and re.search(r"^\s*input\s+image\b", matched.text, re.MULTILINE):
+    if found is None and re.search(r"^\s*input\s+image\b", matched.text, re.MULTILINE):
         return None
-    return f"input {written}: {'x'.join(sizes)}" + (f" {dtype}" if dtype else "")
+    written = "image" if found is None else found["name"].replace("-", "_")
+    return f"input {written}: {sizes}"
+
+
+def _indentation(matched: Matched) -> str:
+    line = matched.match.string
+    return line[: len(line) - len(line.lstrip())]
 
 
 def called_input(matched: Matched) -> Fix:
@@ -151,13 +175,20 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^(?P<fix>inputs?\b(?P<rest>.*))".replace("^", r"^\s*"),
+        r"^\s*(?P<fix>(?:[Ii]nputs?\b|INPUT\b|in(?=\s+\w+\s*:))(?P<rest>.*))",
         "‹input image = 3x8x8›",
         "write an input as `$fix`",
-        "an input has a name, a colon and its sizes",
+        "an input has a name, a colon and its sizes, on a line of its own",
         declared_input,
         "write an input as `input image: 3x224x224`",
         where="body",
+    ),
+    Habit(
+        r"^\s*(?P<at>inputs?\b.*)",
+        "‹input image: 3x8x8›",
+        "write it in the braces of a net, above its layers: `net Net { ... }`",
+        "an input is outside of a net",
+        where="top",
     ),
     Habit(
         r"^\s*(?P<at>net\b)\s*(?P<fix>)(?=[({:]|$)",

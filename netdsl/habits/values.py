@@ -43,7 +43,7 @@ HABITS = (
         "",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<name>(?!inputs?\b|output\b)[a-z_]\w*)\s*:\s*(?:input\s+)?"
+        r"^\s*(?P<fix>(?P<name>(?!inputs?\b|output\b)[a-z_]\w*)\s*[:=]\s*(?:input\s+)?"
         r"(?P<at>(?P<sizes>\d+(?:x(?:\d+|[A-Z]))+)))\s*$",
         "image: ‹3x8x8›",
         "write an input as `input $name: $sizes`",
