@@ -124,7 +124,7 @@ class UnlikeShapesError(OpError):
         self.reason = reason
 
 
-class Part(NamedTuple):
+class EntryPart(NamedTuple):
     """A part of an entry: a call in it by its name, or one of its arguments.
 
     The argument is a name, or the number of one that is given without a name.
@@ -148,7 +148,7 @@ class SettingError(NetdslError):
         key: str | None = None,
         help: str | None = None,
         respelling: tuple[str, str] | None = None,
-        part: Part | None = None,
+        part: EntryPart | None = None,
     ) -> None:
         super().__init__(code, message, help=help)
         self.key = key

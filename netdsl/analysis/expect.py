@@ -17,19 +17,24 @@ from netdsl.diagnostics import (
 )
 from netdsl.elaborate.evaluate import Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
+from netdsl.habits.expectations import FIGURES, REMOVED_FIGURES
+from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
-    from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.graph import Graph, Node, Value
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
+_OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
+_USUAL_SIZE = 224  # of an open size, in examples
+_MOST_LAYERS = 3  # that a message names
 MOST = 16  # how many sizes of a list a message shows
 
 
@@ -63,7 +68,13 @@ class Facts:
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
-                diagnostic.help = _AT
+                diagnostic.help = self._with_sizes(statement)
+            if diagnostic.code == "unknown-name":
+                self._explain_sizes(statement.condition, diagnostic)
+            if isinstance(statement.condition, ast.Name) and diagnostic.code == "wrong-type":
+                name = statement.condition.id
+                number = shown(evaluate(statement.condition, env)).replace(",", "_")
+                diagnostic.help = f"compare it: `{name} == {number}`"
             if diagnostic.code == "wrong-type":
                 diagnostic.fix = ()  # what the author expects is not certain
             return diagnostic
@@ -75,19 +86,76 @@ class Facts:
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
+        fix: tuple[Edit, ...] = ()
         if isinstance(condition, ast.Operation) and _is_comparison(condition):
             ((operator, right),) = condition.rest
-            left, wanted = evaluate(condition.first, env), evaluate(right, env)
+            figure = condition.first
+            if operator == "==" and isinstance(figure, ast.Literal | ast.DimsLiteral):
+                figure, right = right, figure
+            left, wanted = evaluate(figure, env), evaluate(right, env)
             expected = shown(wanted)
             if operator != "==":
                 expected = f"{operator} {expected}"
-            message = f"`{condition.first.span.text}` is {shown(left)}, expected {expected}"
-            if isinstance(left, Sym) and statement.at is None:
-                advice = _AT
+            message = f"`{figure.span.text}` is {shown(left)}, expected {expected}"
+            if _is_open(left) and not _is_open(wanted) and statement.at is None:
+                advice = self._with_sizes(statement)
+            elif operator == "==":
+                advice, is_certain = self._advice(figure, left, wanted)
+                if is_certain:
+                    fix = (Edit(right.span, shown(left)),)
         else:
             message = f"`{condition.span.text}` is false{self._figures(condition, env)}"
         notes = self._where(condition, env)
-        return Diagnostic("expect-failed", message, statement.span, notes=notes, help=advice)
+        return Diagnostic(
+            "expect-failed", message, statement.span, notes=notes, help=advice, fix=fix
+        )
+
+    def _with_sizes(self, statement: ast.Expect) -> str:
+        """Advice to give the sizes of the input, with usual ones in place of the open ones."""
+        sizes = (
+            size if isinstance(size, int) else _USUAL_SIZE
+            for size in self.graph.inputs[0].type.shape
+        )
+        line = statement.span.text
+        return f"it depends on the open sizes of the input: write `{line} at {shape_text(sizes)}`"
+
+    def _advice(self, figure: ast.Expr, left: object, wanted: object) -> tuple[str | None, bool]:
+        """Advice for values that differ, and whether the line certainly means the first."""
+        name = figure.span.text
+        if isinstance(wanted, str):
+            return f"leave out the quotes: `{name} == {wanted}`", shown(left) == wanted
+        if isinstance(left, tuple):
+            return _advice_for_shape(name, left, wanted)
+        if isinstance(left, int) and isinstance(wanted, int | float):
+            return self._contributions(figure, left - wanted), False
+        return None, False
+
+    def _contributions(self, figure: ast.Expr, difference: float) -> str:
+        """How far a figure is off, and the layers that most of it comes from."""
+        more = "more" if difference > 0 else "less"
+        text = f"{shown(abs(difference))} {more} than expected"
+        name = figure.id if isinstance(figure, ast.Name) else None
+        if name not in _OF_LAYER:
+            return text
+        rows = [(getattr(cost, name), _called(node)) for node, cost in self.costs.rows()]
+        largest = sorted((row for row in rows if isinstance(row[0], int) and row[0]), reverse=True)
+        parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
+        if len(largest) > _MOST_LAYERS:
+            parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} less")
+        return ": ".join([text, ", ".join(parts)]) if parts else text
+
+    def _explain_sizes(self, condition: ast.Expr, diagnostic: Diagnostic) -> None:
+        """Advice for sizes after `shape(label) ==` that another tool writes."""
+        if not isinstance(condition, ast.Operation) or not _is_comparison(condition):
+            return
+        right = condition.rest[0][1]
+        meant = meant_sizes(right.span.text)
+        is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
+        if is_shape and meant is not None and meant != right.span.text:
+            diagnostic.message = f"`{right.span.text}` is not how sizes are written"
+            diagnostic.span = right.span
+            diagnostic.help = f"write `{meant}`: numbers with `x` between them, without a batch"
+            diagnostic.fix = (Edit(right.span, meant),)
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """The totals that a compound condition names, with their values."""
@@ -119,15 +187,7 @@ class Facts:
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
-            raise NetdslError(
-                "unknown-name",
-                f"there is no figure or name `{expr.id}`",
-                expr.span,
-                help=_shape_help(expr.id, self.labels)
-                or did_you_mean(expr.id, self.names)
-                or f"the figures are {', '.join(self.names)} and shape(label)",
-                fix=respelled(expr.span, expr.id, Totals._fields),
-            )
+            raise self._unknown_figure(expr)
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL:
                 raise NetdslError(
@@ -139,14 +199,31 @@ class Facts:
                     fix=respelled(name_span(expr), expr.name, _OF_LABEL),
                 )
             if len(expr.arguments) != 1:
-                message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
-                raise NetdslError("unknown-function", message, expr.span)
+                raise _wrong_number(expr)
             return self._of_label(expr, env)
         help_ = None
-        if isinstance(expr, ast.Attribute) and expr.name in _OF_LABEL and expr.value is not None:
-            help_ = f"write `{expr.name}({expr.value.span.text})`"
+        fix: tuple[Edit, ...] = ()
+        label, dot, name = expr.span.text.rpartition(".")
+        if dot and name in _OF_LABEL:
+            help_ = f"write `{name}({label})`"
+            fix = (Edit(expr.span, f"{name}({label})"),)
+        elif isinstance(expr, ast.Reference):
+            help_ = f"write `shape({label or name})` for its sizes, or `params({label or name})`"
         message = f"`{expr.span.text}` has no value here"
-        raise NetdslError("not-a-value", message, expr.span, help=help_)
+        raise NetdslError("not-a-value", message, expr.span, help=help_, fix=fix)
+
+    def _unknown_figure(self, expr: ast.Name) -> NetdslError:
+        """The error for a name that is no figure; figures of other tools get the name here."""
+        squeezed = re.sub(r"[^a-z0-9]", "", expr.id.lower())
+        fix = respelled(expr.span, expr.id, Totals._fields)
+        help_ = _shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
+        if help_ is None and squeezed in FIGURES:
+            help_ = f"it is called `{FIGURES[squeezed]}` here"
+            fix = (Edit(expr.span, FIGURES[squeezed]),)
+        help_ = help_ or did_you_mean(expr.id, self.names)
+        help_ = help_ or f"the figures are {', '.join(self.names)} and shape(label)"
+        message = f"there is no figure or name `{expr.id}`"
+        return NetdslError("unknown-name", message, expr.span, help=help_, fix=fix)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
         """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
@@ -207,6 +284,14 @@ class Facts:
         fix = tuple(Edit(argument.span, name) for name in known if name.removeprefix("@") == meant)
         if argument.span.text.removeprefix("@") != own:
             fix = ()  # it has computed parts
+        if isinstance(argument, ast.Literal) and argument.value in self.labels:
+            advice = f"leave out the quotes: `{argument.value}`"
+            fix = (Edit(argument.span, str(argument.value)),)
+        elif own == "output" and len(self.graph.outputs) == 1:
+            maker = self.graph.outputs[0].value
+            advice = f"give the last layer a label; it is `{maker.name}`"
+            if maker.name in self.labels:
+                advice = f"the output is `{maker.name}`"
         message = f"there is no label `{text}`"
         return NetdslError("unknown-label", message, argument.span, help=advice, fix=fix[:1])
 
@@ -226,6 +311,50 @@ class Facts:
                 raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
             value = nodes[-1].output
         return value.type.shape
+
+
+def _wrong_number(expr: ast.Function) -> NetdslError:
+    """The error for a figure with no label, or with several."""
+    help_ = f"write one label: `{expr.name}(label)`"
+    if len(expr.arguments) > 1:
+        calls = [f"{expr.name}({argument.span.text})" for argument in expr.arguments]
+        help_ = f"ask for each: `{' + '.join(calls)}`"
+    if expr.name == "shape" and expr.arguments:
+        help_ = f"write `shape({expr.arguments[0].span.text})`; its first size is `[0]`"
+    message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
+    return NetdslError("unknown-function", message, expr.span, help=help_)
+
+
+def _called(node: Node) -> str:
+    """A layer by its label, or else by its kind and line."""
+    if not node.name.rpartition(".")[2].isdigit():
+        return f"`{node.name}`"
+    return f"`{node.op.kind}` on line {node.span.first.line}"
+
+
+def _is_open(value: object) -> bool:
+    """Whether a value depends on open sizes."""
+    values = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(item, Sym) for item in values)
+
+
+def _advice_for_shape(
+    name: str, shape: tuple[object, ...], wanted: object
+) -> tuple[str | None, bool]:
+    """Advice for sizes that differ from those of a label, and whether it is certain."""
+    written = f"`{name} == {shown(shape)}`"
+    if isinstance(wanted, int):
+        return f"compare it with sizes: {written}; one of them is `{name}[0]`", False
+    if not isinstance(wanted, tuple):
+        return None, False
+    if wanted[1:] == shape:
+        return f"leave the batch out: {written}", True
+    if len(shape) > 2 and (*wanted[-1:], *wanted[:-1]) == shape:
+        return f"the channels come first: {written}", True
+    if len(wanted) != len(shape):
+        count = counted(len(shape), "size")
+        return f"it has {count}, not {len(wanted)}: {written}", False
+    return None, False
 
 
 def _is_comparison(condition: ast.Operation) -> bool:
@@ -267,6 +396,8 @@ def shown(value: object) -> str:
         return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
     if isinstance(value, tuple) and all(isinstance(v, (int, Sym)) for v in value):
         return shape_text(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import did_you_mean, nearest
-from netdsl.errors import Part, SettingError
+from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
 from netdsl.ops import args
 from netdsl.words import are, counted
@@ -71,7 +71,7 @@ def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: st
         return target(**arguments)
     except SettingError as error:
         error.key = error.key or key
-        error.part = error.part or Part(call.name)
+        error.part = error.part or EntryPart(call.name)
         raise
 
 
@@ -82,7 +82,7 @@ def bind(
     if call.name not in registry:
         message = f"there is no {kind} named `{call.name}`"
         help_, respelling = _called_here(call, registry, kind)
-        code, part = f"unknown-{kind}", Part(call.name)
+        code, part = f"unknown-{kind}", EntryPart(call.name)
         raise SettingError(code, message, key, help_, respelling, part)
     target = registry[call.name]
     return target, _arguments(call, target, key)
@@ -125,12 +125,13 @@ def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
 
 
 def convert(
-    value: object, annotation: object, label: str, key: str, part: Part | None = None
+    value: object, annotation: object, label: str, key: str, part: EntryPart | None = None
 ) -> object:
     """`value` as the annotated type; lists become tuples, and integers floats where necessary.
 
     Raises SettingError: `wrong-type`, or `bad-argument` for a value of the right type that breaks
-    the `Constraint` or exceeds the range of float32. `label` names the value in messages, and `part` is its place.
+    the `Constraint` or exceeds the range of float32. `label` names the value in messages, and
+    `part` is its place.
     """
     base, constraint = annotation, None
     if typing.get_origin(annotation) is Annotated:
@@ -232,7 +233,7 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
             f" {are(len(call.args))} given"
         )
         help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
-        part = Part(call.name, len(names))
+        part = EntryPart(call.name, len(names))
         raise SettingError("unknown-argument", message, key, help_, part=part)
     given = dict(zip(names, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
@@ -249,7 +250,7 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
             parameters[name].annotation,
             f"`{name}` of `{call.name}`",
             key,
-            Part(call.name, places[name]),
+            EntryPart(call.name, places[name]),
         )
         for name, value in given.items()
     }
@@ -261,13 +262,13 @@ def _missing(call: SettingCall, name: str, key: str) -> SettingError:
     written = ", ".join([f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
     message = f"`{call.name}` needs the argument `{name}`"
     help_ = f"write `{call.name}({written})`"
-    return SettingError("missing-argument", message, key, help_, part=Part(call.name, name))
+    return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))
 
 
 def _check_name(
     call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str
 ) -> None:
-    part = Part(call.name, name)
+    part = EntryPart(call.name, name)
     if name in given:
         message = f"`{call.name}` is given `{name}` twice"
         help_ = f"remove one of the two: {show(given[name])} is its value without a name"

@@ -226,8 +226,8 @@ def _refuse_half_sizes(statement: ast.Input) -> None:
         "bad-size",
         f"`{span.text}` is not how the sizes of an input are written",
         span,
-        help=f"write sizes as in `3x224x224`, with a number or letter on both sides of each `x`",
-        fix=(Edit(span, meant),) if meant is not None and "." not in span.text else (),
+        help="write sizes as in `3x224x224`, with a number or letter on both sides of each `x`",
+        fix=(Edit(span, meant),) if meant is not None and span.text.endswith("x") else (),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
-from netdsl.habits.brackets import moved_brace, parts
+from netdsl.habits.brackets import moved_brace
 from netdsl.habits.sizes import ELEMENT_TYPES, meant_sizes
 from netdsl.habits.statements import put_out, several
 from netdsl.habits.words import TYPES
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def declared_input(matched: Matched) -> Fix:
     """`input image: 3x32x32` for other ways to write it, and for several inputs on a line."""
     rest = matched.group("rest").replace('"', "")
-    sizes, arrow, layers = rest.partition("->")
-    if arrow and re.search(r"[A-Za-z]", sizes.partition(":")[2]) is None and ":" in sizes:
+    sizes, _, layers = rest.partition("->")
+    if layers and re.fullmatch(r"\s*\w+\s*:\s*[\dxA-Z]+\s*", sizes):
         declared = _declared(sizes, matched)
         return f"{declared}\n{_indentation(matched)}{layers.strip()}" if declared else None
     pairs = re.findall(r"([A-Za-z_]\w*)\s*:\s*([\dxA-Z]+)\s*(?=,|$)", rest)
@@ -103,7 +103,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?:net|block|train)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)(?=\{)",
+        r"^\s*(?:net|block|train)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)"
+        r"(?=\{)",
         "net N ‹=› { input x: 3 }",
         "leave out `$at`: `net Name { ... }`, `block Name(...) { ... }`",
         "found `$at` before the `{`",
@@ -178,7 +179,7 @@ HABITS = (
         r"^\s*(?P<fix>(?:[Ii]nputs?\b|INPUT\b|in(?=\s+\w+\s*:))(?P<rest>.*))",
         "‹input image = 3x8x8›",
         "write an input as `$fix`",
-        "an input has a name, a colon and its sizes, on a line of its own",
+        "an input has a name, a colon and its sizes",
         declared_input,
         "write an input as `input image: 3x224x224`",
         where="body",
@@ -322,7 +323,7 @@ HABITS = (
         "write `output @label`, or `output logits: dense(10)`",
     ),
     Habit(
-        r"expect\s+(?P<a>\w+)\s+(?P<fix>)(?P<at>\d[\w_]*)\s*$",
+        r"expect\s+(?P<a>\w+(?:\([^()]*\))?)\s+(?P<fix>)(?P<at>\d[\w_]*)\s*$",
         "expect params ‹80›",
         "write `==` between them: `expect $a == $at`",
         "a comparison is missing",

@@ -274,7 +274,8 @@ HABITS = (
         where="train",
     ),
     Habit(
-        r"^\s*(?P<at>expect|if|repeat|for|input|output|aux|net|block|[a-z_]\w*(?=\s*(?:\(|->|$))).*",
+        r"^\s*(?P<at>expect|if|repeat|for|input|output|aux|net|block"
+        r"|[a-z_]\w*(?=\s*(?:\(|->|$))).*",
         "‹expect› params == 3",
         "a `train` section has only entries such as `epochs = 10`; the rest belongs in the net",
         "found `$at`, which is not an entry of a `train` section",

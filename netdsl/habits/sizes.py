@@ -12,7 +12,9 @@ _OPEN = ("none", "?", "-1", "*")
 _WORDS = {"channels": "C", "channel": "C", "height": "H", "width": "W", "length": "L", "depth": "D"}
 _LETTERS = {1: "L", 2: "CL", 3: "CHW", 4: "CDHW"}  # the open sizes of so many
 _TYPE = re.compile(rf"x?\b(?P<type>{'|'.join((*ELEMENT_TYPES, *TYPES))})\b")
-_FILLERS = re.compile(r"(?:\b(?:shape|sizes?|dims?|[Ii]nput|[Tt]ensor|torch\.Size|dtype|as|of)\b|=)")
+_FILLERS = re.compile(
+    r"(?:\b(?:shape|sizes?|dims?|[Ii]nput|[Tt]ensor|torch\.Size|dtype|as|of)\b|=)"
+)
 _TOKEN = re.compile(
     r"\s*(?:(?P<token>\d+(?:\.0+(?!\d))?|-1|[?*](?=\s*(?:[xX×,)\]]|$))|[Nn]one"
     rf"|batch(?:_?size)?|bs|{'|'.join(_WORDS)}|[A-WYZa-wyz](?![a-wyz]))"
@@ -37,12 +39,13 @@ def meant_sizes(text: str) -> str | None:
     letters = _LETTERS.get(len(tokens), "")
     sizes = []
     for axis, token in enumerate(tokens):
-        if token.lower() in _OPEN:
-            if not letters:
-                return None
-            token = letters[axis]
-        sizes.append(_WORDS.get(token, token))
-    if not sizes or any(size in ("batch", "bs") or size == "0" for size in sizes):
+        if token.lower() not in _OPEN:
+            sizes.append(_WORDS.get(token, token))
+        elif letters:
+            sizes.append(letters[axis])
+        else:
+            return None
+    if any(size in ("batch", "bs") or size == "0" for size in sizes):
         return None
     return "x".join(sizes) + dtype
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from netdsl.habits import chains, control, formats, grammar, python, sections, symbols, values
+from netdsl.habits import (
+    chains,
+    control,
+    expectations,
+    formats,
+    grammar,
+    python,
+    sections,
+    symbols,
+    values,
+)
 
 HABITS = (
     *sections.HABITS,
+    *expectations.HABITS,
     *values.HABITS,
     *control.HABITS,
     *symbols.HABITS,

@@ -153,14 +153,6 @@ HABITS = (
         "$a[$n]",
     ),
     Habit(
-        r"\bexpect\s+(?P<fix>(?P<a>\w+)\s+(?P<at>between)\s+(?P<x>[\d_]+)\s+(?:and|to|,)\s+"
-        r"(?P<y>[\d_]+))",
-        "expect params ‹between› 100 and 300",
-        "write `$a >= $x and $a <= $y`",
-        "found `between`",
-        "$a >= $x and $a <= $y",
-    ),
-    Habit(
         r"\bexpect\s+shape\([^()]*\)\s*==?\s*(?P<fix>(?P<n>\d+(?P<at>\s*,)\s*\d+(?:\s*,\s*\d+)*))",
         "expect shape(a) == 8‹,› 30, 30",
         "write the letter `x` between sizes: `$fix`",

@@ -44,7 +44,10 @@ _WORDS = {
     "ELSE": "`else`",
 }
 END = "the end of the file"
-_OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # a line cannot end so
+_OPERATORS = (  # a line cannot end so
+    *("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not", "at"),
+    *("==", "!=", "<", "<=", ">", ">="),
+)
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}

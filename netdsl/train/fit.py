@@ -96,7 +96,9 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
         except NetdslError as error:
             for diagnostic in error.diagnostics:
                 sizes = shape_text(data.shape)
-                diagnostic.notes += (Annotation(f"the images of this data are {sizes}", named.span),)
+                diagnostic.notes += (
+                    Annotation(f"the images of this data are {sizes}", named.span),
+                )
             yield from error.diagnostics
 
 

@@ -88,7 +88,7 @@ def build_input(
     """
     mean = torch.tensor(dataset.mean, device=device)[:, None, None]
     std = torch.tensor(dataset.std, device=device)[:, None, None]
-    stages = [_stage(item, dataset, mean, std) for item in augment]
+    stages = [_stage(item, mean, std) for item in augment]
     if not any(isinstance(item, settings.Normalize) for item in augment):
         stages.append(_normalise(mean, std))
 
@@ -101,7 +101,7 @@ def build_input(
     return run
 
 
-def _stage(item: settings.Augment, dataset: Dataset, mean: Tensor, std: Tensor) -> Stage:
+def _stage(item: settings.Augment, mean: Tensor, std: Tensor) -> Stage:
     stage: Stage
     match item:
         case settings.RandomCrop(size=size, pad=pad):

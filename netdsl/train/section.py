@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from netdsl.driver import Compiled
     from netdsl.elaborate.evaluate import Env
-    from netdsl.errors import Part
+    from netdsl.errors import EntryPart
 
 _WITH_HYPHENS = re.compile(r"[A-Za-z]\w*(-[A-Za-z]\w*)+")  # no name: `fashion-mnist`
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
@@ -131,12 +131,12 @@ class _Reader:
         try:
             self.values[key] = check_entry(key, self._entry_value(key, exprs))
         except SettingError as error:
-            if error.code == "missing-argument" and error.part is not None:
-                if error.part.argument in self.elsewhere:
-                    return  # that entry has an error of its own
+            part = error.part
+            if error.code == "missing-argument" and part and part.argument in self.elsewhere:
+                return  # that entry has an error of its own
             place = span
             if error.code != "unknown-entry":
-                place = _place_in(exprs, error.part)
+                place = _place_in(exprs, part)
             error.diagnostic.span = error.diagnostic.span or place
             if error.respelling is not None:
                 error.diagnostic.fix = _respelled(*error.respelling, error.diagnostic.span)
@@ -155,7 +155,7 @@ class _Reader:
         return values[0]
 
 
-def _place_in(exprs: tuple[ast.Expr, ...], part: Part | None) -> Span:
+def _place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:
     """The place of a part of an entry's value, or of the whole value."""
     for expr in _items(exprs):
         if part is None:
@@ -213,10 +213,16 @@ def _value(expr: ast.Expr, env: Env) -> object:
         return _call(expr, env)
     if isinstance(expr, ast.Sequence):
         return [_value(item, env) for item in expr.items]
-    if isinstance(expr, ast.Operation) and _WITH_HYPHENS.fullmatch(expr.span.text):
-        if isinstance(expr.first, ast.Name) and not env.find(expr.first.id)[0]:
-            return SettingCall(expr.span.text)
+    if _is_hyphenated(expr, env):
+        return SettingCall(expr.span.text)
     return evaluate(expr, env)
+
+
+def _is_hyphenated(expr: ast.Expr, env: Env) -> bool:
+    """Whether an expression is a name with hyphens, and not a difference: `fashion-mnist`."""
+    if not isinstance(expr, ast.Operation) or not isinstance(expr.first, ast.Name):
+        return False
+    return bool(_WITH_HYPHENS.fullmatch(expr.span.text)) and not env.find(expr.first.id)[0]
 
 
 def _call(expr: ast.Function, env: Env) -> SettingCall:

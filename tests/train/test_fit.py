@@ -33,7 +33,7 @@ MISFITS = {
     "one open size": (
         "input image: 1xHx32\n conv(4, 3) -> gap -> flatten\n output y: dense(10)",
         "data-mismatch",
-        "increase the `pad` of the dataset by 2",
+        "pad the images: `data = fashion_mnist_sample(pad = 2)`",
     ),
     "small images": (
         "input image: 1xHxW\n conv(4, 40) -> gap -> flatten\n output y: dense(10)",

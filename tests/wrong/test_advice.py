@@ -214,7 +214,7 @@ def test_the_padding_of_a_dataset() -> None:
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 1}))
     with pytest.raises(SettingError) as caught:
         check_shape(dataset, (1, 32, 32))
-    assert caught.value.help == "increase the `pad` of the dataset by 1"
+    assert caught.value.help == "pad the images: `data = fashion_mnist_sample(pad = 2)`"
     check_shape(open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2})), (1, 32, 32))
 
 
