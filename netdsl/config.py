@@ -2,9 +2,6 @@
 
 from typing import Any, NamedTuple
 
-# The datasets whose files are in a folder that the user names: `cifar10(root = "DIR")`.
-NEED_ROOT = ("mnist", "cifar10")
-
 
 class SettingCall(NamedTuple):
     """A call such as `cifar10(root = "DIR")`, in a `train` section or after `--data`."""

@@ -6,6 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Totals
+from netdsl.analysis.expect_advice import (
+    advice_for_shape,
+    called,
+    shape_help,
+    shown,
+    what_to_ask,
+    wrong_number,
+)
 from netdsl.diagnostics import (
     Annotation,
     Diagnostic,
@@ -17,25 +25,20 @@ from netdsl.diagnostics import (
 )
 from netdsl.elaborate.evaluate import Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
-from netdsl.habits.expectations import FIGURES, REMOVED_FIGURES
-from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
-    from netdsl.ir.graph import Graph, Node, Value
+    from netdsl.ir.graph import Graph, Value
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
 _USUAL_SIZE = 224  # of an open size, in examples
 _MOST_LAYERS = 3  # that a message names
-MOST = 16  # how many sizes of a list a message shows
 
 
 class Facts:
@@ -125,7 +128,7 @@ class Facts:
         if isinstance(wanted, str):
             return f"leave out the quotes: `{name} == {wanted}`", shown(left) == wanted
         if isinstance(left, tuple):
-            return _advice_for_shape(name, left, wanted)
+            return advice_for_shape(name, left, wanted)
         if isinstance(left, int) and isinstance(wanted, int | float):
             return self._contributions(figure, left - wanted), False
         return None, False
@@ -137,7 +140,7 @@ class Facts:
         name = figure.id if isinstance(figure, ast.Name) else None
         if name not in _OF_LAYER:
             return text
-        rows = [(getattr(cost, name), _called(node)) for node, cost in self.costs.rows()]
+        rows = [(getattr(cost, name), called(node)) for node, cost in self.costs.rows()]
         largest = sorted((row for row in rows if isinstance(row[0], int) and row[0]), reverse=True)
         parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
         if len(largest) > _MOST_LAYERS:
@@ -148,6 +151,8 @@ class Facts:
         """Advice for sizes after `shape(label) ==` that another tool writes."""
         if not isinstance(condition, ast.Operation) or not _is_comparison(condition):
             return
+        from netdsl.habits.sizes import meant_sizes  # only errors need it
+
         right = condition.rest[0][1]
         meant = meant_sizes(right.span.text)
         is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
@@ -199,7 +204,7 @@ class Facts:
                     fix=respelled(name_span(expr), expr.name, _OF_LABEL),
                 )
             if len(expr.arguments) != 1:
-                raise _wrong_number(expr)
+                raise wrong_number(expr)
             return self._of_label(expr, env)
         help_ = None
         fix: tuple[Edit, ...] = ()
@@ -214,9 +219,11 @@ class Facts:
 
     def _unknown_figure(self, expr: ast.Name) -> NetdslError:
         """The error for a name that is no figure; figures of other tools get the name here."""
+        from netdsl.habits.expectations import FIGURES, REMOVED_FIGURES  # only errors need them
+
         squeezed = re.sub(r"[^a-z0-9]", "", expr.id.lower())
         fix = respelled(expr.span, expr.id, Totals._fields)
-        help_ = _shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
+        help_ = shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
         if help_ is None and squeezed in FIGURES:
             help_ = f"it is called `{FIGURES[squeezed]}` here"
             fix = (Edit(expr.span, FIGURES[squeezed]),)
@@ -251,7 +258,7 @@ class Facts:
                 "not-a-layer",
                 f"`{argument.span.text}` is a value and not a layer, so it has no {expr.name}",
                 argument.span,
-                help=_what_to_ask(self.labels[path]),
+                help=what_to_ask(self.labels[path]),
                 fix=self._layer_behind(path, argument),
             )
         return getattr(self.costs.of(path), expr.name)
@@ -313,48 +320,10 @@ class Facts:
         return value.type.shape
 
 
-def _wrong_number(expr: ast.Function) -> NetdslError:
-    """The error for a figure with no label, or with several."""
-    help_ = f"write one label: `{expr.name}(label)`"
-    if len(expr.arguments) > 1:
-        calls = [f"{expr.name}({argument.span.text})" for argument in expr.arguments]
-        help_ = f"ask for each: `{' + '.join(calls)}`"
-    if expr.name == "shape" and expr.arguments:
-        help_ = f"write `shape({expr.arguments[0].span.text})`; its first size is `[0]`"
-    message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
-    return NetdslError("unknown-function", message, expr.span, help=help_)
-
-
-def _called(node: Node) -> str:
-    """A layer by its label, or else by its kind and line."""
-    if not node.name.rpartition(".")[2].isdigit():
-        return f"`{node.name}`"
-    return f"`{node.op.kind}` on line {node.span.first.line}"
-
-
 def _is_open(value: object) -> bool:
     """Whether a value depends on open sizes."""
     values = value if isinstance(value, tuple) else (value,)
     return any(isinstance(item, Sym) for item in values)
-
-
-def _advice_for_shape(
-    name: str, shape: tuple[object, ...], wanted: object
-) -> tuple[str | None, bool]:
-    """Advice for sizes that differ from those of a label, and whether it is certain."""
-    written = f"`{name} == {shown(shape)}`"
-    if isinstance(wanted, int):
-        return f"compare it with sizes: {written}; one of them is `{name}[0]`", False
-    if not isinstance(wanted, tuple):
-        return None, False
-    if wanted[1:] == shape:
-        return f"leave the batch out: {written}", True
-    if len(shape) > 2 and (*wanted[-1:], *wanted[:-1]) == shape:
-        return f"the channels come first: {written}", True
-    if len(wanted) != len(shape):
-        count = counted(len(shape), "size")
-        return f"it has {count}, not {len(wanted)}: {written}", False
-    return None, False
 
 
 def _is_comparison(condition: ast.Operation) -> bool:
@@ -368,36 +337,3 @@ def _written(reference: ast.Reference, env: Env) -> str:
     for piece in reference.path.pieces:
         path += piece if isinstance(piece, str) else str(evaluate(piece, env))
     return path
-
-
-def _what_to_ask(value: Value) -> str:
-    """Advice on what to ask instead, for the label of a value that is not a layer."""
-    if value.producer is None:
-        return "it is an input of the net, which has only a `shape`"
-    return f"name the layer that computes it, `{value.producer.name}`"
-
-
-def _shape_help(name: str, labels: Container[str]) -> str | None:
-    """Advice for a figure that only a label has, and for a label without a figure."""
-    if name in labels:
-        return f"write `shape({name})` for its sizes, or `params({name})`"
-    if name in ("flops", "FLOPs", "gflops", "multiplications"):
-        return "`macs` is the number of multiply-accumulates; FLOPs are about twice as many"
-    if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
-        return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
-    return None
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: `1,024`, `3x224x224`, `true`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple) and len(value) > MOST:
-        return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
-    if isinstance(value, tuple) and all(isinstance(v, (int, Sym)) for v in value):
-        return shape_text(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from netdsl.config import NEED_ROOT
+from netdsl.analysis.lint.training import NEED_ROOT
 from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
 

@@ -10,7 +10,6 @@ from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.infer import check_input
 from netdsl.errors import NetdslError
-from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.graph import NetOutput, Site, Value
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
 from netdsl.limits import MAX_DIM
@@ -92,7 +91,8 @@ class Ends:
         for name in names:
             if isinstance(name, str) and not env.find(name)[0]:
                 _refuse_batch(name, expr.span)
-                _refuse_other_tools(expr.span)
+                if len(name) > 1 or name == "B":  # other letters are sizes
+                    _refuse_other_tools(expr.span)
                 _refuse_sizes(name, expr.span, env)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
@@ -221,6 +221,8 @@ def _refuse_half_sizes(statement: ast.Input) -> None:
     """Raise `NetdslError` for `3x` and `3xHx`, which read as sizes and a type."""
     start, end = statement.shape.span.start, statement.span.end
     span = Span(statement.span.file, start, end)
+    from netdsl.habits.sizes import meant_sizes  # only runs with errors need it
+
     meant = meant_sizes(span.text)
     raise NetdslError(
         "bad-size",
@@ -258,6 +260,8 @@ def _refuse_batch(name: str, span: Span) -> None:
 
 def _refuse_other_tools(span: Span) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
+    from netdsl.habits.sizes import meant_sizes  # few nets have such names
+
     meant = meant_sizes(span.text)
     if meant is None or meant == span.text:
         return

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.analysis.lint.training import NEED_ROOT
 from netdsl.cli import run
-from netdsl.config import NEED_ROOT, SettingCall
+from netdsl.config import SettingCall
 from netdsl.data.catalog import DATASETS, open_dataset
 from netdsl.data.images import KNOWN
 from netdsl.driver import compile_net, program_of

@@ -81,7 +81,7 @@ def test_all_wrong_entries_are_reported(
 
 
 def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
-    """`check` loads neither numpy nor torch for a section, and reads no data, which does not fit here."""
+    """`check` loads neither numpy nor torch for a section, and reads no data."""
     (wrong_folder / "a.net").write_text(
         NET
         + 'train A {\n    data = cifar10(root = "nowhere")\n    metrics = accuracy(top = 2)\n}\n'

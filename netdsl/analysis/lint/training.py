@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.config import NEED_ROOT
 from netdsl.diagnostics import Diagnostic
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
@@ -12,6 +11,8 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The datasets whose files are in a folder that the user names: `cifar10(root = "DIR")`.
+NEED_ROOT = ("mnist", "cifar10")
 ABOUT_THE_DATA = ("data-without-root",)  # the codes of this module
 
 
