@@ -24,6 +24,9 @@ def declared_input(matched: Matched) -> Fix:
     name = re.match(r"[\s:=]*(?P<name>[A-Za-z_]\w+|[a-wyz]\b|x(?=\s*[:=\[(]))", rest)
     if name is not None:
         rest = rest[name.end() :]
+    else:
+        name = re.search(r"(?<=\s)(?P<name>[a-z_]\w+)\s*$", rest)
+        rest = rest if name is None else rest[: name.start()]
     sizes = re.findall(r"\d+|\b[A-Z]\b|(?<=x)[A-Z]\b", rest)
     if not sizes or re.search(r"[^\dA-Z\sxX×*,;:=()\[\]{}]", rest):
         return None
@@ -156,7 +159,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>let\s+(?P<at>\(?)(?P<names>\w+(?:\s*,\s*\w+)+)\)?\s*=\s*(?P<values>.*))$",
+        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*(?P<values>.*))$",
         "let ‹(›a, b) = (1, 2)",
         "write one `let` for each name",
         "a `let` has several names",
@@ -301,7 +304,6 @@ HABITS = (
         "`in` is missing after `for`",
         " in ",
     ),
-    Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
         r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
@@ -333,8 +335,8 @@ HABITS = (
         "== ",
     ),
     Habit(
-        r"expect\b.*?(?P<fix>\s*(?P<at>\bis\b|\bequals\b|:|(?<![=<>!])=(?!=)))",
-        "expect params ‹is› 80",
+        r"expect\b.*?(?P<fix>\s*(?P<at>:|(?<![=<>!])=(?!=)))",
+        "expect params ‹=› 80",
         "compare with `==`",
         "found `$at`, but values are compared with `==`",
         " ==",
