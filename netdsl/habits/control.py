@@ -70,7 +70,8 @@ HABITS = (
         "if not ($c)",
     ),
     Habit(
-        r"(?:\bif\b|\bexpect\b|=)[^{}]*?\w(?P<fix>\s+(?P<at>is\s+not|is|eq|equals|equal\s+to|ne|neq|lt|le"
+        r"(?:\bif\b|\bexpect\b|=)[^{}]*?\w(?P<fix>\s+(?P<at>is\s+not|is|eq|equals|equal\s+to"
+        r"|ne|neq|lt|le"
         r"|gt|ge)\s+)(?=[\w\"])",
         "if 3 ‹is› 3 { relu }",
         "write `$fix`",
@@ -85,7 +86,8 @@ HABITS = (
         among,
     ),
     Habit(
-        r"[(,=]\s*(?P<fix>(?P<at>\bif)\s+(?P<c>[^{}]+?)\s*(?:\{|\bthen\b)\s*(?P<a>[^{},]+?)\s*\}?\s*"
+        r"[(,=]\s*(?P<fix>(?P<at>\bif)\s+(?P<c>[^{}]+?)\s*(?:\{|\bthen\b)\s*(?P<a>[^{},]+?)"
+        r"\s*\}?\s*"
         r"else\s*\{?\s*(?P<b>[^{},)]+?)\s*\}?)\s*(?=[,)]|$)",
         "conv(‹if› true then 8 else 4, 3)",
         "write `$fix`",
@@ -185,7 +187,8 @@ HABITS = (
         lambda matched: [(*matched.place("at"), " {"), (*(matched.place("body")[1],) * 2, " }")],
     ),
     Habit(
-        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await|goto)\b.*",
+        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await"
+        r"|goto)\b.*",
         "‹switch› k { relu }",
         "write a choice as `if k == 1 { ... } else { ... }`",
         "found `$at`, which the language does not have",

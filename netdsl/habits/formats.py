@@ -230,7 +230,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<at>\[?\s*(?P<k>\d+)\s*[x×]\s*(?P=k)\s*,\s*(?P<out>\d+)\s*\]?)(?:\s*[x×*]\s*"
+        r"^\s*(?P<fix>(?P<at>\[?\s*(?P<k>\d+)\s*[x×]\s*(?P=k)\s*,\s*(?P<out>\d+)\s*\]?)(?:\s"
+        r"*[x×*]\s*"
         r"(?P<n>\d+))?)\s*$",
         "‹3x3, 64›",
         "write the layer as `$fix`",

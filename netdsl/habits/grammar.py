@@ -159,7 +159,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*(?P<values>.*))$",
+        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*("
+        r"?P<values>.*))$",
         "let ‹(›a, b) = (1, 2)",
         "write one `let` for each name",
         "a `let` has several names",

@@ -48,7 +48,8 @@ def worded(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
-        r"^\s*(?P<fix>(?P<at>export|public|static|private|begin|define|let|const|new|default|the|type"
+        r"^\s*(?P<fix>(?P<at>export|public|static|private|begin|define|let|const|new|default"
+        r"|the|type"
         r"|final|abstract|main|declare|start)\s+)(?=(?:net|block|train)\s+\w)",
         "‹export› net N { input x: 3 }",
         "leave out `$at`",
@@ -82,7 +83,8 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*(?:net|block)\s+\w+\s*(?:\([^()]*\))?\s*(?P<at>(?:extends|implements|inherits|from|of)\s+"
+        r"^\s*(?:net|block)\s+\w+\s*(?:\([^()]*\))?\s*(?P<at>(?:extends|implements|inherits|"
+        r"from|of)\s+"
         r"[\w.]+)",
         "net N ‹extends M› { input x: 3 }",
         "leave it out: a part that several nets have is a `block`",

@@ -68,7 +68,7 @@ FIRST = (
         r"(?P=x))\s*$",
         "conv(3, 1)(x) ‹+› x",
         "write `$fix`, which adds its input to the result of its layers",
-        "found `+` between values, but values are joined by layers",
+        "found `+ $x` after a layer, but values are joined by layers",
         around,
         where="body",
     ),

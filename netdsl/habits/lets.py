@@ -40,7 +40,8 @@ def numbers(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
-        r"^\s*(?P<fix>(?:let\s+)?(?P<pairs>\w+\s*=\s*[^,;=()\[\]]+?\s*(?P<at>[,;])\s*(?:let\s+)?\w+\s*="
+        r"^\s*(?P<fix>(?:let\s+)?(?P<pairs>\w+\s*=\s*[^,;=()\[\]]+?\s*(?P<at>[,;])\s*(?:let"
+        r"\s+)?\w+\s*="
         r"[^=].*))$",
         "let k = 3‹,› s = 2",
         "write one `let` for each name, on a line of its own: `$fix`",

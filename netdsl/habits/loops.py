@@ -98,7 +98,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<n>\d+|[a-z]\w*(?=\s*[*×]))\s*(?P<at>[*x×]|(?<=\d)\s)\s*(?P<layer>{_LAYERS}))\s*$",
+        rf"^\s*(?P<fix>(?P<n>\d+|[a-z]\w*(?=\s*[*×]))\s*(?P<at>[*x×]|(?<=\d)\s)\s*(?P<layer>"
+        rf"{_LAYERS}))\s*$",
         "3 ‹*› conv(8, 3)",
         "repeat layers with `$fix`",
         "found `$at` before a layer",

@@ -234,7 +234,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"(?:^|->|:)\s*(?P<fix>(?P<kind>[A-Za-z_]\w*)\((?P<inner>[^()]*)\)\s*(?:,|\bwith\b|@|\[|\{)?"
+        r"(?:^|->|:)\s*(?P<fix>(?P<kind>[A-Za-z_]\w*)\((?P<inner>[^()]*)\)\s*(?:,|\bwith\b|@"
+        r"|\[|\{)?"
         rf"\s*(?P<at>(?P<pairs>{_PAIR}(?:\s*,\s*{_PAIR})*))\s*[\]}}]?)\s*(?=->|$)",
         "conv(8, 3), ‹pad = 1›",
         "write all arguments in the parentheses: `$fix`",

@@ -47,7 +47,8 @@ HABITS = (
         argument,
     ),
     Habit(
-        r"\bexpect\s+(?P<fix>(?P<f>shape|params|macs|depth)\s+(?P<at>@?[A-Za-z_][\w.]*))(?=\s*[=<>!])",
+        r"\bexpect\s+(?P<fix>(?P<f>shape|params|macs|depth)\s+(?P<at>@?[A-Za-z_][\w.]*))(?="
+        r"\s*[=<>!])",
         "a: relu\n    expect shape ‹a› == 3x8x8",
         "write `$fix`",
         "the argument of `$f` is not in parentheses",
