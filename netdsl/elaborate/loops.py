@@ -9,12 +9,13 @@ from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
+from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Bodies
     from netdsl.ir.graph import Value
-    from netdsl.syntax import ast
 
 COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts rounds
 
@@ -23,6 +24,8 @@ def repeat(
     net: NetBuilder, bodies: Bodies, element: ast.Repeat, env: Env, x: Value | None
 ) -> Value | None:
     """The value after a `repeat`; raises `NetdslError`."""
+    if isinstance(element.count, ast.Sequence):
+        raise _no_count(element.count)
     count = evaluate(element.count, env)
     if count is UNKNOWN:
         return net.unknown(element.span)
@@ -38,6 +41,19 @@ def repeat(
         with net.in_round(Round(i + 1, count, dict(frame.values), element)):
             x = bodies.body(element.body, frame, x)
     return x
+
+
+def _no_count(pair: ast.Sequence) -> NetdslError:
+    """The error of `repeat(i, 3)`, whose fix is `repeat 3 as i`."""
+    message = "`repeat` needs a whole number, found several values"
+    error = NetdslError("wrong-type", message, pair.span, help="write `repeat 3 as i { ... }`")
+    texts = [element.span.text for element in pair.items]
+    if len(texts) == 2 and isinstance(pair.items[0], ast.Name):
+        error.diagnostic.help = f"write `repeat {texts[1]} as {texts[0]} {{ ... }}`"
+        place = Span(pair.span.file, pair.span.start, pair.span.end)
+        is_close = pair.span.file.text[: pair.span.start].endswith("repeat")
+        error.diagnostic.fix = (Edit(place, f"{' ' * is_close}{texts[1]} as {texts[0]}"),)
+    return error
 
 
 def each(

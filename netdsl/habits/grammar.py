@@ -161,7 +161,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>let\s+(?P<at>\(?)(?P<names>\w+(?:\s*,\s*\w+)+)\)?\s*=\s*(?P<values>.*))$",
+        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*("
+        r"?P<values>.*))$",
         "let ‹(›a, b) = (1, 2)",
         "write one `let` for each name",
         "a `let` has several names",
@@ -298,7 +299,6 @@ HABITS = (
         "`in` is missing after `for`",
         " in ",
     ),
-    Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
         r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
@@ -330,8 +330,8 @@ HABITS = (
         "== ",
     ),
     Habit(
-        r"expect\b.*?(?P<fix>\s*(?P<at>\bis\b|\bequals\b|:|(?<![=<>!])=(?!=)))",
-        "expect params ‹is› 80",
+        r"expect\b.*?(?P<fix>\s*(?P<at>:|(?<![=<>!])=(?!=)))",
+        "expect params ‹=› 80",
         "compare with `==`",
         "found `$at`, but values are compared with `==`",
         " ==",

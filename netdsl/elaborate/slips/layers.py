@@ -14,6 +14,7 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
 )
 from netdsl.habits.calls import chain_of
+from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, find, key_of
 from netdsl.habits.words import FUNCTIONS
 from netdsl.source import Span
@@ -61,12 +62,20 @@ def _advise_name(
             _act_on(diagnostic, key, call)
     elif row is not None:
         _called(diagnostic, span, call, row.ours)
+    elif (described := layer_of(_words(span, call))) is not None and re.search(r"\d", span.text):
+        diagnostic.help = f"write `{described}`"
+        set_fix(diagnostic, span if call is None else call.span, described)
     elif call is not None and call.body is not None and not is_like:
         diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     elif is_like:
         fix_closest(diagnostic, span)
     elif (diagnostic.help or "").startswith("did you mean"):
         diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _words(span: Span, call: ast.Call | None) -> str:
+    """A call as a line of a table: `conv8 3x3` for `conv8(3x3)`."""
+    return re.sub(r"[(),\s]+", " ", span.text if call is None else call.span.text)
 
 
 def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
@@ -87,6 +96,9 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
     """Advice for a layer whose arguments cannot be translated."""
     diagnostic.help = f"it is called `{ours}` here"
     if call is None:
+        return
+    if ours == "residual" and call.body is None:
+        diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
         return
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
     argument_at,
     fix_closest,
+    joined,
     reference,
     set_fix,
     with_comma,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.ir.op import Op
+
+CURRENT = ("x", "out", "h", "y", "input", "inputs", "X", "feat", "features", "net")
 
 
 def advise_name(
@@ -53,6 +57,8 @@ def advise_name(
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
+    elif name == "identity" and call is not None and call.name in JOINS:
+        diagnostic.help = f"write `{joined(call.name, call) or 'add { | relu | identity }'}`"
     elif name == "identity":
         diagnostic.help = (
             "a block without layers can be an argument: `block none() { }`, and then `none`"
@@ -66,6 +72,23 @@ def advise_name(
         set_fix(diagnostic, span, row.ours)
     else:
         fix_closest(diagnostic, span)
+        if diagnostic.help is None:
+            _without_value(diagnostic, name, call, argument)
+
+
+def _without_value(
+    diagnostic: Diagnostic, name: str, call: ast.Call | None, argument: ast.Argument | None
+) -> None:
+    """Advice for a name that no other advice is for."""
+    diagnostic.help = (
+        f"give it a value, `let {name} = 3`, or make it a parameter of the net or block"
+    )
+    if call is None or call.name not in LAYERS or argument is None or argument.name is not None:
+        return
+    if argument is call.arguments[0] and name in CURRENT:
+        diagnostic.help = f"leave `{name}` out: a layer takes the value above it"
+        edit = Edit(with_comma(call, argument), "")
+        diagnostic.fix = (without_arguments(call),) if len(call.arguments) == 1 else (edit,)
 
 
 def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
