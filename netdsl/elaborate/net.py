@@ -53,7 +53,7 @@ def elaborate(
     outside = Env(own.env, net.special, net.meter)
     frame = Env(target.home.env, net.special, net.meter)
     arguments = _with_defines(program, name, definition, target.arguments, own, outside)
-    signature = Signature(definition.name, definition.parameters, definition.name_span)
+    signature = Signature(definition.name, definition)
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator = Elaborator(net, dict(inputs))

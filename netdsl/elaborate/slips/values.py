@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import declaration
 from netdsl.elaborate.slips.edits import (
     JOINS,
     argument_at,
@@ -14,6 +15,7 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
     with_comma,
 )
+from netdsl.elaborate.suggested_calls import for_value
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -155,6 +157,9 @@ def advise_argument(
         _word(diagnostic, word, call, argument, cls)
     elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
         _percent(diagnostic, value, call)
+    declared = declaration(call, cls, argument)
+    if diagnostic.help is None and declared is not None:
+        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
 
 
 def _word(
