@@ -82,7 +82,9 @@ def _missing(
     message = f"`{signature.name}` needs {' and '.join(advice.missing)}"
     help_ = f"write `{signature}`"
     if advice.call is not None:
-        help_ = f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
+        help_ = (
+            f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
+        )
     return signature.fault("missing-argument", message, span, help_)
 
 
@@ -111,6 +113,8 @@ class _Binding:
             span = arguments[count].span
             kept = ", ".join(argument.span.text for argument in arguments[:count])
             help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
+            if not count:
+                help_ = f"write `{signature}`"
             self.add(signature.fault("too-many-arguments", message, span, help_))
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)

@@ -225,6 +225,8 @@ class NetBuilder:
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]
             diagnostic.fix = numbered(label, whole, rounds)
+            if rounds:
+                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)
@@ -245,7 +247,7 @@ class NetBuilder:
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            error.diagnostic.help = self.scope.suggest(path)
+            error.diagnostic.help = self._elsewhere(path) or self.scope.suggest(path)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -266,6 +268,16 @@ class NetBuilder:
         if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
             return None
         return f"`{first}` is defined further down; a reference can only name a label above it"
+
+    def _elsewhere(self, path: str) -> str | None:
+        """Advice for a label of the net that a block refers to, or of a block without a label."""
+        from netdsl.elaborate import elsewhere  # only texts with errors need it
+
+        if self.scope.path_to(path) is not None:
+            return None
+        if len(self.open) > 1 and path in self.labels and self.caller is not None:
+            return elsewhere.for_outer(path, self.open[-1], self.caller.span.text)
+        return elsewhere.for_inner(path, self.module.definitions.values())
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that is named by its position, such as `layer1.0`."""
@@ -371,13 +383,21 @@ class NetBuilder:
         path = self.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
-        known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
+        parts = self.open[-1].body.walk() if self.open else ()
+        if any(isinstance(part, ast.Let) and part.name == name for part in parts):
+            return f"`{name}` gets its value further down: move that `let` above this line"
+        blocks = [n for n, d in self.module.definitions.items() if not _is_net(d)]
+        known = [*env.names(), *blocks, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
             return f"sizes begin with a digit or a capital letter: write `{sizes}`"
         return did_you_mean(name, known) or did_you_mean_path(
             name, [f"@{path}" for path in self.scope.first_paths()]
         )
+
+
+def _is_net(definition: ast.Definition | ast.Alias) -> bool:
+    return isinstance(definition, ast.Alias) or definition.is_net
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

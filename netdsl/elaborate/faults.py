@@ -190,6 +190,8 @@ def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remed
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
         return Remedy(help_, with_channels_first(_first(x)))
+    if all(a.name != "k" for a in cls.args):
+        return Remedy(help_)
     return Remedy(for_window(help_, call, x))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ORDINALS = ("first", "second", "third", "fourth")
 LARGEST_STRIDE = 16
+SEQUENCE = 2  # axes of T x D, and of C x L
 MOST_AXES = 4  # channels and three spatial axes
 SAME_SIZES = "give them the same stride and padding (`pad = k // 2` keeps the size)"
 
@@ -102,6 +103,9 @@ def _projected(*types: TensorType) -> Change | None:
     wanted = channels[1 - number]
     if len(types[0].shape) == 1:
         return Change(number, f"dense({wanted})")
+    if len(types[0].shape) == SEQUENCE and any(a != b for a, b in sizes):
+        length = types[1 - number].shape[1]
+        return Change(number, f"dense({length})") if channels[0] == channels[1] else None
     strides = {_stride(a, b) for a, b in sizes} or {1}
     stride = strides.pop()
     if len(types[0].shape) > MOST_AXES or any(a < b for a, b in sizes):

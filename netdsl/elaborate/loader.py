@@ -7,7 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, respelled
+from netdsl.diagnostics import (
+    Annotation,
+    Edit,
+    Reporter,
+    did_you_mean,
+    nearest,
+    respelled,
+)
 from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.imports import import_target
@@ -295,6 +302,11 @@ def resolve(
         return KindValue(LAYERS[name])
     names = layer_names(module, labels)
     advice = did_you_mean(name, names)
+    if nearest(name, names) is None and (net := library.net_of_library(name)) is not None:
+        advice = (
+            f"`{net[1]}` is a whole net of the library, `netdsl check {net[0]}:{net[1]}`; only"
+            " layers and blocks can be called"
+        )
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",

@@ -28,14 +28,15 @@ MOST_STEPS = 4  # layers that a message lists
 
 def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     """Advice for a layer that does not take the rank of its input, or None."""
-    written = call.span.text.partition(": ")[2] if call.label is not None else call.span.text
+    text = call.span.file.text
+    written = text[call.name_span.start : call.span.end]
     earlier = next((value for value in _back(x) if _takes(op, value.type)), None)
     if earlier is not None and len(x.type.shape) == 1:
         return _moved_up(op, written, x, earlier)
     before = _source(x)
-    if x.producer is not None and x.producer.op.kind == "flatten" and before is not None:
-        if _takes_after(op, ("tokens",), before.type):
-            return f"write `tokens -> {written}` in place of `flatten`"
+    is_flat = x.producer is not None and x.producer.op.kind == "flatten"
+    if is_flat and before is not None and _takes_after(op, ("tokens",), before.type):
+        return f"write `tokens -> {written}` in place of `flatten`"
     bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
     if bridges and len(x.type.shape) > 1:
         return _bridged(written, bridges, x.type)

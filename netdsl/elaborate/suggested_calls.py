@@ -77,9 +77,9 @@ def for_surplus(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
         return _for_join(cls, values)
     if not cls.args:
         return _for_none(cls, values, texts)
-    if len(cls.args) == 1 and cls.args[0].convert in (sizes, integers):
-        if all(map(is_integer, values)):
-            return f"write one list: `{cls.kind}([{', '.join(texts)}])`"
+    takes_list = len(cls.args) == 1 and cls.args[0].convert in (sizes, integers)
+    if takes_list and all(map(is_integer, values)):
+        return f"write one list: `{cls.kind}([{', '.join(texts)}])`"
     kept = ", ".join(texts[: len(cls.args)])
     return f"write `{cls.kind}({kept})`; {_names(cls)}"
 
@@ -101,7 +101,8 @@ def _for_none(cls: type[Op], values: Sequence[object], texts: Sequence[str]) -> 
         return help_
     if cls.kind == "relu" and values[0] == RELU6:
         return f"{help_}, or `relu6` to cut values off at 6"
-    if not isinstance(values[0], int | float) or values == [1]:
+    number = values[0]
+    if not isinstance(number, int | float) or (cls.kind == "relu" and not 0 < number < 1):
         return help_
     kind, purpose = other
     return f"{help_}, or `{kind}({texts[0]})` {purpose}"

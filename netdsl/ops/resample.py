@@ -52,14 +52,15 @@ class Upsample(Op):
         if (self.scale is None) == (self.size is None):
             help = "write `upsample(2)` or `upsample(size = 16x16)`"
             correction = None
+            if self.size is not None:
+                help = f"write `upsample({self.scale})`, or give only the new `size`"
             scaled = tuple(size * (self.scale or 1) for size in x.spatial)
             if self.size is not None and self._sizes(n) == scaled:
                 help = "both give the same size: leave out `size`"
                 correction = Correction({"size": None})
             message = "`upsample` needs `scale` or `size`"
             if self.size is not None:
-                message = "`upsample` has both `scale` and `size`; it takes only one of them"
-                help = f"write `upsample({self.scale})`, or give only the new `size`"
+                message = "`upsample` takes `scale` or `size`, found both"
             raise OpError("missing-argument", message, help=help, correction=correction)
         if self.mode == "bilinear" and n != 2:
             raise OpError(

@@ -68,6 +68,8 @@ def advise_name(
         set_fix(diagnostic, span, row.ours)
     else:
         fix_closest(diagnostic, span)
+        if diagnostic.help is None and name.isidentifier():
+            diagnostic.help = f"give it a value above this line, as in `let {name} = 8`"
 
 
 def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
