@@ -39,6 +39,8 @@ def for_join(invocation: Invocation, xs: Sequence[Value]) -> str | None:
         return None
     if len(first.shape) != len(second.shape):
         change = _to_vector(invocation.name, first, second)
+    elif len(first.shape) == SEQUENCE and first.spatial != second.spatial:
+        change = _to_length(first, second)
     elif invocation.name == "concat":
         change = _to_size(first, second)
     else:
@@ -73,6 +75,15 @@ def _to_vector(kind: str, *types: TensorType) -> Change | None:
     return Change(number, layers)
 
 
+def _to_length(*types: TensorType) -> Change | None:
+    """The change of the sequence with the shorter vectors."""
+    steps, lengths = zip(*(_numbers(x.shape) for x in types), strict=True)
+    if steps[0] != steps[1]:
+        return None
+    number = int(lengths[1] < lengths[0])
+    return Change(number, f"dense({lengths[1 - number]})")
+
+
 def _to_size(*types: TensorType) -> Change | None:
     """The change that makes the larger of two maps as small as the other."""
     sizes = [_numbers(x.spatial) for x in types]
@@ -103,9 +114,6 @@ def _projected(*types: TensorType) -> Change | None:
     wanted = channels[1 - number]
     if len(types[0].shape) == 1:
         return Change(number, f"dense({wanted})")
-    if len(types[0].shape) == SEQUENCE and any(a != b for a, b in sizes):
-        length = types[1 - number].shape[1]
-        return Change(number, f"dense({length})") if channels[0] == channels[1] else None
     strides = {_stride(a, b) for a, b in sizes} or {1}
     stride = strides.pop()
     if len(types[0].shape) > MOST_AXES or any(a < b for a, b in sizes):

@@ -26,23 +26,30 @@ WHOLE = (integer, dims, padding, even_padding)  # the types of whole numbers
 OVER_ALL = {"avgpool": "gap", "maxpool": "gmp"}  # the kinds without a window
 
 
-def samples(cls: type[Op]) -> list[str]:
-    """The values of the first arguments in the first example of a kind."""
-    inside = cls.examples[0][1].partition("(")[2].removesuffix(")")
-    return [text for text in parts(inside) if text and " = " not in text]
+def sample(cls: type[Op], declared: Arg) -> str:
+    """A value that an argument takes: its default, or else that of the first example."""
+    if declared.default is not None and not declared.required:
+        return show(declared.default).replace('"', "")
+    position = cls.args.index(declared)
+    for _, call in cls.examples:
+        texts = parts(call.partition("(")[2].removesuffix(")"))
+        named = dict(text.split(" = ", 1) for text in texts if " = " in text)
+        if declared.name in named:
+            return named[declared.name]
+        if position < len(texts) - len(named):
+            return texts[position]
+    return declared.name
 
 
 def completed(cls: type[Op], written: Sequence[str], missing: Sequence[Arg]) -> str:
     """A call with the arguments that are written in the text, and samples of the missing ones."""
     positional = [text for text in written if " = " not in text]
     named = [text for text in written if " = " in text]
-    example = samples(cls)
     for declared in missing:
-        position = cls.args.index(declared)
-        if position == len(positional) and not named:
-            positional.append(example[position])
+        if cls.args.index(declared) == len(positional) and not named:
+            positional.append(sample(cls, declared))
         else:
-            named.append(f"{declared.name} = {example[position]}")
+            named.append(f"{declared.name} = {sample(cls, declared)}")
     return f"{cls.kind}({', '.join([*positional, *named])})"
 
 
@@ -115,10 +122,10 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
         return f"write {numbers}: it is the {declared.doc}"
     argument = f"`{declared.name}` ({declared.doc})"
     if declared.required:
-        return f"{argument} is the {_sample(cls, declared)} in `{cls.examples[0][1]}`"
+        return f"{argument} is the {sample(cls, declared)} in `{cls.examples[0][1]}`"
     if declared.default is None:
         return f"{argument} can be left out"
-    return f"{argument} can be left out: it is then `{_sample(cls, declared)}`"
+    return f"{argument} can be left out: it is then `{sample(cls, declared)}`"
 
 
 # ---- blocks
@@ -148,7 +155,7 @@ def of_block(
             continue
         cls, declared = use
         described.append(f"`{name}` ({declared.doc})")
-        value = _sample(cls, declared)
+        value = sample(cls, declared)
         if names.index(name) == len(positional) and not named:
             positional.append(value)
         else:
@@ -168,10 +175,3 @@ def _use(body: ast.Body, name: str) -> tuple[type[Op], Arg] | None:
                 if declared is not None and (declared.required or declared.default is not None):
                     return cls, declared
     return None
-
-
-def _sample(cls: type[Op], declared: Arg) -> str:
-    """A value that an argument takes."""
-    if declared.required:
-        return samples(cls)[cls.args.index(declared)]
-    return show(declared.default).replace('"', "")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 WIDEST_KERNEL = 11  # of usual convolutions over all channels
 WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
 MOST_STACKED = 8  # recurrent layers of usual nets
-LARGEST_EPS = 0.1  # far more than any net has: it is the channels or the momentum
+LARGEST_EPS = 1  # far more than any net has: it is the number of channels
+MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old batches
 # A call with three arguments by position, of which the first is not needed.
 _THREE = re.compile(r"(?P<kind>\w+)\([^,=()]+,\s*(?P<rest>[^,=()]+,\s*[^,=()]+[,)].*)", re.DOTALL)
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
@@ -82,11 +83,11 @@ def _other_order(node: Node) -> Iterator[Diagnostic]:
     """`bn(64)` and `lstm(64, 128)`, which begin with the length of the input in PyTorch."""
     op, text = node.op, node.span.text
     kind, eps, layers = op.kind, op.given.get("eps", 0), op.given.get("layers", 1)
-    if eps > LARGEST_EPS and "eps" not in text:
+    if (eps > LARGEST_EPS or eps in MOMENTA) and "eps" not in text:
         message = f"this `{kind}` has an `eps` of {eps:g}, which is usually a small number"
         help_ = f"the channels of the input are known: leave them out, as in `{op.examples[0][1]}`"
-        if eps <= 1:
-            help_ = f"name another argument: `momentum = {eps:g}`"
+        if eps in MOMENTA:
+            help_ = f"the momentum is a share of the new batch: write `momentum = {1 - eps:g}`"
     elif layers > MOST_STACKED and "layers" not in text:
         message = f"this `{kind}` has {layers} stacked layers"
         help_ = (
