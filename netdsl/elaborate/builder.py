@@ -21,7 +21,7 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
-from netdsl.elaborate.loader import WORDS, is_known, resolve
+from netdsl.elaborate.loader import WORDS, block_names, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
@@ -247,7 +247,9 @@ class NetBuilder:
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            error.diagnostic.help = self._elsewhere(path) or self.scope.suggest(path)
+            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+
+            error.diagnostic.help = advice(self, path) or self.scope.suggest(path)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -268,16 +270,6 @@ class NetBuilder:
         if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
             return None
         return f"`{first}` is defined further down; a reference can only name a label above it"
-
-    def _elsewhere(self, path: str) -> str | None:
-        """Advice for a label of the net that a block refers to, or of a block without a label."""
-        from netdsl.elaborate import elsewhere  # only texts with errors need it
-
-        if self.scope.path_to(path) is not None:
-            return None
-        if len(self.open) > 1 and path in self.labels and self.caller is not None:
-            return elsewhere.for_outer(path, self.open[-1], self.caller.span.text)
-        return elsewhere.for_inner(path, self.module.definitions.values())
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that is named by its position, such as `layer1.0`."""
@@ -386,7 +378,7 @@ class NetBuilder:
         parts = self.open[-1].body.walk() if self.open else ()
         if any(isinstance(part, ast.Let) and part.name == name for part in parts):
             return f"`{name}` gets its value further down: move that `let` above this line"
-        blocks = [n for n, d in self.module.definitions.items() if not _is_net(d)]
+        blocks = block_names(self.module)
         known = [*env.names(), *blocks, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
@@ -394,10 +386,6 @@ class NetBuilder:
         return did_you_mean(name, known) or did_you_mean_path(
             name, [f"@{path}" for path in self.scope.first_paths()]
         )
-
-
-def _is_net(definition: ast.Definition | ast.Alias) -> bool:
-    return isinstance(definition, ast.Alias) or definition.is_net
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

@@ -9,6 +9,17 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from netdsl.elaborate.builder import NetBuilder
+
+
+def advice(net: NetBuilder, path: str) -> str | None:
+    """Advice for a label of the net that a block refers to, or of a block without a label."""
+    if net.scope.path_to(path) is not None:
+        return None
+    if len(net.open) > 1 and path in net.labels and net.caller is not None:
+        return for_outer(path, net.open[-1], net.caller.span.text)
+    return for_inner(path, net.module.definitions.values())
+
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:
     """Advice for a block that refers to a label of its caller: the value becomes a parameter."""

@@ -329,12 +329,16 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
 
 def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
-    blocks = [
+    return [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *block_names(module)]
+
+
+def block_names(module: Module) -> list[str]:
+    """The blocks that a file defines or imports."""
+    return [
         name
         for name, definition in module.definitions.items()
         if isinstance(definition, ast.Definition) and not definition.is_net
     ]
-    return [*LAYERS, *BUILT_IN, *library.block_names(), *labels, *blocks]
 
 
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:
