@@ -21,7 +21,7 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
-from netdsl.elaborate.loader import WORDS, is_known, resolve
+from netdsl.elaborate.loader import WORDS, block_names, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
@@ -225,6 +225,8 @@ class NetBuilder:
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]
             diagnostic.fix = numbered(label, whole, rounds)
+            if rounds:
+                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)
@@ -245,7 +247,9 @@ class NetBuilder:
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            error.diagnostic.help = self.scope.suggest(path)
+            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+
+            error.diagnostic.help = advice(self, path) or self.scope.suggest(path)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -371,7 +375,11 @@ class NetBuilder:
         path = self.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
-        known = [*env.names(), *self.module.definitions, *WORDS.intersection([name.lower()])]
+        parts = self.open[-1].body.walk() if self.open else ()
+        if any(isinstance(part, ast.Let) and part.name == name for part in parts):
+            return f"`{name}` gets its value further down: move that `let` above this line"
+        blocks = block_names(self.module)
+        known = [*env.names(), *blocks, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
             return f"sizes begin with a digit or a capital letter: write `{sizes}`"

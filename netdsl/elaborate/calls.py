@@ -136,7 +136,7 @@ class Calls:
         call, definition = invocation.call, block.definition
         frame = Env(block.home.env, self.net.special, self.net.meter)
         frame.values["in"] = source
-        signature = Signature(call.name, definition.parameters, definition.name_span)
+        signature = Signature(call.name, definition)
         bind_parameters(frame, signature, call.arguments, invocation.env, call.span)
         return frame
 

@@ -95,7 +95,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
             "too-many-arguments",
             "`residual` takes no arguments: its layers are in its braces",
             call.arguments[0].span,
-            help="write its layers in the braces",
+            help="leave them out: the input of `residual` sets its channels",
         )
     arguments = layer_arguments(call, env, cls, net.meter)
     value = add_layer(net, invocation, cls, arguments, (*xs, *arguments.tensors))

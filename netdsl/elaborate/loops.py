@@ -31,7 +31,9 @@ def repeat(
         return net.unknown(element.span)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         message = f"`repeat` needs a whole number of at least 0, found {show(count)}"
-        raise NetdslError("wrong-type", message, element.count.span)
+        raise NetdslError(
+            "wrong-type", message, element.count.span, help="write a number, as in `repeat 3`"
+        )
     _charge_rounds(net, count, element, env)
     for i in range(count):
         net.meter.charge(1, element.span)

@@ -36,6 +36,10 @@ WRONG = [
         [5],
         "net A {\n input x: 1x28x28\n flatten -> dense(10)\n}\ntrain A { data = mnist }",
     ),
+    ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(8)\n}"),
+    ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(0.9)\n}"),
+    ("argument-order", [3], "net A {\n input image: 64x8x8\n groupnorm(32, 64)\n}"),
+    ("argument-order", [3], "net A {\n input x: 10x64\n lstm(64, 128)\n}"),
     ("double-activation", [4], "net A {\n input x: 4\n dense(4) -> relu\n tanh\n}"),
     (
         "double-activation",

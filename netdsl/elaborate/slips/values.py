@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.corrections import without_arguments
+from netdsl.elaborate.corrections import declaration, without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
     argument_at,
@@ -16,6 +16,7 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
     with_comma,
 )
+from netdsl.elaborate.suggested_calls import for_value
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -72,7 +73,7 @@ def advise_name(
         set_fix(diagnostic, span, row.ours)
     else:
         fix_closest(diagnostic, span)
-        if diagnostic.help is None:
+        if diagnostic.help is None and name.isidentifier():
             _without_value(diagnostic, name, call, argument)
 
 
@@ -81,7 +82,8 @@ def _without_value(
 ) -> None:
     """Advice for a name that no other advice is for."""
     diagnostic.help = (
-        f"give it a value, `let {name} = 3`, or make it a parameter of the net or block"
+        f"give it a value above this line, as in `let {name} = 8`, or make it a parameter of the"
+        " net or block"
     )
     if call is None or call.name not in LAYERS or argument is None or argument.name is not None:
         return
@@ -178,6 +180,9 @@ def advise_argument(
         _word(diagnostic, word, call, argument, cls)
     elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
         _percent(diagnostic, value, call)
+    declared = declaration(call, cls, argument)
+    if diagnostic.help is None and declared is not None:
+        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
 
 
 def _word(
