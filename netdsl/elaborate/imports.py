@@ -28,7 +28,8 @@ def import_target(source: SourceFile, item: ast.Import) -> tuple[str, str]:
     found = library.shipped(item.target)
     if found is not None:
         return found
-    net = _net(item.target)
+    meant = _meant_import(source, item)
+    net = None if meant else _net(item.target)
     if f"{item.target}.net" in library.files_beside(source):
         advice: str | None = (
             f'write `import "{item.target}.net"` to import the file in the same folder'
@@ -39,10 +40,9 @@ def import_target(source: SourceFile, item: ast.Import) -> tuple[str, str]:
         advice = did_you_mean(item.target, library.library_names())
         advice = advice or "`netdsl nets` lists the files of the library"
     message = f"the library has no `{item.target}`"
-    fix = _meant_import(source, item)
-    if not fix and net is not None and net[1] == item.target:
-        fix = (Edit(item.span, f"import {net[0]}"),)
-    raise NetdslError("import-not-found", message, item.span, help=advice, fix=fix)
+    if net is not None and net[1] == item.target:
+        meant = (Edit(item.span, f"import {net[0]}"),)
+    raise NetdslError("import-not-found", message, item.span, help=advice, fix=meant)
 
 
 def _net(name: str) -> tuple[str, str] | None:

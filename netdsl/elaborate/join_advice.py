@@ -69,6 +69,8 @@ def _to_vector(kind: str, *types: TensorType) -> Change | None:
         return None
     number = ranks.index(max(ranks))
     channels, length = types[number].channels, types[1 - number].shape[0]
+    if types[number].size == length:
+        return Change(number, "flatten")
     layers = "gap -> flatten"
     if kind != "concat" and channels != length:
         layers += f" -> dense({length})"

@@ -38,7 +38,7 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     if is_flat and before is not None and _takes_after(op, ("tokens",), before.type):
         return f"write `tokens -> {written}` in place of `flatten`"
     bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
-    if bridges and len(x.type.shape) > 1:
+    if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type)
     if len(x.type.shape) > MOST_AXES:
         return "an input has no batch; a picture has channels, height and width: `3x224x224`"

@@ -70,7 +70,7 @@ HABITS = (
         "if not ($c)",
     ),
     Habit(
-        r"(?:\bif\b|\bexpect\b|=)[^{}]*?\w(?P<fix>\s+(?P<at>is\s+not|is|eq|equals|equal\s+to"
+        r"(?:\bif\b|\bexpect\b|=)[^{}]*?[\w)\]](?P<fix>\s+(?P<at>is\s+not|is|eq|equals|equal\s+to"
         r"|ne|neq|lt|le"
         r"|gt|ge)\s+)(?=[\w\"])",
         "if 3 ‹is› 3 { relu }",

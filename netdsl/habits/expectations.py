@@ -68,8 +68,8 @@ _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
     Habit(
-        r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)?\s*:|[Ee]xpects|[Ee]xpected|Expect|EXPECT))\s.*",
-        "‹expect:› params == 3",
+        r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)\s*:|Expect\s*:|[Ee]xpects|[Ee]xpected|Expect|EXPECT))\s.*",
+        "‹expects:› params == 3",
         "write `expect`, without a colon: `expect params == 3`",
         "found `$at`, but a fact about a net begins with `expect`",
         "expect",
@@ -89,11 +89,11 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"\bexpect\s+(?:shape|params|macs|weights|units|buffers)"
+        r"\bexpect\s+(?P<figure>shape|params|macs|weights|units|buffers)"
         r"(?P<fix>\s+(?P<at>@?[A-Za-z_][\w.]*))\s*(?=[=<>!])",
         "expect params ‹c› == 80",
-        "write the label in parentheses: `params(label)`",
-        "a label is not in parentheses",
+        "write the label in parentheses: `$figure($at)`",
+        "the label after `$figure` is not in parentheses",
         "($at)",
         where="body",
     ),

@@ -131,7 +131,7 @@ HABITS = (
         r"^\s*net\s+\w+\s*\(\s*(?:inputs?|x|image)?\s*(?P<at>[:=]?\s*\(?\d.*)",
         "net N(‹3, 8, 8) { }›",
         "parameters have names, `net N(classes = 10)`; write the input as `input image: 3x8x8`",
-        "a number stands where the name of a parameter is expected",
+        "found a number where the name of a parameter is expected",
         where="top",
     ),
     Habit(

@@ -172,7 +172,7 @@ HABITS = (
         r"^\s*(?P<fix>\"\"\"(?P<text>[^\"]*)\"\"\")\s*$",
         '‹"""A net."""›',
         "write a comment after `#`: `# $text`",
-        "a string stands where a statement is expected",
+        "found a string where a statement is expected",
         "# $text",
     ),
     Habit(

@@ -47,15 +47,6 @@ HABITS = (
         argument,
     ),
     Habit(
-        r"\bexpect\s+(?P<fix>(?P<f>shape|params|macs|depth)\s+(?P<at>@?[A-Za-z_][\w.]*))(?="
-        r"\s*[=<>!])",
-        "a: relu\n    expect shape ‹a› == 3x8x8",
-        "write `$fix`",
-        "the argument of `$f` is not in parentheses",
-        "$f($at)",
-        where="body",
-    ),
-    Habit(
         r"^\s*expect(?P<fix>\s*(?P<at>:|=|\bthat\b)\s*)(?=\S).*",
         "expect‹:› params == 10",
         "leave it out: `expect params == 80`",
