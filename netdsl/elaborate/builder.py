@@ -249,7 +249,8 @@ class NetBuilder:
         if error.help is None:
             from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
 
-            error.diagnostic.help = advice(self, path) or self.scope.suggest(path)
+            outer = self.caller if path in self.labels else None
+            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)

@@ -7,18 +7,31 @@ from typing import TYPE_CHECKING
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.elaborate.module import Module
+    from netdsl.elaborate.scope import Namespace
+    from netdsl.ir.graph import Site
 
 
-def advice(net: NetBuilder, path: str) -> str | None:
-    """Advice for a label of the net that a block refers to, or of a block without a label."""
-    if net.scope.path_to(path) is not None:
-        return None
-    if len(net.open) > 1 and path in net.labels and net.caller is not None:
-        return for_outer(path, net.open[-1], net.caller.span.text)
-    return for_inner(path, net.module.definitions.values())
+def advice(
+    path: str,
+    scope: Namespace,
+    opened: Sequence[ast.Definition],
+    caller: Site | None,
+    module: Module,
+) -> str:
+    """Advice for a label that is not above a reference.
+
+    `opened` are the net and the blocks that are being unrolled. `caller` is the call of the
+    innermost block, if the net has the label.
+    """
+    help_ = None
+    if scope.path_to(path) is None:
+        help_ = for_inner(path, module.definitions.values())
+        if len(opened) > 1 and caller is not None:
+            help_ = for_outer(path, opened[-1], caller.span.text)
+    return help_ or scope.suggest(path)
 
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:

@@ -116,6 +116,8 @@ class WrongArguments:
         ours = next((n for n in RENAMED.get(name, ()) if n in self._known), None)
         if ours is not None and ours not in self._given:
             text = f"{ours} = {argument.value.span.text}"
+            if value == "same":
+                text = f"{ours} = same"  # Keras has it in quotes
             self._unknown(number, name, f"it is called `{ours}` here", _Correction(text))
             self._value(self._known[ours], value, number)
         elif ours is not None:

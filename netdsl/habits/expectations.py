@@ -68,7 +68,7 @@ _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
     Habit(
-        r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)\s*:|Expect\s*:|[Ee]xpects|[Ee]xpected|Expect|EXPECT))\s.*",
+        r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)\s*:?|Expect\s*:?|EXPECT))\s.*",
         "‹expects:› params == 3",
         "write `expect`, without a colon: `expect params == 3`",
         "found `$at`, but a fact about a net begins with `expect`",

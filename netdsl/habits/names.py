@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
-from netdsl.habits.brackets import braced
+from netdsl.habits.base import Guess, Habit
+from netdsl.habits.brackets import braced, closing
 from netdsl.habits.entries import braced_entries, entry, section
 from netdsl.habits.layers import find
 from netdsl.habits.statements import is_layer, labels_above, returned
@@ -60,8 +60,10 @@ def member(matched: Matched) -> Fix:
 
 def unbracketed(matched: Matched) -> Fix:
     """A layer or a chain without the brackets around it."""
-    value = matched.group("value")
-    return returned(matched) or None if value.count("(") == value.count(")") else None
+    opening = matched.place("at")[0]
+    if closing(matched.text, opening) != matched.place("fix")[1] - 1:
+        return None
+    return returned(matched) or None
 
 
 def on_next_line(matched: Matched) -> Fix:
@@ -103,6 +105,24 @@ def put_out(matched: Matched) -> Fix:
     if layer is None or not is_layer(matched, layer[0]):
         return None
     return f"output {value}"
+
+
+def outputs(matched: Matched) -> Fix:
+    """A line for each of the labels in `output a, b`."""
+    names = re.findall(r"[A-Za-z_][\w.]*", re.sub(r"\band\b", ",", matched.group("names")))
+    if not {name.split(".")[0] for name in names} <= labels_above(matched):
+        return None
+    line = matched.match.string
+    indentation = line[: len(line) - len(line.lstrip())]
+    return f"\n{indentation}".join(f"output @{name}" for name in names)
+
+
+def chained(matched: Matched) -> Fix:
+    """A chain for `a && b`, which could also mean that both take the same value."""
+    layers = re.split(r"\s*(?:&&?|\|\|)\s*", matched.group("fix"))
+    if not all(is_layer(matched, layer.split("(")[0]) for layer in layers):
+        return None
+    return Guess(" -> ".join(layers))
 
 
 def from_input(matched: Matched) -> Fix:
@@ -163,8 +183,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>\bis\b|\bbe\b|\bas\b|\bare\b|:\s*=|::|~|-"
-        rf"(?!>))\s*(?P<layer>{_CALL})(?P<rest>.*))$",
+        rf"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>\bis\b|\bbe\b|\bas\b|\bare\b|:\s*=|::|=>"
+        rf"|~|-(?!>))\s*(?P<layer>{_CALL})(?P<rest>.*))$",
         "c1 ‹is› conv(8, 3)",
         "write a colon between them: `$fix`",
         "found `$at` between a name and a layer",
@@ -293,11 +313,30 @@ HABITS = (
         where="body",
     ),
     Habit(
+        rf"^\s*(?P<fix>{_CALL}\s*(?P<at>&&?|\|\|)\s*{_CALL}(?:\s*(?:&&?|\|\|)\s*{_CALL})*)\s*$",
+        "conv(8, 3) ‹&&› relu",
+        "chain layers with `->`: `$fix`",
+        "found `$at` between layers",
+        chained,
+        where="body",
+    ),
+    Habit(
         rf"^\s*(?P<fix>(?P<chain>{_CALL}\s*(?P<at>[/\\])\s*{_CALL}(?:\s*[/\\]\s*{_CALL})*))\s*$",
         "conv(8, 3)‹/›relu",
         "chain layers with `->`: `$fix`",
         "found `$at` between layers",
         lambda matched: re.sub(r"\s*[/\\]\s*", " -> ", matched.group("chain")),
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>outputs?\s*[:=]?\s*[\[(]?\s*(?P<names>@?[A-Za-z_][\w.]*\s*"
+        r"(?P<at>(?:,|\band\b|@?)\s*[A-Za-z_@][\w.]*)(?:\s*(?:,|\band\b|\s)\s*@?[A-Za-z_][\w.]*)*)"
+        r"\s*[\])]?)\s*$",
+        "output image‹, image›",
+        "write a line for each output: `$fix`",
+        "a line has several outputs",
+        outputs,
+        "write a line for each output, as in `output @label` or `output logits: dense(10)`",
         where="body",
     ),
     Habit(

@@ -230,6 +230,7 @@ def _mended_bracket(
     """The problem of a bracket too many, or of a comma that is missing at the end of a line."""
     text, start = source.text, place[0]
     comma = missing_comma(text, start, expected)
+    bracket: WrongBracket | None
     if comma is not None:
         place, message = (comma, comma + 1), "a comma is missing at the end of this line"
         bracket = WrongBracket(message, "write `,` after it", [(comma, comma, ",")])

@@ -13,6 +13,7 @@ from netdsl.elaborate.slips.edits import (
     joined,
     set_fix,
 )
+from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, find, key_of
@@ -21,6 +22,8 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.diagnostics import Diagnostic
 
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
@@ -168,9 +171,10 @@ def _written(call: ast.Call) -> str | None:
 
 
 def advise_function(
-    diagnostic: Diagnostic, span: Span, call: ast.Call | None, part: ast.Tree | None
+    diagnostic: Diagnostic, span: Span, part: ast.Tree | None, labels: Iterable[str]
 ) -> None:
     """Advice for a function that does not exist, or that is a layer."""
+    call = part if isinstance(part, ast.Call) else None
     name = span.text.split("(")[0]
     if not is_layer(span.text) and find(name) is None:
         index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
@@ -188,6 +192,10 @@ def advise_function(
         if part.value.span == span:
             set_fix(diagnostic, part.span, f"{part.name}: {span.text}")
     if call is None:
+        return
+    sum_ = sum_in(call, span, labels)
+    if sum_ is not None:
+        diagnostic.help = f"values are joined by layers: write `{sum_}`"
         return
     if call.name in JOINS:
         diagnostic.help = f"write each in an arm: `{call.name} {{ | relu | conv(8, 3) }}`"

@@ -16,6 +16,7 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
     with_comma,
 )
+from netdsl.elaborate.slips.joins import CURRENT, sum_in
 from netdsl.elaborate.suggested_calls import for_value
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.ir.op import Op
-
-CURRENT = ("x", "out", "h", "y", "input", "inputs", "X", "feat", "features", "net")
 
 
 def advise_name(
@@ -68,6 +67,8 @@ def advise_name(
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
+    elif (sum_ := sum_in(call, span, labels)) is not None:
+        diagnostic.help = f"values are joined by layers: write `{sum_}`"
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
         diagnostic.help = f"the layer is called `{row.ours}` here"
         set_fix(diagnostic, span, row.ours)
