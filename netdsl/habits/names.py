@@ -118,11 +118,12 @@ def outputs(matched: Matched) -> Fix:
 
 
 def chained(matched: Matched) -> Fix:
-    """A chain for `a && b`, which could also mean that both take the same value."""
-    layers = re.split(r"\s*(?:&&?|\|\|)\s*", matched.group("fix"))
+    """A chain for `a | b`, and for `a && b`, which could also mean that both take one value."""
+    layers = re.split(r"\s*(?:&&?|\|\|?|->)\s*", matched.group("fix"))
     if not all(is_layer(matched, layer.split("(")[0]) for layer in layers):
         return None
-    return Guess(" -> ".join(layers))
+    chain = " -> ".join(layers)
+    return chain if matched.group("at") == "|" else Guess(chain)
 
 
 def from_input(matched: Matched) -> Fix:
@@ -313,7 +314,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"^\s*(?P<fix>{_CALL}\s*(?P<at>&&?|\|\|)\s*{_CALL}(?:\s*(?:&&?|\|\|)\s*{_CALL})*)\s*$",
+        rf"^\s*(?:\w+:\s*)?(?P<fix>{_CALL}\s*(?P<at>&&?|\|\|?)\s*{_CALL}"
+        rf"(?:\s*(?:&&?|\|\|?|->)\s*{_CALL})*)\s*$",
         "conv(8, 3) ‹&&› relu",
         "chain layers with `->`: `$fix`",
         "found `$at` between layers",

@@ -320,6 +320,8 @@ def general_help(expected: set[str], found: str) -> str | None:
     """Advice that depends only on what the grammar allows and what the text has."""
     if found == "`=`" and "COMPARE" in expected:
         return "compare with `==`"
+    if found == "`|`":
+        return "chain layers with `->`; `|` begins an arm: `concat { | relu | tanh }`"
     if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
         return "write several values as a list: `[a, b]`"
     return next((advice for terminals, advice in _ADVICE if expected >= terminals), None)
