@@ -183,6 +183,7 @@ class Summary:
                 "weights": r.weights,
                 "units": _plain(r.units),
                 "receptive_field": [_plain(d) for d in r.field],
+                "file": r.file,
                 "line": r.line,
                 "activation_bytes": _plain(r.bytes),
                 "training_only": r.aux,

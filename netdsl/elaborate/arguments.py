@@ -30,11 +30,15 @@ JOINED = 3  # a kind that can take this many inputs is a join
 
 
 class Signature(NamedTuple):
-    """What a caller must know about a block or net: its name, its parameters and its place."""
+    """What a caller must know about a block or net: the name of the call, and the definition."""
 
     name: str
-    parameters: tuple[ast.Parameter, ...]
-    defined: Span
+    definition: ast.Definition
+
+    @property
+    def parameters(self) -> tuple[ast.Parameter, ...]:
+        """The parameters in their order."""
+        return self.definition.parameters
 
     def __str__(self) -> str:
         """How it is called: `B(width, k = 3)`."""
@@ -46,7 +50,7 @@ class Signature(NamedTuple):
 
     def fault(self, code: str, message: str, span: Span, help: str) -> NetdslError:
         """An error of a call, with a note of where the block or net is defined."""
-        notes = (Annotation(f"`{self.name}` is defined here", self.defined),)
+        notes = (Annotation(f"`{self.name}` is defined here", self.definition.name_span),)
         return NetdslError(code, message, span, notes=notes, help=help)
 
 
@@ -66,12 +70,26 @@ def bind_parameters(
             binding.bind_named(argument, argument.name)
     missing = binding.missing()
     if missing:
-        listed = ", ".join(f"`{name}`" for name in missing)
-        message = f"`{signature.name}` needs {listed}"
-        binding.add(signature.fault("missing-argument", message, span, f"write `{signature}`"))
+        binding.add(_missing(signature, arguments, span, missing))
     if binding.errors:
         raise NetdslError.of(binding.errors)
     binding.bind_defaults()
+
+
+def _missing(
+    signature: Signature, arguments: tuple[ast.Argument, ...], span: Span, missing: list[str]
+) -> NetdslError:
+    """The error of parameters without values."""
+    from netdsl.elaborate.suggested_calls import of_block  # only texts with errors need it
+
+    advice = of_block(signature.definition, arguments, missing)
+    message = f"`{signature.name}` needs {' and '.join(advice.missing)}"
+    help_ = f"write `{signature}`"
+    if advice.call is not None:
+        help_ = (
+            f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
+        )
+    return signature.fault("missing-argument", message, span, help_)
 
 
 class _Binding:
@@ -97,7 +115,11 @@ class _Binding:
                 f"`{signature.name}` takes {counted(count, 'argument')}, found {len(arguments)}"
             )
             span = arguments[count].span
-            self.add(signature.fault("too-many-arguments", message, span, f"write `{signature}`"))
+            kept = ", ".join(argument.span.text for argument in arguments[:count])
+            help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
+            if not count:
+                help_ = f"write `{signature}`"
+            self.add(signature.fault("too-many-arguments", message, span, help_))
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)
 
@@ -115,7 +137,7 @@ class _Binding:
 
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
         signature = self._signature
-        help_ = did_you_mean(name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
+        help_ = did_you_mean(name, declared) or f"leave it out; it is declared as `{signature}`"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
         near = respelled(argument.span, name, set(declared) - self._given)

@@ -230,6 +230,8 @@ class NetBuilder:
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]
             diagnostic.fix = numbered(label, whole, rounds)
+            if rounds:
+                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)
@@ -250,7 +252,10 @@ class NetBuilder:
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            error.diagnostic.help = self.scope.suggest(path)
+            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+
+            outer = self.caller if path in self.labels else None
+            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)

@@ -145,6 +145,9 @@ class Expressions:
         path = self.net.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
+        parts = self.net.open[-1].body.walk() if self.net.open else ()
+        if any(isinstance(part, ast.Let) and part.name == name for part in parts):
+            return f"`{name}` gets its value further down: move that `let` above this line"
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:

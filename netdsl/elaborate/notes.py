@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Annotation
 from netdsl.ops.args import show
 from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Site
-    from netdsl.syntax import ast
 
 
 class Round(NamedTuple):
@@ -35,6 +35,14 @@ class Round(NamedTuple):
         place = Span(whole.file, whole.start, whole.start + len(head))
         values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
         return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
+
+    def numbered(self, label: str) -> str:
+        """How to number a label in this loop."""
+        if isinstance(self.loop, ast.For):
+            return f"write `{label}{{{self.loop.targets[0]}}}`"
+        if self.loop.variable is not None:
+            return f"write `{label}{{{self.loop.variable}}}`"
+        return f"write `{label}{{i}}` in `repeat {self.loop.count.span.text} as i`"
 
 
 def call_notes(site: Site) -> tuple[Annotation, ...]:

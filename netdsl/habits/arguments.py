@@ -51,4 +51,5 @@ RENAMED = {
     "scale_factor": ("scale",),
     "upscale_factor": ("r",),
     "dims": ("order",),
+    "dim": ("axis",),
 }

@@ -78,7 +78,7 @@ def _chain(node: ast.expr) -> Translation:
     join = find(path or "")
     if join is not None and join.ours in _JOINS.values() and node.args:
         return _joined(join.ours, node.args)
-    if path is not None and key_of(path) == "sequential":
+    if path is not None and key_of(path) in ("sequential", "seq"):
         return _in_sequence(node)
     if isinstance(node.func, ast.Attribute) and not _is_module(path):
         start = _chain(node.func.value)  # a method of a value: `x.view(1, 2)`

@@ -38,7 +38,7 @@ class Upsample(Op):
     precision as in PyTorch. `bilinear` interpolates between the centres of pixels.
     """
 
-    scale = arg(integer, None, doc="factor", min=1)
+    scale = arg(integer, None, doc="factor, a whole number; `size` allows any size", min=1)
     size = arg(sizes, None, doc="the new size, instead of a factor")
     mode = arg(
         text,
@@ -52,11 +52,15 @@ class Upsample(Op):
         if (self.scale is None) == (self.size is None):
             help = "write `upsample(2)` or `upsample(size = 16x16)`"
             correction = None
+            if self.size is not None:
+                help = f"write `upsample({self.scale})`, or give only the new `size`"
             scaled = tuple(size * (self.scale or 1) for size in x.spatial)
             if self.size is not None and self._sizes(n) == scaled:
                 help = "both give the same size: leave out `size`"
                 correction = Correction({"size": None})
-            message = "`upsample` needs either `scale` or `size`"
+            message = "`upsample` needs `scale` or `size`"
+            if self.size is not None:
+                message = "`upsample` takes `scale` or `size`, found both"
             raise OpError("missing-argument", message, help=help, correction=correction)
         if self.mode == "bilinear" and n != 2:
             raise OpError(

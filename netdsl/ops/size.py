@@ -141,7 +141,7 @@ class Crop(Op):
 
     rounding = exact
 
-    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference")
+    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference", min=1)
     offset: Sizes | None = arg(
         sizes, None, doc="where the cut begins; by default it is in the middle"
     )
@@ -155,7 +155,7 @@ class Crop(Op):
             raise OpError(
                 "missing-argument",
                 f"`crop` needs a size or a reference, found {given}",
-                help="write `crop(24x24)` or `crop(@image)`",
+                help="write for example `crop(24)`, for all axes, or a reference: `crop(@label)`",
             )
         for what, numbers in (("its size", self.size), ("its offset", self.offset)):
             for value in numbers or ():

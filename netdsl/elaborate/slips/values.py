@@ -6,14 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import declaration, without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
     argument_at,
     fix_closest,
+    joined,
     reference,
     set_fix,
     with_comma,
 )
+from netdsl.elaborate.slips.joins import CURRENT, sum_in
+from netdsl.elaborate.suggested_calls import for_value
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -60,15 +64,37 @@ def advise_name(
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
+    elif name == "identity" and call is not None and call.name in JOINS:
+        diagnostic.help = f"write `{joined(call.name, call) or 'add { | relu | identity }'}`"
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
+    elif (sum_ := sum_in(call, span, labels)) is not None:
+        diagnostic.help = f"values are joined by layers: write `{sum_}`"
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
         diagnostic.help = f"the layer is called `{row.ours}` here"
         set_fix(diagnostic, span, row.ours)
     else:
         fix_closest(diagnostic, span)
+        if diagnostic.help is None and name.isidentifier():
+            _without_value(diagnostic, name, call, argument)
+
+
+def _without_value(
+    diagnostic: Diagnostic, name: str, call: ast.Call | None, argument: ast.Argument | None
+) -> None:
+    """Advice for a name that no other advice is for."""
+    diagnostic.help = (
+        f"give it a value above this line, as in `let {name} = 8`, or make it a parameter of the"
+        " net or block"
+    )
+    if call is None or call.name not in LAYERS or argument is None or argument.name is not None:
+        return
+    if argument is call.arguments[0] and name in CURRENT:
+        diagnostic.help = f"leave `{name}` out: a layer takes the value above it"
+        edit = Edit(with_comma(call, argument), "")
+        diagnostic.fix = (without_arguments(call),) if len(call.arguments) == 1 else (edit,)
 
 
 def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
@@ -151,6 +177,9 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
         _word(diagnostic, word, call, argument, cls)
     elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
         _percent(diagnostic, value, call)
+    declared = declaration(call, cls, argument)
+    if diagnostic.help is None and declared is not None:
+        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
 
 
 def _word(
