@@ -69,9 +69,28 @@ def _only_body(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value
     return bodies.element(group, label, env, net.need(x, call.span))
 
 
+def _only_loop(statements: list[ast.Statement]) -> ast.Repeat | ast.For | None:
+    """The loop of braces that contain nothing else."""
+    match statements:
+        case [ast.Chain(elements=(ast.Repeat() | ast.For() as loop,))]:
+            return loop
+    return None
+
+
 def _no_arms(kind: str, body: ast.Body) -> NetdslError:
     """The error of a join whose braces have layers without a `|`."""
     statements = list(body.statements)
+    loop = _only_loop(statements)
+    if loop is not None and loop.body.statements:
+        first = loop.body.statements[0].span
+        error = NetdslError(
+            "missing-arms",
+            f"the loop in the braces of `{kind}` makes no arms",
+            body.span,
+            help="write `|` before what the loop repeats",
+        )
+        error.diagnostic.fix = (Edit(Span(first.file, first.start, first.start), "| "),)
+        return error
     arms = [" ".join(statement.span.text.split()) for statement in statements] or ["conv(8, 1)"]
     if len(arms) == 1:
         arms.append("identity")

@@ -99,7 +99,7 @@ def _relevant(expected: set[str], found: str) -> set[str]:
     if "RBRACE" in expected and found == END:
         return {"RBRACE"}
     if "_NL" in expected:
-        expected = expected - {"RBRACE"}
+        expected = expected - {"RBRACE", "VBAR"}
         if "__ANON_0" in expected:
             return {"__ANON_0", "_NL"}
     return expected
