@@ -182,7 +182,7 @@ HABITS = (
         rf"(?:\s*(?P=sign)\s*{_OPERAND})*))\s*(?=->|$|\}})",
         "conv(8, 3) ‹+› relu",
         "write `$fix`",
-        "found `$sign` between values, but values are joined by `add`, `mul` and `sub`",
+        "found `$sign` between values, but layers are joined by `add`, `mul` and `sub`",
         summed,
         "add values with a join, `add { | conv(8, 3) | relu }`, or labels with `@a -> add(@b)`",
     ),

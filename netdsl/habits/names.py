@@ -342,8 +342,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>output\s*(?P<at>->|\()\s*(?P<value>.*?))\s*$",
-        "output‹(›relu)",
+        r"^\s*(?P<fix>output\s*(?P<at>->)\s*(?P<value>.*?))\s*$",
+        "output ‹->› relu",
         "write `$fix`; a name can follow: `output logits: dense(10)`",
         "found `$at` after `output`",
         put_out,

@@ -295,12 +295,6 @@ HABITS = (
         "a choice has no `else`",
     ),
     Habit(
-        r"[\[(][^\[\]]*(?P<at>\bfor\s+\w+\s+in\b)[^\[\]]*",
-        "let a = [i ‹for i in› range(3)]",
-        "write the list itself: `[8, 16, 32]`, or `for i in range(3) { ... }` around layers",
-        "a list cannot contain a loop",
-    ),
-    Habit(
         r"[(,]\s*(?P<at>\*\*?(?=[A-Za-z_]))\w+",
         "conv(‹*›args)",
         "write every argument",

@@ -7,6 +7,7 @@ from netdsl.habits import (
     control,
     expectations,
     formats,
+    formulas,
     grammar,
     heads,
     joins,
@@ -21,6 +22,7 @@ from netdsl.habits import (
 
 HABITS = (
     *sections.HABITS,
+    *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,
     *lets.HABITS,
