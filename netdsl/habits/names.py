@@ -107,14 +107,25 @@ def put_out(matched: Matched) -> Fix:
     return f"output {value}"
 
 
+def named_output(matched: Matched) -> Fix:
+    """A colon between the name of an output and its layer."""
+    name, layer = matched.group("name"), matched.group("layer").split("(")[0]
+    is_free = not is_layer(matched, name) and name not in labels_above(matched)
+    return ": " if is_free and is_layer(matched, layer) else None
+
+
 def outputs(matched: Matched) -> Fix:
     """A line for each of the labels in `output a, b`."""
     names = re.findall(r"[A-Za-z_][\w.]*", re.sub(r"\band\b", ",", matched.group("names")))
-    if not {name.split(".")[0] for name in names} <= labels_above(matched):
+    own = [name.rpartition(".")[2] for name in names]
+    inputs = re.findall(r"\binput\s+(\w+)", matched.text)
+    is_known = {name.split(".")[0] for name in names} <= labels_above(matched)
+    if not is_known or len({*own}) < len(own) or {*own} & {*inputs}:
         return None
     line = matched.match.string
     indentation = line[: len(line) - len(line.lstrip())]
-    return f"\n{indentation}".join(f"output @{name}" for name in names)
+    pairs = zip(own, names, strict=True)
+    return f"\n{indentation}".join(f"output {label}: @{name}" for label, name in pairs)
 
 
 def chained(matched: Matched) -> Fix:
@@ -331,14 +342,23 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>outputs?\s*[:=]?\s*[\[(]?\s*(?P<names>@?[A-Za-z_][\w.]*\s*"
-        r"(?P<at>(?:,|\band\b|@?)\s*[A-Za-z_@][\w.]*)(?:\s*(?:,|\band\b|\s)\s*@?[A-Za-z_][\w.]*)*)"
+        rf"^\s*output\s+(?P<name>[A-Za-z_]\w*)(?P<fix>\s+)(?P<at>(?P<layer>{_CALL}))\s*(?:->.*)?$",
+        "output logits ‹relu›",
+        "write a colon after the name of an output: `output $name: $layer`",
+        "a colon is missing after the name of an output",
+        named_output,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>outputs?\b\s*[:=]?\s*[\[(]?\s*(?P<names>@?[A-Za-z_][\w.]*\s*"
+        r"(?P<at>(?:,|\band\b|(?<=\s))\s*@?[A-Za-z_][\w.]*)"
+        r"(?:\s*(?:,|\band\b|\s)\s*@?[A-Za-z_][\w.]*)*)"
         r"\s*[\])]?)\s*$",
-        "output image‹, image›",
+        "a: relu\n    b: relu\n    output a‹, b›",
         "write a line for each output: `$fix`",
         "a line has several outputs",
         outputs,
-        "write a line for each output, as in `output @label` or `output logits: dense(10)`",
+        "write a line for each output, as in `output a: @label` or `output logits: dense(10)`",
         where="body",
     ),
     Habit(
