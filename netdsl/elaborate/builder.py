@@ -25,6 +25,7 @@ from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
+from netdsl.elaborate.weights import fault_of_weight, weight_named
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -241,6 +242,9 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
+        weight_fault = fault_of_weight(self, path, reference.span)
+        if weight_fault is not None:
+            raise weight_fault
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
@@ -313,7 +317,7 @@ class NetBuilder:
         """
         match expr:
             case ast.Reference():
-                return self.reference(expr, env)
+                return weight_named(self, expr, env) or self.reference(expr, env)
             case ast.Attribute(value=None):
                 return attribute(expr, env.find("in")[1])
             case ast.Attribute(value=ast.Expr() as owner):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ir.op import Param
     from netdsl.ir.rounding import Bound, Known, Tensor
     from netdsl.ir.types import TensorType
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 class Lowered(NamedTuple):
     """A layer in PyTorch: the constructor of its module, if it has one, and the call.
 
-    In the call, {m} is the module and {0}, {1} are the inputs.
+    In the call, {m} is the module and {0}, {1} are the inputs. A layer that only stores a tensor
+    has that tensor in place of a module; `store` is then "parameter" or "buffer".
     """
 
     module: str | None
     call: str
     uses: str | None = None  # the name in `modules` that the text refers to
+    store: str = "module"
 
     @property
     def plain(self) -> bool:
@@ -91,6 +94,12 @@ class Recorder(Protocol):
 
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+
+    def buffer(self, param: Param, call: str) -> Lowered:
+        """A stored tensor with the numbers of `param`, which {m} is in the call."""
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRED = object()
 COUNTER = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
+CONSTANT = "const"  # the initialiser of a tensor that never changes
 
 
 class Param(NamedTuple):
@@ -32,17 +33,46 @@ class Param(NamedTuple):
     - state: a matrix that a recurrent layer applies at every step
     - after-norm: a matrix whose input has scale 1, whatever the scale of the layer's input is
     - slope: a factor of negative values
+
+    `tied` is the name of the weight of an earlier layer, if the tensor is that weight.
     """
 
     shape: tuple[int, ...]
     init: str = "zeros"
     values: tuple[float, ...] = ()
     role: str = ""
+    tied: str = ""
+    dtype: str = "float32"
 
     @property
     def size(self) -> int:
         """The number of elements."""
         return prod(self.shape)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its numbers are those of the text, whatever a checkpoint contains."""
+        return self.init == CONSTANT
+
+
+class Weight:
+    """A weight of an earlier layer as a value, such as `@emb.weight`.
+
+    `name` is its name in checkpoints.
+    """
+
+    __slots__ = ("name", "shape")
+    type_word = "a weight"
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.shape = shape
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Weight) and (other.name, other.shape) == (self.name, self.shape)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 class Arg:
@@ -167,7 +197,10 @@ class Op:
         return xs[0]
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        """The learned tensors by their PyTorch names."""
+        """The learned tensors by their PyTorch names.
+
+        The name of a tensor is empty if it is not inside a module: it has the name of the layer.
+        """
         return {}
 
     def buffers(self, *xs: TensorType) -> dict[str, Param]:
@@ -245,4 +278,5 @@ class Op:
         """The number of weights without biases; 0 for a layer that does not multiply."""
         if not self.multiplies:
             return 0
-        return sum(p.size for name, p in self.params(*xs).items() if not name.startswith("bias"))
+        own = {name: p for name, p in self.params(*xs).items() if not p.tied}
+        return sum(p.size for name, p in own.items() if not name.startswith("bias"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
+from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -175,9 +177,50 @@ def literal(value: object) -> tuple[Numbers, ...]:
     if isinstance(value, tuple) and value:
         if all(isinstance(item, tuple) for item in value):
             return tuple(literal(item) for item in value)
-        if all(isinstance(item, float) or is_integer(item) for item in value):
-            return tuple(float(item) for item in value)
+        if all(map(_is_number, value)):
+            return tuple(map(float, value))
     raise WrongType("nested lists of numbers of one shape")
+
+
+def whole_numbers(value: object) -> tuple[Numbers, ...]:
+    """Nested lists of numbers, in which integers remain integers."""
+    literal(value)
+    return value  # type: ignore[return-value]
+
+
+def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
+    """Nested lists of numbers, or a weight of an earlier layer."""
+    found = value.weight if isinstance(value, Value) else value
+    if isinstance(found, Weight):
+        return found
+    try:
+        return literal(value)
+    except WrongType as wrong:
+        raise WrongType(f"{wrong}, or a weight such as @label.weight") from None
+
+
+def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
+    """`true`, `false`, a list of numbers, or a weight of an earlier layer."""
+    found = value.weight if isinstance(value, Value) else value
+    if isinstance(found, (bool, Weight)):
+        return found
+    if isinstance(found, tuple) and found and all(map(_is_number, found)):
+        return tuple(map(float, found))
+    raise WrongType("true, false or a list of numbers")
+
+
+def weight_advice(name: str, value: object) -> str | None:
+    """Advice for the value of a layer in place of its weight."""
+    if not isinstance(value, Value) or value.producer is None:
+        return None
+    weights = [f"`@{value.producer.tensor_name(key)}`" for key in value.producer.params()]
+    if not weights:
+        return f"`{name}` takes a weight of a layer, such as `@label.weight`"
+    return f"that is the value of `{value.producer.op.kind}`; its weights are {', '.join(weights)}"
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, float) or is_integer(value)
 
 
 TYPE_NAMES: dict[Callable[[object], object], str] = {
@@ -191,6 +234,9 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     sizes: "dims",
     integers: "list of int",
     literal: "nested list",
+    whole_numbers: "nested list",
+    weight_values: "nested list or weight",
+    bias_values: "bool, list or weight",
 }
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.ir.lowering import Lowered
+
+if TYPE_CHECKING:
+    from netdsl.ir.op import Param
 
 
 class SourceRecorder:
@@ -18,6 +23,17 @@ class SourceRecorder:
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
         return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", name)
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+        return Lowered(f"nn.Parameter(torch.zeros{shape!r})", call, store="parameter")
+
+    def buffer(self, param: Param, call: str) -> Lowered:
+        """A stored tensor with the numbers of `param`, which {m} is in the call."""
+        text = f"torch.tensor({list(param.values)!r}, dtype=torch.{param.dtype})"
+        if len(param.shape) != 1:
+            text += f".reshape{param.shape!r}"
+        return Lowered(text, call, store="buffer")
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""
