@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
         ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"),
         ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+        ("2x4", "deconv(1, 2, bias = [0.5], weight = [[[1, 2]], [[3, 4]]])"),
         ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"),
         ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
         ("2x3x3", "deconv(2, 3, pad = 2)"),
