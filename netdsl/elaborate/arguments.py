@@ -9,8 +9,11 @@ from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
+from netdsl.elaborate.weights import not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
+from netdsl.ops.args import bias_values, weight_values
 from netdsl.ops.base import advice
 from netdsl.syntax import ast
 from netdsl.words import counted
@@ -227,7 +230,7 @@ def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: obje
 
 def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: int) -> object:
     try:
-        return evaluate(argument.value, env)
+        value = evaluate(argument.value, env)
     except NetdslError as fault:
         if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
             declared = _declared(argument, cls, position)
@@ -237,6 +240,11 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
         raise
+    if isinstance(value, Weight):
+        declared = _declared(argument, cls, position)
+        if declared is None or declared.convert not in (weight_values, bias_values):
+            raise not_a_value(value.name, argument.value.span)
+    return value
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
-def is_size(name: str) -> bool:
-    """Whether a tensor has a size of that name."""
-    return name in _AXES or name in ("shape", "size")
-
-
 def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
     """Advise and fix `label.channels`: the sizes of the value at a label are in its `shape`."""
     if name not in (*_AXES, "shape"):

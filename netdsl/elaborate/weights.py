@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import did_you_mean, respelled
-from netdsl.elaborate.attributes import is_size
+from netdsl.diagnostics import Edit, nearest, respelled
+from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import NetdslError
 from netdsl.ir.op import Weight
 from netdsl.source import Span
 
+_ARGUMENT = re.compile(r"\b(weight|bias)\s*=\s*$")
+MOST_BEFORE = 100  # characters before a reference in which the name of its argument is looked for
+
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
-    from netdsl.elaborate.evaluate import Env
+    from netdsl.elaborate.evaluate import Env, Unknown
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Node
     from netdsl.syntax import ast
@@ -25,13 +29,19 @@ class _Path(NamedTuple):
     name: str
 
 
-def weight_named(net: NetBuilder, reference: ast.Reference, env: Env) -> Weight | None:
-    """The weight that a reference names, unless it is the path of a label; raises `NetdslError`."""
+def weight_named(net: NetBuilder, reference: ast.Reference, env: Env) -> Weight | Unknown | None:
+    """The weight that a reference names, unless it is the path of a label; raises `NetdslError`.
+
+    It is unknown if the layer has an error.
+    """
     path = net.pattern(reference.path, env)
     if "." not in path or net.scope.find(path.split(".")) is not None:
         return None
     found = _find(net, path)
-    if found is None or found.name not in found.owner.params():
+    if found is None:
+        layer = net.scope.find(path.split(".")[:-1])
+        return UNKNOWN if layer is not None and layer.value.type is None else None
+    if found.name not in found.owner.params():
         return None
     if found.owner.aux is not None and net.aux != found.owner.aux:
         raise NetdslError(
@@ -46,30 +56,42 @@ def weight_named(net: NetBuilder, reference: ast.Reference, env: Env) -> Weight 
 
 
 def fault_of_weight(net: NetBuilder, path: str, span: Span) -> NetdslError | None:
-    """The error of a path that begins with a layer, where only labels have values.
-
-    There is none for the size of a layer, such as `@conv1.channels`.
-    """
+    """The error of a path that begins with a layer, if the text means one of its weights."""
     found = _find(net, path) if "." in path else None
-    if found is None or is_size(found.name):
+    if found is None:
         return None
     weights = found.owner.params()
-    kind = found.owner.op.kind
     if found.name in weights:
-        return NetdslError(
-            "not-a-value",
-            f"`{path}` is a weight of `{kind}`, not a value",
-            span,
-            help=f"only the arguments `weight` and `bias` take a weight: `weight = @{path}`",
-        )
+        return not_a_value(path, span)
+    before = span.file.text[max(span.start - MOST_BEFORE, 0) : span.start]
+    near = nearest(found.name, weights)
+    if near is None and not _ARGUMENT.search(before):
+        return None
+    label = path.removesuffix(f".{found.name}")
     place = Span(span.file, span.end - len(found.name), span.end)
-    listed = ", ".join(f"`{name}`" for name in weights)
-    return NetdslError(
+    fault = NetdslError(
         "unknown-weight",
-        f"`{path.removesuffix(f'.{found.name}')}` ({kind}) has no weight `{found.name}`",
-        span,
-        help=did_you_mean(found.name, weights) or (f"it has {listed}" if weights else "it has none"),
+        f"`{label}` ({found.owner.op.kind}) has no weight `{found.name}`",
+        place,
         fix=respelled(place, found.name, weights),
+    )
+    if "" in weights:
+        fault.diagnostic.help = f"a `{found.owner.op.kind}` is a weight itself: write `@{label}`"
+        fault.diagnostic.fix = (Edit(span, f"@{label}"),)
+    elif near is not None:
+        fault.diagnostic.help = f"did you mean `{near}`?"
+    elif weights:
+        fault.diagnostic.help = f"it has {', '.join(f'`{name}`' for name in weights)}"
+    return fault
+
+
+def not_a_value(path: str, span: Span) -> NetdslError:
+    """The error of a weight where a layer takes a tensor or a number."""
+    return NetdslError(
+        "not-a-value",
+        f"`{path}` is a weight, not a value",
+        span,
+        help=f"only the arguments `weight` and `bias` take a weight: `weight = @{path}`",
     )
 
 

@@ -19,12 +19,14 @@ from netdsl.ops.args import (
     WrongType,
     bias_values,
     even_padding,
+    literal,
     meant,
     padding,
     padding_advice,
     show,
     weight_advice,
     weight_values,
+    whole_numbers,
 )
 from netdsl.words import counted
 
@@ -211,6 +213,8 @@ def advice(declared: Arg, value: object) -> str | None:
         return padding_advice(value)
     if declared.convert in (weight_values, bias_values):
         return weight_advice(declared.name, value)
+    if declared.convert in (literal, whole_numbers) and isinstance(value, (int, float)):
+        return f"write it as a list: `[{show(value)}]`"
     return None
 
 

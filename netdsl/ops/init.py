@@ -196,7 +196,11 @@ def numbers_of(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The shape of literal numbers, and the numbers; raises `OpError` for rows of unequal length."""
     shape = _shape_of(values)
-    return shape, shaped(kind, name, values, shape)
+    numbers = _flat(values, shape)
+    if numbers is None:
+        message = f"`{name}` of `{kind}` has rows of unequal length"
+        raise OpError("shape-mismatch", message, name, "give all rows the same number of numbers")
+    return shape, tuple(numbers)
 
 
 def _shape_of(values: Numbers) -> tuple[int, ...]:

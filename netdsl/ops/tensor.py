@@ -9,7 +9,7 @@ from netdsl.ir.op import CONSTANT, Op, Param
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, literal, sizes, text, whole_numbers
 from netdsl.ops.base import arg, axis_index, fixed, layer
-from netdsl.ops.init import INITS, check_fans, numbers_of, shaped
+from netdsl.ops.init import INITS, check_fans, numbers_of
 from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ class LearnedTensor(_Tensor):
                 Correction({"init": None}),
             )
         shape, numbers = numbers_of(self.kind, "value", self.value)
-        if self.shape is not None:
-            shape = tuple(fixed(self, size, "its sizes") for size in self.shape)
-            numbers = shaped(self.kind, "value", self.value, shape)
+        if self.shape not in (None, shape):
+            there, here = ("x".join(map(str, sizes)) for sizes in (shape, self.shape))
+            message = f"`value` of `param` has {there} numbers, its sizes are {here}"
+            raise OpError("shape-mismatch", message, "value", "the sizes can be left out")
         return shape, numbers
 
     def params(self, x: TensorType) -> dict[str, Param]:
@@ -136,7 +137,7 @@ class ConstantTensor(_Tensor):
         fraction = next((n for n in numbers if not isinstance(n, int)), None)
         if fraction is not None:
             message = f"`value` of `const` has the number {fraction:g}, which is no int64"
-            raise OpError("wrong-dtype", message, "value", "write integers, or leave `dtype` out")
+            raise OpError("bad-argument", message, "value", "write integers, or leave `dtype` out")
         return TensorType(shape, self.dtype, (int(min(numbers)), int(max(numbers))))
 
     def buffers(self, x: TensorType) -> dict[str, Param]:
