@@ -47,7 +47,7 @@ class _Tensor(Op):
 
 @layer(
     "param",
-    family="tensors",
+    family="shape",
     examples=[
         ("3x4", "param(5x4)"),
         ("6", "param(6, init = ones)"),
@@ -112,7 +112,7 @@ class LearnedTensor(_Tensor):
 
 @layer(
     "const",
-    family="tensors",
+    family="shape",
     examples=[
         ("3x4", "const([[1, 0.5], [0, -2]])"),
         ("5", "const([0, 2, 1], dtype = int64)"),
@@ -154,7 +154,7 @@ class ConstantTensor(_Tensor):
 
 @layer(
     "positions",
-    family="tensors",
+    family="shape",
     examples=[("7x3", "positions"), ("5 int64", "positions"), ("2x4x3", "positions(axis = -1)")],
 )
 class Positions(_Tensor):

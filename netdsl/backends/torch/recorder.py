@@ -26,7 +26,8 @@ class SourceRecorder:
 
     def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
         """A learned tensor, which {m} is in the call."""
-        return Lowered(f"nn.Parameter(torch.zeros{shape!r})", call, store="parameter")
+        sizes = ", ".join(map(str, shape))
+        return Lowered(f"nn.Parameter(torch.zeros({sizes}))", call, store="parameter")
 
     def buffer(self, param: Param, call: str) -> Lowered:
         """A stored tensor with the numbers of `param`, which {m} is in the call."""
