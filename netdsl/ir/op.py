@@ -258,7 +258,17 @@ class Op:
         """The type of the result, and what `infer` requires of open sizes."""
         needs = Needs([], [])
         # Ops are shared, so a copy collects the needs for these inputs.
-        return type(self)({**vars(self), "_needs": needs}).infer(*xs), needs
+        type_ = type(self)({**vars(self), "_needs": needs}).infer(*xs)
+        return self._with_span(type_, xs), needs
+
+    def _with_span(self, y: TensorType, xs: tuple[TensorType, ...]) -> TensorType:
+        """The type of a result, with the span of the input if it has the same integers."""
+        x = xs[0]
+        if x.span is None or y.span is not None or not self.any_dtype or len(xs) > 1:
+            return y
+        if (y.dtype, y.size) != (x.dtype, x.size):
+            return y
+        return y._replace(span=x.span)
 
     # ---- what most kinds do not override
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .calls import JOINS, Generator
 from .layers import MAKERS
 from .shape import Skip, Type
-from .write import Block, Frame, Label
+from .write import Block, Frame, Label, Weight
 
 LOOP = ("i", "j", "n_", "step")
 
@@ -89,7 +89,7 @@ class Bodies(Generator):
             return f"@{name}", t, 1
         call, result = self.layer(t)
         if self.frame.can_name and self.chance(0.5):
-            label = self.label(result, None)
+            label = self.label(result, None, self.weight)
             return f"{label}: @{name} -> {call}", result, 2
         return f"@{name} -> {call}", result, 2
 
@@ -188,7 +188,7 @@ class Bodies(Generator):
         text = f"dense({classes}, weight = [{weight}]) -> softmax{axis}"
         return text, t.at(t.rank - 1, classes), 2
 
-    def label(self, t: Type, entry: Type | None) -> str:
+    def label(self, t: Type, entry: Type | None, weight: Weight | None = None) -> str:
         """A new label for a value of that type; in a loop it contains the counters."""
         if not self.frame.can_name:
             raise Skip
@@ -200,7 +200,7 @@ class Bodies(Generator):
                 + "}"
                 for v, _ in self.frame.loops
             )
-        self._bind(name, Label(t, entry))
+        self._bind(name, Label(t, entry, weight))
         return name
 
     def _bind(self, name: str, label: Label) -> None:
@@ -210,7 +210,7 @@ class Bodies(Generator):
 
     def _labelled(self, t: Type, budget: int) -> tuple[str, Type, int]:
         text, result = self.layer(t)
-        return f"{self.label(result, t)}: {text}", result, 1
+        return f"{self.label(result, t, self.weight)}: {text}", result, 1
 
     def _group(self, t: Type, budget: int) -> tuple[str, Type, int]:
         size = self.random.randint(1, min(4, budget))
@@ -233,7 +233,7 @@ class Bodies(Generator):
         name = self.label(result, t)
         if "{" not in name:
             for inner, label in frame.labels.items():
-                self._bind(f"{name}.{inner}", Label(label.type))
+                self._bind(f"{name}.{inner}", Label(label.type, weight=label.weight))
         return name
 
     def _arms(self, t: Type, budget: int) -> tuple[str, Type, int]:
