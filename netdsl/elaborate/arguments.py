@@ -9,7 +9,7 @@ from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
-from netdsl.elaborate.weights import not_a_value
+from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
@@ -240,10 +240,15 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
         raise
-    if isinstance(value, Weight):
-        declared = _declared(argument, cls, position)
-        if declared is None or declared.convert not in (weight_values, bias_values):
-            raise not_a_value(value.name, argument.value.span)
+    if not isinstance(value, (Weight, Value)):
+        return value
+    declared = _declared(argument, cls, position)
+    takes_weight = declared is not None and declared.convert in (weight_values, bias_values)
+    if isinstance(value, Weight) and not takes_weight:
+        raise not_a_value(value.name, argument.value.span)
+    if isinstance(value, Value) and argument.name is not None and takes_weight:
+        assert declared is not None
+        check_is_weight(declared, cls, value, argument.value)
     return value
 
 

@@ -10,6 +10,7 @@ from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import NetdslError
 from netdsl.ir.op import Weight
 from netdsl.source import Span
+from netdsl.syntax import ast
 
 _ARGUMENT = re.compile(r"\b(weight|bias)\s*=\s*$")
 MOST_BEFORE = 100  # characters before a reference in which the name of its argument is looked for
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.evaluate import Env, Unknown
     from netdsl.elaborate.scope import Namespace
-    from netdsl.ir.graph import Node
-    from netdsl.syntax import ast
+    from netdsl.ir.graph import Node, Value
+    from netdsl.ir.op import Arg, Op
 
 
 class _Path(NamedTuple):
@@ -83,6 +84,27 @@ def fault_of_weight(net: NetBuilder, path: str, span: Span) -> NetdslError | Non
     elif weights:
         fault.diagnostic.help = f"it has {', '.join(f'`{name}`' for name in weights)}"
     return fault
+
+
+def check_is_weight(declared: Arg, cls: type[Op], value: Value, written: ast.Expr) -> None:
+    """Raise `NetdslError` for the value of a layer where one of its weights is wanted."""
+    node = value.producer
+    if value.weight is not None or node is None or not isinstance(written, ast.Reference):
+        return
+    text = written.span.text
+    listed = ", ".join(f"`{text}.{name}`" for name in node.params())
+    is_layer = text.rpartition(".")[2].removeprefix("@") == node.label
+    fix: tuple[Edit, ...] = ()
+    if is_layer and declared.name in node.params():
+        fix = (Edit(written.span, f"{text}.{declared.name}"),)
+    raise NetdslError(
+        "wrong-type",
+        f"`{declared.name}` of `{cls.kind}` takes a weight, `{text}` is the value of"
+        f" `{node.op.kind}`",
+        written.span,
+        help=f"write {listed}" if is_layer and listed else "a weight is written `@label.weight`",
+        fix=fix,
+    )
 
 
 def not_a_value(path: str, span: Span) -> NetdslError:

@@ -209,16 +209,6 @@ def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
     raise WrongType("true, false or a list of numbers")
 
 
-def weight_advice(name: str, value: object) -> str | None:
-    """Advice for the value of a layer in place of its weight."""
-    if not isinstance(value, Value) or value.producer is None:
-        return None
-    weights = [f"`@{value.producer.tensor_name(key)}`" for key in value.producer.params()]
-    if not weights:
-        return f"`{name}` takes a weight of a layer, such as `@label.weight`"
-    return f"that is the value of `{value.producer.op.kind}`; its weights are {', '.join(weights)}"
-
-
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, float) or is_integer(value)
 
@@ -264,6 +254,8 @@ def meant(convert: Callable[[object], object], value: object) -> str | None:
         if isinstance(candidate, tuple) and isinstance(value, str):
             return value.strip().lower()
         return _show(candidate).replace('"', "")
+    if convert in (literal, whole_numbers) and _is_number(value):
+        return f"[{_show(value)}]"
     return None
 
 

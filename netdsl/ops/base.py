@@ -15,19 +15,7 @@ from netdsl.diagnostics import nearest
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
-from netdsl.ops.args import (
-    WrongType,
-    bias_values,
-    even_padding,
-    literal,
-    meant,
-    padding,
-    padding_advice,
-    show,
-    weight_advice,
-    weight_values,
-    whole_numbers,
-)
+from netdsl.ops.args import WrongType, even_padding, meant, padding, padding_advice, show
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -211,10 +199,6 @@ def advice(declared: Arg, value: object) -> str | None:
     """What to write for a value that does not have the type of the argument."""
     if declared.convert in (padding, even_padding):
         return padding_advice(value)
-    if declared.convert in (weight_values, bias_values):
-        return weight_advice(declared.name, value)
-    if declared.convert in (literal, whole_numbers) and isinstance(value, (int, float)):
-        return f"write it as a list: `[{show(value)}]`"
     return None
 
 

@@ -147,7 +147,7 @@ class Conv(Windowed):
     dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
     groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
     bias = arg(bias_values, True, doc="add a learned bias to each output channel, or its numbers")
-    weight = arg(weight_values, None, doc="the kernel: literal numbers or an earlier weight")
+    weight = arg(weight_values, None, doc="the kernel: numbers or an earlier weight")
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     connections = arg(
         connect.table,

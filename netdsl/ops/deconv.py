@@ -56,7 +56,7 @@ class Deconv(Windowed):
     bias = arg(bias_values, True, doc="add a learned bias to each output channel, or its numbers")
     dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
     init = arg(text, "default", doc="how the weights are initialised", choices=(*INITS, "bilinear"))
-    weight = arg(weight_values, None, doc="the kernel: literal numbers or an earlier weight")
+    weight = arg(weight_values, None, doc="the kernel: numbers or an earlier weight")
 
     def geometry(self, x: TensorType) -> Geometry:
         if not is_even(self.pad):

@@ -55,7 +55,9 @@ class Dense(Op):
     units = arg(integer, doc="outputs", min=1)
     bias = arg(bias_values, True, doc="add a learned bias to each output; a list is its numbers")
     weight = arg(
-        weight_values, None, doc="the matrix, outputs x inputs: literal numbers or an earlier weight"
+        weight_values,
+        None,
+        doc="the matrix, outputs x inputs: numbers or an earlier weight",
     )
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     multiplies = True
@@ -135,7 +137,7 @@ class Embedding(Op):
 
     n = arg(integer, doc="the number of integers, which are 0 to n - 1", min=1)
     dim = arg(integer, doc="length of each vector", min=1)
-    weight = arg(weight_values, None, doc="the vectors, n x dim: literal numbers or an earlier weight")
+    weight = arg(weight_values, None, doc="the vectors, n x dim: numbers or an earlier weight")
 
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype not in ("int64", "int32"):
@@ -185,7 +187,7 @@ class RadialBasis(Op):
 
     units = arg(integer, doc="outputs", min=1)
     weight = arg(
-        weight_values, None, doc="the codes, outputs x inputs: literal numbers or an earlier weight"
+        weight_values, None, doc="the codes, outputs x inputs: numbers or an earlier weight"
     )
     multiplies = True
     is_global = True

@@ -182,9 +182,10 @@ def bias_params(op: Op, count: int, init: str = "zeros") -> dict[str, Param]:
 def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
     """A weight of an earlier layer as a tensor of a layer; raises `OpError` for another shape."""
     if weight.shape != shape:
+        needed, found = _text(shape), _text(weight.shape)
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` must be {_text(shape)}, `{weight.name}` is {_text(weight.shape)}",
+            f"`{name}` of `{kind}` must be {needed}, `{weight.name}` is {found}",
             name,
             "layers can only share weights of equal shapes",
         )
@@ -194,11 +195,11 @@ def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
 def numbers_of(
     kind: str, name: str, values: tuple[Numbers, ...]
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """The shape of literal numbers, and the numbers; raises `OpError` for rows of unequal length."""
+    """The shape of literal numbers, and the numbers; raises `OpError` for unequal rows."""
     shape = _shape_of(values)
     numbers = _flat(values, shape)
     if numbers is None:
-        message = f"`{name}` of `{kind}` has rows of unequal length"
+        message = f"`{name}` of `{kind}` has rows of unequal length, not {_text(shape)} numbers"
         raise OpError("shape-mismatch", message, name, "give all rows the same number of numbers")
     return shape, tuple(numbers)
 

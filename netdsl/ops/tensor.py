@@ -126,9 +126,7 @@ class ConstantTensor(_Tensor):
     """
 
     value: tuple[Numbers, ...] = arg(whole_numbers, doc="its numbers as nested lists")
-    dtype: str = arg(
-        text, "float32", doc="the type of its elements", choices=("float32", "int64")
-    )
+    dtype: str = arg(text, "float32", doc="the type of its elements", choices=("float32", "int64"))
 
     def infer(self, x: TensorType) -> TensorType:
         shape, numbers = numbers_of(self.kind, "value", self.value)

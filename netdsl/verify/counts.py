@@ -93,7 +93,9 @@ def _undeclared(graph: Graph, shapes: _Shapes) -> Difference | None:
     ):
         for name in names:
             if name not in declared:
-                owner = next((n for n in graph.nodes if f"{name}.".startswith(f"{n.module}.")), None)
+                owner = next(
+                    (n for n in graph.nodes if f"{name}.".startswith(f"{n.module}.")), None
+                )
                 fact = f"{who} has a tensor that no layer declares"
                 return Difference("params-differ", fact, {who: f"`{name}`"}, owner)
     return None

@@ -106,7 +106,10 @@ def test_only_the_owner_freezes_a_tied_weight(owner: bool) -> None:
     ("text", "owner"),
     [
         ("a: dense(8)\ny: dense(8, weight = @a.weight)", "a.weight"),
-        ("a: dense(8)\nb: dense(8, weight = @a.weight)\ny: dense(8, weight = @b.weight)", "a.weight"),
+        (
+            "a: dense(8)\nb: dense(8, weight = @a.weight)\ny: dense(8, weight = @b.weight)",
+            "a.weight",
+        ),
         ("g: { dense(8) }\ny: dense(8, weight = @g.0.weight)", "g.0.weight"),
         ("matrix: param(8x8)\n@x -> y: dense(8, weight = @matrix)", "matrix"),
         ("g: { m: param(8x8) }\n@x -> y: dense(8, weight = @g.m)", "g.m"),
@@ -148,7 +151,10 @@ def test_a_block_used_twice_ties_its_own_weights() -> None:
 @pytest.mark.parametrize(
     ("shape", "text"),
     [
-        ("3x8x8", "a: conv(3, 3, pad = 1)\ny: conv(3, 3, pad = 2, dilation = 2, weight = @a.weight)"),
+        (
+            "3x8x8",
+            "a: conv(3, 3, pad = 1)\ny: conv(3, 3, pad = 2, dilation = 2, weight = @a.weight)",
+        ),
         ("3x8x8", "a: conv(4, 3)\ny: deconv(3, 3, weight = @a.weight, bias = false)"),
         ("3x8x8", "a: depthwise(3)\ny: depthwise(3, weight = @a.weight, bias = @a.bias)"),
         ("3x8x8", "a: conv(3, 1, bias = false) -> bn\ny: conv(3, 1, weight = @a.weight) -> bn"),

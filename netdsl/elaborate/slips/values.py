@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 
+def _follows_comment_sign(span: Span) -> bool:
+    """Whether a name follows `//`, and the rest of the line can be a comment: it closes nothing."""
+    text = span.file.text
+    rest = text[span.start :].partition("\n")[0]
+    return text[: span.start].rstrip().endswith("//") and not set(")]}").intersection(rest)
+
+
 def advise_name(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
 ) -> None:
@@ -43,7 +50,7 @@ def advise_name(
             diagnostic.help = "leave the argument out"
         if call is not None and argument is not None:
             diagnostic.fix = (Edit(with_comma(call, argument), ""),)
-    elif span.file.text[: span.start].rstrip().endswith("//"):
+    elif _follows_comment_sign(span):
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
