@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Edit, nearest, respelled
+from netdsl.diagnostics import Edit, nearest
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import NetdslError
 from netdsl.ir.op import Weight
@@ -68,13 +68,15 @@ def fault_of_weight(net: NetBuilder, path: str, span: Span) -> NetdslError | Non
     near = nearest(found.name, weights)
     if near is None and not _ARGUMENT.search(before):
         return None
+    if len(weights) == 1:
+        (near,) = weights
     label = path.removesuffix(f".{found.name}")
     place = Span(span.file, span.end - len(found.name), span.end)
     fault = NetdslError(
         "unknown-weight",
         f"`{label}` ({found.owner.op.kind}) has no weight `{found.name}`",
         place,
-        fix=respelled(place, found.name, weights),
+        fix=(Edit(place, near),) if near else (),
     )
     if "" in weights:
         fault.diagnostic.help = f"a `{found.owner.op.kind}` is a weight itself: write `@{label}`"

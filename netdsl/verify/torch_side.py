@@ -94,9 +94,9 @@ class _Holder(nn.Module):
         super().__init__()
         scope, _, name = path.rpartition(".")
         around = whole.get_submodule(scope)
-        learned = around._parameters.get(name)
-        if learned is not None:
-            self.tensor = learned
+        learned = dict(around.named_parameters(recurse=False, remove_duplicate=False))
+        if name in learned:
+            self.tensor = learned[name]
         else:
             self.register_buffer("tensor", around.get_buffer(name))
 

@@ -80,7 +80,10 @@ block layer(heads) {
     residual { ln_1: layernorm -> attn: attention(heads, causal = true) -> dropout(0.1) }
     residual {
         ln_2: layernorm
-        mlp: { c_fc: dense(4 * 768) -> gelu(approximate = tanh) -> c_proj: dense(768) -> dropout(0.1) }
+        mlp: {
+            c_fc: dense(4 * 768) -> gelu(approximate = tanh)
+            c_proj: dense(768) -> dropout(0.1)
+        }
     }
 }
 net GPT2(depth = 12, words = 50257) {

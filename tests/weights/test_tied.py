@@ -120,7 +120,7 @@ def test_only_the_owner_freezes_a_tied_weight(owner: bool) -> None:
     ],
 )
 def test_the_weight_that_is_meant(text: str, owner: str) -> None:
-    """A label comes first; a tied weight leads to its owner; values and conditions can be weights."""
+    """A label comes first; a tied weight leads to its owner; a `let` can be a weight."""
     net = body(text)
     module = net.torch()
     assert module.get_parameter("y.weight") is module.get_parameter(owner)
@@ -153,7 +153,7 @@ def test_a_block_used_twice_ties_its_own_weights() -> None:
     [
         (
             "3x8x8",
-            "a: conv(3, 3, pad = 1)\ny: conv(3, 3, pad = 2, dilation = 2, weight = @a.weight)",
+            "a: conv(3, 3)\ny: conv(3, 3, dilation = 2, weight = @a.weight)",
         ),
         ("3x8x8", "a: conv(4, 3)\ny: deconv(3, 3, weight = @a.weight, bias = false)"),
         ("3x8x8", "a: depthwise(3)\ny: depthwise(3, weight = @a.weight, bias = @a.bias)"),
@@ -199,14 +199,14 @@ def test_a_checkpoint_with_two_different_weights_is_refused() -> None:
     """Numbers that contradict each other are an error, which names both."""
     given = numbers()
     given[ALIAS] = given[ALIAS] + 1
-    with pytest.raises(netdsl.CompileError, match="`head.weight` and `emb.weight` differ"):
+    with pytest.raises(netdsl.CompileError, match=r"`head\.weight` and `emb\.weight` differ"):
         netdsl.loads(TIED).torch(given)
 
 
 def test_without_the_weight_the_checkpoint_is_refused() -> None:
     """The message names the owner."""
     given = {n: a for n, a in numbers().items() if n not in (OWNER, ALIAS)}
-    with pytest.raises(netdsl.CompileError, match="`emb.weight` is missing"):
+    with pytest.raises(netdsl.CompileError, match=r"`emb\.weight` is missing"):
         netdsl.loads(TIED).torch(given)
 
 
