@@ -25,7 +25,7 @@ from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
-from netdsl.elaborate.weights import fault_of_weight, weight_named
+from netdsl.elaborate.weights import Weights
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -59,6 +59,7 @@ class NetBuilder:
         self.graph = graph
         self.labels: dict[str, Value] = {}
         self.owners: dict[str, Node] = {}  # the first node of each module, which owns its weights
+        self.weights = Weights(self.owners)
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled
@@ -242,7 +243,7 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
-        weight_fault = fault_of_weight(self, path, reference.span)
+        weight_fault = self.weights.fault(path, self.scope, reference.span)
         if weight_fault is not None:
             raise weight_fault
         message = f"there is no label `{path}` above"
@@ -317,7 +318,9 @@ class NetBuilder:
         """
         match expr:
             case ast.Reference():
-                return weight_named(self, expr, env) or self.reference(expr, env)
+                path = self.pattern(expr.path, env)
+                weight = self.weights.named(path, self.scope, self.aux, expr.span)
+                return weight or self.reference(expr, env)
             case ast.Attribute(value=None):
                 return attribute(expr, env.find("in")[1])
             case ast.Attribute(value=ast.Expr() as owner):

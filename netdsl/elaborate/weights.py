@@ -16,9 +16,10 @@ _ARGUMENT = re.compile(r"\b(weight|bias)\s*=\s*$")
 MOST_BEFORE = 100  # characters before a reference in which the name of its argument is looked for
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.builder import NetBuilder
-    from netdsl.elaborate.evaluate import Env, Unknown
-    from netdsl.elaborate.scope import Namespace
+    from collections.abc import Mapping
+
+    from netdsl.elaborate.evaluate import Unknown
+    from netdsl.elaborate.scope import Binding, Namespace
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Arg, Op
 
@@ -30,59 +31,89 @@ class _Path(NamedTuple):
     name: str
 
 
-def weight_named(net: NetBuilder, reference: ast.Reference, env: Env) -> Weight | Unknown | None:
-    """The weight that a reference names, unless it is the path of a label; raises `NetdslError`.
+class Weights:
+    """The weights that references can name, by the layers that own them.
 
-    It is unknown if the layer has an error.
+    `owners` has these layers by the names of their modules.
     """
-    path = net.pattern(reference.path, env)
-    if "." not in path or net.scope.find(path.split(".")) is not None:
+
+    def __init__(self, owners: Mapping[str, Node]) -> None:
+        self._owners = owners
+
+    def named(
+        self, path: str, scope: Namespace, aux: str | None, span: Span
+    ) -> Weight | Unknown | None:
+        """The weight of that path, unless it is the path of a label; raises `NetdslError`.
+
+        `aux` is the auxiliary head of the reference. The weight of a layer with an error is
+        unknown.
+        """
+        if "." not in path or scope.find(path.split(".")) is not None:
+            return None
+        found = self._find(path, scope)
+        if found is None:
+            return _unknown(scope.find(path.split(".")[:-1]))
+        owner, param = found.owner, found.owner.params().get(found.name)
+        if param is None:
+            return None
+        if owner.aux is not None and aux != owner.aux:
+            raise NetdslError(
+                "unknown-weight",
+                f"`{path}` belongs to the auxiliary head `{owner.aux}`, which exists only in"
+                " training",
+                span,
+                help="write the layer in the net, and tie the head to it",
+            )
+        return Weight(param.tied or owner.tensor_name(found.name), param.shape)
+
+    def fault(self, path: str, scope: Namespace, span: Span) -> NetdslError | None:
+        """The error of a path that begins with a layer, if the text means one of its weights."""
+        found = self._find(path, scope)
+        if found is None:
+            return None
+        weights = found.owner.params()
+        if found.name in weights:
+            return not_a_value(path, span)
+        before = span.file.text[max(span.start - MOST_BEFORE, 0) : span.start]
+        near = nearest(found.name, weights)
+        if near is None and not _ARGUMENT.search(before):
+            return None
+        if len(weights) == 1:
+            (near,) = weights
+        return _no_such_weight(path, found, near, span)
+
+    def _find(self, path: str, scope: Namespace) -> _Path | None:
+        """The layer with which a path begins, in the innermost scope that has one."""
+        words = path.split(".")
+        around: Namespace | None = scope
+        while around is not None:
+            for count in range(len(words) - 1, 0, -1):
+                owner = self._owners.get(around.join(".".join(words[:count]))[1])
+                if owner is not None:
+                    return _Path(owner, ".".join(words[count:]))
+            around = around.outer
         return None
-    found = _find(net, path)
-    if found is None:
-        layer = net.scope.find(path.split(".")[:-1])
-        return UNKNOWN if layer is not None and layer.value.type is None else None
-    if found.name not in found.owner.params():
-        return None
-    if found.owner.aux is not None and net.aux != found.owner.aux:
-        raise NetdslError(
-            "unknown-weight",
-            f"`{path}` belongs to the auxiliary head `{found.owner.aux}`, which exists only in"
-            " training",
-            reference.span,
-            help="write the layer in the net, and tie the head to it",
-        )
-    param = found.owner.params()[found.name]
-    return Weight(param.tied or found.owner.tensor_name(found.name), param.shape)
 
 
-def fault_of_weight(net: NetBuilder, path: str, span: Span) -> NetdslError | None:
-    """The error of a path that begins with a layer, if the text means one of its weights."""
-    found = _find(net, path) if "." in path else None
-    if found is None:
-        return None
-    weights = found.owner.params()
-    if found.name in weights:
-        return not_a_value(path, span)
-    before = span.file.text[max(span.start - MOST_BEFORE, 0) : span.start]
-    near = nearest(found.name, weights)
-    if near is None and not _ARGUMENT.search(before):
-        return None
-    if len(weights) == 1:
-        (near,) = weights
+def _unknown(layer: Binding | None) -> Unknown | None:
+    """The weight of a label that has an error."""
+    if layer is not None and layer.value.type is None:
+        return UNKNOWN
+    return None
+
+
+def _no_such_weight(path: str, found: _Path, near: str | None, span: Span) -> NetdslError:
+    weights, kind = found.owner.params(), found.owner.op.kind
     label = path.removesuffix(f".{found.name}")
     place = Span(span.file, span.end - len(found.name), span.end)
-    fault = NetdslError(
-        "unknown-weight",
-        f"`{label}` ({found.owner.op.kind}) has no weight `{found.name}`",
-        place,
-        fix=(Edit(place, near),) if near else (),
-    )
+    message = f"`{label}` ({kind}) has no weight `{found.name}`"
+    fault = NetdslError("unknown-weight", message, place)
     if "" in weights:
-        fault.diagnostic.help = f"a `{found.owner.op.kind}` is a weight itself: write `@{label}`"
+        fault.diagnostic.help = f"a `{kind}` is a weight itself: write `@{label}`"
         fault.diagnostic.fix = (Edit(span, f"@{label}"),)
     elif near is not None:
         fault.diagnostic.help = f"did you mean `{near}`?"
+        fault.diagnostic.fix = (Edit(place, near),)
     elif weights:
         fault.diagnostic.help = f"it has {', '.join(f'`{name}`' for name in weights)}"
     return fault
@@ -96,17 +127,18 @@ def check_is_weight(declared: Arg, cls: type[Op], value: Value, written: ast.Exp
     text = written.span.text
     listed = ", ".join(f"`{text}.{name}`" for name in node.params())
     is_layer = text.rpartition(".")[2].removeprefix("@") == node.label
-    fix: tuple[Edit, ...] = ()
-    if is_layer and declared.name in node.params():
-        fix = (Edit(written.span, f"{text}.{declared.name}"),)
-    raise NetdslError(
+    error = NetdslError(
         "wrong-type",
         f"`{declared.name}` of `{cls.kind}` takes a weight, `{text}` is the value of"
         f" `{node.op.kind}`",
         written.span,
-        help=f"write {listed}" if is_layer and listed else "a weight is written `@label.weight`",
-        fix=fix,
+        help="a weight is written `@label.weight`",
     )
+    if is_layer and listed:
+        error.diagnostic.help = f"write {listed}"
+    if is_layer and declared.name in node.params():
+        error.diagnostic.fix = (Edit(written.span, f"{text}.{declared.name}"),)
+    raise error
 
 
 def not_a_value(path: str, span: Span) -> NetdslError:
@@ -117,17 +149,3 @@ def not_a_value(path: str, span: Span) -> NetdslError:
         span,
         help=f"only the arguments `weight` and `bias` take a weight: `weight = @{path}`",
     )
-
-
-def _find(net: NetBuilder, path: str) -> _Path | None:
-    """The layer with which a path begins, in the innermost scope that has one."""
-    scope: Namespace | None = net.scope
-    words = path.split(".")
-    while scope is not None:
-        for count in range(len(words) - 1, 0, -1):
-            module = scope.join(".".join(words[:count]))[1]
-            owner = net.owners.get(module)
-            if owner is not None:
-                return _Path(owner, ".".join(words[count:]))
-        scope = scope.outer
-    return None

@@ -52,7 +52,9 @@ class Value:
         if self.producer is None:
             return None
         param = self.producer.params().get("")
-        return None if param is None else Weight(self.producer.module, param.shape)
+        if param is None:
+            return None
+        return Weight(self.producer.module, param.shape)
 
 
 class Node:
@@ -124,7 +126,9 @@ class Node:
 
     def tensor_name(self, key: str) -> str:
         """The name in checkpoints of the learned or stored tensor that the layer calls `key`."""
-        return f"{self.module}.{key}" if key else self.module
+        if not key:
+            return self.module
+        return f"{self.module}.{key}"
 
     def tensors(self) -> dict[str, Param]:
         """Its learned and stored tensors by their names in checkpoints."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.op import Param
     from netdsl.ir.rounding import Bound, Known, Tensor
     from netdsl.ir.types import TensorType
 
@@ -98,8 +97,10 @@ class Recorder(Protocol):
     def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
         """A learned tensor, which {m} is in the call."""
 
-    def buffer(self, param: Param, call: str) -> Lowered:
-        """A stored tensor with the numbers of `param`, which {m} is in the call."""
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""

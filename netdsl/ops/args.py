@@ -190,9 +190,10 @@ def whole_numbers(value: object) -> tuple[Numbers, ...]:
 
 def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
     """Nested lists of numbers, or a weight of an earlier layer."""
-    found = value.weight if isinstance(value, Value) else value
-    if isinstance(found, Weight):
-        return found
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, Weight):
+        return value
     try:
         return literal(value)
     except WrongType as wrong:
@@ -201,11 +202,12 @@ def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
 
 def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
     """`true`, `false`, a list of numbers, or a weight of an earlier layer."""
-    found = value.weight if isinstance(value, Value) else value
-    if isinstance(found, (bool, Weight)):
-        return found
-    if isinstance(found, tuple) and found and all(map(_is_number, found)):
-        return tuple(map(float, found))
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, (bool, Weight)):
+        return value
+    if isinstance(value, tuple) and value and all(map(_is_number, value)):
+        return tuple(map(float, value))
     raise WrongType("true, false or a list of numbers")
 
 

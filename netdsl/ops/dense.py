@@ -150,13 +150,11 @@ class Embedding(Op):
         """Refuse integers for which there is no vector."""
         if least >= 0 and self.needs_at_least(self.n, most + 1):
             return
-        found = least if least < 0 else most
-        raise OpError(
-            "index-out-of-range",
-            f"`embedding` has vectors for 0 to {self.n - 1}, its input contains {found}",
-            "n" if least >= 0 else None,
-            f"write `embedding({most + 1}, ...)` or more" if least >= 0 else None,
-        )
+        message = f"`embedding` has vectors for 0 to {self.n - 1}, its input contains"
+        if least < 0:
+            raise OpError("index-out-of-range", f"{message} {least}")
+        advice = f"write `embedding({most + 1}, ...)` or more"
+        raise OpError("index-out-of-range", f"{message} {most}", "n", advice)
 
     def sorts(self) -> tuple[Sort, ...]:
         return (indices(self.n),)

@@ -167,8 +167,10 @@ def bias_params(op: Op, count: int, init: str = "zeros") -> dict[str, Param]:
     given: bool | tuple[float, ...] | Weight = op.given["bias"]
     if isinstance(given, Weight):
         return {"bias": tied(op.kind, "bias", given, (count,))}
-    if isinstance(given, bool):
-        return {"bias": Param((count,), init)} if given else {}
+    if given is False:
+        return {}
+    if given is True:
+        return {"bias": Param((count,), init)}
     if len(given) != count:
         raise OpError(
             "shape-mismatch",

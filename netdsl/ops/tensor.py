@@ -13,6 +13,8 @@ from netdsl.ops.init import INITS, check_fans, numbers_of
 from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ops.args import Numbers
 
@@ -35,14 +37,15 @@ class _Tensor(Op):
             tensor += f".flatten(0, {leading - 1})"
         return f"{tensor}.expand({', '.join(['{0}.shape[0]', *['-1'] * rank])})"
 
-    def onnx_for_each_sample(self, g: Emitter, x: TypedName, leading: int = 0) -> str:
-        """The tensor of this layer, repeated for each sample of `x`."""
-        shape = list(self.infer(x.type).shape)
+    def onnx_for_each_sample(
+        self, g: Emitter, x: TypedName, shape: Sequence[int], leading: int = 0
+    ) -> str:
+        """The tensor of this layer, which has that shape, repeated for each sample of `x`."""
         batch = g.op("Shape", x, start=0, end=1)
         tensor = g.param("")
         if leading > 1:
             tensor = g.op("Reshape", tensor, g.ints([1, *shape]))
-        return g.op("Expand", tensor, g.op("Concat", batch, g.ints(shape), axis=0))
+        return g.op("Expand", tensor, g.op("Concat", batch, g.ints(list(shape)), axis=0))
 
 
 @layer(
@@ -74,11 +77,19 @@ class LearnedTensor(_Tensor):
 
     def _value(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Its sizes, and its literal numbers if it has any; raises `OpError`."""
-        if self.shape is None and self.value is None:
+        sizes = None
+        if self.shape is not None:
+            sizes = tuple(fixed(self, size, "its sizes") for size in self.shape)
+        if self.value is not None:
+            return self._literal(sizes)
+        if sizes is None:
             help = "write `param(197x768)`, or `param(value = [[...]])`"
             raise OpError("missing-argument", "`param` needs sizes or a `value`", help=help)
-        if self.value is None:
-            return tuple(fixed(self, size, "its sizes") for size in self.shape), ()
+        return sizes, ()
+
+    def _literal(self, sizes: tuple[int, ...] | None) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """The shape and the numbers of its `value`; raises `OpError`."""
+        assert self.value is not None
         if self.init != "zeros":
             raise OpError(
                 "bad-argument",
@@ -88,8 +99,8 @@ class LearnedTensor(_Tensor):
                 Correction({"init": None}),
             )
         shape, numbers = numbers_of(self.kind, "value", self.value)
-        if self.shape not in (None, shape):
-            there, here = ("x".join(map(str, sizes)) for sizes in (shape, self.shape))
+        if sizes not in (None, shape):
+            there, here = ("x".join(map(str, axes)) for axes in (shape, sizes or ()))
             message = f"`value` of `param` has {there} numbers, its sizes are {here}"
             raise OpError("shape-mismatch", message, "value", "the sizes can be left out")
         return shape, numbers
@@ -107,7 +118,7 @@ class LearnedTensor(_Tensor):
         return t.parameter(shape, self.for_each_sample(self.leading, len(self.infer(x).shape)))
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        return self.onnx_for_each_sample(g, x, self.leading)
+        return self.onnx_for_each_sample(g, x, self._value()[0], self.leading)
 
 
 @layer(
@@ -143,11 +154,11 @@ class ConstantTensor(_Tensor):
         return {"": Param(shape, CONSTANT, numbers, dtype=self.dtype)}
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        constant = self.buffers(x)[""]
-        return t.buffer(constant, self.for_each_sample(0, len(constant.shape)))
+        shape, numbers = numbers_of(self.kind, "value", self.value)
+        return t.buffer(numbers, shape, self.dtype, self.for_each_sample(0, len(shape)))
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        return self.onnx_for_each_sample(g, x)
+        return self.onnx_for_each_sample(g, x, self.buffers(x.type)[""].shape)
 
 
 @layer(

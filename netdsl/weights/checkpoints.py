@@ -247,8 +247,12 @@ def _contradictions(params: Mapping[str, Param], weights: Weights, prefix: str) 
         tensor = tensors.get(prefix + name)
         if tensor is None:
             continue
-        owner = tensors.get(prefix + param.tied) if param.tied else None
-        if owner is not None and not np.array_equal(np.asarray(tensor), np.asarray(owner)):
+        owner = tensors.get(prefix + param.tied)
+        if (
+            param.tied
+            and owner is not None
+            and not np.array_equal(np.asarray(tensor), np.asarray(owner))
+        ):
             contradictions.append(
                 f"`{name}` and `{param.tied}` differ in the {weights.kind}, and are one weight in"
                 " the net"

@@ -54,7 +54,9 @@ class GraphEmitter:
         if self._count or self._node is None:
             name += f"/{op_type}_{self._count}"
         self._count += 1
-        result = f"{name}/value" if name == self._stored else name
+        result = name
+        if name == self._stored:
+            result += "/value"
         node = helper.make_node(op_type, list(inputs), [result], name=name, **attributes)
         mark(node, self._line, self._name, self._kind)
         self.nodes.append(node)

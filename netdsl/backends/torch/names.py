@@ -47,8 +47,9 @@ def assign(name: str, text: str, parent: str = "self", store: str = "module") ->
         return f"{parent}._{store}s[{name!r}] = {text}"
     if _is_attribute(name) and store != "buffer":
         return f"{parent}.{name} = {text}"
-    verb = "add" if store == "module" else "register"
-    return f"{parent}.{verb}_{store}({name!r}, {text})"
+    if store == "module":
+        return f"{parent}.add_module({name!r}, {text})"
+    return f"{parent}.register_{store}({name!r}, {text})"
 
 
 def access(name: str, parent: str = "self", store: str = "module") -> str:
@@ -72,7 +73,9 @@ def access_path(path: str, store: str = "module") -> str:
 
 
 def _getter(store: str) -> str:
-    return "get_submodule" if store == "module" else f"get_{store}"
+    if store == "module":
+        return "get_submodule"
+    return f"get_{store}"
 
 
 def _is_attribute(name: str) -> bool:

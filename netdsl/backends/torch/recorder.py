@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.ir.lowering import Lowered
 
 if TYPE_CHECKING:
-    from netdsl.ir.op import Param
+    from collections.abc import Sequence
 
 
 class SourceRecorder:
@@ -29,11 +29,13 @@ class SourceRecorder:
         sizes = ", ".join(map(str, shape))
         return Lowered(f"nn.Parameter(torch.zeros({sizes}))", call, store="parameter")
 
-    def buffer(self, param: Param, call: str) -> Lowered:
-        """A stored tensor with the numbers of `param`, which {m} is in the call."""
-        text = f"torch.tensor({list(param.values)!r}, dtype=torch.{param.dtype})"
-        if len(param.shape) != 1:
-            text += f".reshape{param.shape!r}"
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
+        text = f"torch.tensor({list(values)!r}, dtype=torch.{dtype})"
+        if len(shape) != 1:
+            text += f".reshape{shape!r}"
         return Lowered(text, call, store="buffer")
 
     def inline(self, text: str) -> Lowered:

@@ -49,7 +49,7 @@ def start_lines(graph: Graph) -> list[str]:
 
 def _ties(graph: Graph) -> Iterator[str]:
     """The statements that give layers the weights of other layers."""
-    owned = {}
+    owned: dict[str, str] = {}
     for node in graph.nodes:
         for name, param in node.params().items():
             if param.tied and not node.shared:
@@ -60,12 +60,14 @@ def _ties(graph: Graph) -> Iterator[str]:
 
 def _holder(node: Node) -> str:
     """The expression of the module of a layer, or of its only tensor if it has no module."""
-    return access_path(node.module, "parameter" if "" in node.params() else "module")
+    if "" in node.params():
+        return access_path(node.module, "parameter")
+    return access_path(node.module)
 
 
 def _tensor(node: Node, name: str) -> str:
     """The expression of a learned tensor of a layer."""
-    return f"{_holder(node)}.{name}" if name else _holder(node)
+    return ".".join(filter(None, (_holder(node), name)))
 
 
 def _start(node: Node, name: str, param: Param) -> str:
