@@ -129,7 +129,11 @@ class Flatten(Op):
     ],
 )
 class Embedding(Op):
-    """A learned vector of `dim` numbers for each of `n` integers."""
+    """A learned vector of `dim` numbers for each of `n` integers.
+
+    The options of `nn.Embedding` that change how the vectors are trained are left out:
+    `padding_idx`, `max_norm`, `scale_grad_by_freq` and `sparse`.
+    """
 
     rounding = exact
 

@@ -171,6 +171,15 @@ def test_every_kind_takes_weights(shape: str, text: str) -> None:
     assert report.ok, str(report)
 
 
+def test_an_auxiliary_head_takes_a_weight_of_the_net() -> None:
+    """The head is tied in training; the weight belongs to the net, so that the model has it."""
+    net = body("a: dense(8) -> relu\naux early { h: dense(8, weight = @a.weight) }\ndense(3)")
+    module = net.torch()
+    assert module.get_parameter("early.h.weight") is module.get_parameter("a.weight")
+    assert net.params == 8 * 8 + 8 + 8 * 3 + 3
+    assert net.verify().ok
+
+
 # ---- checkpoints
 
 
