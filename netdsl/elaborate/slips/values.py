@@ -21,6 +21,9 @@ from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
+_WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
+_PATH = re.compile(r"\w+(\.\w+)+")
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -64,6 +67,9 @@ def advise_name(
         diagnostic.help = (
             "a block without layers can be an argument: `block none() { }`, and then `none`"
         )
+    elif (weight := _weight(span)) is not None and _names_label(diagnostic):
+        diagnostic.help = f"write `@{weight}`"
+        diagnostic.fix = (Edit(Span(span.file, span.start, span.start), "@"),)
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
@@ -80,7 +86,21 @@ def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
     if call is None or call.name not in JOINS:
         return False
     is_in_list = any(isinstance(a.value, ast.Sequence) for a in call.arguments)
-    return is_in_list or (diagnostic.help or "").startswith("write `@")
+    return is_in_list or _names_label(diagnostic)
+
+
+def _names_label(diagnostic: Diagnostic) -> bool:
+    """Whether the unknown name is a label that is written without `@`."""
+    return (diagnostic.help or "").startswith("write `@")
+
+
+def _weight(span: Span) -> str | None:
+    """The path that begins at `span`, if it is the argument `weight` or `bias`."""
+    text = span.file.text
+    path = _PATH.match(text, span.start)
+    if path is None or not _WEIGHT.search(text[max(span.start - 20, 0) : span.start]):
+        return None
+    return path[0]
 
 
 def _label(
