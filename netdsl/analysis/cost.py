@@ -80,7 +80,7 @@ class Costs:
         cost = self._known.get(key)
         if cost is None:
             y, xs = node.type, node.types
-            params = sum(p.size for p in node.op.params(*xs).values())
+            params = sum(p.size for p in node.op.params(*xs).values() if not p.tied)
             cost = Cost(
                 params,
                 node.op.macs(y, *xs),

@@ -222,6 +222,8 @@ class Picture:
             look, lines = "small", [": ".join(lines)]
         if is_copy:
             lines.append(f"weights of {node.module}")
+        else:
+            lines += [f"weight {p.tied}" for p in node.params().values() if p.tied]
         box = self._place(node.scope.path[1:], look, lines)
         box.family, box.dashed = family, is_copy or bool(node.aux)
         return box

@@ -10,8 +10,11 @@ from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
+from netdsl.ops.args import bias_values, weight_values
 from netdsl.ops.base import advice
 from netdsl.syntax import ast
 from netdsl.words import counted
@@ -286,6 +289,15 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
         message = f"`{value}` is a layer, and a layer cannot be an argument"
         raise NetdslError("unknown-function", message, argument.value.span)
+    if not isinstance(value, (Weight, Value)):
+        return value
+    declared = _declared(argument, cls, position)
+    takes_weight = declared is not None and declared.convert in (weight_values, bias_values)
+    if isinstance(value, Weight) and not takes_weight:
+        raise not_a_value(value.name, argument.value.span)
+    if isinstance(value, Value) and argument.name is not None and takes_weight:
+        assert declared is not None
+        check_is_weight(declared, cls, value, argument.value)
     return value
 
 

@@ -16,6 +16,7 @@ from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes
 from netdsl.elaborate.scope import Binding, Namespace
+from netdsl.elaborate.weights import Weights
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -55,6 +56,7 @@ class NetBuilder:
         self.graph = graph
         self.labels: dict[str, Value] = {}
         self.owners: dict[str, Node] = {}  # the first node of each module, which owns its weights
+        self.weights = Weights(self.owners)
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled
@@ -248,6 +250,9 @@ class NetBuilder:
         unlabelled = self._by_position(path, reference.span)
         if unlabelled is not None:
             return unlabelled
+        weight_fault = self.weights.fault(path, self.scope, reference.span)
+        if weight_fault is not None:
+            raise weight_fault
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)

@@ -10,8 +10,10 @@ from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
 from netdsl.elaborate.layers import add_layer, add_operator
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.weights import not_a_value
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
@@ -71,6 +73,8 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
     for side, operand in (("left", a), ("right", b)):
         if isinstance(operand, Value):
             tensors.append(operand)
+        elif isinstance(operand, Weight):
+            raise not_a_value(operand.name, span)
         elif isinstance(operand, Sym):
             raise NetdslError(
                 "open-size",

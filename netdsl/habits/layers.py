@@ -79,6 +79,9 @@ LAYERS = (
         "num_embeddings=n embedding_dim=dim",
         "input_dim=n output_dim=dim",
     ),
+    Counterpart("param", "parameter learnedtensor learnabletensor clstoken", "data=value", None),
+    Counterpart("const", "constant buffer registerbuffer", None, None),
+    Counterpart("positions", "arange position positionids posids", None, None),
     Counterpart(
         "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
     ),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
+from netdsl.ir.op import Weight
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -43,6 +45,16 @@ class Value:
         self.type: TensorType = type  # type: ignore[assignment]
         self.site = site
         self.producer = producer
+
+    @property
+    def weight(self) -> Weight | None:
+        """The learned tensor that has the name of the layer, for the result of a `param`."""
+        if self.producer is None:
+            return None
+        param = self.producer.params().get("")
+        if param is None:
+            return None
+        return Weight(self.producer.module, param.shape)
 
 
 class Node:
@@ -111,6 +123,17 @@ class Node:
     def buffers(self) -> dict[str, Param]:
         """Its stored tensors that are not learned (batch norm's running statistics)."""
         return self.op.buffers(*self.types)
+
+    def tensor_name(self, key: str) -> str:
+        """The name in checkpoints of the learned or stored tensor that the layer calls `key`."""
+        if not key:
+            return self.module
+        return f"{self.module}.{key}"
+
+    def tensors(self) -> dict[str, Param]:
+        """Its learned and stored tensors by their names in checkpoints."""
+        own = self.params() | self.buffers()
+        return {self.tensor_name(key): param for key, param in own.items()}
 
 
 class Scope:

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 class Lowered(NamedTuple):
     """A layer in PyTorch: the constructor of its module, if it has one, and the call.
 
-    In the call, {m} is the module and {0}, {1} are the inputs.
+    In the call, {m} is the module and {0}, {1} are the inputs. A layer that only stores a tensor
+    has that tensor in place of a module; `store` is then "parameter" or "buffer".
     """
 
     module: str | None
     call: str
     uses: str | None = None  # the name in `modules` that the text refers to
+    store: str = "module"
 
     @property
     def plain(self) -> bool:
@@ -91,6 +93,14 @@ class Recorder(Protocol):
 
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
+from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -182,9 +184,42 @@ def literal(value: object) -> tuple[Numbers, ...]:
     if isinstance(value, tuple) and value:
         if all(isinstance(item, tuple) for item in value):
             return tuple(literal(item) for item in value)
-        if all(isinstance(item, float) or is_integer(item) for item in value):
-            return tuple(float(item) for item in value)
+        if all(map(_is_number, value)):
+            return tuple(map(float, value))
     raise WrongType("nested lists of numbers of one shape")
+
+
+def whole_numbers(value: object) -> tuple[Numbers, ...]:
+    """Nested lists of numbers, in which integers remain integers."""
+    literal(value)
+    return value  # type: ignore[return-value]
+
+
+def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
+    """Nested lists of numbers, or a weight of an earlier layer."""
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, Weight):
+        return value
+    try:
+        return literal(value)
+    except WrongType as wrong:
+        raise WrongType(f"{wrong}, or a weight such as @label.weight") from None
+
+
+def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
+    """`true`, `false`, a list of numbers, or a weight of an earlier layer."""
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, (bool, Weight)):
+        return value
+    if isinstance(value, tuple) and value and all(map(_is_number, value)):
+        return tuple(map(float, value))
+    raise WrongType("true, false or a list of numbers")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, float) or is_integer(value)
 
 
 TYPE_NAMES: dict[Callable[[object], object], str] = {
@@ -199,6 +234,9 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     integers: "list of int",
     axes: "int or list",
     literal: "nested list",
+    whole_numbers: "nested list",
+    weight_values: "nested list or weight",
+    bias_values: "bool, list or weight",
 }
 
 
@@ -226,6 +264,8 @@ def meant(convert: Callable[[object], object], value: object) -> str | None:
         if isinstance(candidate, tuple) and isinstance(value, str):
             return value.strip().lower()
         return _show(candidate).replace('"', "")
+    if convert in (literal, whole_numbers) and _is_number(value):
+        return f"[{_show(value)}]"
     return None
 
 

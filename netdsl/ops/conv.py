@@ -9,9 +9,9 @@ from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
-from netdsl.ops.args import boolean, dims, integer, literal, padding, text
+from netdsl.ops.args import bias_values, dims, integer, padding, text, weight_values
 from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
-from netdsl.ops.init import INITS, shaped
+from netdsl.ops.init import INITS, bias_params, weight_param
 from netdsl.ops.padding import for_all_pairs, is_even, sizes_text
 from netdsl.ops.rounding import sum_of_products
 from netdsl.ops.window_text import number_text, padding_text, window_text
@@ -129,6 +129,7 @@ def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
             ),
         ),
         ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
+        ("2x7", "conv(2, 3, bias = [0.5, -1])"),
     ],
 )
 class Conv(Windowed):
@@ -145,8 +146,8 @@ class Conv(Windowed):
     pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
     dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
     groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
-    bias = arg(boolean, True, doc="add a learned bias to each output channel")
-    weight = arg(literal, None, doc="the kernel as literal numbers")
+    bias = arg(bias_values, True, doc="add a learned bias to each output channel, or its numbers")
+    weight = arg(weight_values, None, doc="the kernel: numbers or an earlier weight")
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     connections = arg(
         connect.table,
@@ -161,8 +162,6 @@ class Conv(Windowed):
         if self.connections is not None:
             connect.check(self.connections, self.out, channels, self.groups, self.init)
         spatial = [_output_size(*axis) for axis in zip(x.spatial, *geometry, strict=True)]
-        if self.weight is not None:
-            shaped(self.kind, "weight", self.weight, self._weight_shape(x))
         return TensorType((self.out, *spatial), x.dtype)
 
     def _check_groups(self, channels: int) -> None:
@@ -190,25 +189,21 @@ class Conv(Windowed):
             fan_in = connect.fan_in(self.connections, fan_in)
             if init == "default":
                 init = f"uniform:{fan_in}"
-        params = {"weight": Param(shape, init)}
-        if self.weight is not None:
-            numbers = shaped(self.kind, "weight", self.weight, shape)
-            params["weight"] = Param(shape, "literal", numbers)
-        if self.bias:
-            params["bias"] = Param((self.out,), f"uniform:{fan_in}")
-        return params
+        kernel = weight_param(self, shape, Param(shape, init))
+        return {"weight": kernel} | bias_params(self, self.out, f"uniform:{fan_in}")
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return prod(y.spatial) * prod(self._weight_shape(x))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, dilation = self.geometry(x)
+        has_bias = bool(self.bias)
         uneven = any(begin != end for begin, end in pairs)
         # Modules of `nn` only pad both ends equally, so an uneven `pad` is applied before.
         pad = 0 if uneven else brief(tuple(begin for begin, _ in pairs))
         if self.connections is not None:
             module = t.custom(
-                "PartialConv", self.connections, x.channels, k, stride, pad, dilation, self.bias
+                "PartialConv", self.connections, x.channels, k, stride, pad, dilation, has_bias
             )
         else:
             module = t.module(
@@ -220,7 +215,7 @@ class Conv(Windowed):
                 padding=(pad, 0),
                 dilation=(brief(dilation), 1),
                 groups=(self.groups, 1),
-                bias=(self.bias, True),
+                bias=(has_bias, True),
             )
         return module.padded(pairs) if uneven else module
 

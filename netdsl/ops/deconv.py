@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 from netdsl.ir.op import Param, Window, ratio
 from netdsl.ir.types import TensorType
-from netdsl.ops.args import boolean, dims, even_padding, integer, text
+from netdsl.ops.args import bias_values, dims, even_padding, integer, text, weight_values
 from netdsl.ops.base import END, arg, brief, fixed, layer, spread
 from netdsl.ops.conv import Geometry, Windowed, common_divisors
-from netdsl.ops.init import INITS
+from netdsl.ops.init import INITS, bias_params, weight_param
 from netdsl.ops.padding import for_deconv, is_even, refuse
 from netdsl.ops.rounding import sum_of_products
 from netdsl.ops.window_text import number_text
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ("4x6", "deconv(2, 3, stride = 2, pad = 1, output_pad = 1, bias = false)"),
         ("4x3x4", "deconv(6, 2x3, groups = 2, dilation = 2)"),
         ("3x4x4", "deconv(3, 4, stride = 2, init = bilinear, bias = false)"),
+        ("2x4", "deconv(1, 2, bias = [0.5], weight = [[[1, 2]], [[3, 4]]])"),
         ("2x5x5", "deconv(3, 2, dilation = 3, pad = 1x3, output_pad = 2x1)"),
         ("2x6", "deconv(2, 2, dilation = 2, pad = 1, output_pad = 1, bias = false)"),
         ("2x3x3", "deconv(2, 3, pad = 2)"),
@@ -52,9 +53,10 @@ class Deconv(Windowed):
     pad = arg(even_padding, 0, doc="cut from each side of the output", min=0)
     output_pad = arg(dims, 0, doc="added to the end of the output", min=0)
     groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
-    bias = arg(boolean, True, doc="add a learned bias to each output channel")
+    bias = arg(bias_values, True, doc="add a learned bias to each output channel, or its numbers")
     dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
     init = arg(text, "default", doc="how the weights are initialised", choices=(*INITS, "bilinear"))
+    weight = arg(weight_values, None, doc="the kernel: numbers or an earlier weight")
 
     def geometry(self, x: TensorType) -> Geometry:
         if not is_even(self.pad):
@@ -84,10 +86,9 @@ class Deconv(Windowed):
         k = self.geometry(x).k
         channels = fixed(self, x.channels, "its input channels")
         outputs = self.out // self.groups
-        params = {"weight": Param((channels, outputs, *k), self.init)}
-        if self.bias:
-            params["bias"] = Param((self.out,), f"uniform:{outputs * prod(k)}")
-        return params
+        shape = (channels, outputs, *k)
+        kernel = weight_param(self, shape, Param(shape, self.init))
+        return {"weight": kernel} | bias_params(self, self.out, f"uniform:{outputs * prod(k)}")
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return x.size * (self.out // self.groups * prod(self.geometry(x).k))
@@ -125,7 +126,7 @@ class Deconv(Windowed):
             padding=(brief(tuple(pad for pad, _ in pairs)), 0),
             output_padding=(brief(self._extra(x)), 0),
             groups=(self.groups, 1),
-            bias=(self.bias, True),
+            bias=(bool(self.bias), True),
             dilation=(brief(dilation), 1),
         )
 

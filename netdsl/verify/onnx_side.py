@@ -36,11 +36,15 @@ Shapes = dict[str, list[int]]  # by name; 0 is a size that inference leaves open
 
 
 class OnnxSide:
-    """The model of a graph. `tensor` has the name of each value in it, by the value's id."""
+    """The model of a graph. `tensor` has the name of each value in it, by the value's id.
+
+    `stored` has the name in checkpoints of each weight of the model.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         built = skeleton(graph)
+        self.stored = {name: stored.source for name, stored in built.stored.items()}
         self.params = built.params
         self.model = built.model
         self.tensor = _tensors(graph, _last(built.model))
@@ -48,8 +52,8 @@ class OnnxSide:
         self._bare = onnx.ModelProto()
         self._bare.CopyFrom(built.model)
         self._bare.graph.input.extend(
-            helper.make_tensor_value_info(k, built.element, p.shape)
-            for k, p in built.params.items()
+            helper.make_tensor_value_info(k, built.element, s.param.shape)
+            for k, s in built.stored.items()
         )
         for value in self._bare.graph.output:
             value.type.tensor_type.ClearField("shape")
@@ -116,12 +120,14 @@ class OnnxSide:
     ) -> onnxruntime.InferenceSession:
         """A session of the model in which the value of every layer is an output.
 
-        The session uses the memory of the weights in `arrays` and does not copy it.
+        The session uses the memory of the weights in `arrays` and does not copy it. They have their
+        names in checkpoints.
         """
+        weights = {name: arrays[source] for name, source in self.stored.items()}
         values = {
             self.tensor[id(n.output)]: n.type.dtype for n in self.graph.nodes if n.aux is None
         }
-        return _session(self.model, arrays, values, threads)
+        return _session(self.model, weights, values, threads)
 
     def run(
         self, session: onnxruntime.InferenceSession, inputs: dict[int, np.ndarray]
@@ -158,7 +164,7 @@ class ExportedSide:
         self.arrays = {}
         for name, stored in built.stored.items():
             if stored.norm is None:
-                self.arrays[name] = arrays[name]
+                self.arrays[name] = arrays[stored.source]
             else:
                 chunks = stored_chunks(stored, built.params, lambda n, _: [arrays[n]])
                 flat = [np.asarray(chunk, np.float32).reshape(-1) for chunk in chunks]

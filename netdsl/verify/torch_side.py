@@ -54,14 +54,18 @@ class Step:
 
     def __init__(self, node: Node, whole: nn.Module, fresh: dict[str, nn.Module]) -> None:
         low = node.op.torch(SourceRecorder(), *node.types)
+        call = low.call
         self.node = node
         self.module: nn.Module | None = None
-        if low.module is not None:
+        if low.store != "module":
+            self.module = _Holder(whole, node.module)
+            call = call.replace("{m}", "{m}.tensor")
+        elif low.module is not None:
             owned = member(whole, node.module)
             if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
-        self._call = _function(low.call, len(node.inputs))
+        self._call = _function(call, len(node.inputs))
 
     def __call__(self, xs: list[torch.Tensor], module: nn.Module | None = None) -> torch.Tensor:
         return self._call(module or self.module, *xs)
@@ -76,7 +80,25 @@ class Step:
         """Its parameters and buffers."""
         if self.module is None:
             return {}
+        if isinstance(self.module, _Holder):
+            return {"": self.module.tensor}
         return self.module.state_dict()
+
+
+class _Holder(nn.Module):
+    """The tensor of a layer that has no module of its own."""
+
+    tensor: torch.Tensor
+
+    def __init__(self, whole: nn.Module, path: str) -> None:
+        super().__init__()
+        scope, _, name = path.rpartition(".")
+        around = whole.get_submodule(scope)
+        learned = dict(around.named_parameters(recurse=False, remove_duplicate=False))
+        if name in learned:
+            self.tensor = learned[name]
+        else:
+            self.register_buffer("tensor", around.get_buffer(name))
 
 
 def member(whole: nn.Module, path: str) -> nn.Module | None:
@@ -106,12 +128,27 @@ class TorchSide:
         with torch.device("meta"):
             whole = lower(graph)
         self.module = whole.to_empty(device="cpu").eval().requires_grad_(False)
+        self._restore(graph)
         fresh: dict[str, nn.Module] = {}
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
         self._last: dict[int, int] = {}  # the step that uses a value last, by the value's id
         for i, step in enumerate(self.steps):
             for value in step.node.inputs:
                 self._last[id(value)] = i
+
+    def _restore(self, graph: Graph) -> None:
+        """Tie weights again, which `to_empty` separates, and give constants their numbers."""
+        for node in graph.nodes:
+            for name, param in node.params().items():
+                if param.tied:
+                    owner = self.module.get_parameter(param.tied)
+                    scope, _, key = node.tensor_name(name).rpartition(".")
+                    setattr(self.module.get_submodule(scope), key, owner)
+            for name, param in node.buffers().items():
+                if param.is_constant:
+                    tensor = self.module.get_buffer(node.tensor_name(name))
+                    numbers = torch.tensor(param.values, dtype=tensor.dtype)
+                    tensor.copy_(numbers.reshape(param.shape))
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Copy the numbers of a checkpoint into the module."""

@@ -152,7 +152,7 @@ class Verification:
         for _ in self._walk(batch, sizes, inputs, settle if self.weights is None else None):
             pass
         state = self.torch.module.state_dict()
-        self.arrays: Arrays = {n: state[n].float().numpy() for n in self.onnx.params}
+        self.arrays: Arrays = {n: state[n].float().numpy() for n in self.onnx.stored.values()}
 
     def _walk(
         self, batch: int, sizes: Sizes, inputs: Tensors, settle: Settle | None = None

@@ -10,7 +10,7 @@ from netdsl.ops import LAYERS
 
 from .layers import LARGEST, MAKERS, WIDTHS
 from .shape import Skip, Type
-from .write import Block, Frame, Label, Writer
+from .write import Block, Frame, Label, Weight, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ class Generator(Writer):
         self.blocks: list[str] = []
         self.reusable: list[tuple[Block, Type, Type]] = []
         self.pending: list[Type] = []
+        self.weight: Weight | None = None  # of the layer that was written last
 
     @contextmanager
     def inside(self, frame: Frame) -> Iterator[Frame]:
@@ -113,7 +114,7 @@ class Generator(Writer):
     def layer(self, t: Type, kind: str | None = None, keep: bool = False) -> tuple[str, Type]:
         """A call of a layer that suits the type, and its output type: with `keep`, the same."""
         for _ in range(40):
-            mark, self.pending = self.mark(), []
+            mark, self.pending, self.weight = self.mark(), [], None
             name = kind or self.pick(self._kinds(t))
             try:
                 arguments, result = MAKERS[name](self, t)

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from .shape import Skip, Type
+from .write import Weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,30 @@ def flag(g: Generator, arguments: Arguments, name: str, default: bool, p: float 
     return value
 
 
+def bias(g: Generator, arguments: Arguments, count: int) -> None:
+    """Sometimes add an argument `bias`: a truth value or literal numbers."""
+    if g.chance(0.1):
+        arguments.append(("bias", g.nested((count,))))
+    else:
+        flag(g, arguments, "bias", default=True)
+
+
+def weight(g: Generator, arguments: Arguments, shape: tuple[int, ...], p: float = 0.3) -> None:
+    """Sometimes add an argument `weight`: literal numbers, or the weight of a label."""
+    g.weight = Weight(shape)
+    visible = g.frame.visible().items()
+    others = [f"@{n}{v.weight.suffix}" for n, v in visible if v.weight and v.weight.shape == shape]
+    if others and g.chance(0.5):
+        arguments.append(("weight", g.pick(others)))
+    elif prod(shape) <= 40 and g.chance(p):
+        while shape[0] == 1 and len(shape) > 1 and g.chance(0.5):
+            shape = shape[1:]
+        arguments.append(("weight", g.nested(shape)))
+
+
 def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -> None:
     """Sometimes add an `init` argument."""
-    if g.chance(0.2):
+    if g.chance(0.2) and "weight" not in dict(arguments):
         arguments.append(("init", g.word(g.pick(options))))
 
 
@@ -142,7 +164,7 @@ def _conv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     groups = g.pick(common) if g.chance(0.3) else 1
     if groups > 1 or g.chance(0.1):
         a.append(("groups", g.whole(groups)))
-    flag(g, a, "bias", default=True)
+    bias(g, a, out)
     if groups == 1 and g.chance(0.12):
         rows = [
             sorted(
@@ -154,17 +176,9 @@ def _conv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         a.append(("connections", "[" + ", ".join(g.ints(row) for row in rows) + "]"))
         init(g, a, ("default", "normal", "zeros", "ones"))
     else:
-        _literal(g, a, out, t.channels // groups, k)
+        weight(g, a, (out, t.channels // groups, *k))
         init(g, a)
     return a, t.with_(out, sizes)
-
-
-def _literal(g: Generator, a: Arguments, out: int, channels: int, k: tuple[int, ...]) -> None:
-    shape = (out, channels, *k)
-    if prod(shape) <= 40 and g.chance(0.3):
-        while shape[0] == 1 and len(shape) > 1 and g.chance(0.5):
-            shape = shape[1:]
-        a.append(("weight", g.nested(shape)))
 
 
 @makes("depthwise")
@@ -175,8 +189,8 @@ def _depthwise(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     sizes, k = _window(g, t, a)
     if m > 1 or g.chance(0.1):
         a.append(("multiplier", g.whole(m)))
-    flag(g, a, "bias", default=True)
-    _literal(g, a, t.channels * m, 1, k)
+    bias(g, a, t.channels * m)
+    weight(g, a, (t.channels * m, 1, *k))
     init(g, a)
     return a, t.with_(t.channels * m, sizes)
 
@@ -204,11 +218,14 @@ def _deconv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         if any(v != default for v in value) or g.chance(0.1):
             a.append((name, g.dims(value)))
     common = [v for v in range(1, 13) if out % v == 0 and t.channels % v == 0]
+    groups = 1
     if g.chance(0.3):
-        a.append(("groups", g.whole(g.pick(common))))
-    flag(g, a, "bias", default=True)
+        groups = g.pick(common)
+        a.append(("groups", g.whole(groups)))
+    bias(g, a, out)
     if any(v != 1 for v in d) or g.chance(0.1):
         a.append(("dilation", g.dims(d)))
+    weight(g, a, (t.channels, out // groups, *k))
     init(g, a, (*INITS, "bilinear", "bilinear"))
     return a, t.with_(out, sizes)
 
@@ -346,9 +363,8 @@ def _dense(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats and t.rank <= 2 and not t.open[-1])
     out = g.pick(WIDTHS)
     a: Arguments = [("units", g.whole(out))]
-    flag(g, a, "bias", default=True)
-    if out * t.shape[-1] <= 40 and g.chance(0.2):
-        a.append(("weight", g.nested((out, t.shape[-1]))))
+    bias(g, a, out)
+    weight(g, a, (out, t.shape[-1]), 0.2)
     init(g, a)
     return a, t.at(t.rank - 1, out)
 
@@ -358,8 +374,7 @@ def _rbf(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats and t.rank == 1 and t.closed)
     out = g.pick(WIDTHS)
     a: Arguments = [("units", g.whole(out))]
-    if out * t.size <= 40 and g.chance(0.4):
-        a.append(("weight", g.nested((out, t.size))))
+    weight(g, a, (out, t.size), 0.4)
     return a, Type.of(out)
 
 
@@ -372,10 +387,12 @@ def _flatten(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("embedding")
 def _embedding(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.dtype in ("int64", "int32") and t.rank <= 3)
+    # Numbers of type int64 may be positions along an axis that `verify` makes longer.
+    count = g.pick((3, 4, 10, 17) if t.dtype == "int32" else (100, 150, 200))
     dim = g.pick(WIDTHS)
-    return [("n", g.whole(g.pick((3, 4, 10, 17)))), ("dim", g.whole(dim))], Type(
-        (*t.shape, dim), (*t.open, False)
-    )
+    a = [("n", g.whole(count)), ("dim", g.whole(dim))]
+    weight(g, a, (count, dim), 0.2)
+    return a, Type((*t.shape, dim), (*t.open, False))
 
 
 @makes(

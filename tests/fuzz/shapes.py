@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from .layers import INITS, WIDTHS, Arguments, flag, makes, maybe, need, per_axis, spatial
+from .layers import INITS, WIDTHS, Arguments, bias, flag, makes, maybe, need, per_axis, spatial
 from .shape import Type
+from .write import Weight
 
 if TYPE_CHECKING:
     from .calls import Generator
@@ -164,14 +165,46 @@ def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         if t.closed and g.chance(0.6)
         else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
     )
-    a: Arguments = [("shape", g.sizes(shape))]
-    maybe(
-        g,
-        a,
-        "init",
-        g.word(g.pick(INITS if len(shape) > 1 else ("default", "normal", "zeros", "ones"))),
-    )
+    leading = g.pick((0, 0, 0, 1, 1, 2))
+    g.weight = Weight((*[1] * leading, *shape), "")
+    a: Arguments = []
+    if prod(shape) <= 20 and g.chance(0.3):
+        a.append(("value", g.nested(shape)))
+    if not a or g.chance(0.2):
+        a.insert(0, ("shape", g.sizes(shape)))
+    if leading or g.chance(0.1):
+        a.append(("leading", g.whole(leading)))
+    named = INITS if len(g.weight.shape) > 1 else ("default", "normal", "zeros", "ones")
+    if "value" not in dict(a):
+        maybe(g, a, "init", g.word(g.pick(named)))
     return a, Type.of(*shape)
+
+
+@makes("const")
+def _const(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    shape = tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 3)))
+    if g.chance(0.6):
+        return [("value", g.nested(shape))], Type.of(*shape)
+    dtype = g.pick(("int64", "int64", "float32"))
+    numbers = _integers(g, shape)
+    return [("value", numbers), ("dtype", g.word(dtype))], Type.of(*shape, dtype=dtype)
+
+
+def _integers(g: Generator, shape: tuple[int, ...]) -> str:
+    """Nested lists of integers that every `embedding` of random programs takes."""
+    if not shape:
+        return g.whole(g.pick((0, 1, 2)))
+    return "[" + ", ".join(_integers(g, shape[1:]) for _ in range(shape[0])) + "]"
+
+
+@makes("positions")
+def _positions(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    a: Arguments = []
+    axis = 1 if g.chance(0.5) else g.axis(t)
+    if axis != 1 or g.chance(0.2):
+        a.append(("axis", g.whole(axis)))
+    i = axis - 1 if axis > 0 else axis + t.rank
+    return a, Type((t.shape[i],), (t.open[i],), "int64")
 
 
 # ---- sequences
@@ -222,7 +255,7 @@ def _graph(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     a: Arguments = [("units", g.whole(units))]
     if kind == "cheb":
         a.append(("k", g.whole(g.pick((1, 2, 3, 4)))))
-    flag(g, a, "bias", default=True)
+    bias(g, a, units)
     if kind == "gcn":
         flag(g, a, "normalize", default=False, p=0.6)
     return a, t.at(1, units)

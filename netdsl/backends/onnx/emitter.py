@@ -29,16 +29,19 @@ class GraphEmitter:
         self.params: dict[str, Param] = {}
         self._node: Node | None = None
         self._name = self._kind = self._line = ""
+        self._stored = ""  # the name of the layer, if it is that of a tensor
         self._count = 0
 
     def begin(self, node: Node) -> None:
         """Begin the nodes of this layer."""
         self.begin_at(node.name, node.op.kind, node.output.site)
         self._node = node
+        if node.name in node.tensors():
+            self._stored = node.name
 
     def begin_at(self, name: str, kind: str, site: Site) -> None:
         """Begin nodes with this name, which belong to no layer."""
-        self._node, self._name, self._kind = None, name, kind
+        self._node, self._name, self._kind, self._stored = None, name, kind, ""
         self._line = line_of(site)
         self._count = 0
 
@@ -51,10 +54,13 @@ class GraphEmitter:
         if self._count or self._node is None:
             name += f"/{op_type}_{self._count}"
         self._count += 1
-        node = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
+        result = name
+        if name == self._stored:
+            result += "/value"
+        node = helper.make_node(op_type, list(inputs), [result], name=name, **attributes)
         mark(node, self._line, self._name, self._kind)
         self.nodes.append(node)
-        return name
+        return result
 
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
@@ -72,10 +78,19 @@ class GraphEmitter:
     def param(self, name: str) -> str:
         """The name of a weight or buffer of this layer."""
         assert self._node is not None
-        full = f"{self._node.module}.{name}"
-        if full not in self.params:
-            self.params[full] = (self._node.params() | self._node.buffers())[name]
+        param = (self._node.params() | self._node.buffers())[name]
+        full = param.tied or self._node.tensor_name(name)
+        self.params.setdefault(full, param)
+        if param.is_constant:
+            self._store_constant(full, param)
         return full
+
+    def _store_constant(self, name: str, param: Param) -> None:
+        dtype = param.dtype
+        if dtype == "float32":
+            dtype = self._dtype
+            narrowed(name, np.asarray(param.values, np.float32), dtype)  # raises for an overflow
+        self.constants[name,] = helper.make_tensor(name, ELEMENT[dtype], param.shape, param.values)
 
     def ints(self, values: Sequence[int]) -> str:
         """A constant of 64-bit integers."""

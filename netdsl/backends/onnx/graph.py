@@ -88,6 +88,7 @@ def skeleton(
     else:
         stored = plain(emitter.params)
     outer = {value.name for value in graph.inputs} | {output.name for output in graph.outputs}
+    stored = _rename_tensors(emitter, stored, outer)
     _rename_outputs(graph, emitter, names, outer)
     if form.keep_io:
         _widen_outputs(graph, emitter)
@@ -185,6 +186,24 @@ def _tensor_info(
 
 
 # ---- the outputs
+
+
+def _rename_tensors(
+    emitter: GraphEmitter, stored: dict[str, Stored], taken: set[str]
+) -> dict[str, Stored]:
+    """Give a tensor another name in the file if its own is that of an input or output.
+
+    Only a `param` or a `const` at the top of a net can have such a name.
+    """
+    renamed = {name: f"{name}/stored" for name in emitter.params if name in taken}
+    if not renamed:
+        return stored
+    for node in emitter.nodes:
+        for i, name in enumerate(node.input):
+            node.input[i] = renamed.get(name, name)
+    for tensor in emitter.constants.values():
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    return {renamed.get(name, name): tensor for name, tensor in stored.items()}
 
 
 def _rename_outputs(

@@ -57,17 +57,6 @@ class RBF(nn.Module):
         return (x.unsqueeze(1) - self.weight).square().sum(2)
 
 
-class Learned(nn.Module):
-    """A learned tensor, repeated for each sample of the input."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(shape))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.weight.expand(x.shape[0], *self.weight.shape)
-
-
 class PartialConv(nn.Module):
     """A convolution in which each output map sees only some of the input maps.
 

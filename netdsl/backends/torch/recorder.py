@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.ir.lowering import Lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class SourceRecorder:
@@ -18,6 +23,20 @@ class SourceRecorder:
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
         return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", name)
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+        sizes = ", ".join(map(str, shape))
+        return Lowered(f"nn.Parameter(torch.zeros({sizes}))", call, store="parameter")
+
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
+        text = f"torch.tensor({list(values)!r}, dtype=torch.{dtype})"
+        if len(shape) != 1:
+            text += f".reshape{shape!r}"
+        return Lowered(text, call, store="buffer")
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""

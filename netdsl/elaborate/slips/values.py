@@ -25,6 +25,9 @@ from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
+_WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
+_PATH = re.compile(r"\w+(\.\w+)+")
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,6 +40,13 @@ def advise_operand(diagnostic: Diagnostic, span: Span) -> None:
     if diagnostic.help is not None and diagnostic.help.startswith(f"write `@{span.text}`"):
         diagnostic.help = f"write `@{span.text}` for the value at that label"
         set_fix(diagnostic, span, f"@{span.text}")
+
+
+def _follows_comment_sign(span: Span) -> bool:
+    """Whether a name follows `//`, and the rest of the line can be a comment: it closes nothing."""
+    text = span.file.text
+    rest = text[span.start :].partition("\n")[0]
+    return text[: span.start].rstrip().endswith("//") and not set(")]}").intersection(rest)
 
 
 def advise_name(
@@ -54,7 +64,7 @@ def advise_name(
             diagnostic.help = "leave the argument out"
         if call is not None and argument is not None:
             diagnostic.fix = (Edit(with_comma(call, argument), ""),)
-    elif span.file.text[: span.start].rstrip().endswith("//"):
+    elif _follows_comment_sign(span):
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
@@ -66,6 +76,9 @@ def advise_name(
         set_fix(diagnostic, span, name[1:])
     elif name == "identity" and call is not None and call.name in JOINS:
         diagnostic.help = f"write `{joined(call.name, call) or 'add { | relu | identity }'}`"
+    elif (weight := _weight(span)) is not None and _names_label(diagnostic):
+        diagnostic.help = f"write `@{weight}`"
+        diagnostic.fix = (Edit(Span(span.file, span.start, span.start), "@"),)
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
@@ -102,7 +115,21 @@ def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
     if call is None or call.name not in JOINS:
         return False
     is_in_list = any(isinstance(a.value, ast.Sequence) for a in call.arguments)
-    return is_in_list or (diagnostic.help or "").startswith("write `@")
+    return is_in_list or _names_label(diagnostic)
+
+
+def _names_label(diagnostic: Diagnostic) -> bool:
+    """Whether the unknown name is a label that is written without `@`."""
+    return (diagnostic.help or "").startswith("write `@")
+
+
+def _weight(span: Span) -> str | None:
+    """The path that begins at `span`, if it is the argument `weight` or `bias`."""
+    text = span.file.text
+    path = _PATH.match(text, span.start)
+    if path is None or not _WEIGHT.search(text[max(span.start - 20, 0) : span.start]):
+        return None
+    return path[0]
 
 
 def _label(
