@@ -178,7 +178,7 @@ class Picture:
                 box = folded[part] = self._place(part.path[1:-1], "folded", [])
                 boxes.append(box)
             box.nodes.append(node)
-            self._sources[id(node.output)] = box
+            self._sources |= {id(value): box for value in node.outputs}
         for box in boxes:
             box.aux = all(node.aux is not None for node in box.nodes)
         for scope, box in folded.items():

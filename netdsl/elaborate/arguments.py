@@ -11,6 +11,7 @@ from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
+from netdsl.ops.args import GIVEN
 from netdsl.ops.base import advice
 from netdsl.syntax import ast
 from netdsl.words import counted
@@ -168,11 +169,15 @@ def _misplaced(argument: ast.Argument, fix: tuple[Edit, ...]) -> NetdslError:
 
 
 class LayerArguments(NamedTuple):
-    """The evaluated arguments of a layer; `tensors` are its references, such as `@label`."""
+    """The evaluated arguments of a layer; `tensors` are its references, such as `@label`.
+
+    `named` are the tensors that named arguments give, in the order in which the kind declares them.
+    """
 
     positional: tuple[object, ...]
     keywords: dict[str, object]
     tensors: tuple[Value, ...]
+    named: tuple[Value, ...] = ()
 
     @property
     def unknown(self) -> bool:
@@ -187,6 +192,7 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     positional: list[object] = []
     keywords: dict[str, object] = {}
     tensors: list[Value] = []
+    named_tensors: dict[str, Value] = {}
     errors: list[Diagnostic] = []
     for argument in call.arguments:
         try:
@@ -201,6 +207,9 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         if argument.name is not None:
             if argument.name in keywords:
                 raise _repeated(call, argument, value, keywords[argument.name])
+            if isinstance(value, Value) and _takes_tensor(cls, argument.name):
+                named_tensors[argument.name] = value
+                value = GIVEN
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
@@ -212,7 +221,13 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             positional.append(value)
     if errors:
         raise NetdslError.of(errors)
-    return LayerArguments(tuple(positional), keywords, tuple(tensors))
+    in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
+    return LayerArguments(tuple(positional), keywords, tuple(tensors), tuple(in_order))
+
+
+def _takes_tensor(cls: type[Op], name: str) -> bool:
+    """Whether an argument of a kind is a tensor."""
+    return any(a.name == name and a.dtypes for a in cls.args)
 
 
 def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:

@@ -232,15 +232,9 @@ class NetBuilder:
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""
         path = self.pattern(reference.path, env)
-        binding = self.scope.find(path.split("."))
-        if binding is not None:
-            return binding.value
-        known, value = env.find(path)
-        if known and isinstance(value, Value):
+        value = self._referred(path, env, reference.span) or self._result(path, env, reference.span)
+        if value is not None:
             return value
-        unlabelled = self._by_position(path, reference.span)
-        if unlabelled is not None:
-            return unlabelled
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
         error.diagnostic.help = self._further_down(path, reference.span)
@@ -255,6 +249,24 @@ class NetBuilder:
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()
         raise error
+
+    def _referred(self, path: str, env: Env, span: Span) -> Value | None:
+        """The value of a label, of a name or of a position."""
+        binding = self.scope.find(path.split("."))
+        if binding is not None:
+            return binding.value
+        _, value = env.find(path)
+        if isinstance(value, Value):
+            return value
+        return self._by_position(path, span)
+
+    def _result(self, path: str, env: Env, span: Span) -> Value | None:
+        """The further result of a layer, such as `enc.h`."""
+        label, _, name = path.rpartition(".")
+        value = self._referred(label, env, span) if label else None
+        if value is None:
+            return None
+        return self.unknown(span) if value.type is None else value.result(name)
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that occurs in the text below the reference, and not above it."""

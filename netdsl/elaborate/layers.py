@@ -25,14 +25,15 @@ def add_layer(
 ) -> Value:
     """The value of a layer with the inputs `xs`, whose label is bound to it.
 
-    Raises `NetdslError`.
+    The tensors of named arguments are further inputs. Raises `NetdslError`.
     """
     call, label, env, _ = invocation
     name = net.member_name(label, env)
     if arguments.unknown:
         value = net.unknown(call.span)
     else:
-        value = _apply(net, invocation, _op(net, invocation, cls, arguments, xs), xs, name)
+        op = _op(net, invocation, cls, arguments, xs)
+        value = _apply(net, invocation, op, (*xs, *arguments.named), name)
     if label is not None:
         net.remember(name, value, label, call, env)
     return value

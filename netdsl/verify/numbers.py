@@ -81,7 +81,7 @@ def _vocabulary(graph: Graph, value: Value) -> int:
             if id(taken) in reached and sort.name == "indices":
                 extents.append(int(sort.extent))
             elif id(taken) in reached and node.op.any_dtype:
-                reached.add(id(node.output))
+                reached.update(id(made) for made in node.outputs)
     return min(extents, default=256 if value.type.dtype == "uint8" else 1000)
 
 

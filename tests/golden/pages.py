@@ -134,12 +134,11 @@ def layer(kind: str) -> str:
 
 
 def _example(shapes: str, call: str) -> str:
-    first, *more = shapes.split(", ")
-    inputs = "".join(f"    input x{i}: {shape}\n" for i, shape in enumerate([first, *more]))
-    name, paren, rest = call.partition("(")
-    given = [f"@x{i + 1}" for i in range(len(more))] + ([rest.removesuffix(")")] if paren else [])
-    arguments = f"({', '.join(given)})" if given else ""
-    text = f"net Example {{\n{inputs}    @x0 -> y: {name}{arguments}\n}}\n"
+    given = shapes.split(", ")
+    names, call = inputs_and_call(len(given), call)
+    pairs = zip(names, given, strict=True)
+    inputs = "".join(f"    input {name}: {shape}\n" for name, shape in pairs)
+    text = f"net Example {{\n{inputs}    @x0 -> y: {call}\n}}\n"
     net = netdsl.loads(text)
     parts = [
         f"{text}",

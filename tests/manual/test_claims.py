@@ -10,9 +10,10 @@ import pytest
 from torch import nn
 
 import netdsl
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
+from tests.support.contract import Example
 from tests.support.manual import LANGUAGE
 from tests.support.small_nets import X, code_of, net, shape
 
@@ -132,16 +133,8 @@ def defaults() -> Iterator[tuple[str, str, Any, Any]]:
     """The kind, the name, our default and PyTorch's default of each argument that both have."""
     for kind, cls in LAYERS.items():
         for example, call in cls.examples:
-            example_net = net(
-                "\n".join(
-                    f"input x{i}: {s if s != '[]' else '[]'}"
-                    for i, s in enumerate(example.split(","))
-                )
-                + "\n"
-                + _referring(call, example)
-            )
-            (node,) = example_net.graph.nodes
-            text = node.op.torch(SourceRecorder(), *node.types).module or ""
+            (node,) = Example(kind, example, call).net().graph.nodes
+            text = lowered(node).module or ""
             module = re.match(r"nn\.(\w+)", text)
             if module is None:
                 continue
@@ -150,12 +143,6 @@ def defaults() -> Iterator[tuple[str, str, Any, Any]]:
                 name = TORCH_NAMES.get(arg.name, arg.name)
                 if not arg.required and arg.default is not None and name in parameters:
                     yield kind, arg.name, arg.default, parameters[name].default
-
-
-def _referring(call: str, example: str) -> str:
-    references = "".join(f"@x{i}, " for i in range(1, example.count(",") + 1))
-    name, _, rest = call.removesuffix(")").partition("(")
-    return f"{name}({references}{rest})"
 
 
 def test_defaults_are_pytorchs() -> None:

@@ -160,6 +160,20 @@ class SAGEConv(nn.Module):
         return y
 
 
+def with_states(
+    made: tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]], *places: int, last: int = 0
+) -> tuple[torch.Tensor, ...]:
+    """The sequence that a recurrent module returns, and its final states, with the batch first.
+
+    The states are those at `places`: h is at 0, c at 1. With `last`, the final h of that many
+    directions replaces the sequence.
+    """
+    sequence, states = made
+    states = states if isinstance(states, tuple) else (states,)
+    y = states[0][-last:].transpose(0, 1).flatten(1) if last else sequence
+    return y, *(states[place].transpose(0, 1).squeeze(1) for place in places)
+
+
 def crop_to(
     x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None
 ) -> torch.Tensor:
