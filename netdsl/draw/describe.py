@@ -31,7 +31,11 @@ def describe(op: Op, axes: int) -> str:
 
     `axes` is the number of spatial axes: a window given by one number has that size along each.
     """
-    shown = [argument for argument in op.args if argument.required or argument.name not in _UNSEEN]
+    shown = [
+        argument
+        for argument in op.args
+        if argument.required or not (argument.name in _UNSEEN or argument.dtypes)
+    ]
     texts: list[str] = []
     window: object = None
     if op.family in ("convolution", "pooling"):

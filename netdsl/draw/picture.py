@@ -320,6 +320,9 @@ def _common(box: Box, other: Box) -> tuple[Scope, ...]:
 
 
 def _shape_text(value: Value) -> str:
-    if value.type.dtype == "float32":
-        return str(value.type)
-    return f"{value.type} {value.type.dtype}"
+    text = str(value.type)
+    if value.type.dtype != "float32":
+        text += f" {value.type.dtype}"
+    if value.producer is not None and value is not value.producer.output:
+        return f"{value.name.rpartition('.')[2]}: {text}"
+    return text

@@ -160,6 +160,33 @@ class SAGEConv(nn.Module):
         return y
 
 
+def attention_mask(
+    x: torch.Tensor,
+    keys: int,
+    heads: int,
+    mask: torch.Tensor | None = None,
+    padding: torch.Tensor | None = None,
+    causal: bool = False,
+) -> torch.Tensor:
+    """What is added to the scores of nn.MultiheadAttention: (N windows heads) x queries x keys.
+
+    `x` are the queries, N x windows x queries x D; there may be any number of axes of windows, and
+    `mask` and `padding` may lack them. True in a mask hides a key.
+    """
+    scores = x.new_zeros(*x.shape[:-2], heads, x.shape[-2], keys)
+    if mask is not None:
+        mask = mask.reshape(len(mask), *(1,) * (scores.dim() - mask.dim()), *mask.shape[1:])
+        hidden = mask.dtype == torch.bool
+        scores = scores.masked_fill(mask, -torch.inf) if hidden else scores + mask
+    if padding is not None:
+        windows = padding.shape[1:-1] or (1,) * (scores.dim() - 4)
+        padding = padding.reshape(len(padding), *windows, 1, 1, padding.shape[-1])
+        scores = scores.masked_fill(padding, -torch.inf)
+    if causal:
+        scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).triu(1) > 0, -torch.inf)
+    return scores.flatten(0, -3)
+
+
 def with_states(
     made: tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]], *places: int, last: int = 0
 ) -> tuple[torch.Tensor, ...]:
