@@ -152,7 +152,7 @@ def test_defaults_are_pytorchs() -> None:
     assert {(k, a) for k, a, ours, theirs in pairs if ours != theirs} <= OTHER_DEFAULTS
     text = LANGUAGE.read_text(encoding="utf-8")
     assert "`prelu` learns a slope for each channel" in text
-    assert bind(LAYERS["rmsnorm"], (), {}).given == {"eps": 1e-6}
+    assert bind(LAYERS["rmsnorm"], (), {}).given["eps"] == 1e-6
     assert "`rmsnorm` has `eps = 1e-6`" in text
 
 
