@@ -224,7 +224,7 @@ class Facts:
         return [name for name in own if not name[0].isdigit()]
 
     def _result(self, path: str) -> TensorType | None:
-        """The type of a further result of a layer, such as `enc.h`, unless a label has that path."""
+        """The type of a further result of a layer, such as `enc.h`, if no label has that path."""
         label, _, name = path.rpartition(".")
         if path in self.labels or label not in self.labels:
             return None

@@ -244,14 +244,29 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
     try:
         return evaluate(argument.value, env)
     except NetdslError as fault:
-        if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
-            declared = _declared(argument, cls, position)
+        declared = _declared(argument, cls, position)
+        if fault.diagnostic.code != "unknown-name":
+            raise
+        if declared is not None and declared.dtypes:
+            _advise_reference(fault.diagnostic, argument.value, env)
+        elif isinstance(argument.value, ast.Name):
             help_ = _word_advice(declared, cls, argument.value.id)
             fault.diagnostic.help = help_ or fault.diagnostic.help
             if declared is not None and declared.choices:
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
         raise
+
+
+def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None:
+    """Advise and fix `h = enc.h`, a tensor without `@`."""
+    text = value.span.text
+    try:
+        evaluate(ast.Reference(value.span, ast.Pattern((text,), value.span)), env)
+    except NetdslError:
+        return
+    diagnostic.help = f"write `@{text}` for a tensor"
+    diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

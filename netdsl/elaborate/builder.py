@@ -237,7 +237,9 @@ class NetBuilder:
             return value
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
-        error.diagnostic.help = self._further_down(path, reference.span)
+        error.diagnostic.help = self._results_at(path, env, reference.span)
+        if error.help is None:
+            error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
             error.diagnostic.help = self.scope.suggest(path)
             label, _, name = path.rpartition(".")
@@ -267,6 +269,16 @@ class NetBuilder:
         if value is None:
             return None
         return self.unknown(span) if value.type is None else value.result(name)
+
+    def _results_at(self, path: str, env: Env, span: Span) -> str | None:
+        """Advice for a further result that a layer does not have, if it has others."""
+        label, _, _ = path.rpartition(".")
+        value = self._referred(label, env, span) if label else None
+        node = None if value is None else value.producer
+        if node is None or not (names := node.op.results(*node.types)):
+            return None
+        listed = " and ".join(f"`@{label}.{name}`" for name in names)
+        return f"besides its result, this `{node.op.kind}` has {listed}"
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that occurs in the text below the reference, and not above it."""

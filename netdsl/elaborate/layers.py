@@ -127,17 +127,22 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
 
 def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
     kind, (least, most) = cls.kind, cls.inputs
+    tensors = [a.name for a in cls.args if a.dtypes]
     if most == 1:
         references = "no reference"
     elif least == most == 2:
         references = "one reference"
     elif most == 2:
         references = "at most one reference"
+    elif least == 1:
+        references = f"at most {most - 1} references"
     else:
         references = f"{least - 1} to {most - 1} references"
     message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
     if count < least:
         advice = f"write a reference as `@label`: `{kind}(..., @label)`"
+    elif tensors:
+        advice = f"give other tensors by name: `{'`, `'.join(f'{n} = @label' for n in tensors)}`"
     else:
         advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)

@@ -79,7 +79,7 @@ GIVEN = Given()
 def tensor(value: object) -> bool:
     """A tensor of numbers."""
     if value is not GIVEN:
-        raise WrongType("a tensor, such as @label")
+        raise WrongType("a tensor")
     return True
 
 

@@ -52,6 +52,7 @@ class Roles(NamedTuple, Generic[T]):
         ("4x6, 5x4, 5 bool", "attention(2, padding = @ends)"),
         ("3x4x6, 2x4x4, 3x4 bool", "attention(2, windowed = true, mask = @bias, padding = @ends)"),
         ("2x5x4, 2x1x5x5 bool", "attention(2, windowed = true, mask = @hidden)"),
+        ("3x2x4x6, 2x4 bool", "attention(2, windowed = true, padding = @ends)"),
     ],
 )
 class Attention(Op):
@@ -82,7 +83,7 @@ class Attention(Op):
     padding: bool = arg(
         truths,
         None,
-        doc="true where a key is padding, which is hidden from all queries: keys, or windows x keys",
+        doc="true hides a key, which is padding, from all queries: keys, or windows x keys",
     )
     inputs = (1, 3)
     multiplies = True
@@ -109,9 +110,10 @@ class Attention(Op):
         if self.causal and roles.key is not x:
             raise OpError(
                 "bad-argument",
-                f"`causal` of `attention` needs one sequence, found {x} and {roles.key}",
+                "`causal` of `attention` needs queries and keys from one sequence, but the keys are"
+                " those of a reference",
                 "causal",
-                "leave out `causal` or the reference",
+                "leave out `causal` or the reference; `mask` can hide any keys",
             )
         check_masks(self, roles)
         return x
@@ -126,7 +128,8 @@ class Attention(Op):
             pairs = list(zip(a.shape[:end], b.shape[:end], strict=False))
             if len(a.shape) != len(b.shape) or not all(self.needs_equal(*pair) for pair in pairs):
                 message = f"`attention` cannot combine {a} and {b}: the numbers of {name} differ"
-                raise OpError("shape-mismatch", message)
+                help_ = "each key needs a value" if name == "keys" else None
+                raise OpError("shape-mismatch", message, help=help_)
 
     def _width(self, sequence: TensorType, *, is_only: bool = False) -> int:
         """The length of the vectors of a sequence; raises `OpError`."""
@@ -135,17 +138,18 @@ class Attention(Op):
             raise OpError(
                 "wrong-rank",
                 f"`attention` with `windowed` takes W x T x D, found {sequence}",
-                "windowed",
-                "leave out `windowed` for a single sequence",
-                Correction({"windowed": None}),
+                help="leave out `windowed` for a single sequence",
+                correction=Correction({"windowed": None}),
             )
         if not self.windowed and rank != 2:
             is_image = is_only and rank in (3, 4)
+            help_ = "`tokens` turns an image into a sequence"
+            if rank > 2:
+                help_ += "; `windowed = true` takes windows, W x T x D"
             raise OpError(
                 "wrong-rank",
                 f"`attention` takes sequences of vectors, T x D, found {sequence}",
-                help="`tokens` turns an image into a sequence; `windowed = true` takes windows,"
-                " W x T x D",
+                help=help_,
                 correction=Correction(before="tokens") if is_image else None,
             )
         return fixed(self, sequence.shape[-1], "the length of its input's vectors")

@@ -35,7 +35,8 @@ def check_masks(op: Op, types: Masks) -> None:
     scores = TensorType((*windows, op.given["heads"], queries, keys))
     if types.mask is not None and not _fits(op, types.mask, scores, least=2):
         words = "windows x heads x queries x keys" if windows else "heads x queries x keys"
-        help_ = f"it can also be {TensorType((queries, keys))}, for all heads"
+        all_heads = TensorType((*windows, *(1 for _ in windows[:1]), queries, keys))
+        help_ = f"it can also be {all_heads}, for all heads"
         if len(types.mask.shape) == 1:
             help_ = "`padding` hides keys from all queries"
         raise OpError(
@@ -76,7 +77,7 @@ def masked(scores: Known, mask: Tensor | None, padding: Tensor | None) -> Known:
         else:
             scores = hidden(scores, mask)
     if padding is not None:
-        windows = padding.shape[1:-1] or (1,) * (rank - 4)
+        windows = (*(1,) * (rank - 2 - padding.dim()), *padding.shape[1:-1])
         scores = hidden(scores, padding.reshape(len(padding), *windows, 1, 1, padding.shape[-1]))
     return scores
 

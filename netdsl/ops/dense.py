@@ -76,9 +76,8 @@ class Dense(Op):
             raise OpError(
                 "wrong-rank",
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
-                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; with"
-                " `axis = -1` it applies along the last axis, and `tokens` or `permute` makes"
-                " channels the last axis",
+                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `axis = -1`"
+                f" applies it along the last axis, and `conv({self.units}, 1)` along the channels",
                 correction=_flattened(x),
             )
         features = _features(self, x)

@@ -117,7 +117,7 @@ class _Recurrent(Op):
                 raise OpError(
                     "missing-argument",
                     f"`{self.kind}` has the initial state `{next(iter(states))}`, but not `{name}`",
-                    help=f"give both, as in `h = @enc.h, {name} = @enc.{name}`, or none",
+                    help="give both, as in `h = @enc.h, c = @enc.c`, or none",
                 )
         for name, state in states.items():
             sizes = zip(state.shape, self.state_shape, strict=False)
@@ -132,10 +132,11 @@ class _Recurrent(Op):
                 )
 
     def _state_advice(self) -> str:
+        label = "`@enc.h` is the final state of the layer `enc`"
         if self.rows == 1:
-            return "with one layer and one direction, a state is a vector of length `hidden`"
+            return f"a state is a vector of length `hidden`; {label}"
         parts = f"{counted(self.layers, 'layer')} and {counted(len(self.directions), 'direction')}"
-        return f"a state has a row of length `hidden` for each of the {parts}"
+        return f"a state has a row of length `hidden` for each of the {parts}; {label}"
 
     def _input_width(self, x: TensorType) -> int:
         return fixed(self, x.shape[1], "the length of its input's vectors")

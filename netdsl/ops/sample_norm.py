@@ -240,7 +240,9 @@ class RMSNorm(_OverAxes):
         weight, sizes = g.param("weight"), iter(self.scale_sizes(x.type))
         if axes != [len(x.type.shape)]:
             after = range(axes[0], len(x.type.shape) + 1)
-            weight = g.op("Reshape", weight, g.ints([next(sizes) if i in axes else 1 for i in after]))
+            weight = g.op(
+                "Reshape", weight, g.ints([next(sizes) if i in axes else 1 for i in after])
+            )
         return g.op("Mul", y, weight)
 
 

@@ -85,8 +85,9 @@ def _errors(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
     """The error of each element beyond that of underflow, in units of its rounding bound."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
-    flushed = (y == 0) & (value.abs() < TINY)
-    same = (y == value) | (y.isnan() & value.isnan()) | flushed
+    same = (y == value) | (y.isnan() & value.isnan())
+    if value.is_floating_point():
+        same |= (y == 0) & (value.abs() < TINY)  # it may be flushed to zero
     ignored = ~_comparable(value, bound)
     if bound is None:
         return torch.where(same | ignored, 0.0, torch.inf)

@@ -210,7 +210,11 @@ class Bodies(Generator):
 
     def _labelled(self, t: Type, budget: int) -> tuple[str, Type, int]:
         text, result = self.layer(t)
-        return f"{self.label(result, t)}: {text}", result, 1
+        results, name = self.results, self.label(result, t)
+        if "{" not in name:
+            for further, type_ in results.items():
+                self._bind(f"{name}.{further}", Label(type_))
+        return f"{name}: {text}", result, 1
 
     def _group(self, t: Type, budget: int) -> tuple[str, Type, int]:
         size = self.random.randint(1, min(4, budget))

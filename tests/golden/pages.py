@@ -23,6 +23,7 @@ from onnx import numpy_helper
 import netdsl
 from netdsl.cli import run
 from netdsl.ops import LAYERS
+from tests.support.contract import inputs_and_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

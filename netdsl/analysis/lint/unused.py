@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.elaborate.bodies import Expectation
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node
     from netdsl.source import Span
 
 

@@ -179,7 +179,7 @@ def attention_mask(
         hidden = mask.dtype == torch.bool
         scores = scores.masked_fill(mask, -torch.inf) if hidden else scores + mask
     if padding is not None:
-        windows = padding.shape[1:-1] or (1,) * (scores.dim() - 4)
+        windows = (*(1,) * (scores.dim() - 2 - padding.dim()), *padding.shape[1:-1])
         padding = padding.reshape(len(padding), *windows, 1, 1, padding.shape[-1])
         scores = scores.masked_fill(padding, -torch.inf)
     if causal:
