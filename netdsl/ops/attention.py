@@ -110,8 +110,8 @@ class Attention(Op):
         if self.causal and roles.key is not x:
             raise OpError(
                 "bad-argument",
-                "`causal` of `attention` needs queries and keys from one sequence, but the keys are"
-                " those of a reference",
+                "`causal` of `attention` needs queries and keys of one sequence, but the keys come"
+                " from a reference",
                 "causal",
                 "leave out `causal` or the reference; `mask` can hide any keys",
             )
