@@ -23,7 +23,7 @@ from netdsl.elaborate.functions import function_names
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.loader import WORDS, is_known, resolve
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import call_notes
+from netdsl.elaborate.notes import call_notes, results_help
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -232,12 +232,16 @@ class NetBuilder:
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""
         path = self.pattern(reference.path, env)
-        value = self._referred(path, env, reference.span) or self._result(path, env, reference.span)
+        value = self._referred(path, env, reference.span)
+        label, _, name = path.rpartition(".")
+        layer = self._referred(label, env, reference.span) if value is None and label else None
+        if layer is not None:
+            value = self.unknown(reference.span) if layer.type is None else layer.result(name)
         if value is not None:
             return value
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
-        error.diagnostic.help = self._results_at(path, env, reference.span)
+        error.diagnostic.help = results_help(label, layer)
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
@@ -261,24 +265,6 @@ class NetBuilder:
         if isinstance(value, Value):
             return value
         return self._by_position(path, span)
-
-    def _result(self, path: str, env: Env, span: Span) -> Value | None:
-        """The further result of a layer, such as `enc.h`."""
-        label, _, name = path.rpartition(".")
-        value = self._referred(label, env, span) if label else None
-        if value is None:
-            return None
-        return self.unknown(span) if value.type is None else value.result(name)
-
-    def _results_at(self, path: str, env: Env, span: Span) -> str | None:
-        """Advice for a further result that a layer does not have, if it has others."""
-        label, _, _ = path.rpartition(".")
-        value = self._referred(label, env, span) if label else None
-        node = None if value is None else value.producer
-        if node is None or not (names := node.op.results(*node.types)):
-            return None
-        listed = " and ".join(f"`@{label}.{name}`" for name in names)
-        return f"besides its result, this `{node.op.kind}` has {listed}"
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that occurs in the text below the reference, and not above it."""

@@ -261,9 +261,9 @@ class Graph:
 
     def drop_unused_results(self) -> None:
         """Forget the further results that only expressions refer to, such as `shape(@enc.h)`."""
-        taken = [value for node in self.nodes for value in node.inputs]
-        ends = [end.value for end in (*self.outputs, *self.aux)]
-        used = {id(value) for value in (*taken, *ends)}
+        used = {id(value) for node in self.nodes for value in node.inputs}
+        used.update(id(output.value) for output in self.outputs)
+        used.update(id(head.value) for head in self.aux)
         for node in self.nodes:
             if node.results:
                 node.results = {k: v for k, v in node.results.items() if id(v) in used}

@@ -67,13 +67,13 @@ def _has_own_text(value: object) -> bool:
 # ---- tensors
 
 
-class Given:
+class GivenTensor:
     """Stands for the tensor that an argument gives; the tensor itself is an input of the layer."""
 
     type_word = "a tensor"
 
 
-GIVEN = Given()
+GIVEN = GivenTensor()
 
 
 def tensor(value: object) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf, prod
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Known
 from netdsl.ops.args import boolean, integer, mask, number, truths
-from netdsl.ops.attention_masks import check_masks, hidden, masked, onnx_masked
+from netdsl.ops.attention_masks import Roles, check_masks, hidden, masked, onnx_masked
 from netdsl.ops.base import arg, divisors, fixed, layer
 from netdsl.words import counted
 
@@ -25,16 +25,6 @@ _CAUSAL = (
     "attn_mask=nn.Transformer.generate_square_subsequent_mask({0}.shape[-2], device={0}.device,"
     " dtype={0}.dtype), is_causal=True"
 )
-
-
-class Roles(NamedTuple, Generic[T]):
-    """The inputs of an attention layer, or what belongs to each of them."""
-
-    query: T
-    key: T
-    value: T
-    mask: T | None
-    padding: T | None
 
 
 @layer(
@@ -74,13 +64,13 @@ class Attention(Op):
     windowed: bool = arg(
         boolean, False, doc="take W x T x D: each window attends only to itself, with equal weights"
     )
-    mask: bool = arg(
+    mask: bool | None = arg(
         mask,
         None,
         doc="queries x keys, or heads x queries x keys, or windows x heads x queries x keys, where"
         " sizes of 1 are repeated: numbers are added to the scores, and true hides a key",
     )
-    padding: bool = arg(
+    padding: bool | None = arg(
         truths,
         None,
         doc="true hides a key, which is padding, from all queries: keys, or windows x keys",

@@ -1,9 +1,9 @@
-"""The masks of attention: their shapes, and how they change the scores in each back end."""
+"""The inputs of attention, and its masks: their shapes, and how they change the scores."""
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from netdsl.errors import OpError
 from netdsl.ir.rounding import Known
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.ir.rounding import Tensor
 
-
-class Masks(Protocol):
-    """The types of the inputs that a mask must fit, and of the masks."""
-
-    @property
-    def query(self) -> TensorType: ...
-    @property
-    def key(self) -> TensorType: ...
-    @property
-    def mask(self) -> TensorType | None: ...
-    @property
-    def padding(self) -> TensorType | None: ...
+T = TypeVar("T")
 
 
-def check_masks(op: Op, types: Masks) -> None:
+class Roles(NamedTuple, Generic[T]):
+    """The inputs of an attention layer, or what belongs to each of them."""
+
+    query: T
+    key: T
+    value: T
+    mask: T | None
+    padding: T | None
+
+
+def check_masks(op: Op, types: Roles[TensorType]) -> None:
     """Raise `OpError` unless the masks can be repeated to the shapes that they are for."""
     *windows, queries, _ = types.query.shape
     keys = types.key.shape[-2]
     scores = TensorType((*windows, op.given["heads"], queries, keys))
     if types.mask is not None and not _fits(op, types.mask, scores, least=2):
-        words = "windows x heads x queries x keys" if windows else "heads x queries x keys"
+        words = "windows x heads x queries x keys"
+        if not windows:
+            words = "heads x queries x keys"
         all_heads = TensorType((*windows, *(1 for _ in windows[:1]), queries, keys))
         help_ = f"it can also be {all_heads}, for all heads"
         if len(types.mask.shape) == 1:
@@ -52,7 +53,7 @@ def check_masks(op: Op, types: Masks) -> None:
             f"`padding` of `attention` must have a value for each key, {all_keys},"
             f" found {types.padding}",
             "padding",
-            "`mask` hides keys from some of the queries" if not windows else None,
+            "`mask` hides keys from some of the queries",
         )
 
 

@@ -184,8 +184,8 @@ def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> Op
     """The error of a value that does not have the type of the argument."""
     message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
     if declared.dtypes:
-        help = f"write a reference to a tensor: `{declared.name} = @label`"
-        return OpError("wrong-type", message, declared.name, help)
+        reference = f"write a reference to a tensor: `{declared.name} = @label`"
+        return OpError("wrong-type", message, declared.name, reference)
     help = advice(declared, value)
     text = meant(declared.convert, value)
     correction = None

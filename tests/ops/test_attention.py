@@ -180,7 +180,8 @@ def attended_with(
         total = shares.sum(1, keepdims=True)
         results.append(np.divide(shares, total, where=total > 0, out=np.zeros_like(shares)) @ v[h])
     projected: np.ndarray = np.concatenate(results, axis=1) @ w["out_proj.weight"].T
-    return projected + w["out_proj.bias"]
+    projected += w["out_proj.bias"]
+    return projected
 
 
 def test_windows_are_sequences() -> None:

@@ -190,7 +190,8 @@ def test_states_formula(kind: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     w = {n.removeprefix("enc."): t.numpy() for n, t in module.state_dict().items()}
     x, *initial = (tensor[0].numpy() for tensor in inputs)
-    finals, sequence = [], x
+    finals: list[tuple[np.ndarray, np.ndarray]] = []
+    sequence = x
     for i in (0, 1):
         runs = []
         for suffix in ("", "_reverse"):
