@@ -30,6 +30,7 @@ FORMS = {
     ast.Index: "expression",
     ast.Unary: "expression",
     ast.Attribute: "in.size",
+    ast.Reference: "tensor",
 }
 
 
@@ -126,7 +127,7 @@ class Coverage:
 
 @cache
 def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
-    """The arguments of a call except tensors: the name, if it has one, and the form."""
+    """The arguments of a call except references without names: the name, and the form."""
     head = call.split("{", 1)[0].strip()
     if not head.endswith(")"):
         return ()
@@ -139,5 +140,5 @@ def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
     return tuple(
         (a.name, FORMS[type(a.value)])
         for a in tree.arguments
-        if not isinstance(a.value, ast.Reference)
+        if a.name is not None or not isinstance(a.value, ast.Reference)
     )
