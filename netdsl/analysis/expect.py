@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
@@ -255,6 +256,10 @@ class Facts:
         argument = expr.arguments[0].value
         path = self._path(argument, env)
         nodes = {n.name for n in self.graph.nodes}
+        if path is not None and expr.name == "shape":
+            result = self._result(path)
+            if result is not None:
+                return result.shape
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             raise self._unknown_label(path or "", argument)
         if expr.name == "shape":
@@ -315,6 +320,14 @@ class Facts:
         """
         own = [name.removeprefix(self.start) for name in names if name.startswith(self.start)]
         return [name for name in own if not name[0].isdigit()]
+
+    def _result(self, path: str) -> TensorType | None:
+        """The type of a further result of a layer, such as `enc.h`, if no label has that path."""
+        label, _, name = path.rpartition(".")
+        if path in self.labels or label not in self.labels:
+            return None
+        node = self.labels[label].producer
+        return None if node is None else node.op.results(*node.types).get(name)
 
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)

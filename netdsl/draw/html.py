@@ -17,7 +17,7 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.analysis.summary import Summary
 from netdsl.draw.dot import svg_text
-from netdsl.draw.rows import Choice
+from netdsl.draw.rows import Choice, output_text
 from netdsl.draw.table import flat_lines
 from netdsl.ir.types import shape_text
 from netdsl.source import printable
@@ -181,7 +181,7 @@ def _row(shown: ShownRow, home: SourceFile, file: SourceFile) -> str:
         f'<tr class="{"aux" if row.aux else "layer"}">'
         f'<th scope="row">{_text(row.name)}</th>'
         f"<td>{_text(row.kind)}</td><td>{_text(row.window)}</td>"
-        f"<td>{_text(shape_text(row.shape))}</td>"
+        f"<td>{_text(output_text(row))}</td>"
         f"{''.join(map(_number, figures))}<td>{_text(', '.join(shown.sources))}</td>"
         f"{_number(line)}</tr>\n"
     )

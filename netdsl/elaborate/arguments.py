@@ -14,7 +14,7 @@ from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
-from netdsl.ops.args import bias_values, weight_values
+from netdsl.ops.args import GIVEN, bias_values, weight_values
 from netdsl.ops.base import advice
 from netdsl.syntax import ast
 from netdsl.words import counted
@@ -200,11 +200,13 @@ class LayerArguments(NamedTuple):
     """The evaluated arguments of a layer; `tensors` are its references, such as `@label`.
 
     If they are given as one list, `is_list`, a join takes them only, and not the current value.
+    `named` are the tensors that named arguments give, in the order in which the kind declares them.
     """
 
     positional: tuple[object, ...]
     keywords: dict[str, object]
     tensors: tuple[Value, ...]
+    named: tuple[Value, ...] = ()
     is_list: bool = False
 
     @property
@@ -221,6 +223,7 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     keywords: dict[str, object] = {}
     tensors: list[Value] = []
     lists: list[ast.Argument] = []
+    named_tensors: dict[str, Value] = {}
     errors: list[Diagnostic] = []
     for argument in call.arguments:
         try:
@@ -235,6 +238,9 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         if argument.name is not None:
             if argument.name in keywords:
                 raise _repeated(call, argument, value, keywords[argument.name])
+            if isinstance(value, Value) and _takes_tensor(cls, argument.name):
+                named_tensors[argument.name] = value
+                value = GIVEN
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
@@ -256,12 +262,18 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             lists[0].span,
             help="add lists, `[@] + list`, or write all references without a list",
         )
-    return LayerArguments(tuple(positional), keywords, tuple(tensors), bool(lists))
+    in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
+    return LayerArguments(tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists))
 
 
 def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:
     """Whether a value is a list of tensors, which may be empty."""
     return isinstance(value, tuple) and all(isinstance(v, Value) for v in value)
+
+
+def _takes_tensor(cls: type[Op], name: str) -> bool:
+    """Whether an argument of a kind is a tensor."""
+    return any(a.name == name and a.dtypes for a in cls.args)
 
 
 def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:
@@ -278,8 +290,12 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
     try:
         value = evaluate(argument.value, env)
     except NetdslError as fault:
-        if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
-            declared = _declared(argument, cls, position)
+        declared = _declared(argument, cls, position)
+        if fault.diagnostic.code != "unknown-name":
+            raise
+        if declared is not None and declared.dtypes:
+            _advise_reference(fault.diagnostic, argument.value, env)
+        elif isinstance(argument.value, ast.Name):
             help_ = _word_advice(declared, cls, argument.value.id)
             fault.diagnostic.help = help_ or fault.diagnostic.help
             if declared is not None and declared.choices:
@@ -299,6 +315,17 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
         assert declared is not None
         check_is_weight(declared, cls, value, argument.value)
     return value
+
+
+def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None:
+    """Advise and fix `h = enc.h`, a tensor without `@`."""
+    text = value.span.text
+    try:
+        evaluate(ast.Reference(value.span, ast.Pattern((text,), False, value.span)), env)
+    except NetdslError:
+        return
+    diagnostic.help = f"write `@{text}` for a tensor"
+    diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

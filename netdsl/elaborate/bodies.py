@@ -65,6 +65,7 @@ class Elaborator:
         self.net.open.pop()
         if not self.net.graph.outputs and value is not None:
             self.ends.put_out("output", value, value.site.span)
+        self.net.graph.drop_unused_results()
         if not self.net.reporter.errors:
             self._check_graph(definition)
 

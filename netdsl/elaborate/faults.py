@@ -113,6 +113,8 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
             advice = _literal_advice(argument)
+        case "wrong-dtype" if argument is not None and argument.name is not None:
+            advice = _named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":
             advice = _dtype_advice(cls, xs)
         case "wrong-rank" if xs:
@@ -149,6 +151,9 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if not wrong:
         return Remedy(None)
     dtype = wrong[0].type.dtype
+    takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
+    if takers:
+        return Remedy(f"give it by name: {' or '.join(takers)}")
     help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if dtype.startswith("int"):
         help_ += "; `embedding` turns integers into vectors"
@@ -157,6 +162,18 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Remedy(help_)  # these may be words
     return Remedy(help_, with_dtype(wrong[0], "float32"))
+
+
+def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Remedy:
+    """Advice for the element type of a tensor that a named argument gives."""
+    named = [a for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
+    values = zip(named, xs[len(xs) - len(named) :], strict=True)
+    declared, source = next((a, _source(x)) for a, x in values if a.name == name)
+    if source.producer is not None:
+        return Remedy(None)
+    dtype = declared.dtypes[-1]
+    written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
+    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
 
 
 def _source(value: Value) -> Value:

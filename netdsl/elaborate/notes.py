@@ -1,4 +1,4 @@
-"""Notes of errors: the rounds of loops and the calls of blocks that lead to a place."""
+"""Notes and advice of errors: the rounds and calls that lead to a place, and other results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Site
+    from netdsl.ir.graph import Site, Value
 
 
 class Round(NamedTuple):
@@ -53,3 +53,12 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
         notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
+
+
+def results_help(label: str, value: Value | None) -> str | None:
+    """Advice for a further result that the layer at a label does not have, if it has others."""
+    node = None if value is None else value.producer
+    if node is None or not (names := node.op.results(*node.types)):
+        return None
+    listed = " and ".join(f"`@{label}.{name}`" for name in names)
+    return f"besides its result, this `{node.op.kind}` has {listed}"

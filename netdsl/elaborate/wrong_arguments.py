@@ -55,6 +55,8 @@ ELSEWHERE = {
     "name": "write the name before the layer: `name: conv(8, 3)`",
     "trainable": "write `-> frozen` after a layer that does not learn",
 }
+STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
+ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
 NO_ACTIVATION = ("linear", "none", "identity")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 

@@ -81,12 +81,29 @@ class Emitter(Protocol):
     def scales(self, values: Sequence[float]) -> str:
         """A constant vector for the factors of `Resize`: float32 in models of any precision."""
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the layer's further results that the net uses."""
+
+    def several(self, op_type: str, count: int, *inputs: str, **attributes: object) -> list[str]:
+        """Add a node with several results; returns their names."""
+
+    def result(self, name: str, value: str) -> None:
+        """Give a further result of the layer; its nodes must come before those of the result."""
+
 
 class Recorder(Protocol):
     """Writes PyTorch source.
 
     Keywords are pairs (value, default); a value that is equal to its default is not written.
     """
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the layer's further results that the net uses.
+
+        If there are any, the call gives a tuple: the result, and then these.
+        """
 
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""
@@ -113,6 +130,7 @@ class Evaluation(Protocol):
     """A layer in double precision. Each value is computed when it is first used."""
 
     types: tuple[TensorType, ...]  # of the inputs
+    results: tuple[str, ...]  # the names of the layer's further results that the net uses
 
     @property
     def xs(self) -> list[Tensor]:

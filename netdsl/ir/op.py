@@ -7,16 +7,17 @@ Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
+T = TypeVar("T")
 REQUIRED = object()
 COUNTER = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 CONSTANT = "const"  # the initialiser of a tensor that never changes
@@ -78,10 +79,11 @@ class Weight:
 class Arg:
     """One argument of a layer kind.
 
-    `convert` checks a value and returns it as the layer takes it.
+    `convert` checks a value and returns it as the layer takes it. An argument that is a tensor is a
+    further input of the layer; `dtypes` are the element types that it may have.
     """
 
-    __slots__ = ("choices", "convert", "default", "doc", "max", "min", "name")
+    __slots__ = ("choices", "convert", "default", "doc", "dtypes", "max", "min", "name")
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Arg:
         min: float | None,
         max: float | None,
         choices: tuple[str, ...] | None,
+        dtypes: tuple[str, ...] = (),
     ) -> None:
         self.convert = convert
         self.default = default
@@ -98,6 +101,7 @@ class Arg:
         self.min = min
         self.max = max
         self.choices = choices
+        self.dtypes = dtypes
         self.name = ""
 
     @property
@@ -193,11 +197,26 @@ class Op:
         """The arguments by name."""
         return {a.name: getattr(self, a.name) for a in self.args}
 
+    def named(self, xs: Sequence[T]) -> dict[str, T]:
+        """What belongs to the inputs that arguments give, by name; `xs` has it for every input.
+
+        They are the last inputs, in the order of the arguments.
+        """
+        names = [a.name for a in self.args if a.dtypes and getattr(self, a.name)]
+        return dict(zip(names, xs[len(xs) - len(names) :], strict=True))
+
     # ---- the questions that a kind answers
 
     def infer(self, *xs: TensorType) -> TensorType:
         """The type of the result; raises `OpError`. Elementwise unless overridden."""
         return xs[0]
+
+    def results(self, *xs: TensorType) -> dict[str, TensorType]:
+        """The types of further results by name: the value `h` of the layer `enc` is `@enc.h`.
+
+        `torch`, `onnx` and `rounding` are told which of them the net uses.
+        """
+        return {}
 
     def params(self, *xs: TensorType) -> dict[str, Param]:
         """The learned tensors by their PyTorch names.

@@ -66,6 +66,43 @@ def _has_own_text(value: object) -> bool:
     return cls.__str__ is not object.__str__ or cls.__repr__ is not object.__repr__
 
 
+# ---- tensors
+
+
+class GivenTensor:
+    """Stands for the tensor that an argument gives; the tensor itself is an input of the layer."""
+
+    type_word = "a tensor"
+
+
+GIVEN = GivenTensor()
+
+
+def tensor(value: object) -> bool:
+    """A tensor of numbers."""
+    if value is not GIVEN:
+        raise WrongType("a tensor")
+    return True
+
+
+def mask(value: object) -> bool:
+    """A tensor of numbers or of booleans."""
+    return tensor(value)
+
+
+def truths(value: object) -> bool:
+    """A tensor of booleans."""
+    return tensor(value)
+
+
+# The element types of the tensors that an argument takes.
+TENSOR_DTYPES: dict[Callable[[object], object], tuple[str, ...]] = {
+    tensor: ("float32",),
+    mask: ("float32", "bool"),
+    truths: ("bool",),
+}
+
+
 # ---- the types
 
 
@@ -237,6 +274,9 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     whole_numbers: "nested list",
     weight_values: "nested list or weight",
     bias_values: "bool, list or weight",
+    tensor: "tensor",
+    mask: "float or bool tensor",
+    truths: "bool tensor",
 }
 
 

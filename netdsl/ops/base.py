@@ -15,7 +15,15 @@ from netdsl.diagnostics import nearest
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
-from netdsl.ops.args import WrongType, even_padding, meant, padding, padding_advice, show
+from netdsl.ops.args import (
+    TENSOR_DTYPES,
+    WrongType,
+    even_padding,
+    meant,
+    padding,
+    padding_advice,
+    show,
+)
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -72,9 +80,11 @@ def arg(
 
     `convert` is one of the types in `netdsl.ops.args`. An argument without a default is required.
     `doc` is one line for the reference; `min`, `max` and `choices` limit the values. To type
-    checkers, the result is a value of the argument, which is what instances of the kind have.
+    checkers, the result is a value of the argument, which is what instances of the kind have. For a
+    tensor, that is whether it is given.
     """
-    return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
+    dtypes = TENSOR_DTYPES.get(convert, ())
+    return Arg(convert, default, doc, min, max, tuple(choices) if choices else None, dtypes)
 
 
 LAYERS: dict[str, type[Op]] = {}
@@ -85,8 +95,9 @@ def layer(
 ) -> Callable[[type[Op]], type[Op]]:
     """Register a layer kind.
 
-    `examples` are (input shape, call) pairs for the reference and the contract test. References to
-    further inputs are added to the arguments, or replace `{}` in an expression.
+    `examples` are (input shapes, call) pairs for the reference and the contract test. If the call
+    contains references, as in `h = @h`, they are the last inputs; references to other inputs are
+    added to the arguments, or replace `{}` in an expression.
     """
 
     def register(cls: type[Op]) -> type[Op]:
@@ -173,6 +184,9 @@ def check(declared: Arg, kind: str, value: object) -> object:
 def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> OpError:
     """The error of a value that does not have the type of the argument."""
     message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+    if declared.dtypes:
+        reference = f"write a reference to a tensor: `{declared.name} = @label`"
+        return OpError("wrong-type", message, declared.name, reference)
     help = advice(declared, value)
     text = meant(declared.convert, value)
     correction = None

@@ -45,10 +45,14 @@ def _flattened(x: TensorType) -> Correction | None:
         ("5x8", "dense(3, bias = false)"),
         ("3", "dense(2, weight = [[1,0,0],[0,1,0]])"),
         ("4x3", "dense(2, bias = [1, -0.5], init = he_normal)"),
+        ("2x4x3", "dense(5, axis = -1)"),
     ],
 )
 class Dense(Op):
-    """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D."""
+    """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D.
+
+    With `axis = -1`, it takes an input of any rank, and applies to each vector along the last axis.
+    """
 
     rounding = sum_of_products()
 
@@ -60,16 +64,25 @@ class Dense(Op):
         doc="the matrix, outputs x inputs: numbers or an earlier weight",
     )
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
+    axis = arg(integer, None, doc="the axis of the vectors, -1, in an input of any rank")
     multiplies = True
     is_global = True
 
     def infer(self, x: TensorType) -> TensorType:
-        if not 1 <= len(x.shape) <= 2:
+        if self.axis not in (None, -1):
+            raise OpError(
+                "bad-axis",
+                f"`axis` of `dense` can only be -1, found {self.axis}",
+                "axis",
+                f"`conv({self.units}, 1)` applies to the channels of a map; `permute` moves an axis"
+                " to the end",
+            )
+        if not 1 <= len(x.shape) <= (2 if self.axis is None else len(x.shape)):
             raise OpError(
                 "wrong-rank",
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
-                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `tokens` or"
-                " `permute` makes channels the last axis",
+                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `axis = -1`"
+                f" applies it along the last axis, and `conv({self.units}, 1)` along the channels",
                 correction=_flattened(x),
             )
         _features(self, x)

@@ -89,7 +89,7 @@ def _reached(graph: Graph, value: Value) -> Iterator[tuple[Node, Sort]]:
             if id(taken) in reached:
                 yield node, sort
                 if node.op.any_dtype and sort is NUMBERS:
-                    reached.add(id(node.output))
+                    reached.update(id(made) for made in node.outputs)
 
 
 def _boxes(

@@ -14,7 +14,7 @@ from onnx import helper
 from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
-from netdsl.backends.onnx.origin import LAYER, layer_of
+from netdsl.backends.onnx.origin import LAYER, layer_of, result_of
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import shape_of
@@ -47,7 +47,7 @@ class OnnxSide:
         self.stored = {name: stored.source for name, stored in built.stored.items()}
         self.params = built.params
         self.model = built.model
-        self.tensor = _tensors(graph, _last(built.model))
+        self.tensor = _tensors(graph, built.model, _last(built.model))
         # The model in which only the shapes of the inputs and weights are known.
         self._bare = onnx.ModelProto()
         self._bare.CopyFrom(built.model)
@@ -124,9 +124,8 @@ class OnnxSide:
         names in checkpoints.
         """
         weights = {name: arrays[source] for name, source in self.stored.items()}
-        values = {
-            self.tensor[id(n.output)]: n.type.dtype for n in self.graph.nodes if n.aux is None
-        }
+        made = [v for n in self.graph.nodes if n.aux is None for v in n.outputs]
+        values = {self.tensor[id(v)]: v.type.dtype for v in made}
         return _session(self.model, weights, values, threads)
 
     def run(
@@ -178,7 +177,7 @@ class ExportedSide:
         # A folded layer may consist of other nodes than in `OnnxSide`, with other names of values.
         last = _last(built.model)
         last |= {norm.name: last[name] for name, norm in self.folded.items()}
-        self.tensor = _tensors(side.graph, last)
+        self.tensor = _tensors(side.graph, built.model, last)
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session in which these inner values, with their element types, are outputs too."""
@@ -190,13 +189,16 @@ def _last(model: onnx.ModelProto) -> dict[str, str]:
     return {layer_of(n): n.output[0] for n in model.graph.node if layer_of(n)}
 
 
-def _tensors(graph: Graph, last: dict[str, str]) -> dict[int, str]:
+def _tensors(graph: Graph, model: onnx.ModelProto, last: dict[str, str]) -> dict[int, str]:
     """The name of each value in the model, by the value's id. `last` is as `_last` returns it."""
     names = {id(v): v.name for v in graph.inputs}
+    marked = {(layer_of(n), result_of(n)): n.output[0] for n in model.graph.node if result_of(n)}
     for node in graph.nodes:
         if node.aux is None:
             # A layer that only acts in training has no ONNX node: its value is its input's.
             names[id(node.output)] = last.get(node.name, names[id(node.inputs[0])])
+            for name, value in node.results.items():
+                names[id(value)] = marked[node.name, name]
     return names
 
 

@@ -12,24 +12,25 @@ from torch.nn import functional as F
 
 from netdsl.backends.torch import modules as torch_modules
 from netdsl.backends.torch.module import lower
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netdsl.ir.graph import Graph, Node
 
+    Results = torch.Tensor | tuple[torch.Tensor, ...]
     Settle = Callable[["Step", list[torch.Tensor]], None]  # fills the weights of a step
 
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 
 
 @lru_cache(4096)
-def _function(call: str, count: int) -> Callable[..., torch.Tensor]:
+def _function(call: str, count: int) -> Callable[..., Results]:
     """The call of a layer as a function of its module and its inputs."""
     names = [f"x{i}" for i in range(count)]
     body = call.replace("{m}", "m").format(*names)
-    function: Callable[..., torch.Tensor] = _evaluated(f"lambda m, {', '.join(names)}: {body}")
+    function: Callable[..., Results] = _evaluated(f"lambda m, {', '.join(names)}: {body}")
     return function
 
 
@@ -53,7 +54,7 @@ class Step:
     """One node in PyTorch."""
 
     def __init__(self, node: Node, whole: nn.Module, fresh: dict[str, nn.Module]) -> None:
-        low = node.op.torch(SourceRecorder(), *node.types)
+        low = lowered(node)
         call = low.call
         self.node = node
         self.module: nn.Module | None = None
@@ -68,7 +69,14 @@ class Step:
         self._call = _function(call, len(node.inputs))
 
     def __call__(self, xs: list[torch.Tensor], module: nn.Module | None = None) -> torch.Tensor:
-        return self._call(module or self.module, *xs)
+        """The result of the layer, without its further results."""
+        return self.outputs(xs, module)[0]
+
+    def outputs(
+        self, xs: list[torch.Tensor], module: nn.Module | None = None
+    ) -> list[torch.Tensor]:
+        """The results of the layer, in the order of the node's `outputs`."""
+        return as_list(self._call(module or self.module, *xs))
 
     def double(self) -> nn.Module | None:
         """A copy of the module in double precision."""
@@ -112,8 +120,8 @@ def member(whole: nn.Module, path: str) -> nn.Module | None:
     return module
 
 
-def as_list(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """The outputs of a module, which are a tuple only if there are several."""
+def as_list(outputs: Results) -> list[torch.Tensor]:
+    """The outputs of a module or of a layer, which are a tuple only if there are several."""
     return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
@@ -161,8 +169,8 @@ class TorchSide:
         self,
         inputs: dict[int, torch.Tensor],
         settle: Settle | None = None,
-    ) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
-        """Run the steps in order; yields each with its inputs and its value.
+    ) -> Iterator[tuple[Step, list[torch.Tensor], list[torch.Tensor]]]:
+        """Run the steps in order; yields each with its inputs and its results.
 
         Values are freed after their last use. Raises `StepError` if a layer fails.
         """
@@ -172,11 +180,12 @@ class TorchSide:
             try:
                 if settle is not None:
                     settle(step, xs)
-                y = step(xs)
+                ys = step.outputs(xs)
             except Exception as error:  # every exception of a lowering is a finding
                 raise StepError(step.node, error) from error
-            values[id(step.node.output)] = y
-            yield step, xs, y
+            made = zip(step.node.outputs, ys, strict=True)
+            values |= {id(value): y for value, y in made}
+            yield step, xs, ys
             for value in step.node.inputs:
                 if self._last[id(value)] == i:
                     values.pop(id(value), None)

@@ -224,7 +224,11 @@ class Bodies(Constructs):
 
     def _labelled(self, t: Type, budget: int) -> tuple[str, Type, int]:
         text, result = self.layer(t)
-        return f"{self.label(result, t, self.weight)}: {text}", result, 1
+        results, name = self.results, self.label(result, t, self.weight)
+        if "{" not in name:
+            for further, type_ in results.items():
+                self._bind(f"{name}.{further}", Label(type_))
+        return f"{name}: {text}", result, 1
 
     def _group(self, t: Type, budget: int) -> tuple[str, Type, int]:
         size = self.random.randint(1, min(4, budget))

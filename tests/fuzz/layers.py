@@ -322,7 +322,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         and not (
             t.open[0]
             if kind in ("bn", "groupnorm", "instancenorm")
-            else kind != "lrn" and t.open[-1]
+            else kind == "lrn" and t.rank < 2
         )
     )
     a: Arguments = []
@@ -344,9 +344,25 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     maybe(g, a, "eps", g.real(g.pick((1e-5, 1e-3, 0.01, 1.0, 1e-12, 0.0))))
     if kind == "bn":
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
-    if kind != "rmsnorm":
-        flag(g, a, "affine", default=kind != "instancenorm")
+    flag(g, a, "affine", default=kind != "instancenorm")
+    if kind in ("layernorm", "rmsnorm"):
+        _axes(g, a, t)
+    if kind == "layernorm":
+        flag(g, a, "bias", default=True)
     return a, t
+
+
+def _axes(g: Generator, a: Arguments, t: Type) -> None:
+    """The axes of a norm, which must have known sizes."""
+    closed = [i for i in range(t.rank) if not t.open[i]]
+    if t.rank - 1 in closed and g.chance(0.6):
+        maybe(g, a, "axis", "-1", 0.2)
+    elif g.chance(0.6):
+        a.append(("axis", g.whole(g.pick(closed) + 1)))
+    else:
+        need(bool(closed))
+        axes = g.random.sample(closed, g.random.randint(1, len(closed)))
+        a.append(("axis", g.ints([i + 1 if g.chance(0.6) else i - t.rank for i in axes])))
 
 
 @makes("dropout", "dropout2d", "droppath")
@@ -360,10 +376,12 @@ def _dropout(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("dense")
 def _dense(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.floats and t.rank <= 2 and not t.open[-1])
+    need(t.floats and not t.open[-1] and (t.rank <= 2 or g.chance(0.3)))
     out = g.pick(WIDTHS)
     a: Arguments = [("units", g.whole(out))]
     bias(g, a, out)
+    if t.rank > 2 or g.chance(0.1):
+        a.append(("axis", "-1"))
     weight(g, a, (out, t.shape[-1]), 0.2)
     init(g, a)
     return a, t.at(t.rank - 1, out)

@@ -223,25 +223,70 @@ def _recurrent(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     last = flag(g, a, "last", default=False, p=0.4)
     if kind == "rnn":
         maybe(g, a, "nonlinearity", g.word(g.pick(("tanh", "relu"))), 0.4)
+    flag(g, a, "bias", default=True, p=0.2)
+    rows = layers * (2 if both else 1)
+    state = Type.of(hidden) if rows == 1 else Type.of(rows, hidden)
+    names = ("h", "c") if kind == "lstm" else ("h",)
+    if g.chance(0.35):
+        a += [(name, g.tensor(state)) for name in names]
+    g.results = dict.fromkeys(names, state)
     width = hidden * (2 if both else 1)
     return a, Type.of(width) if last else t.at(1, width)
 
 
 @makes("attention")
 def _attention(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 64)
-    a: Arguments = [
-        ("heads", g.whole(g.pick([v for v in range(1, t.shape[1] + 1) if t.shape[1] % v == 0])))
-    ]
+    need(2 <= t.rank <= 4 and t.floats and not t.open[-1] and t.shape[-2] <= 64)
+    width, windows = t.shape[-1], t.rank - 2
+    heads = g.pick([v for v in range(1, width + 1) if width % v == 0])
+    a: Arguments = [("heads", g.whole(heads))]
     flag(g, a, "bias", default=True)
+    keys = t
     if g.chance(0.35):
-        width = g.pick((t.shape[1], t.shape[1], 3))
-        g.refer(Type.of(g.pick((1, 4, 6)), width))
+        keys = t.at(t.rank - 2, g.pick((1, 4, 6))).at(t.rank - 1, g.pick((width, width, 3)))
+        g.refer(keys)
+        if g.chance(0.3):
+            g.refer(keys.at(t.rank - 1, g.pick((width, 2))))
         maybe(g, a, "causal", g.truth(False), 0.2)
     else:
         flag(g, a, "causal", default=False)
     maybe(g, a, "dropout", g.real(g.pick((0.0, 0.3))), 0.2)
+    if windows or g.chance(0.1):
+        a.append(("windowed", g.truth(windows > 0)))
+    _masks(g, a, t, keys, heads)
     return a, t
+
+
+def _masks(g: Generator, a: Arguments, t: Type, keys: Type, heads: int) -> None:
+    """Sometimes add masks to the arguments of an attention."""
+    (*windows, queries, _), (*_, count, _) = _pairs(t), _pairs(keys)
+    if g.chance(0.35):
+        whole = [*windows, (heads, False), queries, count]
+        axes = whole[g.random.randint(0, len(whole) - 2) :]
+        axes = [(1, False) if g.chance(0.2) else axis for axis in axes]
+        a.append(("mask", g.tensor(_of_pairs(axes, g.pick(("float32", "bool"))))))
+    if g.chance(0.25):
+        whole = [*windows, count]
+        axes = whole[g.random.randint(0, len(whole) - 1) :]
+        a.append(("padding", g.tensor(_of_pairs(axes, "bool"))))
+
+
+def _pairs(t: Type) -> list[tuple[int, bool]]:
+    return list(zip(t.shape, t.open, strict=True))
+
+
+def _of_pairs(axes: list[tuple[int, bool]], dtype: str) -> Type:
+    return Type(tuple(size for size, _ in axes), tuple(is_open for _, is_open in axes), dtype)
+
+
+@makes("roll")
+def _roll(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    if g.chance(0.6):
+        shift, axis = g.whole(g.pick((-3, -1, 0, 1, 2, 9))), g.whole(g.axis(t))
+        return [("shift", shift), ("axis", axis)], t
+    axes = g.random.sample(range(1, t.rank + 1), g.random.randint(1, t.rank))
+    shifts = [g.pick((-2, -1, 1, 3)) for _ in axes]
+    return [("shift", g.ints(shifts)), ("axis", g.ints(axes))], t
 
 
 # ---- kinds that take a second tensor

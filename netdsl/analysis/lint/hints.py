@@ -26,7 +26,7 @@ def hints(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         before = node.inputs[0].producer
         if node.op.kind == "bn" and before is not None:
-            if len(uses[id(before.output)]) == 1 and "bias" in before.params():
+            if len(uses[id(node.inputs[0])]) == 1 and "bias" in before.params():
                 yield _bias_before_norm(before, node)
             if before.op.kind.startswith("dropout"):
                 yield _dropout_before_norm(before, node)

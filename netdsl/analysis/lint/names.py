@@ -65,6 +65,8 @@ def _own_names(part: ast.Tree) -> frozenset[str]:
             return frozenset([part.id, *(p for p in part.parts if isinstance(p, str))])
         case ast.Name():
             return frozenset([part.id])
+        case ast.Reference():  # a parameter can be a tensor: `@enc`, or its state `@enc.h`
+            return frozenset([str(part.path.pieces[0]).partition(".")[0]])
         case ast.DimsLiteral():
             return frozenset(p for p in part.parts if isinstance(p, str))
         case ast.Call() | ast.Function():

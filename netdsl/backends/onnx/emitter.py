@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from netdsl.backends.onnx.origin import line_of, mark
+from netdsl.backends.onnx.origin import RESULT, line_of, mark
 from netdsl.backends.onnx.precision import ELEMENT, narrowed
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class GraphEmitter:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[object, ...], onnx.TensorProto] = {}
         self.params: dict[str, Param] = {}
+        self.results: tuple[str, ...] = ()  # the further results of the layer that the net uses
+        self.made: dict[str, str] = {}  # their names in the model
         self._node: Node | None = None
         self._name = self._kind = self._line = ""
         self._stored = ""  # the name of the layer, if it is that of a tensor
@@ -38,6 +40,8 @@ class GraphEmitter:
         self._node = node
         if node.name in node.tensors():
             self._stored = node.name
+        self.results = tuple(node.results)
+        self.made = {}
 
     def begin_at(self, name: str, kind: str, site: Site) -> None:
         """Begin nodes with this name, which belong to no layer."""
@@ -50,17 +54,27 @@ class GraphEmitter:
 
         The first node of a layer has the name of the layer.
         """
+        return self.several(op_type, 1, *inputs, **attributes)[0]
+
+    def several(self, op_type: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several results; returns their names, which begin with that of `op`."""
         name = self._name
         if self._count or self._node is None:
             name += f"/{op_type}_{self._count}"
         self._count += 1
-        result = name
+        names = [name, *(f"{name}/{i}" for i in range(1, count))]
         if name == self._stored:
-            result += "/value"
-        node = helper.make_node(op_type, list(inputs), [result], name=name, **attributes)
+            names[0] += "/value"
+        node = helper.make_node(op_type, list(inputs), names, name=name, **attributes)
         mark(node, self._line, self._name, self._kind)
         self.nodes.append(node)
-        return result
+        return names
+
+    def result(self, name: str, value: str) -> None:
+        """Give a further result of the layer, and mark the node that makes it."""
+        maker = next(node for node in reversed(self.nodes) if value in node.output)
+        maker.metadata_props.add(key=RESULT, value=name)
+        self.made[name] = value
 
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"

@@ -82,6 +82,8 @@ def skeleton(
             with at(node.output):
                 result = _lower(node, emitter, form, [names[id(v)] for v in node.inputs])
             names[id(node.output)] = TypedName.of(result, node.output.type)
+            for name, value in node.results.items():
+                names[id(value)] = TypedName.of(emitter.made[name], value.type)
     if form.fold:
         results = {str(names[id(output.value)]) for output in graph.outputs}
         stored = fold(emitter.nodes, emitter.params, results)

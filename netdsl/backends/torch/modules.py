@@ -149,6 +149,47 @@ class SAGEConv(nn.Module):
         return y
 
 
+def attention_mask(
+    x: torch.Tensor,
+    keys: int,
+    heads: int,
+    mask: torch.Tensor | None = None,
+    padding: torch.Tensor | None = None,
+    causal: bool = False,
+) -> torch.Tensor:
+    """What is added to the scores of nn.MultiheadAttention: (N windows heads) x queries x keys.
+
+    `x` are the queries, N x windows x queries x D; there may be any number of axes of windows, and
+    `mask` and `padding` may lack them. True in a mask hides a key.
+    """
+    scores = x.new_zeros(*x.shape[:-2], heads, x.shape[-2], keys)
+    if mask is not None:
+        mask = mask.reshape(len(mask), *(1,) * (scores.dim() - mask.dim()), *mask.shape[1:])
+        hidden = mask.dtype == torch.bool
+        scores = scores.masked_fill(mask, -torch.inf) if hidden else scores + mask
+    if padding is not None:
+        windows = (*(1,) * (scores.dim() - 2 - padding.dim()), *padding.shape[1:-1])
+        padding = padding.reshape(len(padding), *windows, 1, 1, padding.shape[-1])
+        scores = scores.masked_fill(padding, -torch.inf)
+    if causal:
+        scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).triu(1) > 0, -torch.inf)
+    return scores.flatten(0, -3)
+
+
+def with_states(
+    made: tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]], *places: int, last: int = 0
+) -> tuple[torch.Tensor, ...]:
+    """The sequence that a recurrent module returns, and its final states, with the batch first.
+
+    The states are those at `places`: h is at 0, c at 1. With `last`, the final h of that many
+    directions replaces the sequence.
+    """
+    sequence, states = made
+    states = states if isinstance(states, tuple) else (states,)
+    y = states[0][-last:].transpose(0, 1).flatten(1) if last else sequence
+    return y, *(states[place].transpose(0, 1).squeeze(1) for place in places)
+
+
 def crop_to(
     x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None
 ) -> torch.Tensor:

@@ -9,12 +9,22 @@ from netdsl.ir.lowering import Lowered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.ir.graph import Node
+
+
+def lowered(node: Node) -> Lowered:
+    """A layer in PyTorch."""
+    return node.op.torch(SourceRecorder(tuple(node.results)), *node.types)
+
 
 class SourceRecorder:
-    """The argument of `Op.torch`.
+    """The argument of `Op.torch`. `results` are the further results that the net uses.
 
     Keywords are (value, default) pairs; a value that equals its default is left out.
     """
+
+    def __init__(self, results: tuple[str, ...] = ()) -> None:
+        self.results = results
 
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""

@@ -24,7 +24,7 @@ from netdsl.backends.torch.names import (
     is_taken,
 )
 from netdsl.backends.torch.parts import Division, Leaf
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 from netdsl.backends.torch.starts import start_lines
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SourceEmitter:
         self.lowered: dict[int, Lowered] = {}
         for node in graph.nodes:
             with at(node.output):
-                self.lowered[id(node)] = node.op.torch(SourceRecorder(), *node.types)
+                self.lowered[id(node)] = lowered(node)
         self.classes: dict[str, str] = {}  # the names of the blocks' classes, by the class bodies
         self.root = class_name(graph)
 
