@@ -15,7 +15,7 @@ from netdsl.diagnostics import nearest
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
-from netdsl.ops.args import WrongType, even_padding, meant, padding, padding_advice, show
+from netdsl.ops.args import WrongType, meant, padding, padding_advice, show
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
 
 def advice(declared: Arg, value: object) -> str | None:
     """What to write for a value that does not have the type of the argument."""
-    if declared.convert in (padding, even_padding):
+    if declared.convert is padding:
         return padding_advice(value)
     return None
 

@@ -170,6 +170,24 @@ def crop_to(
     return x
 
 
+def pad_same(
+    x: torch.Tensor,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    mode: str = "constant",
+    value: float | None = None,
+) -> torch.Tensor:
+    """Pad the spatial axes so that a window has ceil(size / stride) positions on each.
+
+    An odd pixel is added at the end.
+    """
+    widths: list[int] = []
+    for size, k, s in zip(x.shape[2:], window, stride, strict=True):
+        total = max((size - 1) // s * s + k - size, 0)
+        widths = [total // 2, total - total // 2, *widths]
+    return F.pad(x, widths, mode, value)
+
+
 def bilinear_(weight: torch.Tensor) -> None:
     """Fill a transposed convolution's weight so that it interpolates each channel by itself."""
     kernel = torch.ones(())
