@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GONE: Any = None  # replaces an inherited argument that a kind does not take
 END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
-FLOAT, INT64 = 1, 7  # element types of ONNX
+FLOAT, INT64, DOUBLE = 1, 7, 11  # element types of ONNX
 MAX_WORD = 40  # characters of a word in a message
 MAX_DIVISORS = 12  # the most divisors in a message
 

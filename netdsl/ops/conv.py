@@ -12,7 +12,7 @@ from netdsl.ops import connect
 from netdsl.ops.args import boolean, dims, integer, literal, padding, text
 from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank
 from netdsl.ops.init import INITS, shaped
-from netdsl.ops.padding import TORCH_MODES, check_border, same_width
+from netdsl.ops.padding import TORCH_MODES, check_border, onnx_pads, same_width
 from netdsl.ops.rounding import sum_of_products
 from netdsl.ops.window import Windowed, too_large
 from netdsl.words import counted, do
@@ -195,8 +195,12 @@ class Conv(Windowed):
             weight = connect.onnx_kernel(g, self.connections, weight, (self.out, channels, *k))
         border = self._border(x.type)
         padded: str = x
-        if border.same is not None or (border.mode and any(map(any, pairs))):
-            padded, pairs = border.onnx(g, x), ((0, 0),) * len(k)
+        if not border.mode and self.auto_pads(x.type):
+            padding: dict[str, object] = {"auto_pad": "SAME_UPPER"}
+        else:
+            if border.same is not None or (border.mode and any(map(any, pairs))):
+                padded, pairs = border.onnx(g, x), ((0, 0),) * len(k)
+            padding = {"pads": onnx_pads(pairs)}
         return g.op(
             "Conv",
             padded,
@@ -204,7 +208,7 @@ class Conv(Windowed):
             *bias,
             kernel_shape=k,
             strides=stride,
-            pads=[begin for begin, _ in pairs] + [end for _, end in pairs],
+            **padding,
             dilations=dilation,
             group=self.groups,
         )

@@ -60,6 +60,11 @@ def _for_all_pairs(pairs: Pairs) -> tuple[str, Correction | None]:
     return f"one number is enough for all sides: write `{text}`", Correction({"pad": text})
 
 
+def onnx_pads(pairs: Pairs) -> list[int]:
+    """ONNX's order: before each axis, then after each axis."""
+    return [begin for begin, _ in pairs] + [end for _, end in pairs]
+
+
 # ---- `same`: ceil(size / stride) positions, as in TensorFlow
 
 
@@ -156,11 +161,7 @@ def _number(value: float) -> str:
 def _widths_of_same(
     g: Emitter, x: str, extent: Sequence[int], stride: Sequence[int]
 ) -> tuple[str, str]:
-    """Vectors with the padding before and after each spatial axis, for the sizes at run time.
-
-    `auto_pad` of ONNX's operators would be shorter, but onnxruntime refuses it with a dilation, and
-    is wrong about windows that are smaller than the stride.
-    """
+    """Vectors with the padding before and after each spatial axis, for the sizes at run time."""
     sizes, steps = g.op("Shape", x, start=2), g.ints(stride)
     last = g.op("Mul", g.op("Div", g.op("Sub", sizes, g.ints([1])), steps), steps)
     total = g.op("Sub", g.op("Add", last, g.ints(extent)), sizes)

@@ -11,7 +11,7 @@ from netdsl.ir.rounding import TINY, grown, unless_beyond
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, padding
 from netdsl.ops.base import arg, brief, layer
-from netdsl.ops.padding import Border, is_even
+from netdsl.ops.padding import Border, is_even, onnx_pads
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
 from netdsl.ops.window import Geometry, Windowed, too_large
 from netdsl.words import counted
@@ -132,21 +132,28 @@ class _Pool(Windowed):
     ) -> str:
         """Add a pooling operator of ONNX, and a border of this value if it cannot pad by itself."""
         pairs = self.whole_pairs(x.type)
+        window = self.onnx_window(x.type, pairs)
         padded: str = x
-        # onnxruntime refuses a padding of more than the number of elements of the window.
+        # onnxruntime refuses a padding of as many elements as the window has.
         too_wide = any(
             max(pair) >= k for pair, k in zip(pairs, self.geometry(x.type).k, strict=True)
         )
-        if too_wide or self.pads_at_run_time(x.type):
+        if self.auto_pads(x.type):
+            del window["pads"]
+            attributes["auto_pad"] = "SAME_UPPER"
+        elif too_wide or self.pads_at_run_time(x.type):
             padded = self.border(x.type, pairs, value=value).onnx(g, x)
-            pairs = ((0, 0),) * len(pairs)
-        return g.op(operator, padded, **self.onnx_window(x.type, pairs), **attributes)
+            del window["pads"]
+        return g.op(operator, padded, **window, **attributes)
 
     def onnx_window(self, x: TensorType, pairs: Pairs) -> dict[str, Sequence[int]]:
         """The attributes of ONNX's pooling operators for a window with this padding."""
         geometry = self.geometry(x)
-        pads = [begin for begin, _ in pairs] + [end for _, end in pairs]
-        window = {"kernel_shape": geometry.k, "strides": geometry.stride, "pads": pads}
+        window = {
+            "kernel_shape": geometry.k,
+            "strides": geometry.stride,
+            "pads": onnx_pads(pairs),
+        }
         if any(dilation != 1 for dilation in geometry.dilation):
             window["dilations"] = geometry.dilation
         return window
@@ -295,7 +302,7 @@ class AvgPool(_Mean):
             window = self.onnx_window(x.type, self._beyond(x.type))
             return g.op("AveragePool", padded, **window, count_include_pad=0)
         y = self.onnx_pool(g, "AveragePool", x, count_include_pad=int(self.count_pad))
-        if self.count_pad or not self.pads_at_run_time(x.type):
+        if self.count_pad or self.auto_pads(x.type) or not self.pads_at_run_time(x.type):
             return y
         shape = g.op("Concat", g.ints([1, 1]), g.op("Shape", x, start=2), axis=0)
         ones = TypedName.of(g.op("Expand", g.floats(1.0), shape), x.type)

@@ -64,6 +64,19 @@ class Windowed(Op):
         totals = map(same_total, x.spatial, geometry.extent, geometry.stride)
         return any(isinstance(total, Sym) for total in totals)
 
+    def auto_pads(self, x: TensorType) -> bool:
+        """Whether ONNX's `auto_pad` gives the padding that depends on an open size.
+
+        onnxruntime refuses it with a dilation, and is wrong about a window smaller than its stride.
+        """
+        geometry = self.geometry(x)
+        return self.pads_at_run_time(x) and all(
+            dilation == 1 and k >= stride
+            for k, stride, dilation in zip(
+                geometry.k, geometry.stride, geometry.dilation, strict=True
+            )
+        )
+
     def border(
         self, x: TensorType, pairs: Pairs, mode: str = "", value: float | None = None
     ) -> Border:
