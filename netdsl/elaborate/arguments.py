@@ -11,7 +11,7 @@ from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
-from netdsl.ops.base import advice
+from netdsl.ops.base import SYNONYMS, advice
 from netdsl.syntax import ast
 from netdsl.words import counted
 
@@ -236,6 +236,9 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
             if declared is not None and declared.choices:
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
+                if SYNONYMS.get(word) in declared.choices:
+                    fault.diagnostic.help = f"it is called `{SYNONYMS[word]}` here"
+                    fault.diagnostic.fix = (Edit(span, SYNONYMS[word]),)
         raise
 
 

@@ -23,6 +23,7 @@ RENAMED = {
     "subsampling": ("stride",),
     "padding": ("pad",),
     "pads": ("pad",),
+    "padding_mode": ("pad_mode", "mode"),
     "dilations": ("dilation",),
     "dilation_rate": ("dilation",),
     "group": ("groups",),
@@ -49,6 +50,7 @@ RENAMED = {
     "kernel_initializer": ("init",),
     "weight_filler": ("init",),
     "scale_factor": ("scale",),
+    "interpolation": ("mode",),
     "upscale_factor": ("r",),
     "dims": ("order",),
 }

@@ -201,7 +201,7 @@ def _output_size(
             "bad-padding",
             f"a padding of {pair_text(pad)} cuts the output from {whole} to {out}",
             "pad",
-            f"pad at most {(whole - 1) // 2}",
+            f"pad at most {(whole - 1) // 2} on each side",
         )
     return out
 
