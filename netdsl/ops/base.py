@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GONE: Any = None  # replaces an inherited argument that a kind does not take
 END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
-FLOAT, INT64, DOUBLE = 1, 7, 11  # element types of ONNX
+FLOAT, INT64 = 1, 7  # element types of ONNX
 # What other tools call the choices of arguments.
 SYNONYMS = {
     "replicate": "edge",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Window, ratio
 from netdsl.ir.rounding import unless_beyond
-from netdsl.ops.base import DOUBLE, FLOAT, INT64
+from netdsl.ops.base import INT64
 from netdsl.ops.rounding import mean_of_windows
 from netdsl.words import counted
 
@@ -109,20 +109,29 @@ def resize_attributes(mode: str, *, align_corners: bool) -> dict[str, object]:
 def nearest_positions(mode: str, before: int, after: int) -> list[int]:
     """The inputs that the outputs copy.
 
-    They are floor(i before / after), for `nearest_exact` floor((i + 1/2) before / after). Numbers
-    are rounded to float32 where PyTorch rounds them.
+    They are floor(i before / after), for `nearest_exact` floor((i + 1/2) before / after). The ratio
+    and the product are rounded to float32, as in PyTorch.
     """
     return [position(mode, i, before, after) for i in range(after)]
 
 
 def position(mode: str, i: int, before: int, after: int) -> int:
     """The input that output `i` copies."""
-    step = _float32(before / after)
-    if mode == "nearest":
-        place = _float32(i * step)
-    else:
-        place = _float32(_float32((i + 0.5) * step - 0.5) + 0.5)
+    half = 0.5 if mode == "nearest_exact" else 0.0
+    place = _float32((i + half) * _float32(before / after))
     return min(int(place), before - 1)
+
+
+def depends_on_processor(before: int, after: int) -> bool:
+    """Whether some CPUs make PyTorch's `nearest-exact` copy other inputs than `nearest_positions`.
+
+    They subtract 1/2 from the product without rounding it first, and add 1/2 again. That matters
+    where an output lies exactly between two inputs, as when 2 inputs become 41.
+    """
+    step = _float32(before / after)
+    fused = (_float32(_float32((i + 0.5) * step - 0.5) + 0.5) for i in range(after))
+    places = zip(nearest_positions("nearest_exact", before, after), fused, strict=True)
+    return any(place != min(int(other), before - 1) for place, other in places)
 
 
 def _float32(value: float) -> float:
@@ -131,11 +140,6 @@ def _float32(value: float) -> float:
 
 def scaled_indices(g: Emitter, mode: str, indices: str, step: str) -> str:
     """`nearest_positions` in the graph, without the limit, for indices and a step in float32."""
-    if mode == "nearest":
-        return g.op("Cast", g.op("Floor", g.op("Mul", indices, step)), to=INT64)
-    half = g.op("Cast", g.scales([0.5]), to=DOUBLE)
-    middle = g.op("Add", g.op("Cast", indices, to=DOUBLE), half)
-    product = g.op("Sub", g.op("Mul", middle, g.op("Cast", step, to=DOUBLE)), half)
-    rounded = g.op("Cast", g.op("Cast", product, to=FLOAT), to=DOUBLE)
-    position = g.op("Cast", g.op("Add", rounded, half), to=FLOAT)
-    return g.op("Cast", g.op("Floor", position), to=INT64)
+    if mode == "nearest_exact":
+        indices = g.op("Add", indices, g.scales([0.5]))
+    return g.op("Cast", g.op("Floor", g.op("Mul", indices, step)), to=INT64)

@@ -13,6 +13,7 @@ from netdsl.ops.interpolation import (
     MODES,
     NEAREST,
     check_mode,
+    depends_on_processor,
     nearest_positions,
     resize_attributes,
     rounding_of,
@@ -137,6 +138,10 @@ class Upsample(Op):
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         sizes = None if self.size is None else self._sizes(len(x.spatial))
+        if sizes is not None and self.mode == "nearest_exact":
+            axes = zip(x.spatial, sizes, strict=True)
+            if any(isinstance(b, Sym) or depends_on_processor(b, a) for b, a in axes):
+                return t.helper("resize_nearest_exact", "{0}", sizes)
         return t.module(
             "Upsample",
             size=(sizes, None),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from . import shapes as shapes  # noqa: PLC0414
+from . import windows as windows  # noqa: PLC0414
 from .body import Bodies, indent
 from .layers import MAKERS
 from .shape import Skip, Type

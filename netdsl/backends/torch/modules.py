@@ -188,6 +188,15 @@ def pad_same(
     return F.pad(x, widths, mode, value)
 
 
+def resize_nearest_exact(x: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+    """`F.interpolate` with the mode `nearest-exact`, but the same on every processor."""
+    for axis, size in enumerate(sizes, start=2):
+        step = torch.tensor(x.shape[axis] / size, dtype=torch.float32, device=x.device)
+        places = (torch.arange(size, device=x.device) + 0.5) * step
+        x = x.index_select(axis, places.floor().long().clamp(max=x.shape[axis] - 1))
+    return x
+
+
 def bilinear_(weight: torch.Tensor) -> None:
     """Fill a transposed convolution's weight so that it interpolates each channel by itself."""
     kernel = torch.ones(())
