@@ -154,6 +154,14 @@ class Conv(Windowed):
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return prod(y.spatial) * prod(self._weight_shape(x))
 
+    def padding_text(self, x: TensorType) -> str:
+        """The padding, if it neither is 0 nor keeps the size, and its mode if that is not zeros."""
+        text = super().padding_text(x)
+        border = self._border(x)
+        if not border.mode or not (border.same or any(map(any, border.pairs))):
+            return text
+        return f"{text} {border.mode}".strip()
+
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, dilation = self.geometry(x)
         border = self._border(x)

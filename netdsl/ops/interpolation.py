@@ -14,7 +14,7 @@ from netdsl.ops.rounding import mean_of_windows
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation
+    from netdsl.ir.lowering import Emitter, Evaluation, TypedName
     from netdsl.ir.op import Op
     from netdsl.ir.rounding import Bound
 
@@ -88,22 +88,39 @@ def rounding_of(op: Op, mode: str, e: Evaluation) -> Bound | None:
 # ---- ONNX
 
 
-def resize_attributes(mode: str, *, align_corners: bool) -> dict[str, object]:
-    """The attributes of ONNX's operator `Resize` for a mode.
+def resize(
+    g: Emitter, x: TypedName, mode: str, scale: int | None, sizes: str, *, align_corners: bool
+) -> str:
+    """Add ONNX's operator `Resize`, with a factor or the name of the new spatial sizes."""
+    axes, y = len(x.type.spatial), str(x)
+    if mode == "linear":
+        # For three axes, onnxruntime would interpolate between channels and samples too.
+        axes, y = 2, g.op("Unsqueeze", x, g.ints([2]))
+        sizes = sizes and g.op("Concat", g.ints([1]), sizes, axis=0)
+    attributes = _resize_attributes(mode, align_corners=align_corners)
+    if scale is not None:
+        factors = [float(scale)] * len(x.type.spatial)
+        y = g.op(
+            "Resize", y, "", g.scales([1.0] * (2 + axes - len(factors)) + factors), **attributes
+        )
+    else:
+        target = g.op("Concat", g.op("Shape", y, end=2), sizes, axis=0)
+        y = g.op("Resize", y, "", "", target, **attributes)
+    return g.op("Squeeze", y, g.ints([2])) if mode == "linear" else y
 
-    With a factor, all modes that only copy are the same.
-    """
+
+def _resize_attributes(mode: str, *, align_corners: bool) -> dict[str, object]:
+    """The attributes for a mode. With a factor, all modes that only copy are the same."""
     if mode not in AXES:
         return {
             "mode": "nearest",
             "nearest_mode": "floor",
             "coordinate_transformation_mode": "asymmetric",
         }
-    corners = "align_corners" if align_corners else "half_pixel"
+    corners = {"coordinate_transformation_mode": "align_corners" if align_corners else "half_pixel"}
     if mode == "bicubic":
-        cubic = {"mode": "cubic", "cubic_coeff_a": -0.75}
-        return {**cubic, "coordinate_transformation_mode": corners}
-    return {"mode": "linear", "coordinate_transformation_mode": corners}
+        return {"mode": "cubic", "cubic_coeff_a": -0.75, **corners}
+    return {"mode": "linear", **corners}
 
 
 def nearest_positions(mode: str, before: int, after: int) -> list[int]:

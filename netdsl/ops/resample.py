@@ -15,7 +15,7 @@ from netdsl.ops.interpolation import (
     check_mode,
     depends_on_processor,
     nearest_positions,
-    resize_attributes,
+    resize,
     rounding_of,
     scaled_indices,
     torch_mode,
@@ -152,18 +152,15 @@ class Upsample(Op):
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         spatial = x.type.spatial
-        attributes = resize_attributes(self.mode, align_corners=self.align_corners)
-        if self.scale is not None:
-            factors = g.scales([1.0, 1.0, *(float(self.scale) for _ in spatial)])
-            return g.op("Resize", x, "", factors, **attributes)
-        sizes = self._sizes(len(spatial))
-        if self.mode == "area":
-            return AdaptiveAvgPool({"kind": self.kind, "size": sizes}).onnx(g, x)
-        if self.mode in NEAREST and not all(map(self._repeats, spatial, sizes)):
-            return self._gather(g, x, sizes)
-        new = g.ints(sizes)
-        target = g.op("Concat", g.op("Shape", x, end=2), new, axis=0)
-        return g.op("Resize", x, "", "", target, **attributes)
+        new = ""
+        if self.scale is None:
+            sizes = self._sizes(len(spatial))
+            if self.mode == "area":
+                return AdaptiveAvgPool({"kind": self.kind, "size": sizes}).onnx(g, x)
+            if self.mode in NEAREST and not all(map(self._repeats, spatial, sizes)):
+                return self._gather(g, x, sizes)
+            new = g.ints(sizes)
+        return resize(g, x, self.mode, self.scale, new, align_corners=self.align_corners)
 
     def _gather(self, g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
         """The positions that PyTorch takes, axis by axis.

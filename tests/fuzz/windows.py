@@ -194,8 +194,7 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     if kind == "maxpool" and g.chance(0.3):
         d = per_axis(g, n, (1, 2, 3))
     extent = tuple(d_ * (k_ - 1) + 1 for k_, d_ in zip(k, d, strict=True))
-    text, pads = _pool_pad(g, t, extent, s)
-    is_number = text is not None and text[0] != "[" and "same" not in text
+    text, pads, is_number = _pool_pad(g, t, extent, s)
     need(not (n == 3 and is_number and kind in ("avgpool", "sumpool")) or min(t.spatial) >= max(k))
     # A window that lies on both sides of the input would contain only padding.
     axes = zip(t.spatial, d, pads, strict=True)
@@ -219,18 +218,21 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 def _pool_pad(
     g: Generator, t: Type, extent: tuple[int, ...], s: tuple[int, ...]
-) -> tuple[str | None, Pairs]:
-    """The text of a padding of pooling (None if it is not given) and its (begin, end) pairs."""
+) -> tuple[str | None, Pairs, bool]:
+    """A padding of pooling: its text (None if it is not given), its (begin, end) pairs.
+
+    The last value tells whether it consists of numbers for both sides.
+    """
     r = g.random.random()
     if r < 0.4:
-        return None, ((0, 0),) * len(s)
+        return None, ((0, 0),) * len(s), True
     if r < 0.6:
-        return g.word("same"), _same(t, extent, s)
+        return g.word("same"), _same(t, extent, s), False
     if r < 0.8:
         p = tuple(g.random.randint(0, e // 2) for e in extent)
-        return g.dims(p), tuple((v, v) for v in p)
+        return g.dims(p), tuple((v, v) for v in p), True
     pairs = tuple((g.random.randrange(e), g.random.randrange(e)) for e in extent)
-    return g.pairs(pairs), pairs
+    return g.pairs(pairs), pairs, False
 
 
 def pooled(x: int, k: int, s: int, pad: tuple[int, int], ceil: bool) -> int:
