@@ -91,11 +91,11 @@ def test_equal_pairs(kind: str, axes: int) -> None:
     shape = "x".join(["2", *["7"] * axes])
     out = "3, " if kind.endswith("conv") else ""
     x = numbers(2, 2, *[7] * axes)
-    results = [
+    number, pairs = [
         both(net_of(f"{kind}({out}3, stride = 2, pad = {pad})", shape), x)[1]
         for pad in ("1", f"[{', '.join(['(1, 1)'] * axes)}]")
     ]
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(number, pairs)
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 3, 4])

@@ -32,7 +32,8 @@ def same_windows(x: np.ndarray, k: int, stride: int, dilation: int) -> np.ndarra
     total = max((positions - 1) * stride + (k - 1) * dilation + 1 - size, 0)
     places = np.arange(positions)[:, None] * stride + np.arange(k) * dilation - total // 2
     inside = (places >= 0) & (places < size)
-    return np.where(inside, x[..., places.clip(0, size - 1)], np.nan)
+    windows: np.ndarray = np.where(inside, x[..., places.clip(0, size - 1)], np.nan)
+    return windows
 
 
 def reference(
@@ -42,7 +43,7 @@ def reference(
     windows = same_windows(x, *settings)
     zeros = np.nan_to_num(windows)
     if kind == "conv":
-        return np.einsum("ncpk,ock->nop", zeros, weight)
+        return np.asarray(np.einsum("ncpk,ock->nop", zeros, weight))
     if kind == "maxpool":
         return np.asarray(np.nanmax(windows, -1))
     if kind == "mean":
