@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 from netdsl.ir.lowering import TypedName
 from netdsl.ir.rounding import TINY, grown, unless_beyond
-
 from netdsl.ops.args import boolean, dims
 from netdsl.ops.base import arg, brief, layer
 from netdsl.ops.padding import Border, is_even
