@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from netdsl.ir.rounding import TINY, Bound, grown, subnormal, unless_beyond
+from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, subnormal, unless_beyond
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Evaluation
@@ -35,6 +35,8 @@ def normalised(x: Tensor, weight: Tensor, shift: Tensor, eps: float) -> Bound:
     scaled = (reach + deviation * (square / v + 1)) * scale * grown(terms)
     rounding = scaled * weight + shift
     rounding = unless_beyond(rounding, square * terms, size * terms, scaled, weight * scale)
+    # The variance of nearly equal numbers may be rounded to 0, or below it.
+    rounding = rounding.where(square * grown(terms) * (LIMIT * UNIT) < v, inf)
     changed = deviation * units_of_root(v, v.new_full(v.shape, 3))
     underflow = (3 + changed) * scale * weight + weight + reach * (1 + scale * subnormal(weight))
     return Bound(rounding, underflow + 3)

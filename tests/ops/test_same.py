@@ -164,3 +164,36 @@ def test_ceil_changes_nothing() -> None:
         assert outputs[0] == outputs[1]
         net = net_of("avgpool(3, stride = 2, pad = same, ceil = true)", "2xT")
         assert_back_ends_agree(net, {"T": size})
+
+
+MOBILENET = """
+block unit(out, k = 1, stride = 1) {
+    conv(out, k, stride, pad = same, bias = false) -> bn(eps = 0.001) -> relu6
+}
+block separable(out, stride = 1) {
+    depthwise(3, stride, pad = same, bias = false) -> bn(eps = 0.001) -> relu6
+    unit(out)
+}
+net MobileNet(width = 1) {
+    input image: 3xHxW
+    unit(32 // width, 3, 2)
+    separable(64 // width)
+    for out in [128, 256, 512] {
+        separable(out // width, 2)
+        repeat (5 if out == 512 else 1) { separable(out // width) }
+    }
+    separable(1024 // width, 2) -> separable(1024 // width)
+    gap
+    output logits: conv(1000, 1) -> flatten
+}
+"""
+
+
+def test_mobilenet() -> None:
+    """MobileNetV1 as Keras defines it has its 4,231,976 parameters, and runs at every size."""
+    net = netdsl.loads(MOBILENET)
+    assert net.params == 4_231_976
+    assert {n.op_type for n in net.onnx().graph.node if n.op_type in ("Pad", "Shape")} == set()
+    narrow = netdsl.loads(MOBILENET, width=16)
+    for sizes in ({"H": 33, "W": 64}, {"H": 5, "W": 50}):
+        assert_back_ends_agree(narrow, sizes)
