@@ -15,7 +15,7 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
 from netdsl.ops.args import GIVEN, bias_values, weight_values
-from netdsl.ops.base import advice
+from netdsl.ops.base import SYNONYMS, advice
 from netdsl.syntax import ast
 from netdsl.words import counted
 
@@ -301,6 +301,9 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
             if declared is not None and declared.choices:
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
+                if SYNONYMS.get(word) in declared.choices:
+                    fault.diagnostic.help = f"it is called `{SYNONYMS[word]}` here"
+                    fault.diagnostic.fix = (Edit(span, SYNONYMS[word]),)
         raise
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
         message = f"`{value}` is a layer, and a layer cannot be an argument"

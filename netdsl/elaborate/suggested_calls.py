@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.elaborate.corrections import declaration
 from netdsl.habits.brackets import parts
 from netdsl.ops import LAYERS
-from netdsl.ops.args import dims, even_padding, integer, integers, is_integer, padding, show, sizes
+from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ WITH_NUMBER = {
     "gmp": ("maxpool", "for windows of that size"),
 }
 RELU6 = 6  # the limit that has a kind of its own
-WHOLE = (integer, dims, padding, even_padding)  # the types of whole numbers
+WHOLE = (integer, dims, padding)  # the types of whole numbers
 OVER_ALL = {"avgpool": "gap", "maxpool": "gmp"}  # the kinds without a window
 
 

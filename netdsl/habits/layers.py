@@ -24,7 +24,10 @@ class Counterpart(NamedTuple):
     keras: str | None = None
 
 
-_TORCH_CONV = "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
+_TORCH_CONV = (
+    "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
+    " padding_mode=pad_mode"
+)
 _KERAS_CONV = (
     "filters=out kernel_size=k strides=stride padding=pad data_format=- dilation_rate=dilation"
     " groups activation use_bias=bias kernel_initializer=init"
@@ -83,7 +86,10 @@ LAYERS = (
     Counterpart("const", "constant buffer registerbuffer", None, None),
     Counterpart("positions", "arange position positionids posids", None, None),
     Counterpart(
-        "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
+        "maxpool",
+        "maxpooling pool pooling mp",
+        _POOL + " dilation return_indices=! ceil_mode=ceil",
+        _KERAS_POOL,
     ),
     Counterpart(
         "avgpool",
@@ -123,7 +129,11 @@ LAYERS = (
         "num_groups=groups num_channels=- eps affine",
         "groups axis=- epsilon=eps",
     ),
-    Counterpart("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
+    Counterpart(
+        "instancenorm",
+        "instancenormalization",
+        "num_features=- eps momentum affine track_running_stats",
+    ),
     Counterpart("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
     Counterpart("dropout", "drop alphadropout", "p", _RATE),
     Counterpart(
@@ -170,7 +180,7 @@ LAYERS = (
     Counterpart(
         "upsample",
         "upsampling upsamplingnearest interpolate resize unpool upscale",
-        "size scale_factor=scale mode align_corners=-",
+        "size scale_factor=scale mode align_corners",
         "size=scale data_format=- interpolation=mode",
     ),
     Counterpart("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),

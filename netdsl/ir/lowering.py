@@ -20,7 +20,7 @@ class Lowered(NamedTuple):
 
     module: str | None
     call: str
-    uses: str | None = None  # the name in `modules` that the text refers to
+    uses: tuple[str, ...] = ()  # the names in `modules` that the text refers to
     store: str = "module"
 
     @property
@@ -28,10 +28,9 @@ class Lowered(NamedTuple):
         """Whether it only calls its module on one input, so that `nn.Sequential` can contain it."""
         return self.module is not None and self.call == "{m}({0})"
 
-    def padded(self, pairs: tuple[tuple[int, int], ...]) -> Lowered:
-        """The same with zeros around its input: modules of `nn` only pad both ends equally."""
-        flat = tuple(width for pair in reversed(pairs) for width in pair)
-        return self._replace(call=f"{{m}}(F.pad({{0}}, {flat}))")
+    def with_input(self, text: str, uses: tuple[str, ...] = ()) -> Lowered:
+        """The same applied to another input, which is written in terms of {0}."""
+        return self._replace(call=self.call.replace("{0}", text), uses=self.uses + uses)
 
     def with_keyword(self, name: str, *, value: object) -> Lowered:
         """The same with one more constructor argument."""

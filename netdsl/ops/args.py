@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 Dims = int | tuple[int, ...]  # one number for all axes, or one for each
 Pairs = tuple[tuple[int, int], ...]  # the padding before and after each axis
-UnevenPadding = Literal["same"] | Pairs
-Padding = Dims | UnevenPadding
+Padding = Dims | Literal["same"] | Pairs
 Numbers = float | tuple["Numbers", ...]  # nested lists
 MAX_SHOWN = 200  # characters of a value in a message
 
@@ -182,18 +181,6 @@ def padding_advice(word: object) -> str | None:
     return None
 
 
-def even_padding(value: object) -> Padding:
-    """An integer or sizes.
-
-    `same` and pairs pass: the layer refuses them, and advises what to write for its input.
-    """
-    if value == "same":
-        return "same"
-    if _is_pairs(value):
-        return value
-    return dims(value)
-
-
 def sizes(value: object) -> tuple[Any, ...]:
     """Sizes such as `16x25`: integers, or open sizes, which a kind may refuse with `fixed`."""
     given = value if isinstance(value, tuple) else (value,)
@@ -265,7 +252,6 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     boolean: "bool",
     text: "word",
     dims: "int or dims",
-    even_padding: "int or dims",
     padding: "int, dims, pairs or same",
     sizes: "dims",
     integers: "list of int",

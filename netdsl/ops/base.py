@@ -18,7 +18,6 @@ from netdsl.ir.rounding import LARGEST
 from netdsl.ops.args import (
     TENSOR_DTYPES,
     WrongType,
-    even_padding,
     meant,
     padding,
     padding_advice,
@@ -36,6 +35,13 @@ T = TypeVar("T")
 GONE: Any = None  # replaces an inherited argument that a kind does not take
 END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
 FLOAT, INT64 = 1, 7  # element types of ONNX
+# What other tools call the choices of arguments.
+SYNONYMS = {
+    "replicate": "edge",
+    "wrap": "circular",
+    "cubic": "bicubic",
+    "nearest-exact": "nearest_exact",
+}
 MAX_WORD = 40  # characters of a word in a message
 MAX_DIVISORS = 12  # the most divisors in a message
 
@@ -202,8 +208,12 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
     """The error of a word that an argument does not take."""
     choices = declared.choices or ()
     message = f"`{declared.name}` of `{kind}` is {_shortened(word)}; it can be {', '.join(choices)}"
-    near = nearest(word, choices)
     help = correction = None
+    synonym = SYNONYMS.get(word)
+    if synonym in choices:
+        help, correction = f"it is called `{synonym}` here", Correction({declared.name: synonym})
+        return OpError("bad-argument", message, declared.name, help, correction)
+    near = nearest(word, choices)
     if near is not None:
         help = f"did you mean `{near}`?"
         correction = Correction({declared.name: near})
@@ -212,7 +222,7 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
 
 def advice(declared: Arg, value: object) -> str | None:
     """What to write for a value that does not have the type of the argument."""
-    if declared.convert in (padding, even_padding):
+    if declared.convert is padding:
         return padding_advice(value)
     return None
 

@@ -12,8 +12,8 @@ from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number, show
 from netdsl.ops.base import arg, axis_index, fixed, layer
 from netdsl.ops.division import check_groups
-from netdsl.ops.norm import Affine
-from netdsl.ops.norm_rounding import normalised, units_of_root
+from netdsl.ops.norm import Affine, onnx_batch_norm, running_statistics
+from netdsl.ops.norm_rounding import by_averages, normalised, units_of_root
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
@@ -314,16 +314,25 @@ class GroupNorm(_OwnStatistics):
         ("3x4x4", "instancenorm"),
         ("4x7", "instancenorm(affine = true, eps = 0.01)"),
         ("2x3x4x5", "instancenorm"),
+        ("3x4x5", "instancenorm(affine = true, track_running_stats = true)"),
+        ("2x6", "instancenorm(track_running_stats = true, momentum = 0.01)"),
     ],
 )
 class InstanceNorm(_OwnStatistics):
     """Instance normalisation (Ulyanov et al. 2016).
 
-    Each channel of each sample gets mean 0 and variance 1.
+    Each channel of each sample gets mean 0 and variance 1. With `track_running_stats`, the mean and
+    the variance at inference are running averages over the samples of training.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, False, doc="learn a scale and a shift for each channel")
+    track_running_stats: bool = arg(
+        boolean, False, doc="keep running averages of the mean and the variance for inference"
+    )
+    momentum: float = arg(
+        number, 0.1, doc="share of the new batch in the running averages", min=0, max=1
+    )
 
     def infer(self, x: TensorType) -> TensorType:
         if not 2 <= len(x.shape) <= 4:
@@ -331,16 +340,43 @@ class InstanceNorm(_OwnStatistics):
                 "wrong-rank",
                 f"`instancenorm` needs channels and 1 to 3 spatial axes, but its input is {x}",
             )
+        if self.momentum != 0.1 and not self.track_running_stats:
+            raise OpError(
+                "bad-argument",
+                "`momentum` is for running averages, which `instancenorm` does not keep here",
+                "momentum",
+                "leave it out, or write `track_running_stats = true`",
+            )
         _need_several(self, prod(x.spatial), _OVER_THE_BATCH)
         return super().infer(x)
+
+    def buffers(self, x: TensorType) -> dict[str, Param]:
+        return running_statistics(self.scale_size(x)) if self.track_running_stats else {}
 
     def rows(self, x: Tensor) -> Tensor:
         return x.flatten(2)
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """That of `groupnorm`; with running averages, that of `bn`.
+
+        Underflow: that of the same layer.
+        """
+        if self.track_running_stats:
+            return by_averages(e, e.bound(e.x.abs(), 1))
+        return super().rounding(e)
+
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        name, affine = f"InstanceNorm{len(x.spatial)}d", (self.affine, False)
-        return t.module(name, x.channels, eps=(self.eps, 1e-5), affine=affine)
+        return t.module(
+            f"InstanceNorm{len(x.spatial)}d",
+            x.channels,
+            eps=(self.eps, 1e-5),
+            momentum=(self.momentum, 0.1),
+            affine=(self.affine, False),
+            track_running_stats=(self.track_running_stats, False),
+        )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         scale_and_shift = self.onnx_scale_and_shift(g, x)
+        if self.track_running_stats:
+            return onnx_batch_norm(g, x, scale_and_shift, self.eps)
         return g.op("InstanceNormalization", x, *scale_and_shift, epsilon=self.eps)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from netdsl.errors import NetdslError
 from netdsl.ir.rounding import Bound, Known, lifted, unless_beyond
-from netdsl.ops.norm import BatchNorm
+from netdsl.ops.norm_rounding import by_averages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,11 +78,11 @@ def _misshapen(step: Step, bound: Bound, y: Tensor) -> NetdslError:
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
     """The value of a layer with its batch norm folded into it, and the bound of that value."""
     ((value, bound),) = witnesses(step, xs)
-    op = norm.node.op
-    assert bound is not None
-    assert isinstance(op, BatchNorm)
     evaluated = Evaluated(norm, [value])
-    carried, own = op.carried(evaluated, bound), op.rounding(evaluated)
+    own = norm.node.op.rounding(evaluated)
+    assert bound is not None
+    assert own is not None
+    carried = by_averages(evaluated, bound)
     summed = Bound(carried.rounding + own.rounding, carried.underflow + own.underflow)
     return evaluated.y, summed
 

@@ -242,13 +242,14 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
 
 def _macs(node: onnx.NodeProto, shapes: Shapes, producers: dict[str, onnx.NodeProto]) -> int:
     """The multiply-accumulates of one node; `producers` has the node that makes each value."""
-    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    w, y = shapes[node.input[1]], shapes[node.output[0]]
     if node.op_type == "Conv":
         source = producers.get(node.input[1])
         if source is not None and source.op_type == "ScatterND":
             # A kernel with zeros between maps that are not connected: only the others count.
             return prod(y[2:]) * prod(shapes[source.input[2]])
-        return prod(y) * prod(w[1:])
+        return prod(y) * prod(w[1:])  # its input may be padded at run time, so that it has no shape
+    x = shapes[node.input[0]]
     if node.op_type == "ConvTranspose":
         return prod(x) * prod(w[1:])
     if node.op_type in ("Gemm", "MatMul"):

@@ -110,166 +110,15 @@ def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -
         arguments.append(("init", g.word(g.pick(options))))
 
 
-# ---- windows
-
-
-def _pad(
-    g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_one: bool
-) -> tuple[str | None, tuple[tuple[int, int], ...]]:
-    """The text of a padding (None if it is not given) and its (begin, end) pairs."""
-    r = g.random.random()
-    reach = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
-    if r < 0.3:
-        return None, ((0, 0),) * n
-    if r < 0.5 and stride_one:
-        return g.word("same"), tuple((v // 2, v - v // 2) for v in reach)
-    if r < 0.75:
-        p = per_axis(g, n, (0, 1, 2, max(reach) // 2, k[0]))
-        return g.dims(p), tuple((v, v) for v in p)
-    pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in range(n))
-    return g.pairs(pairs), pairs
-
-
-def _window(g: Generator, t: Type, arguments: Arguments) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Add the window, stride, padding and dilation of a convolution.
-
-    Returns the spatial sizes of the output, and the window.
-    """
-    n = spatial(t)
-    sizes = (1, 2, 3, 3, 4, 5, min(t.spatial), min(t.spatial) + 1)
-    k = per_axis(g, n, sizes)
-    d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
-    s = (1,) * n if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
-    text, pads = _pad(g, n, k, d, all(v == 1 for v in s))
-    extent = tuple(d_ * (k_ - 1) + 1 for k_, d_ in zip(k, d, strict=True))
-    padded = tuple(x + a + b for x, (a, b) in zip(t.spatial, pads, strict=True))
-    need(all(e <= v for e, v in zip(extent, padded, strict=True)))
-    arguments.append(("k", g.dims(k)))
-    if any(v != 1 for v in s) or g.chance(0.3):
-        arguments.append(("stride", g.dims(s)))
-    if text is not None:
-        arguments.append(("pad", text))
-    if any(v != 1 for v in d) or g.chance(0.1):
-        arguments.append(("dilation", g.dims(d)))
-    return tuple((v - e) // s_ + 1 for v, e, s_ in zip(padded, extent, s, strict=True)), k
-
-
-@makes("conv")
-def _conv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(spatial(t) > 0 and not t.open[0])
-    out = g.pick(WIDTHS)
-    a: Arguments = [("out", g.whole(out))]
-    sizes, k = _window(g, t, a)
-    common = [n for n in range(1, 13) if out % n == 0 and t.channels % n == 0]
-    groups = g.pick(common) if g.chance(0.3) else 1
-    if groups > 1 or g.chance(0.1):
-        a.append(("groups", g.whole(groups)))
-    bias(g, a, out)
-    if groups == 1 and g.chance(0.12):
-        rows = [
-            sorted(
-                g.random.sample(range(t.channels), g.random.randint(1, t.channels)),
-                key=lambda _: g.random.random(),
-            )
-            for _ in range(out)
-        ]
-        a.append(("connections", "[" + ", ".join(g.ints(row) for row in rows) + "]"))
-        init(g, a, ("default", "normal", "zeros", "ones"))
-    else:
-        weight(g, a, (out, t.channels // groups, *k))
-        init(g, a)
-    return a, t.with_(out, sizes)
-
-
-@makes("depthwise")
-def _depthwise(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(spatial(t) > 0 and not t.open[0])
-    m = g.pick((1, 1, 2, 3))
-    a: Arguments = []
-    sizes, k = _window(g, t, a)
-    if m > 1 or g.chance(0.1):
-        a.append(("multiplier", g.whole(m)))
-    bias(g, a, t.channels * m)
-    weight(g, a, (t.channels * m, 1, *k))
-    init(g, a)
-    return a, t.with_(t.channels * m, sizes)
-
-
-@makes("deconv")
-def _deconv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    n = spatial(t)
-    need(not t.open[0])
-    out = g.pick(WIDTHS)
-    k, s = per_axis(g, n, (1, 2, 3, 4)), per_axis(g, n, (1, 1, 2, 3))
-    d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
-    p = (0,) * n if g.chance(0.5) else per_axis(g, n, (0, 1, 2))
-    e = (
-        (0,) * n
-        if g.chance(0.7)
-        else tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
+def borders_fit(mode: str, widths: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether all axes are long enough for borders of that mode."""
+    least = {"reflect": 1, "circular": 0}.get(mode)
+    return least is None or all(
+        w == 0 or w + least <= x for w, x in zip(widths, sizes, strict=True)
     )
-    sizes = tuple(
-        (x - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e_ + 1
-        for x, s_, p_, d_, k_, e_ in zip(t.spatial, s, p, d, k, e, strict=True)
-    )
-    need(min(sizes) >= 1)
-    a: Arguments = [("out", g.whole(out)), ("k", g.dims(k))]
-    for name, value, default in (("stride", s, 1), ("pad", p, 0), ("output_pad", e, 0)):
-        if any(v != default for v in value) or g.chance(0.1):
-            a.append((name, g.dims(value)))
-    common = [v for v in range(1, 13) if out % v == 0 and t.channels % v == 0]
-    groups = 1
-    if g.chance(0.3):
-        groups = g.pick(common)
-        a.append(("groups", g.whole(groups)))
-    bias(g, a, out)
-    if any(v != 1 for v in d) or g.chance(0.1):
-        a.append(("dilation", g.dims(d)))
-    weight(g, a, (t.channels, out // groups, *k))
-    init(g, a, (*INITS, "bilinear", "bilinear"))
-    return a, t.with_(out, sizes)
 
 
-@makes("maxpool", "avgpool", "sumpool", "l2pool")
-def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    n = spatial(t)
-    need(kind != "l2pool" or n < 4)
-    k = per_axis(g, n, (1, 2, 2, 3, 4, min(t.spatial), min(t.spatial) + 1))
-    s = k if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
-    p = (
-        (0,) * n
-        if kind == "l2pool" or g.chance(0.5)
-        else (
-            tuple(g.random.randint(0, k_ // 2) for k_ in k) if g.chance(0.5) else (min(k) // 2,) * n
-        )
-    )
-    ceil = kind in ("maxpool", "avgpool") and g.chance(0.35)
-    need(
-        not (ceil and any(t.open) and any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True)))
-    )
-    need(all(x + 2 * p_ >= k_ for x, p_, k_ in zip(t.spatial, p, k, strict=True)))
-    need(n < 3 or kind == "maxpool" or all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
-    a: Arguments = [("k", g.dims(k))]
-    if s != k or g.chance(0.2):
-        a.append(("stride", g.dims(s)))
-    if any(p) or (kind != "l2pool" and g.chance(0.1)):
-        a.append(("pad", g.dims(p)))
-    if ceil or (kind in ("maxpool", "avgpool") and g.chance(0.1)):
-        a.append(("ceil", g.truth(ceil)))
-    if kind == "avgpool" and not (ceil and any(p)):
-        flag(g, a, "count_pad", default=True)
-    return a, t.with_(spatial=tuple(pooled(*v, ceil) for v in zip(t.spatial, k, s, p, strict=True)))
-
-
-def pooled(x: int, k: int, s: int, p: int, ceil: bool) -> int:
-    """The output size, as in PyTorch.
-
-    With `ceil`, the last window must start inside the input or the padding before it.
-    """
-    if not ceil:
-        return (x + 2 * p - k) // s + 1
-    out = -((x + 2 * p - k) // -s) + 1
-    return out - 1 if (out - 1) * s >= x + p else out
+# ---- pooling of the whole input
 
 
 @makes("gap", "gmp")
@@ -342,7 +191,8 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     if kind == "instancenorm":
         need(t.rank >= 2 and prod(t.spatial) > 1)
     maybe(g, a, "eps", g.real(g.pick((1e-5, 1e-3, 0.01, 1.0, 1e-12, 0.0))))
-    if kind == "bn":
+    is_running = kind == "instancenorm" and flag(g, a, "track_running_stats", default=False)
+    if kind == "bn" or is_running:
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
     flag(g, a, "affine", default=kind != "instancenorm")
     if kind in ("layernorm", "rmsnorm"):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from .layers import INITS, WIDTHS, Arguments, bias, flag, makes, maybe, need, per_axis, spatial
+from .layers import (
+    INITS,
+    WIDTHS,
+    Arguments,
+    bias,
+    borders_fit,
+    flag,
+    makes,
+    maybe,
+    need,
+    per_axis,
+    spatial,
+)
 from .shape import Type
 from .write import Weight
 
@@ -51,14 +63,14 @@ def _tokens(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("pad")
 def _pad(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
-    mode = g.pick(("constant", "constant", "reflect", "edge"))
+    mode = g.pick(("constant", "constant", "reflect", "edge", "circular"))
     if g.chance(0.6):
         p = per_axis(g, n, (0, 1, 2))
         pairs, text = tuple((v, v) for v in p), g.dims(p)
     else:
         pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in range(n))
         text = g.pairs(pairs)
-    need(mode != "reflect" or all(max(pair) < x for pair, x in zip(pairs, t.spatial, strict=True)))
+    need(borders_fit(mode, tuple(map(max, pairs)), t.spatial))
     a: Arguments = [("pad", text)]
     channels = g.pick((0, 1, 2)) if mode == "constant" and g.chance(0.3) else 0
     if mode != "constant" or g.chance(0.1):
@@ -137,7 +149,8 @@ def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
     a: Arguments = []
-    if g.chance(0.6):
+    is_scaled = g.chance(0.6)
+    if is_scaled:
         scale = g.pick((1, 2, 3))
         a.append(("scale", g.whole(scale)))
         result = t.with_(spatial=tuple(x * scale for x in t.spatial))
@@ -145,8 +158,13 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
         a.append(("size", g.dims(size)))
         result = Type((t.channels, *size), (t.open[0], *(False,) * n))
-    if n == 2:
-        maybe(g, a, "mode", g.word(g.pick(("nearest", "bilinear", "bilinear"))), 0.6)
+    interpolated = {1: ["linear"], 2: ["bilinear", "bicubic"], 3: ["trilinear"]}[n]
+    mode = g.pick(["nearest", "nearest_exact", "area", *interpolated, *interpolated])
+    need(mode != "area" or is_scaled or t.closed)
+    if mode != "nearest" or g.chance(0.1):
+        a.append(("mode", g.word(mode)))
+    if mode in interpolated:
+        flag(g, a, "align_corners", default=False)
     return a, result
 
 

@@ -200,6 +200,33 @@ def crop_to(
     return x
 
 
+def pad_same(
+    x: torch.Tensor,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    mode: str = "constant",
+    value: float | None = None,
+) -> torch.Tensor:
+    """Pad the spatial axes so that a window has ceil(size / stride) positions on each.
+
+    An odd pixel is added at the end.
+    """
+    widths: list[int] = []
+    for size, k, s in zip(x.shape[2:], window, stride, strict=True):
+        total = max((size - 1) // s * s + k - size, 0)
+        widths = [total // 2, total - total // 2, *widths]
+    return F.pad(x, widths, mode, value)
+
+
+def resize_nearest_exact(x: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+    """`F.interpolate` with the mode `nearest-exact`, but the same on every processor."""
+    for axis, size in enumerate(sizes, start=2):
+        step = torch.tensor(x.shape[axis] / size, dtype=torch.float32, device=x.device)
+        places = (torch.arange(size, device=x.device) + 0.5) * step
+        x = x.index_select(axis, places.floor().long().clamp(max=x.shape[axis] - 1))
+    return x
+
+
 def bilinear_(weight: torch.Tensor) -> None:
     """Fill a transposed convolution's weight so that it interpolates each channel by itself."""
     kernel = torch.ones(())

@@ -32,7 +32,7 @@ class SourceRecorder:
 
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
-        return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", name)
+        return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", (name,))
 
     def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
         """A learned tensor, which {m} is in the call."""
@@ -57,7 +57,7 @@ class SourceRecorder:
 
         The arguments are texts, in which {0} and {1} are inputs.
         """
-        return Lowered(None, f"{name}({', '.join(map(str, arguments))})", name)
+        return Lowered(None, f"{name}({', '.join(map(str, arguments))})", (name,))
 
 
 def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[object, object]]) -> str:

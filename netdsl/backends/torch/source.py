@@ -73,7 +73,7 @@ class SourceEmitter:
         """
         starts = start_lines(self.graph)
         whole = self._whole_class(starts)
-        used = {low.uses for low in self.lowered.values() if low.uses}
+        used = {name for low in self.lowered.values() for name in low.uses}
         if any(line.strip().startswith("bilinear_(") for line in starts):
             used.add("bilinear_")
         parts = [_HEADER]
