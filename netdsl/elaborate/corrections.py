@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.ops.interpolation import MODES
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -77,7 +78,7 @@ def is_written(expr: ast.Expr) -> bool:
         case ast.Literal():
             return True
         case ast.Name():
-            return expr.id == "same"
+            return expr.id == "same" or expr.id in MODES
         case ast.DimsLiteral():
             return all(isinstance(part, int) for part in expr.parts)
         case ast.Sequence():
