@@ -1,6 +1,8 @@
-"""Compares the length of a net's text with the texts of the same net for Caffe, Darknet and HNDL.
+"""Compares the length of a net's text with other texts of the same net.
 
-    python benchmarks/concision.py [--hndl FOLDER] [--corpora FOLDER]
+    python benchmarks/concision.py [--corpora FOLDER] [--hndl FOLDER] [--torchvision FOLDER]
+
+The other texts are those for Caffe, Darknet and HNDL, and the Python source in torchvision.
 
 The benchmark counts non-blank characters and non-empty lines, both without comments. The texts are:
 
@@ -16,16 +18,20 @@ The benchmark counts non-blank characters and non-empty lines, both without comm
 - HNDL: the published text, and the two shapes from the JSON file beside it, which define the input
   and the number of classes. HNDL's `resblock` is Python code inside HNDL; netdsl's counterpart is
   a block of `nets/lib`. For this reason, HNDL is compared with the figure without `nets/lib`.
+- torchvision: the function that builds the net, and the functions and classes of the same file that
+  it uses. Imports, docstrings, decorators and the tables of published weights do not count. Each
+  statement without a body is one line.
 
 The exit code is 1 unless netdsl's text is shorter than every other, in characters and in lines. The
 texts for Caffe and Darknet are read from the folder `shared/reference/corpora` beside the
-repository, and those for HNDL from its unpacked source distribution. If these are missing, the
-benchmark prints a note.
+repository, those for HNDL from its unpacked source distribution, and those of torchvision from its
+unpacked wheel. If these are missing, the benchmark prints a note.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast as python
 import json
 import os
 import re
@@ -42,6 +48,10 @@ CORPORA = ROOT.parent / "shared" / "reference" / "corpora"
 GET_HNDL = (
     "python -m pip download --no-deps --no-binary :all: hndl==0.10.0, unpack it, and give its"
     " folder with --hndl or in HNDL_SOURCE"
+)
+GET_TORCHVISION = (
+    "python -m pip download --no-deps torchvision==0.28.0, unpack it, and give its folder with"
+    " --torchvision or in TORCHVISION_SOURCE"
 )
 DEPTHS = (50, 101, 152)
 CAFFE = {
@@ -66,8 +76,22 @@ DARKNET = {
     "alexnet:AlexNet": "pjreddie__darknet/cfg/alexnet.cfg",
     "vgg:VGG16": "pjreddie__darknet/cfg/vgg-16.cfg",
     **{f"resnet:ResNet{n}": f"pjreddie__darknet/cfg/resnet{n}.cfg" for n in (18, 34, *DEPTHS)},
+    "yolo:YOLOv3Tiny": "pjreddie__darknet/cfg/yolov3-tiny.cfg",
 }
 HNDL = {"lenet5:LeNet5": "lenet5", "resnet:ResNet18": "resnet18"}
+TORCHVISION = {  # the file and the function of each net
+    "alexnet:AlexNetOneTower": ("alexnet", "alexnet"),
+    "densenet:DenseNet121": ("densenet", "densenet121"),
+    "googlenet:GoogLeNetBN": ("googlenet", "googlenet"),
+    "mobilenet:MobileNetV2": ("mobilenetv2", "mobilenet_v2"),
+    "resnet:ResNet18": ("resnet", "resnet18"),
+    "resnet:ResNet50": ("resnet", "resnet50"),
+    "resnext:ResNeXt50": ("resnet", "resnext50_32x4d"),
+    "resnext:WideResNet50": ("resnet", "wide_resnet50_2"),
+    "squeezenet:SqueezeNet": ("squeezenet", "squeezenet1_0"),
+    "squeezenet:SqueezeNet1_1": ("squeezenet", "squeezenet1_1"),
+    "vgg:VGG16": ("vgg", "vgg16"),
+}
 NOT_THE_NET = ("Data", "Python", "SoftmaxWithLoss", "Accuracy")
 
 
@@ -185,6 +209,44 @@ def hndl_size(path: Path) -> Size:
     return size_of(text)
 
 
+def torchvision_size(path: Path, function: str) -> Size:
+    """The size of a function and of what it uses from the same file."""
+    tree = python.parse(path.read_text(encoding="utf-8"))
+    statements = {name: item for item in tree.body for name in _names_defined_by(item)}
+    used: dict[str, str] = {}
+    waiting = [function]
+    while waiting:
+        name = waiting.pop()
+        item = statements.get(name)
+        if item is None or name in used:
+            continue
+        _strip(item)
+        used[name] = python.unparse(item)
+        waiting += [node.id for node in python.walk(item) if isinstance(node, python.Name)]
+    return size_of("\n".join(used.values()))
+
+
+def _names_defined_by(item: python.stmt) -> list[str]:
+    """The names that a statement of a file defines, without those of tables of weights."""
+    match item:
+        case python.ClassDef(name=name, bases=[python.Name(id="WeightsEnum")]):
+            return []
+        case python.ClassDef(name=name) | python.FunctionDef(name=name):
+            return [name]
+        case python.Assign(targets=[python.Name(id=name)]):
+            return [name]
+    return []
+
+
+def _strip(item: python.stmt) -> None:
+    """Remove the docstrings and decorators of a definition and of what it contains."""
+    for node in python.walk(item):
+        if isinstance(node, python.ClassDef | python.FunctionDef):
+            node.decorator_list = []
+            if python.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [python.Pass()]
+
+
 class Row(NamedTuple):
     """One net in netdsl and in one other format. `bare` is the size without `nets/lib`."""
 
@@ -206,7 +268,7 @@ class Row(NamedTuple):
         return ours.characters < self.theirs.characters and ours.lines < self.theirs.lines
 
 
-def rows(corpora: Path, hndl: Path | None) -> list[Row]:
+def rows(corpora: Path, hndl: Path | None, torchvision: Path | None) -> list[Row]:
     """One row for each net and each other format whose text is available."""
     others = []
     if corpora.is_dir():
@@ -217,6 +279,12 @@ def rows(corpora: Path, hndl: Path | None) -> list[Row]:
             (net, "HNDL", hndl_size(hndl / "examples" / "networks" / f"{name}.hndl"))
             for net, name in HNDL.items()
         ]
+    if torchvision is not None:
+        models = torchvision / "torchvision" / "models"
+        others += [
+            (net, "torchvision", torchvision_size(models / f"{file}.py", function))
+            for net, (file, function) in TORCHVISION.items()
+        ]
     return [
         Row(net, peer, Ours(net).size(), Ours(net).size(shipped=False), theirs)
         for net, peer, theirs in sorted(others)
@@ -226,16 +294,16 @@ def rows(corpora: Path, hndl: Path | None) -> list[Row]:
 def main() -> int:
     """Print the sizes; returns 1 if a text is not shorter, or if there is no other text."""
     arguments = _arguments()
-    compared = rows(arguments.corpora, arguments.hndl)
+    compared = rows(arguments.corpora, arguments.hndl, arguments.torchvision)
     print(
-        f"{'characters / lines':22}{'ours':>12}{'without lib':>13}"
+        f"{'characters / lines':26}{'ours':>12}{'without lib':>13}"
         f"{'theirs':>15}{'times as long':>16}"
     )
     for row in compared:
         sizes = [f"{s.characters:,} / {s.lines}" for s in (row.ours, row.bare, row.theirs)]
         mark = "" if row.shorter else "  NOT SHORTER"
         print(
-            f"{row.net:22}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}"
+            f"{row.net:26}{sizes[0]:>12}{sizes[1]:>13}{sizes[2]:>15}"
             f"{row.theirs.characters / row.compared.characters:>8.1f}"
             f"  {row.peer}{mark}"
         )
@@ -243,6 +311,8 @@ def main() -> int:
         print(f"Caffe and Darknet are left out: there is no folder {arguments.corpora}")
     if arguments.hndl is None:
         print(f"HNDL is left out, because its installed package has no texts of nets: {GET_HNDL}")
+    if arguments.torchvision is None:
+        print(f"torchvision is left out: {GET_TORCHVISION}")
     return 0 if compared and all(row.shorter for row in compared) else 1
 
 
@@ -259,6 +329,12 @@ def _arguments() -> argparse.Namespace:
         type=_path,
         default=os.environ.get("HNDL_SOURCE", ""),
         help="an unpacked source distribution of HNDL",
+    )
+    parser.add_argument(
+        "--torchvision",
+        type=_path,
+        default=os.environ.get("TORCHVISION_SOURCE", ""),
+        help="an unpacked wheel of torchvision",
     )
     return parser.parse_args()
 

@@ -36,7 +36,7 @@ def test_ours_is_shorter(concision: Any) -> None:
     """Each net is shorter than that of Caffe or Darknet, even with the library blocks it uses."""
     if not concision.CORPORA.is_dir():
         pytest.skip("the published descriptions are not beside the repository")
-    rows = concision.rows(concision.CORPORA, None)
+    rows = concision.rows(concision.CORPORA, None, None)
     assert {row.peer for row in rows} == {"Caffe", "Darknet"}
     assert [row.net for row in rows if not row.shorter] == []
     assert len(rows) == len(concision.CAFFE) + len(concision.DARKNET)
@@ -51,8 +51,8 @@ def test_the_parts_of_our_texts_that_count(concision: Any) -> None:
     assert {name for _, name in vgg.own} == {"VGG16", "VGG", "D"}
     assert not vgg.shipped
     senet = concision.Ours("senet:SEResNet50")
-    assert {name for _, name in senet.own} == {"SEResNet50", "ResNet", "SEBottleneck", "resnet"}
-    assert {name for _, name in senet.shipped} == {"se"}
+    assert {name for _, name in senet.own} == {"SEResNet50", "ResNet", "resnet"}
+    assert {name for _, name in senet.shipped} == {"bottleneck", "se"}
     assert senet.size().characters > senet.size(shipped=False).characters
     text = "\n".join(concision.Ours("resnet:ResNet50").own.values())
     assert "expect" not in text
@@ -91,6 +91,41 @@ def test_sizes(concision: Any, tmp_path: Path) -> None:
     )
 
 
+SOURCE = """
+from torch import nn
+
+class Unit(nn.Module):
+    '''A unit.'''
+    def __init__(self):
+        super().__init__(a,
+                         b)  # in two lines
+
+class Unused(nn.Module): pass
+
+class Net_Weights(WeightsEnum):
+    DEFAULT = 1
+
+sizes = [1, 2]
+
+@register_model()
+def net(weights: Net_Weights) -> Unit:
+    '''Builds the net.'''
+    return Unit(sizes)
+"""
+
+
+def test_what_counts_in_torchvision(concision: Any, tmp_path: Path) -> None:
+    """A function and what it uses count, without imports, docstrings, comments, decorators and the
+    tables of weights.
+    """
+    path = tmp_path / "net.py"
+    path.write_text(SOURCE)
+    assert concision.torchvision_size(path, "net") == concision.size_of(
+        "def net(weights: Net_Weights) -> Unit:\n    return Unit(sizes)\nsizes = [1, 2]\n"
+        "class Unit(nn.Module):\n    def __init__(self):\n        super().__init__(a, b)"
+    )
+
+
 def test_a_net_must_be_shorter_in_both_counts(concision: Any) -> None:
     """A net fails if it does not have fewer characters and fewer lines than the other text.
 
@@ -111,8 +146,10 @@ def test_missing_texts_are_an_error(
 ) -> None:
     """If the texts of other programs are missing, the benchmark prints this and exits with 1."""
     monkeypatch.delenv("HNDL_SOURCE", raising=False)
+    monkeypatch.delenv("TORCHVISION_SOURCE", raising=False)
     monkeypatch.setattr(sys, "argv", ["concision.py", "--corpora", str(tmp_path / "nothing")])
     assert concision.main() == 1
     out = capsys.readouterr().out
     assert f"there is no folder {tmp_path / 'nothing'}" in out
     assert "HNDL is left out" in out
+    assert "torchvision is left out" in out

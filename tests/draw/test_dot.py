@@ -90,7 +90,7 @@ def test_auxiliary_heads_are_dashed() -> None:
 def test_depth_folds_scopes_into_boxes() -> None:
     graph = netdsl.load("senet:SEResNet50").graph
     texts = labels(emit_dot(graph, depth=1))
-    assert "layer3\\n6 × SEBottleneck\\n98 layers, 7,891,328 parameters" in texts
+    assert "layer3\\n6 × bottleneck\\n98 layers, 7,891,328 parameters" in texts
     assert "cluster" not in emit_dot(graph, depth=1)
     assert "SEResNet50\\n271 layers, 28,088,024 parameters" in labels(emit_dot(graph, depth=0))
     assert emit_dot(graph, depth=9) == emit_dot(graph)
