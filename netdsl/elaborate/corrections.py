@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
-from netdsl.ops.interpolation import MODES
+from netdsl.ops import LAYERS
+from netdsl.ops.index import WORDS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -78,7 +79,7 @@ def is_written(expr: ast.Expr) -> bool:
         case ast.Literal():
             return True
         case ast.Name():
-            return expr.id == "same" or expr.id in MODES
+            return expr.id in WORDS and expr.id not in LAYERS
         case ast.DimsLiteral():
             return all(isinstance(part, int) for part in expr.parts)
         case ast.Sequence():

@@ -9,11 +9,12 @@ from netdsl.elaborate.attributes import advise_shape, attribute
 from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate, name_span
 from netdsl.elaborate.formulas import applied, operate
 from netdsl.elaborate.functions import FUNCTIONS, function_names
-from netdsl.elaborate.loader import WORDS, is_known, resolve
+from netdsl.elaborate.loader import is_known, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, KindValue, layer_of
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ops.args import show
+from netdsl.ops.index import WORDS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:

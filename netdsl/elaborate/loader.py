@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _KINDS = frozenset(LAYERS)  # layers of installed packages are added only to `LAYERS`
 BUILT_IN = ("residual", "identity", "frozen")
-WORDS = frozenset({"same"}.union(*(a.choices or () for cls in LAYERS.values() for a in cls.args)))
 
 
 # Who imports what: the `key` of a file, the name that it imports, and whether that is a path.

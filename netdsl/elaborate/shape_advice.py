@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from netdsl.elaborate.input_fixes import COLOURS
 from netdsl.errors import NetdslError
 from netdsl.ir.types import TensorType
-from netdsl.ops.base import LAYERS, bind
+from netdsl.ops import LAYERS
+from netdsl.ops.base import bind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,64 +1,11 @@
-"""The layer kinds, a file or more for each family. Importing this package registers them all."""
+"""The layer kinds, a file or more for each family."""
 
 from functools import cache
 from importlib import import_module
 
-from netdsl.ops import (
-    activation,
-    arithmetic,
-    attention,
-    conv,
-    deconv,
-    dense,
-    dropout,
-    functions,
-    graph,
-    join,
-    norm,
-    pool,
-    pool_global,
-    pool_subsample,
-    recurrent,
-    reduction,
-    region,
-    resample,
-    reshape,
-    roll,
-    sample_norm,
-    size,
-    slicing,
-    tensor,
-)
-from netdsl.ops.base import LAYERS
+from netdsl.ops.registry import LAYERS
 
-__all__ = [
-    "LAYERS",
-    "activation",
-    "arithmetic",
-    "attention",
-    "conv",
-    "deconv",
-    "dense",
-    "dropout",
-    "functions",
-    "graph",
-    "join",
-    "load_plugins",
-    "norm",
-    "pool",
-    "pool_global",
-    "pool_subsample",
-    "recurrent",
-    "reduction",
-    "region",
-    "resample",
-    "reshape",
-    "roll",
-    "sample_norm",
-    "size",
-    "slicing",
-    "tensor",
-]
+__all__ = ["LAYERS", "load_plugins"]
 
 
 @cache

@@ -23,6 +23,7 @@ from netdsl.ops.args import (
     padding_advice,
     show,
 )
+from netdsl.ops.registry import LAYERS
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -93,9 +94,6 @@ def arg(
     return Arg(convert, default, doc, min, max, tuple(choices) if choices else None, dtypes)
 
 
-LAYERS: dict[str, type[Op]] = {}
-
-
 def layer(
     kind: str, *, family: str, examples: Sequence[tuple[str, str]]
 ) -> Callable[[type[Op]], type[Op]]:
@@ -107,11 +105,9 @@ def layer(
     """
 
     def register(cls: type[Op]) -> type[Op]:
-        if kind in LAYERS:
-            raise ValueError(f"layer `{kind}` is defined twice")
         cls.kind, cls.family, cls.examples = kind, family, tuple(examples)
         cls.args = _declared(cls)
-        LAYERS[kind] = cls
+        LAYERS.add(kind, cls)
         return cls
 
     return register
