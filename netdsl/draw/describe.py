@@ -64,8 +64,11 @@ def _window_text(window: object, axes: int) -> str:
 
 
 def _without_name(op: Op, shown: list[Arg]) -> list[Arg]:
-    """The arguments shown without names: a single required one, or all for a regularisation."""
-    required = [argument for argument in shown if argument.required]
+    """The arguments shown without names: a single one that is needed, or all of a regularisation.
+
+    The sizes of a `param` are needed too, although its numbers can give them.
+    """
+    required = [a for a in shown if a.required or a.name == "shape"]
     if len(required) == 1:
         return required
     if op.family == "regularisation":

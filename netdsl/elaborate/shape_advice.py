@@ -40,7 +40,10 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
         return f"write `tokens -> {written}` in place of `flatten`"
     bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
-        return _bridged(written, bridges, x.type)
+        advice = _bridged(written, bridges, x.type)
+        if op.kind == "dense":
+            advice += "; `axis = -1` applies it along the last axis"
+        return advice
     if len(x.type.shape) > MOST_AXES:
         return "an input has no batch; a picture has channels, height and width: `3x224x224`"
     shape = next((shape for shape in _pictures(x.type) if _takes(op, TensorType(shape))), None)

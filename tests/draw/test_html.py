@@ -173,7 +173,7 @@ def test_the_page_is_accessible() -> None:
         len([a for t, a in page.tags if t == "th" and a.get("scope") == "row"])
         == len(net.layers) + 1
     )
-    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 8
+    assert len([a for t, a in page.tags if t == "th" and a.get("scope") == "col"]) == 9
     svg = next(a for t, a in page.tags if t == "svg")
     assert svg["role"] == "img"
     assert "FCN8s" in svg["aria-label"]

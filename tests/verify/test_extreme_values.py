@@ -199,7 +199,15 @@ class Extreme:
         ):
             pass
         state = self.torch.module.state_dict()
-        self.weights = {n: t.clone() for n, t in state.items() if t.is_floating_point()}
+        constants = {
+            node.tensor_name(name)
+            for node in self.graph.nodes
+            for name, buffer in node.buffers().items()
+            if buffer.is_constant
+        }
+        self.weights = {
+            n: t.clone() for n, t in state.items() if t.is_floating_point() and n not in constants
+        }
 
     def scale(self, inputs: float, weights: float | None) -> dict[int, torch.Tensor]:
         """Scale the weights, and return the scaled inputs; boxes and integers do not change."""
