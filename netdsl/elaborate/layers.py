@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
+from netdsl.ir.sizes import expressed, tensors_in
+from netdsl.ir.types import compact
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.ir.op import Op
+    from netdsl.ir.types import Sym
 
 MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
 
@@ -86,6 +89,8 @@ def _add_node(
     path, module = net.scope.join(name)
     value = Value(path, type_, site)
     node = Node(path, module, op, xs, value, net.aux)
+    if needs.computed:
+        node.sources = _sources(net, op, xs, needs.computed)
     value.producer = node
     net.graph.add(node)
     net.owners.setdefault(module, node)
@@ -93,6 +98,34 @@ def _add_node(
     if needs.nonnegative:
         net.graph.nonnegative[op, node.types] = needs.nonnegative
     return value
+
+
+def _sources(
+    net: NetBuilder, op: Op, xs: tuple[Value, ...], sizes: list[Sym]
+) -> tuple[Value, ...]:
+    """The inputs of the net from which a layer computes sizes that its own inputs do not give.
+
+    Raises `OpError` if no input of the net gives them.
+    """
+    values = [*xs, *(value for value in net.graph.inputs if value.type is not None)]
+    shapes = [value.type.shape for value in values]
+    used: set[int] = set()
+    for size in sizes:
+        found = expressed(size, shapes)
+        if found is None:
+            raise _undetermined(op, size)
+        used |= tensors_in(found)
+    return tuple(values[i] for i in sorted(used) if i >= len(xs))
+
+
+def _undetermined(op: Op, size: Sym) -> OpError:
+    names = " and ".join(sorted(size.symbols()))
+    return OpError(
+        "open-size",
+        f"`{op.kind}` needs the size {compact(size)} when the model runs, but no input has axes"
+        " from which it can be computed",
+        help=f"give the net an input with {names} itself as a size, as in `input like: 1x{names}`",
+    )
 
 
 # ---- the number of inputs

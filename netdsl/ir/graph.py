@@ -50,10 +50,11 @@ class Node:
 
     `module` is the name of its weights. It differs from `name` if a labelled module is used twice:
     then it is the name of the first node that uses it. `aux` is the name of the auxiliary head that
-    the node belongs to, and `scope` the part of the net that contains it.
+    the node belongs to, and `scope` the part of the net that contains it. `sources` are inputs of
+    the net of which the layer uses only the sizes.
     """
 
-    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope")
+    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope", "sources")
     scope: Scope
 
     def __init__(
@@ -72,6 +73,7 @@ class Node:
         self.output = output
         self.aux = aux
         self.frozen = False
+        self.sources: tuple[Value, ...] = ()
 
     @property
     def label(self) -> str:
@@ -83,6 +85,11 @@ class Node:
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
+
+    @property
+    def taken(self) -> tuple[Value, ...]:
+        """The values that its lowering takes: its inputs, then its sources."""
+        return (*self.inputs, *self.sources)
 
     @property
     def types(self) -> tuple[TensorType, ...]:

@@ -94,6 +94,13 @@ def integer(value: object) -> int:
     return value
 
 
+def index(value: object) -> int | Sym:
+    """An integer or an open size."""
+    if not isinstance(value, Sym) and not is_integer(value):
+        raise WrongType("an integer")
+    return value
+
+
 def number(value: object) -> float:
     """An integer or a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -182,6 +189,7 @@ def literal(value: object) -> tuple[Numbers, ...]:
 
 TYPE_NAMES: dict[Callable[[object], object], str] = {
     integer: "int",
+    index: "int",
     number: "float",
     boolean: "bool",
     text: "word",

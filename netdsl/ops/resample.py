@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window, ratio
 from netdsl.ir.rounding import unless_beyond
-from netdsl.ir.types import Sym, TensorType, shape_text
+from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import FLOAT, INT64, arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.base import FLOAT, INT64, amount, arg, for_all_axes, layer, spatial_rank
+from netdsl.ops.division import is_divisible
 from netdsl.ops.rounding import exact
-from netdsl.words import counted, do
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import Sym
+
+    Sizes = tuple[int | Sym, ...]
 
 
 @layer(
@@ -29,35 +33,34 @@ if TYPE_CHECKING:
         ("2x3x4", "upsample(size = 7x5, mode = bilinear)"),
         ("2x3x4", "upsample(size = 6x8)"),
         ("2x14x7", "upsample(size = 2x3)"),
+        ("2x3x4, 5x7x9", "upsample"),
+        ("2x3x4, 5x6x8", "upsample(mode = bilinear)"),
     ],
 )
 class Upsample(Op):
-    """Resize the spatial axes by a factor, or to a size.
+    """Resize the spatial axes by a factor, to a size, or to that of a reference.
 
     `nearest` copies input floor(i in / out) to output i, where the ratio is rounded to single
     precision as in PyTorch. `bilinear` interpolates between the centres of pixels.
     """
 
     scale = arg(integer, None, doc="factor", min=1)
-    size = arg(sizes, None, doc="the new size, instead of a factor")
+    size: Sizes | None = arg(
+        sizes, None, doc="the new size, instead of a factor; not given with a reference"
+    )
     mode = arg(
         text,
         "nearest",
         doc="`nearest` copies one input, `bilinear` interpolates between neighbouring inputs",
         choices=("nearest", "bilinear"),
     )
+    inputs = (1, 2)
 
-    def infer(self, x: TensorType) -> TensorType:
+    def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
         n = spatial_rank(self, x)
-        if (self.scale is None) == (self.size is None):
-            help = "write `upsample(2)` or `upsample(size = 16x16)`"
-            correction = None
-            scaled = tuple(size * (self.scale or 1) for size in x.spatial)
-            if self.size is not None and self._sizes(n) == scaled:
-                help = "both give the same size: leave out `size`"
-                correction = Correction({"size": None})
-            message = "`upsample` needs either `scale` or `size`"
-            raise OpError("missing-argument", message, help=help, correction=correction)
+        target = self._target(x, like)
+        if self.scale is None:
+            self.needs_computed(*target)
         if self.mode == "bilinear" and n != 2:
             raise OpError(
                 "wrong-rank",
@@ -65,11 +68,41 @@ class Upsample(Op):
                 "mode",
                 "leave `mode` out: `nearest` takes inputs of any rank",
             )
-        if self.scale is None:
-            return TensorType((x.channels, *self._sizes(n)), x.dtype)
-        return TensorType((x.channels, *(size * self.scale for size in x.spatial)), x.dtype)
+        return TensorType((x.channels, *target), x.dtype)
 
-    def _sizes(self, n: int) -> tuple[int, ...]:
+    def _target(self, x: TensorType, like: TensorType | None) -> Sizes:
+        """The sizes of the result; raises `OpError`."""
+        n = spatial_rank(self, x)
+        if [self.scale, self.size, like].count(None) != 2:
+            raise self._wrong_arguments(x, like)
+        if self.scale is not None:
+            return tuple(size * self.scale for size in x.spatial)
+        if like is None:
+            return self._sizes(n)
+        if len(like.spatial) != n:
+            raise OpError(
+                "wrong-rank",
+                f"the reference of `upsample` has {counted(len(like.spatial), 'spatial axis')}, the"
+                f" input has {counted(n, 'spatial axis')}",
+                help="give the reference as many axes as the input has",
+            )
+        return like.spatial
+
+    def _wrong_arguments(self, x: TensorType, like: TensorType | None) -> OpError:
+        """The error of a call that gives no size, or more than one."""
+        given = {"`scale`": self.scale, "`size`": self.size, "a reference": like}
+        found = " and ".join(name for name, value in given.items() if value is not None)
+        help = "write `upsample(2)`, `upsample(size = 16x16)` or `upsample(@label)`"
+        correction = None
+        if self.scale is not None and self.size is not None and like is None:
+            scaled = tuple(size * self.scale for size in x.spatial)
+            if self._sizes(len(x.spatial)) == scaled:
+                help = "both give the same size: leave out `size`"
+                correction = Correction({"size": None})
+        message = f"`upsample` needs `scale`, `size` or a reference, found {found or 'none'}"
+        return OpError("missing-argument", message, help=help, correction=correction)
+
+    def _sizes(self, n: int) -> Sizes:
         """`size` spread over `n` spatial axes; raises `OpError` if it does not fit."""
         sizes = self.size or ()
         if len(sizes) == 1:
@@ -82,19 +115,10 @@ class Upsample(Op):
                 "size",
                 *for_all_axes("size", sizes, "give one number for all axes, or one for each"),
             )
-        known = tuple(size for size in sizes if isinstance(size, int))
-        if len(known) < n:
-            raise OpError(
-                "open-size",
-                f"`upsample` to {shape_text(sizes)}: the size must be a number",
-                "size",
-                "a factor works with open sizes: `upsample(2)`, then `crop(@label)` to the size of"
-                " another value",
-            )
-        return known
+        return sizes
 
-    def windows(self, x: TensorType) -> tuple[Window, ...]:
-        axes = zip(x.spatial, self.infer(x).spatial, strict=True)
+    def windows(self, x: TensorType, like: TensorType | None = None) -> tuple[Window, ...]:
+        axes = zip(x.spatial, self._target(x, like), strict=True)
         return tuple(self._window(before, after) for before, after in axes)
 
     def _window(self, before: int | Sym, after: int | Sym) -> Window:
@@ -119,21 +143,25 @@ class Upsample(Op):
         rounding = e.y.abs() + largest * max(e.x.shape[2:])
         return e.bound(unless_beyond(rounding, 4 * largest), 12)
 
-    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+    def torch(self, t: Recorder, x: TensorType, like: TensorType | None = None) -> Lowered:
         mode = (self.mode, "nearest")
         if self.scale is not None:
             return t.module("Upsample", scale_factor=(self.scale, None), mode=mode)
-        return t.module("Upsample", size=(self._sizes(len(x.spatial)), None), mode=mode)
+        target = self._target(x, like)
+        if all(isinstance(size, int) for size in target):
+            module = t.module("Upsample", size=(target, None), mode=mode)
+            return module.with_call("{m}({0})")
+        return t.inline(f"F.interpolate({{0}}, {t.sizes(target)}, mode={self.mode!r})")
 
-    def onnx(self, g: Emitter, x: TypedName) -> str:
+    def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
         spatial, attributes = x.type.spatial, _RESIZE[self.mode]
         if self.scale is not None:
             factors = g.scales([1.0, 1.0, *(float(self.scale) for _ in spatial)])
             return g.op("Resize", x, "", factors, **attributes)
-        sizes = self._sizes(len(spatial))
+        sizes = self._target(x.type, None if like is None else like.type)
         if self.mode == "nearest" and not all(map(_repeats, spatial, sizes)):
             return _gather(g, x, sizes)
-        new = g.ints(sizes)
+        new = g.sizes(sizes)
         target = g.op("Concat", g.op("Shape", x, end=2), new, axis=0)
         return g.op("Resize", x, "", "", target, **attributes)
 
@@ -149,14 +177,16 @@ _RESIZE = {
 }
 
 
-def _gather(g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
+def _gather(g: Emitter, x: TypedName, sizes: Sizes) -> str:
     """The positions that PyTorch takes, axis by axis.
 
     `Resize` may take other positions, because it rounds the inverse of the ratio of the sizes.
     """
     y: str = x
     for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
-        if isinstance(before, int):
+        if before == after:
+            continue
+        if isinstance(before, int) and isinstance(after, int):
             positions = g.ints(_positions(before, after))
         else:
             positions = _open_positions(g, x, axis, after)
@@ -164,19 +194,21 @@ def _gather(g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
     return y
 
 
-def _open_positions(g: Emitter, x: str, axis: int, after: int) -> str:
-    """The positions along an axis whose length is known only when the model runs."""
-    length = g.op("Shape", x, start=axis, end=axis + 1)
-    ratio = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
-    scaled = g.op("Mul", g.scales(range(after)), ratio)
+def _open_positions(g: Emitter, x: str, axis: int, after: int | Sym) -> str:
+    """The positions along an axis if its length or the new one is known only in a running model."""
+    length, new = g.op("Shape", x, start=axis, end=axis + 1), g.sizes([after])
+    ratio = g.op("Div", g.op("Cast", length, to=FLOAT), g.op("Cast", new, to=FLOAT))
+    indices = g.op("Range", g.ints(0), g.op("Squeeze", new), g.ints(1))
+    scaled = g.op("Mul", g.op("Cast", indices, to=FLOAT), ratio)
     positions = g.op("Cast", g.op("Floor", scaled), to=INT64)
     return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
 
 
-def _repeats(before: int | Sym, after: int) -> bool:
+def _repeats(before: int | Sym, after: int | Sym) -> bool:
     """Whether each element is taken equally often, by PyTorch's rounding too."""
     return (
         isinstance(before, int)
+        and isinstance(after, int)
         and after % before == 0
         and _positions(before, after) == [i // (after // before) for i in range(after)]
     )
@@ -213,12 +245,12 @@ class PixelShuffle(Op):
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 3:
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {x}")
-        channels = fixed(self, x.channels, "its input channels")
-        maps, rest = divmod(channels, self.r**2)
-        if rest:
+        channels, maps = x.channels, x.channels // self.r**2
+        if not is_divisible(self, channels, self.r**2):
+            do = "does" if channels == 1 else "do"
             raise OpError(
                 "bad-groups",
-                f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}",
+                f"{amount(channels, 'channel')} {do} not divide by {self.r} x {self.r}",
                 "r",
                 f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from netdsl.backends.torch import modules as torch_modules
 from netdsl.backends.torch.module import lower
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.source import lowered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ class Step:
     """One node in PyTorch."""
 
     def __init__(self, node: Node, whole: nn.Module, fresh: dict[str, nn.Module]) -> None:
-        low = node.op.torch(SourceRecorder(), *node.types)
+        low = lowered(node)
         self.node = node
         self.module: nn.Module | None = None
         if low.module is not None:
@@ -61,7 +61,7 @@ class Step:
             if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
-        self._call = _function(low.call, len(node.inputs))
+        self._call = _function(low.call, len(node.taken))
 
     def __call__(self, xs: list[torch.Tensor], module: nn.Module | None = None) -> torch.Tensor:
         return self._call(module or self.module, *xs)
@@ -110,7 +110,7 @@ class TorchSide:
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
         self._last: dict[int, int] = {}  # the step that uses a value last, by the value's id
         for i, step in enumerate(self.steps):
-            for value in step.node.inputs:
+            for value in step.node.taken:
                 self._last[id(value)] = i
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
@@ -131,7 +131,7 @@ class TorchSide:
         """
         values = dict(inputs)
         for i, step in enumerate(self.steps):
-            xs = [values[id(v)] for v in step.node.inputs]
+            xs = [values[id(v)] for v in step.node.taken]
             try:
                 if settle is not None:
                     settle(step, xs)
@@ -140,7 +140,7 @@ class TorchSide:
                 raise StepError(step.node, error) from error
             values[id(step.node.output)] = y
             yield step, xs, y
-            for value in step.node.inputs:
+            for value in step.node.taken:
                 if self._last[id(value)] == i:
                     values.pop(id(value), None)
 

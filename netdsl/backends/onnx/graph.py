@@ -78,9 +78,10 @@ def skeleton(
     names = _inputs(graph, emitter, form)
     for node in graph.nodes:
         if node.aux is None:
-            emitter.begin(node)
+            taken = [names[id(v)] for v in node.taken]
+            emitter.begin(node, taken)
             with at(node.output):
-                result = _lower(node, emitter, form, [names[id(v)] for v in node.inputs])
+                result = _lower(node, emitter, form, taken[: len(node.inputs)])
             names[id(node.output)] = TypedName.of(result, node.output.type)
     if form.fold:
         results = {str(names[id(output.value)]) for output in graph.outputs}

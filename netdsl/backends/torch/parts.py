@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
     @property
     def inputs(self) -> list[Value]:
         """The values that the layer takes."""
-        return list(self.node.inputs)
+        return list(self.node.taken)
 
     @property
     def outputs(self) -> list[Value]:
@@ -96,7 +96,7 @@ class Division:
 
     def _find_border(self, part: Part) -> None:
         inside = {id(node.output) for node in part.nodes}
-        taken = (value for node in part.nodes for value in node.inputs)
+        taken = (value for node in part.nodes for value in node.taken)
         part.inputs = list({id(v): v for v in taken if id(v) not in inside}.values())
         members = {id(node) for node in part.nodes}
         outputs = [node.output for node in part.nodes if self._is_used_outside(node, members)]

@@ -53,6 +53,12 @@ def emit_source(graph: Graph, *, standalone: bool = True) -> str:
     return text
 
 
+def lowered(node: Node) -> Lowered:
+    """A layer in PyTorch; in its call, {0}, {1}, ... are the values of `node.taken`."""
+    recorder = SourceRecorder([value.type.shape for value in node.taken])
+    return node.op.torch(recorder, *node.types)
+
+
 class SourceEmitter:
     """Writes the module of one graph."""
 
@@ -62,7 +68,7 @@ class SourceEmitter:
         self.lowered: dict[int, Lowered] = {}
         for node in graph.nodes:
             with at(node.output):
-                self.lowered[id(node)] = node.op.torch(SourceRecorder(), *node.types)
+                self.lowered[id(node)] = lowered(node)
         self.classes: dict[str, str] = {}  # the names of the blocks' classes, by the class bodies
         self.root = class_name(graph)
 
