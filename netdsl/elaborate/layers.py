@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
 from netdsl.ir.sizes import expressed, tensors_in
-from netdsl.ir.types import compact
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
@@ -90,7 +89,7 @@ def _add_node(
     value = Value(path, type_, site)
     node = Node(path, module, op, xs, value, net.aux)
     if needs.computed:
-        node.sources = _sources(net, op, xs, needs.computed)
+        node.sources = _sources(net, xs, needs.computed)
     value.producer = node
     net.graph.add(node)
     net.owners.setdefault(module, node)
@@ -100,32 +99,15 @@ def _add_node(
     return value
 
 
-def _sources(
-    net: NetBuilder, op: Op, xs: tuple[Value, ...], sizes: list[Sym]
-) -> tuple[Value, ...]:
+def _sources(net: NetBuilder, xs: tuple[Value, ...], sizes: list[Sym]) -> tuple[Value, ...]:
     """The inputs of the net from which a layer computes sizes that its own inputs do not give.
 
-    Raises `OpError` if no input of the net gives them.
+    Every open size is the size of an axis of some input, which introduces its name.
     """
     values = [*xs, *(value for value in net.graph.inputs if value.type is not None)]
     shapes = [value.type.shape for value in values]
-    used: set[int] = set()
-    for size in sizes:
-        found = expressed(size, shapes)
-        if found is None:
-            raise _undetermined(op, size)
-        used |= tensors_in(found)
+    used = set().union(*(tensors_in(expressed(size, shapes)) for size in sizes))
     return tuple(values[i] for i in sorted(used) if i >= len(xs))
-
-
-def _undetermined(op: Op, size: Sym) -> OpError:
-    names = " and ".join(sorted(size.symbols()))
-    return OpError(
-        "open-size",
-        f"`{op.kind}` needs the size {compact(size)} when the model runs, but no input has axes"
-        " from which it can be computed",
-        help=f"give the net an input with {names} itself as a size, as in `input like: 1x{names}`",
-    )
 
 
 # ---- the number of inputs

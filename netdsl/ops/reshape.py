@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op
-from netdsl.ir.quotient import exact_quotient
+from netdsl.ir.products import common_factor, equal_products, exact_quotient, matched
 from netdsl.ir.sizes import expressed
 from netdsl.ir.types import Sym, TensorType, compact, shape_text
 from netdsl.ops.args import integers, show, sizes
@@ -36,13 +36,14 @@ class Reshape(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         shape = self._new_shape(x)
-        if not self.needs_equal(*map(prod, _without_common(x.shape, shape))):
+        pairs = equal_products(x.shape, shape)
+        if not all(self.needs_equal(a, b) for a, b in pairs):
             known = prod(size for size in self.shape if size != -1)
-            needs = f"a multiple of {known}" if -1 in self.shape else compact(known)
+            needs = f"a multiple of {known}" if -1 in self.shape else str(known)
             raise OpError(
                 "shape-mismatch",
                 f"`reshape` to {shape_text(self.shape)} needs {needs} elements, but its input {x}"
-                f" has {compact(x.size)}",
+                f" has {x.size}",
                 "shape",
                 self._what_fits(x),
             )
@@ -66,10 +67,9 @@ class Reshape(Op):
 
     def _fitting(self, x: TensorType, others: list[int | Sym]) -> int | Sym:
         """The size for -1 beside the other sizes; raises `OpError` if no formula gives it."""
-        ours, theirs = map(prod, _without_common(x.shape, others))
-        if isinstance(theirs, int):
-            return ours // theirs
-        quotient = exact_quotient(ours, theirs)
+        ours, theirs, _ = matched(x.shape, others)
+        factor = common_factor(theirs)
+        quotient = exact_quotient(ours, theirs // factor)
         if quotient is None:
             raise OpError(
                 "open-size",
@@ -79,7 +79,7 @@ class Reshape(Op):
                 "shape",
                 "write the size itself in place of -1",
             )
-        return quotient
+        return quotient // factor
 
     def _what_fits(self, x: TensorType) -> str | None:
         """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
@@ -102,19 +102,6 @@ class Reshape(Op):
         # 0 keeps the size that the input has at the same place.
         kept = [0 if size in x.type.shape[i : i + 1] else size for i, size in enumerate(sizes)]
         return g.op("Reshape", x, g.sizes([0, *kept]))
-
-
-def _without_common(
-    ours: Sequence[int | Sym], theirs: Sequence[int | Sym]
-) -> tuple[list[int | Sym], list[int | Sym]]:
-    """Two shapes without the open sizes that both have, which cannot make a difference."""
-    left, right = list(ours), []
-    for size in theirs:
-        if isinstance(size, Sym) and size in left:
-            left.remove(size)
-        else:
-            right.append(size)
-    return left, right
 
 
 def _computed(x: TensorType, shape: Sequence[int | Sym]) -> list[int | Sym]:
