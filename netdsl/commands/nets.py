@@ -11,7 +11,7 @@ from rich.text import Text
 
 from netdsl.analysis.figures import figure
 from netdsl.analysis.sizes import USUAL
-from netdsl.analysis.valid import conditions
+from netdsl.analysis.conditions import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
 from netdsl.commands.output import say_always, say_json

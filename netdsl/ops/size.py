@@ -188,7 +188,9 @@ class Crop(Op):
         plan = self._plan(x, like)
         self.needs_computed(*(size for _, size in plan), *(self.offset or ()))
         for whole, (offset, size) in zip(x.spatial, plan, strict=True):
-            if not (self.needs_at_least(offset, 0) and self.needs_at_least(whole - offset, size)):
+            room = whole if self.offset is None else whole - offset
+            fits = self.offset is None or self.needs_at_least(offset, 0)
+            if not (fits and self.needs_at_least(room, size)):
                 start, advice = "", f"make it at most {whole}, or use `pad` to enlarge an axis"
                 if self.offset is not None:
                     start = f" from offset {offset}"

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import netdsl
-from netdsl.analysis.valid import conditions
+from netdsl.analysis.conditions import conditions
 from netdsl.errors import OpError
 from netdsl.ir.types import TensorType, subs
 from netdsl.ops import LAYERS

@@ -520,9 +520,9 @@ def test_upsample_of_any_size(call: str) -> None:
             "bad-slice: `slice` from 0 to T + 1 does not fit: the axis has T elements",
         ),
         ("slice(4)", ["2x4"], "bad-slice: `slice` from 4 to the end is empty: the axis has 2 elements"),
-        ("select(2)", ["2x4"], "bad-slice: `select` of element 2: the axis has 2 elements"),
-        ("select(-3)", ["2x4"], "bad-slice: `select` of element -3: the axis has 2 elements"),
-        ("select(T)", ["TxD"], "bad-slice: `select` of element T: the axis has T elements"),
+        ("select(2)", ["2x4"], "bad-slice: there is no element 2 to select: the axis has 2 elements, counted from 0"),
+        ("select(-3)", ["2x4"], "bad-slice: there is no element -3 to select: the axis has 2 elements, counted from 0"),
+        ("select(T)", ["TxD"], "bad-slice: there is no element T to select: the axis has T elements, counted from 0"),
         (
             "concat(@x0, @x1, axis = 1) -> split(2, 0)",
             ["TxD", "1xD"],
