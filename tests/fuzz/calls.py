@@ -136,6 +136,7 @@ class Generator(Writer):
                 "flatten",
                 "tokens",
                 "slice",
+                "select",
                 "split",
                 "concat",
                 "channel_shuffle",
