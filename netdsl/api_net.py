@@ -188,13 +188,9 @@ class Net(Figures):
         ['Conv', 'Tanh', 'AveragePool']
         """
         export = import_module("netdsl.backends.onnx.export")
+        form, metadata = _form(opset, dtype, batch, fold=fold), export.metadata_of(self._compiled)
         model: onnx.ModelProto = export.model_in_memory(
-            self.graph,
-            weights,
-            _form(opset, dtype, batch, fold=fold),
-            seed=seed,
-            metadata=export.metadata_of(self._compiled),
-            allow_nonfinite=allow_nonfinite,
+            self.graph, weights, form, seed=seed, metadata=metadata, allow_nonfinite=allow_nonfinite
         )
         return model
 

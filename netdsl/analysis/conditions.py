@@ -6,13 +6,13 @@ from collections import Counter
 from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.ir.types import Sym
+from netdsl.ir.types import Atom, Sym
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import Graph
-    from netdsl.ir.types import Atom, Monomial, TensorType
+    from netdsl.ir.types import Monomial, TensorType
 
 
 class Condition(NamedTuple):
@@ -47,9 +47,9 @@ def conditions(graph: Graph) -> list[Condition]:
         for room in graph.nonnegative.get(key, ()):
             needed[Condition(room, equal=False)] = None
     for a, b, _ in graph.equalities:
-        value = difference(a, b)
-        if isinstance(value, Sym):
-            needed[Condition(value, equal=True)] = None
+        unequal = difference(a, b)
+        if isinstance(unequal, Sym):
+            needed[Condition(unequal, equal=True)] = None
     return list(needed)
 
 
@@ -64,8 +64,8 @@ def difference(a: int | Sym, b: int | Sym) -> int | Sym:
     divisor = gcd(*value.terms.values())
     if next(iter(value.terms.values())) < 0:
         divisor = -divisor
-    first, *others = map(Counter, value.terms)
-    common = Counter({atom: n for atom, n in first.items() if isinstance(atom, str)})
+    first, *others = (Counter[Atom](monomial) for monomial in value.terms)
+    common = Counter[Atom]({atom: n for atom, n in first.items() if isinstance(atom, str)})
     for atoms in others:
         common &= atoms
     if not others:

@@ -39,7 +39,8 @@ def matched(
     With `floors`, an H for which the other shape has ⌊H/k⌋ counts as k ⌊H/k⌋; the result has the
     pairs that must be equal for this.
     """
-    left, right, pairs = list(ours), [], []
+    left, right = list(ours), []
+    pairs: Pairs = []
     for size in theirs:
         if isinstance(size, Sym) and size in left:
             left.remove(size)

@@ -8,11 +8,12 @@ from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from netdsl.ir.types import Atom
 
     Shapes = Sequence[tuple[int | Sym, ...]]
-    Expression = int | "AxisSize" | "Arithmetic"
+    Expression: TypeAlias = "int | AxisSize | Arithmetic"
 
 
 class AxisSize(NamedTuple):

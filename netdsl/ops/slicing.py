@@ -124,8 +124,8 @@ class Select(Op):
         if not (self.needs_at_least(place, 0) and self.needs_at_least(size, place + 1)):
             raise OpError(
                 "bad-slice",
-                f"there is no element {self.index} to select: the axis has {amount(size, 'element')},"
-                " counted from 0",
+                f"there is no element {self.index} to select: the axis has"
+                f" {amount(size, 'element')}, counted from 0",
                 "index",
                 f"use 0 <= index < {size}; negative numbers count from the end",
             )

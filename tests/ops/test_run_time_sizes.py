@@ -156,7 +156,9 @@ def test_source(case: str) -> None:
     module, other = randomise(net.torch()), space[net.name]()
     other.load_state_dict(module.state_dict())
     inputs = inputs_for(net, 2, settings[-1])
-    for ours, theirs in zip(run_torch(other.eval(), inputs), run_torch(module, inputs), strict=True):
+    for ours, theirs in zip(
+        run_torch(other.eval(), inputs), run_torch(module, inputs), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -191,9 +193,7 @@ def test_feature_pyramid() -> None:
     for sizes in ({"H": 97, "W": 71}, {"H": 1, "W": 33}):
         inputs = inputs_for(narrow, 1, sizes)
         expected, actual = run_torch(module, inputs), run_onnx(model, inputs)
-        assert [o.shape[2] for o in expected] == [
-            -(-sizes["H"] // 2**n) for n in (2, 3, 4, 5, 6)
-        ]
+        assert [o.shape[2] for o in expected] == [-(-sizes["H"] // 2**n) for n in (2, 3, 4, 5, 6)]
         for ours, theirs in zip(actual, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3 * np.abs(theirs).max())
 

@@ -259,7 +259,12 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
     ("select(0)", "TxD"): ("D", "T >= 1, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, 0]),
     ("select(-1)", "TxD"): ("D", "T >= 1, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, -1]),
     ("select(-2)", "Tx3"): ("3", "T >= 2", {"T": 2}, lambda x: x[:, -2]),
-    ("select(3, axis = 3)", "2xHxW"): ("2xH", "H >= 1, W >= 4", {"H": 2, "W": 4}, lambda x: x[..., 3]),
+    ("select(3, axis = 3)", "2xHxW"): (
+        "2xH",
+        "H >= 1, W >= 4",
+        {"H": 2, "W": 4},
+        lambda x: x[..., 3],
+    ),
     ("select(T // 2)", "Tx3"): ("3", "T >= 1", {"T": 5}, lambda x: x[:, 2]),
     ("split(2, 1)", "TxD"): (
         "⌊T/2⌋xD",
@@ -484,8 +489,8 @@ def test_upsample_of_any_size(call: str) -> None:
             "reshape([H // 2 + 1, -1])",
             ["3xHxW"],
             (
-                "open-size: `reshape` to ⌊(H+2)/2⌋x-1: the size for -1 would be 3 H W / ⌊(H+2)/2⌋, which is"
-                " not a whole number for all sizes"
+                "open-size: `reshape` to ⌊(H+2)/2⌋x-1: the size for -1 would be"
+                " 3 H W / ⌊(H+2)/2⌋, which is not a whole number for all sizes"
             ),
         ),
         (
@@ -519,10 +524,26 @@ def test_upsample_of_any_size(call: str) -> None:
             ["TxD"],
             "bad-slice: `slice` from 0 to T + 1 does not fit: the axis has T elements",
         ),
-        ("slice(4)", ["2x4"], "bad-slice: `slice` from 4 to the end is empty: the axis has 2 elements"),
-        ("select(2)", ["2x4"], "bad-slice: there is no element 2 to select: the axis has 2 elements, counted from 0"),
-        ("select(-3)", ["2x4"], "bad-slice: there is no element -3 to select: the axis has 2 elements, counted from 0"),
-        ("select(T)", ["TxD"], "bad-slice: there is no element T to select: the axis has T elements, counted from 0"),
+        (
+            "slice(4)",
+            ["2x4"],
+            "bad-slice: `slice` from 4 to the end is empty: the axis has 2 elements",
+        ),
+        (
+            "select(2)",
+            ["2x4"],
+            "bad-slice: there is no element 2 to select: the axis has 2 elements, counted from 0",
+        ),
+        (
+            "select(-3)",
+            ["2x4"],
+            "bad-slice: there is no element -3 to select: the axis has 2 elements, counted from 0",
+        ),
+        (
+            "select(T)",
+            ["TxD"],
+            "bad-slice: there is no element T to select: the axis has T elements, counted from 0",
+        ),
         (
             "concat(@x0, @x1, axis = 1) -> split(2, 0)",
             ["TxD", "1xD"],
@@ -549,7 +570,10 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "upsample(@x1)",
             ["2x3x4", "2x6"],
-            "wrong-rank: the reference of `upsample` has 1 spatial axis, the input has 2 spatial axes",
+            (
+                "wrong-rank: the reference of `upsample` has 1 spatial axis, the input has"
+                " 2 spatial axes"
+            ),
         ),
         (
             "reshape(5x4)",

@@ -1,8 +1,8 @@
 """Graph to an ONNX model, written directly.
 
-The batch is open unless the form fixes it, weights have the names of checkpoints, and each node has the line of the text
-that it comes from. Only the inference graph is written, without auxiliary heads and without layers
-that act only in training.
+The batch is open unless the form fixes it, weights have the names of checkpoints, and each node has
+the line of the text that it comes from. Only the inference graph is written, without auxiliary
+heads and without layers that act only in training.
 """
 
 from __future__ import annotations
@@ -165,9 +165,7 @@ def _properties(graph: Graph, form: Form) -> dict[str, str]:
     return properties
 
 
-def _value_info(
-    name: str, type_: TensorType, dtype: str, batch: int | str
-) -> onnx.ValueInfoProto:
+def _value_info(name: str, type_: TensorType, dtype: str, batch: int | str) -> onnx.ValueInfoProto:
     element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
     return _tensor_info(name, element, (batch, *type_.shape))
 
