@@ -149,8 +149,7 @@ class Upsample(Op):
             return t.module("Upsample", scale_factor=(self.scale, None), mode=mode)
         target = self._target(x, like)
         if all(isinstance(size, int) for size in target):
-            module = t.module("Upsample", size=(target, None), mode=mode)
-            return module.with_call("{m}({0})")
+            return t.module("Upsample", size=(target, None), mode=mode)
         return t.inline(f"F.interpolate({{0}}, {t.sizes(target)}, mode={self.mode!r})")
 
     def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
