@@ -256,14 +256,19 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     if errors:
         raise NetdslError.of(errors)
     if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
-        raise NetdslError(
-            "bad-argument",
-            f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
-            lists[0].span,
-            help="add lists, `[@] + list`, or write all references without a list",
-        )
+        raise _beside_list(cls, lists[0])
     in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
     return LayerArguments(tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists))
+
+
+def _beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:
+    """The error of a list of tensors beside further tensors."""
+    return NetdslError(
+        "bad-argument",
+        f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
+        argument.span,
+        help="add lists, `[@] + list`, or write all references without a list",
+    )
 
 
 def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:

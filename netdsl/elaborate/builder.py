@@ -16,7 +16,7 @@ from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes, results_help
 from netdsl.elaborate.scope import Binding, Namespace
-from netdsl.elaborate.weights import Weights
+from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -56,7 +56,7 @@ class NetBuilder:
         self.graph = graph
         self.labels: dict[str, Value] = {}
         self.owners: dict[str, Node] = {}  # the first node of each module, which owns its weights
-        self.weights = Weights(self.owners)
+        self.weights = WeightNames(self.owners)
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled

@@ -31,7 +31,7 @@ class _Path(NamedTuple):
     name: str
 
 
-class Weights:
+class WeightNames:
     """The weights that references can name, by the layers that own them.
 
     `owners` has these layers by the names of their modules.

@@ -88,8 +88,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"(?P<fix>\[\s*(?P<at>for\s+(?P<x>[a-z_]\w*)\s+in)\s+(?P<xs>\[[^\[\]]*\]|\w+(?:\([^()]*\))?)"
-        r"(?P<value>\s*[:,]?[^\[\]]*)\])",
+        r"(?P<fix>\[\s*(?P<at>for\s+(?P<x>[a-z_]\w*)\s+in)\s+"
+        r"(?P<xs>\[[^\[\]]*\]|\w+(?:\([^()]*\))?)(?P<value>\s*[:,]?[^\[\]]*)\])",
         "let a = [‹for i in› range(3): i]",
         "write `$fix`: the element comes first",
         "a list begins with its element, and `for` follows",

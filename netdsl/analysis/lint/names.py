@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ops import LAYERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -118,7 +119,11 @@ def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:
     for statement, after in names.read_after(body):
         if isinstance(statement, ast.Let) and statement.name not in after:
             message = f"nothing uses `{statement.name}` after this `let`"
-            yield from _unused("unused-let", statement.name, message, statement.span)
+            help_ = "remove it"
+            if isinstance(statement.value, ast.Function) and statement.value.name in LAYERS:
+                written = f"{statement.name}: {statement.value.span.text}"
+                help_ = f"a layer gets its name with a colon: `{written}`"
+            yield from _unused("unused-let", statement.name, message, statement.span, help_)
         for owner, inner in bodies_in(statement):
             yield from _unused_variable(owner, names)
             yield from _unused_in_body(inner, names)
