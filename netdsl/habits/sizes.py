@@ -17,7 +17,7 @@ _FILLERS = re.compile(
 )
 _TOKEN = re.compile(
     r"\s*(?:(?P<token>\d+(?:\.0+(?!\d))?|-1|[?*](?=\s*(?:[xX×,)\]]|$))|[Nn]one"
-    rf"|batch(?:_?size)?|bs|{'|'.join(_WORDS)}|[A-WYZa-wyz](?![a-wyz\d]))"
+    rf"|batch(?:_?size)?|bs|{'|'.join(_WORDS)}|[A-WYZa-wyz](?![a-wyz\d_]))"
     r"|(?P<separator>\s+|by\b|[xX×*,;()\[\]{}<>:-]))"
 )
 

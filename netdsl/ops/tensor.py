@@ -182,8 +182,11 @@ class Positions(_Tensor):
         )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        axis = axis_index(self, x.type, self.axis) + 1
+        (size,) = self.infer(x.type).shape
         batch = g.op("Shape", x, start=0, end=1)
-        size = g.op("Shape", x, start=axis, end=axis + 1)
-        ends = [g.op("Squeeze", end) for end in (g.ints([0]), size, g.ints([1]))]
-        return g.op("Expand", g.op("Range", *ends), g.op("Concat", batch, size, axis=0))
+        new = g.sizes([size])
+        if isinstance(size, int):
+            positions = g.ints(range(size))
+        else:
+            positions = g.op("Range", g.ints(0), g.op("Squeeze", new), g.ints(1))
+        return g.op("Expand", positions, g.op("Concat", batch, new, axis=0))

@@ -557,14 +557,14 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "upsample",
             ["2x3x4"],
-            "missing-argument: `upsample` needs `scale`, `size` or a reference, found none",
+            "missing-argument: `upsample` needs one of `scale`, `size` and a reference, found none",
         ),
         (
             "upsample(2, @x1)",
             ["2x3x4", "2x6x8"],
             (
-                "missing-argument: `upsample` needs `scale`, `size` or a reference, found `scale`"
-                " and a reference"
+                "missing-argument: `upsample` needs one of `scale`, `size` and a reference, found"
+                " `scale` and a reference"
             ),
         ),
         (
