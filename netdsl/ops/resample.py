@@ -113,18 +113,23 @@ class Upsample(Op):
 
     def _wrong_arguments(self, x: TensorType, like: TensorType | None) -> OpError:
         """The error of a call that gives no size, or more than one."""
-        given = {"`scale`": self.scale, "`size`": self.size, "a reference": like}
-        found = " and ".join(name for name, value in given.items() if value is not None)
-        needed = "`scale`, `size` and a reference"
-        message = f"`upsample` needs one of {needed}, found {found or 'none'}"
+        targets: dict[str, Sizes] = {}
+        if self.scale is not None:
+            targets["`scale`"] = tuple(size * self.scale for size in x.spatial)
+        if self.size is not None:
+            targets["`size`"] = self._sizes(len(x.spatial))
+        if like is not None:
+            targets["a reference"] = like.spatial
+        needed, found = "`scale`, `size` and a reference", " and ".join(targets) or "none"
         help = "write `upsample(2)`, `upsample(size = 16x16)` or `upsample(@label)`"
         correction = None
-        if self.scale is not None and self.size is not None and like is None:
+        if len(targets) == 2 and len(set(targets.values())) == 1:
+            name = "scale" if self.size is None else "size"
+            help = f"both give the same size: leave out `{name}`"
+            correction = Correction({name: None})
+        elif len(targets) == 2 and like is None:
             help = f"write `upsample({self.scale})`, or give only the new `size`"
-            scaled = tuple(size * self.scale for size in x.spatial)
-            if self._sizes(len(x.spatial)) == scaled:
-                help = "both give the same size: leave out `size`"
-                correction = Correction({"size": None})
+        message = f"`upsample` needs one of {needed}, found {found}"
         return OpError("missing-argument", message, help=help, correction=correction)
 
     def _sizes(self, n: int) -> Sizes:

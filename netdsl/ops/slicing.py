@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window
-from netdsl.ir.types import TensorType
+from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import index, integer
 from netdsl.ops.base import END, amount, arg, axis_index, layer, spatial_rank
 from netdsl.ops.division import check_groups, check_parts
@@ -14,7 +14,6 @@ from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
-    from netdsl.ir.types import Sym
 
 
 @layer(
@@ -59,12 +58,25 @@ class Slice(Op):
         """The error of bounds that an axis of this size never has."""
         end = "the end" if self.end is None else self.end
         argument = "start" if self.end is None else "end"
+        help = f"use 0 <= start < end <= {size}; negative numbers count from the end"
+        correction = None
+        if self._is_reversed(size):
+            help = f"the smaller one comes first: `start = {self.end}` and `end = {self.start}`"
+            correction = Correction({"start": str(self.end), "end": str(self.start)})
         return OpError(
             "bad-slice",
             f"`slice` from {self.start} to {end} {problem}: the axis has {amount(size, 'element')}",
             argument,
-            f"use 0 <= start < end <= {size}; negative numbers count from the end",
+            help,
+            correction,
         )
+
+    def _is_reversed(self, size: int | Sym) -> bool:
+        """Whether start and end are numbers that fit if they change places."""
+        start, end = self.end, self.start
+        if not isinstance(start, int) or not isinstance(end, int) or start >= end:
+            return False
+        return (start < 0) == (end < 0) and (isinstance(size, Sym) or -size <= start < end <= size)
 
     def infer(self, x: TensorType) -> TensorType:
         axis, start, end = self._bounds(x)
@@ -122,12 +134,17 @@ class Select(Op):
         size = x.shape[axis]
         place = from_start(self.index, size)
         if not (self.needs_at_least(place, 0) and self.needs_at_least(size, place + 1)):
+            help = f"use 0 <= index < {size}; negative numbers count from the end"
+            correction = None
+            if place == size:
+                help, correction = "the last element has index -1", Correction({"index": "-1"})
             raise OpError(
                 "bad-slice",
                 f"there is no element {self.index} to select: the axis has"
                 f" {amount(size, 'element')}, counted from 0",
                 "index",
-                f"use 0 <= index < {size}; negative numbers count from the end",
+                help,
+                correction,
             )
         return axis, place
 
