@@ -82,6 +82,7 @@ KINDS = {
     "depth": _NATURAL,
     "expression": _TEXT,
     "opset": _INTEGER,
+    "batch": _INTEGER,
     "seed": _NATURAL,
     "dtype": _TEXT,
     "data": _TEXT,

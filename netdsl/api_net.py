@@ -166,6 +166,7 @@ class Net(Figures):
         seed: int = 0,
         fold: bool = False,
         dtype: str = "float32",
+        batch: int | None = None,
         allow_nonfinite: bool = False,
     ) -> onnx.ModelProto:
         """The net as an ONNX model in memory, with fresh weights or those of `weights`.
@@ -173,12 +174,13 @@ class Net(Figures):
         `weights` is a state dict or the path of a file; fresh weights depend on `seed`. Every
         tensor has its name in the state dict, unless `fold` folds batch norms into the layers
         before them. `dtype` is the type of weights, arithmetic, inputs and outputs: float32,
-        float16, or bfloat16, which needs opset 22 and makes it the default.
+        float16, or bfloat16, which needs opset 22 and makes it the default. `batch` is the number
+        of samples that the model takes; by default, it takes any number.
 
         Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
         for weights that are infinite or not a number, unless `allow_nonfinite` is set. Raises
         `TypeError` for weights that are neither a state dict nor a path, and `ValueError` for an
-        unsupported `opset` or `dtype`.
+        unsupported `opset`, `dtype` or `batch`.
 
         >>> import netdsl
         >>> model = netdsl.load("lenet5").onnx(opset=18)
@@ -186,7 +188,7 @@ class Net(Figures):
         ['Conv', 'Tanh', 'AveragePool']
         """
         export = import_module("netdsl.backends.onnx.export")
-        form, metadata = _form(opset, dtype, fold=fold), export.metadata_of(self._compiled)
+        form, metadata = _form(opset, dtype, batch, fold=fold), export.metadata_of(self._compiled)
         model: onnx.ModelProto = export.model_in_memory(
             self.graph, weights, form, seed=seed, metadata=metadata, allow_nonfinite=allow_nonfinite
         )
@@ -202,6 +204,7 @@ class Net(Figures):
         seed: int = 0,
         fold: bool = False,
         dtype: str = "float32",
+        batch: int | None = None,
         allow_nonfinite: bool = False,
     ) -> list[Path]:
         """Write the net as an ONNX file; returns the paths of the files.
@@ -221,7 +224,7 @@ class Net(Figures):
             self.graph,
             path,
             weights,
-            _form(opset, dtype, fold=fold),
+            _form(opset, dtype, batch, fold=fold),
             seed=seed,
             metadata=export.metadata_of(self._compiled),
             allow_nonfinite=allow_nonfinite,
@@ -372,9 +375,11 @@ def _restored(
     return Net(compile_net(program_of(source, defines, files), name, inputs))
 
 
-def _form(opset: int | None, dtype: str, *, fold: bool) -> Form:
+def _form(opset: int | None, dtype: str, batch: int | None, *, fold: bool) -> Form:
     from netdsl.backends.onnx.form import BFLOAT16_OPSET, OPSET, Form
 
     if opset is None:
         opset = BFLOAT16_OPSET if dtype == "bfloat16" else OPSET
-    return Form(opset=int(opset), dtype=dtype, fold=fold)
+    if batch is not None:
+        batch = int(batch)
+    return Form(opset=int(opset), dtype=dtype, fold=fold, batch=batch)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.valid import conditions
+from netdsl.analysis.conditions import conditions
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, subs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.analysis.valid import Condition
+    from netdsl.analysis.conditions import Condition
     from netdsl.ir.graph import Graph
 
 Sizes = dict[str, int]

@@ -10,76 +10,26 @@ from __future__ import annotations
 
 from itertools import chain, combinations, islice, pairwise
 from math import lcm
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from netdsl.analysis.conditions import conditions, difference
+from netdsl.analysis.implied import Domain, without_implied
 from netdsl.diagnostics import Annotation
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
+    from netdsl.analysis.conditions import Condition
     from netdsl.ir.graph import Graph
-    from netdsl.ir.types import Monomial, TensorType
+    from netdsl.ir.types import Monomial
     from netdsl.source import Span
 
 LIMIT = 20_000  # how many sizes are tried at most
 TRIED = 500  # how many sets of conditions are tried to find one that no size satisfies
 SHOWN = 12  # how many single sizes a text lists
 RUNS = 8  # how many runs of remainders a text lists
-_NONE = "none"
 # Four values determine a polynomial of the third degree, the product of a size along three axes.
 VALUES = 4
-
-
-class Condition(NamedTuple):
-    """If `equal`, `value` must be 0; otherwise at least 0."""
-
-    value: Sym
-    equal: bool
-
-    def holds(self, at: dict[str, int]) -> bool:
-        """Whether these sizes satisfy the condition. Every symbol must have a size."""
-        value = self.value.at(at)
-        return value == 0 if self.equal else value >= 0
-
-
-def conditions(graph: Graph) -> list[Condition]:
-    """The conditions on the input sizes, without duplicates."""
-    needed: dict[Condition, None] = {}
-    seen: set[object] = set()
-    for value in graph.inputs:
-        formulas = [d for d in value.type.shape if isinstance(d, Sym) and str(d) not in d.symbols()]
-        rooms = [d - 1 for d in formulas]
-        needed |= {Condition(r, equal=False): None for r in rooms if isinstance(r, Sym)}
-    for node in graph.nodes:
-        key = (node.op, node.types)
-        if key in seen:
-            continue
-        seen.add(key)
-        for d in node.type.shape:
-            room = d - 1
-            if isinstance(room, Sym) and not _flattened(d, node.types, node.type):
-                needed[Condition(room, equal=False)] = None
-        for room in graph.nonnegative.get(key, ()):
-            needed[Condition(room, equal=False)] = None
-    for a, b, _ in graph.equalities:
-        for difference in (a - b, b - a):  # the one whose first term is positive
-            if isinstance(difference, Sym) and next(iter(difference.terms.values())) > 0:
-                needed[Condition(difference, equal=True)] = None
-    return list(needed)
-
-
-def _flattened(size: int | Sym, types: tuple[TensorType, ...], output: TensorType) -> bool:
-    """Whether a size of the output is a product of the input's sizes.
-
-    Such a size needs no condition of its own, because the sizes of the input are at least 1.
-    """
-    is_only_open_size = (
-        isinstance(size, Sym)
-        and len(size.symbols()) > 1
-        and len(types) == 1
-        and sum(isinstance(o, Sym) for o in output.shape) == 1
-    )
-    return is_only_open_size and types[0].size == output.size
 
 
 def valid_for(graph: Graph) -> str:
@@ -91,15 +41,22 @@ def valid_for(graph: Graph) -> str:
     if not symbols:
         return ""
     needed = conditions(graph)
+    domains: dict[str, Domain] = {}
     parts = []
     for symbol in symbols:
         own = [c for c in needed if c.value.symbols() == {symbol}]
-        text = _one_symbol(symbol, own)
-        if text == _NONE:
+        domain = _domain(own, symbol)
+        if domain is None:
+            domains[symbol] = Domain()
+            parts += ["; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)]
+            continue
+        if domain.is_empty:
             raise _never_valid(graph, symbol, own)
-        parts.append(text)
-    parts += [_words(c) for c in needed if len(c.value.symbols()) > 1]
-    return ", ".join(p for p in parts if p)
+        domains[symbol] = domain
+        parts += _describe(symbol, domain)
+    joint = [c for c in needed if len(c.value.symbols()) > 1]
+    parts += map(_words, without_implied(joint, domains))
+    return ", ".join(parts)
 
 
 def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:
@@ -109,14 +66,14 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
     """
     few = chain(combinations(own, 1), combinations(own, 2), combinations(own, 3))
     clash = next(
-        (some for some in islice(few, TRIED) if _one_symbol(symbol, list(some)) == _NONE),
+        (some for some in islice(few, TRIED) if _is_impossible(list(some), symbol)),
         tuple(own),
     )
     places = [
         site.span
         for a, b, site in graph.equalities
         for c in clash
-        if c.equal and c.value in (a - b, b - a)
+        if c.equal and c.value == difference(a, b)
     ]
     *others, place = list(dict.fromkeys(places)) or [_declaration(graph, symbol)]
     notes = tuple(Annotation("sizes must be equal here too", span) for span in others[:2])
@@ -129,6 +86,11 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
     )
 
 
+def _is_impossible(some: list[Condition], symbol: str) -> bool:
+    domain = _domain(some, symbol)
+    return domain is not None and domain.is_empty
+
+
 def _declaration(graph: Graph, symbol: str) -> Span:
     """The place of the first input in whose shape the symbol occurs."""
     for value in graph.inputs:
@@ -138,13 +100,13 @@ def _declaration(graph: Graph, symbol: str) -> Span:
 
 
 def _words(condition: Condition) -> str:
-    """A condition as text: `H + 2 == W`, or `⌊H/2⌋ >= 1`."""
-    if not condition.equal:
-        return f"{compact(condition.value + 1)} >= 1"
+    """A condition as text: `H + 2 == W`, `H >= W`, or `⌊H/2⌋ >= 1`."""
     terms = condition.value.terms
+    if not condition.equal and all(c > 0 for monomial, c in terms.items() if monomial):
+        return f"{compact(condition.value + 1)} >= 1"
     left = _side({m: c for m, c in terms.items() if c > 0})
     right = _side({m: -c for m, c in terms.items() if c < 0})
-    return f"{left} == {right}"
+    return f"{left} {'==' if condition.equal else '>='} {right}"
 
 
 def _side(terms: dict[Monomial, int]) -> str:
@@ -154,34 +116,20 @@ def _side(terms: dict[Monomial, int]) -> str:
     return compact(terms.get((), 0))
 
 
-def _one_symbol(symbol: str, own: list[Condition]) -> str:
-    """The valid sizes of a symbol as text; `_NONE` if there are none.
-
-    If the period is too large to try sizes, the text lists the conditions.
-    """
+def _domain(own: list[Condition], symbol: str) -> Domain | None:
+    """The sizes of a symbol that satisfy its conditions; None if there are too many to try."""
     period = lcm(*(c.value.period() for c in own))
     top = period * VALUES  # this many sizes are evaluated to find the differences
     if top <= LIMIT:
         settled = (_settled(symbol, c.value, c.value.period()) for c in own)
         top = period + max(settled, default=period)
     if top > LIMIT:
-        return "; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)
+        return None
     good = _good(symbol, own, top)
-    if not good:
-        return _NONE
-    tail = [h for h in good if h >= top - period]
-    if not tail:
-        return _few_sizes(symbol, good)
-    return ", ".join(_describe(symbol, good, {h % period for h in tail}, period))
-
-
-def _few_sizes(symbol: str, good: list[int]) -> str:
-    """A finite number of valid sizes as text."""
-    if len(good) == 1:
-        return f"{symbol} == {good[0]}"
-    if len(good) <= SHOWN:
-        return f"{symbol} in {', '.join(map(str, good))}"
-    return f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
+    remainders = frozenset(h % period for h in good if h >= top - period)
+    if not remainders:
+        return Domain(remainders=remainders, few=tuple(good))
+    return Domain(_minimum(good, remainders, period), period, remainders)
 
 
 def _settled(symbol: str, value: Sym, period: int) -> int:
@@ -224,13 +172,20 @@ def _good(symbol: str, own: list[Condition], top: int) -> list[int]:
     return good
 
 
-def _describe(symbol: str, good: list[int], remainders: set[int], period: int) -> list[str]:
-    """A minimum, and the remainders, modulo the period, of the valid sizes above it."""
+def _minimum(good: list[int], remainders: frozenset[int], period: int) -> int:
+    """The smallest size from which on the remainder determines which sizes are valid."""
     minimum, known = good[0], set(good)
     for h in reversed(range(minimum, max(good))):
         if (h in known) != (h % period in remainders):
-            minimum = next(g for g in good if g > h)
-            break
+            return next(g for g in good if g > h)
+    return minimum
+
+
+def _describe(symbol: str, domain: Domain) -> list[str]:
+    """A finite number of valid sizes, or a minimum and the remainders of the sizes above it."""
+    minimum, period, remainders, few = domain
+    if not remainders:
+        return [_few_sizes(symbol, few)]
     parts = [f"{symbol} >= {minimum}"]
     divisor = period // len(remainders)
     classes = {r % divisor for r in remainders}
@@ -247,6 +202,15 @@ def _describe(symbol: str, good: list[int], remainders: set[int], period: int) -
             shown.append("...")
         parts.append(f"{symbol} % {period} in {', '.join(shown)}")
     return parts
+
+
+def _few_sizes(symbol: str, good: tuple[int, ...]) -> str:
+    """A finite number of valid sizes as text."""
+    if len(good) == 1:
+        return f"{symbol} == {good[0]}"
+    if len(good) <= SHOWN:
+        return f"{symbol} in {', '.join(map(str, good))}"
+    return f"{symbol} from {good[0]} to {good[-1]}, {len(good)} sizes"
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

@@ -34,6 +34,7 @@ ONNX_ONLY = (
     "std",
     "labels",
     "opset",
+    "batch",
     "seed",
     "fold",
 )
@@ -137,6 +138,7 @@ def _form(arguments: argparse.Namespace, numbers: dict[str, list[float]]) -> For
             keep_io=arguments.bf16 or (arguments.keep_io and arguments.fp16),
             pixels=_pixels(arguments, numbers),
             functions=arguments.functions,
+            batch=arguments.batch,
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
@@ -192,13 +194,17 @@ def _finish(
         weights = f"fresh weights of seed {arguments.seed or 0}"
     net, program = compiled.graph.name, compiled.program
     imports = [f for f in program.loader.sources() if f is not program.source]
-    entries = {"net": net, "weights": weights}
+    entries: dict[str, object] = {"net": net, "weights": weights}
+    batch = ""
+    if form.batch is not None:
+        entries["batch"] = form.batch
+        batch = f", a batch of {form.batch}"
     manifest = write_manifest(path, sums, program.source, imports, entries)
     size = sum(f.stat().st_size for f in sums)
     folded = ", batch norms folded" if form.fold else ""
     names = ", ".join(f.name for f in (*sums, manifest))
     say(
-        f"{path}: {net} with {weights}, opset {form.opset}, {form.dtype}{folded},"
+        f"{path}: {net} with {weights}, opset {form.opset}, {form.dtype}{batch}{folded},"
         f" {size:,} bytes in {names}"
     )
 

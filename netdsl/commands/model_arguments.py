@@ -49,6 +49,12 @@ def _export(add: Add) -> None:
         metavar="N",
         help="ONNX opset, from 18 to 23 (default: 20, or 22 with --bf16)",
     )
+    command.add_argument(
+        "--batch",
+        type=positive,
+        metavar="N",
+        help="number of samples that the model takes (default: any number)",
+    )
     _add_graph_options(command)
     weights = command.add_argument_group("weights")
     add_weights(weights, "fresh weights")

@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from netdsl.analysis.conditions import conditions
 from netdsl.analysis.figures import figure
 from netdsl.analysis.sizes import USUAL
-from netdsl.analysis.valid import conditions
 from netdsl.commands.common import print_diagnostics
 from netdsl.commands.consoles import listing
 from netdsl.commands.output import say_always, say_json

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
+from netdsl.ir.sizes import expressed, tensors_in
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.ir.op import Op
+    from netdsl.ir.types import Sym
     from netdsl.source import Span
 
 MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
@@ -101,6 +103,8 @@ def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: S
     path, module = net.scope.join(name)
     value = Value(path, type_, site)
     node = Node(path, module, op, xs, value, net.aux)
+    if needs.computed:
+        node.sources = _sources(net, xs, needs.computed)
     value.producer = node
     net.graph.add(node)
     net.owners.setdefault(module, node)
@@ -108,6 +112,17 @@ def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: S
     if needs.nonnegative:
         net.graph.nonnegative[op, node.types] = needs.nonnegative
     return value
+
+
+def _sources(net: NetBuilder, xs: tuple[Value, ...], sizes: list[Sym]) -> tuple[Value, ...]:
+    """The inputs of the net from which a layer computes sizes that its own inputs do not give.
+
+    Every open size is the size of an axis of some input, which introduces its name.
+    """
+    values = [*xs, *(value for value in net.graph.inputs if value.type is not None)]
+    shapes = [value.type.shape for value in values]
+    used = set().union(*(tensors_in(expressed(size, shapes)) for size in sizes))
+    return tuple(values[i] for i in sorted(used) if i >= len(xs))
 
 
 # ---- the number of inputs

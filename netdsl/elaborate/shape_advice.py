@@ -40,10 +40,7 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
         return f"write `tokens -> {written}` in place of `flatten`"
     bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
-        advice = _bridged(written, bridges, x.type)
-        if op.kind == "dense":
-            advice += "; `axis = -1` applies it along the last axis"
-        return advice
+        return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
         return "an input has no batch; a picture has channels, height and width: `3x224x224`"
     shape = next((shape for shape in _pictures(x.type) if _takes(op, TensorType(shape))), None)
@@ -77,6 +74,13 @@ def _bridged(written: str, bridges: Sequence[str], x: TensorType) -> str:
     if len(bridges) > 1:
         bridges = [bridge for bridge in bridges if bridge != "tokens"]
     return "write " + " or ".join(f"`{bridge} -> {written}`" for bridge in bridges)
+
+
+def _along_last_axis(op: Op, x: TensorType) -> str:
+    """The end of the advice for a layer that takes any number of axes if it is told the axis."""
+    if op.given.get("axis", 0) is not None or not _takes(type(op)({**op.given, "axis": -1}), x):
+        return ""
+    return "; `axis = -1` applies it along the last axis"
 
 
 def _pictures(x: TensorType) -> Iterator[tuple[int, ...]]:

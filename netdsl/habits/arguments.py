@@ -66,6 +66,7 @@ RENAMED = {
     "upscale_factor": ("r",),
     "dims": ("order", "axis"),
     "dim": ("axis",),
+    "stop": ("end",),
     "axes": ("axis",),
     "shifts": ("shift",),
     "elementwise_affine": ("affine",),

@@ -30,6 +30,14 @@ CHAIN = (
 )
 
 
+def sliced(matched: Matched) -> Fix:
+    """`(1, -1)` for `(1:-1)`, `(1)` for `(1:)` and `(end = -1)` for `(:-1)`."""
+    start, end = matched.group("start"), matched.group("end")
+    if not start:
+        return f"(end = {end})" if end else None
+    return f"({start}, {end})" if end else f"({start})"
+
+
 def called(matched: Matched) -> Fix:
     """`conv(8, 3) -> relu` for `conv 8, 3` and `Conv2D 8 3x3 relu`."""
     kind = matched.group("name")
@@ -144,11 +152,18 @@ HABITS = (
     ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>(?P<name>[a-z]\w*)\s*(?P<at>[\[<{])\s*"
-        r"(?P<arguments>[\w\s,.]+)[\]>}])\s*$",
+        r"(?P<arguments>[\w\s,.-]+)[\]>}])\s*$",
         "conv‹[›8, 3]",
         "write arguments in parentheses: `$fix`",
         "found `$at` after a layer",
         called,
+    ),
+    Habit(
+        r"\bslice(?P<fix>\(\s*(?P<start>-?\w+)?\s*(?P<at>:)\s*(?P<end>-?\w+)?\s*\))",
+        "slice(1‹:›-1)",
+        "write `slice$fix`",
+        "start and end have a comma between them",
+        sliced,
     ),
     Habit(
         r"(?P<fix>(?P<a>\b[\w.]+)\s*(?P<s><=?|>=?)\s*(?P<b>[\w.]+)\s*(?P<at>(?P<t><=?|>=?))\s*"

@@ -188,6 +188,8 @@ LAYERS = (
     Counterpart("permute", "transpose swapaxes", None, "dims=order"),
     Counterpart("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
     Counterpart("crop", "cropping centercrop"),
+    Counterpart("slice", "narrow stridedslice"),
+    Counterpart("select", "unbind laststep timestep takelast"),
     Counterpart("split", "chunk"),
     Counterpart("channel_shuffle", "channelshuffle shufflechannels", "groups"),
     Counterpart(

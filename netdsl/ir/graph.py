@@ -74,10 +74,22 @@ class Node:
     `module` is the name of its weights. It differs from `name` if a labelled module is used twice:
     then it is the name of the first node that uses it. `aux` is the name of the auxiliary head that
     the node belongs to, and `scope` the part of the net that contains it. `results` are the further
-    results that the net uses, by name.
+    results that the net uses, by name, and `sources` the inputs of the net of which the layer uses
+    only the sizes.
     """
 
-    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "results", "scope")
+    __slots__ = (
+        "aux",
+        "frozen",
+        "inputs",
+        "module",
+        "name",
+        "op",
+        "output",
+        "results",
+        "scope",
+        "sources",
+    )
     scope: Scope
 
     def __init__(
@@ -97,6 +109,7 @@ class Node:
         self.aux = aux
         self.frozen = False
         self.results: dict[str, Value] = {}
+        self.sources: tuple[Value, ...] = ()
 
     @property
     def outputs(self) -> list[Value]:
@@ -113,6 +126,11 @@ class Node:
         if depth > self.scope.depth:
             return self
         return self.scope.path[depth]
+
+    @property
+    def taken(self) -> tuple[Value, ...]:
+        """The values that its lowering takes: its inputs, then its sources."""
+        return (*self.inputs, *self.sources)
 
     @property
     def types(self) -> tuple[TensorType, ...]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.ir.rounding import Bound, Known, Tensor
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Lowered(NamedTuple):
@@ -71,8 +71,11 @@ class Emitter(Protocol):
     def param(self, name: str) -> str:
         """The initialiser of a weight or buffer of this layer."""
 
-    def ints(self, values: Sequence[int]) -> str:
-        """A constant of 64-bit integers."""
+    def ints(self, values: int | Sequence[int]) -> str:
+        """A constant of 64-bit integers: a scalar, or a vector."""
+
+    def sizes(self, values: Sequence[int | Sym]) -> str:
+        """A vector of 64-bit integers; open sizes must be required with `needs_computed`."""
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant of floats: a scalar, or a vector."""
@@ -120,6 +123,12 @@ class Recorder(Protocol):
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""
+
+    def size(self, value: int | Sym) -> str:
+        """The expression of a size; an open one must be required with `needs_computed`."""
+
+    def sizes(self, values: Sequence[int | Sym]) -> str:
+        """The expression of a tuple of sizes."""
 
     def helper(self, name: str, *arguments: object) -> Lowered:
         """A call of a function of `netdsl.backends.torch.modules`."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
+from netdsl.ir.signs import is_nonnegative
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
@@ -164,10 +166,15 @@ def boxes(scale: float) -> Sort:
 
 
 class Needs(NamedTuple):
-    """What open sizes must satisfy: pairs must be equal, and some must not be below 0."""
+    """What a layer requires of open sizes.
+
+    Pairs must be equal, some must not be below 0, and some must be `computed` from the sizes of
+    tensors when the model runs.
+    """
 
     equal: list[tuple[int | Sym, int | Sym]]
     nonnegative: list[Sym]
+    computed: list[Sym]
 
 
 class Op:
@@ -260,6 +267,8 @@ class Op:
         difference = a - b
         if isinstance(difference, int):
             return difference == 0
+        if is_nonnegative(difference - 1) or is_nonnegative(-difference - 1):
+            return False
         if self._needs is not None:
             self._needs.equal.append((a, b))
         return True
@@ -272,13 +281,24 @@ class Op:
         room = size - least
         if isinstance(room, int):
             return room >= 0
+        if is_nonnegative(-room - 1):
+            return False
         if self._needs is not None:
             self._needs.nonnegative.append(room)
         return True
 
+    def needs_computed(self, *sizes: int | Sym) -> None:
+        """Require sizes that the lowerings compute when the model runs, if they are open.
+
+        Back ends compute them from the inputs of the layer and, if these do not determine them,
+        from the inputs of the net.
+        """
+        if self._needs is not None:
+            self._needs.computed.extend(s for s in sizes if not isinstance(s, int))
+
     def inferred(self, *xs: TensorType) -> tuple[TensorType, Needs]:
         """The type of the result, and what `infer` requires of open sizes."""
-        needs = Needs([], [])
+        needs = Needs([], [], [])
         # Ops are shared, so a copy collects the needs for these inputs.
         type_ = type(self)({**vars(self), "_needs": needs}).infer(*xs)
         return self._with_span(type_, xs), needs

@@ -132,6 +132,13 @@ def integer(value: object) -> int:
     return value
 
 
+def index(value: object) -> int | Sym:
+    """An integer or an open size."""
+    if not isinstance(value, Sym) and not is_integer(value):
+        raise WrongType("an integer")
+    return value
+
+
 def number(value: object) -> float:
     """An integer or a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -248,6 +255,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 TYPE_NAMES: dict[Callable[[object], object], str] = {
     integer: "int",
+    index: "int",
     number: "float",
     boolean: "bool",
     text: "word",

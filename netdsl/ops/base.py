@@ -15,6 +15,7 @@ from netdsl.diagnostics import nearest
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
+from netdsl.ir.types import compact
 from netdsl.ops.args import (
     TENSOR_DTYPES,
     WrongType,
@@ -348,6 +349,13 @@ def fixed(op: Op, size: int | Sym, name: str, otherwise: str | None = None) -> i
     if otherwise is not None:
         help += f", or {otherwise}"
     raise OpError("open-size", f"`{op.kind}` needs to know {name}, but {size} is open", help=help)
+
+
+def amount(size: int | Sym, noun: str) -> str:
+    """A number of things: `1 element`, `T + 1 elements`."""
+    if isinstance(size, int):
+        return counted(size, noun)
+    return f"{compact(size)} {noun}s"
 
 
 def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:

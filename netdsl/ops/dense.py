@@ -138,7 +138,7 @@ class Flatten(Op):
     examples=[
         ("5 int64", "embedding(10, 4)"),
         ("2x3 int64", "embedding(7, 3)"),
-        ("4 int64", "embedding(2, 3, weight = [[1, 2, 3], [4, 5, 6]])"),
+        ("4 int64", "embedding(3, 2, weight = [[1, 2], [3, 4], [5, 6]])"),
     ],
 )
 class Embedding(Op):

@@ -14,9 +14,12 @@ from netdsl.ops.rounding import mean_of_windows
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.lowering import Emitter, Evaluation, TypedName
     from netdsl.ir.op import Op
     from netdsl.ir.rounding import Bound
+    from netdsl.ir.types import Sym
 
 NEAREST = ("nearest", "nearest_exact")
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of spatial axes
@@ -160,3 +163,42 @@ def scaled_indices(g: Emitter, mode: str, indices: str, step: str) -> str:
     if mode == "nearest_exact":
         indices = g.op("Add", indices, g.scales([0.5]))
     return g.op("Cast", g.op("Floor", g.op("Mul", indices, step)), to=INT64)
+
+
+def means(g: Emitter, x: TypedName, sizes: Sequence[int | Sym]) -> str:
+    """The mode `area` to sizes that may be known only when the model runs, axis by axis."""
+    y: str = x
+    for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
+        if before != after:
+            y = _means_along(g, y, axis, g.sizes([after]), axes_after=len(sizes) + 1 - axis)
+    return y
+
+
+def _means_along(g: Emitter, x: str, axis: int, new: str, *, axes_after: int) -> str:
+    """The means of the windows along an axis.
+
+    As many elements as the longest window has are taken for each window. Those that do not belong
+    to it count as 0, and the mean is divided by the share of those that do.
+    """
+    begins, ends = _window_bounds(g, x, axis, new)
+    widths = g.op("Sub", ends, begins)
+    offsets = g.op("Range", g.ints(0), g.op("ReduceMax", widths, keepdims=0), g.ints(1))
+    places = g.op("Add", g.op("Unsqueeze", begins, g.ints([1])), offsets)
+    last = g.op("Sub", g.op("Unsqueeze", ends, g.ints([1])), g.ints([1]))
+    taken = g.op("Gather", x, g.op("Min", places, last), axis=axis)
+    inside = g.op("LessOrEqual", places, last)
+    if axes_after:
+        inside = g.op("Unsqueeze", inside, g.ints(list(range(2, 2 + axes_after))))
+    sums = g.op("Where", inside, taken, g.floats(0.0))
+    shares = g.op("Where", inside, g.floats(1.0), g.floats(0.0))
+    mean = g.op("ReduceMean", sums, g.ints([axis + 1]), keepdims=0)
+    return g.op("Div", mean, g.op("ReduceMean", shares, g.ints([1]), keepdims=0))
+
+
+def _window_bounds(g: Emitter, x: str, axis: int, new: str) -> tuple[str, str]:
+    """Where the windows of `area` begin and end: floor(i in / out) and ceil((i + 1) in / out)."""
+    length = g.op("Shape", x, start=axis, end=axis + 1)
+    indices = g.op("Range", g.ints(0), g.op("Squeeze", new), g.ints(1))
+    products = g.op("Mul", indices, length)
+    more = g.op("Sub", g.op("Add", length, new), g.ints([1]))
+    return g.op("Div", products, new), g.op("Div", g.op("Add", products, more), new)

@@ -8,7 +8,7 @@ from netdsl.errors import OpError
 from netdsl.ir.op import Op
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import dims, integers
-from netdsl.ops.base import arg, brief, fixed, layer, spatial_rank, spread
+from netdsl.ops.base import arg, brief, layer, spatial_rank, spread
 from netdsl.ops.rounding import exact, mean_of_windows
 
 if TYPE_CHECKING:
@@ -187,8 +187,7 @@ class SpatialPyramid(Op):
                 "levels",
                 "write `spp([1, 2, 4])`",
             )
-        channels = fixed(self, x.channels, "its input channels")
-        return TensorType((channels * sum(n * n for n in self.levels),), x.dtype)
+        return TensorType((x.channels * sum(n * n for n in self.levels),), x.dtype)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         parts = ", ".join(f"F.adaptive_max_pool2d({{0}}, {n}).flatten(1)" for n in self.levels)

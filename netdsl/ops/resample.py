@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window, ratio
-from netdsl.ir.types import Sym, TensorType, shape_text
+from netdsl.ir.types import Sym, TensorType
 from netdsl.ops.args import boolean, integer, sizes, text
-from netdsl.ops.base import FLOAT, arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.base import FLOAT, amount, arg, for_all_axes, layer, spatial_rank
+from netdsl.ops.division import is_divisible
 from netdsl.ops.interpolation import (
     MODES,
     NEAREST,
     check_mode,
     depends_on_processor,
+    means,
     nearest_positions,
     resize,
     rounding_of,
@@ -23,11 +25,13 @@ from netdsl.ops.interpolation import (
 )
 from netdsl.ops.pool_global import AdaptiveAvgPool
 from netdsl.ops.rounding import exact
-from netdsl.words import counted, do
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
+
+    Sizes = tuple[int | Sym, ...]
 
 
 @layer(
@@ -49,10 +53,12 @@ if TYPE_CHECKING:
         ("2x5x4", "upsample(2, mode = nearest_exact)"),
         ("2x5x4", "upsample(size = 7x3, mode = area)"),
         ("2x4", "upsample(3, mode = area)"),
+        ("2x3x4, 5x7x9", "upsample"),
+        ("2x3x4, 5x6x8", "upsample(mode = bilinear)"),
     ],
 )
 class Upsample(Op):
-    """Resize the spatial axes by a factor, or to a size.
+    """Resize the spatial axes by a factor, to a size, or to that of a reference.
 
     `nearest` copies input floor(i in / out) to output i, where the ratio is rounded to single
     precision as in PyTorch, and `nearest_exact` the input at the same place, floor((i + 1/2) in /
@@ -65,7 +71,9 @@ class Upsample(Op):
     """
 
     scale = arg(integer, None, doc="factor, a whole number; `size` allows any size", min=1)
-    size = arg(sizes, None, doc="the new size, instead of a factor")
+    size: Sizes | None = arg(
+        sizes, None, doc="the new size, instead of a factor; not given with a reference"
+    )
     mode = arg(
         text,
         "nearest",
@@ -76,27 +84,55 @@ class Upsample(Op):
         boolean, False, doc="the first and last inputs are the first and last outputs"
     )
 
-    def infer(self, x: TensorType) -> TensorType:
-        n = spatial_rank(self, x)
-        if (self.scale is None) == (self.size is None):
-            help = "write `upsample(2)` or `upsample(size = 16x16)`"
-            correction = None
-            if self.size is not None:
-                help = f"write `upsample({self.scale})`, or give only the new `size`"
-            scaled = tuple(size * (self.scale or 1) for size in x.spatial)
-            if self.size is not None and self._sizes(n) == scaled:
-                help = "both give the same size: leave out `size`"
-                correction = Correction({"size": None})
-            message = "`upsample` needs `scale` or `size`"
-            if self.size is not None:
-                message = "`upsample` takes `scale` or `size`, found both"
-            raise OpError("missing-argument", message, help=help, correction=correction)
-        check_mode(self.mode, n, align_corners=self.align_corners)
-        if self.scale is None:
-            return TensorType((x.channels, *self._sizes(n)), x.dtype)
-        return TensorType((x.channels, *(size * self.scale for size in x.spatial)), x.dtype)
+    inputs = (1, 2)
 
-    def _sizes(self, n: int) -> tuple[int, ...]:
+    def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
+        target = self._target(x, like)
+        if self.scale is None:
+            self.needs_computed(*target)
+        check_mode(self.mode, len(target), align_corners=self.align_corners)
+        return TensorType((x.channels, *target), x.dtype)
+
+    def _target(self, x: TensorType, like: TensorType | None) -> Sizes:
+        """The sizes of the result; raises `OpError`."""
+        n = spatial_rank(self, x)
+        if [self.scale, self.size, like].count(None) != 2:
+            raise self._wrong_arguments(x, like)
+        if self.scale is not None:
+            return tuple(size * self.scale for size in x.spatial)
+        if like is None:
+            return self._sizes(n)
+        if len(like.spatial) != n:
+            raise OpError(
+                "wrong-rank",
+                f"the reference of `upsample` has {counted(len(like.spatial), 'spatial axis')}, the"
+                f" input has {counted(n, 'spatial axis')}",
+                help="give the reference as many axes as the input has",
+            )
+        return like.spatial
+
+    def _wrong_arguments(self, x: TensorType, like: TensorType | None) -> OpError:
+        """The error of a call that gives no size, or more than one."""
+        targets: dict[str, Sizes] = {}
+        if self.scale is not None:
+            targets["`scale`"] = tuple(size * self.scale for size in x.spatial)
+        if self.size is not None:
+            targets["`size`"] = self._sizes(len(x.spatial))
+        if like is not None:
+            targets["a reference"] = like.spatial
+        needed, found = "`scale`, `size` and a reference", " and ".join(targets) or "none"
+        help = "write `upsample(2)`, `upsample(size = 16x16)` or `upsample(@label)`"
+        correction = None
+        if len(targets) == 2 and len(set(targets.values())) == 1:
+            name = "scale" if self.size is None else "size"
+            help = f"both give the same size: leave out `{name}`"
+            correction = Correction({name: None})
+        elif len(targets) == 2 and like is None:
+            help = f"write `upsample({self.scale})`, or give only the new `size`"
+        message = f"`upsample` needs one of {needed}, found {found}"
+        return OpError("missing-argument", message, help=help, correction=correction)
+
+    def _sizes(self, n: int) -> Sizes:
         """`size` spread over `n` spatial axes; raises `OpError` if it does not fit."""
         sizes = self.size or ()
         if len(sizes) == 1:
@@ -109,19 +145,10 @@ class Upsample(Op):
                 "size",
                 *for_all_axes("size", sizes, "give one number for all axes, or one for each"),
             )
-        known = tuple(size for size in sizes if isinstance(size, int))
-        if len(known) < n:
-            raise OpError(
-                "open-size",
-                f"`upsample` to {shape_text(sizes)}: the size must be a number",
-                "size",
-                "a factor works with open sizes: `upsample(2)`, then `crop(@label)` to the size of"
-                " another value",
-            )
-        return known
+        return sizes
 
-    def windows(self, x: TensorType) -> tuple[Window, ...]:
-        axes = zip(x.spatial, self.infer(x).spatial, strict=True)
+    def windows(self, x: TensorType, like: TensorType | None = None) -> tuple[Window, ...]:
+        axes = zip(x.spatial, self._target(x, like), strict=True)
         return tuple(self._window(before, after) for before, after in axes)
 
     def _window(self, before: int | Sym, after: int | Sym) -> Window:
@@ -140,59 +167,84 @@ class Upsample(Op):
         """
         return rounding_of(self, self.mode, e)
 
-    def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        sizes = None if self.size is None else self._sizes(len(x.spatial))
-        if sizes is not None and self.mode == "nearest_exact":
-            axes = zip(x.spatial, sizes, strict=True)
-            if any(isinstance(b, Sym) or depends_on_processor(b, a) for b, a in axes):
-                return t.helper("resize_nearest_exact", "{0}", sizes)
+    def torch(self, t: Recorder, x: TensorType, like: TensorType | None = None) -> Lowered:
+        target = self._target(x, like)
+        known = tuple(size for size in target if isinstance(size, int))
+        pairs = list(zip(x.spatial, target, strict=True))
+        if self.scale is None and self.mode == "nearest_exact" and any(map(_may_vary, pairs)):
+            return t.helper("resize_nearest_exact", "{0}", t.sizes(target))
+        if self.scale is None and len(known) < len(target):
+            return t.inline(self._call(t.sizes(target)))
         return t.module(
             "Upsample",
-            size=(sizes, None),
+            size=(known if self.scale is None else None, None),
             scale_factor=(self.scale, None),
             mode=(torch_mode(self.mode), "nearest"),
             align_corners=(self.align_corners or None, None),
         )
 
-    def onnx(self, g: Emitter, x: TypedName) -> str:
-        spatial = x.type.spatial
+    def _call(self, sizes: str) -> str:
+        """The call of the function that resizes to sizes which the model computes."""
+        corners = ", align_corners=True" if self.align_corners else ""
+        return f"F.interpolate({{0}}, {sizes}, mode={torch_mode(self.mode)!r}{corners})"
+
+    def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
         new = ""
         if self.scale is None:
-            sizes = self._sizes(len(spatial))
+            target = self._target(x.type, None if like is None else like.type)
             if self.mode == "area":
-                return AdaptiveAvgPool({"kind": self.kind, "size": sizes}).onnx(g, x)
-            if self.mode in NEAREST and not all(map(self._repeats, spatial, sizes)):
-                return self._gather(g, x, sizes)
-            new = g.ints(sizes)
+                return self._area(g, x, target)
+            if self.mode in NEAREST and not all(map(self._repeats, x.type.spatial, target)):
+                return self._gather(g, x, target)
+            new = g.sizes(target)
         return resize(g, x, self.mode, self.scale, new, align_corners=self.align_corners)
 
-    def _gather(self, g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
+    def _area(self, g: Emitter, x: TypedName, target: Sizes) -> str:
+        """The means of the windows that PyTorch takes."""
+        if any(isinstance(size, Sym) for size in target):
+            return means(g, x, target)
+        return AdaptiveAvgPool({"kind": self.kind, "size": target}).onnx(g, x)
+
+    def _gather(self, g: Emitter, x: TypedName, target: Sizes) -> str:
         """The positions that PyTorch takes, axis by axis.
 
         `Resize` may take other positions, because it rounds the inverse of the ratio of the sizes.
         """
         y: str = x
-        for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
-            if isinstance(before, int):
+        for axis, (before, after) in enumerate(zip(x.type.spatial, target, strict=True), start=2):
+            if before == after:
+                continue
+            if isinstance(before, int) and isinstance(after, int):
                 positions = g.ints(nearest_positions(self.mode, before, after))
             else:
                 positions = self._open_positions(g, x, axis, after)
             y = g.op("Gather", y, positions, axis=axis)
         return y
 
-    def _open_positions(self, g: Emitter, x: str, axis: int, after: int) -> str:
-        """The positions along an axis whose length is known only when the model runs."""
-        length = g.op("Shape", x, start=axis, end=axis + 1)
-        step = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
-        positions = scaled_indices(g, self.mode, g.scales(range(after)), step)
+    def _open_positions(self, g: Emitter, x: str, axis: int, after: int | Sym) -> str:
+        """The positions along an axis if its length or the new one is known only in a run."""
+        length, new = g.op("Shape", x, start=axis, end=axis + 1), g.sizes([after])
+        step = g.op("Div", g.op("Cast", length, to=FLOAT), g.op("Cast", new, to=FLOAT))
+        indices = g.op("Range", g.ints(0), g.op("Squeeze", new), g.ints(1))
+        positions = scaled_indices(g, self.mode, g.op("Cast", indices, to=FLOAT), step)
         return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
 
-    def _repeats(self, before: int | Sym, after: int) -> bool:
+    def _repeats(self, before: int | Sym, after: int | Sym) -> bool:
         """Whether each element is taken equally often, by PyTorch's rounding too."""
-        if not isinstance(before, int) or after % before:
+        if before == after:
+            return True
+        if not isinstance(before, int) or not isinstance(after, int) or after % before:
             return False
         repeated = [i // (after // before) for i in range(after)]
         return nearest_positions(self.mode, before, after) == repeated
+
+
+def _may_vary(sizes: tuple[int | Sym, int | Sym]) -> bool:
+    """Whether `nearest_exact` of a size to another may depend on the processor in PyTorch."""
+    before, after = sizes
+    if isinstance(before, int) and isinstance(after, int):
+        return depends_on_processor(before, after)
+    return before != after
 
 
 @layer(
@@ -210,12 +262,12 @@ class PixelShuffle(Op):
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 3:
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {x}")
-        channels = fixed(self, x.channels, "its input channels")
-        maps, rest = divmod(channels, self.r**2)
-        if rest:
+        channels, maps = x.channels, x.channels // self.r**2
+        if not is_divisible(self, channels, self.r**2):
+            do = "does" if channels == 1 else "do"
             raise OpError(
                 "bad-groups",
-                f"{counted(channels, 'channel')} {do(channels)} not divide by {self.r} x {self.r}",
+                f"{amount(channels, 'channel')} {do} not divide by {self.r} x {self.r}",
                 "r",
                 f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op
-from netdsl.ir.types import TensorType, shape_text
+from netdsl.ir.products import common_factor, equal_products, exact_quotient, matched
+from netdsl.ir.sizes import expressed
+from netdsl.ir.types import Sym, TensorType, compact, shape_text
 from netdsl.ops.args import integers, show, sizes
 from netdsl.ops.base import arg, divisors, layer, spatial_rank
 from netdsl.ops.rounding import exact
@@ -16,13 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
-    from netdsl.ir.types import Sym
-
-
-class Axis(NamedTuple):
-    """An axis of the input; 0 is the batch."""
-
-    number: int
 
 
 @layer(
@@ -41,7 +36,8 @@ class Reshape(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         shape = self._new_shape(x)
-        if not self.needs_equal(x.size, prod(shape)):
+        pairs = equal_products(x.shape, shape)
+        if not all(self.needs_equal(a, b) for a, b in pairs):
             known = prod(size for size in self.shape if size != -1)
             needs = f"a multiple of {known}" if -1 in self.shape else str(known)
             raise OpError(
@@ -51,7 +47,7 @@ class Reshape(Op):
                 "shape",
                 self._what_fits(x),
             )
-        self._target(x, shape)
+        self.needs_computed(*_computed(x, shape))
         return TensorType(shape, x.dtype)
 
     def _new_shape(self, x: TensorType) -> tuple[int | Sym, ...]:
@@ -65,17 +61,25 @@ class Reshape(Op):
                 "-1 stands for the size that fits, as in `reshape([2, -1])`",
             )
         if -1 in shape:
-            rest = prod(size for size in shape if size != -1)
-            if not isinstance(rest, int):
-                raise OpError(
-                    "open-size",
-                    f"`reshape` to {shape_text(shape)}: no size can be found for -1 if another size"
-                    " is open",
-                    "shape",
-                    "write numbers for the other sizes, or the size itself in place of -1",
-                )
-            shape[shape.index(-1)] = x.size // rest
+            place = shape.index(-1)
+            shape[place] = self._fitting(x, shape[:place] + shape[place + 1 :])
         return tuple(shape)
+
+    def _fitting(self, x: TensorType, others: list[int | Sym]) -> int | Sym:
+        """The size for -1 beside the other sizes; raises `OpError` if no formula gives it."""
+        ours, theirs, _ = matched(x.shape, others)
+        factor = common_factor(theirs)
+        quotient = exact_quotient(ours, theirs // factor)
+        if quotient is None:
+            raise OpError(
+                "open-size",
+                f"`reshape` to {shape_text(self.shape)}: the size for -1 would be"
+                f" {compact(x.size)} / {shape_text(others)}, which is not a whole number for all"
+                " sizes",
+                "shape",
+                "write the size itself in place of -1",
+            )
+        return quotient // factor
 
     def _what_fits(self, x: TensorType) -> str | None:
         """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
@@ -89,47 +93,28 @@ class Reshape(Op):
                 return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
         return divisors(x.size)
 
-    def _target(self, x: TensorType, shape: Sequence[int | Sym]) -> list[int | Axis]:
-        """The new sizes as back ends need them; raises `OpError`.
-
-        Each is a number, or an axis of the input that has the size; at most one is -1.
-        """
-        target: list[int | Axis] = []
-        for size in shape:
-            if isinstance(size, int):
-                target.append(size)
-            elif size in x.shape:
-                target.append(Axis(x.shape.index(size) + 1))
-            else:
-                target.append(-1)
-        if target.count(-1) > 1:
-            message = (
-                f"`reshape` of {x} to {shape_text(shape)}: several sizes are open, and the input"
-                " has no axes of these sizes"
-            )
-            advice = "write numbers in the `input`; only one of these sizes can be open"
-            raise OpError("open-size", message, "shape", advice)
-        return target
-
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        target = self._target(x, self.infer(x).shape)
-        texts = [f"{{0}}.shape[{d.number}]" if isinstance(d, Axis) else str(d) for d in target]
-        return t.inline(f"{{0}}.reshape({', '.join(['{0}.shape[0]', *texts])})")
+        sizes = _computed(x, self.infer(x).shape)
+        return t.inline(f"{{0}}.reshape({', '.join(['{0}.shape[0]', *map(t.size, sizes)])})")
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        target = self._target(x.type, self.infer(x.type).shape)
-        known = [size for size in target if isinstance(size, int)]
-        if len(known) == len(target):
-            return g.op("Reshape", x, g.ints([0, *known]))
-        parts = [_onnx_size(g, x, size) for size in target]
-        return g.op("Reshape", x, g.op("Concat", g.ints([0]), *parts, axis=0))
+        sizes = _computed(x.type, self.infer(x.type).shape)
+        # 0 keeps the size that the input has at the same place.
+        kept = [0 if size in x.type.shape[i : i + 1] else size for i, size in enumerate(sizes)]
+        return g.op("Reshape", x, g.sizes([0, *kept]))
 
 
-def _onnx_size(g: Emitter, x: str, size: int | Axis) -> str:
-    """A vector of one size, which may be that of an axis of `x`."""
-    if isinstance(size, Axis):
-        return g.op("Shape", x, start=size.number, end=size.number + 1)
-    return g.ints([size])
+def _computed(x: TensorType, shape: Sequence[int | Sym]) -> list[int | Sym]:
+    """The new sizes as back ends need them, with -1 for one that they find by themselves.
+
+    It is an open size that the input does not determine, if there is one.
+    """
+    sizes = list(shape)
+    others = [i for i, size in enumerate(sizes) if isinstance(size, Sym) and size not in x.shape]
+    if others:
+        unknown = [i for i in others if expressed(sizes[i], [x.shape]) is None]
+        sizes[[*others, *unknown][-1]] = -1
+    return sizes
 
 
 @layer(

@@ -283,7 +283,7 @@ class GroupNorm(_OwnStatistics):
                 "wrong-rank",
                 f"`{self.kind}` needs channels and at least one more axis, but its input is {x}",
             )
-        check_groups(self.scale_size(x), self.groups)
+        check_groups(self, self.scale_size(x), self.groups)
         fewer = "use fewer groups; " if self.groups > 1 else ""
         _need_several(self, x.size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
         return x

@@ -8,7 +8,7 @@ from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, number, padding, sizes, text
-from netdsl.ops.base import arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.base import arg, for_all_axes, layer, spatial_rank
 from netdsl.ops.padding import Border, check_border, spread_pairs
 from netdsl.ops.rounding import exact
 from netdsl.words import counted
@@ -143,9 +143,6 @@ class Crop(Op):
                 f"`crop` needs a size or a reference, found {given}",
                 help="write for example `crop(24)`, for all axes, or a reference: `crop(@label)`",
             )
-        for what, numbers in (("its size", self.size), ("its offset", self.offset)):
-            for value in numbers or ():
-                fixed(self, value, what, "cut to the size of another value: `crop(@label)`")
         target = self._target(rank, like)
         if self.offset is None:
             return [
@@ -175,8 +172,11 @@ class Crop(Op):
 
     def infer(self, x: TensorType, like: TensorType | None = None) -> TensorType:
         plan = self._plan(x, like)
+        self.needs_computed(*(size for _, size in plan), *(self.offset or ()))
         for whole, (offset, size) in zip(x.spatial, plan, strict=True):
-            if not (self.needs_at_least(offset, 0) and self.needs_at_least(whole - offset, size)):
+            room = whole if self.offset is None else whole - offset
+            fits = self.offset is None or self.needs_at_least(offset, 0)
+            if not (fits and self.needs_at_least(room, size)):
                 start, advice = "", f"make it at most {whole}, or use `pad` to enlarge an axis"
                 if self.offset is not None:
                     start = f" from offset {offset}"
@@ -195,11 +195,11 @@ class Crop(Op):
         if all(isinstance(number, int) for pair in plan for number in pair):
             ranges = ", ".join(f"{offset}:{offset + size}" for offset, size in plan)
             return t.inline(f"{{0}}[:, :, {ranges}]")
-        arguments: list[object] = ["{1}.shape[2:]"]
+        arguments = ["{1}.shape[2:]"]
         if like is None:
-            arguments = [tuple(size for _, size in plan)]
+            arguments = [t.sizes([size for _, size in plan])]
         if self.offset is not None:
-            arguments.append(tuple(offset for offset, _ in plan))
+            arguments.append(t.sizes([offset for offset, _ in plan]))
         return t.helper("crop_to", "{0}", *arguments)
 
     def onnx(self, g: Emitter, x: TypedName, like: TypedName | None = None) -> str:
@@ -211,13 +211,13 @@ class Crop(Op):
             end = g.ints([offset + size for offset, size in known])
             return g.op("Slice", x, start, end, axes)
         if like is None:
-            target = g.ints([fixed(self, size, "its size") for _, size in plan])
+            target = g.sizes([size for _, size in plan])
         else:
             target = g.op("Shape", like, start=2)
         if self.offset is None:
             start = g.op("Div", g.op("Sub", g.op("Shape", x, start=2), target), g.ints([2]))
         else:
-            start = g.ints([fixed(self, offset, "its offset") for offset, _ in plan])
+            start = g.sizes([offset for offset, _ in plan])
         return g.op("Slice", x, start, g.op("Add", start, target), axes)
 
 

@@ -182,13 +182,11 @@ class Positions(_Tensor):
         )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        axis = axis_index(self, x.type, self.axis) + 1
+        (size,) = self.infer(x.type).shape
         batch = g.op("Shape", x, start=0, end=1)
-        length = x.type.shape[axis - 1]
-        if isinstance(length, int):
-            size, numbers = g.ints([length]), g.ints(list(range(length)))
+        new = g.sizes([size])
+        if isinstance(size, int):
+            positions = g.ints(range(size))
         else:
-            size = g.op("Shape", x, start=axis, end=axis + 1)
-            ends = [g.op("Squeeze", end) for end in (g.ints([0]), size, g.ints([1]))]
-            numbers = g.op("Range", *ends)
-        return g.op("Expand", numbers, g.op("Concat", batch, size, axis=0))
+            positions = g.op("Range", g.ints(0), g.op("Squeeze", new), g.ints(1))
+        return g.op("Expand", positions, g.op("Concat", batch, new, axis=0))

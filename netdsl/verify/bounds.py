@@ -126,8 +126,8 @@ class Evaluated:
         return Bound(rounding, torch.ones_like(self.y) * underflow)
 
     def again(self, x: Tensor) -> Tensor:
-        """The layer applied to another input."""
-        return self._step([x], self.module)
+        """The layer applied to another first input."""
+        return self._step([x, *self.xs[1:]], self.module)
 
     def of_absolute_values(self) -> Tensor:
         """The layer with the absolute values of its input and weights.

@@ -43,7 +43,7 @@ def compare_with_torch(path: Path, graph: Graph, state: Mapping[str, object], fo
     Returns the largest difference, as a share of the largest output. Raises `NetdslError` if it is
     too large, or if a back end fails.
     """
-    tensors = inputs_for(graph, BATCH, two_settings(graph)[0], 0)
+    tensors = inputs_for(graph, form.batch or BATCH, two_settings(graph)[0], 0)
     inputs = {v.name: tensors[id(v)].numpy() for v in graph.inputs}
     fed = dict(inputs)
     if form.pixels is not None:

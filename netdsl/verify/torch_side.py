@@ -66,7 +66,7 @@ class Step:
             if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
-        self._call = _function(call, len(node.inputs))
+        self._call = _function(call, len(node.taken))
 
     def __call__(self, xs: list[torch.Tensor], module: nn.Module | None = None) -> torch.Tensor:
         """The result of the layer, without its further results."""
@@ -141,7 +141,7 @@ class TorchSide:
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
         self._last: dict[int, int] = {}  # the step that uses a value last, by the value's id
         for i, step in enumerate(self.steps):
-            for value in step.node.inputs:
+            for value in step.node.taken:
                 self._last[id(value)] = i
 
     def _restore(self, graph: Graph) -> None:
@@ -176,7 +176,7 @@ class TorchSide:
         """
         values = dict(inputs)
         for i, step in enumerate(self.steps):
-            xs = [values[id(v)] for v in step.node.inputs]
+            xs = [values[id(v)] for v in step.node.taken]
             try:
                 if settle is not None:
                     settle(step, xs)
@@ -186,7 +186,7 @@ class TorchSide:
             made = zip(step.node.outputs, ys, strict=True)
             values |= {id(value): y for value, y in made}
             yield step, xs, ys
-            for value in step.node.inputs:
+            for value in step.node.taken:
                 if self._last[id(value)] == i:
                     values.pop(id(value), None)
 

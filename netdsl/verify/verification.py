@@ -233,7 +233,7 @@ class Verification:
         node = step.node
         executors = [
             Executor("PyTorch", xs, ys),
-            Executor("onnxruntime", in_onnx(node.inputs), in_onnx(node.outputs)),
+            Executor("onnxruntime", in_onnx(node.taken), in_onnx(node.outputs)),
         ]
         differences = compare_values(step, executors, self.report)
         claims = (self.tested.in_torch, self.tested.in_onnx)
@@ -276,14 +276,14 @@ class Verification:
         claim = self.tested.folded
         steps = {s.node.name: s for s in self.torch.steps}
         pairs = [(steps[name], steps[norm.name]) for name, norm in exported.folded.items()]
-        values = [v for step, norm in pairs for v in (*step.node.inputs, norm.node.output)]
+        values = [v for step, norm in pairs for v in (*step.node.taken, norm.node.output)]
         wanted = {exported.tensor[id(v)]: v.type.dtype for v in values}
         arrays = self._try(
             "onnxruntime rejects the exported model",
             lambda: self.onnx.run(exported.session(wanted, threads=self.threads), fed),
         )
         for step, norm in pairs:
-            xs = [torch.from_numpy(arrays[exported.tensor[id(v)]]) for v in step.node.inputs]
+            xs = [torch.from_numpy(arrays[exported.tensor[id(v)]]) for v in step.node.taken]
             y = torch.from_numpy(arrays[exported.tensor[id(norm.node.output)]])
             executor = Executor("the exported model", xs, [y])
             claim.difference = claim.difference or compare_folded(step, norm, executor, self.report)
@@ -295,8 +295,9 @@ def _first_that_fails(graph: Graph) -> Node | None:
     for node in graph.nodes:
         try:
             lowered(node)
-            emitter.begin(node)
-            node.op.onnx(emitter, *(TypedName.of(v.name, v.type) for v in node.inputs))
+            taken = [TypedName.of(v.name, v.type) for v in node.taken]
+            emitter.begin(node, taken)
+            node.op.onnx(emitter, *taken[: len(node.inputs)])
         except Exception:  # the exception that `lower` raised
             return node
     return None

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netdsl
-from netdsl.analysis.valid import conditions, valid_for
+from netdsl.analysis.conditions import conditions
+from netdsl.analysis.valid import valid_for
 from tests.support.phrases import says
 from tests.support.small_nets import codes
 

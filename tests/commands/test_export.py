@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,75 @@ def test_tied_weights_and_constants_are_verified(
     Path("tied.net").write_text(TIED, encoding="utf-8")
     said = run_command(capsys, "export", "tied.net", "-o", "tied.onnx", "--verify", *option)[0]
     assert "onnxruntime and PyTorch agree" in said
+
+
+def test_batch(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--batch 4`, inputs and outputs have 4 samples; the manifest and the message tell so."""
+    out, _ = run_command(
+        capsys, "export", "tiny.net", "-o", "m.onnx", "--batch", "4", "--verify", code=0
+    )
+    assert ", float32, a batch of 4, " in out
+    graph = onnx.load("m.onnx").graph
+    for value in (*graph.input, *graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_value == 4
+    assert json.loads((net_folder / "m.onnx.manifest.json").read_text())["batch"] == 4
+    run_command(capsys, "verify", "m.onnx", code=0)
+
+
+def test_batch_of_pictures(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that prepares pictures takes that many of them."""
+    del net_folder
+    options = ("--batch", "3", "--with-preprocess", "--verify")
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", *options, code=0)
+    (image,) = onnx.load("m.onnx").graph.input
+    assert image.type.tensor_type.shape.dim[0].dim_value == 3
+
+
+@pytest.mark.parametrize("samples", [1, 2, 4, 7, 9])
+def test_run_with_a_fixed_batch(
+    samples: int, net_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run` gives a model of a fixed batch any number of samples, and has one result for each."""
+    run_command(capsys, "export", "tiny.net", "-o", "four.onnx", "--batch", "4", code=0)
+    run_command(capsys, "export", "tiny.net", "-o", "any.onnx", code=0)
+    shape = netdsl.load(net_folder / "tiny.net").graph.inputs[0].type.shape
+    x = np.random.default_rng(0).normal(size=(samples, *map(int, map(str, shape))))
+    np.save("x.npy", x.astype(np.float32))
+    for model in ("four", "any"):
+        run_command(capsys, "run", f"{model}.onnx", "x.npy", "-o", f"{model}.npz", code=0)
+    four, any_ = (np.load(f"{model}.npz")["y"] for model in ("four", "any"))
+    assert len(four) == samples
+    np.testing.assert_allclose(four, any_, rtol=1e-5, atol=1e-6)
+
+
+def test_bench_with_another_batch(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`bench` of a model of a fixed batch names the batch that it takes."""
+    del net_folder
+    run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--batch", "4", code=0)
+    _, err = run_command(capsys, "bench", "m.onnx", "--batch", "8", code=1)
+    assert "not a batch of 8" in err
+    assert "--batch 4" in err
+
+
+def test_batches_that_are_refused(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """PyTorch source has no batch, and a batch has at least one sample."""
+    assert not list(net_folder.glob("m.*"))
+    _, err = run_command(capsys, "export", "tiny.net", "-o", "m.py", "--batch", "4", code=2)
+    assert "--batch applies only to .onnx" in err
+    _, err = run_command(capsys, "export", "tiny.net", "-o", "m.onnx", "--batch", "0", code=2)
+    assert "found 0" in err
+    net = netdsl.load(net_folder / "tiny.net")
+    with pytest.raises(ValueError, match="batch -1 is not supported"):
+        net.onnx(batch=-1)
+    with pytest.raises(TypeError):
+        net.onnx(batch=2.5)  # type: ignore[arg-type]
+    assert not list(net_folder.glob("m.*"))
+
+
+def test_batch_from_python(net_folder: Path) -> None:
+    """`Net.onnx` and `Net.save_onnx` fix the batch too."""
+    net = netdsl.load(net_folder / "tiny.net")
+    net.save_onnx("m.onnx", batch=5)
+    for model in (net.onnx(batch=5), onnx.load("m.onnx")):
+        onnx.checker.check_model(model, full_check=True)
+        assert model.graph.output[0].type.tensor_type.shape.dim[0].dim_value == 5

@@ -156,6 +156,7 @@ class Generator(Writer):
                 "flatten",
                 "tokens",
                 "slice",
+                "select",
                 "split",
                 "concat",
                 "channel_shuffle",

@@ -130,23 +130,18 @@ def _global(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("adaptive_avgpool", "adaptive_maxpool")
 def _adaptive(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
-    out = (
-        (1,) * n
-        if any(t.open)
-        else (
-            per_axis(g, n, (1, 2, 3, 4, max(t.spatial), min(t.spatial) + 1))
-            if g.chance(0.8)
-            else t.spatial
-        )
-    )
+    out = per_axis(g, n, (1, 2, 3, 4, max(t.spatial), min(t.spatial) + 1))
+    if not any(t.open) and g.chance(0.2):
+        out = t.spatial
     return [("size", g.dims(out))], Type((t.channels, *out), (t.open[0], *(False,) * n))
 
 
 @makes("spp")
 def _spp(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.rank == 3 and t.floats and t.closed)
+    need(t.rank == 3 and t.floats)
     levels = [g.pick((1, 2, 3, 4)) for _ in range(g.random.randint(1, 3))]
-    return [("levels", g.ints(levels))], Type.of(t.channels * sum(v * v for v in levels))
+    units = t.channels * sum(v * v for v in levels)
+    return [("levels", g.ints(levels))], Type((units,), (t.open[0],))
 
 
 @makes("subsample")

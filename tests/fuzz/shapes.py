@@ -29,7 +29,8 @@ REFERENCES = {"gcn", "cheb", "sage", "roi_pool", "roi_align"}  # kinds that need
 
 @makes("reshape")
 def _reshape(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.closed)
+    if not t.closed:
+        return _open_reshape(g, t)
     rest, new = t.size, []
     for _ in range(g.random.randint(0, 3)):
         divisors = [d for d in range(1, min(rest, 40) + 1) if rest % d == 0]
@@ -43,6 +44,16 @@ def _reshape(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return [("shape", g.sizes(shown) if len(new) > 1 else g.dims(shown))], Type.of(
         *new, dtype=t.dtype
     )
+
+
+def _open_reshape(g: Generator, t: Type) -> tuple[Arguments, Type]:
+    """A number and -1: the number divides the product of the sizes that are not open."""
+    known = prod(size for size, is_open in zip(t.shape, t.open, strict=True) if not is_open)
+    parts = g.pick([v for v in range(1, known + 1) if known % v == 0])
+    shape, is_open, shown = [parts, t.size // parts], [False, True], [parts, -1]
+    if g.chance(0.5):
+        shape, is_open, shown = shape[::-1], is_open[::-1], shown[::-1]
+    return [("shape", g.sizes(shown))], Type(tuple(shape), tuple(is_open), t.dtype)
 
 
 @makes("permute")
@@ -116,30 +127,58 @@ def _crop(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return a, result
 
 
-@makes("slice", "split")
+@makes("slice")
 def _slice(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    axis = g.pick([i for i in range(t.rank) if not t.open[i]])
-    size, a = t.shape[axis], []
-    if kind == "split":
-        parts = g.pick([v for v in range(1, size + 1) if size % v == 0])
-        a = [("parts", g.whole(parts)), ("index", g.whole(g.random.randrange(parts)))]
-        new = size // parts
+    axis = g.random.randrange(t.rank)
+    size = t.shape[axis]
+    start = g.random.randrange(size)
+    end = g.random.randint(start + 1, size)
+    from_end = g.chance(0.3), end < size and g.chance(0.3)
+    a: Arguments = []
+    if start or g.chance(0.5):
+        a.append(("start", g.whole(start - size if from_end[0] else start)))
     else:
-        start = g.random.randrange(size)
-        end = g.random.randint(start + 1, size)
-        a = [
-            ("start", g.whole(start if g.chance(0.7) else start - size)),
-            ("end", g.whole(end if g.chance(0.7) or end == size else end - size)),
-        ]
-        new = end - start
+        from_end = False, from_end[1]
+    to_end = end == size and g.chance(0.6)
+    if not to_end:
+        a.append(("end", g.whole(end - size if from_end[1] else end)))
+    _add_axis(g, a, t, axis)
+    ends_at_end = to_end or from_end[1]
+    need(not t.open[axis] or ends_at_end or not from_end[0])  # only a few sizes would be valid
+    return a, t.at(axis, end - start, open_=t.open[axis] and ends_at_end != from_end[0])
+
+
+def _add_axis(g: Generator, a: Arguments, t: Type, axis: int) -> None:
+    """Add the argument `axis`, or leave the default."""
     if axis or g.chance(0.1):
         a.append(("axis", g.whole(axis + 1 if g.chance(0.6) else axis - t.rank)))
-    return a, t.at(axis, new)
+
+
+@makes("select")
+def _select(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank > 1)
+    axis = g.random.randrange(t.rank)
+    place = g.random.randrange(t.shape[axis])
+    a: Arguments = [("index", g.whole(place if g.chance(0.6) else place - t.shape[axis]))]
+    _add_axis(g, a, t, axis)
+    left = [i for i in range(t.rank) if i != axis]
+    return a, Type(tuple(t.shape[i] for i in left), tuple(t.open[i] for i in left), t.dtype)
+
+
+@makes("split")
+def _split(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    axis = g.random.randrange(t.rank)
+    size = t.shape[axis]
+    most = 3 if t.open[axis] else size
+    parts = g.pick([v for v in range(1, most + 1) if size % v == 0])
+    a: Arguments = [("parts", g.whole(parts)), ("index", g.whole(g.random.randrange(parts)))]
+    _add_axis(g, a, t, axis)
+    return a, t.at(axis, size // parts)
 
 
 @makes("channel_shuffle")
 def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(2 <= t.rank <= 4 and not t.open[0])
+    need(2 <= t.rank <= 4)
     return [
         ("groups", g.whole(g.pick([v for v in range(1, t.channels + 1) if t.channels % v == 0])))
     ], t
@@ -149,8 +188,14 @@ def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
     a: Arguments = []
-    is_scaled = g.chance(0.6)
-    if is_scaled:
+    if g.chance(0.4):
+        size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
+        other = t.with_(g.pick((1, 2))) if g.chance(0.3) else Type((2, *size), (False,) * (n + 1))
+        if g.chance(0.5):
+            other = Type(other.shape, (False, *(g.chance(0.7) for _ in range(n))))
+        g.refer(other)
+        result = Type((t.channels, *other.spatial), (t.open[0], *other.open[1:]))
+    elif g.chance(0.6):
         scale = g.pick((1, 2, 3))
         a.append(("scale", g.whole(scale)))
         result = t.with_(spatial=tuple(x * scale for x in t.spatial))
@@ -160,7 +205,6 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         result = Type((t.channels, *size), (t.open[0], *(False,) * n))
     interpolated = {1: ["linear"], 2: ["bilinear", "bicubic"], 3: ["trilinear"]}[n]
     mode = g.pick(["nearest", "nearest_exact", "area", *interpolated, *interpolated])
-    need(mode != "area" or is_scaled or t.closed)
     if mode != "nearest" or g.chance(0.1):
         a.append(("mode", g.word(mode)))
     if mode in interpolated:
@@ -170,7 +214,7 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("pixel_shuffle")
 def _pixels(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.rank == 3 and t.floats and not t.open[0])
+    need(t.rank == 3 and t.floats)
     r = g.pick([v for v in (1, 2, 3) if t.channels % (v * v) == 0])
     return [("r", g.whole(r))], t.with_(t.channels // (r * r), tuple(x * r for x in t.spatial))
 

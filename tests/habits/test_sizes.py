@@ -28,6 +28,7 @@ from netdsl.habits.sizes import meant_sizes
         ("(None, None, 80)", None),
         ("32^2", None),
         ("size", None),
+        ("3xH10xW10", None),
     ],
 )
 def test_meant_sizes(text: str, meant: str | None) -> None:

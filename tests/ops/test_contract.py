@@ -191,7 +191,7 @@ def test_fixed_initial_weights_are_equal(example: Example) -> None:
         if tensor.name not in state:
             continue
         param = (net.graph.nodes[0].params() | net.graph.nodes[0].buffers())[
-            tensor.name.removeprefix("y").removeprefix(".")
+            tensor.name.removeprefix("y").removeprefix(".")  # a `param` is `y` itself
         ]
         ours, theirs = onnx.numpy_helper.to_array(tensor), state[tensor.name].numpy()
         assert theirs.shape == ours.shape

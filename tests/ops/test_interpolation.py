@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+import netdsl
 from netdsl.ops.interpolation import depends_on_processor, nearest_positions
 from tests.support.back_ends import both, numbers, run_onnx, run_torch
 from tests.support.small_nets import net_of
@@ -41,6 +44,30 @@ def test_modes(axes: int, mode: str, corners: bool) -> None:
             for shape in (fixed, open_):
                 _, y = both(net_of(call, shape), x)
                 np.testing.assert_allclose(y, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("axes", "mode", "corners"), CASES)
+def test_references(axes: int, mode: str, corners: bool) -> None:
+    """To the size of a reference, which is fixed or open, from a fixed or an open size."""
+    more = f"mode = {mode}" + (", align_corners = true" if corners else "")
+    keywords = {"mode": mode.replace("_", "-"), "align_corners": True if corners else None}
+    sizes = ((4, 3, 5), (1, 6, 2), (7, 5, 3), (2, 9, 4))
+    for before, after in permutations([size[:axes] for size in sizes], 2):
+        x, like = numbers(2, 3, *before), numbers(2, 1, *after)
+        expected = F.interpolate(
+            torch.from_numpy(x),
+            size=after,
+            **keywords,  # type: ignore[arg-type]
+        )
+        for shape in ("x".join(map(str, before)), "x".join("HWD"[:axes])):
+            for other in ("x".join(map(str, after)), "x".join("ABC"[:axes])):
+                net = netdsl.loads(
+                    f"net N {{\ninput x: 3x{shape}\ninput like: 1x{other}\n"
+                    f"output y: @x -> upsample(@like, {more})\n}}"
+                )
+                inputs = [torch.from_numpy(a).float() for a in (x, like)]
+                for (y,) in (run_torch(net.torch(), inputs), run_onnx(net.onnx(), inputs)):
+                    np.testing.assert_allclose(y, expected.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_nearest_exact_on_every_processor() -> None:

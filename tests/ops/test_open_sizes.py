@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import netdsl
-from netdsl.analysis.valid import conditions
+from netdsl.analysis.conditions import conditions
 from netdsl.errors import OpError
 from netdsl.ir.types import TensorType, subs
 from netdsl.ops import LAYERS
@@ -36,7 +36,7 @@ def opened(example: Example) -> tuple[list[str], dict[str, int]]:
 
 
 OPENED = [e for e in EXAMPLES if opened(e)[1] and "x" in e.shapes]
-# These kinds act on the last axis, or have bounds that can count from its end.
+# These kinds have weights for each position of the last axis.
 MUST_KNOW_THE_SIZE = {
     "attention",
     "cheb",
@@ -48,8 +48,6 @@ MUST_KNOW_THE_SIZE = {
     "rmsnorm",
     "rnn",
     "sage",
-    "slice",
-    "split",
 }
 
 
@@ -104,12 +102,7 @@ def test_open_sizes_run(example: Example) -> None:
     if net is None:
         return
     own = opened(example)[1]
-    try:
-        model = net.onnx()
-    except netdsl.CompileError as error:
-        assert [d.code for d in error.diagnostics] == ["open-size"]
-        assert example.kind in FIXED_IN_ONNX
-        return
+    model = net.onnx()
     rules = conditions(net.graph)
     larger = ({s: n + more for s, n in own.items()} for more in (0, 2, 12))
     valid = [sizes for sizes in larger if all(c.holds(sizes) for c in rules)]
@@ -117,10 +110,6 @@ def test_open_sizes_run(example: Example) -> None:
     for sizes in valid:
         assert_back_ends_agree(net, sizes)
     onnx.checker.check_model(model, full_check=True)
-
-
-# Their windows depend on the size; `maxpool` does so with `ceil` and padding.
-FIXED_IN_ONNX = {"adaptive_avgpool", "adaptive_maxpool", "spp", "maxpool"}
 
 
 # ---- ranks

@@ -143,6 +143,155 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
         {"H": 2, "W": 5},
         lambda x: x.reshape(-1, 6, 5),
     ),
+    ("reshape([in.width, -1])", "3x8xW"): (
+        "Wx24",
+        "W >= 1",
+        {"W": 5},
+        lambda x: x.reshape(-1, 5, 24),
+    ),
+    ("reshape([3 * H // 2, 2, W])", "3xHxW"): (
+        "(H+⌊H/2⌋)x2xW",
+        "H >= 2, H divisible by 2, W >= 1",
+        {"H": 6, "W": 5},
+        lambda x: x.reshape(-1, 9, 2, 5),
+    ),
+    ("reshape([3, H // 2, 2, W // 3, 3])", "3xHxW"): (
+        "3x⌊H/2⌋x2x⌊W/3⌋x3",
+        "H >= 2, H divisible by 2, W >= 3, W divisible by 3",
+        {"H": 4, "W": 9},
+        lambda x: x.reshape(-1, 3, 2, 2, 3, 3),
+    ),
+    ("reshape([-1, H // 2, W // 4])", "3xHxW"): (
+        "24x⌊H/2⌋x⌊W/4⌋",
+        "H >= 2, H divisible by 2, W >= 4, W divisible by 4",
+        {"H": 4, "W": 8},
+        lambda x: x.reshape(-1, 24, 2, 2),
+    ),
+    ("maxpool(2) -> reshape([3, H // 4, 2, W // 2])", "3xHxW"): (
+        "3x⌊H/4⌋x2x⌊W/2⌋",
+        "H >= 4, H % 4 in 0 to 1, W >= 2",
+        {"H": 9, "W": 4},
+        lambda x: x[:, :, :8].reshape(-1, 3, 4, 2, 2, 2).max((3, 5)).reshape(-1, 3, 2, 2, 2),
+    ),
+    ("reshape([H // 2, 13])", "6xH"): (
+        "⌊H/2⌋x13",
+        "H == 13",
+        {"H": 13},
+        lambda x: x.reshape(-1, 6, 13),
+    ),
+    ("reshape([W * 2, H, 3])", "6xHxW"): (
+        "2WxHx3",
+        "H >= 1, W >= 1",
+        {"H": 2, "W": 5},
+        lambda x: x.reshape(-1, 10, 2, 3),
+    ),
+    ("reshape([3, 2 * H, -1])", "3xHxW"): (
+        "3x2Hx⌊W/2⌋",
+        "H >= 1, W >= 2, W divisible by 2",
+        {"H": 2, "W": 6},
+        lambda x: x.reshape(-1, 3, 4, 3),
+    ),
+    ("slice(1, axis = 2) -> tokens -> reshape([W, H - 1, -1])", "2xHxW"): (
+        "Wx(H-1)x2",
+        "H >= 2, W >= 1",
+        {"H": 4, "W": 2},
+        lambda x: x[:, :, 1:].reshape(-1, 2, 6).transpose(0, 2, 1).reshape(-1, 2, 3, 2),
+    ),
+    ("tokens -> permute([2, 1]) -> reshape([6, H, W])", "6xHxW"): (
+        "6xHxW",
+        "H >= 1, W >= 1",
+        {"H": 4, "W": 2},
+        lambda x: x,
+    ),
+    ("reshape([H * W // 2, 2])", "HxW"): (
+        "⌊HW/2⌋x2",
+        "H >= 1, W >= 1, ⌊HW/2⌋ >= 1, H W == 2⌊HW/2⌋",
+        {"H": 3, "W": 4},
+        lambda x: x.reshape(-1, 6, 2),
+    ),
+    ("upsample(size = [in.height * 2, 4])", "2xHx4"): (
+        "2x2Hx4",
+        "H >= 1",
+        {"H": 3},
+        lambda x: x.repeat(2, 2),
+    ),
+    ("upsample(@x1)", "2xHxW", "[1, 2 * H, 3 * W]"): (
+        "2x2Hx3W",
+        "H >= 1, W >= 1",
+        {"H": 3, "W": 2},
+        lambda x: x.repeat(2, 2).repeat(3, 3),
+    ),
+    ("crop([H // 2, 3], offset = [H // 3, 1])", "2xHxW"): (
+        "2x⌊H/2⌋x3",
+        "H >= 2, W >= 4",
+        {"H": 7, "W": 5},
+        lambda x: x[:, :, 2:5, 1:4],
+    ),
+    ("slice(2)", "TxD"): ("(T-2)xD", "T >= 3, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, 2:]),
+    ("slice(-2)", "TxD"): ("2xD", "T >= 2, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, -2:]),
+    ("slice(end = -2)", "TxD"): (
+        "(T-2)xD",
+        "T >= 3, D >= 1",
+        {"T": 5, "D": 2},
+        lambda x: x[:, :-2],
+    ),
+    ("slice(1, -1, axis = -1)", "3xH"): ("3x(H-2)", "H >= 3", {"H": 3}, lambda x: x[..., 1:-1]),
+    ("slice(2, 5)", "TxD"): ("3xD", "T >= 5, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, 2:5]),
+    ("slice(-3, -1)", "TxD"): ("2xD", "T >= 3, D >= 1", {"T": 3, "D": 2}, lambda x: x[:, -3:-1]),
+    ("slice(0, T // 2)", "TxD"): (
+        "⌊T/2⌋xD",
+        "T >= 2, D >= 1",
+        {"T": 5, "D": 2},
+        lambda x: x[:, :2],
+    ),
+    ("slice(1, in.length, axis = 2)", "DxT"): (
+        "Dx(T-1)",
+        "D >= 1, T >= 2",
+        {"T": 5, "D": 2},
+        lambda x: x[:, :, 1:],
+    ),
+    ("concat(@x0, axis = 1) -> slice(-3)", "Tx2"): (
+        "3x2",
+        "T >= 2",
+        {"T": 3},
+        lambda x: np.concatenate([x, x], 1)[:, -3:],
+    ),
+    ("select(0)", "TxD"): ("D", "T >= 1, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, 0]),
+    ("select(-1)", "TxD"): ("D", "T >= 1, D >= 1", {"T": 5, "D": 2}, lambda x: x[:, -1]),
+    ("select(-2)", "Tx3"): ("3", "T >= 2", {"T": 2}, lambda x: x[:, -2]),
+    ("select(3, axis = 3)", "2xHxW"): (
+        "2xH",
+        "H >= 1, W >= 4",
+        {"H": 2, "W": 4},
+        lambda x: x[..., 3],
+    ),
+    ("select(T // 2)", "Tx3"): ("3", "T >= 1", {"T": 5}, lambda x: x[:, 2]),
+    ("split(2, 1)", "TxD"): (
+        "⌊T/2⌋xD",
+        "T >= 2, T divisible by 2, D >= 1",
+        {"T": 6, "D": 2},
+        lambda x: x[:, 3:],
+    ),
+    ("slice(2, axis = 2) -> split(3, 1, axis = 2)", "2xH"): (
+        "2x⌊(H-2)/3⌋",
+        "H >= 5, H % 3 == 2",
+        {"H": 8},
+        lambda x: x[:, :, 4:6],
+    ),
+    ("concat(@x0, axis = 1) -> split(2, 0)", "Tx3"): ("Tx3", "T >= 1", {"T": 3}, lambda x: x),
+    ("channel_shuffle(2)", "CxH"): (
+        "CxH",
+        "C >= 2, C divisible by 2, H >= 1",
+        {"C": 6, "H": 2},
+        lambda x: x[:, [0, 3, 1, 4, 2, 5]],
+    ),
+    ("pixel_shuffle(2)", "Cx2x3"): (
+        "⌊C/4⌋x4x6",
+        "C >= 4, C divisible by 4",
+        {"C": 4},
+        lambda x: x.reshape(-1, 1, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(-1, 1, 4, 6),
+    ),
+    ("spp([1])", "Cx2x3"): ("C", "C >= 1", {"C": 4}, lambda x: x.max((2, 3))),
     ("tokens", "3xHxW"): (
         "HWx3",
         "H >= 1, W >= 1",
@@ -337,30 +486,94 @@ def test_upsample_of_any_size(call: str) -> None:
             "bad-argument: `reshape` to -2x3: sizes must be at least 1, except for one -1",
         ),
         (
-            "reshape([in.width, -1])",
-            ["3x8xW"],
-            "open-size: `reshape` to Wx-1: no size can be found for -1 if another size is open",
-        ),
-        (
-            "permute([2, 1]) -> reshape([3, H, 2 * H])",
-            ["6xS", "1xH"],
-            (
-                "open-size: `reshape` of Sx6 to 3xHx2H: several sizes are open, and the input has"
-                " no axes of these sizes"
-            ),
-        ),
-        (
-            "tokens -> reshape([3, H, W])",
+            "reshape([H // 2 + 1, -1])",
             ["3xHxW"],
             (
-                "open-size: `reshape` of HWx3 to 3xHxW: several sizes are open, and the input has"
-                " no axes of these sizes"
+                "open-size: `reshape` to ⌊(H+2)/2⌋x-1: the size for -1 would be"
+                " 3 H W / ⌊(H+2)/2⌋, which is not a whole number for all sizes"
             ),
         ),
         (
-            "upsample(size = [in.height * 2, 4])",
+            "reshape([H, W])",
+            ["3xHxW"],
+            (
+                "shape-mismatch: `reshape` to HxW needs H * W elements, but its input 3xHxW has"
+                " 3 * H * W"
+            ),
+        ),
+        (
+            "reshape([2, H, W + 1])",
             ["2xHxW"],
-            "open-size: `upsample` to 2Hx4: the size must be a number",
+            (
+                "shape-mismatch: `reshape` to 2xHx(W+1) needs 2 * H * W + 2 * H elements, but its"
+                " input 2xHxW has 2 * H * W"
+            ),
+        ),
+        (
+            "slice(5, 5)",
+            ["TxD"],
+            "bad-slice: `slice` from 5 to 5 is empty: the axis has T elements",
+        ),
+        (
+            "slice(-2, -4)",
+            ["TxD"],
+            "bad-slice: `slice` from -2 to -4 is empty: the axis has T elements",
+        ),
+        (
+            "slice(0, T + 1)",
+            ["TxD"],
+            "bad-slice: `slice` from 0 to T + 1 does not fit: the axis has T elements",
+        ),
+        (
+            "slice(4)",
+            ["2x4"],
+            "bad-slice: `slice` from 4 to the end is empty: the axis has 2 elements",
+        ),
+        (
+            "select(2)",
+            ["2x4"],
+            "bad-slice: there is no element 2 to select: the axis has 2 elements, counted from 0",
+        ),
+        (
+            "select(-3)",
+            ["2x4"],
+            "bad-slice: there is no element -3 to select: the axis has 2 elements, counted from 0",
+        ),
+        (
+            "select(T)",
+            ["TxD"],
+            "bad-slice: there is no element T to select: the axis has T elements, counted from 0",
+        ),
+        (
+            "concat(@x0, @x1, axis = 1) -> split(2, 0)",
+            ["TxD", "1xD"],
+            "bad-groups: 2 T + 1 elements do not divide into 2 pieces",
+        ),
+        (
+            "crop([H + 1, 4])",
+            ["2xHxW"],
+            "window-too-large: `crop` to H + 1 does not fit into H",
+        ),
+        (
+            "upsample",
+            ["2x3x4"],
+            "missing-argument: `upsample` needs one of `scale`, `size` and a reference, found none",
+        ),
+        (
+            "upsample(2, @x1)",
+            ["2x3x4", "2x6x8"],
+            (
+                "missing-argument: `upsample` needs one of `scale`, `size` and a reference, found"
+                " `scale` and a reference"
+            ),
+        ),
+        (
+            "upsample(@x1)",
+            ["2x3x4", "2x6"],
+            (
+                "wrong-rank: the reference of `upsample` has 1 spatial axis, the input has"
+                " 2 spatial axes"
+            ),
         ),
         (
             "reshape(5x4)",
@@ -420,16 +633,6 @@ def test_upsample_of_any_size(call: str) -> None:
             "missing-argument: `crop` needs a size or a reference, found both",
         ),
         (
-            "crop([in.height, 4])",
-            ["2xHxW"],
-            "open-size: `crop` needs to know its size, but H is open",
-        ),
-        (
-            "crop(4, offset = [in.height, 4])",
-            ["2xHxW"],
-            "open-size: `crop` needs to know its offset, but H is open",
-        ),
-        (
             "upsample(size = 3x3)",
             ["2x4"],
             "wrong-rank: `size` has 2 sizes, the input has 1 spatial axis",
@@ -443,21 +646,6 @@ def test_upsample_of_any_size(call: str) -> None:
             "slice(-3, 2)",
             ["2x4"],
             "bad-slice: `slice` from -3 to 2 does not fit: the axis has 2 elements",
-        ),
-        (
-            "split(2, 0)",
-            ["CxH"],
-            "open-size: `split` needs to know the size of axis 1, but C is open",
-        ),
-        (
-            "channel_shuffle(2)",
-            ["CxH"],
-            "open-size: `channel_shuffle` needs to know its input channels, but C is open",
-        ),
-        (
-            "pixel_shuffle(2)",
-            ["CxHxW"],
-            "open-size: `pixel_shuffle` needs to know its input channels, but C is open",
         ),
     ],
 )

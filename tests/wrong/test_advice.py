@@ -62,15 +62,10 @@ CORRECTED = {
         "write a number for D in the `input`",
         "input x: 7\ndense(4)",
     ),
-    "crop to an open size": (
-        "input x: 3xHxW\nconv(4, 3, pad = 2) -> crop([H, W])",
-        "or cut to the size of another value: `crop(@label)`",
-        "input x: 3xHxW\nconv(4, 3, pad = 2) -> crop(@x)",
-    ),
-    "upsample to an open size": (
-        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample(size = [H, W])",
-        "`upsample(2)`, then `crop(@label)`",
-        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample(2) -> crop(@x)",
+    "upsample to nothing": (
+        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample",
+        "`upsample(@label)`",
+        "input x: 3xHxW\nmaxpool(2, ceil = true) -> upsample(@x)",
     ),
     "vectors that are added": (
         "input x: 8\nadd { | dense(64) | dense(32) }",

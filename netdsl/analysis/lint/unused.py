@@ -20,7 +20,7 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
 
     A label in an `expect` is a use: some nets exist to show sizes.
     """
-    used = {id(value) for node in graph.nodes for value in node.inputs}
+    used = {id(value) for node in graph.nodes for value in node.taken}
     used.update(id(output.value) for output in graph.outputs)
     used.update(id(head.value) for head in graph.aux)
     for value in graph.inputs:

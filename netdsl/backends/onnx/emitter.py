@@ -10,12 +10,19 @@ from onnx import helper
 
 from netdsl.backends.onnx.origin import RESULT, line_of, mark
 from netdsl.backends.onnx.precision import ELEMENT, narrowed
+from netdsl.ir.sizes import Arithmetic, AxisSize, expressed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.ir.graph import Node, Site
+    from netdsl.ir.lowering import TypedName
     from netdsl.ir.op import Param
+    from netdsl.ir.sizes import Expression
+    from netdsl.ir.types import Sym
+
+
+_OPERATORS = {"+": "Add", "-": "Sub", "*": "Mul", "//": "Div"}
 
 
 class GraphEmitter:
@@ -30,18 +37,20 @@ class GraphEmitter:
         self.results: tuple[str, ...] = ()  # the further results of the layer that the net uses
         self.made: dict[str, str] = {}  # their names in the model
         self._node: Node | None = None
+        self._taken: Sequence[TypedName] = ()
         self._name = self._kind = self._line = ""
         self._stored = ""  # the name of the layer, if it is that of a tensor
         self._count = 0
 
-    def begin(self, node: Node) -> None:
-        """Begin the nodes of this layer."""
+    def begin(self, node: Node, taken: Sequence[TypedName]) -> None:
+        """Begin the nodes of this layer; `taken` are the names of the values that it takes."""
         self.begin_at(node.name, node.op.kind, node.output.site)
         self._node = node
         if node.name in node.tensors():
             self._stored = node.name
         self.results = tuple(node.results)
         self.made = {}
+        self._taken = taken
 
     def begin_at(self, name: str, kind: str, site: Site) -> None:
         """Begin nodes with this name, which belong to no layer."""
@@ -106,9 +115,35 @@ class GraphEmitter:
             narrowed(name, np.asarray(param.values, np.float32), dtype)  # raises for an overflow
         self.constants[name,] = helper.make_tensor(name, ELEMENT[dtype], param.shape, param.values)
 
-    def ints(self, values: Sequence[int]) -> str:
-        """A constant of 64-bit integers."""
+    def ints(self, values: int | Sequence[int]) -> str:
+        """A constant of 64-bit integers: a scalar, or a vector."""
+        if isinstance(values, int):
+            return self._constant("int64", (), (values,))
         return self._constant("int64", (len(values),), tuple(values))
+
+    def sizes(self, values: Sequence[int | Sym]) -> str:
+        """A vector of 64-bit integers; open sizes are computed from sizes of the values taken."""
+        known = [value for value in values if isinstance(value, int)]
+        if len(known) == len(values):
+            return self.ints(known)
+        parts = [self._size(value) for value in values]
+        if len(parts) == 1:
+            return parts[0]
+        return self.op("Concat", *parts, axis=0)
+
+    def _size(self, value: int | Sym) -> str:
+        found = expressed(value, [name.type.shape for name in self._taken])
+        assert found is not None, f"`needs_computed` was not called for {value}"
+        return self._computed(found)
+
+    def _computed(self, size: Expression) -> str:
+        """The nodes of an expression; its value is a vector of one number."""
+        if isinstance(size, AxisSize):
+            return self.op("Shape", self._taken[size.tensor], start=size.axis, end=size.axis + 1)
+        if isinstance(size, Arithmetic):
+            operands = self._computed(size.left), self._computed(size.right)
+            return self.op(_OPERATORS[size.operator], *operands)
+        return self.ints([size])
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant in the model's type: a scalar, or a vector."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
 
 OPSET = 20
@@ -33,8 +34,9 @@ class Form:
       outputs stay float32.
     - `pixels` makes the preparation of pictures a part of the graph.
     - `functions` makes each block an ONNX function.
+    - `batch` is the number of samples that the model takes, or None if it takes any number.
 
-    Raises `ValueError` for an opset or a type that cannot be written.
+    Raises `ValueError` for an opset, a type or a batch that cannot be written.
     """
 
     opset: int = OPSET
@@ -43,6 +45,7 @@ class Form:
     keep_io: bool = False
     pixels: Pixels | None = None
     functions: bool = False
+    batch: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -51,6 +54,9 @@ class Form:
         if self.opset not in OPSETS:
             allowed = f"{OPSETS[0]} to {OPSETS[-1]}"
             raise ValueError(f"opset {clipped(self.opset)} is not supported; it can be {allowed}")
+        if self.batch is not None and not 1 <= self.batch <= MAX_DIM:
+            found = clipped(self.batch)
+            raise ValueError(f"batch {found} is not supported; it can be 1 to {MAX_DIM:,}")
         if self.dtype == "bfloat16" and self.opset < BFLOAT16_OPSET:
             raise ValueError(
                 f"bfloat16 needs opset {BFLOAT16_OPSET} or newer, found {self.opset}: "

@@ -1,8 +1,8 @@
 """Graph to an ONNX model, written directly.
 
-The batch is open, weights have the names of checkpoints, and each node has the line of the text
-that it comes from. Only the inference graph is written, without auxiliary heads and without layers
-that act only in training.
+The batch is open unless the form fixes it, weights have the names of checkpoints, and each node has
+the line of the text that it comes from. Only the inference graph is written, without auxiliary
+heads and without layers that act only in training.
 """
 
 from __future__ import annotations
@@ -78,9 +78,10 @@ def skeleton(
     names = _inputs(graph, emitter, form)
     for node in graph.nodes:
         if node.aux is None:
-            emitter.begin(node)
+            taken = [names[id(v)] for v in node.taken]
+            emitter.begin(node, taken)
             with at(node.output):
-                result = _lower(node, emitter, form, [names[id(v)] for v in node.inputs])
+                result = _lower(node, emitter, form, taken[: len(node.inputs)])
             names[id(node.output)] = TypedName.of(result, node.output.type)
             for name, value in node.results.items():
                 names[id(value)] = TypedName.of(emitter.made[name], value.type)
@@ -130,9 +131,10 @@ def _model(
     graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
     outer = "float32" if form.keep_io else form.dtype
-    inputs = [_value_info(value.name, value.type, outer) for value in graph.inputs]
+    batch = form.batch or "N"
+    inputs = [_value_info(value.name, value.type, outer, batch) for value in graph.inputs]
     if form.pixels is not None:
-        inputs[0] = _picture_info(graph.inputs[0])
+        inputs[0] = _picture_info(graph.inputs[0], batch)
     functions: list[onnx.FunctionProto] = []
     opsets = [helper.make_opsetid("", form.opset)]
     if form.functions:
@@ -144,7 +146,7 @@ def _model(
         emitter.nodes,
         graph.name,
         inputs,
-        [_value_info(output.name, output.value.type, outer) for output in graph.outputs],
+        [_value_info(output.name, output.value.type, outer, batch) for output in graph.outputs],
         list(emitter.constants.values()),
         doc_string=graph.doc,
     )
@@ -166,24 +168,24 @@ def _properties(graph: Graph, form: Form) -> dict[str, str]:
     return properties
 
 
-def _value_info(name: str, type_: TensorType, dtype: str) -> onnx.ValueInfoProto:
+def _value_info(name: str, type_: TensorType, dtype: str, batch: int | str) -> onnx.ValueInfoProto:
     element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
-    return _tensor_info(name, element, type_.shape)
+    return _tensor_info(name, element, (batch, *type_.shape))
 
 
-def _picture_info(value: Value) -> onnx.ValueInfoProto:
+def _picture_info(value: Value, batch: int | str) -> onnx.ValueInfoProto:
     """An input that takes pictures as bytes."""
     type_ = value.type
     sizes: tuple[str | int | Sym, ...] = type_.spatial
     if is_resized(type_):
         sizes = ("height", "width")
-    return _tensor_info(value.name, ELEMENT["uint8"], (*sizes, type_.channels))
+    return _tensor_info(value.name, ELEMENT["uint8"], (batch, *sizes, type_.channels))
 
 
 def _tensor_info(
     name: str, element: int, shape: tuple[str | int | Sym, ...]
 ) -> onnx.ValueInfoProto:
-    dims = ["N", *(str(d) if isinstance(d, Sym) else d for d in shape)]
+    dims = [str(d) if isinstance(d, Sym) else d for d in shape]
     return helper.make_tensor_value_info(name, element, dims)
 
 

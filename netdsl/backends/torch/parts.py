@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
     @property
     def inputs(self) -> list[Value]:
         """The values that the layer takes."""
-        return list(self.node.inputs)
+        return list(self.node.taken)
 
     @property
     def outputs(self) -> list[Value]:
@@ -97,7 +97,7 @@ class Division:
     def _find_border(self, part: Part) -> None:
         made = [value for node in part.nodes for value in node.outputs]
         inside = set(map(id, made))
-        taken = (value for node in part.nodes for value in node.inputs)
+        taken = (value for node in part.nodes for value in node.taken)
         part.inputs = list({id(v): v for v in taken if id(v) not in inside}.values())
         members = {id(node) for node in part.nodes}
         outputs = [value for value in made if self._is_used_outside(value, members)]

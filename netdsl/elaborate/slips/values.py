@@ -81,6 +81,8 @@ def advise_name(
         diagnostic.fix = (Edit(Span(span.file, span.start, span.start), "@"),)
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
+    elif _names_label(diagnostic) and _takes_references(call, argument):
+        advise_operand(diagnostic, span)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
     elif (sum_ := sum_in(call, span, labels)) is not None:
@@ -116,6 +118,12 @@ def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
         return False
     is_in_list = any(isinstance(a.value, ast.Sequence) for a in call.arguments)
     return is_in_list or _names_label(diagnostic)
+
+
+def _takes_references(call: ast.Call | None, argument: ast.Argument | None) -> bool:
+    """Whether a reference can take the place of an argument."""
+    cls = None if call is None else LAYERS.get(call.name)
+    return cls is not None and cls.inputs[1] > 1 and argument is not None and argument.name is None
 
 
 def _names_label(diagnostic: Diagnostic) -> bool:
