@@ -48,7 +48,7 @@ MODULES = {
     "roll": ("roll",),
     "sample_norm": ("layernorm", "rmsnorm", "groupnorm", "instancenorm"),
     "size": ("pad", "crop"),
-    "slicing": ("slice", "split", "channel_shuffle"),
+    "slicing": ("slice", "split", "channel_shuffle", "select"),
     "tensor": ("param", "const", "positions"),
 }
 # The words that arguments of these kinds take.

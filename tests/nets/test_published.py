@@ -35,6 +35,7 @@ needs_data = pytest.mark.skipif(
 RESNETS, VGGS = (18, 34, 50, 101, 152), (11, 13, 16, 19)
 TORCHVISION = {
     "alexnet": "alexnet:AlexNetOneTower",
+    "convnext_tiny": "convnext:ConvNeXtT",
     "googlenet": "googlenet:GoogLeNetBN",
     **{f"resnet{n}": f"resnet:ResNet{n}" for n in RESNETS},
     **{f"vgg{n}": f"vgg:VGG{n}" for n in VGGS},
@@ -45,6 +46,7 @@ TORCHVISION = {
     "squeezenet1_0": "squeezenet:SqueezeNet",
     "squeezenet1_1": "squeezenet:SqueezeNet1_1",
     "wide_resnet50_2": "resnext:WideResNet50",
+    "vit_b_16": "vit:ViT_B16",
 }
 PAPERS = {
     "LeNet-5": "lenet5:LeNet5Original",
